@@ -1,0 +1,145 @@
+"""What the data domain takes from the world and hands on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dataflows.panel import IntPanel, IntPerSymbol, IntSeries, Levels, Panel, PerSymbol, Series
+
+
+class Observations(NamedTuple):
+    """Market data aligned to the clock by a driver: one row a bar, NaN where nothing was observed.
+
+    Prices in quote currency, sizes and volumes in base units.
+    """
+
+    time: IntSeries  # close of the bar, UTC ns
+    open: Panel
+    high: Panel
+    low: Panel
+    close: Panel
+    volume: Panel  # base units
+    vwap: Panel  # NaN where the data set has none
+    trade_count: Panel  # NaN where unknown
+    buy_volume: Panel  # taker buys, base units; NaN where unknown
+    buy_count: Panel  # taker buy trades; NaN where unknown
+    bid_price: Levels  # as of the close; NaN where a level is absent; all NaN where no snapshot
+    bid_size: Levels
+    ask_price: Levels
+    ask_size: Levels
+    book_age: Panel  # bars (may be fractional) since the snapshot; NaN before the first
+    ofi: Levels  # order-flow events of all snapshots inside the bar (Cont, Kukanov, Stoikov 2014), base units; NaN: none
+    funding_rate: Panel  # rate paid at an instant inside this bar by longs to shorts; 0 where none
+    listed: IntPanel  # 1 while the symbol is listed (between its first and last observation, or as the data set says)
+    duplicates: IntPanel  # repeated observations of this bar that were dropped
+    late: IntPanel  # observations that came after their bar had been handed on: counted here, never inserted
+
+
+class Instruments(NamedTuple):
+    """Facts of each symbol, in column order. Symbols are sorted by name, so that ties go by name."""
+
+    uid: IntPerSymbol  # stable id of the name
+    tick_size: PerSymbol  # quote currency; 0: unknown, no rounding
+    lot_size: PerSymbol  # base units; 0: unknown, no rounding
+    min_notional: PerSymbol  # quote currency; 0: none
+    taker_fee_bps: PerSymbol
+    maker_fee_bps: PerSymbol
+    reduce_only_exempt: IntPerSymbol  # 1: the venue's minimum notional does not apply to reduce-only orders
+    book_feed: IntPerSymbol  # 1: the data set has a book feed for this symbol, so the proxy is never used
+    trade_side_feed: IntPerSymbol  # 1: aggressor side is known
+
+
+class Clock(NamedTuple):
+    """The instant at which a step runs."""
+
+    ts: IntSeries  # UTC ns
+    is_bar: IntSeries  # 1 at the close of a bar, 0 between two bars
+    operator: IntSeries  # one of OPERATOR_*
+    amount: Series  # quote currency: the cash that flows in (+) or out (-) with OPERATOR_CASH_FLOW, else 0
+
+
+OPERATOR_NONE, OPERATOR_HALT, OPERATOR_FLATTEN, OPERATOR_RELEASE, OPERATOR_REBASE, OPERATOR_CASH_FLOW = 0, 1, 2, 3, 4, 5
+
+
+class Session(NamedTuple):
+    """Trading session: the UTC day on a 24/7 calendar, else the exchange calendar's."""
+
+    id: IntPanel  # days since 1970-01-01 of the session's start
+    bar_of_session: IntPanel  # 0 on the first bar
+    is_open: IntPanel  # 1 while the session is open
+    is_last: IntPanel  # 1 on the session's last bar
+    vwap: Panel  # of the session so far, quote currency
+
+
+class Bars(NamedTuple):
+    """Bars of the base clock after gap filling: NaN where unknown."""
+
+    open: Panel
+    high: Panel
+    low: Panel
+    close: Panel
+    volume: Panel  # base units
+    vwap: Panel  # quote currency; typical price where the data set has none
+    trade_count: Panel
+
+
+class HigherBars(NamedTuple):
+    """The last CLOSED bar of a higher timeframe, held until the next closes."""
+
+    open: Panel
+    high: Panel
+    low: Panel
+    close: Panel
+    volume: Panel
+    closed: IntPanel  # 1 on the base bar at which a higher bar with no missing part closes
+
+
+class Book(NamedTuple):
+    """The order book as of the close."""
+
+    bid_price: Levels
+    bid_size: Levels
+    ask_price: Levels
+    ask_size: Levels
+    age: Panel  # bars since the snapshot
+    has_feed: IntPanel  # 1 where the data set has a book feed for the symbol
+    ofi: Levels
+
+
+class Flow(NamedTuple):
+    """Aggressor-side volumes of the bar, base units; NaN where the side is unknown."""
+
+    buy_volume: Panel
+    sell_volume: Panel
+    buy_count: Panel
+    sell_count: Panel
+
+
+class Quality(NamedTuple):
+    """What is known about each bar's data."""
+
+    valid: IntPanel  # 1: observed and sane; estimators learn from these only
+    filled: IntPanel  # 1: one of the first max_gap bars of a gap, filled flat with zero volume
+    listed: IntPanel
+    missing: IntPanel  # 1: not observed (filled or not)
+    stale: Panel  # bars since the last observation; NaN before the first
+    frozen: Panel  # bars since the close last CHANGED; NaN before the first
+    outlier: IntPanel  # causal Hampel filter on log returns; flagged, never altered
+    crossed: IntPanel  # 1: best bid >= best ask
+    duplicates: IntPanel
+    late: IntPanel
+
+
+class Market(NamedTuple):
+    """L0: everything that the other layers know of the market."""
+
+    time: IntSeries  # close of the bar, UTC ns
+    session: Session
+    bars: Bars
+    bars_5: HigherBars
+    bars_15: HigherBars
+    bars_60: HigherBars
+    book: Book
+    flow: Flow
+    funding: Panel  # rate paid in this bar
+    quality: Quality

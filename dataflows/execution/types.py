@@ -1,0 +1,188 @@
+"""What the execution domain hands on. Quantities are signed base units (+ buys), prices in quote currency."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, NamedTuple
+
+from dataflows.panel import Column, IntColumn, IntPanel, Ints, IntTable, Kind, Panel, Table
+
+# intents
+PLACE: Final = 1
+CANCEL: Final = 2
+MODIFY: Final = 3
+INTENTS: Final = ("NONE", "PLACE", "CANCEL", "MODIFY")
+
+# order types
+MARKET: Final = 0
+LIMIT: Final = 1
+POST_ONLY: Final = 2
+STOP_MARKET: Final = 3
+TAKE_PROFIT: Final = 4
+ORDER_TYPES: Final = ("MARKET", "LIMIT", "POST_ONLY", "STOP_MARKET", "TAKE_PROFIT")
+
+# venue events
+ACCEPT: Final = 0
+REJECT: Final = 1
+CANCELED_EVENT: Final = 2
+EXPIRE: Final = 3
+FILL: Final = 4
+CANCEL_REJECT: Final = 5
+EVENTS: Final = ("ACCEPT", "REJECT", "CANCELED", "EXPIRE", "FILL", "CANCEL_REJECT")
+
+# order status
+NONE: Final = 0
+SUBMITTED: Final = 1
+ACCEPTED: Final = 2
+PENDING_CANCEL: Final = 3
+FILLED: Final = 4
+CANCELED: Final = 5
+REJECTED_ORDER: Final = 6
+EXPIRED: Final = 7
+STATUSES: Final = ("NONE", "SUBMITTED", "ACCEPTED", "PENDING_CANCEL", "FILLED", "CANCELED", "REJECTED", "EXPIRED")
+
+TAKER: Final = 0
+MAKER: Final = 1
+LIQUIDITY: Final = ("TAKER", "MAKER")
+
+
+class OrderIntents(NamedTuple):
+    """L5: what to tell the venue at this instant. Comes round to L90 and L96 one instant later (a delayed edge)."""
+
+    n: int
+    kind: IntColumn  # an INTENTS code
+    symbol: IntColumn  # column
+    id: IntColumn  # symbol_uid << 32 | sequence; a bracket's stop is id + 1, its target id + 2
+    parent: IntColumn  # the entry whose position this order closes; 0 none
+    quantity: Column  # signed
+    type: IntColumn  # an ORDER_TYPES code
+    limit_price: Column  # NaN none
+    stop_price: Column  # trigger of STOP_MARKET; NaN none
+    reduce_only: IntColumn
+    lifetime: Column  # bars until the order expires; 0: good till cancelled
+    bracket_stop: Column  # price of the stop that goes live at the venue with the first fill; NaN none
+    bracket_target: Column
+    bracket_trail: Column  # distance as a fraction of price, for L94
+    bracket_horizon: Column  # bars, for L94
+    decision_time: IntColumn  # UTC ns of the close that decided
+    decision_price: Column  # mark then
+    reason: IntColumn  # the REASONS mask of the approval
+
+
+class Executions(NamedTuple):
+    """L90: the venue's reports of this instant."""
+
+    n: int
+    kind: IntColumn  # an EVENTS code
+    symbol: IntColumn
+    id: IntColumn  # order id
+    fill_id: IntColumn  # symbol_uid << 32 | sequence of the venue's fills; 0 where not a fill
+    quantity: Column  # signed; 0 where not a fill
+    price: Column
+    fee: Column  # quote currency, paid
+    liquidity: IntColumn  # a LIQUIDITY code
+    reference_price: Column  # open (market), limit or trigger: what the price would be without slippage
+    reason: IntColumn  # a REJECTIONS index for REJECT and EXPIRE, else 0
+
+
+REJECTIONS: Final = (
+    "NONE",
+    "WOULD_CROSS",
+    "NO_ROOM",
+    "REDUCE_ONLY",
+    "NOT_LISTED",
+    "BAD_QUANTITY",
+    "BAD_PRICE",
+    "LIFETIME",
+    "UNKNOWN_ORDER",
+    "POSITION_CLOSED",
+)
+
+
+class Orders(NamedTuple):
+    """L96: the order table after this instant's intents and events."""
+
+    working: Panel  # signed quantity still open of entries
+    working_reduce: Panel  # signed quantity still open of reduce-only orders at market or limit, brackets apart
+    open_orders: Panel  # count, brackets included
+    rejects: Panel  # in this instant
+    unknown: Panel  # events of unknown orders in this instant
+    overfilled: Panel  # quantity filled beyond an order's quantity in this instant
+    stop_id: IntPanel  # resting stop of the position; 0 none
+    stop_price: Panel  # NaN none
+    target_id: IntPanel
+    target_price: Panel
+    bracket_stop: Panel  # of the order that opened the position, latched; NaN while flat
+    bracket_target: Panel
+    bracket_trail: Panel
+    bracket_horizon: Panel
+    opened_by: IntPanel  # that order's id; 0 while flat
+    fresh: Annotated[Ints, Kind("i8", ("log",), recorded=False)]  # per execution: 1 counts, 0 seen before
+    id: IntTable
+    status: IntTable
+    type: IntTable
+    reduce_only: IntTable
+    quantity: Table
+    filled: Table
+    limit_price: Table
+
+
+class Ledger(NamedTuple):
+    """L97: the account. Money in quote currency."""
+
+    position: Panel
+    average_price: Panel  # NaN while flat
+    mark: Panel  # close, or the last known
+    mark_age: Panel  # bars since that close; NaN before the first
+    unrealised: Panel
+    cash: float
+    fees: float  # paid since the start
+    funding: float  # paid since the start (negative: received)
+    cash_flows: float  # in less out since the start
+    realised: float
+    equity: float
+    peak: float
+    drawdown: float  # 1 - equity / peak, >= 0
+    gross: float  # sum |position * mark|
+    net: float  # sum position * mark
+
+
+class Style(NamedTuple):
+    """L69: how to trade it."""
+
+    type: IntPanel  # an ORDER_TYPES code
+    limit_offset_bps: Panel  # from the touch, away from the market; 0 for MARKET
+    lifetime: Panel  # bars; 0: good till cancelled
+
+
+class Slice(NamedTuple):
+    """L88."""
+
+    quantity: Panel  # signed, to trade at this instant
+    remaining: Panel  # signed, approved less held
+    reduce_only: IntPanel
+
+
+class Constrained(NamedTuple):
+    """L89: what the venue's filters accept."""
+
+    quantity: Panel
+    price: Panel  # NaN: market
+    dropped: IntPanel  # a DROPS index
+    dust: Panel  # quantity below a lot that cannot be closed
+
+
+DROPS: Final = ("NONE", "LOT", "MIN_NOTIONAL", "RATE", "UNKNOWN_PRICE")
+
+
+class Audit(NamedTuple):
+    """L100: what trading cost against the decision, per bar and symbol."""
+
+    shortfall_bps: Panel  # of the notional filled in this bar, against decision prices; NaN: no fill
+    delay_bps: Panel  # decision price to the reference price
+    slippage_bps: Panel  # reference price to the fill
+    fee_bps: Panel
+    filled_notional: Panel
+    refused: Panel  # weight asked for and not approved
+    regime_changed: IntPanel
+    anomaly: IntPanel  # 1: an outlier, a crossed book, a gap, duplicates or late data in this bar
+

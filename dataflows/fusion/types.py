@@ -1,0 +1,113 @@
+"""What the fusion domain hands on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, NamedTuple
+
+from dataflows.carry import Axes
+from dataflows.panel import Floats, IntPanel, Panel, Stack
+
+SOURCES: Final = ("regime", "trend", "momentum", "reversion")
+K: Final = len(SOURCES)
+
+SHORT: Final = -1
+FLAT: Final = 0
+LONG: Final = 1
+UNKNOWN_SIDE: Final = 2
+"""Side where an input is unknown: hold what there is."""
+
+
+class SourceWeights(NamedTuple):
+    """Delayed from L6: one weight for each regime and source; every row sums to 1. Starts at 1/K."""
+
+    weights: Annotated[Floats, Axes(5, K, start=1.0 / K)]  # (5 regimes, K)
+
+
+class Policy(NamedTuple):
+    """Delayed from L82: how much of the size to use, and a tilt of each source. Starts at (1, no tilt)."""
+
+    risk_multiplier: Annotated[Floats, Axes(1, start=1.0)]  # in [0, 1]
+    tilt: Annotated[Floats, Axes(K, start=1.0)]  # factor on each source's weight, then made to sum to 1 again
+
+
+class Signals(NamedTuple):
+    """L66: what each source says."""
+
+    values: Stack  # (T, N, K) in [-1, 1]; NaN: the source says nothing
+
+
+class Ensemble(NamedTuple):
+    """L7: the weighted score of all sources."""
+
+    score: Panel  # [-1, 1]
+    contributions: Stack  # (T, N, K); they add up to the score
+
+
+class Expectancy(NamedTuple):
+    """L67: what the score has been worth so far, at each of four horizons."""
+
+    edge_bps: Stack  # (T, N, H), signed: of a long position
+    edge_std_bps: Stack  # (T, N, H)
+    effective_observations: Stack  # (T, N, H)
+    slope_by_source: Stack  # (T, N, K) bps per unit of the source, at the third horizon; diagnostic
+
+
+class Cost(NamedTuple):
+    """L71: what a round trip of `reference_notional` costs."""
+
+    round_trip_bps: Panel
+    spread_bps: Panel
+    impact_bps: Panel
+    fee_bps: Panel
+    carry_bps_per_bar: Panel  # funding paid by a long, per bar; negative: received
+
+
+class Horizon(NamedTuple):
+    """L70: the holding period with the best cost-adjusted edge."""
+
+    bars: Panel  # NaN: none has an edge
+    net_edge_bps: Panel  # of that horizon, of a position on the side of the edge; may be negative
+    index: IntPanel  # which of the horizons, -1: none known
+
+
+class Agreement(NamedTuple):
+    """L72: do the sources agree."""
+
+    agreement: Panel  # [0, 1]
+    entropy: Panel  # [0, 1], 0: one source says it all
+    dominant: IntPanel  # a SOURCES index, -1: none
+
+
+class SizeSuggestion(NamedTuple):
+    """L75: fraction of equity that Kelly would risk, cut."""
+
+    fraction: Panel  # [0, cap]
+
+
+class Proposal(NamedTuple):
+    """L3: the action proposal, the only thing of the market side that L4 turns into a target."""
+
+    side: IntPanel  # SHORT, FLAT (close), LONG, UNKNOWN_SIDE (hold)
+    may_enter: IntPanel  # 1: an increase may be asked for
+    score: Panel  # [-1, 1]
+    edge_bps: Panel  # gross, of a position on `side`
+    edge_std_bps: Panel
+    risk_bps: Panel  # volatility over the horizon
+    p_success: Panel  # [0, 1]; NaN until L68 exists
+    horizon: Panel  # bars
+    size_fraction: Panel  # of equity, [0, cap]
+    confidence: Panel  # [0, 1]
+    rank: Panel  # 0 first, by net edge over risk, ties by name
+    freshness: Panel  # [0, 1]; 1 until L73 exists
+    refusal: IntPanel  # bit mask of REFUSALS: why may_enter is 0
+
+
+REFUSALS: Final = (
+    "AVOID",
+    "NOT_LEARNED",
+    "EDGE_BELOW_COST",
+    "EDGE_UNCERTAIN",
+    "UNKNOWN_INPUT",
+    "NO_SIGNAL",
+    "NO_SIZE",
+)

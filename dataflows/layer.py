@@ -1,0 +1,77 @@
+"""@layer: the only file of `dataflows` that knows Hamilton."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Collection
+from typing import Any, Final, Literal, TypeVar
+
+from hamilton import node
+from hamilton.function_modifiers import base, config
+
+Schedule = Literal["columnar", "step", "post", "epoch"]
+SCHEDULES: Final = ("columnar", "step", "post", "epoch")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class LayerError(ValueError):
+    """A layer is declared in a way that the graph cannot use."""
+
+
+class _Layer(base.NodeExpander):  # type: ignore[misc]  # Hamilton ships no types for its modifiers
+    """Tags the node and binds `carry` to the input `<node>__carry`."""
+
+    def __init__(self, layer_id: str, schedule: str, cross_sectional: bool) -> None:
+        self.layer_id, self.schedule, self.cross_sectional = layer_id, schedule, cross_sectional
+
+    def validate(self, fn: Callable[..., Any]) -> None:
+        pass  # checked when decorated, so that the error comes at import and names the layer
+
+    def expand_node(self, node_: node.Node, config: dict[str, Any], fn: Callable[..., Any]) -> Collection[node.Node]:
+        if "carry" in node_.input_types:
+            node_ = node_.reassign_inputs(input_names={"carry": f"{node_.name}__carry"})
+        tags = {
+            "layer": self.layer_id,
+            "domain": fn.__module__.split(".")[-2],
+            "schedule": self.schedule,
+            "cross_sectional": str(self.cross_sectional),
+        }
+        return [node_.copy_with(tags={**node_.tags, **tags})]
+
+
+def layer(layer_id: str, *, schedule: Schedule = "columnar", cross_sectional: bool = False) -> Callable[[F], F]:
+    """Declares a function to be layer `layer_id` (as "L12") of the graph; the plain function stays callable.
+
+    schedule: when it runs (see docs/explanation). cross_sectional: one symbol's output may depend on another's inputs.
+    Raises LayerError when the function's name does not begin with the id, a parameter has a default (Hamilton would make it
+    optional and a misspelt dependency would go unnoticed), a hint is missing, or the schedule is unknown.
+    """
+
+    def decorate(fn: F) -> F:
+        name = fn.__code__.co_name
+        where = f"{layer_id} {name}"
+        if schedule not in SCHEDULES:
+            raise LayerError(f"{where}: schedule {schedule!r} is none of {', '.join(SCHEDULES)}")
+        if not re.fullmatch(r"L\d{1,3}", layer_id) or not name.startswith(f"l{layer_id[1:]}_"):
+            raise LayerError(f"{where}: the function's name must begin with 'l{layer_id[1:]}_'")
+        for p in inspect.signature(fn).parameters.values():
+            if p.default is not p.empty:
+                raise LayerError(f"{where}: parameter {p.name!r} has a default; a layer takes every input from the graph")
+            if p.name not in fn.__annotations__:
+                raise LayerError(f"{where}: parameter {p.name!r} has no type")
+        if "return" not in fn.__annotations__:
+            raise LayerError(f"{where}: the return type is missing")
+        if not inspect.getdoc(fn):
+            raise LayerError(f"{where}: the docstring is missing; say shapes, units, range, NaN behaviour and source")
+        decorated: F = _Layer(layer_id, schedule, cross_sectional)(fn)
+        return decorated
+
+    return decorate
+
+
+def variant(**when: str) -> Callable[[F], F]:
+    """The function is this layer only under a variant of the wiring, e.g. `variant(venue="sim")`. Its name ends in `__sim`."""
+    decorated: Callable[[F], F] = config.when(**when)
+    return decorated

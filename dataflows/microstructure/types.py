@@ -1,0 +1,35 @@
+"""What the microstructure domain hands on."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from dataflows.panel import IntPanel, Panel, Stack
+
+UNKNOWN: Final = -1
+THIN: Final = 0
+NORMAL: Final = 1
+DEEP: Final = 2
+LIQUIDITY: Final = ("THIN", "NORMAL", "DEEP")
+
+
+class SpreadDepth(NamedTuple):
+    """L8: the touch and the depth of the book, or their proxies."""
+
+    mid: Panel  # quote currency
+    spread_bps: Panel  # quoted (or proxied) spread over mid
+    microprice: Panel  # quote currency
+    bid_depth: Panel  # notional within `levels` and `band_bps`, quote currency
+    ask_depth: Panel
+    slope: Panel  # depth gained per bp from mid, quote currency per bp
+    proxied: IntPanel  # 1: from bars, the data set has no book feed
+
+
+class Tradeability(NamedTuple):
+    """L63: is it safe to trade now, and what would it cost."""
+
+    score: Panel  # [0, 1]
+    liquidity_class: IntPanel  # a LIQUIDITY index, -1 unknown
+    avoid: IntPanel  # 1: do not enter. 1 until everything it needs is known
+    slippage_bps: Stack  # (T, N, 3) for each of the three order sizes
+    max_safe_notional: Panel  # quote currency

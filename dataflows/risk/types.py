@@ -1,0 +1,147 @@
+"""What the risk domain hands on."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from dataflows.panel import IntPanel, Panel
+
+RUN: Final = 0
+HALT: Final = 1
+FLATTEN: Final = 2
+LEVELS: Final = ("RUN", "HALT", "FLATTEN")
+
+HOLD: Final = 0
+APPROVED: Final = 1
+REDUCED: Final = 2
+REJECTED: Final = 3
+EXIT: Final = 4
+VERDICTS: Final = ("HOLD", "APPROVED", "REDUCED", "REJECTED", "EXIT")
+
+NO_EXIT: Final = 0
+STOP: Final = 1
+TARGET: Final = 2
+TRAIL: Final = 3
+TIME: Final = 4
+EXITS: Final = ("NONE", "STOP", "TARGET", "TRAIL", "TIME")
+
+
+class VolForecast(NamedTuple):
+    """L76: forecast volatility of log price."""
+
+    sigma_1: Panel  # of the next bar
+    sigma_60: Panel  # of the next 60 bars together
+    sigma_day: Panel  # of the next day's bars together
+
+
+class Stops(NamedTuple):
+    """L84: exits that a new position would get. All positive and finite, or all NaN."""
+
+    stop_distance: Panel  # fraction of price
+    take_profit_distance: Panel
+    trail_distance: Panel
+    time_stop: Panel  # bars
+
+
+class SizeCap(NamedTuple):
+    """The most that |weight| may be."""
+
+    fraction: Panel  # of equity, >= 0
+
+
+class LossLimits(NamedTuple):
+    """L92."""
+
+    halt_entries: int  # 1: no increase until the period ends
+    flatten: int  # 1: close everything until the period ends
+    day_pnl: float  # fraction of equity at the day's start, less cash flows
+    week_pnl: float
+
+
+class Exit(NamedTuple):
+    """L94: which positions must be closed, and where their stops now are."""
+
+    exit: IntPanel  # 1 until the position is 0
+    reason: IntPanel  # an EXITS index
+    active_stop: Panel  # quote currency; NaN without a position
+    active_target: Panel
+    bars_held: Panel
+    lockout: IntPanel  # side (-1, 1) that may not be entered again yet; 0 none; 2 both
+
+
+class TargetWeights(NamedTuple):
+    """L86, L87, L93, L95: the target after one more cap; no later one raises it."""
+
+    weight: Panel  # signed fraction of equity
+    reasons: IntPanel  # bit mask of REASONS: what lowered it
+    untradeable: IntPanel  # 1: counted at its position because it cannot be traded now
+
+
+class KillSwitch(NamedTuple):
+    """L81."""
+
+    level: IntPanel  # a LEVELS code per symbol: the worse of its own and the overall
+    reason: IntPanel  # bit mask of KILL_REASONS per symbol, own and overall
+    overall: int  # a LEVELS code
+    overall_reason: int  # bit mask of KILL_REASONS
+    since: int  # UTC ns since when the overall level holds; 0: RUN
+
+
+KILL_REASONS: Final = (
+    "DRAWDOWN",
+    "EQUITY",
+    "OPERATOR_FLATTEN",
+    "LOSS_LIMIT",
+    "OPERATOR_HALT",
+    "RECONCILIATION",
+    "REJECTS",
+    "STALE",
+    "CHAOTIC",
+    "TAIL",
+    "LIQUIDITY",
+    "UNKNOWN",
+    "HALF_OF_SYMBOLS",
+)
+
+
+class Approval(NamedTuple):
+    """L4: the only door. Everything that execution needs of a proposal comes from here."""
+
+    target_weight: Panel  # signed fraction of equity
+    stop: Panel  # distances as fractions of price; NaN: no increase was approved
+    take_profit: Panel
+    trail: Panel
+    horizon: Panel  # bars after which the position is closed
+    urgency: Panel  # [0, 1]; 1: exits
+    reduce_only: IntPanel
+    verdict: IntPanel  # a VERDICTS code
+    reasons: IntPanel  # bit mask of REASONS
+    edge_bps: Panel
+    freshness: Panel
+    rank: Panel  # 0 is served first when the venue's rate budget is short
+
+
+REASONS: Final = (
+    "NOT_PERMITTED",  # L3's may_enter is 0
+    "UNKNOWN_INPUT",
+    "NO_STOP",
+    "EQUITY",
+    "INSTRUMENT_CAP",
+    "VOLATILITY_TARGET",
+    "GROSS_CAP",
+    "NET_CAP",
+    "CONCENTRATION",
+    "OPEN_RISK",
+    "TAIL_BUDGET",
+    "DRAWDOWN_THROTTLE",
+    "LOSS_LIMIT",
+    "LOCKOUT",
+    "HALTED",
+    "FLATTENED",
+    "STOP",
+    "TARGET",
+    "TRAIL",
+    "TIME",
+    "CLOSE_FIRST",  # a change of sign becomes a close
+    "FLAT_PROPOSAL",
+)
