@@ -1,0 +1,94 @@
+"""Scalars and small loops with the same bits compiled and plain: what NumPy's own functions do not promise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+
+@kernel
+def clip(x: float, low: float, high: float) -> float:
+    """x held within [low, high]; NaN stays NaN."""
+    if x < low:
+        return low
+    if x > high:
+        return high
+    return x
+
+
+@kernel
+def ratio(a: float, b: float) -> float:
+    """a / b, NaN where b is 0 (plain Python would raise)."""
+    if b == 0.0:
+        return math.nan
+    return a / b
+
+
+@kernel
+def sign(x: float) -> float:
+    """-1.0, 0.0 or 1.0; NaN stays NaN."""
+    if x > 0.0:
+        return 1.0
+    if x < 0.0:
+        return -1.0
+    return x
+
+
+@kernel
+def logistic(x: float) -> float:
+    """1 / (1 + exp(-x)) in (0, 1), without overflow; NaN stays NaN."""
+    if x >= 0.0:
+        return 1.0 / (1.0 + math.exp(-x))
+    e = math.exp(x)
+    return e / (1.0 + e)
+
+
+@kernel
+def known(x: float, otherwise: float) -> float:
+    """x, or `otherwise` where x is NaN: a weighted combination gives an unknown input weight 0 and does not renormalise."""
+    if x == x:
+        return x
+    return otherwise
+
+
+@kernel
+def total(x: Floats) -> float:
+    """Sum of a row (N,) from left to right. np.sum is pairwise in NumPy and not in numba."""
+    a = 0.0
+    for i in range(x.shape[0]):
+        a += x[i]
+    return a
+
+
+@kernel
+def count(flags: Ints) -> int:
+    """How many entries of a row (N,) are not 0."""
+    a = 0
+    for i in range(flags.shape[0]):
+        if flags[i] != 0:
+            a += 1
+    return a
+
+
+@kernel
+def tanh_panel(x: Floats) -> Floats:
+    """tanh of each entry of a panel (T, N); NaN stays NaN. np.tanh has other bits than compiled code."""
+    y = np.empty(x.shape)
+    for t in range(x.shape[0]):
+        for n in range(x.shape[1]):
+            y[t, n] = math.tanh(x[t, n])
+    return y
+
+
+@kernel
+def log_panel(x: Floats) -> Floats:
+    """Natural logarithm of each entry of a panel (T, N); NaN where x is not positive, without a warning."""
+    y = np.empty(x.shape)
+    for t in range(x.shape[0]):
+        for n in range(x.shape[1]):
+            y[t, n] = math.log(x[t, n]) if x[t, n] > 0.0 else math.nan
+    return y

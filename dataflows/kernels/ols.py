@@ -1,0 +1,99 @@
+"""Rolling least squares on time."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Count, Ring, Zero
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+EXACT = 1e-14
+"""Least unexplained share of the variance: on an exact line rounding alone would decide the t-statistic."""
+
+
+class RollingOls(NamedTuple):
+    """State of `rolling_ols`. Sums are of y - anchor, so that a far level costs no digits."""
+
+    ring: Ring
+    pos: Count
+    held: Count
+    anchor: Zero
+    sum_y: Zero
+    sum_ty: Zero  # of (time less its mean) times (y - anchor)
+    sum_yy: Zero
+    run: Count  # how many of the latest values are equal
+
+
+@kernel
+def rolling_ols(y: Floats, on: Ints, state: RollingOls) -> tuple[Floats, Floats, Floats]:
+    """Least squares of the last W values on the count of their bars: (slope, t_stat, r2), each (T, N).
+
+    y: float64 (T, N); on: int64 (T, N), 1 where the bar counts; W >= 3 the length of the state's ring. slope: units of y per
+    counted bar; t_stat: of the slope, W - 2 degrees of freedom, at most 1e7 * sqrt(W - 2) in size; r2 in [0, 1]. All 0 where
+    the W values are equal. NaN until W are held; the last result where `on` is 0 or y is not finite.
+    Running sums, made anew when the ring wraps.
+    """
+    bars, symbols = y.shape
+    width = state.ring.shape[0]
+    half = (width - 1) / 2.0
+    sum_tt = width * (width * width - 1.0) / 12.0
+    slope = np.empty((bars, symbols))
+    t_stat = np.empty((bars, symbols))
+    r2 = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            v = y[t, n]
+            if on[t, n] != 0 and math.isfinite(v):
+                p = state.pos[n]
+                old = state.ring[p, n]
+                newest = state.ring[p - 1 if p > 0 else width - 1, n]
+                state.run[n] = state.run[n] + 1 if v == newest else 1
+                state.ring[p, n] = v
+                if p == width - 1:  # the ring is in time order now: sum anew, about its newest value
+                    a = 0.0
+                    b = 0.0
+                    c = 0.0
+                    for i in range(width):
+                        d = state.ring[i, n] - v
+                        a += d
+                        b += (i - half) * d
+                        c += d * d
+                    state.anchor[n] = v
+                    state.sum_y[n] = a
+                    state.sum_ty[n] = b
+                    state.sum_yy[n] = c
+                    state.pos[n] = 0
+                elif state.held[n] == width:  # every value moves one place back, the oldest leaves
+                    o = old - state.anchor[n]
+                    d = v - state.anchor[n]
+                    state.sum_ty[n] += half * d + (half + 1.0) * o - state.sum_y[n]
+                    state.sum_y[n] += d - o
+                    state.sum_yy[n] += d * d - o * o
+                    state.pos[n] = p + 1
+                else:
+                    state.pos[n] = p + 1
+                if state.held[n] < width:
+                    state.held[n] += 1
+            if state.held[n] < width:
+                slope[t, n] = math.nan
+                t_stat[t, n] = math.nan
+                r2[t, n] = math.nan
+            else:
+                b = state.sum_ty[n] / sum_tt
+                whole = state.sum_yy[n] - state.sum_y[n] * state.sum_y[n] / width
+                if state.run[n] >= width or not (whole > 0.0):
+                    slope[t, n] = 0.0
+                    t_stat[t, n] = 0.0
+                    r2[t, n] = 0.0
+                else:
+                    rest = whole - b * b * sum_tt
+                    if rest < EXACT * whole:
+                        rest = EXACT * whole
+                    slope[t, n] = b
+                    t_stat[t, n] = b / math.sqrt(rest / (width - 2.0) / sum_tt)
+                    r2[t, n] = 1.0 - rest / whole if rest < whole else 0.0
+    return slope, t_stat, r2

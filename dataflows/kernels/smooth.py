@@ -1,0 +1,76 @@
+"""Exponentially weighted means along time, per symbol."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Count, Unknown, Zero
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+
+class SeededEwm(NamedTuple):
+    """State of `seeded_ewm`."""
+
+    mean: Unknown  # NaN until seeded
+    total: Zero  # of the values that seed it
+    held: Count  # of them, up to `seed`
+
+
+class Ewm(NamedTuple):
+    """State of `ewm`."""
+
+    mean: Unknown  # NaN until the first value
+
+
+@kernel
+def seeded_ewm(x: Floats, on: Ints, alpha: float, seed: int, state: SeededEwm) -> Floats:
+    """Exponentially weighted mean seeded with the simple mean of the first `seed` values, as Pine's and TA-Lib's EMA are.
+
+    x: float64 (T, N). on: int64 (T, N), 1 where the bar counts. alpha in (0, 1]. seed >= 1. Returns (T, N): NaN before the
+    seed is whole, then m += alpha * (x - m); where `on` is 0 or x is not finite the mean holds. State is updated in place.
+
+    EMA: alpha = 2 / (span + 1), seed = span. Wilder: alpha = 1 / period, seed = period. Half-life: alpha = 1 - exp(-log 2 / h).
+    """
+    bars, symbols = x.shape
+    y = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            v = x[t, n]
+            if on[t, n] != 0 and math.isfinite(v):
+                if state.held[n] < seed:
+                    state.held[n] += 1
+                    state.total[n] += v
+                    if state.held[n] == seed:
+                        state.mean[n] = state.total[n] / seed
+                else:
+                    state.mean[n] += alpha * (v - state.mean[n])
+            y[t, n] = state.mean[n]
+    return y
+
+
+@kernel
+def ewm(x: Floats, on: Ints, alpha: float, state: Ewm) -> Floats:
+    """Exponentially weighted mean seeded with the first finite value; otherwise as `seeded_ewm`.
+
+    The same as pandas `ewm(alpha=alpha, adjust=False).mean()` over the bars that count.
+    """
+    bars, symbols = x.shape
+    y = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            v = x[t, n]
+            if on[t, n] != 0 and math.isfinite(v):
+                m = state.mean[n]
+                state.mean[n] = m + alpha * (v - m) if m == m else v
+            y[t, n] = state.mean[n]
+    return y
+
+
+@kernel
+def halflife_alpha(halflife: float) -> float:
+    """The alpha of an exponentially weighted mean whose weights halve in `halflife` bars (> 0)."""
+    return 1.0 - math.exp(-math.log(2.0) / halflife)

@@ -1,0 +1,228 @@
+"""Trailing windows of the last W bars that count: moments, sums, lags and extremes in O(1) a bar, whatever W.
+
+W is the length of the state's ring. Every symbol has its own position, since each counts its own bars. Running sums are made
+anew whenever the ring wraps, which bounds their drift and depends on the count of bars only, never on the chunks.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Axes, Count, Ring, Unknown, Zero
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+
+class Moments(NamedTuple):
+    """State of `rolling_moments`. Sums are of the distance from `anchor`, so that a far level costs no digits."""
+
+    ring: Ring
+    pos: Count
+    held: Count  # values held, up to W
+    anchor: Zero
+    first: Zero  # sum of x - anchor
+    second: Zero  # sum of (x - anchor) squared
+    run: Count  # how many of the latest values are equal
+
+
+class RollingSum(NamedTuple):
+    """State of `rolling_sum`."""
+
+    ring: Ring
+    pos: Count
+    held: Count
+    total: Zero
+
+
+class Lag(NamedTuple):
+    """State of `lagged`."""
+
+    ring: Ring
+    pos: Count
+
+
+class Extremes(NamedTuple):
+    """State of `rolling_extremes`: two monotonic queues in rings."""
+
+    high: Ring
+    high_at: Annotated[Ints, Axes("W", "N", start=0)]  # number of the bar that each entry is from
+    high_head: Count
+    high_size: Count
+    low: Ring
+    low_at: Annotated[Ints, Axes("W", "N", start=0)]
+    low_head: Count
+    low_size: Count
+    seen: Count  # bars counted so far
+
+
+class Held(NamedTuple):
+    """State of `hold_last`."""
+
+    last: Unknown
+
+
+@kernel
+def rolling_moments(x: Floats, on: Ints, state: Moments) -> tuple[Floats, Floats]:
+    """Mean and population variance of the last W values, W the length of the state's ring.
+
+    x: float64 (T, N); on: int64 (T, N), 1 where the bar counts. Returns (mean, variance), each (T, N): NaN until W values are
+    held; the last result where `on` is 0 or x is not finite. Variance is never negative, and exactly 0 for W equal values.
+    """
+    bars, symbols = x.shape
+    width = state.ring.shape[0]
+    mean = np.empty((bars, symbols))
+    variance = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            v = x[t, n]
+            if on[t, n] != 0 and math.isfinite(v):
+                p = state.pos[n]
+                old = state.ring[p, n]
+                newest = state.ring[p - 1 if p > 0 else width - 1, n]
+                state.run[n] = state.run[n] + 1 if v == newest else 1
+                state.ring[p, n] = v
+                if p == width - 1:  # the ring is in time order now: sum anew, about its newest value
+                    first = 0.0
+                    second = 0.0
+                    for i in range(width):
+                        d = state.ring[i, n] - v
+                        first += d
+                        second += d * d
+                    state.anchor[n] = v
+                    state.first[n] = first
+                    state.second[n] = second
+                    state.pos[n] = 0
+                else:
+                    if state.held[n] == width:
+                        d = v - state.anchor[n]
+                        o = old - state.anchor[n]
+                        state.first[n] += d - o
+                        state.second[n] += d * d - o * o
+                    state.pos[n] = p + 1
+                if state.held[n] < width:
+                    state.held[n] += 1
+            if state.held[n] < width:
+                mean[t, n] = math.nan
+                variance[t, n] = math.nan
+            elif state.run[n] >= width:
+                mean[t, n] = state.ring[0, n]
+                variance[t, n] = 0.0
+            else:
+                m = state.first[n] / width
+                s = state.second[n] / width - m * m
+                mean[t, n] = state.anchor[n] + m
+                variance[t, n] = s if s > 0.0 else 0.0
+    return mean, variance
+
+
+@kernel
+def rolling_sum(x: Floats, on: Ints, state: RollingSum) -> Floats:
+    """Sum of the last W values; NaN until W are held; the last sum where `on` is 0 or x is not finite."""
+    bars, symbols = x.shape
+    width = state.ring.shape[0]
+    y = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            v = x[t, n]
+            if on[t, n] != 0 and math.isfinite(v):
+                p = state.pos[n]
+                old = state.ring[p, n]
+                state.ring[p, n] = v
+                if p == width - 1:
+                    a = 0.0
+                    for i in range(width):
+                        a += state.ring[i, n]
+                    state.total[n] = a
+                    state.pos[n] = 0
+                else:
+                    state.total[n] += v - old if state.held[n] == width else 0.0
+                    state.pos[n] = p + 1
+                if state.held[n] < width:
+                    state.held[n] += 1
+            y[t, n] = state.total[n] if state.held[n] == width else math.nan
+    return y
+
+
+@kernel
+def lagged(x: Floats, on: Ints, state: Lag) -> Floats:
+    """The value W counted bars before this one. NaN until there is one, where `on` is 0 and where x is not finite."""
+    bars, symbols = x.shape
+    width = state.ring.shape[0]
+    y = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            v = x[t, n]
+            y[t, n] = math.nan
+            if on[t, n] != 0 and math.isfinite(v):
+                p = state.pos[n]
+                y[t, n] = state.ring[p, n]
+                state.ring[p, n] = v
+                state.pos[n] = 0 if p == width - 1 else p + 1
+    return y
+
+
+@kernel
+def hold_last(x: Floats, on: Ints, state: Held) -> Floats:
+    """The last finite value of x on a bar that counts; NaN before the first."""
+    bars, symbols = x.shape
+    y = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            if on[t, n] != 0 and math.isfinite(x[t, n]):
+                state.last[n] = x[t, n]
+            y[t, n] = state.last[n]
+    return y
+
+
+@kernel
+def rolling_extremes(high: Floats, low: Floats, on: Ints, state: Extremes) -> tuple[Floats, Floats]:
+    """Highest high and lowest low of the last W bars, this one included; O(1) a bar on average by monotonic queues.
+
+    high, low: float64 (T, N). Returns (highest, lowest): NaN until W bars are held; the last result where `on` is 0 or one of
+    the two is not finite.
+    """
+    bars, symbols = high.shape
+    width = state.high.shape[0]
+    highest = np.empty((bars, symbols))
+    lowest = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            h = high[t, n]
+            low_ = low[t, n]
+            if on[t, n] != 0 and math.isfinite(h) and math.isfinite(low_):
+                now = state.seen[n]
+                state.seen[n] = now + 1
+                head = state.high_head[n]
+                size = state.high_size[n]
+                if size > 0 and state.high_at[head, n] <= now - width:  # the front has left the window
+                    head = 0 if head == width - 1 else head + 1
+                    size -= 1
+                while size > 0 and state.high[(head + size - 1) % width, n] <= h:
+                    size -= 1
+                end = (head + size) % width
+                state.high[end, n] = h
+                state.high_at[end, n] = now
+                state.high_head[n] = head
+                state.high_size[n] = size + 1
+                head = state.low_head[n]
+                size = state.low_size[n]
+                if size > 0 and state.low_at[head, n] <= now - width:
+                    head = 0 if head == width - 1 else head + 1
+                    size -= 1
+                while size > 0 and state.low[(head + size - 1) % width, n] >= low_:
+                    size -= 1
+                end = (head + size) % width
+                state.low[end, n] = low_
+                state.low_at[end, n] = now
+                state.low_head[n] = head
+                state.low_size[n] = size + 1
+            if state.seen[n] < width:
+                highest[t, n] = math.nan
+                lowest[t, n] = math.nan
+            else:
+                highest[t, n] = state.high[state.high_head[n], n]
+                lowest[t, n] = state.low[state.low_head[n], n]
+    return highest, lowest
