@@ -1,0 +1,35 @@
+"""What a command asks of a driver: `stratoquant run` and `stream` in one value, so that a program can ask the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Speed = Literal["max", "realtime"]
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run: over which data, with which configuration, to where.
+
+    data: a folder of market data (docs: "Market data on disk"); None is the built-in sample market. out: the folder of the
+    results; None is `runs/<time of the start>` below the current folder. symbols: names to take, in any order; None: all.
+    start, end: UTC ns; the bars whose close lies in (start, end]. overrides: `domain.key=value`, as typed after --set.
+    spec: name or path of a machine spec to run with, without applying it. project: the folder with config/, specs/ and
+    wiring_master.yaml. overwrite: replace the results that are in `out`. speed: of a stream. checkpoint: the file that a
+    stream goes on from, and leaves behind. seed: of the built-in sample market.
+    """
+
+    data: Path | None = None
+    out: Path | None = None
+    symbols: tuple[str, ...] | None = None
+    start: int | None = None
+    end: int | None = None
+    overrides: tuple[str, ...] = ()
+    spec: str | None = None
+    project: Path | None = None
+    overwrite: bool = False
+    speed: Speed = "max"
+    checkpoint: Path | None = None
+    seed: int = 1

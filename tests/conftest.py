@@ -1,0 +1,23 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Compilation makes a first example slow, and a failure must come again on the next run: no deadline, no chance.
+settings.register_profile("stratoquant", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("stratoquant")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of recorded market data beside the repository; skips the test where there is none."""
+    folder = ROOT.parent / "shared" / "data" / "ready"
+    if not folder.is_dir():
+        pytest.skip("no recorded market data: ../shared/data/ready is absent")
+    return folder
