@@ -119,6 +119,8 @@ class Approval(NamedTuple):
     edge_bps: Panel
     freshness: Panel
     rank: Panel  # 0 is served first when the venue's rate budget is short
+    active_stop: Panel  # L94's stop of the position, quote currency; NaN without one: what the resting stop must be
+    halt: IntPanel  # 1: L81 is at HALT or FLATTEN for the symbol, so every working entry is cancelled
 
 
 REASONS: Final = (
