@@ -1,0 +1,54 @@
+"""Settings of the microstructure domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+from dataflows.config import setting
+
+
+class MicrostructureConfig(NamedTuple):
+    """How spread and depth are measured, and what counts as tradeable."""
+
+    depth_levels: Annotated[int, setting("levels", "L8: book levels a side whose depth is counted", ge=1)] = 5
+    depth_band_bps: Annotated[
+        float, setting("bps", "L8, L63: how far from mid a level counts; what lies beyond is not seen as liquidity", gt=0)
+    ] = 10.0
+    proxy_window_bars: Annotated[int, setting("bars", "L8: average of the spread and depth proxies", ge=2)] = 240
+    proxy_floor_bps: Annotated[
+        float, setting("bps", "L8: least proxied spread of a symbol whose tick is unknown (else: one tick)", gt=0)
+    ] = 0.5
+    proxy_depth_share: Annotated[
+        float, setting("fraction", "L8: proxied depth of a side within the band, as a share of a bar's mean notional", gt=0)
+    ] = 0.5
+
+    order_notionals: Annotated[
+        tuple[float, float, float], setting("quote currency", "L63: the order sizes whose slippage is stated, ascending")
+    ] = (1_000.0, 10_000.0, 100_000.0)
+    safe_slippage_bps: Annotated[float, setting("bps", "L63: slippage up to which an order is safe", gt=0)] = 10.0
+    stale_bars: Annotated[float, setting("bars", "L63: book or bar older than this: avoid", gt=0)] = 5.0
+    score_base: Annotated[float, setting("logit", "L63: score of a perfect market", gt=0)] = 4.0
+    spread_scale_bps: Annotated[float, setting("bps", "L63: a spread that costs one logit", gt=0)] = 10.0
+    depth_scale: Annotated[float, setting("quote currency", "L63: a depth of the thinner side that costs one logit", gt=0)] = 10_000.0
+    slippage_scale_bps: Annotated[
+        float, setting("bps", "L63: slippage of the middle order size that costs one logit", gt=0)
+    ] = 10.0
+    stale_weight: Annotated[float, setting("logit", "L63: cost of data that are stale_bars old", ge=0)] = 3.0
+    chaotic_weight: Annotated[float, setting("logit", "L63: cost of a regime that is certainly chaotic", ge=0)] = 3.0
+    avoid_below: Annotated[float, setting("score", "L63: avoid starts below", gt=0, lt=1)] = 0.2
+    resume_above: Annotated[float, setting("score", "L63: avoid ends above", gt=0, lt=1)] = 0.35
+    thin_below: Annotated[float, setting("score", "L63: THIN starts below", gt=0, lt=1)] = 0.6
+    thin_until: Annotated[float, setting("score", "L63: THIN ends above", gt=0, lt=1)] = 0.7
+    deep_above: Annotated[float, setting("score", "L63: DEEP starts above", gt=0, lt=1)] = 0.95
+    deep_until: Annotated[float, setting("score", "L63: DEEP ends below", gt=0, lt=1)] = 0.9
+
+    def problems(self) -> Iterator[str]:
+        """Keys that contradict each other."""
+        small, middle, large = self.order_notionals
+        if not 0.0 < small < middle < large:
+            yield f"order_notionals is {self.order_notionals}; three positive sizes are needed, each above the one before."
+        marks = ("avoid_below", "resume_above", "thin_below", "thin_until", "deep_until", "deep_above")
+        for low, high in zip(marks, marks[1:], strict=False):
+            if not getattr(self, low) < getattr(self, high):
+                yield f"{low} is {getattr(self, low)} and {high} is {getattr(self, high)}; {low} must be the lower."
