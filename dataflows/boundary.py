@@ -1,8 +1,8 @@
 """Boundary models: what one domain promises the next.
 
-A domain's `schema.py` holds one `Boundary`, a pandera DataFrameModel with a column for every recorded field of its layers, named
-`<layer>.<field>`. Bounds are pandera's own `Field` arguments; what ties several columns together is a `Rule`. Whole runs are
-validated by pandera; `drivers.engine.guards` compiles the same model into checks that a stream pays microseconds for.
+A domain's `schema.py` holds one `Boundary`, a pandera DataFrameModel with a column for every recorded field of its layers,
+named `<layer>.<field>`. Bounds are pandera's own `Field` arguments; what ties several columns together is a `Rule`. Whole
+runs are validated by pandera; the engine compiles the same model into checks that a stream pays microseconds for.
 """
 
 from __future__ import annotations

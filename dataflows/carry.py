@@ -73,7 +73,9 @@ def _lookup(key: str, configs: Mapping[str, Any], where: str) -> Any:
     return found[0]
 
 
-def _length(name: str | int, dims: Mapping[str, int], bound: Mapping[str, str | int], configs: Mapping[str, Any], where: str) -> int:
+def _length(
+    name: str | int, dims: Mapping[str, int], bound: Mapping[str, str | int], configs: Mapping[str, Any], where: str
+) -> int:
     if isinstance(name, int):
         return name
     if name in bound:
@@ -109,12 +111,15 @@ def start_state(
             bound.update(meta.to)
     bare = unwrap_generic(annotation)
     if is_record(bare):
-        return bare(*[
-            start_state(inner, dims, configs, where=f"{where}.{name}", _bound=bound) for name, inner in fields_of(bare).items()
-        ])
+        return bare(
+            *[
+                start_state(inner, dims, configs, where=f"{where}.{name}", _bound=bound)
+                for name, inner in fields_of(bare).items()
+            ]
+        )
     spec = next((m for m in getattr(annotation, "__metadata__", ()) if isinstance(m, Axes)), None)
     if spec is None:
-        raise CarryError(f"{where}: a carried array needs Axes(...) beside its type, e.g. Annotated[Floats, Axes('N', start=NAN)]")
+        raise CarryError(f"{where}: a carried array needs Axes(...) beside its type, as in Annotated[Floats, Axes('N')]")
     shape = tuple(_length(n, dims, bound, configs, where) for n in spec.names)
     start = _lookup(spec.start, configs, where) if isinstance(spec.start, str) else spec.start
     return np.full(shape, start, dtype=np.int64 if bare is Ints or _is_int(bare) else np.float64)

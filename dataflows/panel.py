@@ -7,6 +7,7 @@ the remaining axes are, so that the plan can allocate, record, check and cut eve
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Iterator
@@ -71,11 +72,12 @@ def is_record(kind: Any) -> TypeGuard[type[tuple[Any, ...]]]:
 
 def is_log(kind: Any) -> bool:
     """True for a record whose entries vary in number: it has a field `n` and columns with a "log" axis."""
-    return is_record(kind) and "n" in kind.__annotations__ and any(
-        "log" in k.axes for _, k in walk(kind) if isinstance(k, Kind)
+    return (
+        is_record(kind) and "n" in kind.__annotations__ and any("log" in k.axes for _, k in walk(kind) if isinstance(k, Kind))
     )
 
 
+@functools.cache
 def fields_of(record: type[tuple[Any, ...]]) -> dict[str, Any]:
     """The resolved annotation of each field of a NamedTuple, `Annotated` metadata kept."""
     return typing.get_type_hints(record, include_extras=True)
@@ -123,6 +125,10 @@ def rebuild(annotation: Any, parts: Iterator[Any]) -> Any:
 def unwrap_generic(annotation: Any) -> Any:
     """The bare type below `Annotated[...]`."""
     origin = typing.get_origin(annotation)
-    return typing.get_args(annotation)[0] if origin is Annotated else annotation if not isinstance(
-        annotation, types.GenericAlias
-    ) else origin
+    return (
+        typing.get_args(annotation)[0]
+        if origin is Annotated
+        else annotation
+        if not isinstance(annotation, types.GenericAlias)
+        else origin
+    )

@@ -101,7 +101,12 @@ def cache_root() -> Path:
 def _record_fields(kind: Any) -> Any:
     """numba knows a NamedTuple type by its class and the types of its fields, not by their names and order."""
     if isinstance(kind, nb.types.BaseNamedTuple):
-        return kind.instance_class.__qualname__, kind.fields, tuple(map(_record_fields, kind.types))
+        return (
+            kind.instance_class.__module__,
+            kind.instance_class.__qualname__,
+            kind.fields,
+            tuple(map(_record_fields, kind.types)),
+        )
     return tuple(map(_record_fields, kind.types)) if isinstance(kind, nb.types.BaseTuple) else None
 
 

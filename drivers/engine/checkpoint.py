@@ -1,0 +1,149 @@
+"""Checkpoints: all that an engine remembers, as bytes that outlive a change of code which does not touch them.
+
+Beside the state lie, for every layer that has a carry, the hash of its code and the layout of its carry. A checkpoint is
+restored where both are as they were, whatever else changed; where one differs, it is refused by the layer's name. So a
+recorded state can never be read by code that means something else by it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import zipfile
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numba
+import numpy as np
+
+from dataflows.panel import is_log, leaves, rebuild
+from drivers.engine.engine import Engine, joined
+
+FORMAT: Final = 1
+
+
+class CheckpointError(ValueError):
+    """The bytes are no checkpoint, or not one of this engine. Names what differs."""
+
+
+def save(engine: Engine) -> bytes:
+    """The engine's state: arena, epoch records, held rows, clock. Raises EngineError where an error left it half advanced."""
+    engine._refuse_poisoned()
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "versions": _versions(),
+        "symbols": engine.symbols,
+        "depth": engine.dims["D"],
+        "epoch": engine.epoch,
+        "last_time": engine.last_time,
+        "layers": {name: _identity(engine, name) for name in engine.plan.states},
+        "configs": _configs(engine),
+        "held": {},
+        "records": {},
+    }
+    arrays: dict[str, Any] = {"f8": engine.arena.f8, "i8": engine.arena.i8}
+    for name, value in engine.held.items():
+        header["held"][name] = _store(arrays, f"held/{name}", value)
+    for name, parts in engine.records.items():
+        if parts:
+            header["records"][name] = _store(arrays, f"records/{name}", joined(parts, engine.plan.annotations[name]))
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def restore(engine: Engine, blob: bytes) -> None:
+    """Puts an engine into the state that `save` wrote: it goes on as if it had never stopped.
+
+    Raises CheckpointError, with the engine untouched, when the bytes are damaged or the symbols, a configuration value, a
+    layer's code or the layout of its carry differ; the message names each.
+    """
+    try:
+        with np.load(io.BytesIO(blob), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        header = json.loads(arrays["header"].tobytes())
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"the checkpoint is damaged or no checkpoint at all ({error}); use an earlier one") from None
+    if header["format"] != FORMAT:
+        raise CheckpointError(f"the checkpoint has format {header['format']}; this version reads {FORMAT}")
+    differences = list(_differences(engine, header))
+    if differences:
+        listed = "; ".join(differences)
+        raise CheckpointError(f"the checkpoint does not fit: {listed}. Start anew, or go back to the code that wrote it")
+    for state in engine.plan.states:
+        then = header["layers"][state]["layout"]
+        for view, (dtype, shape, start) in zip(leaves(engine.arena.values[state]), then, strict=True):
+            view[...] = arrays[dtype][start : start + view.size].reshape(shape)
+    engine.epoch, engine.last_time = header["epoch"], header["last_time"]
+    engine.held = {n: _load(arrays, f"held/{n}", engine.plan.hints[n], k) for n, k in header["held"].items()}
+    engine.records = {p: [] for p in engine.plan.epoch_needs}
+    for name, present in header["records"].items():
+        engine.records[name] = [_load(arrays, f"records/{name}", engine.plan.annotations[name], present)]
+    engine._poisoned_at = None
+
+
+def _versions() -> str:
+    return f"Python {platform.python_version()}, NumPy {np.__version__}, numba {numba.__version__}"
+
+
+def _identity(engine: Engine, state: str) -> dict[str, Any]:
+    owner = engine.plan.owner(state)
+    layout = [[slot.dtype, list(slot.shape), slot.start] for slot in engine.arena.slots[state]]
+    return {"code": engine.plan.code_of(owner) if owner else "", "layout": layout}
+
+
+def _configs(engine: Engine) -> dict[str, dict[str, Any]]:
+    return {name: _plain(config._asdict()) for name, config in engine.plan.configs.items()}
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(json.dumps(values))
+    return loaded
+
+
+def _differences(engine: Engine, header: dict[str, Any]) -> Iterator[str]:
+    if header["versions"] != _versions():
+        yield f"it was written under {header['versions']}, this is {_versions()}"
+        return
+    if tuple(header["symbols"]) != engine.symbols:
+        yield f"its symbols are {', '.join(header['symbols'])}, not {', '.join(engine.symbols)}"
+        return
+    if header["depth"] != engine.dims["D"]:
+        yield f"its books have {header['depth']} levels, not {engine.dims['D']}"
+    for name, values in _configs(engine).items():
+        then = header["configs"].get(name, {})
+        for key in sorted(values.keys() | then.keys()):
+            a, b = then.get(key), values.get(key)
+            if a != b and not (a != a and b != b):
+                yield f"{name}.{key} was {a}, is {b}"
+    stored = header["layers"]
+    for state in engine.plan.states:
+        layer = state.removesuffix("__carry")
+        if state not in stored:
+            yield f"{layer} had no state"
+            continue
+        now = _identity(engine, state)
+        if [x[:2] for x in stored[state]["layout"]] != [x[:2] for x in now["layout"]]:
+            yield f"{layer} keeps other arrays now"
+        elif stored[state]["code"] != now["code"]:
+            yield f"the code of {layer} changed"
+    for state in stored.keys() - set(engine.plan.states):
+        yield f"{state.removesuffix('__carry')} is no longer in the graph or has no state any more"
+
+
+def _store(arrays: dict[str, Any], key: str, value: Any) -> list[int]:
+    present = []
+    for i, leaf in enumerate(leaves(value)):
+        present.append(0 if leaf is None else 1)
+        if leaf is not None:
+            arrays[f"{key}/{i}"] = np.asarray(leaf)
+    return present
+
+
+def _load(arrays: dict[str, Any], key: str, annotation: Any, present: list[int]) -> Any:
+    parts: list[Any] = [arrays[f"{key}/{i}"] if has else None for i, has in enumerate(present)]
+    if is_log(annotation):
+        return annotation(int(parts[0]), *parts[1:])
+    return rebuild(annotation, iter(parts))

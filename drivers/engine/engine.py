@@ -1,0 +1,350 @@
+"""The engine: runs a plan over chunks of bars, holds all state, closes epochs. No I/O.
+
+`advance(chunk)`:
+
+1. Refuse a chunk that goes back in time or straddles an epoch boundary. Where it opens a new epoch, close the last: run the epoch
+   layers on what the epoch recorded and put their results into the delayed values.
+2. Columnar layers, over the whole chunk, in graph order.
+3. The step stage: one compiled loop over the chunk's instants. It returns early where a log is full and is called again.
+4. Post layers, over the whole chunk, with what the steps produced.
+5. Guards: every output within its boundary model.
+
+An error between 1 and 5 poisons the engine: carries have moved, and a retry would run a step twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+
+from dataflows.carry import start_state
+from dataflows.data.types import OPERATOR_NONE, Clock
+from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, leaves, unwrap_generic
+from drivers.engine.arena import Arena
+from drivers.engine.plan import Plan
+
+DAY_NS: Final = 86_400_000_000_000
+
+
+class EngineError(RuntimeError):
+    """The engine cannot take this chunk, or any more."""
+
+
+class Chunk(NamedTuple):
+    """Successive bars, or one instant between two bars.
+
+    time: (T,) closes, UTC ns. inputs: external and recorded values by name (at least `observations` for the whole graph).
+    operator, amount: (T,) the operator's word and the cash that goes with it. events: the venue's reports (a log) with
+    `events_at` (T + 1,), where each instant's begin.
+    """
+
+    time: Ints
+    inputs: Mapping[str, Any]
+    operator: Ints | None = None
+    amount: Floats | None = None
+    events: Any = None
+    events_at: Ints | None = None
+
+
+class Outputs(NamedTuple):
+    """What a chunk produced.
+
+    values: by node, records of panels (T, N) and series (T,), logs with their `n`. offsets: by log, (T + 1,) where each instant's
+    entries begin. epoch: what the epoch layers returned when the previous epoch closed; empty elsewhere.
+    """
+
+    time: Ints
+    values: dict[str, Any]
+    offsets: dict[str, Ints]
+    epoch: dict[str, Any]
+
+
+class Guard(Protocol):
+    """Checks outputs against the boundary models."""
+
+    def check(self, time: Ints, values: Mapping[str, Any]) -> None:
+        """Raises when a value is outside what its domain promises."""
+
+
+def cut(value: Any, annotation: Any, a: int, b: int) -> Any:
+    """Rows a to b of a panel, series or record of them; what is static stays."""
+    if is_record(annotation):
+        return annotation(*[cut(v, t, a, b) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
+    return value if value is None or "static" in kind_of(annotation).axes else value[a:b]
+
+
+class Engine:
+    """One run of a plan over a fixed list of symbols.
+
+    plan: what to run. symbols: names of the columns, sorted. depth: book levels of the observations. static: values without a time
+    axis by name (`instruments`). compiled: False runs the step loop as plain Python, its reference. guard: checks every chunk.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        symbols: Sequence[str],
+        static: Mapping[str, Any],
+        *,
+        depth: int = 1,
+        compiled: bool = True,
+        guard: Guard | None = None,
+        epoch_ns: int = DAY_NS,
+    ) -> None:
+        self.plan, self.symbols, self.static, self.guard = plan, tuple(symbols), dict(static), guard
+        self.compiled, self.epoch_ns = compiled, epoch_ns
+        slots = int(getattr(plan.configs.get("execution"), "slots", 8))
+        self.dims = {"N": len(self.symbols), "D": depth, "table": slots}
+        self.room = 8 * (slots + 1) * len(self.symbols)
+        self.slack = 1  # entries a bar and symbol that a log is first given room for
+        self.arena = Arena({name: self._start(name) for name in plan.states})
+        self._loop = plan.steps.form(compiled=compiled)
+        self._where = self._layout()
+        self._flatten, self._box = plan.steps.flattener(), plan.steps.boxer()
+        self._layers_checked = not compiled
+        own = {*plan.steps.states, *plan.configs, *self.static, "clock", "venue_events"}
+        self._held_names = [p for p in plan.steps.inputs if p not in own]
+        self._fixed: dict[str, Any] = {**plan.configs, **self.static, **self.arena.values}
+        self.epoch = -1
+        self.last_time = 0
+        self.records: dict[str, list[Any]] = {p: [] for p in plan.epoch_needs}
+        self.held: dict[str, Any] = {}
+        self._poisoned_at: int | None = None
+        self.on_layer: Callable[[str], None] = lambda name: None
+
+    # ---- state
+
+    def _start(self, name: str) -> Any:
+        annotation = self.plan.hints[name]
+        if is_log(annotation):
+            parts = [np.zeros(1 if f == "n" else self.room, kind_of(t).numpy) for f, t in fields_of(annotation).items()]
+            return annotation(*parts)
+        owner = self.plan.owner(name)
+        configs = {k: v for k, v in self.plan.configs.items() if owner is None or k in owner.params}
+        return start_state(annotation, self.dims, configs, where=name)
+
+    def _layout(self) -> Ints:
+        slots = [slot for name in self.plan.steps.states for slot in self.arena.slots[name]]
+        where = np.zeros((max(1, len(slots)), 6), np.int64)
+        for i, slot in enumerate(slots):
+            where[i, :2] = slot.start, slot.stop
+            where[i, 2 : 2 + len(slot.shape)] = slot.shape
+        return where
+
+    # ---- running
+
+    def advance(self, chunk: Chunk) -> Outputs:
+        """Runs the whole plan over a chunk of bars that lies within one epoch and later than all before.
+
+        Raises EngineError for a chunk that does not, and for any chunk after an error in the middle of one.
+        """
+        self._refuse(chunk)
+        bars = len(chunk.time)
+        self._poisoned_at = int(chunk.time[-1])
+        closed: dict[str, Any] = {}
+        epoch = int((chunk.time[0] - 1) // self.epoch_ns)
+        if epoch != self.epoch:
+            closed = self._close_epoch()
+            self.epoch = epoch
+        values = self._inputs(chunk, np.ones(bars, np.int64))
+        for node in self.plan.stage["columnar"]:
+            self.on_layer(node.name)
+            values[node.name] = node.fn(*[values[p] for p in node.params])
+        offsets = self._run_steps(values, bars) if self.plan.stage["step"] else {}
+        for node in self.plan.stage["post"]:
+            self.on_layer(node.name)
+            values[node.name] = node.fn(*[values[p] for p in node.params])
+        produced = {name: values[name] for name in self.plan.nodes if name in values}
+        if self.guard is not None:
+            self.guard.check(chunk.time, produced)
+        for p in self.plan.epoch_needs:
+            self.records[p].append(produced[p])
+        self._hold(values)
+        self.last_time = int(chunk.time[-1])
+        self._poisoned_at = None
+        return Outputs(chunk.time, produced, offsets, closed)
+
+    def react(self, ts: int, *, operator: int = OPERATOR_NONE, amount: float = 0.0, events: Any = None) -> Outputs:
+        """Runs the step stage at an instant between two bars, on the rows of the last bar (`clock.is_bar` is 0).
+
+        The operator's word and the venue's reports act at once; what is measured per bar does not move.
+        Raises EngineError before the first bar and for an instant before the last.
+        """
+        self._refuse_poisoned()
+        if not self.held:
+            raise EngineError("react: no bar has been seen yet; advance over at least one first")
+        if ts < self.last_time:
+            raise EngineError(f"react: {_iso(ts)} is before the last instant {_iso(self.last_time)}")
+        at = np.array([ts], np.int64)
+        taken = Chunk(at, self.held, np.array([operator], np.int64), np.array([amount]), events)
+        self._poisoned_at = ts
+        values = self._inputs(taken, np.zeros(1, np.int64))
+        offsets = self._run_steps(values, 1)
+        self.last_time = ts
+        self._poisoned_at = None
+        return Outputs(at, {n.name: values[n.name] for n in self.plan.stage["step"]}, offsets, {})
+
+    def _refuse_poisoned(self) -> None:
+        if self._poisoned_at is not None:
+            raise EngineError(
+                f"the engine stopped at an error in the chunk that ends {_iso(self._poisoned_at)}, with part of it run; "
+                "restore it from a checkpoint"
+            )
+
+    def _refuse(self, chunk: Chunk) -> None:
+        time = chunk.time
+        self._refuse_poisoned()
+        if len(time) == 0:
+            raise EngineError("the chunk is empty; a chunk has at least one bar")
+        if time[0] <= self.last_time or (time[1:] <= time[:-1]).any():
+            earlier = np.concatenate([[self.last_time], time[:-1]])
+            at = int(np.flatnonzero(time <= earlier)[0])
+            raise EngineError(f"bar {_iso(time[at])} is not later than {_iso(earlier[at])}; time must move on")
+        first, last = int((time[0] - 1) // self.epoch_ns), int((time[-1] - 1) // self.epoch_ns)
+        if first != last:
+            raise EngineError(f"the chunk {_iso(time[0])} to {_iso(time[-1])} straddles an epoch boundary; cut it there")
+
+    def _inputs(self, chunk: Chunk, is_bar: Ints) -> dict[str, Any]:
+        bars = len(chunk.time)
+        operator = np.zeros(bars, np.int64) if chunk.operator is None else chunk.operator
+        amount = np.zeros(bars) if chunk.amount is None else chunk.amount
+        values = {**self._fixed, **chunk.inputs, "clock": Clock(chunk.time, is_bar, operator, amount)}
+        if "venue_events" in self.plan.hints:
+            events = chunk.events if chunk.events is not None else self._no_events()
+            values["venue_events"] = events
+            values["venue_events__at"] = self._events_at(chunk, bars, events.n)
+        return values
+
+    @staticmethod
+    def _events_at(chunk: Chunk, bars: int, n: int) -> Ints:
+        if chunk.events_at is not None:
+            return chunk.events_at
+        at = np.zeros(bars + 1, np.int64)
+        at[1:] = n  # all at the first instant
+        return at
+
+    def _no_events(self) -> Any:
+        t = self.plan.hints["venue_events"]
+        return t(*[0 if f == "n" else np.zeros(0, kind_of(h).numpy) for f, h in fields_of(t).items()])
+
+    # ---- the step stage
+
+    def _run_steps(self, values: dict[str, Any], bars: int) -> dict[str, Ints]:
+        stage, n = self.plan.steps, self.dims["N"]
+        rows = stage.block_rows
+        blocks = (
+            np.empty((rows["panel_f8"], bars, n)),
+            np.empty((rows["panel_i8"], bars, n), np.int64),
+            np.empty((rows["series_f8"], bars)),
+            np.empty((rows["series_i8"], bars), np.int64),
+        )
+        given = (*self._flatten(values), *blocks)
+        t, parts = 0, []
+        while t < bars:
+            logs = self._logs(bars, t)
+            flat = [x for log in logs for x in log]
+            arguments = (t, bars, self.room, self.arena.f8, self.arena.i8, self._where, *given, *flat)
+            if not self._layers_checked:
+                stage.compile_layers(arguments, self.on_layer)
+                self.on_layer("the step loop")
+                self._layers_checked = True
+            done = int(self._loop(*arguments))
+            parts.append((t, done, logs))
+            t = done
+        values.update(self._box(*blocks))
+        return self._collect(values, parts, bars)
+
+    def _logs(self, bars: int, t: int) -> list[tuple[Ints, Floats, Ints]]:
+        capacity = self.room + self.slack * (bars - t) * self.dims["N"]
+        return [
+            (np.zeros(bars + 1, np.int64), np.empty((len(c["f8"]), capacity)), np.empty((len(c["i8"]), capacity), np.int64))
+            for c in self.plan.steps.log_columns.values()
+        ]
+
+    def _collect(self, values: dict[str, Any], parts: list[tuple[int, int, Any]], bars: int) -> dict[str, Ints]:
+        """The logs of all calls of the loop as one, with one row of offsets each."""
+        offsets: dict[str, Ints] = {}
+        for i, node in enumerate(self.plan.steps.logs):
+            columns = self.plan.steps.log_columns[node.name]
+            at = np.zeros(bars + 1, np.int64)
+            for a, b, logs in parts:
+                at[a + 1 : b + 1] = at[a] + logs[i][0][a + 1 : b + 1]
+            found = {"n": int(at[-1])}
+            for block, dtype in ((1, "f8"), (2, "i8")):
+                whole = [logs[i][block][:, : logs[i][0][b]] for _, b, logs in parts]
+                found |= dict(zip(columns[dtype], np.concatenate(whole, axis=1), strict=True))
+            values[node.name] = node.returns(**found)
+            offsets[node.name] = at
+        return offsets
+
+    def _hold(self, values: Mapping[str, Any]) -> None:
+        bars = len(values["clock"].ts)
+        self.held = (
+            {p: cut(values[p], self.plan.hints[p], bars - 1, bars) for p in self._held_names}
+            if bars > 1
+            else {p: values[p] for p in self._held_names}
+        )
+
+    # ---- epochs
+
+    def _close_epoch(self) -> dict[str, Any]:
+        if not self.plan.stage["epoch"] or not any(self.records.values()):
+            return {}
+        values = dict(self._fixed)
+        for p, parts in self.records.items():
+            values[p] = joined(parts, self.plan.annotations[p])
+        made: dict[str, Any] = {}
+        for node in self.plan.stage["epoch"]:
+            made[node.name] = values[node.name] = node.fn(*[values[p] for p in node.params])
+        for name, edge in self.plan.delayed.items():
+            if edge.delay == "epoch" and edge.source in made:
+                new = getattr(made[edge.source], edge.field) if edge.field else made[edge.source]
+                for view, leaf in zip(leaves(self.arena.values[name]), leaves(new), strict=True):
+                    view[...] = leaf
+        self.records = {p: [] for p in self.plan.epoch_needs}
+        return made
+
+    def blank(self, bars: int = 2) -> Chunk:
+        """A chunk in which nothing is known: compiles every layer without any market data (see `warm_up`)."""
+        time = self.epoch_ns * 20_000 + np.arange(1, bars + 1, dtype=np.int64)
+        inputs: dict[str, Any] = {}
+        for p, annotation in self.plan.hints.items():
+            if p in self.plan.nodes or p in self._fixed or p in ("clock", "venue_events"):
+                continue
+            inputs[p] = _blank(annotation, bars, self.dims, time)
+        return Chunk(time, inputs)
+
+    def warm_up(self, on_layer: Callable[[str], None] = lambda name: None) -> None:
+        """Compiles, or loads from the cache, all that `advance` calls, by running a scratch engine over two unknown bars."""
+        scratch = Engine(
+            self.plan, self.symbols, self.static, depth=self.dims["D"], compiled=self.compiled, epoch_ns=self.epoch_ns
+        )
+        scratch.on_layer = on_layer
+        scratch.guard = self.guard
+        scratch.advance(scratch.blank())
+        self._layers_checked = True
+
+
+def _blank(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints) -> Any:
+    if is_record(annotation):
+        made = [_blank(t, bars, dims, time) for t in fields_of(annotation).values()]
+        return annotation(*[time if f == "time" else v for f, v in zip(annotation._fields, made, strict=True)])  # type: ignore[attr-defined]
+    kind = kind_of(unwrap_generic(annotation) if not hasattr(annotation, "__metadata__") else annotation)
+    shape = (bars, *(dims[a] for a in kind.axes))
+    return np.full(shape, np.nan if kind.dtype == "f8" else 0, kind.numpy)
+
+
+def joined(parts: Sequence[Any], annotation: Any) -> Any:
+    """Outputs of successive chunks as one: panels and series are concatenated, logs too (their `n` added up)."""
+    if is_log(annotation):
+        columns = [np.concatenate([np.asarray(p[i]) for p in parts]) for i in range(1, len(parts[0]))]
+        return annotation(sum(p.n for p in parts), *columns)
+    if is_record(annotation):
+        return annotation(*[joined([p[i] for p in parts], t) for i, t in enumerate(fields_of(annotation).values())])
+    return None if parts[0] is None else np.concatenate(parts)
+
+
+def _iso(ns: int) -> str:
+    return f"{np.datetime_as_string(np.datetime64(int(ns), 'ns'), unit='s')}Z"

@@ -1,0 +1,391 @@
+"""The step stage, generated from the graph as source: one loop over instants that calls every step layer in order.
+
+1. Head: carries, delayed values and static facts are rebuilt from flat arguments, once a call.
+2. Each instant: the row of every panel that a step layer reads, narrowed to the fields it reads; then the layers.
+3. What they return is copied into the recording blocks and the flat logs; `orders` becomes next instant's delayed value.
+4. The loop returns early when a log might not hold one more instant; the caller empties the logs and calls again.
+
+The same source runs compiled (layer by layer, then as one loop) and as plain Python, its reference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+import numba
+
+from dataflows.carry import Axes
+from dataflows.kernels.compile import kernel, plain
+from dataflows.panel import Kind, fields_of, is_log, is_record, kind_of, unwrap_generic, walk
+from drivers.engine.nodes import SUFFIX, Delayed, LayerNode, PlanError
+from drivers.engine.rows import Path, RowSpec, row_class, uncompiled, used_paths
+
+nb: Any = numba  # its own annotations leave out what a compiler's user needs
+
+
+class LayerCompileError(TypeError):
+    """A step layer does not compile, or returns something else than it declares. Names layer, file and line."""
+
+
+BLOCKS: Final = ("panel_f8", "panel_i8", "series_f8", "series_i8")
+
+
+class Recorded(NamedTuple):
+    """Where one recorded leaf of a step layer's output lies in the recording blocks."""
+
+    node: str
+    path: Path
+    kind: Kind
+    block: str  # one of BLOCKS
+    row: int
+
+
+def state_leaves(annotation: Any) -> Iterator[tuple[str, int]]:
+    """(dtype, number of axes) of each leaf of a carry, a delayed record or a log, in order."""
+    bare = unwrap_generic(annotation)
+    if is_record(bare):
+        for inner in fields_of(bare).values():
+            yield from state_leaves(inner)
+        return
+    for meta in getattr(annotation, "__metadata__", ()):
+        if isinstance(meta, Axes):
+            yield ("i8" if "int64" in str(bare) else "f8"), len(meta.names)
+            return
+    kind = kind_of(annotation)
+    yield kind.dtype, 1
+
+
+def columns_of(log: Any) -> dict[str, list[str]]:
+    """The columns of a log by dtype, in order."""
+    split: dict[str, list[str]] = {"f8": [], "i8": []}
+    for name, t in fields_of(log).items():
+        if name != "n":
+            split[kind_of(t).dtype].append(name)
+    return split
+
+
+class StepStage:
+    """The step layers of a plan: their source, its compiled and plain forms, and what they take and record."""
+
+    def __init__(self, nodes: Sequence[LayerNode], configs: Mapping[str, Any], delayed: Mapping[str, Delayed]) -> None:
+        self.nodes = list(nodes)
+        self.configs = configs
+        self.delayed = delayed
+        self.own = {n.name for n in nodes}
+        self.hints: dict[str, Any] = {p: t for n in nodes for p, t in n.hints.items()}
+        self.inputs = sorted({p for n in nodes for p in n.params} - self.own)
+        self.states = [p for p in self.inputs if p.endswith(SUFFIX) or p in delayed]
+        self.logs = [n for n in nodes if is_log(n.returns)]
+        self.recorded = list(self._record())
+        self.rows = {p: self._row(p) for p in self.inputs if self._form(p) in ("panel", "static") and is_record(self.hints[p])}
+        self.block_rows = {b: sum(r.block == b for r in self.recorded) for b in BLOCKS}
+        self.log_columns = {n.name: columns_of(n.returns) for n in self.logs}
+        self.arguments: list[str] = []
+        self.namespace: dict[str, Any] = {"row_class": row_class}
+        self.source = self._generate()
+
+    # ---- what travels
+
+    def _form(self, p: str) -> str:
+        t = self.hints[p]
+        if p in self.configs:
+            return "config"
+        if p in self.states:
+            return "state"
+        if is_log(t):
+            return "log"
+        kinds = [kind for _, kind in walk(t)]
+        return "static" if kinds and all("static" in k.axes for k in kinds) else "panel"
+
+    def _row(self, p: str) -> RowSpec:
+        used: set[Path] = set()
+        for node in self.nodes:
+            for own, name in zip(node.fn.__code__.co_varnames, node.params, strict=False):
+                if name == p:
+                    used |= used_paths(node.fn, own, self.hints[p])
+        if not used:
+            takers = ", ".join(n.name for n in self.nodes if p in n.params)
+            raise PlanError(f"{takers}: takes {p} and reads none of its fields; drop the parameter")
+        return RowSpec(p, self.hints[p], used)
+
+    def _record(self) -> Iterator[Recorded]:
+        rows = dict.fromkeys(BLOCKS, 0)
+        for node in self.nodes:
+            if is_log(node.returns):
+                continue
+            for path, kind in walk(node.returns):
+                if not kind.recorded:
+                    continue
+                if kind.axes not in ((), ("N",)):
+                    raise PlanError(
+                        f"{node.layer_id} {node.name}: field {'.'.join(path)} has axes {kind.axes}; a step layer records values per "
+                        "instant or per symbol only; mark it recorded=False"
+                    )
+                block = f"{'panel' if kind.axes else 'series'}_{kind.dtype}"
+                yield Recorded(node.name, path, kind, block, rows[block])
+                rows[block] += 1
+
+    # ---- source
+
+    def _generate(self) -> str:
+        head: list[str] = []
+        row: list[str] = []
+        args = ["t", "end", "room", "arena_f8", "arena_i8", "where"]
+        value: dict[str, str] = {name: f"v_{name}" for name in self.own}
+        leaf_number = 0
+        tails: list[str] = []
+        for p in self.inputs:
+            form, t = self._form(p), self.hints[p]
+            if form == "config":
+                args.append(p)
+                value[p] = p
+            elif form == "state":
+                source, leaf_number, names = self._state(p, leaf_number)
+                head.append(f"s_{p} = {source}")
+                value[p] = f"s_{p}"
+                if is_log(t):
+                    tails += self._write_back(p, names)
+            elif form == "log":
+                columns = [f for f in fields_of(t) if f != "n"]
+                args += [f"{p}__at", *(f"{p}__{f}" for f in columns)]
+                self.namespace[t.__name__] = t
+                cut = ", ".join(f"{p}__{f}[{p}__at[t]:{p}__at[t + 1]]" for f in columns)
+                row.append(f"r_{p} = {t.__name__}({p}__at[t + 1] - {p}__at[t], {cut})")
+                value[p] = f"r_{p}"
+            elif p in self.rows:
+                spec = self.rows[p]
+                args += [_arg(p, path) for path, _ in spec.leaves]
+                at = "[t]" if form == "panel" else ""
+                expression = spec.expression(lambda path, p=p, at=at: _arg(p, path) + at)  # type: ignore[misc]
+                (row if form == "panel" else head).append(f"r_{p} = {expression}")
+                value[p] = f"r_{p}"
+            else:
+                args.append(p)
+                value[p] = f"{p}[t]" if form == "panel" else p
+        args += ["panel_f8", "panel_i8", "series_f8", "series_i8"]
+        body = [f"v_{n.name} = _{n.name}({', '.join(value[p] for p in n.params)})  # {n.layer_id}" for n in self.nodes]
+        body += self._recording()
+        for n in self.logs:
+            args += [f"{n.name}__at", f"{n.name}__f8", f"{n.name}__i8"]
+            body += self._logging(n)
+        for p, edge in self.delayed.items():
+            if p in self.inputs and edge.delay == "bar":
+                body.append(f"s_{p} = v_{edge.source}")
+        body.append("t += 1")
+        for n in self.logs:
+            body += [f"if t < end and {n.name}__at[t] + room > {n.name}__f8.shape[1]:", "    break"]
+        self.arguments = args
+        lines = [
+            "# GENERATED from the graph: the step stage",
+            f"# {' > '.join(n.layer_id for n in self.nodes)}",
+            *(line for spec in self.rows.values() for line in spec.declarations()),
+            *(f"_{n.name} = kernel(python_{n.name})  # {n.fn.__module__}" for n in self.nodes),
+            "",
+            "@kernel",
+            f"def steps({', '.join(args)}):",
+            *(f"    {x}" for x in head),
+            "    while t < end:",
+            *(f"        {x}" for x in [*row, *body]),
+            *(f"    {x}" for x in tails),
+            "    return t",
+            "",
+        ]
+        self.namespace |= {f"python_{n.name}": n.fn for n in self.nodes}
+        return "\n".join(lines)
+
+    def flattener(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        """Straight-line code that takes the loop's flat arguments out of the values by node, in the loop's order."""
+        flat = []
+        for p in self.inputs:
+            if p in self.rows:
+                flat += [f"v[{p!r}].{'.'.join(path)}" for path, _ in self.rows[p].leaves]
+            elif self._form(p) == "log":
+                flat += [f"v['{p}__at']", *(f"v[{p!r}].{f}" for f in fields_of(self.hints[p]) if f != "n")]
+            elif p not in self.states:
+                flat.append(f"v[{p!r}]")
+        namespace: dict[str, Any] = {}
+        exec(f"def flatten(v): return ({''.join(f'{x}, ' for x in flat)})", namespace)
+        flatten: Callable[[Mapping[str, Any]], tuple[Any, ...]] = namespace["flatten"]
+        return flatten
+
+    def boxer(self) -> Callable[[Any, Any, Any, Any], dict[str, Any]]:
+        """Straight-line code that makes the layers' records out of the recording blocks."""
+        where = {(r.node, r.path): f"{r.block}[{r.row}]" for r in self.recorded}
+        namespace: dict[str, Any] = {}
+
+        def build(node: str, annotation: Any, path: Path) -> str:
+            if not is_record(annotation):
+                return where.get((node, path), "None")
+            namespace[annotation.__name__] = annotation
+            parts = [build(node, inner, (*path, name)) for name, inner in fields_of(annotation).items()]
+            return f"{annotation.__name__}({', '.join(parts)})"
+
+        made = [f"{n.name!r}: {build(n.name, n.returns, ())}" for n in self.nodes if not is_log(n.returns)]
+        exec(f"def box({', '.join(BLOCKS)}): return {{{', '.join(made)}}}", namespace)
+        box: Callable[[Any, Any, Any, Any], dict[str, Any]] = namespace["box"]
+        return box
+
+    def _state(self, p: str, number: int) -> tuple[str, int, list[str]]:
+        """Source that rebuilds a state record from the arena; the number of its first leaf; the leaf expressions."""
+        names: list[str] = []
+
+        def rebuild(annotation: Any) -> str:
+            nonlocal number
+            bare = unwrap_generic(annotation)
+            if is_record(bare):
+                self.namespace[bare.__name__] = bare
+                return f"{bare.__name__}({', '.join(rebuild(inner) for inner in fields_of(bare).values())})"
+            ((dtype, axes),) = state_leaves(annotation)
+            flat = f"arena_{dtype}[where[{number}, 0]:where[{number}, 1]]"
+            shape = ", ".join(f"where[{number}, {2 + i}]" for i in range(axes))
+            number += 1
+            names.append(flat)
+            return flat if axes == 1 else f"{flat}.reshape(({shape}))"
+
+        source = rebuild(self.hints[p])
+        if is_log(self.hints[p]):  # `n` is a scalar in the record and an array of one in the arena
+            source = source.replace(names[0], f"{names[0]}[0]", 1)
+        return source, number, names
+
+    def _write_back(self, p: str, names: Sequence[str]) -> list[str]:
+        fields = list(fields_of(self.hints[p]))
+        lines = [f"if s_{p}.n > {names[1]}.shape[0]:", f"    raise RuntimeError('{p}: more entries than the arena holds')"]
+        lines.append(f"{names[0]}[0] = s_{p}.n")
+        for field, name in zip(fields[1:], names[1:], strict=True):
+            lines.append(f"{name}[:s_{p}.n] = s_{p}.{field}[:s_{p}.n]")
+        return lines
+
+    def _recording(self) -> list[str]:
+        lines = []
+        series = [r for r in self.recorded if r.block.startswith("series")]
+        panels = [r for r in self.recorded if r.block.startswith("panel")]
+        for r in series:
+            lines.append(f"{r.block}[{r.row}, t] = v_{'.'.join((r.node, *r.path))}")
+        if panels:
+            size = "panel_f8.shape[2]"
+            lines.append(f"for i in range({size}):")
+            lines += [f"    {r.block}[{r.row}, t, i] = v_{'.'.join((r.node, *r.path))}[i]" for r in panels]
+        return lines
+
+    def _logging(self, node: LayerNode) -> list[str]:
+        name, columns = node.name, self.log_columns[node.name]
+        lines = [
+            f"k = {name}__at[t]",
+            f"if k + v_{name}.n > {name}__f8.shape[1]:",
+            f"    raise RuntimeError('{node.layer_id} {name}: more entries in one instant than a log has room for')",
+            f"for i in range(v_{name}.n):",
+        ]
+        for dtype, names in columns.items():
+            lines += [f"    {name}__{dtype}[{c}, k + i] = v_{name}.{f}[i]" for c, f in enumerate(names)]
+        lines.append(f"{name}__at[t + 1] = k + v_{name}.n")
+        return lines
+
+    # ---- forms
+
+    def form(self, *, compiled: bool) -> Callable[..., int]:
+        """The loop: compiled by numba, or the same source as plain Python."""
+        name = (
+            f"stratoquant_steps_{'compiled' if compiled else 'plain'}_{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
+        )
+        module = sys.modules.get(name)
+        if module is None or any(module.__dict__.get(k) is not v for k, v in self.namespace.items()):
+            module = ModuleType(name)
+            module.__dict__.update(self.namespace, kernel=kernel if compiled else uncompiled)
+            file = f"<{name}>"
+            linecache.cache[file] = (len(self.source), None, self.source.splitlines(True), file)  # tracebacks show the line
+            sys.modules[name] = module
+            exec(compile(self.source, file, "exec"), module.__dict__)
+        steps: Callable[..., int] = module.__dict__["steps"]
+        return steps
+
+    def compile_layers(self, arguments: Sequence[Any], on_layer: Callable[[str], None]) -> None:
+        """Compiles layer by layer for the types of these arguments; raises LayerCompileError for the first that fails."""
+        steps = self.form(compiled=True)
+        if not hasattr(steps, "py_func"):
+            return  # NUMBA_DISABLE_JIT: there is nothing to compile
+        namespace = plain(steps).__globals__
+        types = self._input_types(dict(zip(self.arguments, arguments, strict=True)))
+        for node in self.nodes:
+            on_layer(node.name)
+            signature = tuple(types[p] for p in node.params)
+            compiled = namespace[f"_{node.name}"]
+            code = node.fn.__code__
+            place = f"{node.layer_id} {node.name} ({code.co_filename}:{code.co_firstlineno})"
+            try:
+                compiled.compile(signature)
+            except nb.core.errors.NumbaError as error:
+                raise LayerCompileError(f"{place} does not compile: {_short(error)}") from error
+            got = compiled.overloads[signature].signature.return_type
+            wrong = _disagreement(got, node.returns)
+            if wrong:
+                raise LayerCompileError(f"{place} does not return what it declares on every branch: {wrong}")
+            types[node.name] = got
+
+    def _input_types(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        types: dict[str, Any] = {}
+        for p in self.inputs:
+            form, t = self._form(p), self.hints[p]
+            if form == "config":
+                types[p] = nb.typeof(given[p])
+            elif form == "state":
+                leaves: list[Any] = []
+                for dtype, axes in state_leaves(t):
+                    leaves.append(nb.types.Array(nb.float64 if dtype == "f8" else nb.int64, axes, "C"))
+                if is_log(t):
+                    leaves[0] = nb.int64
+                types[p] = _record_type(t, iter(leaves))
+            elif form == "log":
+                types[p] = _record_type(t, iter([nb.int64, *(nb.typeof(given[f"{p}__{f}"]) for f in fields_of(t) if f != "n")]))
+            else:
+                at = 0 if form == "panel" else slice(None)
+                if p in self.rows:
+                    got = self.rows[p].build(lambda path, p=p, at=at: given[_arg(p, path)][at])  # type: ignore[misc]
+                else:
+                    got = given[p][at]
+                types[p] = nb.typeof(got)
+        return types
+
+
+def _arg(p: str, path: Path) -> str:
+    return "__".join((p, *path))
+
+
+def _record_type(annotation: Any, leaves: Iterator[Any]) -> Any:
+    bare = unwrap_generic(annotation)
+    if not is_record(bare):
+        return next(leaves)
+    inner = [_record_type(t, leaves) for t in fields_of(bare).values()]
+    if len(set(inner)) == 1:
+        return nb.types.NamedUniTuple(inner[0], len(inner), bare)
+    return nb.types.NamedTuple(inner, bare)
+
+
+def _disagreement(got: Any, wanted: Any, path: str = "result") -> str:
+    if is_record(wanted):
+        if not isinstance(got, nb.types.BaseNamedTuple) or got.instance_class is not wanted:
+            return f"{path} is {got}, not {wanted.__name__}"
+        for name, inner, t in zip(got.fields, got.types, typing.cast(Any, fields_of(wanted).values()), strict=True):
+            found = _disagreement(inner, t, name)
+            if found:
+                return found
+        return ""
+    kind = kind_of(wanted)
+    if not kind.axes:
+        right = got == nb.float64 if kind.dtype == "f8" else isinstance(got, nb.types.Integer) and got.bitwidth == 64
+    else:
+        dtype = nb.float64 if kind.dtype == "f8" else nb.int64
+        right = isinstance(got, nb.types.Array) and got.layout == "C" and got.dtype == dtype and got.ndim == len(kind.axes)
+    axes = f" of {len(kind.axes)} axes" if kind.axes else ""
+    return "" if right else f"{path} is {got}, not {'float64' if kind.dtype == 'f8' else 'int64'}{axes}"
+
+
+def _short(error: Exception) -> str:
+    noise = ("During: lowering", "During: resolving", "This error may", "Overload", "Enable logging", "For more information")
+    kept = [line.strip() for line in str(error).splitlines() if line.strip() and not line.strip().startswith(noise)]
+    return "\n  ".join(kept[:14])

@@ -1,0 +1,255 @@
+"""Per-bar checks compiled from the domains' pandera models, so that a stream pays microseconds for what pandera takes
+milliseconds to say. The model is the one truth: a guard that fails is reported by pandera itself, on the same values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pandera.errors
+
+from dataflows.boundary import Boundary, Rule, schema_of
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Ints, Kind, is_log, walk
+from drivers.engine.plan import Plan
+
+
+class BoundaryError(ValueError):
+    """A value is outside what its domain promises. Names layer, field, symbol, bar and bound; pandera's report follows."""
+
+
+class Bounds(NamedTuple):
+    """What a column may hold: `low` <= x <= `high`, and NaN where `nullable`."""
+
+    low: float
+    high: float
+    nullable: bool
+
+
+class Column(NamedTuple):
+    """One column of a domain's frame: which node, which leaf, which of its K values (-1: the leaf is a panel or series)."""
+
+    name: str
+    node: str
+    path: tuple[str, ...]
+    kind: Kind
+    part: int
+
+
+@kernel
+def first_outside(x: Any, low: float, high: float, nullable: int) -> int:
+    """Position of the first value of a flat array outside [low, high], or NaN where `nullable` is 0; -1 where none is."""
+    for i in range(x.shape[0]):
+        if not (low <= x[i] <= high) and not (nullable == 1 and x[i] != x[i]):
+            return i
+    return -1
+
+
+def columns_of(plan: Plan, domain: str, widths: Mapping[str, int] | None = None) -> list[Column]:
+    """The columns of a domain's frame, in graph order. widths: K of each stacked leaf by column name, where it is known."""
+    found = []
+    for node in plan.nodes.values():
+        if node.domain != domain or node.schedule == "epoch" or is_log(node.returns):
+            continue
+        for path, kind in walk(node.returns):
+            name = ".".join((node.name, *path))
+            if not kind.recorded:
+                continue
+            if len(kind.axes) == 2:
+                width = (widths or {}).get(name, 0)
+                found += [Column(f"{name}.{k}", node.name, path, kind, k) for k in range(width)]
+            else:
+                found.append(Column(name, node.name, path, kind, -1))
+    return found
+
+
+def leaf_of(values: Mapping[str, Any], column: Column) -> Any:
+    """The whole leaf that a column belongs to."""
+    value = values[column.node]
+    for name in column.path:
+        value = getattr(value, name)
+    return value
+
+
+def widths_of(plan: Plan, values: Mapping[str, Any]) -> dict[str, int]:
+    """K of every stacked leaf in these values."""
+    widths = {}
+    for node in plan.nodes.values():
+        if node.name not in values or is_log(node.returns):
+            continue
+        for path, kind in walk(node.returns):
+            if len(kind.axes) == 2 and kind.recorded:
+                widths[".".join((node.name, *path))] = leaf_of(values, Column("", node.name, path, kind, 0)).shape[2]
+    return widths
+
+
+def frame_of(columns: Sequence[Column], values: Mapping[str, Any], bars: int, symbols: int) -> pd.DataFrame:
+    """One row a bar and symbol; a series is repeated for every symbol."""
+    data: dict[str, Any] = {}
+    for c in columns:
+        leaf = leaf_of(values, c)
+        if c.part >= 0:
+            data[c.name] = leaf[:, :, c.part].reshape(-1)
+        elif not c.kind.axes:
+            data[c.name] = np.repeat(leaf, symbols)
+        else:
+            data[c.name] = leaf.reshape(-1)
+    return pd.DataFrame(data, index=pd.RangeIndex(bars * symbols))
+
+
+def bounds_of(model: type[Boundary]) -> dict[str, Bounds]:
+    """Every column's bounds out of the model's pandera checks. Raises BoundaryError for a check that has no compiled form."""
+    bounds = {}
+    for name, column in schema_of(model).columns.items():
+        low, high = -math.inf, math.inf
+        for check in column.checks:
+            s = check.statistics
+            if check.name == "greater_than_or_equal_to":
+                low = max(low, float(s["min_value"]))
+            elif check.name == "greater_than":
+                low = max(low, math.nextafter(float(s["min_value"]), math.inf))
+            elif check.name == "less_than_or_equal_to":
+                high = min(high, float(s["max_value"]))
+            elif check.name == "less_than":
+                high = min(high, math.nextafter(float(s["max_value"]), -math.inf))
+            elif check.name == "in_range":
+                low, high = max(low, float(s["min_value"])), min(high, float(s["max_value"]))
+            elif check.name == "isin" and _run(s["allowed_values"]):
+                low, high = float(min(s["allowed_values"])), float(max(s["allowed_values"]))
+            else:
+                raise BoundaryError(
+                    f"{name}: the check {check.name} has no compiled form; use ge, gt, le, lt or isin of a run of codes"
+                )
+        bounds[str(name)] = Bounds(low, high, bool(column.nullable))
+    return bounds
+
+
+def _run(values: Any) -> bool:
+    ordered = sorted(values)
+    return all(b - a == 1 for a, b in zip(ordered, ordered[1:], strict=False))
+
+
+class DomainGuard:
+    """One domain's model, compiled: a function of the domain's leaves that finds the first value outside."""
+
+    def __init__(self, plan: Plan, domain: str, model: type[Boundary], values: Mapping[str, Any]) -> None:
+        self.domain, self.model = domain, model
+        self.columns = columns_of(plan, domain, widths_of(plan, values))
+        self.bounds = bounds_of(model)
+        named = {c.name for c in self.columns}
+        missing, extra = sorted(named - self.bounds.keys()), sorted(self.bounds.keys() - named)
+        if missing or extra:
+            raise BoundaryError(
+                f"{model.__name__} and the layers of {domain} disagree: "
+                + "; ".join([f"the model lacks {m}" for m in missing] + [f"no layer has {e}" for e in extra])
+            )
+        self.leaves = list({(c.node, c.path): c for c in self.columns}.values())
+        self._find = self._compile()
+        namespace: dict[str, Any] = {}
+        gets = ", ".join(f"v[{c.node!r}]{''.join(f'.{p}' for p in c.path)}" for c in self.leaves)
+        exec(f"def gather(v): return ({gets},)", namespace)
+        self.gather: Callable[[Mapping[str, Any]], tuple[Any, ...]] = namespace["gather"]
+
+    def _compile(self) -> Callable[..., int]:
+        position = {(c.node, c.path): i for i, c in enumerate(self.leaves)}
+        lines = ["@kernel", f"def find({', '.join(f'a{i}' for i in range(len(self.leaves)))}):"]
+        for i, leaf in enumerate(self.leaves):
+            own = [self.bounds[c.name] for c in self.columns if (c.node, c.path) == (leaf.node, leaf.path)]
+            if len(set(own)) > 1:
+                raise BoundaryError(
+                    f"{leaf.name} and its neighbours have different bounds; give the parts of one field the same"
+                )
+            low, high, _ = own[0]
+            nullable = int(own[0].nullable and leaf.kind.dtype == "f8")
+            flat = f"a{i}.reshape(a{i}.size)" if leaf.kind.axes else f"a{i}"
+            lines += [
+                f"    if first_outside({flat}, {_literal(low)}, {_literal(high)}, {nullable}) >= 0:",
+                f"        return {i}",
+            ]
+        by_name = {c.name: c for c in self.columns}
+        for k, rule in enumerate(self.model.__rules__):
+            lines += self._rule(rule, [by_name[c] for c in rule.columns], position, len(self.leaves) + k)
+        lines.append("    return -1")
+        namespace: dict[str, Any] = {"kernel": kernel, "first_outside": first_outside, "inf": math.inf, "__name__": __name__}
+        exec(compile("\n".join(lines), f"<guard of {self.domain}>", "exec"), namespace)
+        find: Callable[..., int] = namespace["find"]
+        return find
+
+    @staticmethod
+    def _rule(rule: Rule, columns: Sequence[Column], position: Mapping[Any, int], code: int) -> Iterator[str]:
+        first = position[columns[0].node, columns[0].path]
+        yield f"    for t in range(a{first}.shape[0]):"
+        yield f"        for n in range(a{first}.shape[1]):"
+        values = []
+        for c in columns:
+            values.append(f"a{position[c.node, c.path]}[t, n{f', {c.part}' if c.part >= 0 else ''}]")
+        if rule.kind == "sum":
+            yield f"            d = {' + '.join(values)} - {rule.value!r}"
+            yield f"            if d > {rule.tolerance!r} or d < -{rule.tolerance!r}:"
+        else:
+            pairs = [f"{a} - {b} > {rule.tolerance!r}" for a, b in zip(values, values[1:], strict=False)]
+            yield f"            if {' or '.join(pairs)}:"
+        yield f"                return {code}"
+
+    def check(self, values: Mapping[str, Any]) -> bool:
+        """True where every leaf and rule holds."""
+        return self._find(*self.gather(values)) < 0
+
+
+def _literal(x: float) -> str:
+    return repr(x)  # `inf` and `-inf` are names of the generated module
+
+
+class Guards:
+    """The guards of every domain that has a boundary model. The first chunk's shapes say how wide stacked leaves are."""
+
+    def __init__(self, plan: Plan, boundaries: Mapping[str, type[Boundary]], symbols: Sequence[str]) -> None:
+        present = {n.domain for n in plan.nodes.values() if n.schedule != "epoch" and not is_log(n.returns)}
+        self.plan, self.symbols = plan, tuple(symbols)
+        self.boundaries = {d: m for d, m in boundaries.items() if d in present}
+        self._made: list[DomainGuard] = []
+
+    def check(self, time: Ints, values: Mapping[str, Any]) -> None:
+        """Raises BoundaryError with pandera's report on the first domain that breaks its promise."""
+        if not self._made:
+            self._made = [DomainGuard(self.plan, d, m, values) for d, m in self.boundaries.items()]
+        for guard in self._made:
+            if not guard.check(values):
+                raise BoundaryError(self._report(guard, time, values))
+
+    def _report(self, guard: DomainGuard, time: Ints, values: Mapping[str, Any]) -> str:
+        frame = frame_of(guard.columns, values, len(time), len(self.symbols))
+        try:
+            schema_of(guard.model).validate(frame, lazy=True)
+        except pandera.errors.SchemaErrors as error:
+            cases = error.failure_cases
+            row = cases.iloc[0]
+            at = row["index"]
+            where = ""
+            if at is not None and at == at:
+                bar, symbol = divmod(int(at), len(self.symbols))
+                stamp = np.datetime_as_string(np.datetime64(int(time[bar]), "ns"), unit="s")
+                where = f" of {self.symbols[symbol]} at {stamp}Z"
+            return (
+                f"{row['column']}{where} is {row['failure_case']}; the {guard.domain} boundary says {row['check']} "
+                f"({len(cases)} such values in this chunk)\n{error}"
+            )
+        return f"{guard.domain}: the compiled guard refuses what pandera accepts; report this as a fault of the guard"
+
+
+def validate_whole(plan: Plan, domain: str, model: type[Boundary], values: Mapping[str, Any]) -> None:
+    """Whole-run validation by pandera itself. values: outputs by node over all bars. Raises pandera's SchemaErrors."""
+    columns = columns_of(plan, domain, widths_of(plan, values))
+    bars, symbols = _shape(columns, values)
+    schema_of(model).validate(frame_of(columns, values, bars, symbols), lazy=True)
+
+
+def _shape(columns: Sequence[Column], values: Mapping[str, Any]) -> tuple[int, int]:
+    for c in columns:
+        if c.kind.axes:
+            shape: tuple[int, ...] = leaf_of(values, c).shape
+            return shape[0], shape[1]
+    return len(leaf_of(values, columns[0])), 1

@@ -1,0 +1,82 @@
+"""The plan: the stages of a Hamilton graph, sorted once and called directly."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from dataflows.kernels.compile import fingerprint
+from dataflows.layer import SCHEDULES
+from dataflows.panel import is_record, walk
+from drivers.engine.generate import StepStage
+from drivers.engine.nodes import SUFFIX, Delayed, LayerNode, PlanError, layer_nodes
+
+EXTERNAL = ("observations", "instruments", "clock", "venue_events")
+
+
+class Plan:
+    """What to call, in which order, with what.
+
+    modules: those that hold the layers. configs: configuration records by the name layers take them under. delayed: the
+    feedback edges by name. variant: values for layers that exist in variants. only: run these nodes alone; everything
+    else that they take comes in as recorded values (`recorded_inputs`).
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[ModuleType],
+        configs: Mapping[str, Any],
+        delayed: Mapping[str, Delayed],
+        *,
+        variant: Mapping[str, str] | None = None,
+        only: Collection[str] | None = None,
+    ) -> None:
+        every = layer_nodes(modules, variant or {})
+        names = {n.name for n in every}
+        unknown = sorted(set(only or ()) - names)
+        if unknown:
+            raise PlanError(f"{', '.join(unknown)}: not a layer of this graph")
+        self.nodes: dict[str, LayerNode] = {n.name: n for n in every if only is None or n.name in only}
+        self.configs = dict(configs)
+        self.delayed = {k: v for k, v in delayed.items() if any(k in n.params for n in self.nodes.values())}
+        self.stage: dict[str, list[LayerNode]] = {s: [n for n in self.nodes.values() if n.schedule == s] for s in SCHEDULES}
+        self.hints: dict[str, Any] = {p: t for n in self.nodes.values() for p, t in n.hints.items()}
+        self.annotations: dict[str, Any] = {n.name: n.returns for n in self.nodes.values()}
+        taken = {p for n in self.nodes.values() for p in n.params}
+        self.recorded_inputs = sorted(p for p in taken if p in names and p not in self.nodes)
+        self._refuse_unknown_inputs(taken, names)
+        self.steps = StepStage(self.stage["step"], {k: v for k, v in self.configs.items() if k in taken}, self.delayed)
+        epoch = {n.name for n in self.stage["epoch"]}
+        self.epoch_needs = sorted({p for n in self.stage["epoch"] for p in n.params if p in names and p not in epoch})
+
+    def _refuse_unknown_inputs(self, taken: Collection[str], names: Collection[str]) -> None:
+        for p in sorted(taken):
+            known = p in names or p in self.configs or p in self.delayed or p in EXTERNAL or p.endswith(SUFFIX)
+            if not known:
+                takers = ", ".join(n.name for n in self.nodes.values() if p in n.params)
+                raise PlanError(
+                    f"{takers} takes {p}, which is no layer, configuration, delayed edge or external input; "
+                    f"known beside the layers: {', '.join([*EXTERNAL, *self.delayed, *self.configs])}"
+                )
+
+    @property
+    def states(self) -> list[str]:
+        """Every carry and delayed value, in arena order: those of the step stage first, as its source numbers them."""
+        every = dict.fromkeys([*self.steps.states, *(p for n in self.nodes.values() for p in n.params)])
+        return [p for p in every if p.endswith(SUFFIX) or p in self.delayed]
+
+    def owner(self, state: str) -> LayerNode | None:
+        """The layer whose carry this is; None for a delayed value."""
+        return self.nodes.get(state.removesuffix(SUFFIX)) if state.endswith(SUFFIX) else None
+
+    def code_of(self, node: LayerNode) -> str:
+        """Hash of a layer's code, kernels and all that it freezes included."""
+        return fingerprint(node.fn)
+
+    def output_fields(self, name: str) -> list[tuple[str, Any]]:
+        """The recorded fields of a node as (column name, kind), the node's name first."""
+        t = self.annotations[name]
+        if not is_record(t):
+            return [(name, kind) for _, kind in walk(t)]
+        return [(".".join((name, *path)), kind) for path, kind in walk(t) if kind.recorded]

@@ -1,0 +1,115 @@
+"""Rows: what a step layer sees of a panel record at one instant, narrowed to the fields that step layers read.
+
+Market alone has some seventy arrays, of which the account side reads a handful. The generated loop builds small NamedTuples of
+just those; a layer cannot tell the difference, since it only ever reads `record.field`.
+"""
+
+from __future__ import annotations
+
+import ast
+import collections
+import hashlib
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+from dataflows.panel import fields_of, is_record, walk
+
+Path = tuple[str, ...]
+_HOME = "stratoquant_rows"
+
+
+def used_paths(fn: Callable[..., Any], parameter: str, record: Any) -> set[Path]:
+    """Which leaves of `record` the function reads through `parameter`; all of them where it hands the record on."""
+    every = [path for path, _ in walk(record)]
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(fn)))
+    except OSError:  # a function with no source file
+        return set(every)
+    inner: set[int] = set()
+    chains: list[Path] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and id(node) not in inner:
+            chain: list[str] = []
+            at: ast.expr = node
+            while isinstance(at, ast.Attribute):
+                inner.add(id(at))
+                chain.append(at.attr)
+                at = at.value
+            if isinstance(at, ast.Name) and at.id == parameter:
+                inner.add(id(at))
+                chains.append(tuple(reversed(chain)))
+    whole = any(
+        isinstance(node, ast.Name) and node.id == parameter and isinstance(node.ctx, ast.Load) and id(node) not in inner
+        for node in ast.walk(tree)
+    )
+    if whole:
+        return set(every)
+    return {p for p in every for c in chains if p[: len(c)] == c[: len(p)]}
+
+
+def row_class(name: str, fields: tuple[str, ...]) -> type[tuple[Any, ...]]:
+    """The NamedTuple class of a row; one object for one name and list of fields, found again by the machine-code cache."""
+    home = sys.modules.setdefault(_HOME, ModuleType(_HOME))
+    unique = f"{name}_{hashlib.sha256(','.join(fields).encode()).hexdigest()[:8]}"
+    made: Any = getattr(home, unique, None)
+    if made is None:
+        made = collections.namedtuple(unique, fields)  # type: ignore[misc]  # noqa: PYI024 (the fields come from the graph)
+        made.__module__ = _HOME
+        setattr(home, unique, made)
+    return made  # type: ignore[no-any-return]
+
+
+class RowSpec:
+    """How to build the row of one input out of the arrays of its used leaves."""
+
+    def __init__(self, name: str, record: Any, used: set[Path]) -> None:
+        self.name = name
+        self.leaves: list[tuple[Path, Any]] = [(path, kind) for path, kind in walk(record) if path in used]
+        self.classes: dict[str, tuple[str, ...]] = {}
+        self._collect(record, ())
+
+    def _below(self, prefix: Path) -> bool:
+        return any(path[: len(prefix)] == prefix for path, _ in self.leaves)
+
+    def _collect(self, record: Any, prefix: Path) -> None:
+        fields = tuple(f for f in fields_of(record) if self._below((*prefix, f)))
+        self.classes["_".join(("Row", self.name, *prefix))] = fields
+        for f in fields:
+            inner = fields_of(record)[f]
+            if is_record(inner):
+                self._collect(inner, (*prefix, f))
+
+    def expression(self, leaf: Callable[[Path], str], prefix: Path = ()) -> str:
+        """Source that builds the row; `leaf` gives the source of one leaf."""
+        name = "_".join(("Row", self.name, *prefix))
+        parts = []
+        for f in self.classes[name]:
+            path = (*prefix, f)
+            nested = "_".join(("Row", self.name, *path)) in self.classes
+            parts.append(self.expression(leaf, path) if nested else leaf(path))
+        return f"{name}({', '.join(parts)})"
+
+    def build(self, get: Callable[[Path], Any], prefix: Path = ()) -> Any:
+        """The same row as a value."""
+        name = "_".join(("Row", self.name, *prefix))
+        fields = self.classes[name]
+        parts = []
+        for f in fields:
+            path = (*prefix, f)
+            nested = "_".join(("Row", self.name, *path)) in self.classes
+            parts.append(self.build(get, path) if nested else get(path))
+        return row_class(name, fields)(*parts)
+
+    def declarations(self) -> Iterator[str]:
+        """Source that declares the classes."""
+        for name, fields in self.classes.items():
+            yield f"{name} = row_class({name!r}, {fields!r})"
+
+
+def uncompiled(fn: Any) -> Any:
+    """Stands for `kernel` where the generated source is run as plain Python."""
+    return fn
