@@ -1,0 +1,232 @@
+"""Ticks to bars: trades to OHLCV, order-book snapshots to the last one of each bar and to the order flow inside it.
+
+Kernels consume a batch of ticks in file order and go on where the last batch ended, so that a file of any length needs the
+memory of its bars. Bar t covers (t-1, t]: a tick stamped exactly at a close belongs to the bar that closes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+
+class TradeBars(NamedTuple):
+    """Bars under construction: panels (T, N), and the time of each symbol's last trade (N,)."""
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats  # base units
+    notional: Floats  # quote currency; vwap is notional / volume
+    trades: Floats  # how many
+    buy_volume: Floats  # taker buys; NaN where the side of a trade in the bar is unknown
+    buy_count: Floats
+    last_time: Ints  # UTC ns
+
+
+class BookBars(NamedTuple):
+    """Book panels under construction (T, N, D), and what the next snapshot is compared with."""
+
+    bid_price: Floats
+    bid_size: Floats
+    ask_price: Floats
+    ask_size: Floats
+    ofi: Floats
+    taken: Ints  # (T, N) UTC ns of the snapshot that the bar shows; a negative number: none yet
+    before: Floats  # (4, N, D) last snapshot before the first bar: bid price and size, ask price and size
+    before_taken: Ints  # (N,)
+    previous: Floats  # (4, N, D) last uncrossed snapshot
+    seen: Ints  # (N,) 1 once there is a previous
+    last_time: Ints  # (N,) UTC ns
+
+
+NEVER = -(1 << 62)
+"""Time of a tick that has not come yet."""
+
+
+def trade_bars(bars: int, symbols: int) -> TradeBars:
+    """Empty bars: NaN, counts included, until the first trade of a bar."""
+    return TradeBars._make([*(np.full((bars, symbols), np.nan) for _ in range(9)), np.full(symbols, NEVER, np.int64)])
+
+
+def book_bars(bars: int, symbols: int, depth: int) -> BookBars:
+    """Empty book panels: NaN until the first snapshot."""
+    bid_price, bid_size, ask_price, ask_size, ofi = (np.full((bars, symbols, depth), np.nan) for _ in range(5))
+    return BookBars(
+        bid_price,
+        bid_size,
+        ask_price,
+        ask_size,
+        ofi,
+        taken=np.full((bars, symbols), NEVER, np.int64),
+        before=np.full((4, symbols, depth), np.nan),
+        before_taken=np.full(symbols, NEVER, np.int64),
+        previous=np.full((4, symbols, depth), np.nan),
+        seen=np.zeros(symbols, np.int64),
+        last_time=np.full(symbols, NEVER, np.int64),
+    )
+
+
+@kernel
+def add_trades(time: Ints, row: Ints, col: Ints, price: Floats, size: Floats, side: Ints, bars: TradeBars) -> int:
+    """Adds trades to their bars.
+
+    time: UTC ns (M,). row, col: bar and symbol of each; rows outside the panels are passed over. price in quote currency, size
+    in base units. side: 1 the aggressor bought, 0 sold, -1 unknown. bars: updated in place.
+    Returns the index of the first trade earlier than one of its symbol before it (nothing after it is added), or -1.
+    """
+    n_bars = bars.open.shape[0]
+    for i in range(time.shape[0]):
+        t = row[i]
+        n = col[i]
+        if time[i] < bars.last_time[n]:
+            return i
+        bars.last_time[n] = time[i]
+        if t < 0 or t >= n_bars:
+            continue
+        p = price[i]
+        s = size[i]
+        if np.isnan(bars.open[t, n]):
+            bars.open[t, n] = p
+            bars.high[t, n] = p
+            bars.low[t, n] = p
+            bars.volume[t, n] = 0.0
+            bars.notional[t, n] = 0.0
+            bars.trades[t, n] = 0.0
+            bars.buy_volume[t, n] = 0.0
+            bars.buy_count[t, n] = 0.0
+        if p > bars.high[t, n]:
+            bars.high[t, n] = p
+        if p < bars.low[t, n]:
+            bars.low[t, n] = p
+        bars.close[t, n] = p
+        bars.volume[t, n] += s
+        bars.notional[t, n] += p * s
+        bars.trades[t, n] += 1.0
+        if side[i] == 1:
+            bars.buy_volume[t, n] += s
+            bars.buy_count[t, n] += 1.0
+        elif side[i] != 0:
+            bars.buy_volume[t, n] = np.nan
+            bars.buy_count[t, n] = np.nan
+    return -1
+
+
+@kernel
+def add_snapshots(
+    time: Ints,
+    row: Ints,
+    col: Ints,
+    bid_price: Floats,
+    bid_size: Floats,
+    ask_price: Floats,
+    ask_size: Floats,
+    book: BookBars,
+) -> int:
+    """Adds order-book snapshots to their bars: the last one of a bar stays, the order flow of all of them is summed.
+
+    time: UTC ns (M,). row, col: bar and symbol; a row below 0 lies before the first bar and serves as the state to start from,
+    one past the end is passed over. Prices and sizes (M, D), best level first, NaN where a level is absent. book: updated in
+    place. Returns the index of the first snapshot earlier than one of its symbol before it, or -1.
+
+    `ofi` of a level is the sum of e = q_b [P_b >= P_b'] - q_b' [P_b <= P_b'] - q_a [P_a <= P_a'] + q_a' [P_a >= P_a'] over the
+    bar's snapshots, primes marking the snapshot before, in an earlier bar if need be. A level absent on any of the four adds
+    nothing; a crossed snapshot is shown as it is but takes no part. NaN where no event was measured.
+    Source: Cont, Kukanov and Stoikov (2014), each level by itself as in Xu, Gould and Howison (2018).
+    """
+    n_bars = book.taken.shape[0]
+    depth = bid_price.shape[1]
+    for i in range(time.shape[0]):
+        t = row[i]
+        n = col[i]
+        if time[i] < book.last_time[n]:
+            return i
+        book.last_time[n] = time[i]
+        if t >= n_bars:
+            continue
+        crossed = bid_price[i, 0] >= ask_price[i, 0]
+        for d in range(depth):
+            bp = bid_price[i, d]
+            bq = bid_size[i, d]
+            ap = ask_price[i, d]
+            aq = ask_size[i, d]
+            if t >= 0:
+                book.bid_price[t, n, d] = bp
+                book.bid_size[t, n, d] = bq
+                book.ask_price[t, n, d] = ap
+                book.ask_size[t, n, d] = aq
+            else:
+                book.before[0, n, d] = bp
+                book.before[1, n, d] = bq
+                book.before[2, n, d] = ap
+                book.before[3, n, d] = aq
+            if crossed:
+                continue
+            if t >= 0 and book.seen[n] == 1:
+                bp0 = book.previous[0, n, d]
+                bq0 = book.previous[1, n, d]
+                ap0 = book.previous[2, n, d]
+                aq0 = book.previous[3, n, d]
+                event = 0.0
+                if bp >= bp0:
+                    event += bq
+                if bp <= bp0:
+                    event -= bq0
+                if ap <= ap0:
+                    event -= aq
+                if ap >= ap0:
+                    event += aq0
+                known = not (np.isnan(bp) or np.isnan(bp0) or np.isnan(ap) or np.isnan(ap0))
+                if known and not np.isnan(event):
+                    if np.isnan(book.ofi[t, n, d]):
+                        book.ofi[t, n, d] = 0.0
+                    book.ofi[t, n, d] += event
+            book.previous[0, n, d] = bp
+            book.previous[1, n, d] = bq
+            book.previous[2, n, d] = ap
+            book.previous[3, n, d] = aq
+        if not crossed:
+            book.seen[n] = 1
+        if t >= 0:
+            book.taken[t, n] = time[i]
+        else:
+            book.before_taken[n] = time[i]
+    return -1
+
+
+@kernel
+def carry_books(first_close: int, step: int, book: BookBars) -> Floats:
+    """Shows the last snapshot in every later bar, and returns its age in bars (T, N): close less snapshot time, over the step.
+
+    first_close: UTC ns of row 0's close. step: ns. book: price, size and `taken` updated in place; `ofi` stays NaN in bars
+    without a snapshot. NaN before a symbol's first snapshot.
+    """
+    n_bars, n_symbols, depth = book.bid_price.shape
+    age = np.empty((n_bars, n_symbols))
+    for t in range(n_bars):
+        for n in range(n_symbols):
+            if book.taken[t, n] < 0:
+                if t == 0:
+                    book.taken[t, n] = book.before_taken[n]
+                    for d in range(depth):
+                        book.bid_price[t, n, d] = book.before[0, n, d]
+                        book.bid_size[t, n, d] = book.before[1, n, d]
+                        book.ask_price[t, n, d] = book.before[2, n, d]
+                        book.ask_size[t, n, d] = book.before[3, n, d]
+                else:
+                    book.taken[t, n] = book.taken[t - 1, n]
+                    for d in range(depth):
+                        book.bid_price[t, n, d] = book.bid_price[t - 1, n, d]
+                        book.bid_size[t, n, d] = book.bid_size[t - 1, n, d]
+                        book.ask_price[t, n, d] = book.ask_price[t - 1, n, d]
+                        book.ask_size[t, n, d] = book.ask_size[t - 1, n, d]
+            if book.taken[t, n] < 0:
+                age[t, n] = np.nan
+            else:
+                age[t, n] = (first_close + t * step - book.taken[t, n]) / step
+    return age

@@ -1,0 +1,106 @@
+"""Market data as a run takes it: aligned to the clock, cut into chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from dataflows.data.types import Instruments, Observations
+from dataflows.panel import Floats, Ints
+from drivers.feeds.description import DAY
+
+LEVELS: Final = frozenset({"bid_price", "bid_size", "ask_price", "ask_size", "ofi"})
+"""The observations that have an axis of book levels."""
+
+
+class QualityCounts(NamedTuple):
+    """What was found while reading, over the rows that were used."""
+
+    rows: int = 0  # of the bars file; of the trades file where there is none
+    missing: int = 0  # bars not observed while their symbol was listed
+    duplicates: int = 0  # repeated rows that were dropped
+    zero_volume: int = 0
+    snapshots: int = 0  # of the book
+    crossed: int = 0  # snapshots whose best bid is not below the best ask
+    one_sided: int = 0
+    empty: int = 0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Market data of a fixed set of symbols on a regular clock. Row t is the bar that closes at `time[t]`."""
+
+    path: Path
+    symbols: tuple[str, ...]  # sorted by name: the columns
+    step: int  # ns
+    time: Ints  # (T,) closes, UTC ns
+    depth: int  # book levels; 1 where there is no book
+    instruments: Instruments
+    calendar: str
+    source: str
+    licence: str
+    hash: str  # SHA-256 of the files that were read
+    quality: QualityCounts
+    _panels: dict[str, Floats] = field(repr=False)  # Observations field -> (T, N) or (T, N, D); only what the files hold
+    _listed: Ints = field(repr=False)  # (2, N) first and last row
+    _duplicates: Ints = field(repr=False)  # (M, 3) row, column, how many; sorted by row
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def rows(self, a: int, b: int) -> Observations:
+        """The observations of rows a to b: views of what the files hold, fresh NaN panels for what they do not.
+
+        Raises IndexError unless 0 <= a <= b <= len(dataset).
+        """
+        if not 0 <= a <= b <= len(self.time):
+            raise IndexError(f"rows {a} to {b} are not within the {len(self.time)} bars of {self.path.name}")
+        bars, symbols = b - a, len(self.symbols)
+        listed, duplicates = self._flags(a, b)
+        made: dict[str, Any] = {"time": self.time[a:b], "listed": listed, "duplicates": duplicates}
+        made["late"] = np.zeros((bars, symbols), np.int64)
+        for name in Observations._fields:
+            if name in made:
+                continue
+            if name in self._panels:
+                made[name] = self._panels[name][a:b]
+            elif name == "funding_rate":
+                made[name] = np.zeros((bars, symbols))
+            else:
+                levels = name in LEVELS
+                made[name] = np.full((bars, symbols, self.depth) if levels else (bars, symbols), np.nan)
+        return Observations(**made)
+
+    def _flags(self, a: int, b: int) -> tuple[Ints, Ints]:
+        first, last = self._listed
+        t = np.arange(a, b)[:, None]
+        listed = ((t >= first) & (t <= last)).astype(np.int64)
+        duplicates = np.zeros((b - a, len(self.symbols)), np.int64)
+        if len(self._duplicates):
+            i, j = np.searchsorted(self._duplicates[:, 0], (a, b))
+            np.add.at(duplicates, (self._duplicates[i:j, 0] - a, self._duplicates[i:j, 1]), self._duplicates[i:j, 2])
+        return listed, duplicates
+
+    def chunks(self, max_bars: int) -> Iterator[Observations]:
+        """The observations in order, at most `max_bars` at a time, cut so that no piece straddles midnight UTC.
+
+        The bar stamped 00:00 belongs to the day that ends.
+        """
+        for a, b in self.cuts(max_bars):
+            yield self.rows(a, b)
+
+    def cuts(self, max_bars: int, start: int = 0) -> Iterator[tuple[int, int]]:
+        """The (first, end) rows of `chunks`, from row `start` on."""
+        if max_bars < 1:
+            raise ValueError(f"max_bars is {max_bars}; a chunk needs at least 1 bar")
+        a = start
+        while a < len(self.time):
+            close = int(self.time[a])
+            midnight = -(-close // DAY) * DAY  # of the day that this bar is in; its own close if that is 00:00
+            b = min(a + max_bars, a + (midnight - close) // self.step + 1, len(self.time))
+            yield a, b
+            a = b

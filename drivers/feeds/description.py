@@ -1,0 +1,114 @@
+"""`dataset.yml`: what a market-data folder says about itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from dataflows.panel import Floats
+from drivers.feeds.errors import DataError, near
+
+SECOND: Final = 1_000_000_000
+DAY: Final = 86_400 * SECOND
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class Description(BaseModel):
+    """The keys of `dataset.yml`, all optional. A fact of the instruments is one number, or a mapping of symbol to number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clock: str | None = Field(default=None, description="step of the bars: 1s, 1m, 5m, 1h, 1d; else the most common spacing")
+    calendar: str = Field(default="24/7", description="24/7, or an exchange calendar's name, e.g. XNYS")
+    stamp: Literal["open", "close"] = Field(default="open", description="which end of the bar its timestamp names")
+    timezone: Literal["UTC"] | None = Field(default=None, description="what a timestamp written without a zone means")
+    source: str = Field(default="", description="where the data come from")
+    licence: str = Field(default="", description="under which licence")
+    tick_size: float | dict[str, float] = Field(default=0.0, description="quote currency; 0: unknown, no rounding")
+    lot_size: float | dict[str, float] = Field(default=0.0, description="base units; 0: unknown, no rounding")
+    min_notional: float | dict[str, float] = Field(default=0.0, description="quote currency; 0: none")
+    taker_fee_bps: float | dict[str, float] = Field(default=5.0, description="fee of a taker's fill")
+    maker_fee_bps: float | dict[str, float] = Field(default=2.0, description="fee of a maker's fill; negative: a rebate")
+    reduce_only_exempt: bool | dict[str, bool] = Field(default=False, description="min_notional spares reduce-only orders")
+
+    @field_validator("clock", mode="before")
+    @classmethod
+    def _clock_is_text(cls, value: Any) -> Any:
+        return f"{value}s" if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("clock")
+    @classmethod
+    def _clock_is_a_step(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_clock(value)
+        return value
+
+    @field_validator("tick_size", "lot_size", "min_notional", "taker_fee_bps", "maker_fee_bps")
+    @classmethod
+    def _finite(cls, value: float | dict[str, float], info: Any) -> float | dict[str, float]:
+        for x in value.values() if isinstance(value, dict) else (value,):
+            if not np.isfinite(x) or (x < 0 and info.field_name != "maker_fee_bps"):
+                raise ValueError(f"{x} should be a finite number that is not negative")
+        return value
+
+    @property
+    def step(self) -> int | None:
+        """Nanoseconds of the clock; None where the file names none."""
+        return None if self.clock is None else parse_clock(self.clock)
+
+    def per_symbol(self, key: str, symbols: Sequence[str], missing: float) -> Floats:
+        """One number for each symbol, `missing` where a mapping leaves it out."""
+        value = getattr(self, key)
+        return np.array([float(value.get(s, missing) if isinstance(value, dict) else value) for s in symbols], np.float64)
+
+    def check_symbols(self, known: Sequence[str], where: str) -> None:
+        """Refuses a mapping with a symbol that the data do not have: a misspelt name would go unnoticed."""
+        for key in ("tick_size", "lot_size", "min_notional", "taker_fee_bps", "maker_fee_bps", "reduce_only_exempt"):
+            value = getattr(self, key)
+            for name in value if isinstance(value, dict) else ():
+                if name not in known:
+                    raise DataError(f"{where}: {key} names {name}, which the data do not have; {near(name, known)}")
+
+
+def parse_clock(text: str) -> int:
+    """`1m` to nanoseconds. Raises ValueError unless it is at least a second and divides a day, so that days end on a bar."""
+    match = re.fullmatch(r"\s*(\d+)\s*([smhd])\s*", text)
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if seconds < 1 or 86_400 % seconds:
+        raise ValueError(f"{text!r} is not a clock: write a step of 1s or more that divides a day, e.g. 1s, 1m, 5m, 1h, 1d")
+    return seconds * SECOND
+
+
+def read_description(folder: Path) -> Description:
+    """The folder's `dataset.yml`, or the defaults where there is none. Raises DataError naming the key at fault."""
+    path = folder / "dataset.yml"
+    if not path.exists():
+        return Description()
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise DataError(f"dataset.yml{line}: not readable as YAML ({reason}); write one `key: value` a line") from None
+    if values is None:
+        return Description()
+    if not isinstance(values, dict):
+        raise DataError(f"dataset.yml: holds a {type(values).__name__}; write one `key: value` a line, e.g. `clock: 1m`")
+    try:
+        return Description(**{str(k): v for k, v in values.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else "?"
+        if first["type"] == "extra_forbidden":
+            hint = near(key, list(Description.model_fields))
+            raise DataError(f"dataset.yml: {key} is not a key of this file; {hint}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        about = Description.model_fields[key].description
+        raise DataError(f"dataset.yml: {key} is {first['input']!r}; {reason} ({about})") from None

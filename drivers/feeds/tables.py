@@ -1,0 +1,246 @@
+"""Reads bars, book, trades and funding files batch by batch: Parquet, CSV, CSV.gz, Feather.
+
+A file is never held whole. Parquet is decoded column by column and some hundred thousand rows at a time, so that a year of
+twenty symbols needs little more memory than its panels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from dataflows.panel import Floats, Ints
+from drivers.feeds.errors import DataError, near
+
+BATCH_ROWS: Final = 1 << 18
+SUFFIXES: Final = (".parquet", ".csv", ".csv.gz", ".feather")
+TEXT: Final = frozenset({"symbol", "side", "trade_id"})
+_BROKEN: Final = "is not a whole {kind} file ({reason}); it may be half-written: download or write it again"
+
+
+@dataclass
+class Table:
+    """One file of a market-data folder, its header read.
+
+    path: the file. columns: as it names them. time_zone: what a timestamp without a zone means, "UTC" or None (refused).
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    kind: str
+    time_zone: str | None = None
+    _integer_time: bool = False
+    _zone: tuple[str, int] | None = field(default=None, repr=False)
+    _unit: int = 0
+
+    @property
+    def name(self) -> str:
+        """The file's name, as messages give it."""
+        return self.path.name
+
+    def row(self, index: int) -> str:
+        """`bars.csv, row 3 (line 4)`: rows count from 1 without the header."""
+        line = f" (line {index + 2})" if self.kind == "CSV" else ""
+        return f"{self.name}, row {index + 1}{line}"
+
+    def require(self, columns: Sequence[str]) -> None:
+        """Raises DataError naming the first column that is not there."""
+        for column in columns:
+            if column not in self.columns:
+                others = [c for c in self.columns if c not in columns]
+                hint = near(column, others) if others else f"it has {', '.join(self.columns)}."
+                raise DataError(f"{self.name}: column {column} is missing; {hint} Needed: {', '.join(columns)}")
+
+    def batches(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """(index of the first row, batch) of the named columns, in file order. Raises DataError when the file is broken."""
+        start = 0
+        try:
+            for batch in self._raw(list(columns)):
+                if batch.num_rows:
+                    yield start, batch
+                    start += batch.num_rows
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, EOFError) as error:
+            raise DataError(f"{self.name}: {_reason(error, self.kind)}") from None
+
+    def _raw(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        if self.kind == "Parquet":
+            with pq.ParquetFile(self.path, read_dictionary=["symbol"], memory_map=True) as file:
+                yield from file.iter_batches(BATCH_ROWS, columns=columns)
+        elif self.kind == "Feather":
+            with pa.memory_map(str(self.path)) as source, pa.ipc.open_file(source) as file:
+                for i in range(file.num_record_batches):
+                    yield file.get_batch(i).select(columns)
+        else:
+            types = {c: pa.string() if c in TEXT else pa.float64() for c in columns}
+            if "timestamp" in types:
+                types["timestamp"] = pa.int64() if self._integer_time else pa.string()
+            options = pa.csv.ConvertOptions(column_types=types, include_columns=columns, strings_can_be_null=True)
+            reading = pa.csv.ReadOptions(block_size=1 << 24, use_threads=False)
+            with pa.csv.open_csv(self.path, read_options=reading, convert_options=options) as reader:
+                yield from reader
+
+    def times(self, column: Any, start: int) -> Ints:
+        """A batch's timestamps as UTC nanoseconds (M,). start: index of its first row, for messages.
+
+        Takes datetimes of any unit (stored without a zone: UTC), dates, integers in s, ms, us or ns told apart by magnitude,
+        and ISO 8601 text with a zone. Raises DataError for a missing one, text without a zone, and mixed zones or units.
+        """
+        if column.null_count:
+            index = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+            raise DataError(f"{self.row(start + index)}: timestamp is missing; remove the row or give its time")
+        if isinstance(column, pa.DictionaryArray):
+            column = column.dictionary_decode()
+        kind = column.type
+        try:
+            if pa.types.is_integer(kind):
+                return self._scaled(np.asarray(column.to_numpy(zero_copy_only=False), np.int64), start)
+            if pa.types.is_timestamp(kind):
+                column = column.cast(pa.timestamp("ns", kind.tz))
+            elif pa.types.is_date(kind):
+                column = column.cast(pa.timestamp("ns"))
+            elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+                column = self._parsed(column, start)
+            else:
+                raise DataError(f"{self.name}: timestamp is a column of {kind}; write UTC datetimes or integer ms or ns")
+        except pa.ArrowInvalid as error:
+            raise DataError(f"{self.name}: timestamp cannot be read as UTC nanoseconds ({_first_line(error)})") from None
+        return np.array(column.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+
+    def _scaled(self, time: Ints, start: int) -> Ints:
+        size = np.abs(time)
+        unit = np.select([size < 10**11, size < 10**14, size < 10**17], [10**9, 10**6, 10**3], 1)
+        self._unit = self._unit or int(unit[0])
+        odd = unit != self._unit
+        if odd.any():
+            index = int(np.argmax(odd))
+            raise DataError(
+                f"{self.row(start + index)}: timestamp {time[index]} is in another unit than those before it; "
+                "write all of them in one unit, e.g. ms"
+            )
+        return time * self._unit
+
+    def _parsed(self, text: Any, start: int) -> Any:
+        if pc.all(pc.ends_with(text, "Z")).as_py() and (self._zone is None or self._zone[0] == "Z"):
+            self._zone = self._zone or ("Z", start)
+            return self._cast(text, start)
+        zones = pc.struct_field(pc.extract_regex(text, r"(?P<zone>Z| ?UTC|[+-]\d{2}:?\d{2})$"), "zone")
+        distinct = pc.unique(zones).to_pylist()
+        first = [str(z).strip() if z is not None else "" for z in distinct]
+        if self._zone is None:
+            self._zone = (first[0], start)
+        for raw, zone in zip(distinct, first, strict=True):
+            if zone == self._zone[0]:
+                continue
+            is_raw = pc.is_null(zones) if raw is None else pc.equal(zones, raw).fill_null(False)
+            index = int(np.argmax(is_raw.to_numpy(zero_copy_only=False)))
+            raise DataError(
+                f"{self.row(start + index)}: timestamp {text[index].as_py()!r} {_named(zone)}, while row {self._zone[1] + 1} "
+                f"{_named(self._zone[0])}: mixed time zones; convert all of them to UTC and write a Z after each"
+            )
+        if self._zone[0] == "":
+            if self.time_zone is None:
+                raise DataError(
+                    f"{self.row(start)}: timestamp {text[0].as_py()!r} has no time zone; write UTC with a Z after it, "
+                    "or `timezone: UTC` in dataset.yml"
+                )
+            text = pc.binary_join_element_wise(text, "Z", "")
+        elif self._zone[0] == "UTC":
+            text = pc.replace_substring_regex(text, r" ?UTC$", "Z")
+        return self._cast(text, start)
+
+    def _cast(self, text: Any, start: int) -> Any:
+        try:
+            return text.cast(pa.timestamp("ns", "UTC"))
+        except pa.ArrowInvalid:
+            for index in range(len(text)):
+                try:
+                    text.slice(index, 1).cast(pa.timestamp("ns", "UTC"))
+                except pa.ArrowInvalid:
+                    found = text[index].as_py()
+                    raise DataError(
+                        f"{self.row(start + index)}: timestamp {found!r} is not a time; write it like 2026-03-01T12:00:00Z"
+                    ) from None
+            raise
+
+    def texts(self, batch: pa.RecordBatch, column: str, start: int) -> tuple[list[str], Ints]:
+        """A text column as (distinct values, index of each row's value). Raises DataError naming a row without a value."""
+        values = batch.column(column)
+        if values.null_count:
+            index = int(np.argmax(values.is_null().to_numpy(zero_copy_only=False)))
+            raise DataError(f"{self.row(start + index)}: {column} is missing; remove the row or fill it in")
+        coded = values if isinstance(values, pa.DictionaryArray) else values.dictionary_encode()
+        names = [str(name) for name in coded.dictionary.to_pylist()]
+        return names, np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
+
+    def floats(self, batch: pa.RecordBatch, column: str) -> Floats:
+        """A numeric column as float64 (M,), NaN where it is null. Raises DataError naming a column of another type."""
+        values = batch.column(column)
+        try:
+            return np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise DataError(f"{self.name}: column {column} is of type {values.type}; it must hold numbers") from None
+
+
+def find_table(folder: Path, stem: str, time_zone: str | None = None) -> Table | None:
+    """The folder's file of that name in whichever format, its header read; None where there is none.
+
+    Raises DataError when there are two of them, or when it is empty, half-written or without rows.
+    """
+    found = [folder / f"{stem}{s}" for s in SUFFIXES if (folder / f"{stem}{s}").exists()]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise DataError(f"{found[0].name} and {found[1].name} are both in {folder.name}; keep one of them")
+    path = found[0]
+    kind = {".parquet": "Parquet", ".feather": "Feather"}.get(path.suffix, "CSV")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path.name}: the file is empty; write a header and one row per time and symbol")
+    integer_time = False
+    try:
+        if kind == "Parquet":
+            with pq.ParquetFile(path) as file:
+                columns, rows = file.schema_arrow.names, file.metadata.num_rows
+        elif kind == "Feather":
+            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as feather:
+                columns = feather.schema.names
+                rows = sum(feather.get_batch(i).num_rows for i in range(feather.num_record_batches))
+        else:
+            with pa.csv.open_csv(path, read_options=pa.csv.ReadOptions(block_size=1 << 20, use_threads=False)) as reader:
+                columns = reader.schema.names
+                rows = reader.read_next_batch().num_rows
+                integer_time = "timestamp" in columns and pa.types.is_integer(reader.schema.field("timestamp").type)
+    except StopIteration:
+        columns, rows = [], 0
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
+        raise DataError(f"{path.name}: {_reason(error, kind)}") from None
+    if not rows:
+        raise DataError(f"{path.name}: the file is empty: it has no rows; write one row per time and symbol")
+    return Table(path, tuple(columns), kind, time_zone, integer_time)
+
+
+def _named(zone: str) -> str:
+    return f"is in {zone}" if zone else "has no time zone"
+
+
+def _first_line(error: BaseException) -> str:
+    return re.sub(r"\s+", " ", str(error)).strip().rstrip(".")[:200]
+
+
+def _reason(error: BaseException, kind: str) -> str:
+    text = _first_line(error)
+    if kind == "CSV" and "CSV" in text:
+        match = re.search(r"Row #(\d+)", text)
+        line = f"line {match[1]}: " if match else ""
+        text = re.sub(r"^(In CSV column #\d+: )?(CSV \w+ error:? )?(Row #\d+: )?", "", text)
+        return f"{line}{text}; mend or remove that line"
+    return _BROKEN.format(kind=kind, reason=text)
