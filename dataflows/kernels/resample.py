@@ -1,4 +1,4 @@
-"""Bars of a higher timeframe out of base bars, closed on UTC multiples of the step."""
+"""Bars of higher timeframes out of base bars, closed on UTC multiples of their length."""
 
 from __future__ import annotations
 
@@ -7,27 +7,19 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from dataflows.carry import Axes, Count, Unknown
+from dataflows.carry import NAN, Axes
 from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
 
 
 class Resample(NamedTuple):
-    """State of `resample`: the bar that is forming and the last one that closed."""
+    """State of `resample` for F timeframes: the bar that is forming and the last one that closed, as o, h, l, c, volume."""
 
-    bucket: Annotated[Ints, Axes(1, start=-1)]  # number of the higher bar that is forming
-    open: Unknown
-    high: Unknown
-    low: Unknown
-    close: Unknown
-    volume: Unknown
-    parts: Count  # known base bars in it
-    observed: Count  # of them, observed and not filled
-    held_open: Unknown
-    held_high: Unknown
-    held_low: Unknown
-    held_close: Unknown
-    held_volume: Unknown
+    bucket: Annotated[Ints, Axes("F", start=-1)]  # number of the higher bar that is forming
+    forming: Annotated[Floats, Axes("F", 5, "N", start=NAN)]
+    closed: Annotated[Floats, Axes("F", 5, "N", start=NAN)]
+    parts: Annotated[Ints, Axes("F", "N", start=0)]  # known base bars in the one that is forming
+    observed: Annotated[Ints, Axes("F", "N", start=0)]  # of them, observed and not filled
 
 
 @kernel
@@ -39,59 +31,55 @@ def resample(
     close: Floats,
     volume: Floats,
     valid: Ints,
-    step: int,
-    bars_per_step: int,
+    clock: int,
+    lengths: tuple[int, ...],
     state: Resample,
-) -> tuple[Floats, Floats, Floats, Floats, Floats, Ints]:
-    """The last closed higher bar (open, high, low, close, volume) held, and a flag: 1 on the base bar that closes one.
+) -> tuple[Floats, Ints]:
+    """The last closed higher bar, held, and a flag that is 1 on the base bar that closes one.
 
     time: (T,) close of each base bar, UTC ns, rising. Prices and volume: (T, N), NaN where unknown. valid: 1 where observed.
-    step: ns of a higher bar, which covers (k * step, (k + 1) * step] and closes at the latter. bars_per_step: base bars in it.
-    A higher bar closes only when each of its base bars was known and one at least was observed; else the one before is held.
-    NaN before the first.
+    clock: ns of a base bar. lengths: base bars in a bar of each of the F timeframes; one of length k covers
+    (i * k * clock, (i + 1) * k * clock] and closes at the latter. Returns bars (F, 5, T, N) as open, high, low, close, volume,
+    and flags int64 (F, T, N). A higher bar closes only when each of its base bars was known and one at least was observed;
+    else the one before stays. NaN before the first. The same as pandas resample(closed="right", label="right").
     """
     bars, symbols = close.shape
-    o = np.empty((bars, symbols))
-    h = np.empty((bars, symbols))
-    lo = np.empty((bars, symbols))
-    c = np.empty((bars, symbols))
-    q = np.empty((bars, symbols))
-    closed = np.zeros((bars, symbols), np.int64)
-    for t in range(bars):
-        bucket = (time[t] - 1) // step
-        ends = time[t] % step == 0
-        if bucket != state.bucket[0]:
-            state.bucket[0] = bucket
+    frames = len(lengths)
+    y = np.empty((frames, 5, bars, symbols))
+    flags = np.zeros((frames, bars, symbols), np.int64)
+    for f in range(frames):
+        step = lengths[f] * clock
+        now = state.forming[f]
+        held = state.closed[f]
+        for t in range(bars):
+            bucket = (time[t] - 1) // step
+            ends = time[t] % step == 0
+            if bucket != state.bucket[f]:
+                state.bucket[f] = bucket
+                for n in range(symbols):
+                    state.parts[f, n] = 0
+                    state.observed[f, n] = 0
             for n in range(symbols):
-                state.parts[n] = 0
-                state.observed[n] = 0
-        for n in range(symbols):
-            if math.isfinite(close[t, n]):
-                if state.parts[n] == 0:
-                    state.open[n] = open_[t, n]
-                    state.high[n] = high[t, n]
-                    state.low[n] = low[t, n]
-                    state.volume[n] = volume[t, n]
-                else:
-                    if high[t, n] > state.high[n]:
-                        state.high[n] = high[t, n]
-                    if low[t, n] < state.low[n]:
-                        state.low[n] = low[t, n]
-                    state.volume[n] += volume[t, n]
-                state.close[n] = close[t, n]
-                state.parts[n] += 1
-                if valid[t, n] != 0:
-                    state.observed[n] += 1
-            if ends and state.parts[n] == bars_per_step and state.observed[n] > 0:
-                state.held_open[n] = state.open[n]
-                state.held_high[n] = state.high[n]
-                state.held_low[n] = state.low[n]
-                state.held_close[n] = state.close[n]
-                state.held_volume[n] = state.volume[n]
-                closed[t, n] = 1
-            o[t, n] = state.held_open[n]
-            h[t, n] = state.held_high[n]
-            lo[t, n] = state.held_low[n]
-            c[t, n] = state.held_close[n]
-            q[t, n] = state.held_volume[n]
-    return o, h, lo, c, q, closed
+                if math.isfinite(close[t, n]):
+                    if state.parts[f, n] == 0:
+                        now[0, n] = open_[t, n]
+                        now[1, n] = high[t, n]
+                        now[2, n] = low[t, n]
+                        now[4, n] = volume[t, n]
+                    else:
+                        if high[t, n] > now[1, n]:
+                            now[1, n] = high[t, n]
+                        if low[t, n] < now[2, n]:
+                            now[2, n] = low[t, n]
+                        now[4, n] += volume[t, n]
+                    now[3, n] = close[t, n]
+                    state.parts[f, n] += 1
+                    if valid[t, n] != 0:
+                        state.observed[f, n] += 1
+                if ends and state.parts[f, n] == lengths[f] and state.observed[f, n] > 0:
+                    flags[f, t, n] = 1
+                    for i in range(5):
+                        held[i, n] = now[i, n]
+                for i in range(5):
+                    y[f, i, t, n] = held[i, n]
+    return y, flags

@@ -27,6 +27,18 @@ class Ewm(NamedTuple):
 
 
 @kernel
+def seeded_push(v: float, n: int, alpha: float, seed: int, state: SeededEwm) -> None:
+    """Takes the finite value v into symbol n's mean, which is NaN until `seed` values have come."""
+    if state.held[n] < seed:
+        state.held[n] += 1
+        state.total[n] += v
+        if state.held[n] == seed:
+            state.mean[n] = state.total[n] / seed
+    else:
+        state.mean[n] += alpha * (v - state.mean[n])
+
+
+@kernel
 def seeded_ewm(x: Floats, on: Ints, alpha: float, seed: int, state: SeededEwm) -> Floats:
     """Exponentially weighted mean seeded with the simple mean of the first `seed` values, as Pine's and TA-Lib's EMA are.
 
@@ -41,13 +53,7 @@ def seeded_ewm(x: Floats, on: Ints, alpha: float, seed: int, state: SeededEwm) -
         for n in range(symbols):
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                if state.held[n] < seed:
-                    state.held[n] += 1
-                    state.total[n] += v
-                    if state.held[n] == seed:
-                        state.mean[n] = state.total[n] / seed
-                else:
-                    state.mean[n] += alpha * (v - state.mean[n])
+                seeded_push(v, n, alpha, seed, state)
             y[t, n] = state.mean[n]
     return y
 

@@ -65,6 +65,61 @@ class Held(NamedTuple):
 
 
 @kernel
+def moments_push(v: float, n: int, state: Moments) -> None:
+    """Puts the finite value v into symbol n's window; the oldest leaves when it is full."""
+    width = state.ring.shape[0]
+    p = state.pos[n]
+    old = state.ring[p, n]
+    newest = state.ring[p - 1 if p > 0 else width - 1, n]
+    state.run[n] = state.run[n] + 1 if v == newest else 1
+    state.ring[p, n] = v
+    if p == width - 1:  # the ring is in time order now: sum anew, about its newest value
+        first = 0.0
+        second = 0.0
+        for i in range(width):
+            d = state.ring[i, n] - v
+            first += d
+            second += d * d
+        state.anchor[n] = v
+        state.first[n] = first
+        state.second[n] = second
+        state.pos[n] = 0
+    else:
+        if state.held[n] == width:
+            d = v - state.anchor[n]
+            o = old - state.anchor[n]
+            state.first[n] += d - o
+            state.second[n] += d * d - o * o
+        state.pos[n] = p + 1
+    if state.held[n] < width:
+        state.held[n] += 1
+
+
+@kernel
+def window_mean(n: int, state: Moments) -> float:
+    """Mean of symbol n's window; NaN until it is full."""
+    width = state.ring.shape[0]
+    if state.held[n] < width:
+        return math.nan
+    if state.run[n] >= width:
+        return float(state.ring[0, n])
+    return float(state.anchor[n] + state.first[n] / width)
+
+
+@kernel
+def window_variance(n: int, state: Moments) -> float:
+    """Population variance of symbol n's window, never negative, 0 for equal values; NaN until it is full."""
+    width = state.ring.shape[0]
+    if state.held[n] < width:
+        return math.nan
+    if state.run[n] >= width:
+        return 0.0
+    m = state.first[n] / width
+    s = state.second[n] / width - m * m
+    return float(s) if s > 0.0 else 0.0
+
+
+@kernel
 def rolling_moments(x: Floats, on: Ints, state: Moments) -> tuple[Floats, Floats]:
     """Mean and population variance of the last W values, W the length of the state's ring.
 
@@ -72,77 +127,58 @@ def rolling_moments(x: Floats, on: Ints, state: Moments) -> tuple[Floats, Floats
     held; the last result where `on` is 0 or x is not finite. Variance is never negative, and exactly 0 for W equal values.
     """
     bars, symbols = x.shape
-    width = state.ring.shape[0]
     mean = np.empty((bars, symbols))
     variance = np.empty((bars, symbols))
     for t in range(bars):
         for n in range(symbols):
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                p = state.pos[n]
-                old = state.ring[p, n]
-                newest = state.ring[p - 1 if p > 0 else width - 1, n]
-                state.run[n] = state.run[n] + 1 if v == newest else 1
-                state.ring[p, n] = v
-                if p == width - 1:  # the ring is in time order now: sum anew, about its newest value
-                    first = 0.0
-                    second = 0.0
-                    for i in range(width):
-                        d = state.ring[i, n] - v
-                        first += d
-                        second += d * d
-                    state.anchor[n] = v
-                    state.first[n] = first
-                    state.second[n] = second
-                    state.pos[n] = 0
-                else:
-                    if state.held[n] == width:
-                        d = v - state.anchor[n]
-                        o = old - state.anchor[n]
-                        state.first[n] += d - o
-                        state.second[n] += d * d - o * o
-                    state.pos[n] = p + 1
-                if state.held[n] < width:
-                    state.held[n] += 1
-            if state.held[n] < width:
-                mean[t, n] = math.nan
-                variance[t, n] = math.nan
-            elif state.run[n] >= width:
-                mean[t, n] = state.ring[0, n]
-                variance[t, n] = 0.0
-            else:
-                m = state.first[n] / width
-                s = state.second[n] / width - m * m
-                mean[t, n] = state.anchor[n] + m
-                variance[t, n] = s if s > 0.0 else 0.0
+                moments_push(v, n, state)
+            mean[t, n] = window_mean(n, state)
+            variance[t, n] = window_variance(n, state)
     return mean, variance
+
+
+@kernel
+def sum_push(v: float, n: int, state: RollingSum) -> None:
+    """Puts the finite value v into symbol n's window; the oldest leaves when it is full."""
+    width = state.ring.shape[0]
+    p = state.pos[n]
+    old = state.ring[p, n]
+    state.ring[p, n] = v
+    if p == width - 1:
+        a = 0.0
+        for i in range(width):
+            a += state.ring[i, n]
+        state.total[n] = a
+        state.pos[n] = 0
+    else:
+        if state.held[n] == width:
+            state.total[n] += v - old
+        state.pos[n] = p + 1
+    if state.held[n] < width:
+        state.held[n] += 1
+
+
+@kernel
+def window_sum(n: int, state: RollingSum) -> float:
+    """Sum of symbol n's window; NaN until it is full."""
+    if state.held[n] < state.ring.shape[0]:
+        return math.nan
+    return float(state.total[n])
 
 
 @kernel
 def rolling_sum(x: Floats, on: Ints, state: RollingSum) -> Floats:
     """Sum of the last W values; NaN until W are held; the last sum where `on` is 0 or x is not finite."""
     bars, symbols = x.shape
-    width = state.ring.shape[0]
     y = np.empty((bars, symbols))
     for t in range(bars):
         for n in range(symbols):
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                p = state.pos[n]
-                old = state.ring[p, n]
-                state.ring[p, n] = v
-                if p == width - 1:
-                    a = 0.0
-                    for i in range(width):
-                        a += state.ring[i, n]
-                    state.total[n] = a
-                    state.pos[n] = 0
-                else:
-                    state.total[n] += v - old if state.held[n] == width else 0.0
-                    state.pos[n] = p + 1
-                if state.held[n] < width:
-                    state.held[n] += 1
-            y[t, n] = state.total[n] if state.held[n] == width else math.nan
+                sum_push(v, n, state)
+            y[t, n] = window_sum(n, state)
     return y
 
 

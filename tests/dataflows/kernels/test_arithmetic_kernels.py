@@ -30,7 +30,7 @@ def _gaps(seed: int = 2, bars: int = T) -> Any:
 
 
 def _state(kind: Any, width: int) -> Any:
-    return start_state(Annotated[kind, Bind(W=width)], {"N": N}, {})
+    return start_state(Annotated[kind, Bind(W=width, F=width)], {"N": N}, {})
 
 
 def _parts(value: Any) -> tuple[Any, ...]:
@@ -41,6 +41,11 @@ def _chunks(call: Callable[..., Any], panels: Sequence[Any], state: Any, cuts: S
     edges = [0, *cuts, panels[0].shape[0]]
     got = [_parts(call(fn, [p[a:b].copy() for p in panels], state)) for a, b in itertools.pairwise(edges)]
     return [np.concatenate(g) for g in zip(*got, strict=True)]
+
+
+def _resampled(fn: Any, panels: Sequence[Any], state: Any) -> tuple[Any, ...]:
+    bars, closed = fn(*panels, 60_000_000_000, (5, 15), state)
+    return (*bars[0], *bars[1], *closed)
 
 
 SPARSE = _walk()
@@ -65,9 +70,9 @@ CASES: dict[str, tuple[Any, Any, Sequence[Any], Callable[..., Any]]] = {
     "bars_since": (logic.bars_since, _state(logic.Since, 1), [_gaps()], lambda f, p, s: f(*p, s)),
     "resample": (
         resample.resample,
-        _state(resample.Resample, 1),
+        _state(resample.Resample, 2),
         [np.arange(1, T + 1) * 60_000_000_000, SPARSE, SPARSE * 1.01, SPARSE * 0.99, SPARSE, SPARSE, _gaps()],
-        lambda f, p, s: f(*p, 300_000_000_000, 5, s),
+        lambda f, p, s: _resampled(f, p, s),
     ),
     "tanh_panel": (arith.tanh_panel, None, [SPARSE], lambda f, p, s: f(*p)),
     "log_panel": (arith.log_panel, None, [SPARSE], lambda f, p, s: f(*p)),
@@ -229,9 +234,8 @@ def test_resample_is_pandas_closed_right_label_right() -> None:
     volume = rng.random((T, N))
     times = stamps.as_unit("ns").asi8
     ones = np.ones((T, N), np.int64)
-    o, h, lo, c, q, closed = resample.resample(
-        times, open_, high, low, close, volume, ones, 15 * 60 * 10**9, 15, _state(resample.Resample, 1)
-    )
+    state = _state(resample.Resample, 1)
+    ((o, h, lo, c, q),), (closed,) = resample.resample(times, open_, high, low, close, volume, ones, 60 * 10**9, (15,), state)
     for n in range(N):
         frame = pd.DataFrame(
             {"o": open_[:, n], "h": high[:, n], "l": low[:, n], "c": close[:, n], "v": volume[:, n]}, index=stamps
@@ -253,9 +257,9 @@ def test_a_higher_bar_with_a_hole_or_nothing_observed_does_not_close() -> None:
     x[6, 1] = np.nan
     valid = np.ones((20, N), np.int64)
     valid[5:10, 2] = 0
-    *_, c, _q, closed = resample.resample(times, x, x, x, x, x, valid, 300 * 10**9, 5, _state(resample.Resample, 1))
+    bars, (closed,) = resample.resample(times, x, x, x, x, x, valid, 60 * 10**9, (5,), _state(resample.Resample, 1))
     assert [list(np.flatnonzero(closed[:, n])) for n in range(N)] == [[4, 9, 14, 19], [4, 14, 19], [4, 14, 19]]
-    assert (c[9:14, 1] == 5.0).all()
+    assert (bars[0, 3, 9:14, 1] == 5.0).all()
 
 
 def test_hysteresis_enters_above_leaves_below_and_holds_on_nan() -> None:
