@@ -1,0 +1,138 @@
+"""The engine on the toy graph: the same bits however the bars come, and no way to run a step twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflows.kernels.compile import compilation_frozen
+from drivers.engine.engine import Engine, EngineError
+from drivers.engine.plan import Plan
+from tests.drivers.engine.conftest import MINUTE, piece, run, same_bits, toy_data, toy_engine, toy_plan, whole
+
+DATA = toy_data()
+PLAN = toy_plan()
+REFERENCE = whole(PLAN, run(toy_engine(PLAN), DATA))
+
+
+def test_the_reference_run_orders_learns_and_has_gaps() -> None:
+    assert REFERENCE["l5_orders"].n > 100
+    assert np.isnan(REFERENCE["l2_score"]).any()
+    engine = toy_engine(PLAN)
+    outputs = run(engine, DATA)
+    assert outputs[1].epoch["l6_learn"].weights.seen[0] == 1.0
+    assert (engine.arena.values["weights"].gain > 1.0).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(cuts=st.lists(st.integers(1, 299), max_size=40))
+def test_outputs_are_the_same_bits_however_the_bars_are_cut(cuts: list[int]) -> None:
+    same_bits(REFERENCE, whole(PLAN, run(toy_engine(PLAN), DATA, cuts)))
+
+
+def test_a_stream_of_single_bars_is_the_batch(engine: Callable[..., Engine]) -> None:
+    same_bits(REFERENCE, whole(PLAN, run(engine(), DATA, range(300))))
+
+
+def test_the_compiled_loop_is_the_plain_loop(engine: Callable[..., Engine]) -> None:
+    same_bits(REFERENCE, whole(PLAN, run(engine(compiled=False), DATA)))
+
+
+def test_a_log_that_fills_up_ends_the_loop_early_and_changes_nothing(engine: Callable[..., Engine]) -> None:
+    made = engine()
+    made.slack, made.room = 0, 3  # room for one instant only
+    calls = []
+    loop = made._loop
+    made._loop = lambda *a: calls.append(1) or loop(*a)
+    same_bits(REFERENCE, whole(PLAN, run(made, DATA)))
+    assert len(calls) > 50
+
+
+def test_an_old_bar_is_refused_by_its_time(engine: Callable[..., Engine]) -> None:
+    made = engine()
+    made.advance(piece(DATA, 0, 50))
+    with pytest.raises(EngineError, match="2025-12-31T22:50:00Z is not later than 2025-12-31T22:50:00Z"):
+        made.advance(piece(DATA, 49, 60))
+    made.advance(piece(DATA, 50, 60))  # the refusal left no trace
+
+
+def test_a_chunk_over_an_epoch_boundary_is_refused(engine: Callable[..., Engine]) -> None:
+    with pytest.raises(EngineError, match="straddles an epoch boundary"):
+        engine().advance(DATA)
+
+
+def test_the_midnight_bar_belongs_to_the_epoch_that_ends(engine: Callable[..., Engine]) -> None:
+    made = engine()
+    made.advance(piece(DATA, 0, 120))  # the last of these is stamped 00:00
+    assert DATA.time[119] % made.epoch_ns == 0
+    assert made.arena.values["weights"].seen[0] == 0.0
+    made.advance(piece(DATA, 120, 121))
+    assert made.arena.values["weights"].seen[0] == 1.0
+
+
+def test_an_error_in_the_middle_of_a_chunk_poisons_the_engine(plan: Plan, engine: Callable[..., Engine]) -> None:
+    made = engine()
+    made.advance(piece(DATA, 0, 50))
+    audit = plan.stage["post"]
+    plan.stage["post"] = [audit[0]._replace(fn=lambda *a: 1 / 0)]
+    try:
+        with pytest.raises(ZeroDivisionError):
+            made.advance(piece(DATA, 50, 60))
+    finally:
+        plan.stage["post"] = audit
+    with pytest.raises(EngineError, match="with part of it run; restore it from a checkpoint"):
+        made.advance(piece(DATA, 50, 60))
+    with pytest.raises(EngineError, match="restore it from a checkpoint"):
+        made.react(int(DATA.time[60]), operator=2)
+
+
+def test_between_bars_the_operator_acts_and_nothing_per_bar_moves(engine: Callable[..., Engine]) -> None:
+    made = engine()
+    last = made.advance(piece(DATA, 0, 50)).values["l3_account"]
+    assert np.any(last.held[-1] != 0.0)
+    out = made.react(int(DATA.time[49]) + MINUTE // 2, operator=2).values["l3_account"]
+    assert (out.held == 0.0).all()
+    assert out.bars[0] == last.bars[-1]
+    assert out.equity[0] == last.equity[-1]
+    with pytest.raises(EngineError, match="is not later than"):
+        made.advance(piece(DATA, 49, 50))
+    made.advance(piece(DATA, 50, 51))
+
+
+def test_react_before_the_first_bar_is_refused(engine: Callable[..., Engine]) -> None:
+    with pytest.raises(EngineError, match="no bar has been seen yet"):
+        engine().react(int(DATA.time[0]), operator=2)
+
+
+def test_outputs_of_a_bar_stay_what_they_were(engine: Callable[..., Engine]) -> None:
+    made = engine()
+    first = made.advance(piece(DATA, 0, 50))
+    kept = whole(PLAN, [first])
+    copies = {k: np.array(v, copy=True) for k, v in zip("ab", (kept["l3_account"].held, kept["l2_score"]), strict=True)}
+    run(made, piece(DATA, 50, 110), range(60))
+    same_bits(copies["a"], first.values["l3_account"].held)
+    same_bits(copies["b"], first.values["l2_score"])
+
+
+def test_after_warm_up_nothing_compiles(engine: Callable[..., Engine]) -> None:
+    made = engine()
+    named: list[str] = []
+    made.warm_up(named.append)
+    assert {"l1_feed", "l3_account", "l9_audit", "the step loop"} <= set(named)
+    assert made.last_time == 0
+    with compilation_frozen():
+        run(made, DATA, range(0, 300, 7))
+
+
+def test_a_strided_panel_after_warm_up_fails_by_name_instead_of_compiling(engine: Callable[..., Engine]) -> None:
+    made = engine()
+    made.warm_up()
+    wide = toy_data(symbols=6)
+    close = wide.inputs["observations"].close[:, ::2]
+    strided = DATA._replace(inputs={"observations": DATA.inputs["observations"]._replace(close=close)})
+    with compilation_frozen(), pytest.raises(TypeError, match=r"No matching definition for argument type\(s\)"):
+        made.advance(strided._replace(time=strided.time - 120 * MINUTE * 3))
