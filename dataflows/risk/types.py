@@ -67,6 +67,7 @@ class Exit(NamedTuple):
     active_target: Panel
     bars_held: Panel
     lockout: IntPanel  # side (-1, 1) that may not be entered again yet; 0 none; 2 both
+    locked_now: IntPanel  # side (-1, 1, 2 both) whose lockout began at this instant; 0 none
 
 
 class TargetWeights(NamedTuple):
@@ -147,3 +148,34 @@ REASONS: Final = (
     "CLOSE_FIRST",  # a change of sign becomes a close
     "FLAT_PROPOSAL",
 )
+
+# the bits of REASONS, by name
+WHY_NOT_PERMITTED: Final = 1 << 0
+WHY_UNKNOWN_INPUT: Final = 1 << 1
+WHY_NO_STOP: Final = 1 << 2
+WHY_EQUITY: Final = 1 << 3
+WHY_INSTRUMENT_CAP: Final = 1 << 4
+WHY_VOLATILITY_TARGET: Final = 1 << 5
+WHY_GROSS_CAP: Final = 1 << 6
+WHY_NET_CAP: Final = 1 << 7
+WHY_DRAWDOWN_THROTTLE: Final = 1 << 11
+WHY_LOSS_LIMIT: Final = 1 << 12
+WHY_LOCKOUT: Final = 1 << 13
+WHY_HALTED: Final = 1 << 14
+WHY_FLATTENED: Final = 1 << 15
+WHY_STOP: Final = 1 << 16  # WHY_STOP << (reason - STOP) for each reason of EXITS
+WHY_CLOSE_FIRST: Final = 1 << 20
+WHY_FLAT_PROPOSAL: Final = 1 << 21
+
+# the bits of KILL_REASONS, by name
+KILL_DRAWDOWN: Final = 1 << 0
+KILL_EQUITY: Final = 1 << 1
+KILL_OPERATOR_FLATTEN: Final = 1 << 2
+KILL_LOSS_LIMIT: Final = 1 << 3
+KILL_OPERATOR_HALT: Final = 1 << 4
+KILL_REJECTS: Final = 1 << 6
+KILL_STALE: Final = 1 << 7
+KILL_CHAOTIC: Final = 1 << 8
+KILL_LIQUIDITY: Final = 1 << 10
+KILL_UNKNOWN: Final = 1 << 11
+KILL_HALF_OF_SYMBOLS: Final = 1 << 12

@@ -1,0 +1,98 @@
+"""Settings of the risk domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+from dataflows.config import setting
+
+
+class RiskConfig(NamedTuple):
+    """Volatility forecast, stops, caps, limits and the kill switch. Fractions are of equity unless said otherwise."""
+
+    garch_omega: Annotated[
+        float, setting("squared log price per bar", "L76: constant of the GARCH(1,1); 0: (1 - alpha - beta) sigma_slow^2", ge=0)
+    ] = 0.0
+    garch_alpha: Annotated[float, setting("fraction", "L76: weight of the last squared return", ge=0, lt=1)] = 0.05
+    garch_beta: Annotated[float, setting("fraction", "L76: weight of the last variance", ge=0, lt=1)] = 0.94
+
+    annual_target: Annotated[float, setting("fraction a year", "L83: volatility that a full position should have", gt=0)] = 0.2
+    days_per_year: Annotated[
+        float, setting("days", "L83: trading days a year: 365 on a 24/7 calendar, 252 on most exchanges", gt=0, le=366)
+    ] = 365.0
+    volatility_power: Annotated[int, setting("exponent", "L83: 1: inverse volatility, 2: inverse variance", ge=1, le=2)] = 1
+    regime_factor_calm: Annotated[float, setting("factor", "L83: share of the size in a calm market", ge=0, le=1)] = 1.0
+    regime_factor_trend: Annotated[float, setting("factor", "L83: share of the size in a trend", ge=0, le=1)] = 1.0
+    regime_factor_high_vol: Annotated[float, setting("factor", "L83: share of the size in high volatility", ge=0, le=1)] = 0.5
+    regime_factor_chaotic: Annotated[float, setting("factor", "L83: share of the size in a chaotic market", ge=0, le=1)] = 0.25
+
+    stop_sigma: Annotated[float, setting("standard deviations", "L84: stop over the horizon's volatility", gt=0)] = 1.5
+    stop_atr: Annotated[float, setting("ATR", "L84: stop over average true range", gt=0)] = 2.5
+    stop_min_ticks: Annotated[float, setting("ticks", "L84: least distance of a stop", ge=0)] = 4.0
+    stop_max: Annotated[float, setting("fraction of price", "L84: greatest distance of a stop", gt=0, lt=1)] = 0.1
+    reward_risk: Annotated[float, setting("ratio", "L84, L68: distance of the target over that of the stop", gt=0)] = 1.5
+    trail_ratio: Annotated[float, setting("ratio", "L84: distance of the trailing stop over that of the stop", gt=0)] = 1.0
+    default_horizon_bars: Annotated[int, setting("bars", "L84: holding period while L70 has none", ge=1)] = 60
+
+    drawdown_start: Annotated[
+        float, setting("fraction of the peak", "L91: drawdown at which sizes begin to shrink", gt=0, lt=1)
+    ] = 0.05
+    drawdown_stop: Annotated[float, setting("fraction of the peak", "L91: drawdown at which the size is 0", gt=0, lt=1)] = 0.15
+    throttle_hysteresis: Annotated[
+        float, setting("of the factor", "L91: how much beyond a step the factor must be before it rises again", ge=0, lt=1)
+    ] = 0.05
+
+    loss_daily: Annotated[
+        float, setting("fraction of the day's first equity", "L92: loss that halts entries for the day", gt=0, lt=1)
+    ] = 0.03
+    loss_weekly: Annotated[
+        float, setting("fraction of the week's first equity", "L92: loss that halts entries for the week", gt=0, lt=1)
+    ] = 0.06
+    loss_flatten_at: Annotated[float, setting("multiple", "L92: multiple of a limit at which everything is closed", ge=1)] = 1.5
+
+    rearm_bars: Annotated[int, setting("bars", "L94: lockout of a side after a stop or a time exit", ge=0)] = 60
+
+    max_fraction: Annotated[float, setting("fraction", "L85: greatest |weight| of a symbol", gt=0)] = 0.2
+    cap_participation: Annotated[
+        float, setting("fraction", "L85: greatest position over the notional traded in the window", gt=0, le=1)
+    ] = 0.01
+    cap_volume_bars: Annotated[int, setting("bars", "L85: window of the notional traded, a day of minutes", ge=1)] = 1440
+
+    gross: Annotated[float, setting("fraction", "L86: greatest sum of |weight|", gt=0)] = 1.0
+    net: Annotated[float, setting("fraction", "L86, L4: greatest |sum of weights|", gt=0)] = 0.5
+
+    hard_drawdown: Annotated[
+        float, setting("fraction of the peak", "L81: drawdown at which everything is closed, latched", gt=0, lt=1)
+    ] = 0.2
+    stale_bars: Annotated[float, setting("bars", "L81: a feed older than this halts its symbol", ge=0)] = 3.0
+    cooldown_bars: Annotated[int, setting("bars", "L81: how long a symbol stays halted after the cause has gone", ge=0)] = 30
+    reject_count: Annotated[int, setting("orders", "L81: rejects within the window that halt everything, latched", ge=1)] = 5
+    reject_window_bars: Annotated[int, setting("bars", "L81: window in which rejects are counted", ge=1)] = 60
+
+    def problems(self) -> Iterator[str]:
+        """Keys that contradict each other."""
+        if not self.garch_alpha + self.garch_beta < 1.0:
+            yield (
+                f"garch_alpha + garch_beta is {self.garch_alpha + self.garch_beta:g}; from 1 on "
+                "the variance has no mean to return to. Typical: 0.05 and 0.94."
+            )
+        least = min(self.regime_factor_calm, self.regime_factor_trend, self.regime_factor_high_vol)
+        if self.regime_factor_chaotic > least:
+            yield f"regime_factor_chaotic is {self.regime_factor_chaotic:g}, above another's {least:g}; it must be the smallest."
+        if self.reward_risk * self.stop_max >= 1.0 or self.trail_ratio * self.stop_max >= 1.0:
+            yield (
+                f"stop_max is {self.stop_max:g}; times reward_risk {self.reward_risk:g} or trail_ratio {self.trail_ratio:g} it "
+                "reaches the whole price. Lower one of them."
+            )
+        if not self.drawdown_start < self.drawdown_stop:
+            yield f"drawdown_start is {self.drawdown_start:g}; it must be below drawdown_stop ({self.drawdown_stop:g})."
+        elif self.drawdown_start < self.throttle_hysteresis * (self.drawdown_stop - self.drawdown_start):
+            yield (
+                f"throttle_hysteresis is {self.throttle_hysteresis:g}; with drawdown_start {self.drawdown_start:g} the factor "
+                "could never come back to 1."
+            )
+        if not self.hard_drawdown > self.drawdown_stop:
+            yield f"hard_drawdown is {self.hard_drawdown:g}; it must be above drawdown_stop ({self.drawdown_stop:g})."
+        if self.net > self.gross:
+            yield f"net is {self.net:g}, above gross ({self.gross:g}); it would never bind."

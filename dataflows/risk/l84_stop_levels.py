@@ -1,0 +1,41 @@
+"""L84: the stop, target, trailing distance and holding period that a position opened now would get."""
+
+from __future__ import annotations
+
+from dataflows.data.types import Instruments, Market
+from dataflows.fusion.types import Horizon
+from dataflows.kernels.caps import stop_distance
+from dataflows.kinematics.types import Returns
+from dataflows.layer import layer
+from dataflows.risk.config import RiskConfig
+from dataflows.risk.types import Stops, VolForecast
+
+
+@layer("L84")
+def l84_stop_levels(
+    l0_market_feed: Market,
+    l2_returns_volatility: Returns,
+    l70_horizon: Horizon,
+    l76_volatility_forecast: VolForecast,
+    instruments: Instruments,
+    risk: RiskConfig,
+) -> Stops:
+    """The stop lies beyond the noise of the holding period: the largest known of volatility, ATR and a number of ticks.
+
+    Returns panels (T, N): distances in (0, 1) as fractions of price (target = reward_risk * stop, trail = trail_ratio * stop)
+    and time_stop in bars (L70's horizon, else default_horizon_bars). All positive and finite, or all NaN: where the price is
+    unknown, or both volatility and ATR are; then L4 opens nothing.
+    """
+    stop, hold = stop_distance(
+        l0_market_feed.bars.close,
+        l76_volatility_forecast.sigma_1,
+        l2_returns_volatility.atr,
+        l70_horizon.bars,
+        instruments.tick_size,
+        risk.stop_sigma,
+        risk.stop_atr,
+        risk.stop_min_ticks,
+        risk.stop_max,
+        float(risk.default_horizon_bars),
+    )
+    return Stops(stop, risk.reward_risk * stop, risk.trail_ratio * stop, hold)

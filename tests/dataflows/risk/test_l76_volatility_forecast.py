@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from arch import arch_model
+from arch.univariate import GARCH, ZeroMean
+
+from dataflows.carry import start_state
+from dataflows.data.config import DataConfig
+from dataflows.kernels.compile import plain
+from dataflows.kernels.garch import Garch, garch_volatility
+from dataflows.kinematics.types import Returns
+from dataflows.risk.config import RiskConfig
+from dataflows.risk.l76_volatility_forecast import l76_volatility_forecast
+from tests.support import filled, run_columnar
+
+T, N = 700, 2
+CONFIGS = {"risk": RiskConfig(), "data": DataConfig()}
+
+
+def returns(scale: float = 1e-3, known_from: int = 60, seed: int = 5) -> Returns:
+    rng = np.random.default_rng(seed)
+    r = scale * np.exp(0.5 * np.sin(np.arange(T) / 70))[:, None] * rng.standard_normal((T, N))
+    sigma = np.full((T, N), np.nan)
+    sigma[known_from:] = scale * (1 + 0.3 * rng.random((T - known_from, N)))
+    return filled(Returns, (T, N), np.nan, r_1=r, sigma=sigma, sigma_slow=1.1 * sigma, sigma_floor=np.full((T, N), scale / 100))
+
+
+def forecast(x: Returns, cuts: tuple[int, ...] = (), **risk: float):
+    return run_columnar(l76_volatility_forecast, {"l2_returns_volatility": x}, CONFIGS | {"risk": RiskConfig(**risk)}, cuts=cuts)
+
+
+@pytest.mark.parametrize("alpha, beta", [(0.05, 0.94), (0.1, 0.8), (0.0, 0.5)])
+def test_with_omega_given_it_is_the_garch_of_arch_at_the_same_backcast(alpha, beta):
+    x = returns()
+    omega = 2e-8
+    out = forecast(x, garch_omega=omega, garch_alpha=alpha, garch_beta=beta)
+    for n in range(N):
+        model = ZeroMean(x.r_1[60:, n], volatility=(vol := GARCH(1, 0, 1)), rescale=False)
+        vol.backcast = lambda resids, n=n: x.sigma[60, n] ** 2
+        fixed = model.fix([omega, alpha, beta])
+        np.testing.assert_allclose(out.sigma_1[60:-1, n], fixed.conditional_volatility[1:], rtol=1e-12)
+        variance = fixed.forecast(horizon=1440, reindex=False).variance.to_numpy()[0]
+        assert out.sigma_1[-1, n] == pytest.approx(math.sqrt(variance[0]), rel=1e-10)
+        assert out.sigma_60[-1, n] == pytest.approx(math.sqrt(variance[:60].sum()), rel=1e-10)
+        assert out.sigma_day[-1, n] == pytest.approx(math.sqrt(variance.sum()), rel=1e-10)
+
+
+def test_arch_s_own_constructor_agrees_on_the_model_tested():
+    model = arch_model(np.zeros(50) + 1e-3, mean="Zero", vol="GARCH", p=1, o=0, q=1, rescale=False)
+    assert isinstance(model.volatility, GARCH)
+
+
+def test_the_day_is_the_bars_that_fit_into_it():
+    x = returns()
+    risk = {"garch_alpha": 0.0, "garch_beta": 0.0}  # then the variance of a bar is omega, and a day has 86400 / clock of them
+    for seconds, bars in ((60, 1440), (1, 86_400), (3600, 24)):
+        configs = {"risk": RiskConfig(**risk), "data": DataConfig()._replace(clock_seconds=seconds)}
+        out = run_columnar(l76_volatility_forecast, {"l2_returns_volatility": x}, configs)
+        np.testing.assert_allclose(out.sigma_day[60:], math.sqrt(bars) * x.sigma_slow[60:], rtol=1e-9)
+        np.testing.assert_allclose(out.sigma_60[60:], math.sqrt(60) * x.sigma_slow[60:], rtol=1e-9)
+
+
+def test_in_the_long_run_the_day_forecast_is_the_slow_volatility():
+    x = returns()
+    x = x._replace(sigma_slow=np.where(np.isnan(x.sigma), np.nan, 1e-3))
+    out = forecast(x, garch_beta=0.5)
+    np.testing.assert_allclose(out.sigma_day[60:], 1e-3 * math.sqrt(1440), rtol=0.05)
+
+
+def test_every_forecast_is_positive_and_never_below_the_floor():
+    x = returns()
+    x = x._replace(r_1=np.zeros((T, N)), sigma=np.where(np.isnan(x.sigma), np.nan, 1e-9), sigma_slow=np.where(np.isnan(x.sigma), np.nan, 1e-9))
+    out = forecast(x)
+    assert (out.sigma_1[60:] == x.sigma_floor[60:]).all()
+    np.testing.assert_allclose(out.sigma_60[60:], x.sigma_floor[60:] * math.sqrt(60))
+    np.testing.assert_allclose(out.sigma_day[60:], x.sigma_floor[60:] * math.sqrt(1440))
+
+
+def test_no_movement_and_no_tick_is_unknown_and_never_zero():
+    x = returns()
+    flat = np.zeros((T, N))
+    out = forecast(x._replace(r_1=flat, sigma=flat, sigma_slow=flat, sigma_floor=flat))
+    assert np.isnan(out.sigma_1).all() and np.isnan(out.sigma_day).all()
+
+
+@pytest.mark.parametrize("k", [2.0**-12, 2.0**9])
+def test_free_of_the_volatility_level(k):
+    x = returns()
+    scaled = x._replace(**{f: getattr(x, f) * k for f in ("r_1", "sigma", "sigma_slow", "sigma_floor")})
+    for a, b in zip(forecast(x), forecast(scaled)):
+        np.testing.assert_array_equal(a * k, b)
+
+
+def test_unknown_until_volatility_is_known_and_held_where_a_return_is_not():
+    x = returns()
+    hole = x.r_1.copy()
+    hole[300:305, 0] = np.nan
+    hole[400, 0] = np.inf  # cannot be learned from
+    out = forecast(x._replace(r_1=hole))
+    assert np.isnan(out.sigma_1[:60]).all() and np.isfinite(out.sigma_1[60:]).all()
+    assert (out.sigma_1[299:305, 0] == out.sigma_1[299, 0]).all()
+    assert out.sigma_1[400, 0] == out.sigma_1[399, 0]
+    np.testing.assert_array_equal(out.sigma_1[:, 1], forecast(x).sigma_1[:, 1])
+
+
+def test_any_cutting_into_chunks_gives_the_same_bits():
+    x = returns()
+    whole = forecast(x)
+    for cuts in (tuple(range(T)), (1, 59, 60, 61, 500), (350,)):
+        for a, b in zip(whole, forecast(x, cuts)):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_compiled_equals_plain():
+    x = returns(known_from=3)
+
+    def run(fn):
+        state = start_state(Garch, {"N": N}, {})
+        return *fn(x.r_1, x.sigma, x.sigma_slow, x.sigma_floor, 0.0, 0.05, 0.94, 60, 1440, state), *state
+
+    for a, b in zip(run(garch_volatility), run(plain(garch_volatility))):
+        np.testing.assert_array_equal(a, b)
