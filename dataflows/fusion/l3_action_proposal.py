@@ -1,0 +1,92 @@
+"""L3: the action proposal, all that the market side has to say to the risk gate."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Count
+from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.types import Agreement, Ensemble, Expectancy, Horizon, Policy, Proposal, SizeSuggestion
+from dataflows.kernels.fuse import propose
+from dataflows.kinematics.types import KinematicState, Returns
+from dataflows.layer import layer
+from dataflows.microstructure.types import Tradeability
+
+
+class ActionProposalCarry(NamedTuple):
+    """The side that each symbol's score has a case for."""
+
+    side: Count
+
+
+@layer("L3", cross_sectional=True)
+def l3_action_proposal(
+    l2_returns_volatility: Returns,
+    l7_ensemble: Ensemble,
+    l60_kinematic_state: KinematicState,
+    l63_tradeability: Tradeability,
+    l67_expectancy: Expectancy,
+    l70_horizon: Horizon,
+    l72_agreement: Agreement,
+    l75_size_suggestion: SizeSuggestion,
+    policy: Policy,
+    fusion: FusionConfig,
+    carry: ActionProposalCarry,
+) -> Proposal:
+    """One proposal a bar and symbol, panels (T, N). Long and short are treated alike.
+
+    side: LONG or SHORT from |score| > `side_enter` until the score for the side falls below `side_leave`; FLAT: there is no
+    case for a position, close it; UNKNOWN_SIDE where score, edge, cost, volatility or size is unknown: hold what there is.
+    may_enter: 1 only if tradeability does not say avoid, the net edge is above `entry_min_t` of its standard errors and
+    positive, at least `entry_min_observations` effective observations stand behind it, and there is a size. It never forces an
+    exit. refusal: bit mask of REFUSALS, every reason that keeps may_enter at 0; AVOID may stand beside any other.
+    edge_bps: gross, of a position on `side` (0 when FLAT, NaN when unknown). risk_bps: volatility over L70's horizon.
+    size_fraction: L75's times the policy's multiplier, which never raises it; 0 when FLAT or unknown.
+    confidence: chance that the net edge is positive (logistic approximation of the normal distribution, Bowling et al. 2009)
+    times the mean of the sources' agreement and the kinematic state's backing of the side; an unknown one counts 0.
+    rank: 0 is best, by net edge over risk; symbols with no case come last; ties by name.
+    p_success is NaN until L68, freshness 1 until L73 exists.
+    """
+    multiplier = float(policy.risk_multiplier[0])
+    if not multiplier > 0.0:  # also NaN
+        multiplier = 0.0
+    side, may_enter, edge, std, risk, size, confidence, rank, refusal = propose(
+        l7_ensemble.score,
+        l67_expectancy.edge_bps,
+        l67_expectancy.edge_std_bps,
+        l67_expectancy.effective_observations,
+        l70_horizon.index,
+        l70_horizon.bars,
+        l70_horizon.net_edge_bps,
+        l2_returns_volatility.sigma,
+        l75_size_suggestion.fraction,
+        l63_tradeability.avoid,
+        l72_agreement.agreement,
+        l60_kinematic_state.direction,
+        l60_kinematic_state.strength,
+        min(multiplier, 1.0),
+        fusion.side_enter,
+        fusion.side_leave,
+        fusion.entry_min_t,
+        fusion.entry_min_observations,
+        carry.side,
+    )
+    shape = side.shape
+    return Proposal(
+        side=side,
+        may_enter=may_enter,
+        score=l7_ensemble.score,
+        edge_bps=edge,
+        edge_std_bps=std,
+        risk_bps=risk,
+        p_success=np.full(shape, math.nan),
+        horizon=l70_horizon.bars,
+        size_fraction=size,
+        confidence=confidence,
+        rank=rank,
+        freshness=np.ones(shape),
+        refusal=refusal,
+    )

@@ -1,0 +1,63 @@
+"""L71: what it costs to get in and out again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dataflows.data.types import Instruments, Market
+from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.types import Cost
+from dataflows.kernels.fuse import trading_costs
+from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
+from dataflows.kinematics.types import Returns
+from dataflows.layer import layer
+from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.types import SpreadDepth, Tradeability
+
+
+class TradingCostCarry(NamedTuple):
+    """Slow means of what is traded and what is paid in funding."""
+
+    traded: SeededEwm
+    funding: SeededEwm
+
+
+@layer("L71")
+def l71_trading_cost(
+    l0_market_feed: Market,
+    l2_returns_volatility: Returns,
+    l8_spread_depth: SpreadDepth,
+    l63_tradeability: Tradeability,
+    instruments: Instruments,
+    microstructure: MicrostructureConfig,
+    fusion: FusionConfig,
+    carry: TradingCostCarry,
+) -> Cost:
+    """Cost in bps of a round trip of `cost_reference_notional`, panels (T, N); no part is negative but funding.
+
+    round_trip = spread (half of it twice) + impact (two trades) + fees (taker, twice; `cost_fee_bps` where unknown). Impact of
+    a trade Q: sigma_day * (Q / V_day)**cost_delta, V_day from an exponential mean of traded notional; what L63 read off the
+    book beyond the touch where that is more, so that a thin book now costs more than the day's mean says. It grows with size,
+    volatility and spread. carry_bps_per_bar: what a long pays in funding, exponential mean per bar, signed.
+    NaN where spread or volatility is unknown, and until `cost_seed_bars` bars are seen or while nothing trades at all.
+    Sources: square-root law, Torre (1997); exponent 0.6, Almgren, Thum, Hauptmann and Li (2005).
+    """
+    alpha = halflife_alpha(fusion.cost_halflife_bars)
+    bars, quality = l0_market_feed.bars, l0_market_feed.quality
+    traded = seeded_ewm(bars.volume * bars.close, quality.valid, alpha, fusion.cost_seed_bars, carry.traded)
+    funding = seeded_ewm(1e4 * l0_market_feed.funding, quality.listed, alpha, fusion.cost_seed_bars, carry.funding)
+    return Cost(
+        *trading_costs(
+            l8_spread_depth.spread_bps,
+            l2_returns_volatility.sigma,
+            traded,
+            l63_tradeability.slippage_bps,
+            microstructure.order_notionals,
+            instruments.taker_fee_bps,
+            fusion.cost_fee_bps,
+            fusion.cost_reference_notional,
+            fusion.cost_delta,
+            fusion.cost_day_bars,
+        ),
+        carry_bps_per_bar=funding,
+    )

@@ -1,0 +1,38 @@
+"""L75: how much of the equity the edge deserves."""
+
+from __future__ import annotations
+
+from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.types import Cost, Expectancy, Horizon, SizeSuggestion
+from dataflows.kernels.fuse import kelly_fractions
+from dataflows.kinematics.types import Returns
+from dataflows.layer import layer
+
+
+@layer("L75")
+def l75_size_suggestion(
+    l2_returns_volatility: Returns,
+    l67_expectancy: Expectancy,
+    l70_horizon: Horizon,
+    l71_trading_cost: Cost,
+    fusion: FusionConfig,
+) -> SizeSuggestion:
+    """Fraction of equity (T, N) in [0, kelly_cap], for the side of the edge.
+
+    `kelly_fraction` of Kelly's bet m / (sigma^2 h) on the net edge m at L70's horizon h, times m^2 / (m^2 + e^2) for its
+    standard error e. 0 where the edge does not cover the cost; NaN where an input is unknown. Long and short alike.
+    Sources: Kelly (1956); Thorp (2006), for the continuous form; Baker and McHale (2013), for the haircut.
+    """
+    return SizeSuggestion(
+        kelly_fractions(
+            l67_expectancy.edge_bps,
+            l67_expectancy.edge_std_bps,
+            l70_horizon.index,
+            l2_returns_volatility.sigma,
+            l71_trading_cost.round_trip_bps,
+            l71_trading_cost.carry_bps_per_bar,
+            fusion.horizons,
+            fusion.kelly_fraction,
+            fusion.kelly_cap,
+        )
+    )

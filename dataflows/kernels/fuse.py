@@ -1,0 +1,433 @@
+"""Fusion: sources to a score, the score's edge to a horizon, a size and a side."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from dataflows.kernels.arith import clip, logistic, sign
+from dataflows.kernels.compile import kernel
+from dataflows.kernels.order import SortedWindow, window_median, window_push
+from dataflows.panel import Floats, Ints
+
+MAD_TO_SIGMA: Final = 1.4826
+"""A Gaussian's standard deviation over its median absolute value."""
+LEAST_EDGE: Final = 1e-12
+"""Of price: a smaller net edge is none (and its reciprocal could overflow)."""
+LEAST_STD: Final = 1e-9
+"""bps: a standard error below this is that of a score of 0."""
+
+UNKNOWN: Final = 2
+"""Side: hold what there is."""
+AVOID, NOT_LEARNED, EDGE_BELOW_COST, EDGE_UNCERTAIN, UNKNOWN_INPUT, NO_SIGNAL, NO_SIZE = 1, 2, 4, 8, 16, 32, 64
+"""Bits of a refusal, in the order of `dataflows.fusion.types.REFUSALS`."""
+
+
+@kernel
+def squashed(x: Floats, on: Ints, floor: float, state: SortedWindow) -> Floats:
+    """tanh(x / s), s = 1.4826 * median |x| of the PREVIOUS W values, at least `floor`: (T, N) in [-1, 1].
+
+    For a source that is not bounded by construction. Not centred: centring turns a steady trend negative, and the sign of x
+    must be kept. x: float64 (T, N); on: int64 (T, N), 1 where |x| joins the window afterwards; floor > 0, in units of x. NaN
+    where x is not finite, and until the window holds 30 values (W where W is less). State is updated in place.
+    """
+    bars, symbols = x.shape
+    y = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            v = x[t, n]
+            if not math.isfinite(v):
+                y[t, n] = math.nan
+                continue
+            scale = MAD_TO_SIGMA * window_median(n, state)
+            if scale < floor:
+                scale = floor
+            y[t, n] = math.tanh(v / scale)
+            if on[t, n] != 0:
+                window_push(math.fabs(v), n, state)
+    return y
+
+
+@kernel
+def mean_of_two(a: float, b: float) -> float:
+    """Mean of a and b; one that is unknown counts 0 and the other keeps its half; NaN where both are unknown."""
+    if a == a:
+        return 0.5 * (a + b) if b == b else 0.5 * a
+    return 0.5 * b
+
+
+@kernel
+def signal_values(
+    up: Floats, down: Floats, alignment: Floats, trend: Floats, momentum: Floats, reversion: Floats
+) -> Floats:
+    """The sources of L66 side by side: (T, N, 4) in [-1, 1], NaN where a source is unknown. All arguments (T, N)."""
+    bars, symbols = up.shape
+    y = np.empty((bars, symbols, 4))
+    for t in range(bars):
+        for n in range(symbols):
+            y[t, n, 0] = up[t, n] - down[t, n]
+            y[t, n, 1] = mean_of_two(alignment[t, n], trend[t, n])
+            y[t, n, 2] = momentum[t, n]
+            y[t, n, 3] = reversion[t, n]
+    return y
+
+
+@kernel
+def tilted_weights(weights: Floats, tilt: Floats) -> Floats:
+    """Weights (R, K) times tilt (K,), every row made to sum to 1 again. What is negative or unknown counts 0.
+
+    A row that has nothing left is spread evenly: a broken tilt or weight must not silence the ensemble.
+    """
+    rows, width = weights.shape
+    y = np.empty((rows, width))
+    for r in range(rows):
+        whole = 0.0
+        for k in range(width):
+            w = weights[r, k] * tilt[k]
+            y[r, k] = w if w > 0.0 and math.isfinite(w) else 0.0
+            whole += y[r, k]
+        for k in range(width):
+            y[r, k] = y[r, k] / whole if whole > 0.0 and math.isfinite(whole) else 1.0 / width
+    return y
+
+
+@kernel
+def weighted_score(
+    values: Floats, calm: Floats, up: Floats, down: Floats, high: Floats, chaotic: Floats, weights: Floats
+) -> tuple[Floats, Floats]:
+    """Score (T, N) in [-1, 1] and what each source gives to it (T, N, K).
+
+    values (T, N, K); calm .. chaotic: regime probabilities (T, N); weights (5, K), rows summing to 1. An unknown source gives
+    0 and the others keep their weights, so missing data only weakens. NaN where a probability or every source is unknown.
+    """
+    bars, symbols, width = values.shape
+    score = np.empty((bars, symbols))
+    given = np.empty((bars, symbols, width))
+    for t in range(bars):
+        for n in range(symbols):
+            a, b, c, d, e = calm[t, n], up[t, n], down[t, n], high[t, n], chaotic[t, n]
+            regimes_known = math.isfinite(a + b + c + d + e)
+            known = 0
+            whole = 0.0
+            for k in range(width):
+                v = values[t, n, k]
+                if v == v and regimes_known:
+                    w = a * weights[0, k] + b * weights[1, k] + c * weights[2, k] + d * weights[3, k] + e * weights[4, k]
+                    given[t, n, k] = w * v
+                    whole += w * v
+                    known += 1
+                else:
+                    given[t, n, k] = 0.0
+            if known == 0:
+                score[t, n] = math.nan
+                for k in range(width):
+                    given[t, n, k] = math.nan
+            else:
+                score[t, n] = clip(whole, -1.0, 1.0)  # probabilities may sum to 1 + 1e-16
+    return score, given
+
+
+@kernel
+def slippage_of(stack: Floats, sizes: tuple[float, ...], t: int, n: int, notional: float) -> float:
+    """Slippage in bps of an order of `notional`, from what is known at some sizes (ascending): (T, N, S) at t and n.
+
+    Linear in between, that of the least size below it, growing as the square root beyond the greatest.
+    """
+    last = stack.shape[2] - 1
+    if notional <= sizes[0]:
+        return float(stack[t, n, 0])
+    if notional >= sizes[last]:
+        return float(stack[t, n, last] * math.sqrt(notional / sizes[last]))
+    y = math.nan
+    for i in range(last):
+        if sizes[i] <= notional < sizes[i + 1]:
+            share = (notional - sizes[i]) / (sizes[i + 1] - sizes[i])
+            y = stack[t, n, i] + share * (stack[t, n, i + 1] - stack[t, n, i])
+    return y
+
+
+@kernel
+def trading_costs(
+    spread_bps: Floats,
+    sigma: Floats,
+    volume: Floats,
+    slippage_bps: Floats,
+    sizes: tuple[float, ...],
+    taker_fee_bps: Floats,
+    fee_default: float,
+    notional: float,
+    delta: float,
+    day_bars: float,
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Round trip, spread, impact and fees in bps, each (T, N), none negative. NaN where a part is unknown.
+
+    spread_bps: quoted spread (T, N). sigma: volatility a bar (T, N). volume: mean traded notional a bar (T, N). slippage_bps:
+    (T, N, S) against mid, of one order of each of `sizes`. taker_fee_bps: (N,), NaN unknown: then `fee_default`.
+    Impact of one trade: sigma_day * (notional / V_day)**delta, or what the book says beyond the touch where that is more.
+    """
+    bars, symbols = spread_bps.shape
+    whole = np.empty((bars, symbols))
+    spread = np.empty((bars, symbols))
+    impact = np.empty((bars, symbols))
+    fees = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            s = spread_bps[t, n]
+            if s < 0.0:
+                s = 0.0  # a crossed book is no rebate
+            spread[t, n] = s
+            one = math.nan
+            v = volume[t, n]
+            if v > 0.0 and math.isfinite(v):
+                share = math.exp(delta * (math.log(notional) - math.log(v) - math.log(day_bars)))
+                one = 1e4 * sigma[t, n] * math.sqrt(day_bars) * share
+                walked = slippage_of(slippage_bps, sizes, t, n, notional) - 0.5 * s
+                if walked > one:
+                    one = walked
+            impact[t, n] = 2.0 * one
+            fee = taker_fee_bps[n] if math.isfinite(taker_fee_bps[n]) else fee_default
+            fees[t, n] = 2.0 * fee if fee > 0.0 else 0.0  # no taker rebate is counted on
+            whole[t, n] = spread[t, n] + impact[t, n] + fees[t, n]
+    return whole, spread, impact, fees
+
+
+@kernel
+def net_of_cost(edge_bps: float, round_trip_bps: float, carry_bps_per_bar: float, bars: float) -> float:
+    """What is left, in bps, of a position on the side of the edge: |edge| less the round trip and the funding it pays.
+
+    Funding that it would receive is not counted on. NaN where an argument is unknown.
+    """
+    paid = sign(edge_bps) * carry_bps_per_bar * bars
+    if paid < 0.0:
+        paid = 0.0
+    return math.fabs(edge_bps) - round_trip_bps - paid
+
+
+@kernel
+def best_horizon(
+    edge_bps: Floats, round_trip_bps: Floats, carry_bps_per_bar: Floats, horizons: tuple[int, ...]
+) -> tuple[Floats, Floats, Ints]:
+    """Bars, net edge (bps) and index of the horizon with the highest net edge per square root of time; each (T, N).
+
+    edge_bps (T, N, H). Ties go to the shorter. Horizons with an edge come before those with none; where none has one, bars is
+    NaN and net edge is what trading for nothing costs. Index -1 and all NaN where no horizon's net edge is known.
+    """
+    bars, symbols, width = edge_bps.shape
+    chosen = np.empty((bars, symbols))
+    net = np.empty((bars, symbols))
+    index = np.empty((bars, symbols), np.int64)
+    for t in range(bars):
+        for n in range(symbols):
+            best = -1
+            best_rate = 0.0
+            best_net = math.nan
+            best_has = False
+            for j in range(width):
+                h = float(horizons[j])
+                edge = edge_bps[t, n, j]
+                left = net_of_cost(edge, round_trip_bps[t, n], carry_bps_per_bar[t, n], h)
+                if left != left:
+                    continue
+                rate = left / math.sqrt(h)
+                has = edge != 0.0
+                if best < 0 or (has and not best_has) or (has == best_has and rate > best_rate):
+                    best = j
+                    best_rate = rate
+                    best_net = left
+                    best_has = has
+            index[t, n] = best
+            net[t, n] = best_net
+            chosen[t, n] = float(horizons[best]) if best >= 0 and best_has else math.nan
+    return chosen, net, index
+
+
+@kernel
+def source_agreement(values: Floats) -> tuple[Floats, Floats, Ints]:
+    """Agreement and entropy, both (T, N) in [0, 1], and the index of the strongest source, of values (T, N, K).
+
+    Agreement: |sum of the signs| / K, so that an unknown source only weakens it. Entropy: of the shares of sum |v|, over log K;
+    0 when one source says it all. NaN and -1 where every source is unknown; entropy NaN and -1 where all are 0.
+    """
+    bars, symbols, width = values.shape
+    agreement = np.empty((bars, symbols))
+    entropy = np.empty((bars, symbols))
+    dominant = np.empty((bars, symbols), np.int64)
+    most = math.log(float(width))
+    for t in range(bars):
+        for n in range(symbols):
+            known = 0
+            signs = 0.0
+            whole = 0.0
+            top = -1
+            strongest = 0.0
+            for k in range(width):
+                v = values[t, n, k]
+                if v == v:
+                    known += 1
+                    signs += sign(v)
+                    size = math.fabs(v)
+                    whole += size
+                    if size > strongest:
+                        strongest = size
+                        top = k
+            spread = 0.0
+            if whole > 0.0:
+                for k in range(width):
+                    share = math.fabs(values[t, n, k]) / whole
+                    if share > 0.0:
+                        spread -= share * math.log(share)
+            agreement[t, n] = math.fabs(signs) / width if known > 0 else math.nan
+            entropy[t, n] = clip(spread / most, 0.0, 1.0) if whole > 0.0 else math.nan
+            dominant[t, n] = top
+    return agreement, entropy, dominant
+
+
+@kernel
+def kelly_fractions(
+    edge_bps: Floats,
+    edge_std_bps: Floats,
+    index: Ints,
+    sigma: Floats,
+    round_trip_bps: Floats,
+    carry_bps_per_bar: Floats,
+    horizons: tuple[int, ...],
+    fraction: float,
+    cap: float,
+) -> Floats:
+    """Fraction of equity (T, N) in [0, cap]: fractional Kelly of the net edge, cut for its uncertainty.
+
+    Kelly's bet is m / v for a mean m and a variance v over the horizon. An estimate of m with standard error e is worth the
+    share m^2 / (m^2 + e^2) of it (Baker and McHale 2013, for small edges). 0 where the edge does not cover its cost, NaN where
+    an input is unknown.
+    """
+    bars, symbols = sigma.shape
+    y = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            y[t, n] = math.nan
+            j = index[t, n]
+            if j < 0:
+                continue
+            h = float(horizons[j])
+            net = 1e-4 * net_of_cost(edge_bps[t, n, j], round_trip_bps[t, n], carry_bps_per_bar[t, n], h)
+            error = 1e-4 * edge_std_bps[t, n, j]
+            variance = sigma[t, n] * sigma[t, n] * h
+            if not math.isfinite(net + error + variance):
+                continue
+            if not (net > LEAST_EDGE and variance > 0.0):
+                y[t, n] = 0.0
+                continue
+            doubt = error / net
+            bet = fraction * (net / variance) / (1.0 + doubt * doubt)
+            y[t, n] = bet if bet < cap else cap
+    return y
+
+
+@kernel
+def latched_side(score: float, enter: float, leave: float, side: int) -> int:
+    """Side with hysteresis: taken beyond +-enter, kept until the score for it falls below leave. NaN keeps it."""
+    if score > enter:
+        return 1
+    if score < -enter:
+        return -1
+    if side * score < leave:
+        return 0
+    return side
+
+
+@kernel
+def propose(
+    score: Floats,
+    edge_bps: Floats,
+    edge_std_bps: Floats,
+    observations: Floats,
+    index: Ints,
+    horizon: Floats,
+    net_bps: Floats,
+    sigma: Floats,
+    fraction: Floats,
+    avoid: Ints,
+    agreement: Floats,
+    direction: Ints,
+    strength: Floats,
+    multiplier: float,
+    enter: float,
+    leave: float,
+    min_t: float,
+    min_observations: float,
+    sides: Ints,
+) -> tuple[Ints, Ints, Floats, Floats, Floats, Floats, Floats, Floats, Ints]:
+    """The proposal's side, may_enter, edge, its std, risk, size, confidence, rank and refusal; each (T, N).
+
+    edge_bps, edge_std_bps, observations: (T, N, H), read at `index`. sides: (N,), latched side, updated in place. The rules are
+    those of `l3_action_proposal`.
+    """
+    bars, symbols = score.shape
+    side = np.empty((bars, symbols), np.int64)
+    may_enter = np.empty((bars, symbols), np.int64)
+    edge = np.empty((bars, symbols))
+    std = np.empty((bars, symbols))
+    risk = np.empty((bars, symbols))
+    size = np.empty((bars, symbols))
+    confidence = np.empty((bars, symbols))
+    rank = np.empty((bars, symbols))
+    refusal = np.empty((bars, symbols), np.int64)
+    merit = np.empty(symbols)
+    for t in range(bars):
+        for n in range(symbols):
+            x = score[t, n]
+            j = index[t, n]
+            net = net_bps[t, n]
+            if x == x:
+                sides[n] = latched_side(x, enter, leave, sides[n])
+            s = sides[n]
+            e = math.nan
+            sd = math.nan
+            seen = math.nan
+            if j >= 0:
+                e = edge_bps[t, n, j]
+                sd = edge_std_bps[t, n, j]
+                seen = observations[t, n, j]
+            share = fraction[t, n] * multiplier
+            r = 1e4 * sigma[t, n] * math.sqrt(horizon[t, n]) if horizon[t, n] > 0.0 else math.nan
+            bits = AVOID if avoid[t, n] != 0 else 0
+            told = math.isfinite(x + e + sd + seen + net + sigma[t, n] + fraction[t, n])
+            chance = 0.0
+            if not told:
+                s = UNKNOWN
+                bits |= UNKNOWN_INPUT
+            elif s == 0:
+                bits |= NO_SIGNAL
+            else:
+                if not seen >= min_observations:
+                    bits |= NOT_LEARNED
+                if not (net > 0.0 and s * e > 0.0):
+                    bits |= EDGE_BELOW_COST
+                elif not net > min_t * sd:
+                    bits |= EDGE_UNCERTAIN
+                if not share > 0.0:
+                    bits |= NO_SIZE
+                if sd > LEAST_STD:
+                    chance = logistic(clip(1.702 * net / sd, -30.0, 30.0))
+            taken = told and s != 0
+            side[t, n] = s
+            may_enter[t, n] = 1 if bits == 0 else 0
+            edge[t, n] = s * e + 0.0 if told else math.nan  # + 0.0: no minus zero
+            std[t, n] = sd
+            risk[t, n] = r
+            size[t, n] = share if taken and share > 0.0 else 0.0
+            backing = 0.0
+            if taken:
+                if agreement[t, n] == agreement[t, n]:
+                    backing += 0.5 * agreement[t, n]
+                if strength[t, n] == strength[t, n]:
+                    backing += 0.25 * (1.0 + s * direction[t, n] * strength[t, n])
+            confidence[t, n] = clip(chance * backing, 0.0, 1.0)
+            refusal[t, n] = bits
+            merit[n] = -(net / r) if taken and r > 0.0 else math.inf
+        order = np.argsort(merit, kind="mergesort")  # stable: ties go by column, and columns are sorted by name
+        for place in range(symbols):
+            rank[t, order[place]] = float(place)
+    return side, may_enter, edge, std, risk, size, confidence, rank, refusal

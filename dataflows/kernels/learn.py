@@ -1,0 +1,192 @@
+"""Learning the worth of a score from what came after it, without looking ahead.
+
+A sample is made at a close, waits in a ring until its horizon has passed, and only then counts. Everything is a running sum:
+O(1) a bar, symbol and horizon, however long the history.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Final, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import NAN, Axes, Count, Ring
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+REGIME_COUNT: Final = 5
+SOURCE_COUNT: Final = 4
+SOURCE_HORIZON: Final = 2
+"""Index of the horizon at which the sources are looked at one by one, and to which the prior slope refers."""
+
+
+class Pending(NamedTuple):
+    """The last W bars' samples, oldest overwritten; W is the longest horizon. Bar i is in row i % W."""
+
+    score: Ring
+    sources: Annotated[Floats, Axes("W", "N", SOURCE_COUNT, start=NAN)]
+    regime: Annotated[Ints, Axes("W", "N", start=-1)]  # -1: void
+    entry: Ring  # open of the next bar; NaN: void
+    missed: Annotated[Ints, Axes("W", "N", start=0)]  # bars without data up to and including that one
+    missed_now: Count
+    bars: Annotated[Ints, Axes(1, start=0)]  # seen so far
+
+
+class Sums(NamedTuple):
+    """Weighted sums of resolved samples (x, y), older ones faded, per regime, column (horizon or source) and symbol."""
+
+    n: Annotated[Floats, Axes(REGIME_COUNT, "C", "N", start=0.0)]  # effective observations
+    xx: Annotated[Floats, Axes(REGIME_COUNT, "C", "N", start=0.0)]
+    xy: Annotated[Floats, Axes(REGIME_COUNT, "C", "N", start=0.0)]
+    yy: Annotated[Floats, Axes(REGIME_COUNT, "C", "N", start=0.0)]
+
+
+@kernel
+def add_sample(x: float, y: float, weight: float, fade: float, r: int, c: int, n: int, sums: Sums) -> None:
+    """One more sample of the given weight; what is there fades by `fade` first."""
+    sums.n[r, c, n] = fade * sums.n[r, c, n] + weight
+    sums.xx[r, c, n] = fade * sums.xx[r, c, n] + weight * x * x
+    sums.xy[r, c, n] = fade * sums.xy[r, c, n] + weight * x * y
+    sums.yy[r, c, n] = fade * sums.yy[r, c, n] + weight * y * y
+
+
+@kernel
+def slope_posterior(
+    n: float, xx: float, xy: float, yy: float, prior: float, strength: float, prior_xx: float, prior_yy: float
+) -> tuple[float, float]:
+    """Posterior mean and variance of b in y = b x + e, from weighted sums over n effective observations.
+
+    The prior of b has mean `prior` and is worth `strength` (> 0) effective observations of the mean x^2, which itself is
+    shrunk to `prior_xx` (> 0) by as many. So b = (strength * prior + n * b_ols) / (strength + n) once n is large. The variance
+    of e is the posterior mean of a variance whose prior is worth `strength` observations of `prior_yy` (normal-inverse-gamma
+    model; Gelman et al., Bayesian Data Analysis, ch. 14, with the scale of Zellner's 1986 g-prior).
+    """
+    mean_xx = (strength * prior_xx + xx) / (strength + n)
+    ridge = strength * mean_xx
+    precision = ridge + xx
+    b = (ridge * prior + xy) / precision
+    misfit = yy - 2.0 * b * xy + b * b * xx
+    if misfit < 0.0:
+        misfit = 0.0  # rounding, where the fit is exact
+    residual = (strength * prior_yy + misfit + ridge * (b - prior) * (b - prior)) / (strength + n)
+    return b, residual / precision
+
+
+@kernel
+def learn_edges(
+    opens: Floats,
+    closes: Floats,
+    valid: Ints,
+    score: Floats,
+    sources: Floats,
+    regime: Ints,
+    sigma: Floats,
+    horizons: tuple[int, ...],
+    max_gap: int,
+    strength: float,
+    prior_slope_bps: float,
+    prior_score: float,
+    halflife: float,
+    pending: Pending,
+    by_score: Sums,
+    by_source: Sums,
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Edge and its standard deviation in bps and effective observations (T, N, H); slopes by source (T, N, K).
+
+    opens, closes, score, sigma (volatility a bar): float64 (T, N). sources (T, N, K). valid, regime: int64 (T, N), regime -1
+    unknown. The samples' rules are those of `l67_expectancy`. States are updated in place: at each close first the samples
+    whose time is up, then the prediction, then the new sample.
+    """
+    bars, symbols = score.shape
+    width = len(horizons)
+    count = sources.shape[2]
+    depth = pending.score.shape[0]
+    edge = np.empty((bars, symbols, width))
+    std = np.empty((bars, symbols, width))
+    known = np.empty((bars, symbols, width))
+    slope = np.empty((bars, symbols, count))
+    fade = math.exp(-math.log(2.0) / halflife)  # of one effective observation
+    weights = np.empty(width)
+    fades = np.empty(width)
+    priors = np.empty(width)
+    for j in range(width):
+        weights[j] = 1.0 / horizons[j]
+        fades[j] = math.exp(weights[j] * math.log(fade))
+        priors[j] = prior_slope_bps * math.sqrt(horizons[j] / horizons[SOURCE_HORIZON])
+    stated = strength if prior_slope_bps > 0.0 else 0.0
+    typical = prior_score * prior_score
+    for t in range(bars):
+        i = pending.bars[0]
+        here = i % depth
+        before = (i - 1) % depth
+        for n in range(symbols):
+            o = opens[t, n]
+            c = closes[t, n]
+            good = valid[t, n] == 1 and o > 0.0 and c > 0.0 and math.isfinite(o) and math.isfinite(c)
+            if not good:
+                pending.missed_now[n] += 1
+            if i > 0:
+                pending.entry[before, n] = o if good else math.nan
+            if good:
+                for j in range(width):
+                    if i < horizons[j]:
+                        continue
+                    s = (i - horizons[j]) % depth
+                    r = pending.regime[s, n]
+                    e = pending.entry[s, n]
+                    if r < 0 or e != e or pending.missed_now[n] - pending.missed[s, n] > max_gap:
+                        continue
+                    y = 1e4 * (c / e - 1.0)
+                    add_sample(pending.score[s, n], y, weights[j], fades[j], r, j, n, by_score)
+                    if j == SOURCE_HORIZON:
+                        for k in range(count):
+                            x = pending.sources[s, n, k]
+                            if x == x:
+                                add_sample(x, y, weights[j], fades[j], r, k, n, by_source)
+            x = score[t, n]
+            r = regime[t, n]
+            told = x == x and r >= 0
+            scale = 1e4 * sigma[t, n]
+            for j in range(width):
+                if told:
+                    b, v = slope_posterior(
+                        by_score.n[r, j, n],
+                        by_score.xx[r, j, n],
+                        by_score.xy[r, j, n],
+                        by_score.yy[r, j, n],
+                        priors[j],
+                        strength,
+                        typical,
+                        scale * scale * horizons[j],
+                    )
+                    edge[t, n, j] = b * x if b > 0.0 else 0.0
+                    std[t, n, j] = math.fabs(x) * math.sqrt(v)
+                    known[t, n, j] = by_score.n[r, j, n] + stated
+                else:
+                    edge[t, n, j] = math.nan
+                    std[t, n, j] = math.nan
+                    known[t, n, j] = math.nan
+            for k in range(count):
+                if r >= 0:
+                    b, v = slope_posterior(
+                        by_source.n[r, k, n],
+                        by_source.xx[r, k, n],
+                        by_source.xy[r, k, n],
+                        by_source.yy[r, k, n],
+                        0.0,
+                        strength,
+                        typical,
+                        0.0,
+                    )
+                    slope[t, n, k] = b
+                else:
+                    slope[t, n, k] = math.nan
+            pending.score[here, n] = x
+            pending.regime[here, n] = r if told and good else -1
+            pending.entry[here, n] = math.nan
+            pending.missed[here, n] = pending.missed_now[n]
+            for k in range(count):
+                pending.sources[here, n, k] = sources[t, n, k]
+        pending.bars[0] = i + 1
+    return edge, std, known, slope

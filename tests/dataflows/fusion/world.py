@@ -1,0 +1,134 @@
+"""Made-up records from upstream, for the tests of the fusion domain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dataflows.data.types import Bars, Instruments, Market, Quality
+from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.types import Cost, Ensemble, Expectancy, Horizon, Policy, Signals, SourceWeights
+from dataflows.kinematics.types import Alignment, KinematicState, Returns
+from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.types import SpreadDepth, Tradeability
+from dataflows.panel import Floats, Ints
+from dataflows.regime.types import Regime
+from tests.support import filled
+
+CONFIG = FusionConfig()
+CONFIGS: dict[str, Any] = {"fusion": CONFIG, "microstructure": MicrostructureConfig()}
+EVEN = SourceWeights(np.full((5, 4), 0.25))
+NEUTRAL = Policy(np.ones(1), np.ones(4))
+
+
+def market(
+    opens: Floats, closes: Floats, valid: Ints | None = None, volume: float = 1000.0, funding: float = 0.0
+) -> Market:
+    """A market with these opens and closes; the rest is flat."""
+    shape = closes.shape
+    valid = np.ones(shape, np.int64) if valid is None else valid
+    quality = filled(Quality, shape, 0.0, valid=valid, filled=1 - valid, listed=np.ones(shape, np.int64))
+    bars = filled(
+        Bars,
+        shape,
+        volume,
+        open=opens,
+        close=closes,
+        high=np.maximum(opens, closes),
+        low=np.minimum(opens, closes),
+    )
+    return filled(Market, shape, 0.0, bars=bars, quality=quality, funding=np.full(shape, funding))
+
+
+def regimes(label: Ints, **over: Any) -> Regime:
+    """Certain of the label; all probabilities NaN where it is -1."""
+    shape = label.shape
+    names = ("calm", "trend_up", "trend_down", "high_vol", "chaotic")
+    sure = {k: np.where(label < 0, np.nan, (label == i).astype(float)) for i, k in enumerate(names)}
+    return filled(Regime, shape, 0.5, **{**sure, "label": label, **over})
+
+
+def returns(sigma: Floats) -> Returns:
+    """Volatility `sigma` a bar, the rest 0."""
+    return filled(Returns, sigma.shape, 0.0, sigma=sigma)
+
+
+def random_regime(rng: np.random.Generator, shape: tuple[int, int]) -> Regime:
+    """Random probabilities that sum to 1, and their labels."""
+    p = rng.dirichlet(np.ones(5), shape)
+    return filled(
+        Regime,
+        shape,
+        0.5,
+        calm=p[..., 0].copy(),
+        trend_up=p[..., 1].copy(),
+        trend_down=p[..., 2].copy(),
+        high_vol=p[..., 3].copy(),
+        chaotic=p[..., 4].copy(),
+        label=p.argmax(-1).astype(np.int64),
+        trend_t=rng.normal(0.0, 5.0, shape),
+    )
+
+
+def holes(rng: np.random.Generator, x: Floats, share: float = 0.05) -> Floats:
+    """x with some entries unknown."""
+    return np.where(rng.random(x.shape) < share, np.nan, x)
+
+
+def instruments(n: int, fee: float = 5.0) -> Instruments:
+    """n symbols with a taker fee in bps."""
+    return filled(Instruments, (n,), 0.0, taker_fee_bps=np.full(n, fee))
+
+
+def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
+    """Every input of the domain, random, with holes: one dict to run all layers from."""
+    rng = np.random.default_rng(seed)
+    shape = (bars, symbols)
+    closes = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 1e-3, shape), axis=0))
+    opens = np.vstack([closes[:1], closes[:-1]]) * (1.0 + rng.normal(0.0, 1e-4, shape))
+    valid = (rng.random(shape) > 0.05).astype(np.int64)
+    regime = random_regime(rng, shape)
+    label = np.where(rng.random(shape) < 0.03, -1, regime.label)
+    regime = regime._replace(label=label, trend_t=holes(rng, regime.trend_t), calm=holes(rng, regime.calm, 0.02))
+    score = holes(rng, rng.uniform(-1.0, 1.0, shape))
+    return {
+        "l0_market_feed": market(np.where(valid == 1, opens, np.nan), closes, valid, funding=1e-6),
+        "l1_regime": regime,
+        "l2_returns_volatility": returns(holes(rng, np.exp(rng.normal(-7.0, 0.5, shape)), 0.02)),
+        "l8_spread_depth": filled(SpreadDepth, shape, 1.0, spread_bps=holes(rng, rng.exponential(2.0, shape))),
+        "l25_timeframe_alignment": filled(Alignment, shape, 0.5, score=holes(rng, rng.uniform(-1.0, 1.0, shape))),
+        "l60_kinematic_state": filled(
+            KinematicState,
+            shape,
+            0.5,
+            direction=rng.integers(-1, 2, shape),
+            strength=holes(rng, rng.random(shape)),
+            trend_score=holes(rng, rng.uniform(-1.0, 1.0, shape)),
+            reversion_score=holes(rng, rng.uniform(-1.0, 1.0, shape)),
+        ),
+        "l63_tradeability": filled(
+            Tradeability,
+            shape,
+            0.5,
+            avoid=(rng.random(shape) < 0.1).astype(np.int64),
+            slippage_bps=np.cumsum(rng.exponential(2.0, (*shape, 3)), axis=-1),
+        ),
+        "l66_signal_matrix": Signals(holes(rng, rng.uniform(-1.0, 1.0, (*shape, 4)))),
+        "l7_ensemble": Ensemble(score, rng.uniform(-0.25, 0.25, (*shape, 4))),
+        "l67_expectancy": Expectancy(
+            np.sign(score)[..., None] * rng.exponential(30.0, (*shape, 4)),
+            rng.exponential(10.0, (*shape, 4)),
+            rng.exponential(200.0, (*shape, 4)),
+            rng.normal(0.0, 1.0, (*shape, 4)),
+        ),
+        "l70_horizon": Horizon(
+            np.full(shape, 60.0), holes(rng, rng.normal(5.0, 20.0, shape)), np.full(shape, 2, np.int64)
+        ),
+        "l71_trading_cost": filled(
+            Cost, shape, 1.0, round_trip_bps=holes(rng, rng.exponential(10.0, shape)), carry_bps_per_bar=rng.normal(0, 0.01, shape)
+        ),
+        "instruments": instruments(symbols),
+        "source_weights": SourceWeights(rng.dirichlet(np.ones(4), 5)),
+        "policy": Policy(np.array([0.5]), rng.uniform(0.5, 1.5, 4)),
+    }
