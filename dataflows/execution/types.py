@@ -124,6 +124,10 @@ class Orders(NamedTuple):
     quantity: Table
     filled: Table
     limit_price: Table
+    filled_notional: Panel  # |quantity| * price of the fills that counted in this instant
+    delay_cost: Panel  # quote currency: decision price to reference price, over those fills
+    slippage_cost: Panel  # reference price to fill price
+    fee_cost: Panel
 
 
 class Ledger(NamedTuple):

@@ -1,0 +1,302 @@
+"""L96: every order we know of, and how far it has come."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Axes, Count, Unknown, Zero
+from dataflows.execution.config import ExecutionConfig
+from dataflows.execution.order_table import (
+    CONTRADICTION,
+    FRESH,
+    LARGEST,
+    NEXT,
+    TOO_OLD,
+    IntSlots,
+    Slots,
+    UnknownSlots,
+    allocate,
+    closes_position,
+    complete,
+    find,
+    first_sight,
+    is_live,
+    moved,
+    same_side,
+)
+from dataflows.execution.types import (
+    ACCEPT,
+    ACCEPTED,
+    CANCEL,
+    CANCEL_REJECT,
+    CANCELED_EVENT,
+    FILL,
+    FILLED,
+    MODIFY,
+    PENDING_CANCEL,
+    PLACE,
+    REJECTED_ORDER,
+    REJECTIONS,
+    STOP_MARKET,
+    SUBMITTED,
+    TAKE_PROFIT,
+    Executions,
+    OrderIntents,
+    Orders,
+)
+from dataflows.kernels.compile import kernel
+from dataflows.layer import layer
+from dataflows.panel import Ints
+
+_UNKNOWN_ORDER = REJECTIONS.index("UNKNOWN_ORDER")
+_WOULD_CROSS = REJECTIONS.index("WOULD_CROSS")
+
+
+class OrderTableCarry(NamedTuple):
+    """The table, the position that its fills add up to, and the bracket of the order that opened it."""
+
+    id: IntSlots
+    status: IntSlots
+    type: IntSlots
+    reduce_only: IntSlots
+    stamp: IntSlots  # order of registration
+    quantity: Slots
+    filled: Slots
+    limit_price: UnknownSlots
+    stop_price: UnknownSlots
+    stop_before: UnknownSlots  # what the stop was before a change that the venue has not confirmed; NaN none
+    bracket_stop: UnknownSlots
+    bracket_target: UnknownSlots
+    bracket_trail: UnknownSlots
+    bracket_horizon: UnknownSlots
+    decision_price: UnknownSlots
+    registered: Annotated[Ints, Axes(1, start=0)]
+    seen: Annotated[Ints, Axes("fill_window", "N", start=0)]
+    position: Zero
+    opened_by: Count
+    open_stop: Unknown
+    open_target: Unknown
+    open_trail: Unknown
+    open_horizon: Unknown
+
+
+@kernel
+def register(carry: OrderTableCarry, s: int, order_id: int, type_: int, reduce_only: int, quantity: float) -> int:
+    """Takes a row for a new order, prices still unknown, and returns its slot; -1: known already, or no room."""
+    if order_id <= 0 or find(carry.id, s, order_id) >= 0:
+        return -1
+    m = allocate(carry.status, carry.stamp, s)
+    if m < 0:
+        return -1
+    carry.registered[0] += 1
+    carry.id[m, s], carry.status[m, s], carry.type[m, s] = order_id, SUBMITTED, type_
+    carry.reduce_only[m, s], carry.stamp[m, s] = reduce_only, carry.registered[0]
+    carry.quantity[m, s], carry.filled[m, s] = quantity, 0.0
+    carry.limit_price[m, s] = carry.stop_price[m, s] = carry.stop_before[m, s] = math.nan
+    carry.bracket_stop[m, s] = carry.bracket_target[m, s] = math.nan
+    carry.bracket_trail[m, s] = carry.bracket_horizon[m, s] = carry.decision_price[m, s] = math.nan
+    return m
+
+
+@kernel
+def open_position(carry: OrderTableCarry, s: int, order_id: int, m: int, position: float) -> None:
+    """Latches the bracket of the order that opened a position (m: its slot, -1 unknown) and registers its stop and target."""
+    carry.opened_by[s] = order_id
+    carry.open_stop[s] = carry.open_target[s] = carry.open_trail[s] = carry.open_horizon[s] = math.nan
+    if m < 0 or carry.reduce_only[m, s] != 0:
+        return
+    stop, target = carry.bracket_stop[m, s], carry.bracket_target[m, s]
+    carry.open_stop[s], carry.open_target[s] = stop, target
+    carry.open_trail[s], carry.open_horizon[s] = carry.bracket_trail[m, s], carry.bracket_horizon[m, s]
+    if stop == stop:
+        k = register(carry, s, order_id + 1, STOP_MARKET, 1, -position)
+        if k >= 0:
+            carry.stop_price[k, s] = carry.decision_price[k, s] = stop
+    if target == target:
+        k = register(carry, s, order_id + 2, TAKE_PROFIT, 1, -position)
+        if k >= 0:
+            carry.limit_price[k, s] = carry.decision_price[k, s] = target
+
+
+@kernel
+def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: float) -> tuple[int, float]:
+    """Books a fill that counts. Returns (1 if it contradicts what is known else 0, quantity beyond the order's)."""
+    before = carry.position[s]
+    after = moved(before, quantity)
+    closed = before > 0.0 >= after or before < 0.0 <= after
+    opened = after > 0.0 >= before or after < 0.0 <= before
+    odd, over = 0, 0.0
+    if m < 0:
+        odd = 1
+    else:
+        if same_side(quantity, carry.quantity[m, s]):
+            whole = math.fabs(carry.quantity[m, s])
+            was, now = math.fabs(carry.filled[m, s]), math.fabs(carry.filled[m, s] + quantity)
+            carry.filled[m, s] += quantity
+            if now > whole * (1.0 + 1e-9):
+                over = now - (was if was > whole else whole)
+        else:
+            odd = 1  # a fill on the other side than the order's: the position moves, the order does not
+        then = NEXT[carry.status[m, s], FILL]
+        if then == CONTRADICTION:
+            odd = 1
+        else:
+            carry.status[m, s] = then
+            done = closed if closes_position(carry.type[m, s]) else complete(carry.quantity[m, s], carry.filled[m, s])
+            if done and is_live(then):
+                carry.status[m, s] = FILLED
+    carry.position[s] = after
+    for k in range(carry.id.shape[0]):  # the whole position is what stops and targets are for
+        if is_live(carry.status[k, s]) and closes_position(carry.type[k, s]):
+            carry.quantity[k, s] = carry.filled[k, s] - after
+    if closed:
+        carry.opened_by[s] = 0
+        carry.open_stop[s] = carry.open_target[s] = carry.open_trail[s] = carry.open_horizon[s] = math.nan
+    if opened:
+        open_position(carry, s, order_id, m, after)
+    return odd, over
+
+
+@kernel
+def apply_event(carry: OrderTableCarry, s: int, m: int, event: int, reason: int) -> tuple[int, int]:
+    """Applies an event that is not a fill to slot m. Returns (1 if it contradicts what is known, 1 if it is a new refusal)."""
+    status = carry.status[m, s]
+    if event == CANCEL_REJECT and reason == _UNKNOWN_ORDER:
+        event = CANCELED_EVENT  # the venue has no such order: a row that waited for it would be lost
+    elif event == CANCEL_REJECT and status != PENDING_CANCEL and carry.stop_before[m, s] == carry.stop_before[m, s]:
+        carry.stop_price[m, s] = carry.stop_before[m, s]  # the change was refused: the old stop still rests
+        carry.stop_before[m, s] = math.nan
+    elif event == ACCEPT:
+        carry.stop_before[m, s] = math.nan
+    then = NEXT[status, event]
+    if then == CONTRADICTION:
+        return 1, 0
+    carry.status[m, s] = then
+    # a post-only order that would have crossed did what it was told: no sign of trouble, so no refusal for the kill switch
+    refused = then == REJECTED_ORDER and status != REJECTED_ORDER and reason != _WOULD_CROSS
+    return 0, 1 if refused else 0
+
+
+@layer("L96", schedule="step")
+def l96_order_lifecycle(
+    l90_fills: Executions, orders: OrderIntents, execution: ExecutionConfig, carry: OrderTableCarry
+) -> Orders:
+    """Registers the intents of the instant before, then applies the venue's reports, as a pure reducer.
+
+    Returns quantities in signed base units, prices in quote currency, NaN where there is none. A fill counts once (`fresh`), by
+    its sequence number within the last `fill_window` fills of the symbol; one without a usable quantity, price or fee, or too old
+    to tell, counts as unknown and moves nothing. Any other fill moves the position, also one of an order that is unknown, ended
+    or on the other side: it is then counted in `unknown` as well. On the first fill of an order that opens a position its stop
+    (id + 1) and target (id + 2) are registered, as the venue activates them.
+    Source: order state changes of FIX 4.4, appendix D; the table is `order_table.TRANSITIONS`.
+    """
+    slots, symbols = carry.id.shape
+    for i in range(orders.n):
+        s, kind, order_id = orders.symbol[i], orders.kind[i], orders.id[i]
+        if kind == PLACE:
+            m = register(carry, s, order_id, orders.type[i], orders.reduce_only[i], orders.quantity[i])
+            if m >= 0:
+                carry.limit_price[m, s], carry.stop_price[m, s] = orders.limit_price[i], orders.stop_price[i]
+                carry.bracket_stop[m, s], carry.bracket_target[m, s] = orders.bracket_stop[i], orders.bracket_target[i]
+                carry.bracket_trail[m, s], carry.bracket_horizon[m, s] = orders.bracket_trail[i], orders.bracket_horizon[i]
+                carry.decision_price[m, s] = orders.decision_price[i]
+        else:
+            m = find(carry.id, s, order_id)
+            if m >= 0 and is_live(carry.status[m, s]):
+                if kind == CANCEL:
+                    carry.status[m, s] = PENDING_CANCEL
+                elif kind == MODIFY:
+                    if not (carry.stop_before[m, s] == carry.stop_before[m, s]):
+                        carry.stop_before[m, s] = carry.stop_price[m, s]
+                    carry.stop_price[m, s] = carry.decision_price[m, s] = orders.stop_price[i]
+
+    rejects, unknown, overfilled = np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)
+    notional, delay, slippage, fees = np.zeros(symbols), np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)
+    fresh = np.zeros(l90_fills.n, np.int64)
+    for i in range(l90_fills.n):
+        s, order_id = l90_fills.symbol[i], l90_fills.id[i]
+        m = find(carry.id, s, order_id)
+        if l90_fills.kind[i] != FILL:
+            if m < 0:
+                unknown[s] += 1.0
+            else:
+                odd, refused = apply_event(carry, s, m, l90_fills.kind[i], l90_fills.reason[i])
+                unknown[s] += odd
+                rejects[s] += refused
+            continue
+        q, p, fee = l90_fills.quantity[i], l90_fills.price[i], l90_fills.fee[i]
+        if not (0.0 < math.fabs(q) < LARGEST and 0.0 < p < LARGEST and math.fabs(fee) < LARGEST):
+            unknown[s] += 1.0
+            continue
+        sight = first_sight(carry.seen, s, l90_fills.fill_id[i] & 0xFFFFFFFF)
+        if sight == TOO_OLD:
+            unknown[s] += 1.0
+        if sight != FRESH:
+            continue
+        fresh[i] = 1
+        reference = l90_fills.reference_price[i]
+        reference = reference if 0.0 < reference < LARGEST else p
+        decision = carry.decision_price[m, s] if m >= 0 else math.nan
+        decision = decision if 0.0 < decision < LARGEST else reference
+        notional[s] += math.fabs(q) * p
+        delay[s] += q * (reference - decision)
+        slippage[s] += q * (p - reference)
+        fees[s] += fee
+        odd, over = apply_fill(carry, s, order_id, m, q)
+        unknown[s] += odd
+        overfilled[s] += over
+
+    working, working_reduce, open_orders = np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)
+    stop_id, target_id = np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
+    stop_price, target_price = np.full(symbols, math.nan), np.full(symbols, math.nan)
+    for s in range(symbols):
+        for m in range(slots):
+            status = carry.status[m, s]
+            if not is_live(status):
+                continue
+            open_orders[s] += 1.0
+            if closes_position(carry.type[m, s]):
+                resting = (status == SUBMITTED or status == ACCEPTED) and carry.position[s] != 0.0
+                if resting and carry.type[m, s] == STOP_MARKET and carry.id[m, s] > stop_id[s]:
+                    stop_id[s], stop_price[s] = carry.id[m, s], carry.stop_price[m, s]
+                if resting and carry.type[m, s] == TAKE_PROFIT and carry.id[m, s] > target_id[s]:
+                    target_id[s], target_price[s] = carry.id[m, s], carry.limit_price[m, s]
+                continue
+            left = carry.quantity[m, s] - carry.filled[m, s]
+            if same_side(left, carry.quantity[m, s]):
+                if carry.reduce_only[m, s] != 0:
+                    working_reduce[s] += left
+                else:
+                    working[s] += left
+    return Orders(
+        working,
+        working_reduce,
+        open_orders,
+        rejects,
+        unknown,
+        overfilled,
+        stop_id,
+        stop_price,
+        target_id,
+        target_price,
+        carry.open_stop.copy(),
+        carry.open_target.copy(),
+        carry.open_trail.copy(),
+        carry.open_horizon.copy(),
+        carry.opened_by.copy(),
+        fresh,
+        carry.id.copy(),
+        carry.status.copy(),
+        carry.type.copy(),
+        carry.reduce_only.copy(),
+        carry.quantity.copy(),
+        carry.filled.copy(),
+        carry.limit_price.copy(),
+        notional,
+        delay,
+        slippage,
+        fees,
+    )

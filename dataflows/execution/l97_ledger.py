@@ -1,0 +1,133 @@
+"""L97: the account."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Axes, Unknown, Zero
+from dataflows.data.types import OPERATOR_CASH_FLOW, OPERATOR_REBASE, Clock, Market
+from dataflows.execution.config import ExecutionConfig
+from dataflows.execution.order_table import moved, same_side
+from dataflows.execution.types import FILL, Executions, Ledger, Orders
+from dataflows.layer import layer
+from dataflows.panel import Floats
+
+
+class LedgerCarry(NamedTuple):
+    """Positions at average cost, marks, and the sums of the account."""
+
+    position: Zero
+    average_price: Unknown
+    mark: Unknown
+    mark_age: Unknown
+    cash: Annotated[Floats, Axes(1, start="start_cash")]
+    fees: Annotated[Floats, Axes(1)]
+    funding: Annotated[Floats, Axes(1)]
+    cash_flows: Annotated[Floats, Axes(1)]
+    realised: Annotated[Floats, Axes(1)]
+    peak: Annotated[Floats, Axes(1, start="start_cash")]
+    drawdown: Annotated[Floats, Axes(1)]
+
+
+@layer("L97", schedule="step", cross_sectional=True)
+def l97_ledger(
+    l0_market_feed: Market,
+    l90_fills: Executions,
+    l96_order_lifecycle: Orders,
+    clock: Clock,
+    execution: ExecutionConfig,
+    carry: LedgerCarry,
+) -> Ledger:
+    """Funding on the position held before this bar's fills, then fills and fees, cash flows, and the mark at this close.
+
+    Returns money in quote currency, never NaN. Funding is position * last mark * rate, paid by longs; an unknown rate pays
+    nothing. Only fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before the
+    first: the price of the first fill); mark_age counts bars since, NaN before the first. Equity = cash + sum of position * mark.
+    Peak, drawdown, marks and funding move at closes only (clock.is_bar); between them equity follows fills and cash flows at
+    held marks. A cash flow scales the peak with equity, so that it changes no drawdown; REBASE sets the peak to equity.
+    Drawdown is 1 - equity / peak, and 1 when equity is not positive.
+    """
+    symbols = carry.position.shape[0]
+    at_close = clock.is_bar != 0
+    if at_close:
+        for s in range(symbols):
+            rate = l0_market_feed.funding[s]
+            if carry.position[s] != 0.0 and math.fabs(rate) < math.inf:
+                paid = carry.position[s] * carry.mark[s] * rate
+                carry.cash[0] -= paid
+                carry.funding[0] += paid
+
+    for i in range(l90_fills.n):
+        if l90_fills.kind[i] != FILL or l96_order_lifecycle.fresh[i] == 0:
+            continue
+        s, q, p, fee = l90_fills.symbol[i], l90_fills.quantity[i], l90_fills.price[i], l90_fills.fee[i]
+        before, average = carry.position[s], carry.average_price[s]
+        after = moved(before, q)
+        carry.cash[0] -= q * p + fee
+        carry.fees[0] += fee
+        if before == 0.0 or same_side(before, q):
+            carry.average_price[s] = p if before == 0.0 else (before * average + q * p) / (before + q)
+        else:
+            flipped = same_side(after, q)
+            carry.realised[0] += (before if flipped or after == 0.0 else -q) * (p - average)
+            if flipped:
+                carry.average_price[s] = p
+        carry.position[s] = after
+        if after == 0.0:
+            carry.average_price[s] = math.nan
+        if not (carry.mark[s] == carry.mark[s]):
+            carry.mark[s] = p
+
+    if at_close:
+        for s in range(symbols):
+            close = l0_market_feed.bars.close[s]
+            carry.mark_age[s] += 1.0
+            if 0.0 < close < math.inf:
+                carry.mark[s] = close
+                if l0_market_feed.quality.missing[s] == 0:
+                    carry.mark_age[s] = 0.0
+
+    unrealised = np.zeros(symbols)
+    net, gross = 0.0, 0.0
+    for s in range(symbols):
+        if carry.position[s] != 0.0:
+            value = carry.position[s] * carry.mark[s]
+            net += value
+            gross += math.fabs(value)
+            unrealised[s] = carry.position[s] * (carry.mark[s] - carry.average_price[s])
+    equity = carry.cash[0] + net
+    if at_close and equity > carry.peak[0]:
+        carry.peak[0] = equity
+    if clock.operator == OPERATOR_CASH_FLOW and math.fabs(clock.amount) < math.inf:
+        carry.cash[0] += clock.amount
+        carry.cash_flows[0] += clock.amount
+        moved_equity = carry.cash[0] + net
+        if equity > 0.0 and moved_equity > 0.0:
+            carry.peak[0] *= moved_equity / equity
+        equity = moved_equity
+    if clock.operator == OPERATOR_REBASE and equity > 0.0:
+        carry.peak[0] = equity
+        carry.drawdown[0] = 0.0
+    if at_close:
+        drawdown = 1.0 - equity / carry.peak[0] if equity > 0.0 else 1.0
+        carry.drawdown[0] = drawdown if drawdown > 0.0 else 0.0
+    return Ledger(
+        carry.position.copy(),
+        carry.average_price.copy(),
+        carry.mark.copy(),
+        carry.mark_age.copy(),
+        unrealised,
+        float(carry.cash[0]),
+        float(carry.fees[0]),
+        float(carry.funding[0]),
+        float(carry.cash_flows[0]),
+        float(carry.realised[0]),
+        float(equity),
+        float(carry.peak[0]),
+        float(carry.drawdown[0]),
+        float(gross),
+        float(net),
+    )
