@@ -11,7 +11,9 @@ from dataflows.config import setting
 class FusionConfig(NamedTuple):
     """How sources become a score, the score an expected edge, and the edge a proposal."""
 
-    signal_window_bars: Annotated[int, setting("bars", "L66: trailing window of the scale of an unbounded source", ge=30)] = 1440
+    signal_window_bars: Annotated[int, setting("bars", "L66: trailing window of the scale of an unbounded source", ge=30)] = (
+        1440
+    )
     signal_floor: Annotated[float, setting("of the raw source", "L66: least scale of an unbounded source", gt=0)] = 0.1
     horizons: Annotated[
         tuple[int, ...], setting("bars", "L67: the four horizons at which the score's worth is learned, ascending")
@@ -51,9 +53,9 @@ class FusionConfig(NamedTuple):
     side_enter: Annotated[float, setting("of 1", "L3: |score| above which there is a case for a side", gt=0, le=1)] = 0.25
     side_leave: Annotated[float, setting("of 1", "L3: score for the side below which the case is gone", ge=0, le=1)] = 0.1
     entry_min_t: Annotated[float, setting("standard errors", "L3: net edge that an entry needs", ge=0)] = 1.0
-    entry_min_observations: Annotated[
-        float, setting("effective observations", "L3: experience that an entry needs", ge=0)
-    ] = 100.0
+    entry_min_observations: Annotated[float, setting("effective observations", "L3: experience that an entry needs", ge=0)] = (
+        100.0
+    )
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""

@@ -58,7 +58,7 @@ def l3_action_proposal(
         l67_expectancy.edge_bps,
         l67_expectancy.edge_std_bps,
         l67_expectancy.effective_observations,
-        l70_horizon.index,
+        l70_horizon.chosen,
         l70_horizon.bars,
         l70_horizon.net_edge_bps,
         l2_returns_volatility.sigma,

@@ -42,7 +42,7 @@ def l67_expectancy(
     at s could have had. It counts at s+h, before that bar's prediction, for the regime of s. It is void if the score or the
     label is unknown, if bar s, s+1 or s+h is filled or unknown, or if more than `label_max_gap_bars` bars of its life are.
     Samples of h bars overlap, so each weighs 1/h; the sum of weights is the number of effective observations. They fade with a
-    half-life of `forget_halflife` effective observations of their regime and horizon: an outage or a rare regime forgets nothing.
+    half-life of `forget_halflife` effective observations of their regime and horizon: an outage forgets nothing.
 
     b is the posterior mean of a regression through 0, clipped at b >= 0: a score that was wrong is no reason to bet against it.
     Its prior has mean `prior_slope_bps` (at the third horizon; at others in proportion to the square root of time) and is worth

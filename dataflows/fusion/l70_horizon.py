@@ -10,11 +10,11 @@ from dataflows.layer import layer
 
 @layer("L70")
 def l70_horizon(l67_expectancy: Expectancy, l71_trading_cost: Cost, fusion: FusionConfig) -> Horizon:
-    """Panels (T, N): bars, net_edge_bps of a position on the side of the edge, index of the horizon.
+    """Panels (T, N): bars, net_edge_bps of a position on the side of the edge, chosen: which horizon.
 
     The horizon h with the greatest (|edge| - round trip - funding paid over h) / sqrt(h), risk growing as sqrt(h); ties go to
     the shorter. Funding that would be received is not counted on. Where no horizon has an edge, bars is NaN and net_edge_bps
-    is the cost that would be paid for nothing; where none is known, all NaN and index -1.
+    is the cost that would be paid for nothing; where none is known, all NaN and chosen -1.
     """
     return Horizon(
         *best_horizon(

@@ -12,7 +12,7 @@ def l72_agreement(l66_signal_matrix: Signals) -> Agreement:
     """Panels (T, N): agreement and entropy in [0, 1], dominant a SOURCES index or -1.
 
     Agreement: |sum of the sources' signs| over their number; an unknown source only weakens it. Entropy: Shannon (1948), of the
-    sources' shares of the total strength, over its greatest value; 0 when one source says it all, NaN when all are 0. NaN and -1
-    where every source is unknown.
+    sources' shares of the total strength, over its greatest value; 0 when one source says it all, NaN when all are 0. NaN and
+    -1 where every source is unknown.
     """
     return Agreement(*source_agreement(l66_signal_matrix.values))

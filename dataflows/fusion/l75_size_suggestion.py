@@ -27,7 +27,7 @@ def l75_size_suggestion(
         kelly_fractions(
             l67_expectancy.edge_bps,
             l67_expectancy.edge_std_bps,
-            l70_horizon.index,
+            l70_horizon.chosen,
             l2_returns_volatility.sigma,
             l71_trading_cost.round_trip_bps,
             l71_trading_cost.carry_bps_per_bar,

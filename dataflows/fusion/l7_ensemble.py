@@ -9,9 +9,7 @@ from dataflows.regime.types import Regime
 
 
 @layer("L7")
-def l7_ensemble(
-    l1_regime: Regime, l66_signal_matrix: Signals, source_weights: SourceWeights, policy: Policy
-) -> Ensemble:
+def l7_ensemble(l1_regime: Regime, l66_signal_matrix: Signals, source_weights: SourceWeights, policy: Policy) -> Ensemble:
     """Score (T, N) in [-1, 1] and each source's part of it (T, N, K); the parts add up to the score.
 
     A source's weight is the mean of its weights in the five regimes by their PROBABILITIES, so that the score does not jump

@@ -67,7 +67,7 @@ class Horizon(NamedTuple):
 
     bars: Panel  # NaN: none has an edge
     net_edge_bps: Panel  # of that horizon, of a position on the side of the edge; may be negative
-    index: IntPanel  # which of the horizons, -1: none known
+    chosen: IntPanel  # which of the horizons, -1: none known
 
 
 class Agreement(NamedTuple):

@@ -59,9 +59,7 @@ def mean_of_two(a: float, b: float) -> float:
 
 
 @kernel
-def signal_values(
-    up: Floats, down: Floats, alignment: Floats, trend: Floats, momentum: Floats, reversion: Floats
-) -> Floats:
+def signal_values(up: Floats, down: Floats, alignment: Floats, trend: Floats, momentum: Floats, reversion: Floats) -> Floats:
     """The sources of L66 side by side: (T, N, 4) in [-1, 1], NaN where a source is unknown. All arguments (T, N)."""
     bars, symbols = up.shape
     y = np.empty((bars, symbols, 4))

@@ -12,9 +12,9 @@ import pytest
 
 from dataflows.fusion.types import Agreement, SizeSuggestion
 from dataflows.kernels.compile import plain
-from dataflows.panel import leaves
+from dataflows.panel import fields_of, leaves
 from tests.dataflows.fusion.world import CONFIGS, everything
-from tests.support import carry_of, fields_of, run_columnar
+from tests.support import carry_of, run_columnar
 
 NAMES = (
     "l66_signal_matrix",
@@ -69,9 +69,7 @@ def test_symbols_do_not_see_each_other(name: str) -> None:
 
     def only(value: Any, annotation: Any, n: int) -> Any:
         if hasattr(annotation, "_fields"):
-            return annotation(
-                *[only(v, t, n) for v, t in zip(value, fields_of(annotation).values(), strict=True)]
-            )
+            return annotation(*[only(v, t, n) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
         axes = next((m.axes for m in annotation.__metadata__ if hasattr(m, "axes")), ())
         if axes == ("static", "N"):
             return value[n : n + 1]

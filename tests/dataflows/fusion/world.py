@@ -22,9 +22,7 @@ EVEN = SourceWeights(np.full((5, 4), 0.25))
 NEUTRAL = Policy(np.ones(1), np.ones(4))
 
 
-def market(
-    opens: Floats, closes: Floats, valid: Ints | None = None, volume: float = 1000.0, funding: float = 0.0
-) -> Market:
+def market(opens: Floats, closes: Floats, valid: Ints | None = None, volume: float = 1000.0, funding: float = 0.0) -> Market:
     """A market with these opens and closes; the rest is flat."""
     shape = closes.shape
     valid = np.ones(shape, np.int64) if valid is None else valid
@@ -38,7 +36,8 @@ def market(
         high=np.maximum(opens, closes),
         low=np.minimum(opens, closes),
     )
-    return filled(Market, shape, 0.0, bars=bars, quality=quality, funding=np.full(shape, funding))
+    made: Market = filled(Market, shape, 0.0, bars=bars, quality=quality, funding=np.full(shape, funding))
+    return made
 
 
 def regimes(label: Ints, **over: Any) -> Regime:
@@ -46,18 +45,20 @@ def regimes(label: Ints, **over: Any) -> Regime:
     shape = label.shape
     names = ("calm", "trend_up", "trend_down", "high_vol", "chaotic")
     sure = {k: np.where(label < 0, np.nan, (label == i).astype(float)) for i, k in enumerate(names)}
-    return filled(Regime, shape, 0.5, **{**sure, "label": label, **over})
+    made: Regime = filled(Regime, shape, 0.5, **{**sure, "label": label, **over})
+    return made
 
 
 def returns(sigma: Floats) -> Returns:
     """Volatility `sigma` a bar, the rest 0."""
-    return filled(Returns, sigma.shape, 0.0, sigma=sigma)
+    made: Returns = filled(Returns, sigma.shape, 0.0, sigma=sigma)
+    return made
 
 
 def random_regime(rng: np.random.Generator, shape: tuple[int, int]) -> Regime:
     """Random probabilities that sum to 1, and their labels."""
     p = rng.dirichlet(np.ones(5), shape)
-    return filled(
+    made: Regime = filled(
         Regime,
         shape,
         0.5,
@@ -69,6 +70,7 @@ def random_regime(rng: np.random.Generator, shape: tuple[int, int]) -> Regime:
         label=p.argmax(-1).astype(np.int64),
         trend_t=rng.normal(0.0, 5.0, shape),
     )
+    return made
 
 
 def holes(rng: np.random.Generator, x: Floats, share: float = 0.05) -> Floats:
@@ -78,7 +80,8 @@ def holes(rng: np.random.Generator, x: Floats, share: float = 0.05) -> Floats:
 
 def instruments(n: int, fee: float = 5.0) -> Instruments:
     """n symbols with a taker fee in bps."""
-    return filled(Instruments, (n,), 0.0, taker_fee_bps=np.full(n, fee))
+    made: Instruments = filled(Instruments, (n,), 0.0, taker_fee_bps=np.full(n, fee))
+    return made
 
 
 def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
@@ -122,11 +125,13 @@ def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
             rng.exponential(200.0, (*shape, 4)),
             rng.normal(0.0, 1.0, (*shape, 4)),
         ),
-        "l70_horizon": Horizon(
-            np.full(shape, 60.0), holes(rng, rng.normal(5.0, 20.0, shape)), np.full(shape, 2, np.int64)
-        ),
+        "l70_horizon": Horizon(np.full(shape, 60.0), holes(rng, rng.normal(5.0, 20.0, shape)), np.full(shape, 2, np.int64)),
         "l71_trading_cost": filled(
-            Cost, shape, 1.0, round_trip_bps=holes(rng, rng.exponential(10.0, shape)), carry_bps_per_bar=rng.normal(0, 0.01, shape)
+            Cost,
+            shape,
+            1.0,
+            round_trip_bps=holes(rng, rng.exponential(10.0, shape)),
+            carry_bps_per_bar=rng.normal(0, 0.01, shape),
         ),
         "instruments": instruments(symbols),
         "source_weights": SourceWeights(rng.dirichlet(np.ones(4), 5)),
