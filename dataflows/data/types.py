@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
-from dataflows.panel import IntPanel, IntPerSymbol, IntSeries, Levels, Panel, PerSymbol, Series
+from dataflows.panel import Floats, IntPanel, IntPerSymbol, IntSeries, Kind, Levels, Panel, PerSymbol, Series
+
+BookLevels: TypeAlias = Annotated[Floats, Kind("f8", ("N", "D"), recorded=False)]
+"""(T, N, D): handed on, not recorded: they are the observations themselves, and as wide as the data set's book."""
 
 
 class Observations(NamedTuple):
@@ -97,13 +100,13 @@ class HigherBars(NamedTuple):
 class Book(NamedTuple):
     """The order book as of the close."""
 
-    bid_price: Levels
-    bid_size: Levels
-    ask_price: Levels
-    ask_size: Levels
+    bid_price: BookLevels
+    bid_size: BookLevels
+    ask_price: BookLevels
+    ask_size: BookLevels
     age: Panel  # bars since the snapshot
     has_feed: IntPanel  # 1 where the data set has a book feed for the symbol
-    ofi: Levels
+    ofi: BookLevels
 
 
 class Flow(NamedTuple):

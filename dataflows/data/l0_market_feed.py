@@ -1,0 +1,95 @@
+"""L0: the market as every other layer sees it: aligned, checked, gaps filled a little and no further."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Bind
+from dataflows.data.alignment import SECOND, LastSeen, align
+from dataflows.data.config import DataConfig
+from dataflows.data.types import Bars, Book, Flow, HigherBars, Instruments, Market, Observations, Quality, Session
+from dataflows.kernels.order import SortedWindow
+from dataflows.kernels.resample import Resample, resample
+from dataflows.layer import layer
+from dataflows.panel import Floats, Ints
+
+TIMEFRAMES: Final = (5, 15, 60)
+"""Base bars in a higher bar: the three that `Market` has fields for."""
+
+
+class MarketFeedCarry(NamedTuple):
+    """What L0 needs of the past."""
+
+    seen: LastSeen
+    returns: Annotated[SortedWindow, Bind(W="hampel_window")]  # log returns that an outlier is told by
+    higher: Annotated[Resample, Bind(F=3)]
+
+
+@layer("L0")
+def l0_market_feed(observations: Observations, instruments: Instruments, data: DataConfig, carry: MarketFeedCarry) -> Market:
+    """Market data on the clock, with its quality. All panels (T, N), levels (T, N, D); prices in quote currency, sizes in base.
+
+    A bar is valid when it was observed, its prices are finite and positive, high is not below low and its volume is not
+    negative; any other counts as not observed. The first `max_gap` bars of a gap are filled: flat at the last close, no volume;
+    from then on NaN. Nothing is filled before the first observation, while a symbol is not listed, or across a new listing.
+
+    session: the UTC day (markets that never close): the bar stamped 00:00 is the last of its day. Its vwap is of the valid bars
+    so far, NaN before any volume. bars.vwap: the typical price where none, or one outside [low, high], was given.
+    bars_5/15/60: the last closed bar of 5, 15, 60 base bars, on UTC multiples; `closed` is 1 where one closes that has no
+    unknown part and is not filled throughout; NaN before the first.
+    book: as observed, also when crossed (flagged); `age` goes on counting where there is no snapshot. flow: NaN where the side
+    is unknown, the counts do not add up, or the bar is not valid. funding: as observed, 0 while not listed.
+    quality.outlier: |log return - median| above `hampel_k` times 1.4826 median absolute deviations (at least a tick) of the
+    PREVIOUS `hampel_window` returns; needs 30. It flags, and changes nothing.
+    Source: Hampel (1974), made causal.
+    """
+    clock = data.clock_seconds * SECOND
+    x, k = align(
+        observations,
+        instruments.tick_size,
+        instruments.book_feed,
+        clock,
+        data.max_gap,
+        data.hampel_k,
+        carry.seen,
+        carry.returns,
+    )
+    open_, high, low, close, volume, vwap, trades, day_vwap, age, buy, sell, buys, sells, funding, stale, frozen = x
+    valid, filled, missing, outlier, crossed, has_feed, session, bar_of_session, is_open, is_last = k
+    higher, closed = resample(observations.time, open_, high, low, close, volume, valid, clock, TIMEFRAMES, carry.higher)
+    listed = observations.listed
+    return Market(
+        observations.time,
+        Session(session, bar_of_session, is_open, is_last, day_vwap),
+        Bars(open_, high, low, close, volume, vwap, trades),
+        _held(higher[0], closed[0]),
+        _held(higher[1], closed[1]),
+        _held(higher[2], closed[2]),
+        Book(
+            _where_listed(observations.bid_price, listed),
+            _where_listed(observations.bid_size, listed),
+            _where_listed(observations.ask_price, listed),
+            _where_listed(observations.ask_size, listed),
+            age,
+            has_feed,
+            _where_listed(observations.ofi, listed),
+        ),
+        Flow(buy, sell, buys, sells),
+        funding,
+        Quality(valid, filled, listed, missing, stale, frozen, outlier, crossed, observations.duplicates, observations.late),
+    )
+
+
+def _held(bars: Floats, closed: Ints) -> HigherBars:
+    """A timeframe's five panels and its flag as the record."""
+    open_, high, low, close, volume = bars
+    return HigherBars(open_, high, low, close, volume, closed)
+
+
+def _where_listed(levels: Floats, listed: Ints) -> Floats:
+    """The levels (T, N, D) of listed symbols, NaN for the others."""
+    if listed.all():
+        return levels
+    return np.where(listed[:, :, None] != 0, levels, np.nan)
