@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
+from dataflows.data.config import DataConfig
 from dataflows.data.types import Market
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.types import Ensemble, Expectancy, Signals
@@ -29,6 +30,7 @@ def l67_expectancy(
     l2_returns_volatility: Returns,
     l7_ensemble: Ensemble,
     l66_signal_matrix: Signals,
+    data: DataConfig,
     fusion: FusionConfig,
     carry: ExpectancyCarry,
 ) -> Expectancy:
@@ -40,7 +42,7 @@ def l67_expectancy(
 
     A sample is the score at close s and the simple return from the OPEN of bar s+1 to the close of s+h: what an order decided
     at s could have had. It counts at s+h, before that bar's prediction, for the regime of s. It is void if the score or the
-    label is unknown, if bar s, s+1 or s+h is filled or unknown, or if more than `label_max_gap_bars` bars of its life are.
+    label is unknown, if bar s, s+1 or s+h is filled or unknown, or if more than `max_gap` bars of its life are.
     Samples of h bars overlap, so each weighs 1/h; the sum of weights is the number of effective observations. They fade with a
     half-life of `forget_halflife` effective observations of their regime and horizon: an outage forgets nothing.
 
@@ -66,7 +68,7 @@ def l67_expectancy(
             l1_regime.label,
             l2_returns_volatility.sigma,
             fusion.horizons,
-            fusion.label_max_gap_bars,
+            data.max_gap,
             fusion.prior_strength,
             fusion.prior_slope_bps,
             fusion.prior_score,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dataflows.data.config import DataConfig
 from dataflows.data.types import Instruments, Market
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.types import Cost
@@ -29,6 +30,7 @@ def l71_trading_cost(
     l8_spread_depth: SpreadDepth,
     l63_tradeability: Tradeability,
     instruments: Instruments,
+    data: DataConfig,
     microstructure: MicrostructureConfig,
     fusion: FusionConfig,
     carry: TradingCostCarry,
@@ -57,7 +59,7 @@ def l71_trading_cost(
             fusion.cost_fee_bps,
             fusion.cost_reference_notional,
             fusion.cost_delta,
-            fusion.cost_day_bars,
+            86_400.0 / data.clock_seconds,
         ),
         carry_bps_per_bar=funding,
     )

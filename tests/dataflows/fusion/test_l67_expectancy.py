@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dataflows.data.config import DataConfig
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.l67_expectancy import l67_expectancy
 from dataflows.fusion.types import Ensemble, Expectancy, Signals
@@ -15,7 +16,8 @@ from dataflows.panel import Floats, Ints
 from tests.dataflows.fusion.world import market, regimes, returns
 from tests.support import run_columnar
 
-SHORT = FusionConfig(horizons=(1, 3, 5, 12), prior_strength=10.0, forget_halflife=20.0, label_max_gap_bars=2)
+GAPS = DataConfig(max_gap=2)
+SHORT = FusionConfig(horizons=(1, 3, 5, 12), prior_strength=10.0, forget_halflife=20.0)
 
 
 def expectancy(
@@ -39,7 +41,7 @@ def expectancy(
             "l7_ensemble": Ensemble(score, np.repeat(score[..., None] / 4.0, 4, axis=-1)),
             "l66_signal_matrix": Signals(np.repeat(score[..., None], 4, axis=-1) if sources is None else sources),
         },
-        {"fusion": config},
+        {"data": GAPS, "fusion": config},
     )
     return got
 
@@ -56,12 +58,12 @@ def ridge(
     for x, y, weight in reversed(samples):
         rows.append((x, y, weight * 0.5 ** (later / config.forget_halflife)))
         later += weight
-    x, y, w = np.array(rows, float).reshape(-1, 3).T
+    xs, ys, w = np.array(rows, float).reshape(-1, 3).T
     strength = config.prior_strength
     effective = w.sum()
-    typical = (strength * config.prior_score**2 + (w * x * x).sum()) / (strength + effective)
-    design = np.append(np.sqrt(w) * x, math.sqrt(strength * typical))
-    target = np.append(np.sqrt(w) * y, math.sqrt(strength * typical) * prior)
+    typical = (strength * config.prior_score**2 + (w * xs * xs).sum()) / (strength + effective)
+    design = np.append(np.sqrt(w) * xs, math.sqrt(strength * typical))
+    target = np.append(np.sqrt(w) * ys, math.sqrt(strength * typical) * prior)
     slope = float(np.linalg.lstsq(design[:, None], target, rcond=None)[0][0])
     squares = ((target - design * slope) ** 2).sum()
     variance = (strength * prior_yy + squares) / (strength + effective)
@@ -86,7 +88,7 @@ def slow(
                     continue
                 if not (valid[s] and valid[s + 1] and valid[end]):
                     continue
-                if (valid[s + 1 : end + 1] == 0).sum() > config.label_max_gap_bars:
+                if (valid[s + 1 : end + 1] == 0).sum() > GAPS.max_gap:
                     continue
                 pool.append((s, 1e4 * (closes[end] / opens[s + 1] - 1.0)))
             pools.append(pool)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dataflows.data.config import DataConfig
 from dataflows.data.types import Bars, Instruments, Market, Quality
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.types import Cost, Ensemble, Expectancy, Horizon, Policy, Signals, SourceWeights
@@ -17,7 +18,7 @@ from dataflows.regime.types import Regime
 from tests.support import filled
 
 CONFIG = FusionConfig()
-CONFIGS: dict[str, Any] = {"fusion": CONFIG, "microstructure": MicrostructureConfig()}
+CONFIGS: dict[str, Any] = {"data": DataConfig(), "fusion": CONFIG, "microstructure": MicrostructureConfig()}
 EVEN = SourceWeights(np.full((5, 4), 0.25))
 NEUTRAL = Policy(np.ones(1), np.ones(4))
 

@@ -1,0 +1,89 @@
+"""What the fusion domain promises the others: see `dataflows.boundary`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import pandera.pandas as pa
+from pandera.typing import Series
+
+from dataflows.boundary import Boundary
+from dataflows.fusion.types import FLAT, LONG, REFUSALS, SHORT, UNKNOWN_SIDE
+
+FINITE: Final = sys.float_info.max
+FLAG: Final = (0, 1)
+SIDES: Final = (SHORT, FLAT, LONG, UNKNOWN_SIDE)
+
+
+class FusionBoundary(Boundary):
+    """The recorded fields of L66, L7, L67, L70, L71, L72, L75 and L3."""
+
+    signal_regime: Series[float] = pa.Field(alias="l66_signal_matrix.values.0", ge=-1.0, le=1.0, nullable=True)
+    signal_trend: Series[float] = pa.Field(alias="l66_signal_matrix.values.1", ge=-1.0, le=1.0, nullable=True)
+    signal_momentum: Series[float] = pa.Field(alias="l66_signal_matrix.values.2", ge=-1.0, le=1.0, nullable=True)
+    signal_reversion: Series[float] = pa.Field(alias="l66_signal_matrix.values.3", ge=-1.0, le=1.0, nullable=True)
+    score: Series[float] = pa.Field(alias="l7_ensemble.score", ge=-1.0, le=1.0, nullable=True)
+    contribution_regime: Series[float] = pa.Field(alias="l7_ensemble.contributions.0", ge=-1.0, le=1.0, nullable=True)
+    contribution_trend: Series[float] = pa.Field(alias="l7_ensemble.contributions.1", ge=-1.0, le=1.0, nullable=True)
+    contribution_momentum: Series[float] = pa.Field(alias="l7_ensemble.contributions.2", ge=-1.0, le=1.0, nullable=True)
+    contribution_reversion: Series[float] = pa.Field(alias="l7_ensemble.contributions.3", ge=-1.0, le=1.0, nullable=True)
+    expected_edge_bps_0: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.0", ge=-FINITE, le=FINITE, nullable=True)
+    expected_edge_bps_1: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.1", ge=-FINITE, le=FINITE, nullable=True)
+    expected_edge_bps_2: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.2", ge=-FINITE, le=FINITE, nullable=True)
+    expected_edge_bps_3: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.3", ge=-FINITE, le=FINITE, nullable=True)
+    expected_edge_std_bps_0: Series[float] = pa.Field(alias="l67_expectancy.edge_std_bps.0", ge=0.0, le=FINITE, nullable=True)
+    expected_edge_std_bps_1: Series[float] = pa.Field(alias="l67_expectancy.edge_std_bps.1", ge=0.0, le=FINITE, nullable=True)
+    expected_edge_std_bps_2: Series[float] = pa.Field(alias="l67_expectancy.edge_std_bps.2", ge=0.0, le=FINITE, nullable=True)
+    expected_edge_std_bps_3: Series[float] = pa.Field(alias="l67_expectancy.edge_std_bps.3", ge=0.0, le=FINITE, nullable=True)
+    expected_effective_observations_0: Series[float] = pa.Field(
+        alias="l67_expectancy.effective_observations.0", ge=0.0, le=FINITE, nullable=True
+    )
+    expected_effective_observations_1: Series[float] = pa.Field(
+        alias="l67_expectancy.effective_observations.1", ge=0.0, le=FINITE, nullable=True
+    )
+    expected_effective_observations_2: Series[float] = pa.Field(
+        alias="l67_expectancy.effective_observations.2", ge=0.0, le=FINITE, nullable=True
+    )
+    expected_effective_observations_3: Series[float] = pa.Field(
+        alias="l67_expectancy.effective_observations.3", ge=0.0, le=FINITE, nullable=True
+    )
+    expected_slope_by_source_0: Series[float] = pa.Field(
+        alias="l67_expectancy.slope_by_source.0", ge=-FINITE, le=FINITE, nullable=True
+    )
+    expected_slope_by_source_1: Series[float] = pa.Field(
+        alias="l67_expectancy.slope_by_source.1", ge=-FINITE, le=FINITE, nullable=True
+    )
+    expected_slope_by_source_2: Series[float] = pa.Field(
+        alias="l67_expectancy.slope_by_source.2", ge=-FINITE, le=FINITE, nullable=True
+    )
+    expected_slope_by_source_3: Series[float] = pa.Field(
+        alias="l67_expectancy.slope_by_source.3", ge=-FINITE, le=FINITE, nullable=True
+    )
+    cost_round_trip_bps: Series[float] = pa.Field(alias="l71_trading_cost.round_trip_bps", ge=0.0, le=FINITE, nullable=True)
+    cost_spread_bps: Series[float] = pa.Field(alias="l71_trading_cost.spread_bps", ge=0.0, le=FINITE, nullable=True)
+    cost_impact_bps: Series[float] = pa.Field(alias="l71_trading_cost.impact_bps", ge=0.0, le=FINITE, nullable=True)
+    cost_fee_bps: Series[float] = pa.Field(alias="l71_trading_cost.fee_bps", ge=0.0, le=FINITE, nullable=True)
+    cost_carry_bps_per_bar: Series[float] = pa.Field(
+        alias="l71_trading_cost.carry_bps_per_bar", ge=-10000.0, le=10000.0, nullable=True
+    )
+    horizon_bars: Series[float] = pa.Field(alias="l70_horizon.bars", ge=1.0, le=FINITE, nullable=True)
+    horizon_net_edge_bps: Series[float] = pa.Field(alias="l70_horizon.net_edge_bps", ge=-FINITE, le=FINITE, nullable=True)
+    horizon_chosen: Series[int] = pa.Field(alias="l70_horizon.chosen", ge=-1, le=3)
+    agreement: Series[float] = pa.Field(alias="l72_agreement.agreement", ge=0.0, le=1.0, nullable=True)
+    agreement_entropy: Series[float] = pa.Field(alias="l72_agreement.entropy", ge=0.0, le=1.0, nullable=True)
+    agreement_dominant: Series[int] = pa.Field(alias="l72_agreement.dominant", ge=-1, le=3)
+    size_fraction: Series[float] = pa.Field(alias="l75_size_suggestion.fraction", ge=0.0, le=1.0, nullable=True)
+    side: Series[int] = pa.Field(alias="l3_action_proposal.side", isin=SIDES)
+    may_enter: Series[int] = pa.Field(alias="l3_action_proposal.may_enter", isin=FLAG)
+    proposal_score: Series[float] = pa.Field(alias="l3_action_proposal.score", ge=-1.0, le=1.0, nullable=True)
+    proposal_edge_bps: Series[float] = pa.Field(alias="l3_action_proposal.edge_bps", ge=-FINITE, le=FINITE, nullable=True)
+    proposal_edge_std_bps: Series[float] = pa.Field(alias="l3_action_proposal.edge_std_bps", ge=0.0, le=FINITE, nullable=True)
+    proposal_risk_bps: Series[float] = pa.Field(alias="l3_action_proposal.risk_bps", ge=0.0, le=FINITE, nullable=True)
+    proposal_p_success: Series[float] = pa.Field(alias="l3_action_proposal.p_success", ge=0.0, le=1.0, nullable=True)
+    proposal_horizon: Series[float] = pa.Field(alias="l3_action_proposal.horizon", ge=1.0, le=FINITE, nullable=True)
+    proposal_size_fraction: Series[float] = pa.Field(alias="l3_action_proposal.size_fraction", ge=0.0, le=1.0, nullable=True)
+    proposal_confidence: Series[float] = pa.Field(alias="l3_action_proposal.confidence", ge=0.0, le=1.0, nullable=True)
+    proposal_rank: Series[float] = pa.Field(alias="l3_action_proposal.rank", ge=0.0, le=FINITE, nullable=True)
+    proposal_freshness: Series[float] = pa.Field(alias="l3_action_proposal.freshness", ge=0.0, le=1.0, nullable=True)
+    proposal_refusal: Series[int] = pa.Field(alias="l3_action_proposal.refusal", ge=0, lt=2 ** len(REFUSALS))
