@@ -43,8 +43,12 @@ class LayerNode(NamedTuple):
 
 
 def build_graph(modules: Sequence[ModuleType], variant: Mapping[str, Any]) -> Any:
-    """Hamilton's own function graph of the layers in `modules`."""
-    return driver.Builder().with_modules(*modules).with_config(dict(variant)).build().graph
+    """Hamilton's own function graph of the layers in `modules`. Raises PlanError where Hamilton refuses to build it."""
+    try:
+        return driver.Builder().with_modules(*modules).with_config(dict(variant)).build().graph
+    except ValueError as error:
+        reason = str(error).splitlines()[0].removeprefix("Error: ").strip()
+        raise PlanError(f"{reason} Make the two ends of the edge agree") from error
 
 
 def layer_nodes(modules: Sequence[ModuleType], variant: Mapping[str, Any]) -> list[LayerNode]:
