@@ -157,7 +157,7 @@ class _Reader:
     def _bars(self, table: Table, symbols: Sequence[str] | None, start: int | None, end: int | None) -> tuple[_Axis, Ints]:
         time, code, names = _scan(table)
         column = self._columns(names, symbols, table)
-        code = np.array([column.get(name, -1) for name in names], np.int64)[code]
+        code = np.array([column.get(name, -1) for name in names], np.int32)[code]
         self._check_future(table, time, code, tuple(column))
         used = code >= 0
         order = np.argsort(code, kind="stable")
@@ -180,7 +180,7 @@ class _Reader:
         repeated = np.zeros(len(time), bool)
         repeated[order[1:][gaps == 0]] = True
         step = self._step(table, gaps[(gaps > 0) & (gaps < np.iinfo(np.int64).max)])
-        del order, gaps
+        del order, gaps, back
         off = used & (time % step != 0)
         if off.any():
             i = int(np.argmax(off))
@@ -191,7 +191,7 @@ class _Reader:
                 int(np.count_nonzero(off)),
             ))
             used &= ~off
-        close = time + step if self.about.stamp == "open" else time
+        close = time + (step if self.about.stamp == "open" else 0)
         inside = used.copy()
         if start is not None:
             inside &= close - step >= start
@@ -204,10 +204,12 @@ class _Reader:
             )
         first, last = int(close[inside].min()), int(close[inside].max())
         axis = self._axis(table, first, last, step, column, int(np.count_nonzero(inside)))
-        row = (close - first) // step
-        row[~used] = -1
-        listed = self._bar_values(table, axis, row, np.where(inside, code, -1), np.where(used, code, -1), repeated & inside)
-        return axis, listed
+        code[~used] = -1
+        close -= first
+        close //= step
+        row = close.astype(np.int32)
+        del time, close, used  # a year of twenty symbols has ten million rows
+        return axis, self._bar_values(table, axis, row, code, inside, repeated & inside)
 
     def _columns(self, names: Sequence[str], symbols: Sequence[str] | None, table: Table) -> dict[str, int]:
         for wanted in symbols or ():
@@ -267,8 +269,12 @@ class _Reader:
 
     # -- bars -------------------------------------------------------------------------------------------------------------
 
-    def _bar_values(self, table: Table, axis: _Axis, row: Ints, code: Ints, listing: Ints, repeated: Any) -> Ints:
-        """Fills the bar panels. code: column of a row, -1 not used; listing: the same, rows outside the span included."""
+    def _bar_values(self, table: Table, axis: _Axis, row: Any, code: Any, inside: Any, repeated: Any) -> Ints:
+        """Fills the bar panels; returns the first and last observed row of each symbol (2, N).
+
+        row, code: int32, bar and column of each row of the file, column -1 where it is not used. inside: whether it lies in the
+        span asked for. repeated: whether it is of the same time and symbol as one before it.
+        """
         extras = [c for c in BAR_EXTRAS if c in table.columns]
         names = [*PRICES, "volume", *extras]
         for name in names:
@@ -278,14 +284,14 @@ class _Reader:
         listed[0], listed[1] = np.iinfo(np.int64).max, np.iinfo(np.int64).min
         for start, batch in table.batches(names):
             part = slice(start, start + batch.num_rows)
-            r, c = row[part], code[part]
+            r, c = row[part].astype(np.int64), code[part].astype(np.int64)
             values = {name: table.floats(batch, name) for name in names}
             quotes = np.stack([values[name] for name in PRICES])
             unknown = np.isnan(quotes)
-            seen = (listing[part] >= 0) & ~unknown.all(axis=0)
-            np.minimum.at(listed[0], listing[part][seen], r[seen])
-            np.maximum.at(listed[1], listing[part][seen], r[seen])
-            used = c >= 0
+            seen = (c >= 0) & ~unknown.all(axis=0)
+            np.minimum.at(listed[0], c[seen], r[seen])
+            np.maximum.at(listed[1], c[seen], r[seen])
+            used = inside[part]
             self.counts["rows"] += int(np.count_nonzero(used))
             bad = self._check_bars(table, start, used, values, quotes, unknown, symbols, c, axis, r)
             gone = unknown.all(axis=0) | bad

@@ -74,8 +74,15 @@ class Table:
 
     def _raw(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         if self.kind == "Parquet":
-            with pq.ParquetFile(self.path, read_dictionary=["symbol"], memory_map=True) as file:
-                yield from file.iter_batches(BATCH_ROWS, columns=columns)
+            with pq.ParquetFile(self.path, read_dictionary=["symbol"]) as file:
+                groups: list[int] = []  # a few at a time: asked for all at once, pyarrow keeps what it read of the whole file
+                rows = 0
+                for group in range(file.num_row_groups):
+                    groups.append(group)
+                    rows += file.metadata.row_group(group).num_rows
+                    if rows >= BATCH_ROWS or group == file.num_row_groups - 1:
+                        yield from file.iter_batches(BATCH_ROWS, groups, columns)
+                        groups, rows = [], 0
         elif self.kind == "Feather":
             with pa.memory_map(str(self.path)) as source, pa.ipc.open_file(source) as file:
                 for i in range(file.num_record_batches):
