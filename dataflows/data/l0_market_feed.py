@@ -67,15 +67,7 @@ def l0_market_feed(observations: Observations, instruments: Instruments, data: D
         _held(higher[0], closed[0]),
         _held(higher[1], closed[1]),
         _held(higher[2], closed[2]),
-        Book(
-            _where_listed(observations.bid_price, listed),
-            _where_listed(observations.bid_size, listed),
-            _where_listed(observations.ask_price, listed),
-            _where_listed(observations.ask_size, listed),
-            age,
-            has_feed,
-            _where_listed(observations.ofi, listed),
-        ),
+        _book(observations, age, has_feed),
         Flow(buy, sell, buys, sells),
         funding,
         Quality(valid, filled, listed, missing, stale, frozen, outlier, crossed, observations.duplicates, observations.late),
@@ -88,8 +80,11 @@ def _held(bars: Floats, closed: Ints) -> HigherBars:
     return HigherBars(open_, high, low, close, volume, closed)
 
 
-def _where_listed(levels: Floats, listed: Ints) -> Floats:
-    """The levels (T, N, D) of listed symbols, NaN for the others."""
-    if listed.all():
-        return levels
-    return np.where(listed[:, :, None] != 0, levels, np.nan)
+def _book(seen: Observations, age: Floats, has_feed: Ints) -> Book:
+    """The book as observed, unknown for symbols that are not listed."""
+    levels: tuple[Floats, ...] = (seen.bid_price, seen.bid_size, seen.ask_price, seen.ask_size, seen.ofi)
+    if not seen.listed.all():
+        listed = seen.listed[:, :, None] != 0
+        levels = tuple(np.where(listed, x, np.nan) for x in levels)
+    bid_price, bid_size, ask_price, ask_size, ofi = levels
+    return Book(bid_price, bid_size, ask_price, ask_size, age, has_feed, ofi)
