@@ -79,7 +79,7 @@ class RiskConfig(NamedTuple):
             )
         least = min(self.regime_factor_calm, self.regime_factor_trend, self.regime_factor_high_vol)
         if self.regime_factor_chaotic > least:
-            yield f"regime_factor_chaotic is {self.regime_factor_chaotic:g}, above another's {least:g}; it must be the smallest."
+            yield f"regime_factor_chaotic is {self.regime_factor_chaotic:g}, above another's {least:g}; it must be smallest."
         if self.reward_risk * self.stop_max >= 1.0 or self.trail_ratio * self.stop_max >= 1.0:
             yield (
                 f"stop_max is {self.stop_max:g}; times reward_risk {self.reward_risk:g} or trail_ratio {self.trail_ratio:g} it "

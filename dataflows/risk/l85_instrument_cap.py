@@ -1,0 +1,52 @@
+"""L85: how much of one symbol, for its own sake and for that of the market it trades in."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Bind
+from dataflows.data.types import Clock, Market
+from dataflows.execution.types import Ledger
+from dataflows.kernels.window import RollingSum, sum_push, window_sum
+from dataflows.layer import layer
+from dataflows.microstructure.types import UNKNOWN, Tradeability
+from dataflows.risk.config import RiskConfig
+from dataflows.risk.types import SizeCap
+
+
+class InstrumentCapCarry(NamedTuple):
+    """Notional of the last `cap_volume_bars` valid bars."""
+
+    notional: Annotated[RollingSum, Bind(W="cap_volume_bars")]
+
+
+@layer("L85", schedule="step")
+def l85_instrument_cap(
+    l0_market_feed: Market,
+    l63_tradeability: Tradeability,
+    l97_ledger: Ledger,
+    clock: Clock,
+    risk: RiskConfig,
+    carry: InstrumentCapCarry,
+) -> SizeCap:
+    """The smaller of max_fraction and cap_participation of the notional traded in the last `cap_volume_bars` valid bars.
+
+    Returns (N,) fractions of equity, >= 0. 0 when equity is not positive or unknown, until that many valid bars are known, and
+    where the liquidity is unknown. 0 admits no increase; it is no reason to close (see L86). Thinner liquidity never raises it.
+    """
+    symbols = l0_market_feed.bars.volume.shape[0]
+    fraction = np.zeros(symbols)
+    equity = l97_ledger.equity
+    for n in range(symbols):
+        if clock.is_bar != 0 and l0_market_feed.quality.valid[n] != 0:
+            traded = l0_market_feed.bars.volume[n] * l0_market_feed.bars.vwap[n]
+            if 0.0 <= traded < math.inf:
+                sum_push(traded, n, carry.notional)
+        if 0.0 < equity < math.inf and l63_tradeability.liquidity_class[n] != UNKNOWN:
+            cap = risk.cap_participation * window_sum(n, carry.notional) / equity
+            if cap >= 0.0:
+                fraction[n] = cap if cap < risk.max_fraction else risk.max_fraction
+    return SizeCap(fraction)

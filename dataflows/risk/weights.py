@@ -1,0 +1,96 @@
+"""Arithmetic that several step layers of the risk domain share."""
+
+from __future__ import annotations
+
+import math
+
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+TENTHS = 10.0
+
+
+@kernel
+def tenths_below(x: float) -> float:
+    """The greatest whole number of tenths that is at most x (but for the last bits), held within [0, 10]; x finite."""
+    y = x * TENTHS + 1e-9  # a half of the way down, (0.15 - 0.1) / (0.15 - 0.05), is 0.49999999999999994
+    if not y >= 0.0:
+        return 0.0
+    if y >= TENTHS:
+        return TENTHS
+    return float(math.floor(y))
+
+
+@kernel
+def weight_of(position: float, mark: float, equity: float) -> float:
+    """Signed fraction of equity that a position is. 0 when flat; NaN unless equity and mark are finite and positive."""
+    if position == 0.0:
+        return 0.0
+    if 0.0 < equity < math.inf and 0.0 < mark < math.inf and math.isfinite(position):
+        w = position * mark / equity
+        if math.isfinite(w):
+            return w
+    return math.nan
+
+
+@kernel
+def grows(target: float, current: float) -> bool:
+    """Whether `target` is more risk than `current` holds: larger on the same side, or on the other side. NaN grows."""
+    if target == 0.0:
+        return False
+    if target > 0.0:
+        return not target <= current
+    return not target >= current
+
+
+@kernel
+def held_part(weight: float, current: float) -> float:
+    """The part of |weight| that is already held: the rest is new risk."""
+    if (weight > 0.0 and current > 0.0) or (weight < 0.0 and current < 0.0):
+        return min(math.fabs(weight), math.fabs(current))
+    return 0.0
+
+
+@kernel
+def shrink(
+    weight: Floats, current: Floats, fixed: Ints, reasons: Ints, order: Ints, side: float, excess: float, bit: int
+) -> None:
+    """Takes `excess` out of |weight| in place: all new risk in the order given from its end, then held risk likewise.
+
+    weight, current: (N,) signed, finite. fixed: 1 leaves the symbol alone. side: 1.0 or -1.0 takes from that side only, 0.0
+    from both. bit: set in the reasons of what was cut. What cannot be found stays.
+    """
+    symbols = weight.shape[0]
+    for held_too in range(2):
+        for k in range(symbols):
+            n = order[symbols - 1 - k]
+            w = weight[n]
+            if not excess > 0.0 or fixed[n] != 0 or w == 0.0 or side * w < 0.0:
+                continue
+            size = math.fabs(w)
+            room = size if held_too == 1 else size - held_part(w, current[n])
+            if not room > 0.0:
+                continue
+            left = size - (room if room < excess else excess)
+            if not left > 0.0:
+                left = 0.0
+            excess -= room
+            weight[n] = left if w > 0.0 else -left
+            reasons[n] |= bit
+
+
+@kernel
+def exposure(weight: Floats, current: Floats, fixed: Ints) -> tuple[float, float]:
+    """(gross, net): sums of |weight| and of weight; a fixed symbol counts at what it holds. In symbol order."""
+    gross, net = 0.0, 0.0
+    for n in range(weight.shape[0]):
+        w = current[n] if fixed[n] != 0 else weight[n]
+        gross += math.fabs(w)
+        net += w
+    return gross, net
+
+
+@kernel
+def sort_key(rank: float) -> float:
+    """A rank to sort by: the unknown is the worst."""
+    return rank if math.isfinite(rank) else math.inf
