@@ -1,0 +1,68 @@
+"""Configuration of the kinematics domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+from dataflows.config import setting
+
+
+class KinematicsConfig(NamedTuple):
+    """Windows and scales of the kinematics domain. Bars are of the base clock unless the key says otherwise."""
+
+    volatility_halflife: Annotated[int, setting("bars", "half-life and seed of L2's volatility", ge=2)] = 60
+    volatility_halflife_slow: Annotated[int, setting("bars", "half-life and seed of L2's slow volatility", ge=2)] = 1440
+    volatility_range_window: Annotated[int, setting("bars", "window of the range volatilities", ge=3)] = 60
+    volatility_atr: Annotated[int, setting("bars", "period of L2's average true ranges", ge=2)] = 14
+    volatility_floor_ticks: Annotated[float, setting("ticks", "the least volatility of a bar", ge=0)] = 0.25
+    trend_short_spans: Annotated[
+        tuple[int, int, int], setting("bars", "spans of L11's three averages, fastest first", ge=2)
+    ] = (8, 21, 55)
+    trend_medium_spans: Annotated[
+        tuple[int, int, int], setting("15-bars", "spans of L19's three averages, fastest first", ge=2)
+    ] = (8, 21, 55)
+    trend_medium_atr: Annotated[int, setting("15-bars", "period of L19's average true range", ge=2)] = 14
+    trend_scale_atr: Annotated[float, setting("ATR", "spread of the averages that scores tanh(1)", gt=0)] = 2.0
+    trend_mixed: Annotated[
+        float, setting("fraction", "part of the score that is left when the averages disagree", ge=0, le=1)
+    ] = 0.5
+    slope_short_bars: Annotated[int, setting("bars", "window of L12's regression", ge=3)] = 30
+    momentum_medium_horizons: Annotated[tuple[int, int, int], setting("bars", "horizons of L21, shortest first", ge=2)] = (
+        240,
+        720,
+        1440,
+    )
+    momentum_medium_skip: Annotated[int, setting("bars", "latest bars that L21 leaves out", ge=0)] = 15
+    momentum_scale: Annotated[float, setting("deviations", "scaled return that scores tanh(1)", gt=0)] = 1.0
+    alignment_weights: Annotated[
+        tuple[float, float, float, float], setting("weight", "of the votes of 1, 5, 15 and 60 bars", ge=0)
+    ] = (1.0, 1.0, 2.0, 2.0)
+    alignment_full_t: Annotated[float, setting("t-statistic", "of a slope that votes with full strength", gt=0)] = 6.0
+    state_enter: Annotated[float, setting("score", "trend above which L60 takes a direction", gt=0, lt=1)] = 0.3
+    state_leave: Annotated[float, setting("score", "trend below which L60 leaves it", ge=0, lt=1)] = 0.15
+    state_max_step: Annotated[float, setting("score", "most that an L60 score moves in a bar", gt=0, le=2)] = 0.25
+    state_regime_weight: Annotated[
+        float, setting("weight", "of the regime's direction in the trend, beside L25", ge=0, le=1)
+    ] = 0.4
+
+    def problems(self) -> Iterator[str]:
+        """Keys that contradict each other."""
+        for key in ("trend_short_spans", "trend_medium_spans", "momentum_medium_horizons"):
+            values = getattr(self, key)
+            if not values[0] < values[1] < values[2]:
+                yield f"{key} is {list(values)}; it must rise. Typical: {list(self._field_defaults[key])}."
+        if self.momentum_medium_skip >= self.momentum_medium_horizons[0]:
+            yield (
+                f"momentum_medium_skip is {self.momentum_medium_skip}; it must be below the shortest horizon "
+                f"({self.momentum_medium_horizons[0]}). Typical: 15."
+            )
+        if self.volatility_halflife > self.volatility_halflife_slow:
+            yield (
+                f"volatility_halflife is {self.volatility_halflife}; it must not be above volatility_halflife_slow "
+                f"({self.volatility_halflife_slow})."
+            )
+        if not sum(self.alignment_weights) > 0.0:
+            yield "alignment_weights are all 0; one at least must be positive. Typical: [1, 1, 2, 2]."
+        if self.state_leave > self.state_enter:
+            yield f"state_leave is {self.state_leave}; it must not be above state_enter ({self.state_enter}). Typical: 0.15."
