@@ -1,0 +1,189 @@
+"""`data check`: everything that is wrong or odd with a market-data folder, listed rather than refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from rich.console import Group
+from rich.table import Table as Grid
+from rich.text import Text
+
+from dataflows.panel import Floats
+from drivers.feeds.dataset import Dataset, read_folder
+from drivers.feeds.description import DAY
+from drivers.feeds.errors import DataError, Fault, span, utc
+
+OUTLIER_K: Final = 10.0
+"""A log return is an outlier beyond this many robust standard deviations of its symbol's day (1.4826 median deviations)."""
+
+
+@dataclass(frozen=True)
+class SymbolQuality:
+    """What one symbol's bars look like."""
+
+    symbol: str
+    bars: int  # observed
+    first: str  # close of its first bar, UTC
+    last: str
+    missing: int  # bars between the two that are not there
+    gaps: int
+    longest_gap: str  # length, "" for none
+    longest_gap_at: str  # close of its first missing bar
+    zero_volume: int
+    duplicates: int
+    outliers: int
+    outlier_at: str  # the largest
+    largest_return: float  # |log return| from close to close, nan where there is none
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """The outcome of `check_dataset`. `ok`: a run would take the data. Printable with rich."""
+
+    path: Path
+    ok: bool
+    rows: int
+    start: str
+    end: str
+    clock: str
+    symbols: tuple[SymbolQuality, ...]
+    faults: tuple[Fault, ...]  # impossible values and structures, one entry a kind
+    snapshots: int = 0
+    crossed: int = 0
+    one_sided: int = 0
+    empty: int = 0
+    source: str = ""
+    licence: str = ""
+    hash: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return asdict(self) | {"path": str(self.path)}
+
+    def __rich__(self) -> Group:
+        grid = Grid(title=f"{self.path.name}: {self.rows} rows, {self.clock} bars, {self.start} to {self.end}")
+        grid.add_column("symbol")
+        for name in ("bars", "missing", "gaps"):
+            grid.add_column(name, justify="right")
+        grid.add_column("longest gap")
+        for name in ("zero volume", "duplicates", "outliers", "largest return"):
+            grid.add_column(name, justify="right")
+        for s in self.symbols:
+            gap = f"{s.longest_gap} from {s.longest_gap_at}" if s.gaps else ""
+            largest = "" if np.isnan(s.largest_return) else f"{s.largest_return:.2%}"
+            grid.add_row(
+                s.symbol, str(s.bars), str(s.missing), str(s.gaps), gap, str(s.zero_volume), str(s.duplicates),
+                str(s.outliers), largest,
+            )
+        parts: list[Any] = [grid] if self.symbols else []
+        if self.snapshots:
+            parts.append(Text(
+                f"book: {self.snapshots} snapshots, {self.crossed} crossed, {self.one_sided} one-sided, {self.empty} empty"
+            ))
+        parts.extend(Text(note) for note in self.notes)
+        for fault in self.faults:
+            more = f" ({fault.count} rows)" if fault.count > 1 else ""
+            parts.append(Text(f"{fault.kind}: {fault.sentence}{more}", style="red"))
+        verdict = "usable" if self.ok else "not usable until what is red is put right"
+        parts.append(Text(f"{self.path.name} is {verdict}", style="green" if self.ok else "bold red"))
+        return Group(*parts)
+
+
+def check_dataset(path: Path, *, symbols: Sequence[str] | None = None, now: int | None = None) -> QualityReport:
+    """Reads a market-data folder and lists its faults; impossible rows count as missing in the figures.
+
+    Never raises for faults of the data: what stops the reading is the last of `faults`. now: as for `open_dataset`.
+    """
+    noted: dict[str, Fault] = {}
+
+    def note(fault: Fault) -> None:
+        before = noted.get(fault.kind)
+        noted[fault.kind] = fault if before is None else Fault(fault.kind, before.sentence, before.count + fault.count)
+
+    try:
+        data = read_folder(path, symbols=symbols, now=now, sink=note)
+    except DataError as error:
+        note(Fault("unreadable", str(error)))
+        return QualityReport(Path(path), False, 0, "", "", "", (), tuple(noted.values()))
+    close, volume = data.rows(0, len(data)).close, data.rows(0, len(data)).volume
+    duplicates = data.rows(0, len(data)).duplicates.sum(axis=0)
+    figures = tuple(
+        _symbol(data, n, close[:, n], volume[:, n], int(duplicates[n])) for n in range(len(data.symbols))
+    )
+    return QualityReport(
+        path=data.path,
+        ok=not noted,
+        rows=data.quality.rows,
+        start=utc(int(data.time[0])),
+        end=utc(int(data.time[-1])),
+        clock=span(data.step),
+        symbols=figures,
+        faults=tuple(noted.values()),
+        snapshots=data.quality.snapshots,
+        crossed=data.quality.crossed,
+        one_sided=data.quality.one_sided,
+        empty=data.quality.empty,
+        source=data.source,
+        licence=data.licence,
+        hash=data.hash,
+        notes=tuple(_notes(data, figures)),
+    )
+
+
+def _symbol(data: Dataset, n: int, close: Floats, volume: Floats, duplicates: int) -> SymbolQuality:
+    seen = np.flatnonzero(~np.isnan(close))
+    name = data.symbols[n]
+    if not len(seen):
+        return SymbolQuality(name, 0, "", "", 0, 0, "", "", 0, duplicates, 0, "", float("nan"))
+    steps = np.diff(seen)
+    gaps = steps > 1
+    longest = int(np.argmax(steps)) if gaps.any() else -1
+    returns = np.diff(np.log(close[seen]))
+    odd = _outliers(returns, (data.time[seen[1:]] - 1) // DAY)
+    largest = int(np.argmax(np.abs(returns))) if len(returns) else -1
+    worst = int(np.argmax(np.where(odd, np.abs(returns), -1.0))) if odd.any() else -1
+    return SymbolQuality(
+        symbol=name,
+        bars=len(seen),
+        first=utc(int(data.time[seen[0]])),
+        last=utc(int(data.time[seen[-1]])),
+        missing=int(seen[-1] - seen[0] + 1 - len(seen)),
+        gaps=int(np.count_nonzero(gaps)),
+        longest_gap=span(int(steps[longest] - 1) * data.step) if longest >= 0 else "",
+        longest_gap_at=utc(int(data.time[seen[longest] + 1])) if longest >= 0 else "",
+        zero_volume=int(np.count_nonzero(volume == 0.0)),
+        duplicates=duplicates,
+        outliers=int(np.count_nonzero(odd)),
+        outlier_at=utc(int(data.time[seen[worst + 1]])) if worst >= 0 else "",
+        largest_return=float(abs(returns[largest])) if largest >= 0 else float("nan"),
+    )
+
+
+def _outliers(returns: Floats, day: Any) -> Any:
+    """Returns far from their day's median, in median absolute deviations; a day of fewer than 30 returns has none."""
+    odd = np.zeros(len(returns), bool)
+    edges = np.flatnonzero(np.diff(day)) + 1
+    for a, b in zip([0, *edges], [*edges, len(returns)], strict=True):
+        if b - a >= 30:
+            far = np.abs(returns[a:b] - np.median(returns[a:b]))
+            spread = 1.4826 * np.median(far)
+            odd[a:b] = (far > OUTLIER_K * spread) & (spread > 0.0)
+    return odd
+
+
+def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
+    notes = []
+    if not data.instruments.tick_size.all():
+        notes.append("tick_size is not given for every symbol in dataset.yml: prices are not rounded there")
+    if not data.instruments.lot_size.all():
+        notes.append("lot_size is not given for every symbol in dataset.yml: quantities are not rounded there")
+    for s in figures:
+        if s.bars and s.missing > 0.2 * (s.bars + s.missing):
+            share = s.missing / (s.bars + s.missing)
+            notes.append(f"{s.symbol}: {share:.0%} of its bars are missing; a longer clock may suit the data better")
+    return notes
