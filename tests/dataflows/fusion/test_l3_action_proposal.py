@@ -1,0 +1,220 @@
+"""L3: what it proposes, what it refuses and why."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflows.fusion import types
+from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.l3_action_proposal import l3_action_proposal
+from dataflows.fusion.l70_horizon import l70_horizon
+from dataflows.fusion.l75_size_suggestion import l75_size_suggestion
+from dataflows.fusion.types import (
+    FLAT,
+    LONG,
+    REFUSALS,
+    SHORT,
+    UNKNOWN_SIDE,
+    Agreement,
+    Cost,
+    Ensemble,
+    Expectancy,
+    Policy,
+    Proposal,
+)
+from dataflows.kernels import fuse
+from dataflows.kinematics.types import KinematicState
+from dataflows.microstructure.types import Tradeability
+from tests.dataflows.fusion.world import CONFIG, CONFIGS, returns
+from tests.support import filled, run_columnar
+
+
+def propose(
+    scores: Any,
+    *,
+    slope: float = 100.0,
+    std: float = 5.0,
+    round_trip: Any = 10.0,
+    observations: float = 200.0,
+    sigma: float = 1e-3,
+    avoid: int = 0,
+    agreement: float = 0.5,
+    multiplier: float = 1.0,
+    strength: float = 0.5,
+    fusion: FusionConfig = CONFIG,
+) -> Proposal:
+    """L70, L75 and L3 on scores (T,) or (T, N) with an edge of slope * score at the third horizon."""
+    score = np.atleast_2d(np.asarray(scores, float).T).T.copy()
+    shape = score.shape
+    edge = np.zeros((*shape, 4))
+    edge[..., 2] = slope * score
+    edge[np.isnan(score)] = np.nan
+    configs = {**CONFIGS, "fusion": fusion}
+    made: dict[str, Any] = {
+        "l2_returns_volatility": returns(np.full(shape, sigma)),
+        "l7_ensemble": Ensemble(score, np.zeros((*shape, 4))),
+        "l60_kinematic_state": filled(
+            KinematicState, shape, 0.0, direction=np.sign(score).astype(np.int64) * 1, strength=np.full(shape, strength)
+        )
+        if not np.isnan(score).any()
+        else filled(KinematicState, shape, 0.0, strength=np.full(shape, strength)),
+        "l63_tradeability": filled(Tradeability, shape, 1.0, avoid=np.full(shape, avoid), slippage_bps=np.zeros((*shape, 3))),
+        "l67_expectancy": Expectancy(
+            edge, np.full((*shape, 4), std), np.full((*shape, 4), observations), np.zeros((*shape, 4))
+        ),
+        "l71_trading_cost": filled(Cost, shape, 0.0, round_trip_bps=np.broadcast_to(round_trip, shape).astype(float).copy()),
+        "l72_agreement": Agreement(np.full(shape, agreement), np.full(shape, 0.5), np.zeros(shape, np.int64)),
+        "policy": Policy(np.array([multiplier]), np.ones(4)),
+    }
+    made["l70_horizon"] = run_columnar(l70_horizon, {k: made[k] for k in ("l67_expectancy", "l71_trading_cost")}, configs)
+    sized = ("l2_returns_volatility", "l67_expectancy", "l70_horizon", "l71_trading_cost")
+    made["l75_size_suggestion"] = run_columnar(l75_size_suggestion, {k: made[k] for k in sized}, configs)
+    del made["l71_trading_cost"]
+    got: Proposal = run_columnar(l3_action_proposal, made, configs)
+    return got
+
+
+def reasons(proposal: Proposal, t: int = -1, n: int = 0) -> set[str]:
+    return {name for i, name in enumerate(REFUSALS) if int(proposal.refusal[t, n]) >> i & 1}
+
+
+def test_codes_are_those_of_the_domain() -> None:
+    for i, name in enumerate(REFUSALS):
+        assert getattr(fuse, name) == 1 << i
+    assert fuse.UNKNOWN == types.UNKNOWN_SIDE
+
+
+def test_side_follows_entry_and_exit_hysteresis() -> None:
+    got = propose([0.0, 0.2, 0.3, 0.2, 0.11, 0.09, 0.2, -0.3, -0.2, 0.0, -0.26, 0.26])
+    expected = [FLAT, FLAT, LONG, LONG, LONG, FLAT, FLAT, SHORT, SHORT, FLAT, SHORT, LONG]
+    assert got.side[:, 0].tolist() == expected
+
+
+def test_a_good_case_may_enter() -> None:
+    got = propose([0.5])
+    assert (got.side[0, 0], got.may_enter[0, 0], got.refusal[0, 0]) == (LONG, 1, 0)
+    assert got.edge_bps[0, 0] == 50.0
+    assert got.edge_std_bps[0, 0] == 5.0
+    assert got.horizon[0, 0] == 60.0
+    assert got.risk_bps[0, 0] == pytest.approx(10.0 * math.sqrt(60.0))
+    assert 0.0 < got.size_fraction[0, 0] <= CONFIG.kelly_cap
+    assert got.freshness[0, 0] == 1.0
+    assert np.isnan(got.p_success[0, 0])
+
+
+def test_long_and_short_are_treated_alike() -> None:
+    rng = np.random.default_rng(1)
+    scores = rng.uniform(-1.0, 1.0, 300)
+    up, down = propose(scores), propose(-scores)
+    np.testing.assert_array_equal(up.side, -down.side)
+    for field in (
+        "may_enter",
+        "edge_bps",
+        "edge_std_bps",
+        "risk_bps",
+        "size_fraction",
+        "confidence",
+        "rank",
+        "refusal",
+        "horizon",
+    ):
+        np.testing.assert_array_equal(getattr(up, field), getattr(down, field), err_msg=field)
+
+
+@pytest.mark.parametrize(
+    ("given_", "reason"),
+    [
+        ({"avoid": 1}, "AVOID"),
+        ({"observations": 99.0}, "NOT_LEARNED"),
+        ({"round_trip": 60.0}, "EDGE_BELOW_COST"),
+        ({"std": 50.0}, "EDGE_UNCERTAIN"),
+        ({"multiplier": 0.0}, "NO_SIZE"),
+        ({"multiplier": math.nan}, "NO_SIZE"),
+        ({"round_trip": math.nan}, "UNKNOWN_INPUT"),
+        ({"sigma": math.nan}, "UNKNOWN_INPUT"),
+        ({"std": math.nan}, "UNKNOWN_INPUT"),
+        ({"observations": math.nan}, "UNKNOWN_INPUT"),
+    ],
+)
+def test_a_refusal_names_its_reason(given_: dict[str, float], reason: str) -> None:
+    got = propose([0.5], **given_)  # type: ignore[arg-type]
+    assert got.may_enter[0, 0] == 0
+    assert reason in reasons(got)
+
+
+def test_a_cold_start_is_refused_as_not_learned() -> None:
+    got = propose([0.5], slope=0.0, observations=0.0, std=20.0)
+    assert {"NOT_LEARNED", "EDGE_BELOW_COST"} <= reasons(got)
+    assert got.side[0, 0] == LONG
+
+
+def test_avoid_and_unknown_inputs_never_force_an_exit() -> None:
+    held = propose([0.5, 0.4, 0.3], avoid=1)
+    assert (held.side == LONG).all()
+    assert (held.may_enter == 0).all()
+    lost = propose([0.5, math.nan, 0.15, math.nan, 0.15])
+    assert lost.side[:, 0].tolist() == [LONG, UNKNOWN_SIDE, LONG, UNKNOWN_SIDE, LONG]  # the latch holds meanwhile
+    assert lost.may_enter[1, 0] == 0
+    blind = propose([0.5, 0.0], round_trip=np.array([[10.0], [math.nan]]))
+    assert blind.side[1, 0] == UNKNOWN_SIDE
+
+
+def test_size_is_zero_when_flat_or_unknown_and_the_policy_only_lowers_it() -> None:
+    got = propose([0.5, 0.0, math.nan])
+    assert got.size_fraction[1:, 0].tolist() == [0.0, 0.0]
+    full = got.size_fraction[0, 0]
+    assert propose([0.5], multiplier=0.5).size_fraction[0, 0] == pytest.approx(0.5 * full)
+    assert propose([0.5], multiplier=7.0).size_fraction[0, 0] == full
+    assert propose([0.5], multiplier=-1.0).size_fraction[0, 0] == 0.0
+
+
+@given(
+    score=st.floats(-1.0, 1.0),
+    slope=st.floats(0.0, 1e4),
+    std=st.one_of(st.floats(0.0, 1e4), st.just(math.nan)),
+    cost=st.one_of(st.floats(0.0, 1e4), st.just(math.nan)),
+    observations=st.floats(0.0, 1e4),
+    avoid=st.integers(0, 1),
+    agreement=st.one_of(st.floats(0.0, 1.0), st.just(math.nan)),
+)
+def test_may_enter_means_every_condition_holds(
+    score: float, slope: float, std: float, cost: float, observations: float, avoid: int, agreement: float
+) -> None:
+    got = propose([score], slope=slope, std=std, round_trip=cost, observations=observations, avoid=avoid, agreement=agreement)
+    assert 0.0 <= got.confidence[0, 0] <= 1.0
+    assert 0.0 <= got.size_fraction[0, 0] <= CONFIG.kelly_cap
+    assert (got.may_enter[0, 0] == 1) == (got.refusal[0, 0] == 0)
+    if got.may_enter[0, 0]:
+        net = slope * abs(score) - cost
+        assert not avoid
+        assert abs(score) > CONFIG.side_enter
+        assert net > 0.0
+        assert net > CONFIG.entry_min_t * std - 1e-9
+        assert observations >= CONFIG.entry_min_observations
+        assert got.size_fraction[0, 0] > 0.0
+
+
+@given(score=st.floats(0.0, 0.9), more=st.floats(0.0, 0.1), slope=st.floats(0.0, 500.0))
+def test_a_stronger_score_never_lowers_edge_size_or_permission(score: float, more: float, slope: float) -> None:
+    weak, strong = propose([score], slope=slope), propose([score + more], slope=slope)
+    for field in ("edge_bps", "size_fraction", "may_enter", "confidence"):
+        assert getattr(strong, field)[0, 0] >= getattr(weak, field)[0, 0] - 1e-12, field
+
+
+def test_rank_goes_by_net_edge_over_risk_and_ties_by_name() -> None:
+    got = propose([[0.4, 0.9, 0.0, 0.9, math.nan, -0.7]])
+    assert got.rank[0].tolist() == [3.0, 0.0, 4.0, 1.0, 5.0, 2.0]
+
+
+def test_confidence_grows_with_agreement_backing_and_certainty() -> None:
+    base = propose([0.5]).confidence[0, 0]
+    assert propose([0.5], agreement=0.9).confidence[0, 0] > base
+    assert propose([0.5], strength=0.9).confidence[0, 0] > base
+    assert propose([0.5], std=40.0).confidence[0, 0] < base
+    assert propose([0.5], agreement=math.nan).confidence[0, 0] < base

@@ -1,0 +1,97 @@
+"""The boundary model knows every recorded field; the configuration file and the machine specs say what the code can read."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from pandera.errors import SchemaErrors
+
+from dataflows.boundary import schema_of
+from dataflows.config import ConfigError, resolve
+from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.schema import FusionBoundary
+from dataflows.panel import walk
+from drivers.project import load_spec, locate
+from tests.dataflows.fusion.test_all_layers import NAMES, SETTINGS, inputs_of, layer_of
+from tests.support import run_columnar
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    """Every recorded column of the domain from random inputs."""
+    data: dict[str, Any] = {}
+    for name in NAMES:
+        fn = layer_of(name)
+        out = run_columnar(fn, inputs_of(fn, 23), SETTINGS)
+        hints = importlib.import_module(f"dataflows.fusion.{name}").__dict__[fn.__annotations__["return"]]
+        for path, kind in walk(hints):
+            leaf = out
+            for part in path:
+                leaf = getattr(leaf, part)
+            column = ".".join((name, *path))
+            if len(kind.axes) == 2:
+                for k in range(leaf.shape[2]):
+                    data[f"{column}.{k}"] = leaf[..., k].reshape(-1)
+            else:
+                data[column] = leaf.reshape(-1)
+    return pd.DataFrame(data)
+
+
+def test_every_recorded_field_has_its_column_and_holds(frame: pd.DataFrame) -> None:
+    schema = schema_of(FusionBoundary)
+    assert sorted(schema.columns) == sorted(frame.columns)
+    schema.validate(frame, lazy=True)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("l7_ensemble.score", 1.1),
+        ("l66_signal_matrix.values.2", -1.5),
+        ("l71_trading_cost.round_trip_bps", -0.1),
+        ("l67_expectancy.edge_std_bps.0", np.inf),
+        ("l75_size_suggestion.fraction", 1.5),
+    ],
+)
+def test_a_value_outside_is_refused(frame: pd.DataFrame, column: str, value: float) -> None:
+    bad = frame.copy()
+    bad.loc[5, column] = value
+    with pytest.raises(SchemaErrors, match=column.replace(".", r"\.")):
+        schema_of(FusionBoundary).validate(bad, lazy=True)
+
+
+def test_the_configuration_file_states_the_defaults() -> None:
+    path = ROOT / "config" / "fusion.yml"
+    assert resolve(FusionConfig, yaml.safe_load(path.read_text()), source=str(path)) == FusionConfig()
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"horizons": [5, 15, 60]}, "four different numbers of bars"),
+        ({"horizons": [5, 60, 15, 240]}, "shortest first"),
+        ({"side_leave": 0.3}, "leave must be below enter"),
+        ({"prior_slope": 1.0}, "did you mean prior_slope_bps"),
+        ({"kelly_cap": 2.0}, "kelly_cap is 2.0"),
+    ],
+)
+def test_a_bad_configuration_is_refused_by_name(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        resolve(FusionConfig, values, source="config/fusion.yml")
+
+
+def test_the_prior_belief_spec_can_be_run_and_says_what_it_is() -> None:
+    spec = load_spec(locate(ROOT), "prior_belief")
+    assert spec.domain == "fusion"
+    assert "no evidence" in spec.about
+    fusion = resolve(FusionConfig, spec.config, source="specs/prior_belief.yaml")
+    assert fusion.prior_slope_bps > 0.0
+    assert fusion.prior_strength >= fusion.entry_min_observations
