@@ -86,7 +86,8 @@ def side_depth(
 ) -> tuple[float, float]:
     """Notional of one side within `levels` levels and `band_bps` of mid, and how far from mid its last counted level is, bps.
 
-    price, size: (T, N, D). sign: 1 asks, -1 bids. A level without a positive price and size is absent. (0, 0) where none counts.
+    price, size: (T, N, D). sign: 1 asks, -1 bids. A level without a positive price and size is absent; (0, 0) where
+    none counts.
     """
     depth = 0.0
     reach = 0.0
@@ -123,9 +124,9 @@ def spread_depth(
 ) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, Ints]:
     """Mid, spread in bps, microprice, notional depth of bids and asks, depth per bp, and 1 where these are proxies.
 
-    Bars (T, N), book (T, N, D), facts (N,). A symbol with a book feed is measured in its book alone: NaN where the touch lacks a
-    side or is crossed or locked. Without a feed the bars speak: the state is updated where `valid` is 1 and held elsewhere; mid
-    and microprice are the close. state: updated in place.
+    Bars (T, N), book (T, N, D), facts (N,). A symbol with a book feed is measured in its book alone: NaN where the touch lacks
+    a side or is crossed or locked. Without a feed the bars speak: the state is updated where `valid` is 1 and held elsewhere;
+    mid and microprice are the close. state: updated in place.
     """
     bars, symbols = close.shape
     mid = np.full((bars, symbols), np.nan)

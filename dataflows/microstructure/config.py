@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
@@ -30,7 +31,9 @@ class MicrostructureConfig(NamedTuple):
     stale_bars: Annotated[float, setting("bars", "L63: book or bar older than this: avoid", gt=0)] = 5.0
     score_base: Annotated[float, setting("logit", "L63: score of a perfect market", gt=0)] = 4.0
     spread_scale_bps: Annotated[float, setting("bps", "L63: a spread that costs one logit", gt=0)] = 10.0
-    depth_scale: Annotated[float, setting("quote currency", "L63: a depth of the thinner side that costs one logit", gt=0)] = 10_000.0
+    depth_scale: Annotated[
+        float, setting("quote currency", "L63: a depth of the thinner side that costs one logit", gt=0)
+    ] = 10_000.0
     slippage_scale_bps: Annotated[
         float, setting("bps", "L63: slippage of the middle order size that costs one logit", gt=0)
     ] = 10.0
@@ -49,6 +52,6 @@ class MicrostructureConfig(NamedTuple):
         if not 0.0 < small < middle < large:
             yield f"order_notionals is {self.order_notionals}; three positive sizes are needed, each above the one before."
         marks = ("avoid_below", "resume_above", "thin_below", "thin_until", "deep_until", "deep_above")
-        for low, high in zip(marks, marks[1:], strict=False):
+        for low, high in itertools.pairwise(marks):
             if not getattr(self, low) < getattr(self, high):
                 yield f"{low} is {getattr(self, low)} and {high} is {getattr(self, high)}; {low} must be the lower."

@@ -32,13 +32,16 @@ def l8_spread_depth(
     counted level; `proxied` is 1 for a symbol without a book feed.
 
     With a book feed: every panel is NaN while the book is empty, one-sided, crossed or locked, and never a proxy. A touch wider
-    than the band has depth 0. Without one: spread is 2 sqrt(mean((c - eta)(c - eta_next))), c the log close and eta the middle of
-    the log range, over the last `proxy_window_bars` pairs of bars (known when the later bar closes, so eta_next is this bar's),
-    at least one tick, or `proxy_floor_bps` where the tick is unknown; a negative mean means that the spread drowned in the
-    price's own moves. Depth of each side is `proxy_depth_share` of the mean notional of a bar. Both are NaN until their window is
-    full, and are held on filled and unknown bars; mid and microprice are the close. Bars of one price count: as published, they
-    pull the estimate down.
-    Source: Abdi and Ranaldo (2017), equation 8, negative means set to zero; microprice: the touch weighted by opposite sizes.
+    than the band has depth 0.
+
+    Without one: spread is 2 sqrt(mean((c - eta)(c - eta_next))), c the log close and eta the middle of the log range, over the
+    last `proxy_window_bars` pairs of bars (known when the later bar closes, so eta_next is this bar's), at least one tick, or
+    `proxy_floor_bps` where the tick is unknown; a negative mean says that the spread drowned in the price's own moves. Depth of
+    each side is `proxy_depth_share` of the mean notional of a bar. Both are NaN until their window is full, and are held on
+    filled and unknown bars; mid and microprice are the close. Bars of one price count, as published, and pull
+    the estimate down.
+    Source: Abdi and Ranaldo (2017), averaged before the negative is set to zero; microprice: the touch weighted by the opposite
+    sizes.
     """
     bars, book = l0_market_feed.bars, l0_market_feed.book
     return SpreadDepth(

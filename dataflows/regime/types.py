@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
-from dataflows.panel import IntPanel, Panel
+from dataflows.carry import Axes
+from dataflows.panel import Floats, IntPanel, Panel
 
 UNKNOWN: Final = -1
 CALM: Final = 0
@@ -13,6 +14,18 @@ TREND_DOWN: Final = 2
 HIGH_VOL: Final = 3
 CHAOTIC: Final = 4
 REGIMES: Final = ("CALM", "TREND_UP", "TREND_DOWN", "HIGH_VOL", "CHAOTIC")
+
+
+FEATURES: Final = ("volatility", "trend", "vol_of_vol", "spread", "volume")
+"""What the regime filter reads of a bar, in the order of the emission tables."""
+
+
+class RegimeThresholds(NamedTuple):
+    """Delayed from L65: what adaptation changes of the configured thresholds. Starts neutral."""
+
+    mean_shift: Annotated[Floats, Axes(5, 5, start=0.0)]  # (REGIMES, FEATURES): added to the emission means
+    mean_shift_15: Annotated[Floats, Axes(5, 5, start=0.0)]  # the same for the filter on 15-bars
+    crash_factor: Annotated[Floats, Axes(1, start=1.0)]  # times crash_sigma
 
 
 class Regime(NamedTuple):
@@ -27,7 +40,7 @@ class Regime(NamedTuple):
     confidence: Panel  # probability of the label
     vol_percentile: Panel  # [0, 1]
     trend_t: Panel  # t-statistic of L12
-    forced: IntPanel  # 1: CHAOTIC was forced by an extreme return
+    forced: IntPanel  # 1: CHAOTIC is forced by an extreme move
     calm_15: Panel
     trend_up_15: Panel
     trend_down_15: Panel

@@ -1,0 +1,69 @@
+"""Settings of the regime domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple, TypeAlias
+
+from dataflows.config import setting
+
+Features: TypeAlias = tuple[float, float, float, float, float]
+"""One number for each feature: volatility rank, trend, volatility of volatility, spread, volume."""
+
+
+class RegimeConfig(NamedTuple):
+    """Emissions, stickiness and hysteresis of the regime filter.
+
+    The emissions are fixed, not estimated: the states keep their meaning for ever. Within a feature all states share one
+    standard deviation (except trend, of which chaos says little), so that the further out a feature is, the more it speaks for
+    the outermost state; the deviations are above those of the features, because successive bars say much the same twice.
+    """
+
+    stay: Annotated[float, setting("probability", "that the state stays for the next bar", gt=0.2, lt=1)] = 0.995
+    margin: Annotated[
+        float, setting("probability", "by which a state leads all others before the label follows", ge=0, lt=1)
+    ] = 0.15
+    dwell_bars: Annotated[
+        int, setting("bars", "for which it leads before the label follows; and for which forced CHAOTIC lasts", ge=1)
+    ] = 5
+    crash_sigma: Annotated[float, setting("sigma", "move from close to close beyond which CHAOTIC is forced", gt=0)] = 8.0
+    wick_sigma: Annotated[
+        float, setting("sigma", "the same for the bar's high or low, which reach further more often", gt=0)
+    ] = 12.0
+    forced_probability: Annotated[float, setting("probability", "of CHAOTIC while it is forced", gt=0.2, lt=1)] = 0.99
+    feature_clip: Annotated[float, setting("score", "no feature counts as further out than this", gt=0)] = 6.0
+
+    vol_window_bars: Annotated[int, setting("bars", "among which volatility is ranked", ge=30)] = 1440
+    trend_scale: Annotated[float, setting("t", "t-statistic that is one score: a random walk's typical one", gt=0)] = 7.5
+    vov_halflife_bars: Annotated[float, setting("bars", "half-life of the mean move of log volatility", gt=0)] = 30.0
+    usual_halflife_bars: Annotated[
+        float, setting("bars", "half-life of what is usual for spread, volume and volatility of volatility", gt=0)
+    ] = 1440.0
+    relative_scale: Annotated[float, setting("log ratio", "departure from the usual that is one score", gt=0)] = 0.7
+
+    vol_halflife_15: Annotated[float, setting("15-bars", "half-life of the range volatility", gt=0)] = 8.0
+    vol_seed_15: Annotated[int, setting("15-bars", "that seed it", ge=1)] = 8
+    vol_window_15: Annotated[int, setting("15-bars", "among which it is ranked", ge=30)] = 480
+    vov_halflife_15: Annotated[float, setting("15-bars", "half-life of the mean move of its logarithm", gt=0)] = 8.0
+    usual_halflife_15: Annotated[float, setting("15-bars", "half-life of what is usual", gt=0)] = 192.0
+    stay_15: Annotated[float, setting("probability", "that the state stays for the next 15-bar", gt=0.2, lt=1)] = 0.97
+    dwell_15: Annotated[int, setting("15-bars", "for which a state leads before label_15 follows", ge=1)] = 2
+
+    calm_mean: Annotated[Features, setting("score", "volatility rank, trend, vol of vol, spread, volume when calm")] = (
+        -0.7, 0.0, -0.3, -0.2, -0.4,
+    )  # fmt: skip
+    trend_up_mean: Annotated[Features, setting("score", "the same in a trend up")] = (0.2, 1.8, 0.0, 0.0, 0.2)
+    trend_down_mean: Annotated[Features, setting("score", "the same in a trend down")] = (0.2, -1.8, 0.0, 0.0, 0.2)
+    high_vol_mean: Annotated[Features, setting("score", "the same in high volatility")] = (1.6, 0.0, 0.2, 0.5, 0.5)
+    chaotic_mean: Annotated[Features, setting("score", "the same in chaos")] = (2.6, 0.0, 1.6, 2.0, 2.0)
+    calm_std: Annotated[Features, setting("score", "their standard deviations when calm")] = (1.5, 1.5, 2.0, 2.0, 2.0)
+    trend_up_std: Annotated[Features, setting("score", "the same in a trend up")] = (1.5, 1.5, 2.0, 2.0, 2.0)
+    trend_down_std: Annotated[Features, setting("score", "the same in a trend down")] = (1.5, 1.5, 2.0, 2.0, 2.0)
+    high_vol_std: Annotated[Features, setting("score", "the same in high volatility")] = (1.5, 1.5, 2.0, 2.0, 2.0)
+    chaotic_std: Annotated[Features, setting("score", "the same in chaos")] = (1.5, 2.0, 2.0, 2.0, 2.0)
+
+    def problems(self) -> Iterator[str]:
+        """Keys that contradict each other."""
+        for key in ("calm_std", "trend_up_std", "trend_down_std", "high_vol_std", "chaotic_std"):
+            if not all(s > 0.0 for s in getattr(self, key)):
+                yield f"{key} is {getattr(self, key)}; every standard deviation must be above 0."
