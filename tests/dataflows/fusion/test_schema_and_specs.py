@@ -17,7 +17,7 @@ from dataflows.config import ConfigError, resolve
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.schema import FusionBoundary
 from dataflows.panel import walk
-from drivers.project import load_spec, locate
+from drivers.project import config_records, load_spec, locate
 from tests.dataflows.fusion.test_all_layers import NAMES, SETTINGS, inputs_of, layer_of
 from tests.support import run_columnar
 
@@ -95,3 +95,18 @@ def test_the_prior_belief_spec_can_be_run_and_says_what_it_is() -> None:
     fusion = resolve(FusionConfig, spec.config, source="specs/prior_belief.yaml")
     assert fusion.prior_slope_bps > 0.0
     assert fusion.prior_strength >= fusion.entry_min_observations
+
+
+@pytest.mark.parametrize("name", ["prior_belief", "conservative_risk", "bars_only"])
+def test_every_shipped_spec_changes_what_it_says_and_nothing_it_cannot(name: str) -> None:
+    spec = load_spec(locate(ROOT), name)
+    record: Any = config_records()[spec.domain]
+    made = resolve(record, spec.config, source=name)
+    usual = resolve(record, {}, source="defaults")
+    assert all(getattr(made, key) != getattr(usual, key) for key in spec.config)
+
+
+def test_the_conservative_spec_loosens_nothing() -> None:
+    spec = load_spec(locate(ROOT), "conservative_risk")
+    usual = resolve(config_records()["risk"], {}, source="defaults")
+    assert all(value < getattr(usual, key) for key, value in spec.config.items())
