@@ -1,0 +1,40 @@
+"""`python -m benchmarks [--quick]`: every figure in one run, as a table for the README and as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from benchmarks import cases
+from benchmarks.setup import YEAR_BARS
+
+
+def main() -> None:
+    """Runs the cases and prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work: to try the benchmarks, not to quote them")
+    parser.add_argument("--json", type=Path, help="where to put the figures")
+    asked = parser.parse_args()
+    cut = 10 if asked.quick else 1
+    found: dict[str, Any] = {"machine": platform.machine(), "python": platform.python_version()}
+    found["batch, 1 symbol"] = cases.batch(1, YEAR_BARS // cut)
+    found["batch, 20 symbols"] = cases.batch(20, YEAR_BARS // (10 * cut))
+    for symbols, bars in ((1, 5000), (20, 3000), (200, 1000)):
+        found[f"stream, {symbols} symbols"] = cases.latency(symbols, bars // cut)
+    found["start"] = cases.starts()
+    found["a year of 20 symbols"] = cases.year_memory(20, YEAR_BARS // cut)
+    found["a stream of 1,000,000 bars"] = cases.stream_memory(1_000_000 // cut)
+    print("| case | figure | value |\n|---|---|---|")
+    for case, figures in found.items():
+        for name, value in figures.items() if isinstance(figures, dict) else []:
+            if value == value:
+                print(f"| {case} | {name.replace('_', ' ')} | {value:,.2f} |")
+    if asked.json:
+        asked.json.write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

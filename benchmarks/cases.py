@@ -1,0 +1,163 @@
+"""One function a figure."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers import talib_seconds
+from benchmarks.setup import YEAR_BARS, chunks, engine_for, market
+from drivers.engine.engine import Engine
+
+
+def batch(symbols: int, bars: int) -> dict[str, float]:
+    """Seconds of the whole graph over `bars` minutes, scaled to a year of them, beside TA-Lib's 22 functions."""
+    data = market(symbols, bars)
+    engine, peer = engine_for(data), talib_seconds(data, bars)
+    inner = engine._run_steps
+    steps = [0.0]
+
+    def timed_steps(values: Any, n: int) -> Any:
+        begun = time.perf_counter()
+        made = inner(values, n)
+        steps[0] += time.perf_counter() - begun
+        return made
+
+    engine._run_steps = timed_steps  # type: ignore[method-assign]
+    begun = time.perf_counter()
+    for chunk in chunks(data, most=bars):
+        engine.advance(chunk)
+    total = time.perf_counter() - begun
+    scale = YEAR_BARS / bars
+    return {
+        "seconds_per_year": total * scale,
+        "step_bars_per_second": bars / steps[0],
+        "talib_seconds_per_year": peer * scale,
+        "times_talib_per_symbol": total / symbols / peer,
+    }
+
+
+def latency(symbols: int, bars: int) -> dict[str, float]:
+    """Microseconds of one streamed bar: median, 99th percentile, and the engine's own share for each node."""
+    data = market(symbols, bars + 400)
+    engine = engine_for(data)
+    single = list(chunks(data, 1, most=bars + 400))
+    for chunk in single[:400]:
+        engine.advance(chunk)
+    taken = np.empty(bars)
+    for i, chunk in enumerate(single[400:]):
+        begun = time.perf_counter_ns()
+        engine.advance(chunk)
+        taken[i] = time.perf_counter_ns() - begun
+    return {
+        "median_us": float(np.median(taken)) / 1e3,
+        "p99_us": float(np.percentile(taken, 99)) / 1e3,
+        "engine_us_per_node": _overhead(engine) if symbols == 1 else float("nan"),
+    }
+
+
+def _overhead(engine: Engine, rounds: int = 2000) -> float:
+    """Microseconds a node that the engine adds: one bar with every columnar and post layer replaced by its last value, less the step loop."""
+    stage, step = engine.plan.stage, engine._run_steps
+    last: dict[str, Any] = {}
+
+    def remember(values: Any, n: int) -> Any:
+        last.update(values)
+        return step(values, n)
+
+    blank = engine.blank(1)
+    engine._run_steps = remember  # type: ignore[method-assign]
+    engine.advance(blank._replace(time=np.array([engine.last_time + 1], np.int64)))
+    offsets = step(dict(last), 1)
+    kept = {s: list(stage[s]) for s in ("columnar", "post")}
+    boxed = {n.name: last.get(n.name) for n in engine.plan.nodes.values()}
+
+    def no_steps(values: Any, n: int) -> Any:
+        for node in stage["step"]:
+            values[node.name] = boxed[node.name]
+        return offsets
+
+    def constant(value: Any) -> Callable[..., Any]:
+        return lambda *inputs: value
+
+    try:
+        for s in kept:
+            stage[s][:] = [n._replace(fn=constant(boxed.get(n.name))) for n in kept[s]]
+        engine._run_steps = no_steps  # type: ignore[method-assign]
+        begun = time.perf_counter()
+        for _ in range(rounds):
+            engine.advance(blank._replace(time=np.array([engine.last_time + 1], np.int64)))
+        return (time.perf_counter() - begun) / rounds * 1e6 / len(engine.plan.nodes)
+    finally:
+        for s in kept:
+            stage[s][:] = kept[s]
+        engine._run_steps = step  # type: ignore[method-assign]
+
+
+START = """
+import time; begun = time.perf_counter()
+import numpy as np
+from dataflows.data.types import Instruments
+from drivers.engine.engine import Engine
+from drivers.engine.wiring import load
+from drivers.project import defaults, load_configs
+from drivers.session import make_plan
+project = defaults()
+plan = make_plan(load(project.wiring), load_configs(project))
+f, i = np.zeros(1), np.zeros(1, np.int64)
+Engine(plan, ["A"], {"instruments": Instruments(i, f, f, f, f, f, i, i, i)}).warm_up()
+print(time.perf_counter() - begun)
+"""
+
+
+def starts() -> dict[str, float]:
+    """Seconds from a fresh process to a warm engine: with an empty cache of machine code, and with a full one."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "STRATOQUANT_CACHE": folder}
+        found = [
+            float(subprocess.run([sys.executable, "-c", START], env=environment, capture_output=True, text=True, check=True).stdout)
+            for _ in range(2)
+        ]
+    return {"cold_seconds": found[0], "warm_seconds": found[1]}
+
+
+def year_memory(symbols: int, bars: int) -> dict[str, float]:
+    """Peak resident memory of a process that reads and runs `symbols` for `bars` minutes; features are not written."""
+    market(symbols, bars)
+    code = (
+        "import resource; from benchmarks.setup import chunks, engine_for, market\n"
+        f"data = market({symbols}, {bars}); engine = engine_for(data)\n"
+        "for c in chunks(data): engine.advance(c)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {"peak_mib": float(done.stdout)}
+
+
+def stream_memory(bars: int) -> dict[str, float]:
+    """Resident memory of a stream of single bars: after a tenth of them, and at the end."""
+    data = market(1, 20_000)
+    engine = engine_for(data)
+    single = list(chunks(data, 1))
+    step = int(data.time[1] - data.time[0])
+    marks: list[float] = []
+    page = resource.getpagesize() / 2**20
+    time_now = int(data.time[0])
+    for i in range(bars):
+        chunk = single[i % len(single)]
+        time_now += step
+        at = np.array([time_now], np.int64)
+        observed = chunk.inputs["observations"]._replace(time=at)
+        engine.advance(chunk._replace(time=at, inputs={"observations": observed}))
+        if i + 1 in (bars // 10, bars):
+            with open("/proc/self/statm") as file:  # noqa: PTH123
+                marks.append(int(file.read().split()[1]) * page)
+    return {"mib_after_a_tenth": marks[0], "mib_at_the_end": marks[1]}

@@ -1,0 +1,46 @@
+"""What every case starts from: a simulated market on disk, read as a run reads it, and an engine over the whole graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dataflows.kernels.compile import cache_root
+from drivers.engine.engine import Chunk, Engine
+from drivers.engine.wiring import load
+from drivers.feeds.dataset import Dataset, open_dataset
+from drivers.feeds.simulate import default_symbols, simulate
+from drivers.project import defaults, load_configs
+from drivers.session import CHUNK_BYTES, FIELDS, make_plan
+
+YEAR_BARS = 525_600
+DAY_BARS = 1440
+START = "2024-01-01"
+
+
+def market(symbols: int, bars: int) -> Dataset:
+    """A bars-only market of at least `bars` minutes; made once and kept in the cache folder."""
+    days = -(-bars // DAY_BARS)
+    folder = cache_root() / "benchmarks" / f"{symbols}-symbols-{days}-days"
+    if not (folder / "dataset.yml").is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        simulate(folder, seed=1, symbols=default_symbols(symbols), days=days, start=START, book=False, trades=False)
+    return open_dataset(folder)
+
+
+def engine_for(data: Dataset) -> Engine:
+    """An engine of the whole graph, warm, with the belief that makes the account side work."""
+    project = defaults()
+    plan = make_plan(load(project.wiring), load_configs(project, ("fusion.prior_slope_bps=60",)))
+    engine = Engine(plan, data.symbols, {"instruments": data.instruments}, depth=data.depth)
+    engine.warm_up()
+    return engine
+
+
+def chunks(data: Dataset, bars: int | None = None, *, most: int | None = None) -> Iterator[Chunk]:
+    """The data as the batch driver cuts it, or `bars` at a time; the first `most` bars of it."""
+    size = bars or max(1, CHUNK_BYTES // (8 * FIELDS * len(data.symbols)))
+    for a, b in data.cuts(size):
+        if most is not None and a >= most:
+            return
+        observations = data.rows(a, b)
+        yield Chunk(observations.time, {"observations": observations})

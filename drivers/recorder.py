@@ -1,0 +1,59 @@
+"""Takes the engine's outputs to where people find them: result files, the summary, the structured log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from drivers.engine.engine import Outputs
+from drivers.events import log_events
+from drivers.logs import open_run_log
+from drivers.session import Session
+from drivers.store.results import ResultWriter
+from drivers.store.summary import Summary
+
+
+class Recorder:
+    """The sinks of one run. As a context manager it leaves nothing half written when an error ends the run."""
+
+    def __init__(self, session: Session, out: Path) -> None:
+        self.session = session
+        self.out = out
+        plan = session.plan
+        self.annotations = plan.annotations
+        self.domains = {n.name: n.domain for n in plan.nodes.values() if n.schedule != "epoch"}
+        self.writer = ResultWriter(out, session.data.symbols, overwrite=session.request.overwrite)
+        self.summary = Summary(session.data.symbols, session.configs)
+        self.log = open_run_log(self.writer.folder / "log.jsonl", run=out.name)
+        self.bars = 0
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:
+            self.log.close()
+            self.writer.abandon()
+
+    def take(self, outputs: Outputs) -> None:
+        """One chunk's outputs into every sink."""
+        self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
+        self.summary.add(outputs.values, outputs.time, outputs.offsets)
+        log_events(self.log, outputs, self.session.data.symbols, self.session.engine.epoch)
+        self.bars += len(outputs.time)
+
+    def finish(self, timings: dict[str, float], **more: Any) -> dict[str, Any]:
+        """Puts the results under their final name; returns the summary."""
+        session = self.session
+        summary = self.summary.figures()
+        self.writer.copy_project(session.project, session.configs)
+        self.log.close()
+        rate = self.bars / timings["run_seconds"] if timings.get("run_seconds") else None
+        self.writer.finish({
+            **session.describe(),
+            "timings": {**timings, "bars_per_second": rate},
+            "summary": summary,
+            **more,
+        })
+        return summary
