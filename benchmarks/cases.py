@@ -65,7 +65,7 @@ def latency(symbols: int, bars: int) -> dict[str, float]:
 
 
 def _overhead(engine: Engine, rounds: int = 2000) -> float:
-    """Microseconds a node that the engine adds: one bar with every columnar and post layer replaced by its last value, less the step loop."""
+    """Microseconds a node that the engine adds: one bar with every layer replaced by a value that is already there."""
     stage, step = engine.plan.stage, engine._run_steps
     last: dict[str, Any] = {}
 
@@ -122,10 +122,7 @@ def starts() -> dict[str, float]:
     """Seconds from a fresh process to a warm engine: with an empty cache of machine code, and with a full one."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "STRATOQUANT_CACHE": folder}
-        found = [
-            float(subprocess.run([sys.executable, "-c", START], env=environment, capture_output=True, text=True, check=True).stdout)
-            for _ in range(2)
-        ]
+        found = [float(subprocess.check_output([sys.executable, "-c", START], env=environment, text=True)) for _ in range(2)]
     return {"cold_seconds": found[0], "warm_seconds": found[1]}
 
 

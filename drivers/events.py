@@ -37,7 +37,7 @@ def stamp(ns: int) -> str:
 
 
 def log_events(log: EventLog, outputs: Outputs, symbols: Sequence[str], epoch: int) -> None:
-    """Data anomalies (L0), regime changes (L1), refusals and exits (L4), kill switch (L81), orders (L5), fills and rejects (L90)."""
+    """Data anomalies (L0), regime changes (L1), decisions (L4), the kill switch (L81), orders (L5), fills and rejects (L90)."""
     for time, name, fields in sorted(_events(outputs, symbols), key=lambda e: e[0]):
         log.event(name, time=stamp(time), epoch=epoch, **fields)
 
@@ -77,13 +77,17 @@ def _decisions(gate: Any, time: Ints, symbols: Sequence[str]) -> Iterator[tuple[
     changed = np.ones(verdict.shape, bool)
     changed[1:] = (verdict[1:] != verdict[:-1]) | (reasons[1:] != reasons[:-1])
     for t, n in np.argwhere(changed & (verdict != risk.HOLD)):
-        yield time[t], "decision", {
-            "layer": "L4",
-            "symbol": symbols[n],
-            "verdict": risk.VERDICTS[verdict[t, n]],
-            "reasons": names_of(int(reasons[t, n]), risk.REASONS),
-            "target_weight": round(float(gate.target_weight[t, n]), 6),
-        }
+        yield (
+            time[t],
+            "decision",
+            {
+                "layer": "L4",
+                "symbol": symbols[n],
+                "verdict": risk.VERDICTS[verdict[t, n]],
+                "reasons": names_of(int(reasons[t, n]), risk.REASONS),
+                "target_weight": round(float(gate.target_weight[t, n]), 6),
+            },
+        )
 
 
 def _kills(kill: Any, time: Ints) -> Iterator[tuple[int, str, dict[str, Any]]]:
@@ -100,15 +104,19 @@ def _at(offsets: Ints) -> Ints:
 def _orders(log: Any, offsets: Ints, time: Ints, symbols: Sequence[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
     for i, t in enumerate(_at(offsets)):
         n = int(log.symbol[i])
-        yield time[t], "order", {
-            "layer": "L5",
-            "symbol": symbols[n],
-            "order": order_name(symbols, n, int(log.id[i])),
-            "intent": ex.INTENTS[log.kind[i]],
-            "type": ex.ORDER_TYPES[log.type[i]],
-            "quantity": float(log.quantity[i]),
-            "reduce_only": bool(log.reduce_only[i]),
-        }
+        yield (
+            time[t],
+            "order",
+            {
+                "layer": "L5",
+                "symbol": symbols[n],
+                "order": order_name(symbols, n, int(log.id[i])),
+                "intent": ex.INTENTS[log.kind[i]],
+                "type": ex.ORDER_TYPES[log.type[i]],
+                "quantity": float(log.quantity[i]),
+                "reduce_only": bool(log.reduce_only[i]),
+            },
+        )
 
 
 def _reports(log: Any, offsets: Ints, time: Ints, symbols: Sequence[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:

@@ -50,10 +50,12 @@ class Recorder:
         self.writer.copy_project(session.project, session.configs)
         self.log.close()
         rate = self.bars / timings["run_seconds"] if timings.get("run_seconds") else None
-        self.writer.finish({
-            **session.describe(),
-            "timings": {**timings, "bars_per_second": rate},
-            "summary": summary,
-            **more,
-        })
+        self.writer.finish(
+            {
+                **session.describe(),
+                "timings": {**timings, "bars_per_second": rate},
+                "summary": summary,
+                **more,
+            }
+        )
         return summary

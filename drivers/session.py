@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from dataflows.boundary import Boundary
-from dataflows.data.types import Observations
 from dataflows.kernels.compile import cache_root
 from drivers.engine.engine import Engine
 from drivers.engine.guards import Guards
@@ -98,9 +97,7 @@ def boundaries(wiring: Wiring) -> dict[str, type[Boundary]]:
 def make_plan(wiring: Wiring, configs: Mapping[str, Any]) -> Plan:
     """The plan of the enabled layers."""
     disabled = [name for name, entry in wiring.layers.items() if not entry.enabled]
-    return Plan(
-        layer_modules(without=disabled), configs, wiring.delayed_edges(), variant={**wiring.variants, **VARIANT}
-    )
+    return Plan(layer_modules(without=disabled), configs, wiring.delayed_edges(), variant={**wiring.variants, **VARIANT})
 
 
 def sample_market(seed: int, progress: Progress) -> Path:

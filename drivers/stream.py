@@ -29,9 +29,9 @@ BUFFER_BARS = 512
 def run_stream(request: RunRequest, console: Console | None = None, sleep: Callable[[float], None] = time.sleep) -> RunResult:
     """Streams recorded data through the engine, bar by bar.
 
-    With `request.checkpoint` naming a file that exists, it goes on after the bar that the file was left at. Ctrl-C, and the end of
-    the data, write the checkpoint (to `request.checkpoint`, else `checkpoint.npz` in the results) and finish the results of the
-    bars that were run.
+    With `request.checkpoint` naming a file that exists, it goes on after the bar that the file was left at. Ctrl-C, and the
+    end of the data, write the checkpoint (to `request.checkpoint`, else `checkpoint.npz` in the results) and finish the
+    results of the bars that were run. Raises ValueError when nothing is left to stream.
     """
     console = console or Console(stderr=True)
     out = request.out or default_out(datetime.now(UTC))
@@ -40,7 +40,8 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
         session = open_session(request, progress)
         first = _resume(session, request.checkpoint)
         if first == len(session.data):
-            raise ValueError(f"the checkpoint is at the end of the data ({stamp(session.engine.last_time)}); there is nothing to stream")
+            at = stamp(session.engine.last_time)
+            raise ValueError(f"the checkpoint is at {at}, the end of the data; there is nothing left to stream")
         ready = time.perf_counter()
         with Recorder(session, out) as recorder, compilation_frozen():
             task = progress.add_task("Streaming", total=len(session.data), completed=first)
@@ -82,7 +83,9 @@ class _Stop:
         signal.signal(signal.SIGINT, self._before)
 
 
-def _bars(session: Session, recorder: Recorder, first: int, sleep: Callable[[float], None], show: Callable[[str], None]) -> bool:
+def _bars(
+    session: Session, recorder: Recorder, first: int, sleep: Callable[[float], None], show: Callable[[str], None]
+) -> bool:
     """Runs bar by bar; True when Ctrl-C ended it, with every bar that was begun finished."""
     data, engine = session.data, session.engine
     waiting: list[Outputs] = []

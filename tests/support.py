@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def run_columnar(
     state = carry if carry is not None else carry_of(fn, symbols, configs, depth=depth)
     edges = sorted({0, bars, *cuts})
     parts = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         kwargs: dict[str, Any] = {}
         for name in hints:
             if name == "return":

@@ -2,8 +2,8 @@
 
 `advance(chunk)`:
 
-1. Refuse a chunk that goes back in time or straddles an epoch boundary. Where it opens a new epoch, close the last: run the epoch
-   layers on what the epoch recorded and put their results into the delayed values.
+1. Refuse a chunk that goes back in time or straddles an epoch boundary. Where it opens a new epoch, close the last: run the
+   epoch layers on what the epoch recorded and put their results into the delayed values.
 2. Columnar layers, over the whole chunk, in graph order.
 3. The step stage: one compiled loop over the chunk's instants. It returns early where a log is full and is called again.
 4. Post layers, over the whole chunk, with what the steps produced.
@@ -51,8 +51,8 @@ class Chunk(NamedTuple):
 class Outputs(NamedTuple):
     """What a chunk produced.
 
-    values: by node, records of panels (T, N) and series (T,), logs with their `n`. offsets: by log, (T + 1,) where each instant's
-    entries begin. epoch: what the epoch layers returned when the previous epoch closed; empty elsewhere.
+    values: by node, records of panels (T, N) and series (T,), logs with their `n`. offsets: by log, (T + 1,) where each
+    instant's entries begin. epoch: what the epoch layers returned when the previous epoch closed; empty elsewhere.
     """
 
     time: Ints
@@ -78,8 +78,9 @@ def cut(value: Any, annotation: Any, a: int, b: int) -> Any:
 class Engine:
     """One run of a plan over a fixed list of symbols.
 
-    plan: what to run. symbols: names of the columns, sorted. depth: book levels of the observations. static: values without a time
-    axis by name (`instruments`). compiled: False runs the step loop as plain Python, its reference. guard: checks every chunk.
+    plan: what to run. symbols: names of the columns, sorted. depth: book levels of the observations. static: values without
+    a time axis by name (`instruments`). compiled: False runs the step loop as plain Python, its reference. guard: checks
+    every chunk.
     """
 
     def __init__(

@@ -124,8 +124,8 @@ class StepStage:
                     continue
                 if kind.axes not in ((), ("N",)):
                     raise PlanError(
-                        f"{node.layer_id} {node.name}: field {'.'.join(path)} has axes {kind.axes}; a step layer records values per "
-                        "instant or per symbol only; mark it recorded=False"
+                        f"{node.layer_id} {node.name}: field {'.'.join(path)} has axes {kind.axes}; a step layer records "
+                        "values per instant or per symbol only; mark it recorded=False"
                     )
                 block = f"{'panel' if kind.axes else 'series'}_{kind.dtype}"
                 yield Recorded(node.name, path, kind, block, rows[block])
@@ -262,11 +262,9 @@ class StepStage:
         return lines
 
     def _recording(self) -> list[str]:
-        lines = []
         series = [r for r in self.recorded if r.block.startswith("series")]
         panels = [r for r in self.recorded if r.block.startswith("panel")]
-        for r in series:
-            lines.append(f"{r.block}[{r.row}, t] = v_{'.'.join((r.node, *r.path))}")
+        lines = [f"{r.block}[{r.row}, t] = v_{'.'.join((r.node, *r.path))}" for r in series]
         if panels:
             size = "panel_f8.shape[2]"
             lines.append(f"for i in range({size}):")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,7 +130,7 @@ def bounds_of(model: type[Boundary]) -> dict[str, Bounds]:
 
 def _run(values: Any) -> bool:
     ordered = sorted(values)
-    return all(b - a == 1 for a, b in zip(ordered, ordered[1:], strict=False))
+    return all(b - a == 1 for a, b in pairwise(ordered))
 
 
 class DomainGuard:
@@ -183,14 +184,12 @@ class DomainGuard:
         first = position[columns[0].node, columns[0].path]
         yield f"    for t in range(a{first}.shape[0]):"
         yield f"        for n in range(a{first}.shape[1]):"
-        values = []
-        for c in columns:
-            values.append(f"a{position[c.node, c.path]}[t, n{f', {c.part}' if c.part >= 0 else ''}]")
+        values = [f"a{position[c.node, c.path]}[t, n{f', {c.part}' if c.part >= 0 else ''}]" for c in columns]
         if rule.kind == "sum":
             yield f"            d = {' + '.join(values)} - {rule.value!r}"
             yield f"            if d > {rule.tolerance!r} or d < -{rule.tolerance!r}:"
         else:
-            pairs = [f"{a} - {b} > {rule.tolerance!r}" for a, b in zip(values, values[1:], strict=False)]
+            pairs = [f"{a} - {b} > {rule.tolerance!r}" for a, b in pairwise(values)]
             yield f"            if {' or '.join(pairs)}:"
         yield f"                return {code}"
 

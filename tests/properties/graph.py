@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def run(engine: Engine, data: Observations, cuts: Sequence[int] = (), *, restore
     own = [c for c in (*cuts, restore_at or 0) if 0 < c < len(data.time)]
     edges = sorted({0, len(data.time), *own, *midnights.tolist()})
     outputs = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         if restore_at is not None and a == restore_at:
             fresh = Engine(engine.plan, engine.symbols, engine.static, depth=engine.dims["D"], compiled=engine.compiled)
             restore(fresh, save(engine))
@@ -75,7 +76,7 @@ def flat(plan: Plan, outputs: Sequence[Outputs]) -> dict[str, dict[str, Any]]:
 
 
 def differs(a: Any, b: Any) -> str:
-    """"" where two arrays are equal to the bit (NaN for NaN), else where they first differ."""
+    """ "" where two arrays are equal to the bit (NaN for NaN), else where they first differ."""
     if a.shape != b.shape:
         return f"shapes {a.shape} and {b.shape}"
     wrong = ~((a == b) | ((a != a) & (b != b)))

@@ -163,5 +163,5 @@ def test_no_configuration_lifts_a_cap(chunk: Chunk, gross: float, net: float) ->
 
 
 def test_a_configuration_out_of_range_never_reaches_the_loop() -> None:
-    with pytest.raises(ValueError, match="--set risk.gross=-1"):
+    with pytest.raises(ValueError, match=r"--set risk.gross=-1"):
         load_configs(defaults(), (*BELIEF, "risk.gross=-1"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def run(engine: Engine, data: Chunk, cuts: Sequence[int] = ()) -> list[Outputs]:
     """Advances over the data, cut at `cuts` and at midnights."""
     midnights = np.flatnonzero(np.diff((data.time - 1) // engine.epoch_ns)) + 1
     edges = sorted({0, len(data.time), *(c for c in cuts if 0 < c < len(data.time)), *midnights.tolist()})
-    return [engine.advance(piece(data, a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+    return [engine.advance(piece(data, a, b)) for a, b in pairwise(edges)]
 
 
 def whole(plan: Plan, outputs: Sequence[Outputs]) -> dict[str, Any]:

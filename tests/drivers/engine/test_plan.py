@@ -92,18 +92,23 @@ def l2_b(l1_a: First) -> Second:
 
 
 def test_an_edge_whose_ends_disagree_about_the_kind_is_refused() -> None:
-    body = FEED + '''
+    body = (
+        FEED
+        + '''
 @layer("L2")
 def l2_b(l1_a: Annotated[Floats, Kind("f8", ("N", "K"))]) -> Panel:
     """b"""
     return l1_a[:, :, 0]
 '''
-    with pytest.raises(PlanError, match="l2_b is expecting l1_a:.*but found l1_a:.*Make the two ends of the edge agree"):
+    )
+    with pytest.raises(PlanError, match=r"l2_b is expecting l1_a:.*but found l1_a:.*Make the two ends of the edge agree"):
         plan("kinds", body)
 
 
 def test_a_columnar_layer_that_takes_a_step_layer_is_refused() -> None:
-    body = FEED + '''
+    body = (
+        FEED
+        + '''
 @layer("L2", schedule="step")
 def l2_b(l1_a: Panel) -> Panel:
     """b"""
@@ -114,20 +119,28 @@ def l3_c(l2_b: Panel) -> Panel:
     """c"""
     return l2_b
 '''
+    )
     with pytest.raises(PlanError, match="L3 l3_c is columnar and takes l2_b, which is step and runs after it"):
         plan("late", body)
 
 
 def test_an_input_that_nothing_gives_is_refused_by_name() -> None:
-    body = FEED.replace("observations: Observations", "obserwations: Observations").replace("observations.close", "obserwations.close")
-    with pytest.raises(PlanError, match="l1_a takes obserwations, which is no layer, configuration, delayed edge or external input"):
+    body = FEED.replace("observations: Observations", "obserwations: Observations").replace(
+        "observations.close", "obserwations.close"
+    )
+    with pytest.raises(
+        PlanError, match="l1_a takes obserwations, which is no layer, configuration, delayed edge or external input"
+    ):
         plan("misspelt", body)
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ('def l1_a(observations: Observations, window: int = 3) -> Panel:\n    """a"""\n    return observations.close', "'window' has a default"),
+        (
+            'def l1_a(observations: Observations, window: int = 3) -> Panel:\n    """a"""\n    return observations.close',
+            "'window' has a default",
+        ),
         ('def l2_a(observations: Observations) -> Panel:\n    """a"""\n    return observations.close', "must begin with 'l1_'"),
         ("def l1_a(observations: Observations) -> Panel:\n    return observations.close", "the docstring is missing"),
         ('def l1_a(observations) -> Panel:\n    """a"""\n    return observations.close', "'observations' has no type"),
@@ -163,7 +176,7 @@ def l2_b(l1_a: Panel) -> float:
     if l1_a[0] > 0.0:
         return 1.0
 ''')  # fmt: skip
-    with pytest.raises(LayerCompileError, match="L2 l2_b .* does not return what it declares on every branch: result is"):
+    with pytest.raises(LayerCompileError, match=r"L2 l2_b .* does not return what it declares on every branch: result is"):
         engine.warm_up()
 
 
@@ -174,7 +187,7 @@ def l2_b(l1_a: Panel) -> float:
     """b"""
     return 1
 ''')  # fmt: skip
-    with pytest.raises(LayerCompileError, match="result is .*int.*, not float64"):
+    with pytest.raises(LayerCompileError, match=r"result is .*int.*, not float64"):
         engine.warm_up()
 
 
@@ -209,7 +222,9 @@ def test_a_record_that_is_handed_on_whole_is_passed_whole() -> None:
 
 
 def test_the_plan_of_some_layers_takes_the_rest_as_recorded_values() -> None:
-    only = Plan([toy], {"toy": toy.ToyConfig()}, {"orders": Delayed("l5_orders", None, "bar")}, only={"l3_account", "l5_orders"})
+    only = Plan(
+        [toy], {"toy": toy.ToyConfig()}, {"orders": Delayed("l5_orders", None, "bar")}, only={"l3_account", "l5_orders"}
+    )
     assert only.recorded_inputs == ["l1_feed", "l2_score"]
     assert list(only.nodes) == ["l3_account", "l5_orders"]
 
