@@ -77,7 +77,7 @@ def layer_nodes(modules: Sequence[ModuleType], variant: Mapping[str, Any]) -> li
             {q: hints[p] for p, q in zip(names, params, strict=True)},
             hints["return"],
         )
-    order = nx.DiGraph()
+    order: nx.DiGraph[str] = nx.DiGraph()
     order.add_nodes_from(sorted(found))
     order.add_edges_from((p, n.name) for n in found.values() for p in n.params if p in found)
     try:
