@@ -13,11 +13,18 @@ def l70_horizon(l67_expectancy: Expectancy, l71_trading_cost: Cost, fusion: Fusi
     """Panels (T, N): bars, net_edge_bps of a position on the side of the edge, chosen: which horizon.
 
     The horizon h with the greatest (|edge| - round trip - funding paid over h) / sqrt(h), risk growing as sqrt(h); ties go to
-    the shorter. Funding that would be received is not counted on. Where no horizon has an edge, bars is NaN and net_edge_bps
-    is the cost that would be paid for nothing; where none is known, all NaN and chosen -1.
+    the shorter. Horizons with fewer than `entry_min_observations` behind them stand back while another has an edge: the luck
+    of a long one, slow to learn, must not hide what a short one has learned. Funding that would be received is not counted on.
+    Where no horizon has an edge, bars is NaN and net_edge_bps is the cost that would be paid for nothing; where none is known,
+    all NaN and chosen -1.
     """
     return Horizon(
         *best_horizon(
-            l67_expectancy.edge_bps, l71_trading_cost.round_trip_bps, l71_trading_cost.carry_bps_per_bar, fusion.horizons
+            l67_expectancy.edge_bps,
+            l67_expectancy.effective_observations,
+            l71_trading_cost.round_trip_bps,
+            l71_trading_cost.carry_bps_per_bar,
+            fusion.horizons,
+            fusion.entry_min_observations,
         )
     )

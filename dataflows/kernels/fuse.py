@@ -205,12 +205,18 @@ def net_of_cost(edge_bps: float, round_trip_bps: float, carry_bps_per_bar: float
 
 @kernel
 def best_horizon(
-    edge_bps: Floats, round_trip_bps: Floats, carry_bps_per_bar: Floats, horizons: tuple[int, ...]
+    edge_bps: Floats,
+    observations: Floats,
+    round_trip_bps: Floats,
+    carry_bps_per_bar: Floats,
+    horizons: tuple[int, ...],
+    enough: float,
 ) -> tuple[Floats, Floats, Ints]:
     """Bars, net edge (bps) and index of the horizon with the highest net edge per square root of time; each (T, N).
 
-    edge_bps (T, N, H). Ties go to the shorter. Horizons with an edge come before those with none; where none has one, bars is
-    NaN and net edge is what trading for nothing costs. Index -1 and all NaN where no horizon's net edge is known.
+    edge_bps, observations (T, N, H). Horizons with an edge and `enough` observations come before those with an edge and too
+    few, and these before those with none; ties go to the shorter. Where none has an edge, bars is NaN and net edge is what
+    trading for nothing costs. Index -1 and all NaN where no horizon's net edge is known.
     """
     bars, symbols, width = edge_bps.shape
     chosen = np.empty((bars, symbols))
@@ -221,7 +227,7 @@ def best_horizon(
             best = -1
             best_rate = 0.0
             best_net = math.nan
-            best_has = False
+            best_class = 0
             for j in range(width):
                 h = float(horizons[j])
                 edge = edge_bps[t, n, j]
@@ -229,15 +235,15 @@ def best_horizon(
                 if left != left:
                     continue
                 rate = left / math.sqrt(h)
-                has = edge != 0.0
-                if best < 0 or (has and not best_has) or (has == best_has and rate > best_rate):
+                kind = 0 if edge == 0.0 else (2 if observations[t, n, j] >= enough else 1)
+                if best < 0 or kind > best_class or (kind == best_class and rate > best_rate):
                     best = j
                     best_rate = rate
                     best_net = left
-                    best_has = has
+                    best_class = kind
             index[t, n] = best
             net[t, n] = best_net
-            chosen[t, n] = float(horizons[best]) if best >= 0 and best_has else math.nan
+            chosen[t, n] = float(horizons[best]) if best_class > 0 else math.nan
     return chosen, net, index
 
 

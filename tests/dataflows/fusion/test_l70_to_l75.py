@@ -52,6 +52,18 @@ def test_l70_picks_the_planted_best(best: int, side: float) -> None:
     assert got.net_edge_bps[0, 0] == pytest.approx(8.0 * math.sqrt(CONFIG.horizons[best]))
 
 
+def test_l70_takes_what_is_learned_before_what_is_not() -> None:
+    edge = expected([12.0, 0.0, 0.0, 500.0])
+    few = np.array([[[100.0, 300.0, 300.0, 99.0]]])
+    for observations, bars in ((few, 5.0), (few * 0.5, 240.0), (few * 2.0, 240.0)):
+        got = run_columnar(
+            l70_horizon,
+            {"l67_expectancy": edge._replace(effective_observations=observations), "l71_trading_cost": costs(10.0)},
+            CONFIGS,
+        )
+        assert got.bars[0, 0] == bars
+
+
 def test_l70_pays_funding_and_counts_on_none() -> None:
     assert horizon([0.0, 0.0, 20.0, 0.0], 5.0, 0.1).net_edge_bps[0, 0] == pytest.approx(20.0 - 5.0 - 0.1 * 60)
     assert horizon([0.0, 0.0, 20.0, 0.0], 5.0, -0.1).net_edge_bps[0, 0] == pytest.approx(15.0)
