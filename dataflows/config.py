@@ -13,8 +13,10 @@ method `problems(self)` may yield sentences about keys that contradict each othe
 from __future__ import annotations
 
 import functools
+import types
+import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -37,7 +39,10 @@ def setting(
     le: float | None = None,
     lt: float | None = None,
 ) -> FieldInfo:
-    """The unit, meaning and bounds of one key; written beside its type, and from there into the file's comments."""
+    """The unit, meaning and bounds of one key; written beside its type, and from there into the file's comments.
+
+    The bounds of a tuple hold for each of its elements.
+    """
     info: FieldInfo = Field(description=about, ge=ge, gt=gt, le=le, lt=lt, json_schema_extra={"unit": unit})
     return info
 
@@ -46,8 +51,20 @@ def setting(
 def model_of(record: type[tuple[Any, ...]]) -> type[BaseModel]:
     """The pydantic model of a configuration record: same keys, bounds and defaults; unknown keys are refused."""
     defaults: dict[str, Any] = record._field_defaults  # type: ignore[attr-defined]
-    keys: dict[str, Any] = {k: (t, defaults.get(k, ...)) for k, t in fields_of(record).items()}
+    keys: dict[str, Any] = {k: (_elementwise(t), defaults.get(k, ...)) for k, t in fields_of(record).items()}
     return create_model(record.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=True), **keys)
+
+
+def _elementwise(annotation: Any) -> Any:
+    """Bounds of a tuple are bounds of its elements."""
+    bare = typing.get_args(annotation)[0] if typing.get_origin(annotation) is Annotated else annotation
+    info = next((m for m in getattr(annotation, "__metadata__", ()) if isinstance(m, FieldInfo)), None)
+    if typing.get_origin(bare) is not tuple or info is None or not info.metadata:
+        return annotation
+    elements = tuple(t if t is Ellipsis else Annotated[(t, *info.metadata)] for t in typing.get_args(bare))
+    bounded: Any = types.GenericAlias(tuple, elements)
+    about: FieldInfo = Field(description=info.description, json_schema_extra=info.json_schema_extra)
+    return Annotated[(bounded, about)]
 
 
 def resolve(record: type[C], values: Mapping[str, Any], *, source: str) -> C:
