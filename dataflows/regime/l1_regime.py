@@ -15,7 +15,7 @@ from dataflows.kinematics.types import Returns, Slope
 from dataflows.layer import layer
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats
-from dataflows.regime.config import RegimeConfig
+from dataflows.regime.config import Features, RegimeConfig
 from dataflows.regime.types import Regime, RegimeThresholds
 
 
@@ -31,10 +31,8 @@ class RegimeCarry(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8)
-def _emissions(regime: RegimeConfig) -> tuple[Floats, Floats, Floats]:
+def _tables(means: tuple[Features, ...], stds: tuple[Features, ...]) -> tuple[Floats, Floats, Floats]:
     """Means, deviations and their logarithms, (REGIMES, FEATURES) each; kept, since unpacking the tuples costs 8 us a bar."""
-    means = (regime.calm_mean, regime.trend_up_mean, regime.trend_down_mean, regime.high_vol_mean, regime.chaotic_mean)
-    stds = (regime.calm_std, regime.trend_up_std, regime.trend_down_std, regime.high_vol_std, regime.chaotic_std)
     return np.array(means, np.float64), np.array(stds, np.float64), np.log(np.array(stds, np.float64))
 
 
@@ -68,7 +66,10 @@ def l1_regime(
     Source: Hamilton (1989); emissions are configured, not estimated.
     """
     m, quality, r = l0_market_feed, l0_market_feed.quality, l2_returns_volatility
-    means, stds, log_stds = _emissions(regime)
+    means, stds, log_stds = _tables(
+        (regime.calm_mean, regime.trend_up_mean, regime.trend_down_mean, regime.high_vol_mean, regime.chaotic_mean),
+        (regime.calm_std, regime.trend_up_std, regime.trend_down_std, regime.high_vol_std, regime.chaotic_std),
+    )
     factor = float(regime_thresholds.crash_factor[0])
     spread, proxied = l8_spread_depth.spread_bps, l8_spread_depth.proxied
     trend = l12_regression_slope_short.t_stat

@@ -1,0 +1,65 @@
+"""L63: may one enter now, and what would it cost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dataflows.data.types import Market
+from dataflows.kernels.bookwalk import Guard, tradeability
+from dataflows.layer import layer
+from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.types import SpreadDepth, Tradeability
+from dataflows.regime.types import Regime
+
+
+class TradeabilityCarry(NamedTuple):
+    """Where the two hysteresis loops stand; avoid until known otherwise."""
+
+    guard: Guard
+
+
+@layer("L63")
+def l63_tradeability(
+    l0_market_feed: Market,
+    l1_regime: Regime,
+    l8_spread_depth: SpreadDepth,
+    microstructure: MicrostructureConfig,
+    carry: TradeabilityCarry,
+) -> Tradeability:
+    """Slippage by walking the book, a score of how well the market can be traded, and whether to stay out of it.
+
+    Returns panels (T, N): `score` in [0, 1]; `liquidity_class`, a LIQUIDITY index, -1 unknown; `avoid`, 1: do not enter;
+    `slippage_bps` (T, N, 3), average distance from mid of an order of each of `order_notionals`, on the worse side, never less
+    for a larger one; `max_safe_notional`, the most that is shown within `depth_band_bps` of mid and costs no more than
+    `safe_slippage_bps`.
+
+    Book: levels are walked; what an order needs beyond the band costs the band's edge times the square root of its size over
+    the size shown. Bars only: half the proxied spread plus the same law with the proxied depth.
+    score = logistic(score_base - spread / spread_scale_bps - depth_scale / depth - slippage of the middle size /
+    slippage_scale_bps - stale_weight * staleness / stale_bars - chaotic_weight * P(chaotic)), depth of the thinner side,
+    staleness the older of last bar and book: every term only takes away, so the score never rises with a wider spread, a
+    thinner book or staler data. The touch wider than the band has no depth and scores 0.
+    avoid: from the bar on which the score is below `avoid_below` until one on which it reaches `resume_above`; and 1 while
+    anything that the score needs is unknown (book empty, broken or not there, proxies or regime warming up), data are staler
+    than `stale_bars`, the symbol is not listed or the session is closed. Only what is unknown makes the score NaN.
+    A held estimate of a bars-only symbol counts as long as its close is known.
+    Source: square-root impact as in Torre (1997).
+    """
+    market, seen = l0_market_feed, l8_spread_depth
+    marks = (
+        microstructure.avoid_below,
+        microstructure.resume_above,
+        microstructure.thin_below,
+        microstructure.thin_until,
+        microstructure.deep_until,
+        microstructure.deep_above,
+    )
+    score, grade, avoid, slippage, safe = tradeability(
+        market.quality.listed, market.session.is_open, market.quality.stale, market.book.age, l1_regime.chaotic,
+        seen.mid, seen.spread_bps, seen.bid_depth, seen.ask_depth, seen.proxied,
+        market.book.bid_price, market.book.bid_size, market.book.ask_price, market.book.ask_size,
+        microstructure.depth_band_bps, microstructure.order_notionals, microstructure.safe_slippage_bps,
+        microstructure.stale_bars, microstructure.score_base, microstructure.spread_scale_bps, microstructure.depth_scale,
+        microstructure.slippage_scale_bps, microstructure.stale_weight, microstructure.chaotic_weight, marks, carry.guard,
+    )  # fmt: skip
+    return Tradeability(score, grade, avoid, slippage, safe)
