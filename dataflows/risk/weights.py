@@ -6,6 +6,7 @@ import math
 
 from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.risk.types import STOP, TIME, WHY_STOP, WHY_UNKNOWN_INPUT
 
 TENTHS = 10.0
 
@@ -41,6 +42,18 @@ def grows(target: float, current: float) -> bool:
     if target > 0.0:
         return not target <= current
     return not target >= current
+
+
+@kernel
+def opposed(weight: float, position: float) -> bool:
+    """Whether a weight is on the other side than a position."""
+    return (weight > 0.0 and position < 0.0) or (weight < 0.0 and position > 0.0)
+
+
+@kernel
+def is_distance(x: float) -> bool:
+    """Whether x is a distance from a price as a fraction of it: in (0, 1)."""
+    return 0.0 < x < 1.0
 
 
 @kernel
@@ -94,3 +107,11 @@ def exposure(weight: Floats, current: Floats, fixed: Ints) -> tuple[float, float
 def sort_key(rank: float) -> float:
     """A rank to sort by: the unknown is the worst."""
     return rank if math.isfinite(rank) else math.inf
+
+
+@kernel
+def exit_bit(reason: int) -> int:
+    """The bit of REASONS for a reason of EXITS; an exit without one counts as asked for by an unknown input."""
+    if STOP <= reason <= TIME:
+        return WHY_STOP << (reason - STOP)
+    return WHY_UNKNOWN_INPUT

@@ -1,0 +1,163 @@
+"""L86: from what is proposed to what a portfolio with this drawdown and these caps may hold."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Count
+from dataflows.execution.types import Ledger
+from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Proposal
+from dataflows.layer import layer
+from dataflows.risk.config import RiskConfig
+from dataflows.risk.types import (
+    WHY_DRAWDOWN_THROTTLE,
+    WHY_EQUITY,
+    WHY_FLAT_PROPOSAL,
+    WHY_GROSS_CAP,
+    WHY_INSTRUMENT_CAP,
+    WHY_LOCKOUT,
+    WHY_LOSS_LIMIT,
+    WHY_NET_CAP,
+    WHY_NOT_PERMITTED,
+    WHY_UNKNOWN_INPUT,
+    WHY_VOLATILITY_TARGET,
+    Exit,
+    LossLimits,
+    SizeCap,
+    TargetWeights,
+)
+from dataflows.risk.weights import exit_bit, exposure, grows, shrink, sort_key, weight_of
+
+
+class ExposureCapCarry(NamedTuple):
+    """Which sides L3 has left since they were locked out."""
+
+    left_long: Count
+    left_short: Count
+
+
+@layer("L86", schedule="step", cross_sectional=True)
+def l86_exposure_cap(
+    l3_action_proposal: Proposal,
+    l83_volatility_target: SizeCap,
+    l85_instrument_cap: SizeCap,
+    l91_drawdown_throttle: float,
+    l92_loss_limits: LossLimits,
+    l94_position_exits: Exit,
+    l97_ledger: Ledger,
+    risk: RiskConfig,
+    carry: ExposureCapCarry,
+) -> TargetWeights:
+    """Target weights (N,) within every cap, signed fractions of equity, and the bits of REASONS that lowered them.
+
+    Start: side * size * L91; 0 on FLAT, on exit and on L92's flatten; the position where the side is unknown; where only the
+    size is, the position if it is on that side, else 0. No increase of |position| without may_enter, in a lockout, in L92's
+    halt, on an unknown price, equity, L83, L85 or L91: then the position stays, or goes to 0 if the proposal is on the other
+    side. Then L83 and L85: a known positive one cuts held risk too; 0 or unknown only admits no increase. Then gross and net,
+    both times L91 (so that the throttle reaches held risk whose side is unknown): all new risk is cut before held risk, lowest
+    rank first, ties by column.
+    untradeable: no close of this bar (or no weight can be told, which then is 0 and means nothing): counted at its position in
+    gross and net, and neither cut nor increased. While one position's weight is unknown, nobody's risk may increase.
+    A lockout of L94 ends when L3 has left the side (an unknown side is no leaving).
+    """
+    symbols = l3_action_proposal.side.shape[0]
+    equity = l97_ledger.equity
+    solvent = 0.0 < equity < math.inf
+    factor = l91_drawdown_throttle
+    told = 0.0 <= factor <= 1.0
+    if not told:
+        factor = 1.0
+    weight, current = np.zeros(symbols), np.zeros(symbols)
+    reasons, fixed = np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
+    blind = False
+    for n in range(symbols):
+        w = weight_of(l97_ledger.position[n], l97_ledger.mark[n], equity)
+        if math.isfinite(w):
+            current[n] = w
+        else:
+            blind = True
+            fixed[n] = 1
+        if not l97_ledger.mark_age[n] <= 0.0 or not 0.0 < l97_ledger.mark[n] < math.inf:
+            fixed[n] = 1
+
+    for n in range(symbols):
+        side, size, now = l3_action_proposal.side[n], l3_action_proposal.size_fraction[n], current[n]
+        lock = l94_position_exits.lockout[n]
+        begun = l94_position_exits.locked_now[n]
+        if (lock != LONG and lock != 2) or begun == LONG or begun == 2:
+            carry.left_long[n] = 0
+        if (lock != SHORT and lock != 2) or begun == SHORT or begun == 2:
+            carry.left_short[n] = 0
+        if side != UNKNOWN_SIDE and side != LONG:
+            carry.left_long[n] = 1
+        if side != UNKNOWN_SIDE and side != SHORT:
+            carry.left_short[n] = 1
+
+        w, why = now, 0
+        if l94_position_exits.exit[n] != 0:
+            w, why = 0.0, exit_bit(l94_position_exits.reason[n])
+        elif l92_loss_limits.flatten != 0:
+            w, why = 0.0, WHY_LOSS_LIMIT
+        elif side == FLAT:
+            w, why = 0.0, WHY_FLAT_PROPOSAL
+        elif side in (LONG, SHORT):
+            if 0.0 <= size < math.inf:
+                w = side * size * factor
+                if factor < 1.0:
+                    why = WHY_DRAWDOWN_THROTTLE
+            else:
+                w, why = now if side * now > 0.0 else 0.0, WHY_UNKNOWN_INPUT
+        else:
+            why = WHY_UNKNOWN_INPUT
+
+        if grows(w, now):
+            refused = 0
+            locked = (w > 0.0 and (lock == LONG or lock == 2) and carry.left_long[n] == 0) or (
+                w < 0.0 and (lock == SHORT or lock == 2) and carry.left_short[n] == 0
+            )
+            if l3_action_proposal.may_enter[n] != 1:
+                refused |= WHY_NOT_PERMITTED
+            if locked:
+                refused |= WHY_LOCKOUT
+            if l92_loss_limits.halt_entries != 0:
+                refused |= WHY_LOSS_LIMIT
+            if not solvent:
+                refused |= WHY_EQUITY
+            if not told or blind or fixed[n] != 0:
+                refused |= WHY_UNKNOWN_INPUT
+            if not 0.0 <= l83_volatility_target.fraction[n] < math.inf:
+                refused |= WHY_VOLATILITY_TARGET | WHY_UNKNOWN_INPUT
+            if not 0.0 < l85_instrument_cap.fraction[n] < math.inf:
+                refused |= WHY_INSTRUMENT_CAP
+            if refused != 0:
+                why |= refused
+                w = now if w * now > 0.0 else 0.0
+
+        if fixed[n] == 0:
+            cap = l83_volatility_target.fraction[n]
+            if 0.0 <= cap < math.fabs(w):
+                w = cap if w > 0.0 else -cap
+                why |= WHY_VOLATILITY_TARGET
+            cap = l85_instrument_cap.fraction[n]
+            if 0.0 < cap < math.fabs(w):
+                w = cap if w > 0.0 else -cap
+                why |= WHY_INSTRUMENT_CAP
+        weight[n], reasons[n] = w, why
+
+    gross, net = exposure(weight, current, fixed)
+    most, tilt = risk.gross * factor, risk.net * factor
+    if not (gross <= most and math.fabs(net) <= tilt):
+        key = np.empty(symbols)
+        for n in range(symbols):
+            key[n] = sort_key(l3_action_proposal.rank[n])
+        order = np.argsort(key, kind="mergesort")
+        if not gross <= most:
+            shrink(weight, current, fixed, reasons, order, 0.0, gross - most, WHY_GROSS_CAP)
+            gross, net = exposure(weight, current, fixed)
+        if not math.fabs(net) <= tilt:
+            side_of = 1.0 if net > 0.0 else -1.0
+            shrink(weight, current, fixed, reasons, order, side_of, math.fabs(net) - tilt, WHY_NET_CAP)
+    return TargetWeights(weight, reasons, fixed)
