@@ -9,15 +9,17 @@ from pathlib import Path
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a text file beside its place and moves it there. An error leaves what was there before."""
+    write_whole_bytes(path, text.encode())
+
+
+def write_whole_bytes(path: Path, content: bytes) -> None:
+    """The same for any content. A new file has the usual mode, a replaced one keeps its own."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     unfinished = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        if path.exists():
-            unfinished.chmod(path.stat().st_mode & 0o777)
-        else:
-            unfinished.chmod(0o644)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        unfinished.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)

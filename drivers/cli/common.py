@@ -1,0 +1,49 @@
+"""What the commands share: the global options, how a check fails, how times and lists are typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+
+class Failed(Exception):
+    """A check or a run failed, as its command has already explained or as the message says: exit code 1."""
+
+
+@dataclass(frozen=True)
+class Globals:
+    """The options before the command."""
+
+    project: Path | None
+
+
+def project_of(context: typer.Context) -> Path | None:
+    """The folder given as --project."""
+    found = context.find_object(Globals)
+    return found.project if found is not None else None
+
+
+def utc_ns(text: str | None) -> int | None:
+    """UTC nanoseconds of `2026-03-01`, `2026-03-01T12:00` or `2026-03-01T12:00:00Z`; a time without a zone is UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time; write 2026-03-01 or 2026-03-01T12:00 (UTC)") from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * 1_000_000_000 + moment.microsecond * 1_000
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """The names in `A,B`; None for all."""
+    if text is None:
+        return None
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not found:
+        raise typer.BadParameter("no symbol is named; write --symbols A,B")
+    return found

@@ -1,0 +1,142 @@
+"""`stratoquant layers`: the inventory, and one layer in full."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from drivers.cli.common import project_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from drivers.engine.nodes import LayerNode
+    from drivers.engine.wiring import Wiring
+
+
+def layers(
+    context: typer.Context,
+    layer: Annotated[
+        str | None, typer.Argument(metavar="[LAYER]", help="An id (L12) or a node's name; without it, all of them.")
+    ] = None,
+) -> None:
+    """List the layers, or show one of them.
+
+    Of one layer: what it takes, feeds and gives, the settings it reads with their values, its method, and where its code is.
+    """
+    from rich.console import Console
+
+    from drivers.engine.wiring import load
+    from drivers.engine.wiring_graph import graph_of
+    from drivers.graph_modules import layer_modules
+    from drivers.project import load_configs, locate
+
+    project = locate(project_of(context))
+    wiring = load(project.wiring)
+    nodes = graph_of(layer_modules(), wiring.variants)
+    console = Console(soft_wrap=True)
+    if layer is None:
+        console.print(_inventory(nodes, wiring))
+    else:
+        _one(_named(layer, nodes), nodes, wiring, load_configs(project), console)
+
+
+def _source(node: LayerNode) -> str:
+    """File and line, from the current folder where it is below it."""
+    code = inspect.unwrap(node.fn).__code__
+    path = Path(code.co_filename)
+    here = Path.cwd()
+    return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{code.co_firstlineno}"
+
+
+def _number(node: LayerNode) -> int:
+    return int(node.layer_id[1:])
+
+
+def _inventory(nodes: dict[str, LayerNode], wiring: Wiring) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "layer", "domain", "schedule", "source"):
+        table.add_column(column, no_wrap=True)
+    for node in sorted(nodes.values(), key=_number):
+        entry = wiring.layers.get(node.name)
+        schedule = node.schedule if entry is None or entry.enabled else f"{node.schedule} (disabled)"
+        table.add_row(node.layer_id, node.name, node.domain, schedule, _source(node))
+    return table
+
+
+def _named(wanted: str, nodes: dict[str, LayerNode]) -> LayerNode:
+    by_id = {node.layer_id: node for node in nodes.values()}
+    found = nodes.get(wanted) or by_id.get(wanted.upper())
+    if found is None:
+        near = difflib.get_close_matches(wanted, [*nodes, *by_id], n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else "`stratoquant layers` lists them."
+        raise ValueError(f"there is no layer {wanted!r}; {hint}")
+    return found
+
+
+def _one(node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring, configs: dict[str, Any], console: Any) -> None:
+    from dataflows.config import model_of
+    from drivers.engine.config_reads import reads_of
+    from drivers.engine.nodes import SUFFIX
+
+    cross = ", cross-sectional" if node.cross_sectional else ""
+    console.print(f"{node.layer_id} {node.name}", style="bold", highlight=False)
+    console.print(f"{node.domain}, {node.schedule}{cross}; {_source(node)}", highlight=False)
+    about = inspect.getmodule(inspect.unwrap(node.fn))
+    if about is not None and about.__doc__:
+        console.print(about.__doc__.strip(), highlight=False, markup=False)
+
+    console.print("\ntakes", style="bold")
+    for p in node.params:
+        if p in configs:
+            continue
+        console.print(f"  {'carry' if p.endswith(SUFFIX) else p}{_role(p, node, nodes, wiring)}", highlight=False)
+    takers = [n.name for n in nodes.values() if node.name in n.params]
+    rounds = [f"{name} (delayed: one {edge.delay})" for name, edge in wiring.delayed.items() if edge.source == node.name]
+    console.print("feeds", style="bold")
+    console.print(f"  {', '.join([*takers, *rounds]) or 'nothing'}", highlight=False)
+    console.print("gives", style="bold")
+    for line in _fields(node):
+        console.print(f"  {line}", highlight=False)
+    reads = sorted({(r.domain or "", r.key) for r in reads_of(node.fn, configs)})
+    if reads:
+        console.print("reads", style="bold")
+    for domain, key in reads:
+        record = configs[domain]
+        if key not in record._fields:
+            continue
+        kind: Any = type(record)
+        info = model_of(kind).model_fields[key]
+        unit = info.json_schema_extra.get("unit", "") if isinstance(info.json_schema_extra, dict) else ""
+        console.print(f"  {domain}.{key} = {getattr(record, key)} {unit}: {info.description}", highlight=False, markup=False)
+    console.print("\nmethod", style="bold")
+    console.print(inspect.cleandoc(node.fn.__doc__ or ""), highlight=False, markup=False)
+
+
+def _role(p: str, node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring) -> str:
+    if p in nodes:
+        return f"  {nodes[p].layer_id}, {nodes[p].domain}"
+    if p in wiring.delayed:
+        edge = wiring.delayed[p]
+        waits = "; the start value until that layer exists" if edge.awaits else ""
+        return f"  from {edge.source}, one {edge.delay} late{waits}"
+    if p in wiring.external:
+        return "  handed in by the engine"
+    return f"  its memory: {getattr(node.hints[p], '__name__', node.hints[p])}" if p in node.hints else ""
+
+
+def _fields(node: LayerNode) -> list[str]:
+    from dataflows.panel import walk
+
+    lines = []
+    for path, kind in walk(node.returns):
+        axes = kind.axes if "static" in kind.axes else (("T", *kind.axes) if node.schedule != "step" else kind.axes)
+        shape = f"({', '.join(a for a in axes if a != 'static')})" if axes else "one value an instant"
+        lines.append(f"{'.'.join(path) or node.name}  {'float64' if kind.dtype == 'f8' else 'int64'} {shape}")
+    return lines

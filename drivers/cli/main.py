@@ -1,0 +1,132 @@
+"""`stratoquant [--project DIR] [--debug] COMMAND`: the commands together, and how they fail.
+
+An error is one sentence on stderr. Exit code 2: misuse or bad input. 1: a check or a run failed. 130: ended by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from drivers.cli import data, layers, run, stream, wiring
+from drivers.cli.common import Failed, Globals
+
+app = typer.Typer(
+    name="stratoquant",
+    help="Market data through a checked graph of layers to risk-approved orders.",
+    epilog="`stratoquant COMMAND --help` explains a command. Start with `stratoquant run`: it needs no data of your own.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("stream")(stream.stream)
+app.add_typer(wiring.app, name="wiring")
+app.command("layers")(layers.layers)
+app.add_typer(data.app, name="data")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(version("stratoquant"))
+        raise typer.Exit
+
+
+@app.callback()
+def _globals(
+    context: typer.Context,
+    project: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder with config/, specs/ and wiring_master.yaml of your own. Without it: the current folder when it has "
+            "them, else the package's own.",
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    context.obj = Globals(project)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command line and ends the process with its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run_command(given))
+
+
+def run_command(given: Sequence[str]) -> int:
+    """Runs a command line; returns its exit code. Prints an error as one sentence on stderr."""
+    debug = "--debug" in given[: _command_at(given)]
+    try:
+        code: Any = app(list(given), prog_name="stratoquant", standalone_mode=False)
+        return int(code or 0)
+    except click.exceptions.NoArgsIsHelpError as asked:
+        typer.echo(asked.format_message())
+        return 2
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _fail("Stopped.", 130)
+    except click.ClickException as error:
+        return _fail(_usage(error), 2)
+    except Failed as error:
+        return _fail(str(error), 1)
+    except Exception as error:  # the last resort: a sentence, and where to find more
+        if debug:
+            raise
+        return _fail(*_sentence(error))
+
+
+def _command_at(given: Sequence[str]) -> int:
+    """Where the global options end: --debug after the command is the command's own."""
+    skip = False
+    for i, word in enumerate(given):
+        if skip:
+            skip = False
+        elif word == "--project":
+            skip = True
+        elif not word.startswith("-"):
+            return i
+    return len(given)
+
+
+def _fail(message: str, code: int) -> int:
+    typer.echo(message, err=True)
+    return code
+
+
+def _usage(error: click.ClickException) -> str:
+    """Click's message, with the nearest command where a command is unknown, and where the help is."""
+    message = error.format_message().rstrip(".")
+    where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else "stratoquant"
+    if message.startswith("No such command") and isinstance(error, click.UsageError) and error.ctx is not None:
+        wrong = message.partition("'")[2].partition("'")[0]
+        command = error.ctx.command
+        known = list(command.commands) if isinstance(command, click.Group) else []
+        near = difflib.get_close_matches(wrong, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(known)}."
+        return f"{where}: there is no command '{wrong}'; {hint}"
+    return f"{where}: {message[0].lower()}{message[1:]}; see {where} --help"
+
+
+def _sentence(error: Exception) -> tuple[str, int]:
+    """One sentence and the exit code. A ValueError or a missing file is bad input; anything else is a failed run."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError):
+        named = f"{error.filename}: " if error.filename is not None else ""
+        reason = (error.strerror or text).lower()
+        return f"{named}{reason}.", 2 if isinstance(error, (FileNotFoundError, NotADirectoryError, FileExistsError)) else 1
+    if isinstance(error, (ValueError, TypeError)) and type(error).__module__.partition(".")[0] in ("drivers", "dataflows"):
+        return text, 2
+    if type(error) is ValueError:
+        return text, 2
+    return f"{type(error).__name__}: {text or 'no reason given'} (stratoquant --debug shows where)", 1

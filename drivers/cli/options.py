@@ -1,0 +1,43 @@
+"""The options that `run` and `stream` share, with the texts that explain them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Folder of market data: bars.parquet (or .csv, .csv.gz, .feather), optionally book.parquet and trades.parquet. "
+        "Without it: the built-in sample market.",
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder of the results. Without it: runs/<time of the start>.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results that are in --out.")]
+Symbols = Annotated[str | None, typer.Option("--symbols", metavar="A,B", help="Take these symbols only.")]
+Start = Annotated[
+    str | None, typer.Option("--start", metavar="TIME", help="Take bars that close after this, e.g. 2026-03-01T12:00 (UTC).")
+]
+End = Annotated[str | None, typer.Option("--end", metavar="TIME", help="Take bars that close at or before this.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="DOMAIN.KEY=VALUE", help="Override one key of config/, e.g. --set risk.gross=0.5. May be given again."
+    ),
+]
+Spec = Annotated[
+    str | None,
+    typer.Option(
+        "--spec",
+        metavar="NAME",
+        help="Run with a machine spec (a name in specs/, or a file) without applying it. prior_belief assumes an edge, so that "
+        "there are trades to look at; it is no claim of one.",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the built-in sample market.")]

@@ -1,0 +1,51 @@
+"""`stratoquant wiring`: the map of the system against its code."""
+
+from __future__ import annotations
+
+import typer
+
+from drivers.cli.common import Failed, project_of
+
+app = typer.Typer(
+    help="Check wiring_master.yaml against the code, or bring its lists of inputs up to date.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("check")
+def check(context: typer.Context) -> None:
+    """Hold the wiring file, the layers, config/ and the boundary models against each other.
+
+    Says, one sentence a line, where the file and the functions differ, where a cycle closes without a declared delayed edge,
+    where a domain takes what it may not, where a path leads from a proposal to an order past the risk gate, where a layer is
+    cut off, which configuration keys do not exist or are read by none, and where a boundary model and the layers' fields
+    disagree.
+    """
+    from drivers.project import locate
+    from drivers.wiring_check import check_project, summary
+
+    wiring, findings = check_project(locate(project_of(context)))
+    for finding in findings:
+        typer.echo(finding.message, err=True)
+    if findings:
+        raise Failed(f"The wiring does not hold: {len(findings)} {'finding' if len(findings) == 1 else 'findings'}.")
+    typer.echo(summary(wiring))
+
+
+@app.command("sync")
+def sync(context: typer.Context) -> None:
+    """Rewrite the lists of inputs in wiring_master.yaml from the functions' parameters, and add layers that it lacks.
+
+    Comments and everything else stay as they are. A layer that is in the file and not in the code is left for you to remove.
+    """
+    from drivers.engine.wiring import load
+    from drivers.engine.wiring import sync as rewrite
+    from drivers.engine.wiring_graph import graph_of
+    from drivers.graph_modules import layer_modules
+    from drivers.project import config_records, locate
+
+    path = locate(project_of(context)).wiring
+    nodes = graph_of(layer_modules(), load(path).variants)
+    changed = rewrite(path, list(nodes.values()), config_records())
+    typer.echo(f"{path} {'is up to date with the code now' if changed else 'was up to date'}.")

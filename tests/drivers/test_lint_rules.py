@@ -1,0 +1,146 @@
+"""No file of `dataflows` holds what gives other bits compiled than plain, or chunk against chunk, or does I/O."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.drivers.lint_walk import slips
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "dataflows").rglob("*.py"))
+
+EXEMPT: Final[dict[str, str]] = {
+    "dataflows/kernels/compile.py": "the one file that knows numba: it makes @kernel",
+}
+"""File to the reason why the rules do not hold for it."""
+
+
+def test_the_exemptions_are_counted() -> None:
+    assert len(EXEMPT) == 1
+    assert all((ROOT / name).is_file() for name in EXEMPT)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_file_of_dataflows_slips(path: Path) -> None:
+    name = str(path.relative_to(ROOT))
+    if name in EXEMPT:
+        assert slips(path.read_text()), f"{name} needs no exemption any more"
+        return
+    found = "\n".join(f"{name}:{line}: {message}" for line, message in slips(path.read_text()))
+    assert not found, f"\n{found}"
+
+
+def kernel(body: str) -> str:
+    return f"@kernel\ndef _k(x, y, state):\n    return {body}\n"
+
+
+def step(body: str) -> str:
+    return f'@layer("L91", schedule="step")\ndef l91_x(x, y):\n    """Doc."""\n    return {body}\n'
+
+
+def columnar(body: str) -> str:
+    return f'@layer("L12")\ndef l12_x(x, y):\n    """Doc."""\n    return {body}\n'
+
+
+COMPILED = [
+    ("np.sum(x)", "sums in pairs"),
+    ("x.sum()", "sums in pairs"),
+    ("np.mean(x)", "sums in pairs"),
+    ("np.std(x)", "sums in pairs"),
+    ("np.nansum(x, axis=-1)", "sums in pairs"),
+    ("sum(x)", "compensated from Python 3.12"),
+    ("x**2.0", "write x * x"),
+    ("np.power(x, 2.0)", "write x * x"),
+    ("math.pow(x, 2.0)", "write it out"),
+    ("x @ y", "is BLAS"),
+    ("np.dot(x, y)", "is BLAS"),
+    ("np.tanh(x)", "use math.tanh"),
+    ("round(x)", "math.floor"),
+    ("np.round(x)", "math.floor"),
+    ("np.argsort(x)", 'kind="mergesort"'),
+    ("x.argsort()", 'kind="mergesort"'),
+    ('np.argsort(x, kind="quicksort")', 'kind="mergesort"'),
+    ("np.cumsum(x)", "rolling_sum"),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), COMPILED)
+@pytest.mark.parametrize("where", [kernel, step])
+def test_a_trap_in_compiled_code_is_found(where: object, body: str, message: str) -> None:
+    assert callable(where)
+    source = where(body)
+    (found,) = slips(source)
+    assert message in found.message
+    assert found.line == source.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("np.sum(x, axis=0)", "over any axis but the last"),
+        ("x.mean()", "over any axis but the last"),
+        ("np.tanh(x)", "tanh_panel"),
+        ("x @ y", "is BLAS"),
+        ("np.einsum('tn,n->t', x, y)", "write the loop"),
+        ("x**2", "write x * x"),
+    ],
+)
+def test_a_trap_in_a_columnar_layer_is_found(body: str, message: str) -> None:
+    (found,) = slips(columnar(body))
+    assert message in found.message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        kernel("math.tanh(x) * math.exp(y) + x * x"),
+        kernel('np.argsort(x, kind="mergesort")'),
+        step("total(x)"),
+        columnar("np.sum(x, axis=-1)"),
+        columnar("np.log(x) + np.where(np.isnan(x), y, np.clip(x, 0.0, 1.0))"),
+        "def test_oracle(x):\n    return np.sum(x) ** 2\n",
+    ],
+)
+def test_what_is_safe_is_left_alone(source: str) -> None:
+    assert slips(source) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = open('a')", "open() is I/O"),
+        ("print(1)", "print() is I/O"),
+        ("from dataflows.risk.l4_risk_gate import l4_risk_gate", "layers meet in the graph"),
+        ("from dataflows.risk import l4_risk_gate", "layers meet in the graph"),
+        ("import numba as nb\n@nb.njit(cache=True)\ndef _f(x): return x", "use @kernel"),
+        ("from numba import njit", "use @kernel"),
+    ],
+)
+def test_a_trap_anywhere_in_a_file_is_found(source: str, message: str) -> None:
+    assert message in slips(source)[0].message
+
+
+def test_what_a_domain_takes_from_another_is_its_types_alone() -> None:
+    """Layers take values from the graph; what they import of another domain is the shape of those values, and codes."""
+    import ast
+    import re
+
+    allowed = {"types", "config"}
+    found = []
+    for path in FILES:
+        home = path.parent.name
+        for node in ast.walk(ast.parse(path.read_text())):
+            match = re.fullmatch(r"dataflows\.(\w+)\.(\w+)", node.module or "") if isinstance(node, ast.ImportFrom) else None
+            if (
+                match
+                and (ROOT / "dataflows" / match[1]).is_dir()
+                and match[1] not in (home, "kernels")
+                and match[2] not in allowed
+            ):
+                found.append(
+                    f"{path.relative_to(ROOT)}:{node.lineno}: imports {match[0]}; another domain gives its types alone"
+                )
+    assert not found, "\n" + "\n".join(found)
