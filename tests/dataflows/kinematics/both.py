@@ -11,23 +11,30 @@ import pytest
 
 from dataflows.kernels import arith, order, smooth, true_range, window
 from dataflows.kernels.compile import plain
-from dataflows.panel import leaves
 from tests.support import carry_of
 
 
 def assert_plain_is_compiled(
-    fn: Any, args: tuple[Any, ...], layer: Callable[..., Any], config: Any, patch: pytest.MonkeyPatch, *modules: ModuleType
+    fn: Any,
+    args: tuple[Any, ...],
+    layer: Callable[..., Any],
+    config: Any,
+    patch: pytest.MonkeyPatch,
+    *modules: ModuleType,
+    field: str | None = None,
 ) -> None:
-    """Runs the kernel `fn(*args, carry)` compiled and as plain Python, each from the layer's start state; compares bits and carry."""
-    symbols = next(a for x in args for a in leaves(x) if getattr(a, "ndim", 0) == 2).shape[1]
+    """Runs the kernel `fn(*args, state)` compiled and as plain Python, each from the layer's start state (or the `field` of it
+    that the kernel takes; none where the layer has none); compares the bits of outputs and state."""
+    symbols = next(a for x in _flat(args) if getattr(a := x, "ndim", 0) == 2).shape[1]
     states = [carry_of(layer, symbols, {"kinematics": config}) for _ in range(2)]
-    fast = fn(*args, states[0])
+    own = [() if s is None else (getattr(s, field) if field else s,) for s in states]
+    fast = fn(*args, *own[0])
     for module in (arith, order, smooth, true_range, window, *modules):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
                 patch.setattr(module, name, plain(value))
-    slow = plain(fn)(*args, states[1])
-    for a, b in zip([*_flat(fast), *leaves(states[0])], [*_flat(slow), *leaves(states[1])], strict=True):
+    slow = plain(fn)(*args, *own[1])
+    for a, b in zip(_flat((fast, own[0])), _flat((slow, own[1])), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64))
 

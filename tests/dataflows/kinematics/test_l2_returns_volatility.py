@@ -29,7 +29,7 @@ def _run(seen: Market, *, tick: float = 0.0, cuts: Any = (), k: KinematicsConfig
     return made
 
 
-def _bars(seen: Market, n: int) -> pd.DataFrame:
+def _bars(seen: Market, n: int) -> Any:
     """The valid bars of symbol n, by row."""
     frame = pd.DataFrame({k: getattr(seen.bars, k)[:, n] for k in ("open", "high", "low", "close")})
     return frame[seen.quality.valid[:, n] == 1]
@@ -77,7 +77,7 @@ def test_sigma_is_pandas_ewm_of_squared_returns_after_its_seed(ragged: Market, w
 
 def test_range_volatilities_are_their_published_formulas(ragged: Market, whole: Returns) -> None:
     for n in range(2):
-        b = np.log(_bars(ragged, n))
+        b: Any = np.log(_bars(ragged, n))
         hl2 = (b["high"] - b["low"]) ** 2
         oc2 = (b["close"] - b["open"]) ** 2
         parkinson = np.sqrt(hl2.rolling(60).mean() / (4 * np.log(2)))
@@ -98,7 +98,7 @@ def test_range_volatilities_are_their_published_formulas(ragged: Market, whole: 
 def test_atr_meets_talibs(ragged: Market, whole: Returns) -> None:
     for n in range(2):
         b = _bars(ragged, n)
-        theirs = pd.Series(talib.ATR(*(b[c].to_numpy() for c in ("high", "low", "close")), 14), b.index)
+        theirs = pd.Series(talib.ATR(b["high"].to_numpy(), b["low"].to_numpy(), b["close"].to_numpy(), 14), b.index)
         late = b.index[20 * 14 :]
         np.testing.assert_allclose(whole.atr[late, n], theirs[late], rtol=1e-6)
 

@@ -1,0 +1,67 @@
+"""Volatility-scaled time-series momentum."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import NAN, Axes, Count
+from dataflows.kernels.compile import kernel
+from dataflows.kinematics.volatility import z_score
+from dataflows.panel import Floats, Ints
+
+
+class MomentumWindow(NamedTuple):
+    """State of `scaled_momentum`; H is the longest horizon."""
+
+    closes: Annotated[Floats, Axes("H", "N", start=NAN)]
+    pos: Count
+    returns: Annotated[Floats, Axes(3, "N", start=NAN)]  # as of the last bar that counted
+
+
+@kernel
+def scaled_momentum(
+    close: Floats,
+    sigma: Floats,
+    on: Ints,
+    listed: Ints,
+    horizons: tuple[int, int, int],
+    skip: int,
+    scale: float,
+    state: MomentumWindow,
+) -> tuple[Floats, Floats]:
+    """Scores (T, N) and scaled returns (3, T, N).
+
+    A scaled return is the log return from `horizon` to `skip` counted bars ago, over sigma * sqrt(horizon - skip); the score is
+    the mean of tanh(scaled return / scale), an unknown one counting 0; NaN where all are unknown.
+    """
+    bars, symbols = close.shape
+    depth = state.closes.shape[0]
+    score = np.empty((bars, symbols))
+    scaled = np.empty((3, bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            p = state.pos[n]
+            if listed[t, n] == 0 and state.closes[p - 1 if p > 0 else depth - 1, n] > 0.0:
+                for i in range(depth):  # no return reaches across a new listing
+                    state.closes[i, n] = math.nan
+                for i in range(3):
+                    state.returns[i, n] = math.nan
+            if on[t, n] != 0 and close[t, n] > 0.0:
+                recent = close[t, n] if skip == 0 else state.closes[(p - skip + depth) % depth, n]
+                for i in range(3):
+                    state.returns[i, n] = math.log(recent / state.closes[(p - horizons[i] + depth) % depth, n])
+                state.closes[p, n] = close[t, n]
+                state.pos[n] = 0 if p == depth - 1 else p + 1
+            total = 0.0
+            known = 0
+            for i in range(3):
+                z = z_score(state.returns[i, n], sigma[t, n] * math.sqrt(horizons[i] - skip))
+                scaled[i, t, n] = z
+                if z == z:
+                    total += math.tanh(z / scale)
+                    known += 1
+            score[t, n] = total / 3.0 if known > 0 else math.nan
+    return score, scaled

@@ -1,0 +1,90 @@
+"""The kinematics layers run one after the other over a market, as the plan would."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dataflows.data.types import Market
+from dataflows.kinematics.config import KinematicsConfig
+from dataflows.kinematics.l2_returns_volatility import l2_returns_volatility
+from dataflows.kinematics.l11_ema_trend_short import l11_ema_trend_short
+from dataflows.kinematics.l12_regression_slope_short import l12_regression_slope_short
+from dataflows.kinematics.l19_ema_trend_medium import l19_ema_trend_medium
+from dataflows.kinematics.l21_momentum_medium import l21_momentum_medium
+from dataflows.kinematics.l25_timeframe_alignment import l25_timeframe_alignment
+from dataflows.kinematics.l60_kinematic_state import l60_kinematic_state
+from dataflows.microstructure.types import Tradeability
+from dataflows.panel import leaves
+from dataflows.regime.types import Regime
+from tests.dataflows.data.observed import instruments
+from tests.support import filled, run_columnar
+
+LAYERS: tuple[Any, ...] = (
+    l2_returns_volatility,
+    l11_ema_trend_short,
+    l12_regression_slope_short,
+    l19_ema_trend_medium,
+    l21_momentum_medium,
+    l25_timeframe_alignment,
+    l60_kinematic_state,
+)
+# short windows, so that a test market of a few hundred bars fills them
+BRISK = KinematicsConfig(
+    volatility_halflife=20,
+    volatility_halflife_slow=40,
+    volatility_atr=5,
+    trend_medium_spans=(2, 4, 8),
+    trend_medium_atr=5,
+    momentum_medium_horizons=(40, 80, 120),
+)
+
+
+def run(fn: Any, inputs: Mapping[str, Any], k: KinematicsConfig = BRISK, cuts: Any = ()) -> Any:
+    """One layer over those of the inputs that it takes."""
+    hints = typing.get_type_hints(fn)
+    return run_columnar(fn, {name: v for name, v in inputs.items() if name in hints}, {"kinematics": k}, cuts=cuts)
+
+
+def regime(shape: tuple[int, int], seed: int = 0, **over: Any) -> Regime:
+    """Random probabilities that sum to 1, a random short t-statistic, nothing forced."""
+    p = np.random.default_rng(seed).dirichlet(np.ones(5), shape)
+    names = ("calm", "trend_up", "trend_down", "high_vol", "chaotic")
+    values = {name: np.ascontiguousarray(p[:, :, i]) for i, name in enumerate(names)}
+    values["trend_t"] = np.random.default_rng(seed + 1).normal(0.0, 3.0, shape)
+    values["vol_percentile"] = np.random.default_rng(seed + 2).random(shape)
+    made: Regime = filled(Regime, shape, 0.0, **{**values, **over})
+    return made
+
+
+def tradeability(shape: tuple[int, int], score: Any = None) -> Tradeability:
+    """Random scores, or the given one."""
+    if score is None:
+        score = np.random.default_rng(9).random(shape)
+    made: Tradeability = filled(Tradeability, shape, 0.0, score=score, slippage_bps=np.zeros((*shape, 3)))
+    return made
+
+
+def chain(seen: Market, k: KinematicsConfig = BRISK, tick: float = 0.01, **over: Any) -> dict[str, Any]:
+    """Every value of the domain by node name, with its inputs."""
+    shape = seen.bars.close.shape
+    values: dict[str, Any] = {
+        "l0_market_feed": seen,
+        "instruments": instruments(shape[1], tick),
+        "l1_regime": regime(shape),
+        "l63_tradeability": tradeability(shape),
+        **over,
+    }
+    for fn in LAYERS:
+        values[fn.__name__] = run(fn, values, k)
+    return values
+
+
+def same(a: Any, b: Any) -> None:
+    """Equal to the bit, NaN for NaN."""
+    for x, y in zip(leaves(a), leaves(b), strict=True):
+        assert x.dtype == y.dtype and x.shape == y.shape and x.flags.c_contiguous
+        np.testing.assert_array_equal(x, y)

@@ -1,0 +1,226 @@
+"""L25 and L60: agreement, direction and scores that cannot jump."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflows.kinematics import state, votes
+from dataflows.kinematics.config import KinematicsConfig
+from dataflows.kinematics.l25_timeframe_alignment import l25_timeframe_alignment
+from dataflows.kinematics.l60_kinematic_state import l60_kinematic_state
+from dataflows.kinematics.types import DOWN, SIDEWAYS, UP, Alignment, KinematicState, Momentum, Slope, Trend
+from tests.dataflows.kinematics.both import assert_plain_is_compiled
+from tests.dataflows.kinematics.chain import regime, run, tradeability
+from tests.support import filled
+
+K = KinematicsConfig()
+
+
+def _aligned(short: Any, slope: Any, medium: Any, momentum: Any) -> Alignment:
+    panels = [np.ascontiguousarray(np.atleast_2d(np.asarray(x, np.float64)).T) for x in (short, slope, medium, momentum)]
+    shape = panels[0].shape
+    inputs = {
+        "l11_ema_trend_short": filled(Trend, shape, score=panels[0]),
+        "l12_regression_slope_short": filled(Slope, shape, t_stat=panels[1]),
+        "l19_ema_trend_medium": filled(Trend, shape, score=panels[2]),
+        "l21_momentum_medium": filled(Momentum, shape, score=panels[3]),
+    }
+    made: Alignment = run(l25_timeframe_alignment, inputs, K)
+    return made
+
+
+def test_all_votes_up_give_one_and_all_down_minus_one() -> None:
+    got = _aligned([1.0, -1.0], [50.0, -50.0], [1.0, -1.0], [1.0, -1.0])
+    assert got.score[:, 0].tolist() == [1.0, -1.0]
+    assert got.agreement[:, 0].tolist() == [1.0, 1.0]
+    assert got.conflict[:, 0].tolist() == [0.0, 0.0]
+
+
+def test_votes_have_the_weight_of_their_timeframe() -> None:
+    got = _aligned([1.0, 0.0, 0.0, 0.0], [0.0, 3.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.5])
+    np.testing.assert_allclose(got.score[:, 0], [1 / 6, 0.5 / 6, 2 / 6, 1 / 6], rtol=1e-15)
+    np.testing.assert_allclose(got.agreement[:, 0], [1 / 6, 1 / 6, 2 / 6, 2 / 6], rtol=1e-15)
+
+
+def test_even_sides_are_all_conflict_and_no_agreement() -> None:
+    got = _aligned([1.0], [6.0], [-1.0], [0.0])
+    assert (got.score[0, 0], got.agreement[0, 0]) == (0.0, 0.0)
+    assert got.conflict[0, 0] == pytest.approx(4 / 6)
+
+
+def test_an_unknown_vote_weakens_and_all_unknown_is_unknown() -> None:
+    nan = np.nan
+    got = _aligned([nan, nan], [6.0, nan], [1.0, nan], [1.0, nan])
+    assert got.score[0, 0] == pytest.approx(5 / 6)
+    for panel in got:
+        assert np.isnan(panel[1, 0])
+
+
+@given(*[st.lists(st.floats(-1, 1), min_size=5, max_size=5) for _ in range(4)], st.floats(0, 1))
+def test_alignment_is_bounded_and_monotone(a: Any, b: Any, c: Any, d: Any, more: float) -> None:
+    low = _aligned(a, b, c, d)
+    for k in range(4):
+        lifted = [list(x) for x in (a, b, c, d)]
+        lifted[k] = [x + more for x in lifted[k]]
+        assert (_aligned(*lifted).score >= low.score - 1e-15).all()
+    assert (np.abs(low.score) <= 1).all()
+    for panel in (low.agreement, low.conflict):
+        assert ((panel >= 0) & (panel <= 1)).all()
+
+
+def _state(
+    score: Any, *, forced: Any = None, p: Any = None, trade: Any = 1.0, k: KinematicsConfig = K, **over: Any
+) -> KinematicState:
+    score = np.ascontiguousarray(np.asarray(score, np.float64).reshape(-1, 1))
+    shape = score.shape
+    zeros = np.zeros(shape)
+    names: dict[str, Any] = {
+        "calm": zeros,
+        "trend_up": zeros,
+        "trend_down": zeros,
+        "high_vol": zeros,
+        "chaotic": zeros,
+        "trend_t": zeros,
+    }
+    names |= {n: np.broadcast_to(np.asarray(v, np.float64).reshape(-1, 1), shape).copy() for n, v in (p or {}).items()}
+    flags = np.zeros(shape, np.int64) if forced is None else np.asarray(forced, np.int64).reshape(-1, 1)
+    inputs = {
+        "l1_regime": regime(shape, **names, forced=flags),
+        "l25_timeframe_alignment": Alignment(score, over.get("agreement", np.ones(shape)), over.get("conflict", zeros)),
+        "l63_tradeability": tradeability(shape, np.broadcast_to(np.asarray(trade, np.float64).reshape(-1, 1), shape).copy()),
+    }
+    made: KinematicState = run(l60_kinematic_state, inputs, k)
+    return made
+
+
+def test_direction_has_hysteresis_and_holds_while_unknown() -> None:
+    wanted = [0.0, 0.3, 0.31, 0.2, 0.15, 0.14, -0.31, -0.16, np.nan, -0.14, 0.9, -0.9]
+    k = K._replace(state_regime_weight=0.0)
+    got = _state(wanted, p={"trend_up": [0.0 if w == w else np.nan for w in wanted]}, k=k).direction[:, 0].tolist()
+    expected = [SIDEWAYS, SIDEWAYS, UP, UP, UP, SIDEWAYS, DOWN, DOWN, DOWN, SIDEWAYS, UP, DOWN]
+    assert got == expected
+
+
+def test_a_score_moves_at_most_max_step_from_zero() -> None:
+    got = _state(np.ones(6), p={"trend_up": 1.0}).trend_score[:, 0]
+    assert got.tolist() == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+
+
+def test_a_forced_regime_and_a_lost_input_let_the_score_fall_at_once() -> None:
+    up = {"trend_up": [1, 1, 1, 1, 1, 0, 0], "chaotic": [0, 0, 0, 0, 0, 1, 1]}
+    got = _state(np.ones(7), p=up, forced=[0, 0, 0, 0, 0, 1, 0]).trend_score[:, 0]
+    assert got.tolist() == [0.25, 0.5, 0.75, 1.0, 1.0, 0.0, 0.0]
+    lost = _state(np.ones(7), p={"trend_up": 1.0}, trade=[1, 1, 1, 1, 1, np.nan, 1]).trend_score[:, 0]
+    assert lost.tolist() == [0.25, 0.5, 0.75, 1.0, 1.0, 0.0, 0.25]
+    slow = _state(np.ones(7), p={"trend_up": 1.0, "chaotic": [0, 0, 0, 0, 0, 1, 1]}).trend_score[:, 0]
+    assert slow.tolist() == [0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5]  # likely chaotic, not forced
+
+
+def test_scores_step_at_most_max_step_on_random_inputs() -> None:
+    shape = (400, 3)
+    rng = np.random.default_rng(5)
+    score = rng.uniform(-1, 1, shape)
+    trade = rng.random(shape)
+    for panel in (score, trade):
+        panel[rng.random(shape) < 0.05] = np.nan
+    forced = (rng.random(shape) < 0.02).astype(np.int64)
+    inputs = {
+        "l1_regime": regime(shape, forced=forced),
+        "l25_timeframe_alignment": Alignment(score, rng.random(shape), rng.random(shape)),
+        "l63_tradeability": tradeability(shape, trade),
+    }
+    got = run(l60_kinematic_state, inputs, K)
+    known = np.isfinite(score) * 1 + np.isfinite(trade) * 2
+    lost = (known[:-1] & ~known[1:]) != 0
+    bound = ~lost & (forced[1:] == 0)
+    for panel in (got.trend_score, got.reversion_score):
+        step = np.abs(np.diff(panel, axis=0))
+        assert (step[bound] <= K.state_max_step + 1e-12).all()
+        assert (step[~bound] > K.state_max_step).any() or panel is got.reversion_score
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.floats(-1, 1), min_size=4, max_size=4),
+    st.floats(0, 0.5),
+    st.floats(0, 0.5),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(-20, 20),
+)
+def test_the_trend_score_is_monotone_and_everything_is_bounded(
+    score: list[float], up: float, down: float, trade: float, more: float, short: float
+) -> None:
+    p = {"trend_up": up, "trend_down": down, "calm": 1 - up - down, "trend_t": short}
+    base = _state(score, p=p, trade=trade)
+    lifted = _state([min(1.0, s + more) for s in score], p=p, trade=trade)
+    tilted = _state(score, p={**p, "trend_up": up + more * (0.5 - up), "trend_down": down}, trade=trade)
+    for other in (lifted, tilted):
+        assert (other.trend_score >= base.trend_score - 1e-15).all()
+    for name in ("strength", "persistence", "pullback", "breakout"):
+        panel = getattr(base, name)
+        assert ((panel >= 0.0) & (panel <= 1.0)).all(), name
+    for name in ("continuation_bias", "trend_score", "reversion_score"):
+        assert (np.abs(getattr(base, name)) <= 1.0).all(), name
+
+
+def test_mirrored_inputs_mirror_the_state() -> None:
+    rng = np.random.default_rng(6)
+    score, short = rng.uniform(-1, 1, 50), rng.normal(0, 4, 50)
+    up, down = rng.random(50) / 2, rng.random(50) / 2
+    a = _state(
+        score, p={"trend_up": up, "trend_down": down, "trend_t": short, "calm": 1 - up - down}, agreement=np.full((50, 1), 0.3)
+    )
+    b = _state(
+        -score,
+        p={"trend_up": down, "trend_down": up, "trend_t": -short, "calm": 1 - up - down},
+        agreement=np.full((50, 1), 0.3),
+    )
+    for name in ("trend_score", "reversion_score", "continuation_bias", "direction"):
+        np.testing.assert_array_equal(getattr(a, name), -getattr(b, name))
+    for name in ("strength", "persistence", "pullback", "breakout"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    assert np.abs(a.reversion_score).max() > 0.05
+
+
+def test_a_short_move_against_the_trend_is_a_pullback_and_with_it_a_breakout() -> None:
+    p = {"trend_up": 0.5, "trend_t": [-6.0, 6.0, -60.0, 0.0], "vol_percentile": 0.5}
+    got = _state(np.full(4, 0.5), p=p)
+    trend = 0.6 * 0.5 + 0.4 * 0.5
+    assert got.pullback[:, 0].tolist() == pytest.approx([trend, 0.0, trend, 0.0])
+    assert got.breakout[:, 0].tolist() == pytest.approx([0.0, trend / 2, 0.0, 0.0])
+
+
+def test_missing_data_only_weakens() -> None:
+    whole = _state(np.ones(8), p={"trend_up": 1.0})
+    no_regime = _state(np.ones(8), p=dict.fromkeys(("trend_up", "trend_down", "calm", "chaotic", "high_vol"), np.nan))
+    no_trade = _state(np.ones(8), p={"trend_up": 1.0}, trade=np.nan)
+    nothing = _state(np.full(8, np.nan), p={"trend_up": np.nan})
+    assert whole.trend_score[-1, 0] == 1.0
+    assert (no_regime.trend_score == 0.0).all() and (no_regime.strength == pytest.approx(0.6))
+    assert (no_trade.trend_score == 0.0).all() and (no_trade.strength == 1.0).all()
+    for name in KinematicState._fields:
+        if name != "direction":
+            assert np.isnan(getattr(nothing, name)).all()
+    assert (nothing.direction == SIDEWAYS).all()
+
+
+def test_kernels_are_the_same_compiled_and_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(7)
+    panels = [rng.uniform(-1, 1, (200, 2)) for _ in range(4)]
+    panels[1][rng.random((200, 2)) < 0.1] = np.nan
+    probabilities = [rng.random((200, 2)) for _ in range(6)]
+    probabilities[2][rng.random((200, 2)) < 0.1] = np.nan
+    panels[0][rng.random((200, 2)) < 0.1] = np.nan
+    forced = (rng.random((200, 2)) < 0.05).astype(np.int64)
+    args = (*panels[:1], *probabilities, panels[2] * 9, panels[3], forced, np.abs(panels[1]), 6.0, 0.4, 0.3, 0.15, 0.25)
+    with monkeypatch.context() as p:
+        assert_plain_is_compiled(state.kinematic_state, args, l60_kinematic_state, K, p, state)
+    args = (tuple(panels), (1.0, 0.5, 1.0, 1.0), (1.0, 1.0, 2.0, 2.0))
+    with monkeypatch.context() as p:
+        assert_plain_is_compiled(votes.count_votes, args, l25_timeframe_alignment, K, p, votes)
