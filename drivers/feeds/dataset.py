@@ -57,7 +57,7 @@ def open_dataset(
 ) -> Dataset:
     """Reads a market-data folder (see interfaces in the docs) onto its clock.
 
-    symbols: which of them, None for all. start, end: UTC ns; bars that open at or after `start` and close at or before `end`.
+    symbols: which of them, None for all. start, end: UTC ns; the bars whose close lies in (start, end].
     now: UTC ns, the latest time that data may have (plus a day); None asks the system's clock.
     Returns a Dataset whose columns are sorted by name. Where there is no bars file, bars of the clock are built from the
     trades; the first and the last of them hold what the file holds of them. Raises DataError (see the module).
@@ -194,7 +194,7 @@ class _Reader:
         close = time + (step if self.about.stamp == "open" else 0)
         inside = used.copy()
         if start is not None:
-            inside &= close - step >= start
+            inside &= close > start
         if end is not None:
             inside &= close <= end
         if not inside.any():
@@ -405,7 +405,7 @@ class _Reader:
         high = max(last[names[s]] for s in column)
         a, b = -(-low // step) * step, -(-high // step) * step
         if start is not None:
-            a = max(a, -(-start // step) * step + step)
+            a = max(a, start // step * step + step)
         if end is not None:
             b = min(b, end // step * step)
         if a > b:

@@ -1,0 +1,458 @@
+"""A run's results on disk, whole or not at all.
+
+1. Everything goes to `<out>.partial`, a sibling of the final folder, chunk by chunk; a few tens of thousand rows wait in memory
+   for each row group.
+2. `finish` closes the files, writes run.json and renames the folder to its final name. What it replaces stays until then.
+3. An error, a full disk above all, ends in `abandon`: the partial folder is removed and nothing has the final name.
+
+Parquet, zstd level 3, float64 as they were computed. Rows are sorted by `timestamp` (bar close, UTC), then `symbol`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataflows.execution import types as ex
+from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE, Proposal
+from dataflows.panel import Floats, Ints, Kind, is_log, walk
+from dataflows.risk.types import HOLD, REASONS, VERDICTS, Approval
+from drivers.project import Configs, Project, config_text
+from drivers.store.errors import StoreError, is_full
+from drivers.store.orders import Order, OrderHistory
+
+GROUP_ROWS: Final = 1 << 15
+"""Rows of a row group: as many bars x symbols wait in memory."""
+COMPRESSION: Final[dict[str, Any]] = {"compression": "zstd", "compression_level": 3}
+TIME: Final = pa.timestamp("ns", "UTC")
+NAME: Final = pa.dictionary(pa.int32(), pa.string())
+SIDES: Final = ("SHORT", "FLAT", "LONG", "UNKNOWN")  # of a proposal, from -1
+_WRITER: Final = "writing"  # holds the process id of who writes a partial folder
+
+ORDERS: Final = pa.schema([
+    ("order_id", pa.string()),
+    ("parent_id", pa.string()),
+    ("timestamp", TIME),
+    ("symbol", NAME),
+    ("side", NAME),
+    ("type", NAME),
+    ("quantity", pa.float64()),
+    ("limit_price", pa.float64()),
+    ("stop_price", pa.float64()),
+    ("reduce_only", pa.bool_()),
+    ("status", NAME),
+    ("filled_quantity", pa.float64()),
+    ("average_price", pa.float64()),
+    ("fee", pa.float64()),
+    ("reason", NAME),
+    ("end_reason", NAME),
+    ("ended", TIME),
+    ("decision_price", pa.float64()),
+])
+"""timestamp: the close that decided, or of the opening fill for a stop or target. reason: why it was sent (the gate's reasons).
+end_reason: the venue's word on a refusal, a cancel or an expiry. Where a value does not apply it is null."""
+
+FILLS: Final = pa.schema([
+    ("fill_id", pa.string()),
+    ("order_id", pa.string()),
+    ("timestamp", TIME),
+    ("symbol", NAME),
+    ("side", NAME),
+    ("price", pa.float64()),
+    ("quantity", pa.float64()),
+    ("fee", pa.float64()),
+    ("liquidity", NAME),
+    ("reference_price", pa.float64()),
+])
+"""quantity: base units, positive. reference_price: what the price would be without slippage."""
+
+
+class _File:
+    """One Parquet file that grows row group by row group."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[dict[str, Any]] = []
+        self.rows = 0
+        self.begun = False  # its columns are known, rows or not
+
+    def add(self, columns: dict[str, Any], rows: int) -> None:
+        """Takes successive rows as Arrow or NumPy columns; they are written when a row group is full."""
+        self._waiting.append(columns)
+        self.begun = True
+        self.rows += rows
+        if self.rows >= GROUP_ROWS:
+            self.flush()
+
+    def flush(self, schema: pa.Schema | None = None) -> None:
+        """Writes what waits. schema: of a file that has not got a row yet."""
+        if not self._waiting:
+            if self._writer is None and schema is not None:
+                self._write(schema.empty_table())
+            return
+        names = list(self._waiting[0])
+        parts = {name: [part[name] for part in self._waiting] for name in names}
+        self._waiting, self.rows = [], 0
+        self._write(pa.table({
+            name: pa.chunked_array(p) if isinstance(p[0], pa.Array) else pa.array(p[0] if len(p) == 1 else np.concatenate(p))
+            for name, p in parts.items()
+        }))
+
+    def _write(self, table: pa.Table) -> None:
+        if self._writer is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            coded = [f.name for f in table.schema if not pa.types.is_floating(f.type)]
+            self._writer = pq.ParquetWriter(self.path, table.schema, use_dictionary=coded, **COMPRESSION)
+        self._writer.write_table(table.unify_dictionaries(), row_group_size=4 * GROUP_ROWS)
+
+    def close(self) -> None:
+        """Writes the footer."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close()
+
+    def drop(self) -> None:
+        """Closes it in whatever state it is; on a full disk that fails as well, and does not matter."""
+        self._waiting = []
+        with contextlib.suppress(Exception):
+            self.close()
+
+
+class ResultWriter:
+    """Writes one run's results. Either `finish` puts them under their name, or `abandon` removes them.
+
+    out: the final folder. symbols: names of the columns, sorted. overwrite: results that are in `out` already may be replaced.
+    Raises StoreError when `out` is taken, or cannot be written.
+    """
+
+    def __init__(self, out: Path, symbols: Sequence[str], *, overwrite: bool = False) -> None:
+        self.out = Path(out)
+        self.symbols = tuple(symbols)
+        self.folder = self.out.with_name(self.out.name + ".partial")
+        self._refuse_taken(overwrite)
+        with self._whole():
+            if self.folder.exists():
+                self._clear_stale()
+            self.folder.mkdir(parents=True)
+            (self.folder / _WRITER).write_text(str(os.getpid()), encoding="utf-8")
+        self._features: dict[str, _File] = {}
+        self._orders = _File(self.folder / "orders.parquet")
+        self._fills = _File(self.folder / "fills.parquet")
+        self._ledger = _File(self.folder / "ledger.parquet")
+        self._decisions = _File(self.folder / "decisions.parquet")
+        self.history = OrderHistory(len(self.symbols))
+        self._names = pa.array(self.symbols, pa.string())
+        self._done = False
+
+    # -- before --------------------------------------------------------------------------------------------------------------
+
+    def _refuse_taken(self, overwrite: bool) -> None:
+        if not self.out.exists():
+            return
+        if not self.out.is_dir():
+            raise StoreError(f"{self.out} is a file; name a folder for the results")
+        if not any(self.out.iterdir()):
+            return
+        if not (self.out / "run.json").is_file():
+            raise StoreError(f"{self.out} holds something else than a run's results; name another folder")
+        if not overwrite:
+            raise StoreError(f"{self.out} holds the results of a run already; name another folder, or give --overwrite")
+
+    def _clear_stale(self) -> None:
+        """Removes what a run left that was killed; refuses when one is still at it, or when the folder is not a run's."""
+        mark = self.folder / _WRITER
+        try:
+            owner = int(mark.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise StoreError(f"{self.folder} is in the way and is no unfinished run; move it, or name another folder") from None
+        if owner != os.getpid():
+            try:
+                os.kill(owner, 0)
+            except ProcessLookupError:
+                pass
+            except PermissionError:
+                raise StoreError(f"{self.folder} is being written by process {owner}; name another folder") from None
+            else:
+                raise StoreError(f"{self.folder} is being written by process {owner}; wait for it, or name another folder")
+        shutil.rmtree(self.folder)
+
+    # -- while it runs ---------------------------------------------------------------------------------------------------------
+
+    def write(
+        self,
+        outputs: Mapping[str, Any],
+        annotations: Mapping[str, Any],
+        domains: Mapping[str, str],
+        time: Ints,
+        offsets: Mapping[str, Ints],
+    ) -> None:
+        """Takes the outputs of successive bars.
+
+        outputs: by node, panels (T, N), series (T,), stacks (T, N, K) and records of them; logs with their `n`. annotations:
+        each node's return annotation. domains: each node's domain; a node without one is not recorded. time: (T,) closes, UTC
+        ns. offsets: by log, (T + 1,). Outputs of an instant between two bars (not all nodes) count for orders and fills only.
+        Raises StoreError, with nothing left on disk, when they cannot be written.
+        """
+        with self._whole():
+            if all(name in outputs for name in domains):
+                self._write_bars(outputs, annotations, domains, time)
+            self._write_logs(outputs, time, offsets)
+
+    def _write_bars(
+        self, outputs: Mapping[str, Any], annotations: Mapping[str, Any], domains: Mapping[str, str], time: Ints
+    ) -> None:
+        bars, symbols = len(time), len(self.symbols)
+        index = self._index(np.repeat(np.arange(bars), symbols), np.tile(np.arange(symbols, dtype=np.int32), bars), time)
+        tables: dict[str, dict[str, Any]] = {}
+        for node, domain in domains.items():
+            if not is_log(annotations[node]):
+                tables.setdefault(domain, dict(index)).update(columns_of(node, outputs[node], annotations[node], symbols))
+        for domain, columns in tables.items():
+            if domain not in self._features:
+                self._features[domain] = _File(self.folder / "features" / f"{domain}.parquet")
+            self._features[domain].add(columns, bars * symbols)
+        if "l97_ledger" in outputs:
+            columns = columns_of("", outputs["l97_ledger"], annotations["l97_ledger"], symbols)
+            self._ledger.add({**index, **columns}, bars * symbols)
+        if "l3_action_proposal" in outputs and "l4_risk_gate" in outputs:
+            self._write_decisions(outputs["l3_action_proposal"], outputs["l4_risk_gate"], time)
+
+    def _index(self, row: Ints, column: Any, time: Ints) -> dict[str, Any]:
+        codes = pa.array(column, pa.int32())
+        return {
+            "timestamp": pa.array(time[row], pa.int64()).cast(TIME),
+            "symbol": pa.DictionaryArray.from_arrays(codes, self._names),
+        }
+
+    def _write_decisions(self, proposal: Proposal, approval: Approval, time: Ints) -> None:
+        acts = (proposal.side != FLAT) & (proposal.side != UNKNOWN_SIDE)
+        row, column = np.nonzero(acts | (approval.verdict != HOLD) | (np.abs(approval.target_weight) > 0.0))
+        if not len(row) and self._decisions.begun:
+            return
+        columns = self._index(row, column.astype(np.int32), time)
+        columns["side"] = enum(proposal.side[row, column] + 1, SIDES)
+        columns["verdict"] = enum(approval.verdict[row, column], VERDICTS)
+        columns["reasons"] = masks(approval.reasons[row, column], REASONS)
+        columns["refusal"] = masks(proposal.refusal[row, column], REFUSALS)
+        for record, names in ((proposal, _PROPOSED), (approval, _APPROVED)):
+            for name in names:
+                columns[name] = getattr(record, name)[row, column]
+        self._decisions.add(columns, len(row))
+
+    def _write_logs(self, outputs: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
+        intents, reports = outputs.get("l5_execution_bridge"), outputs.get("l90_fills")
+        if intents is None or reports is None:
+            return
+        reports_at = offsets["l90_fills"]
+        self.history.add(time, intents, offsets["l5_execution_bridge"], reports, reports_at)
+        self._write_orders(self.history.take_ended())
+        filled = np.flatnonzero(reports.kind[: reports_at[-1]] == ex.FILL)
+        if not len(filled):
+            return
+        row = np.repeat(np.arange(len(time)), np.diff(reports_at))[filled]
+        column = reports.symbol[filled]
+        index = self._index(row, column.astype(np.int32), time)
+        quantity = reports.quantity[filled]
+        self._fills.add({
+            "fill_id": self._ids(column, reports.fill_id[filled]),
+            "order_id": self._ids(column, reports.id[filled]),
+            **index,
+            "side": enum((quantity < 0.0).astype(np.int64), ("BUY", "SELL")),
+            "price": reports.price[filled],
+            "quantity": np.abs(quantity),
+            "fee": reports.fee[filled],
+            "liquidity": enum(reports.liquidity[filled], ex.LIQUIDITY),
+            "reference_price": reports.reference_price[filled],
+        }, len(filled))
+
+    def _ids(self, column: Ints, ids: Ints) -> pa.Array:
+        pairs = zip(column.tolist(), ids.tolist(), strict=True)
+        return pa.array([f"{self.symbols[n]}-{i & 0xFFFFFFFF}" if i else None for n, i in pairs], pa.string())
+
+    def _write_orders(self, orders: Sequence[Order]) -> None:
+        if not orders:
+            return
+
+        def each(field: str, dtype: Any) -> Any:
+            return np.array([getattr(o, field) for o in orders], dtype)
+
+        symbol, quantity, ended = each("symbol", np.int64), each("quantity", np.float64), each("ended", np.int64)
+        index = self._index(np.arange(len(orders)), symbol.astype(np.int32), each("time", np.int64))
+        self._orders.add({
+            "order_id": self._ids(symbol, each("id", np.int64)),
+            "parent_id": self._ids(symbol, each("parent", np.int64)),
+            **index,
+            "side": enum((quantity < 0.0).astype(np.int64), ("BUY", "SELL")),
+            "type": enum(each("type", np.int64), ex.ORDER_TYPES),
+            "quantity": np.abs(quantity),
+            "limit_price": known(each("limit_price", np.float64)),
+            "stop_price": known(each("stop_price", np.float64)),
+            "reduce_only": pa.array(each("reduce_only", np.int64) == 1),
+            "status": enum(each("status", np.int64), ex.STATUSES),
+            "filled_quantity": np.abs(each("filled", np.float64)),
+            "average_price": known(each("average_price", np.float64)),
+            "fee": each("fee", np.float64),
+            "reason": masks(each("reason", np.int64), REASONS),
+            "end_reason": enum(each("end_reason", np.int64), ex.REJECTIONS, none=0),
+            "ended": pa.array(ended, pa.int64(), mask=ended == 0).cast(TIME),
+            "decision_price": known(each("decision_price", np.float64)),
+        }, len(orders))
+
+    # -- the end ---------------------------------------------------------------------------------------------------------------
+
+    def copy_project(self, project: Project, configs: Configs) -> None:
+        """Puts the wiring and the resolved configuration beside the results, as they were used."""
+        with self._whole():
+            shutil.copyfile(project.wiring, self.folder / "wiring_master.yaml")
+            (self.folder / "config").mkdir(exist_ok=True)
+            for domain, record in configs.items():
+                text = config_text(record, title=f"{domain}: as it was used by this run")
+                (self.folder / "config" / f"{domain}.yml").write_text(text, encoding="utf-8")
+
+    def finish(self, run_json: Mapping[str, Any]) -> None:
+        """Writes what is left and gives the results their name. run_json: plain values; NaN is written as null.
+
+        Raises StoreError, with nothing left on disk and results that were there untouched, when it cannot.
+        """
+        with self._whole():
+            self._write_orders(sorted(self.history.open.values(), key=lambda o: (o.time, o.symbol, o.id)))
+            for file, schema in ((self._orders, ORDERS), (self._fills, FILLS), (self._ledger, None), (self._decisions, None)):
+                file.flush(schema)
+            for file in self._files():
+                file.flush()
+                file.close()
+            text = json.dumps(plain_values(run_json), indent=2, allow_nan=False)
+            (self.folder / "run.json").write_text(text + "\n", encoding="utf-8")
+            (self.folder / _WRITER).unlink()
+            self._rename()
+        self._done = True
+
+    def _rename(self) -> None:
+        old = None
+        if self.out.exists():
+            if any(self.out.iterdir()):
+                old = self.out.with_name(self.out.name + ".replaced")
+                shutil.rmtree(old, ignore_errors=True)
+                self.out.rename(old)
+            else:
+                self.out.rmdir()
+        try:
+            self.folder.rename(self.out)
+        except OSError:
+            if old is not None:
+                old.rename(self.out)
+            raise
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Removes everything that was written. Does nothing after `finish`; never raises."""
+        if self._done:
+            return
+        for file in self._files():
+            file.drop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _files(self) -> list[_File]:
+        return [*self._features.values(), self._orders, self._fills, self._ledger, self._decisions]
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Turns an operating system's refusal into one sentence, and leaves nothing behind."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except (OSError, pa.ArrowException) as error:
+            if hasattr(self, "_done"):
+                self.abandon()
+            if is_full(error):
+                raise StoreError(
+                    f"the disk is full: the results for {self.out} could not be written and were removed; free some space, or "
+                    "name a folder on another disk"
+                ) from error
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise StoreError(
+                f"the results for {self.out} could not be written ({reason}) and were removed; check the folder's permissions, "
+                "or name another folder"
+            ) from error
+
+
+_PROPOSED: Final = (
+    "may_enter", "score", "edge_bps", "edge_std_bps", "risk_bps", "horizon", "size_fraction", "confidence", "rank", "freshness",
+)
+_APPROVED: Final = ("target_weight", "stop", "take_profit", "trail", "reduce_only", "urgency")
+
+
+def columns_of(node: str, value: Any, annotation: Any, symbols: int) -> dict[str, Any]:
+    """The recorded leaves of a node's output as flat columns (T * N,), by bar then symbol, named `<node>.<field>`.
+
+    A panel stays as it lies in memory; a series is repeated for every symbol; level or source k of a stack is a column `.k`.
+    node: "" leaves the prefix out.
+    """
+    found: dict[str, Any] = {}
+    for path, kind in walk(annotation):
+        leaf = value
+        for name in path:
+            leaf = getattr(leaf, name)
+        name = ".".join([node, *path] if node else path)
+        found.update(_flat(name, leaf, kind, symbols))
+    return found
+
+
+def _flat(name: str, leaf: Any, kind: Kind, symbols: int) -> dict[str, Any]:
+    if leaf is None or not kind.recorded or "static" in kind.axes or "log" in kind.axes:
+        return {}
+    if kind.axes == ():
+        return {name: np.repeat(np.asarray(leaf, kind.numpy), symbols)}
+    if len(kind.axes) == 1:
+        return {name: np.ascontiguousarray(leaf).reshape(-1)}
+    return {f"{name}.{k}": leaf[:, :, k].reshape(-1) for k in range(leaf.shape[2])}
+
+
+def enum(codes: Ints, names: Sequence[str], none: int = -1) -> pa.DictionaryArray:
+    """Codes 0, 1, … as names; null where the code is `none`."""
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32(), mask=codes == none), pa.array(names, pa.string()))
+
+
+def masks(bits: Ints, names: Sequence[str]) -> pa.DictionaryArray:
+    """Bit masks as names joined by `|`; no bit is an empty string."""
+    distinct, codes = np.unique(bits, return_inverse=True)
+    texts = [mask_text(int(mask), names) for mask in distinct]
+    return pa.DictionaryArray.from_arrays(pa.array(codes.reshape(-1), pa.int32()), pa.array(texts, pa.string()))
+
+
+def mask_text(mask: int, names: Sequence[str]) -> str:
+    """The names of a mask's bits, joined by `|`."""
+    return "|".join(name for i, name in enumerate(names) if mask >> i & 1)
+
+
+def known(x: Floats) -> pa.Array:
+    """NaN as null."""
+    return pa.array(x, pa.float64(), mask=np.isnan(x))
+
+
+def plain_values(value: Any) -> Any:
+    """What JSON can hold: NumPy numbers as Python's, NaN and infinities as None, tuples as lists, paths as text."""
+    if isinstance(value, Mapping):
+        return {str(k): plain_values(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain_values(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain_values(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,250 @@
+"""What a run adds up to: figures for run.json and a table for the terminal, kept up chunk by chunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from dataflows.execution import types as ex
+from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE
+from dataflows.panel import Ints
+from dataflows.regime.types import REGIMES
+from dataflows.risk.types import HOLD, LEVELS, REASONS, VERDICTS
+from drivers.store.orders import Order, OrderHistory
+
+QUALITY: Final = ("missing", "filled", "outlier", "crossed", "duplicates", "late")
+
+
+class Summary:
+    """Sums of one run. A part whose layers are not in the graph is left out of the figures.
+
+    symbols: names of the columns. configs: the run's configuration by domain.
+    """
+
+    def __init__(self, symbols: Sequence[str], configs: Mapping[str, Any] | None = None) -> None:
+        self.symbols = tuple(symbols)
+        self.configs = dict(configs or {})
+        self.bars = 0
+        self.span: tuple[int, int] | None = None
+        self.verdicts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.refused = 0
+        self.wanted = 0
+        self.regimes: Counter[str] = Counter()
+        self.quality: Counter[str] = Counter()
+        self.levels: Counter[str] = Counter()
+        self.orders: Counter[tuple[str, str]] = Counter()
+        self.fills = 0
+        self.notional = self.fees = self.slippage = 0.0
+        self.history = OrderHistory(len(self.symbols))
+        self.account: dict[str, float] = {}
+        self._equity_sum = 0.0
+        self._parts: set[str] = set()
+
+    def add(self, values: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
+        """Takes the outputs of successive bars, as `ResultWriter.write` does."""
+        self.bars += len(time)
+        self.span = (self.span[0] if self.span else int(time[0]), int(time[-1]))
+        for name, take in (
+            ("l0_market_feed", self._market),
+            ("l1_regime", self._regime),
+            ("l3_action_proposal", self._proposals),
+            ("l4_risk_gate", self._decisions),
+            ("l81_kill_switch", self._kill_switch),
+            ("l97_ledger", self._ledger),
+        ):
+            if name in values:
+                self._parts.add(name)
+                take(values[name])
+        if "l5_execution_bridge" in values and "l90_fills" in values:
+            self._parts.add("orders")
+            reports, reports_at = values["l90_fills"], offsets["l90_fills"]
+            self.history.add(time, values["l5_execution_bridge"], offsets["l5_execution_bridge"], reports, reports_at)
+            self._count(self.history.take_ended())
+            self._fills(reports, int(reports_at[-1]))
+
+    def _market(self, market: Any) -> None:
+        for kind in QUALITY:
+            found = getattr(market.quality, kind)
+            self.quality[kind] += int((found * market.quality.listed).sum() if kind in ("missing", "filled") else found.sum())
+
+    def _regime(self, regime: Any) -> None:
+        _tally(self.regimes, regime.label + 1, ("UNKNOWN", *REGIMES))
+
+    def _proposals(self, proposal: Any) -> None:
+        sided = (proposal.side != FLAT) & (proposal.side != UNKNOWN_SIDE)
+        self.wanted += int(np.count_nonzero(sided))
+        refused = sided & (proposal.may_enter == 0)
+        self.refused += int(np.count_nonzero(refused))
+        _tally_bits(self.refusals, proposal.refusal[refused], REFUSALS)
+
+    def _decisions(self, approval: Any) -> None:
+        _tally(self.verdicts, approval.verdict, VERDICTS)
+        _tally_bits(self.reasons, approval.reasons[approval.verdict != HOLD], REASONS)
+
+    def _kill_switch(self, kill: Any) -> None:
+        _tally(self.levels, np.asarray(kill.overall), LEVELS)
+
+    def _ledger(self, ledger: Any) -> None:
+        equity = np.asarray(ledger.equity, np.float64)
+        if not self.account:
+            self.account = {"start": float(equity[0]), "drawdown": 0.0}
+            start = self._configured_start()
+            if start is not None:
+                self.account["start"] = start
+        self.account["end"] = float(equity[-1])
+        self.account["drawdown"] = max(self.account["drawdown"], float(np.max(ledger.drawdown)))
+        for name in ("funding", "cash_flows", "realised", "fees", "gross", "net"):
+            self.account[name] = float(getattr(ledger, name)[-1])
+        self._equity_sum += float(equity.sum())
+
+    def _configured_start(self) -> float | None:
+        start = getattr(self.configs.get("execution"), "start_cash", None)
+        return None if start is None else float(start)
+
+    def _fills(self, reports: Any, n: int) -> None:
+        filled = reports.kind[:n] == ex.FILL
+        quantity, price = reports.quantity[:n][filled], reports.price[:n][filled]
+        reference = reports.reference_price[:n][filled]
+        self.fills += int(np.count_nonzero(filled))
+        self.notional += float(np.abs(quantity * price).sum())
+        self.fees += float(reports.fee[:n][filled].sum())
+        self.slippage += float(np.nansum(quantity * (price - reference)))
+
+    def _count(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            self.orders[ex.ORDER_TYPES[order.type], ex.STATUSES[order.status]] += 1
+
+    def figures(self) -> dict[str, Any]:
+        """Everything as plain values. Money in quote currency; `turnover` is traded notional over mean equity."""
+        made: dict[str, Any] = {"bars": self.bars, "symbols": list(self.symbols)}
+        if self.span is not None:
+            made |= {"start": _utc(self.span[0]), "end": _utc(self.span[1])}
+        if self.account:
+            made["account"] = self._account()
+        if "orders" in self._parts:
+            orders = Counter(self.orders)
+            for order in self.history.open.values():
+                orders[ex.ORDER_TYPES[order.type], ex.STATUSES[order.status]] += 1
+            made["orders"] = {
+                "total": sum(orders.values()),
+                "by_type": {
+                    kind: {status: n for (k, status), n in sorted(orders.items()) if k == kind}
+                    for kind in sorted({k for k, _ in orders})
+                },
+            }
+            made["fills"] = self.fills
+        cells = max(1, self.bars * len(self.symbols))
+        if "l4_risk_gate" in self._parts:
+            made["decisions"] = {"by_verdict": _ordered(self.verdicts), "by_reason": _ordered(self.reasons)}
+        if "l3_action_proposal" in self._parts:
+            made["proposals"] = {
+                "with_a_side": self.wanted,
+                "may_not_enter": self.refused,
+                "by_refusal": _ordered(self.refusals),
+            }
+        if "l81_kill_switch" in self._parts:
+            made["kill_switch_bars"] = _ordered(self.levels)
+        if "l1_regime" in self._parts:
+            made["regimes"] = {name: n / cells for name, n in _ordered(self.regimes).items()}
+        if "l0_market_feed" in self._parts:
+            made["data_quality"] = dict(self.quality)
+        return made
+
+    def _account(self) -> dict[str, float]:
+        a = self.account
+        flows = a.get("cash_flows", 0.0)
+        mean = self._equity_sum / self.bars
+        return {
+            "start_equity": a["start"],
+            "end_equity": a["end"],
+            "return": (a["end"] - flows) / a["start"] - 1.0 if a["start"] > 0.0 else float("nan"),
+            "max_drawdown": a["drawdown"],
+            "turnover": self.notional / mean if mean > 0.0 else float("nan"),
+            "traded_notional": self.notional,
+            "fees": a["fees"],
+            "slippage_cost": self.slippage,
+            "funding_paid": a["funding"],
+            "realised": a["realised"],
+            "gross_exposure_at_end": a["gross"],
+        }
+
+
+def summary_table(figures: Mapping[str, Any]) -> Group:
+    """The figures of `Summary` as rich tables for the terminal."""
+    title = f"{figures['bars']} bars of {', '.join(figures['symbols'])}"
+    if "start" in figures:
+        title += f", {figures['start']} to {figures['end']}"
+    top = Table(title=title, show_header=False)
+    top.add_column("figure")
+    top.add_column("value", justify="right")
+    account = figures.get("account")
+    if account:
+        top.add_row("return", _percent(account["return"]))
+        top.add_row("largest drawdown", _percent(account["max_drawdown"]))
+        top.add_row("equity", f"{account['start_equity']:,.2f} -> {account['end_equity']:,.2f}")
+        top.add_row("turnover", f"{account['turnover']:.2f} x equity")
+        for name in ("fees", "slippage_cost", "funding_paid"):
+            top.add_row(name.replace("_", " "), f"{account[name]:,.2f}")
+    if "fills" in figures:
+        top.add_row("orders, fills", f"{figures['orders']['total']}, {figures['fills']}")
+    if "proposals" in figures:
+        asked = figures["proposals"]
+        top.add_row("proposals with a side", f"{asked['with_a_side']}, of which {asked['may_not_enter']} may not enter")
+    parts: list[Any] = [top]
+    if figures.get("orders", {}).get("by_type"):
+        grid = Table(title="Orders by type and final status")
+        statuses = [s for s in ex.STATUSES if any(s in row for row in figures["orders"]["by_type"].values())]
+        grid.add_column("type")
+        for status in statuses:
+            grid.add_column(status, justify="right")
+        for kind, row in figures["orders"]["by_type"].items():
+            grid.add_row(kind, *[str(row.get(status, "")) for status in statuses])
+        parts.append(grid)
+    pairs = (
+        ("Decisions by verdict", figures.get("decisions", {}).get("by_verdict")),
+        ("Decisions by reason", figures.get("decisions", {}).get("by_reason")),
+        ("Why proposals may not enter", figures.get("proposals", {}).get("by_refusal")),
+        ("Kill switch", figures.get("kill_switch_bars")),
+        ("Regimes", figures.get("regimes")),
+        ("Data", figures.get("data_quality")),
+    )
+    for heading, counts in pairs:
+        if counts and any(counts.values()):
+            shown = [f"{k} {_percent(v) if isinstance(v, float) else v}" for k, v in counts.items() if v]
+            parts.append(Text.assemble((f"{heading}: ", "bold"), ", ".join(shown)))
+    return Group(*parts)
+
+
+def _utc(ns: int) -> str:
+    return f"{np.datetime_as_string(np.datetime64(ns, 'ns'), unit='s')}Z"
+
+
+def _percent(x: float) -> str:
+    return f"{x:.2%}"
+
+
+def _tally(into: Counter[str], codes: Ints, names: Sequence[str]) -> None:
+    counts = np.bincount(codes.reshape(-1), minlength=len(names))
+    for name, n in zip(names, counts.tolist(), strict=True):
+        into[name] += n
+
+
+def _tally_bits(into: Counter[str], bits: Ints, names: Sequence[str]) -> None:
+    for i, name in enumerate(names):
+        n = int(np.count_nonzero(bits >> i & 1))
+        if n:
+            into[name] += n
+
+
+def _ordered(counts: Counter[str]) -> dict[str, int]:
+    return {name: n for name, n in counts.most_common() if n}
+
+
