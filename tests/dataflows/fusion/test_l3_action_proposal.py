@@ -218,3 +218,16 @@ def test_confidence_grows_with_agreement_backing_and_certainty() -> None:
     assert propose([0.5], strength=0.9).confidence[0, 0] > base
     assert propose([0.5], std=40.0).confidence[0, 0] < base
     assert propose([0.5], agreement=math.nan).confidence[0, 0] < base
+
+
+def test_permuting_the_symbols_permutes_the_proposals() -> None:
+    rng = np.random.default_rng(3)
+    scores, costs = rng.uniform(-1.0, 1.0, (80, 6)), rng.exponential(10.0, (80, 6))
+    order = rng.permutation(6)
+    whole, moved = propose(scores, round_trip=costs), propose(scores[:, order], round_trip=costs[:, order])
+    cased = np.isin(whole.side, (SHORT, LONG))[:, order]
+    for field in Proposal._fields:
+        a, b = getattr(whole, field)[:, order], getattr(moved, field)
+        if field == "rank":  # symbols without a case are last, by column
+            a, b = a[cased], b[cased]
+        np.testing.assert_array_equal(a, b, err_msg=field)
