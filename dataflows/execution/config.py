@@ -24,38 +24,54 @@ class ExecutionConfig(NamedTuple):
     participation: Annotated[
         float, setting("fraction", "most of a bar's volume that entries take, at the venue and in slices", gt=0, le=1)
     ] = 0.1
-    queue_share: Annotated[float, setting("fraction", "most of a bar's volume that a resting limit order takes", gt=0, le=1)] = 0.05
-    extra_latency_bars: Annotated[int, setting("bars", "bars by which orders, changes and cancels are late at the venue", ge=0)] = 0
-    slippage_law: Annotated[int, setting("code", "1: walk the book of the previous close where there is one; 0: never", ge=0, le=1)] = 1
+    queue_share: Annotated[
+        float, setting("fraction", "most of a bar's volume that a resting limit order takes", gt=0, le=1)
+    ] = 0.05
+    extra_latency_bars: Annotated[
+        int, setting("bars", "bars by which orders, changes and cancels are late at the venue", ge=0)
+    ] = 0
+    slippage_law: Annotated[
+        int, setting("code", "1: walk the book of the previous close where there is one; 0: never", ge=0, le=1)
+    ] = 1
     slippage_impact: Annotated[
-        float, setting("", "factor of the square-root impact law: sigma * sqrt(quantity / volume of a bar)", ge=0)
+        float, setting("factor", "factor of the square-root impact law: sigma * sqrt(quantity / volume of a bar)", ge=0)
     ] = 1.0
     slippage_default_bps: Annotated[float, setting("bps", "slippage where neither book nor volatility is known", ge=0)] = 10.0
-    slippage_volume_bars: Annotated[float, setting("bars", "half-life of the average volume of a bar in that law", ge=1)] = 240.0
+    slippage_volume_bars: Annotated[float, setting("bars", "half-life of the average volume of a bar in that law", ge=1)] = (
+        240.0
+    )
 
     # order style (L69)
     style_urgent: Annotated[float, setting("fraction", "urgency from which orders go to the market", ge=0, le=1)] = 0.9
     style_limit_ratio: Annotated[
-        float, setting("", "spread saved over edge lost while waiting, above which to place a limit order", gt=0)
+        float, setting("ratio", "spread saved over edge lost while waiting, above which to place a limit order", gt=0)
     ] = 2.0
-    style_post_ratio: Annotated[float, setting("", "the same, above which to place a post-only order", gt=0)] = 4.0
+    style_post_ratio: Annotated[float, setting("ratio", "the same, above which to place a post-only order", gt=0)] = 4.0
     style_offset_bps: Annotated[float, setting("bps", "distance of a post-only order behind the touch", ge=0)] = 0.0
     style_wait_bars: Annotated[int, setting("bars", "life of a limit order; it is then decided anew", ge=1)] = 3
 
     # slicing (L88)
-    band: Annotated[float, setting("fraction", "least change of a position that is traded, of the larger of target and position", ge=0, lt=1)] = 0.1
+    band: Annotated[
+        float,
+        setting("fraction", "least change of a position that is traded, of the larger of target and position", ge=0, lt=1),
+    ] = 0.1
+    headroom: Annotated[
+        float,
+        setting("fraction", "part of the approved size that entries leave free, so that drift cancels nothing", ge=0, lt=1),
+    ] = 0.02
     slice_bars: Annotated[int, setting("bars", "bars over which an entry at the market is spread", ge=1)] = 3
     slice_kappa: Annotated[
-        float, setting("", "risk aversion of Almgren and Chriss times the bars of the trade; 0: even slices", ge=0, le=20)
+        float,
+        setting("kappa * T", "risk aversion of Almgren and Chriss times the bars of the trade; 0: even slices", ge=0, le=20),
     ] = 1.0
-    slice_volume_bars: Annotated[float, setting("bars", "half-life of the average volume that slices are capped by", ge=1)] = 60.0
+    slice_volume_bars: Annotated[float, setting("bars", "half-life of the average volume that slices are capped by", ge=1)] = (
+        60.0
+    )
 
     # venue constraints (L89)
     collar_bps: Annotated[float, setting("bps", "most that a limit price may lie from the mark", gt=0)] = 100.0
     rate_orders: Annotated[int, setting("orders per bar", "order messages that the venue takes in one bar", ge=1)] = 200
-    reserve: Annotated[
-        float, setting("fraction", "part of that budget kept for exits, stops and cancels", ge=0, lt=1)
-    ] = 0.3
+    reserve: Annotated[float, setting("fraction", "part of that budget kept for exits, stops and cancels", ge=0, lt=1)] = 0.3
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
@@ -65,4 +81,7 @@ class ExecutionConfig(NamedTuple):
                 "a post-only order waits longer than a limit order, so it must save more"
             )
         if self.queue_share > self.participation:
-            yield f"queue_share is {self.queue_share} and above participation, {self.participation}; a queue gets no more than all entries"
+            yield (
+                f"queue_share is {self.queue_share} and above participation, {self.participation}; "
+                "a queue gets no more than all entries"
+            )

@@ -42,14 +42,14 @@ def l90_fills__sim(
     """A simulated venue: the orders decided at the previous close meet this bar.
 
     In this order: cancels and changes, activations, market orders at the open plus slippage, limit entries, stops, targets,
-    expiries. Slippage is that of the book of the previous close, or half its spread plus the square-root law. A limit fills only
-    when the bar trades strictly through it, at the limit or a better open; a stop at the worse of stop and open, plus slippage;
-    a stop before a target, and no target in the bar of a limit entry. Entries take at most `participation` of the bar's volume,
-    resting limits `queue_share`, reduce-only orders up to all of it; the rest stays working. In a bar that is unknown, filled,
-    closed or without volume nothing fills. The first fill of an entry that opens a position makes its stop (id + 1) and target
-    (id + 2) live for the whole position; when a position is closed, its bracket, other reduce-only orders and the rest of the
-    entry that opened it are canceled. Orders decided inside a bar (the operator's word, a watchdog) meet the next one; between
-    bars only cancels are answered.
+    expiries. Slippage is that of the book of the previous close, or half its spread plus the square-root law. A limit fills
+    only when the bar trades strictly through it, at the limit or a better open; a stop at the worse of stop and open, plus
+    slippage; a stop before a target, and no target in the bar of a limit entry. Entries take at most `participation` of the
+    bar's volume, resting limits `queue_share`, reduce-only orders up to all of it; the rest stays working. In a bar that is
+    unknown, filled, closed or without volume nothing fills. The first fill of an entry that opens a position makes its stop
+    (id + 1) and target (id + 2) live for the whole position; when a position is closed, its bracket, other reduce-only orders
+    and the rest of the entry that opened it are canceled. Orders decided inside a bar (the operator's word, a watchdog) meet
+    the next one; between bars only cancels are answered.
 
     Returns a log: signed base units, prices and fees in quote currency. Fills number 1, 2, 3 ... per symbol in `fill_id`.
     Source: price impact after Torre (1997); a resting order's place in the queue as a share of volume.
@@ -61,9 +61,7 @@ def l90_fills__sim(
     room = 8 * under_way + 8  # an order makes at most 6 reports in a bar, those of its bracket included
     ints = np.empty((6, room), np.int64)
     floats = np.empty((4, room))
-    log = Executions(
-        0, ints[0], ints[1], ints[2], ints[3], floats[0], floats[1], floats[2], ints[4], floats[3], ints[5]
-    )
+    log = Executions(0, ints[0], ints[1], ints[2], ints[3], floats[0], floats[1], floats[2], ints[4], floats[3], ints[5])
     k = 0
     bar = carry.bars[0] + 1  # the number of this bar; between bars, of the one under way
     for i in range(orders.n):
@@ -157,7 +155,19 @@ def l90_fills__sim(
                     carry.ask_size[s, d] = l0_market_feed.book.ask_size[s, d] if known else math.nan
         carry.bars[0] = bar
         carry.last_close[0] = clock.ts
-    return Executions(k, log.kind, log.symbol, log.id, log.fill_id, log.quantity, log.price, log.fee, log.liquidity, log.reference_price, log.reason)
+    return Executions(
+        k,
+        log.kind,
+        log.symbol,
+        log.id,
+        log.fill_id,
+        log.quantity,
+        log.price,
+        log.fee,
+        log.liquidity,
+        log.reference_price,
+        log.reason,
+    )
 
 
 @variant(venue="live")

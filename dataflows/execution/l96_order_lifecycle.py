@@ -187,10 +187,10 @@ def l96_order_lifecycle(
     """Registers the intents of the instant before, then applies the venue's reports, as a pure reducer.
 
     Returns quantities in signed base units, prices in quote currency, NaN where there is none. A fill counts once (`fresh`), by
-    its sequence number within the last `fill_window` fills of the symbol; one without a usable quantity, price or fee, or too old
-    to tell, counts as unknown and moves nothing. Any other fill moves the position, also one of an order that is unknown, ended
-    or on the other side: it is then counted in `unknown` as well. On the first fill of an order that opens a position its stop
-    (id + 1) and target (id + 2) are registered, as the venue activates them.
+    its sequence number within the last `fill_window` fills of the symbol; one without a usable quantity, price or fee, or too
+    old to tell, counts as unknown and moves nothing. Any other fill moves the position, also one of an order that is unknown,
+    ended or on the other side: it is then counted in `unknown` as well. On the first fill of an order that opens a position
+    its stop (id + 1) and target (id + 2) are registered, as the venue activates them.
     Source: order state changes of FIX 4.4, appendix D; the table is `order_table.TRANSITIONS`.
     """
     slots, symbols = carry.id.shape
@@ -209,7 +209,7 @@ def l96_order_lifecycle(
                 if kind == CANCEL:
                     carry.status[m, s] = PENDING_CANCEL
                 elif kind == MODIFY:
-                    if not (carry.stop_before[m, s] == carry.stop_before[m, s]):
+                    if math.isnan(carry.stop_before[m, s]):
                         carry.stop_before[m, s] = carry.stop_price[m, s]
                     carry.stop_price[m, s] = carry.decision_price[m, s] = orders.stop_price[i]
 
@@ -259,7 +259,7 @@ def l96_order_lifecycle(
                 continue
             open_orders[s] += 1.0
             if closes_position(carry.type[m, s]):
-                resting = (status == SUBMITTED or status == ACCEPTED) and carry.position[s] != 0.0
+                resting = status in (SUBMITTED, ACCEPTED) and carry.position[s] != 0.0
                 if resting and carry.type[m, s] == STOP_MARKET and carry.id[m, s] > stop_id[s]:
                     stop_id[s], stop_price[s] = carry.id[m, s], carry.stop_price[m, s]
                 if resting and carry.type[m, s] == TAKE_PROFIT and carry.id[m, s] > target_id[s]:

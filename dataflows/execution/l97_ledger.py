@@ -44,11 +44,11 @@ def l97_ledger(
     """Funding on the position held before this bar's fills, then fills and fees, cash flows, and the mark at this close.
 
     Returns money in quote currency, never NaN. Funding is position * last mark * rate, paid by longs; an unknown rate pays
-    nothing. Only fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before the
-    first: the price of the first fill); mark_age counts bars since, NaN before the first. Equity = cash + sum of position * mark.
-    Peak, drawdown, marks and funding move at closes only (clock.is_bar); between them equity follows fills and cash flows at
-    held marks. A cash flow scales the peak with equity, so that it changes no drawdown; REBASE sets the peak to equity.
-    Drawdown is 1 - equity / peak, and 1 when equity is not positive.
+    nothing. Only fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before
+    the first: the price of the first fill); mark_age counts bars since, NaN before the first. Equity = cash + sum of position
+    * mark. Peak, drawdown, marks and funding move at closes only (clock.is_bar); between them equity follows fills and cash
+    flows at held marks. A cash flow scales the peak with equity, so that it changes no drawdown; REBASE sets the peak to
+    equity. Drawdown is 1 - equity / peak, and 1 when equity is not positive.
     """
     symbols = carry.position.shape[0]
     at_close = clock.is_bar != 0
@@ -78,7 +78,7 @@ def l97_ledger(
         carry.position[s] = after
         if after == 0.0:
             carry.average_price[s] = math.nan
-        if not (carry.mark[s] == carry.mark[s]):
+        if math.isnan(carry.mark[s]):
             carry.mark[s] = p
 
     if at_close:

@@ -1,9 +1,9 @@
 """The order table: what each event does to an order, and how rows are found, taken and given back.
 
 An order's life is one table, status x event, below. "Partly filled" is a quantity, not a status. The compiled reducer (L96) and
-Python readers use the same table, as the matrix `NEXT` and the function `next_status`. A pair that is not in it contradicts what
-is known: the status stays and the event is counted as unknown, so that reconciliation and the kill switch see it; the quantity
-of a fill counts all the same, because money moved.
+Python readers use the same table, as the matrix `NEXT` and the function `next_status`. A pair that is not in it contradicts
+what is known: the status stays and the event is counted as unknown, so that reconciliation and the kill switch see it; the
+quantity of a fill counts all the same, because money moved.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ TRANSITIONS: Final[dict[tuple[int, int], int]] = {
     (EXPIRED, FILL): EXPIRED,  # the fill was in flight when the order expired
     (EXPIRED, CANCEL_REJECT): EXPIRED,  # our cancel crossed the expiry
 }
-"""(status, event) to status. Absent, a contradiction: any event of NONE (no such order), a refusal of a filled order, a fill of a
-refused one."""
+"""(status, event) to status. Absent, a contradiction: any event of NONE (no such order), a refusal of a filled order, a fill
+of a refused one."""
 
 CONTRADICTION: Final = -1
 
@@ -124,13 +124,13 @@ def next_status(status: int, event: int) -> int:
 @kernel
 def is_live(status: int) -> bool:
     """True while an order of this status may still fill."""
-    return status == SUBMITTED or status == ACCEPTED or status == PENDING_CANCEL
+    return status in (SUBMITTED, ACCEPTED, PENDING_CANCEL)
 
 
 @kernel
 def closes_position(type_: int) -> bool:
     """True for the orders that close whatever position there is: a resting stop and a target, never anything else."""
-    return type_ == STOP_MARKET or type_ == TAKE_PROFIT
+    return type_ in (STOP_MARKET, TAKE_PROFIT)
 
 
 @kernel
@@ -148,8 +148,8 @@ def find(ids: Ints, s: int, order_id: int) -> int:
 def allocate(status: Ints, stamp: Ints, s: int) -> int:
     """A slot for a new order in column s: a fresh one, else that of the order that ended and was registered first; -1: none.
 
-    status, stamp: (slots, N). An order that has ended keeps its row as long as the room lasts, so that late events still find it;
-    an order that may still fill is never given up.
+    status, stamp: (slots, N). An order that has ended keeps its row as long as the room lasts, so that late events still find
+    it; an order that may still fill is never given up.
     """
     best = -1
     for m in range(status.shape[0]):
@@ -174,7 +174,8 @@ def complete(quantity: float, filled: float) -> bool:
 
 @kernel
 def moved(position: float, quantity: float) -> float:
-    """The position after a fill; 0 exactly where only rounding is left. The venue, L96 and L97 add fills up by this one rule."""
+    """The position after a fill; 0 exactly where only rounding is left. The venue, L96 and L97 add fills up by this one
+    rule."""
     after = position + quantity
     if math.fabs(after) <= 1e-12 * (math.fabs(position) + math.fabs(quantity)):
         return 0.0
@@ -193,8 +194,8 @@ TOO_OLD: Final = -1
 def first_sight(seen: Ints, s: int, sequence: int) -> int:
     """FRESH the first time that a fill's sequence number is shown, SEEN after, TOO_OLD where that can no longer be told.
 
-    seen: (window, N), the last sequence number of each remainder, updated. Numbers start at 1 and rise by 1 a fill of the symbol,
-    but may arrive in any order; one that is `window` or more behind is TOO_OLD.
+    seen: (window, N), the last sequence number of each remainder, updated. Numbers start at 1 and rise by 1 a fill of the
+    symbol, but may arrive in any order; one that is `window` or more behind is TOO_OLD.
     """
     if sequence < 1:
         return TOO_OLD

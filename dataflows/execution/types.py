@@ -172,7 +172,11 @@ class Constrained(NamedTuple):
     quantity: Panel
     price: Panel  # NaN: market
     dropped: IntPanel  # a DROPS index
-    dust: Panel  # quantity below a lot that cannot be closed
+    dust: (
+        Panel  # quantity that cannot be closed: below a lot, or below the minimum notional where the venue grants no exemption
+    )
+    type: IntPanel  # an ORDER_TYPES code, as L69 asked; MARKET where no price is known
+    lifetime: Panel  # bars; 0: good till cancelled
 
 
 DROPS: Final = ("NONE", "LOT", "MIN_NOTIONAL", "RATE", "UNKNOWN_PRICE")
@@ -189,4 +193,3 @@ class Audit(NamedTuple):
     refused: Panel  # weight asked for and not approved
     regime_changed: IntPanel
     anomaly: IntPanel  # 1: an outlier, a crossed book, a gap, duplicates or late data in this bar
-

@@ -117,9 +117,7 @@ def next_order(carry: VenueCarry, s: int, after: int) -> int:
 
 
 @kernel
-def slippage(
-    carry: VenueCarry, s: int, quantity: float, use_book: int, impact: float, default_bps: float
-) -> float:
+def slippage(carry: VenueCarry, s: int, quantity: float, use_book: int, impact: float, default_bps: float) -> float:
     """Fraction of price that taking `quantity` (signed) at once costs, by what was known at the previous close; in [0, 0.5].
 
     The levels of the book against its mid; what they do not hold pays the square-root law on top of the last level. Without a
@@ -180,12 +178,14 @@ def close_out(carry: VenueCarry, log: Executions, k: int, s: int) -> int:
 
 
 @kernel
-def open_bracket(carry: VenueCarry, log: Executions, k: int, s: int, order_id: int, stop: float, target: float, bar: int) -> int:
+def open_bracket(
+    carry: VenueCarry, log: Executions, k: int, s: int, order_id: int, stop: float, target: float, bar: int
+) -> int:
     """The position is opened: the stop (id + 1) and the target (id + 2) of the entry go live at once, each for all of it."""
     carry.opened_by[s] = order_id
     for which in range(1, 3):
         price = stop if which == 1 else target
-        if not (price == price):
+        if math.isnan(price):
             continue
         m = enter(carry, s, order_id + which, STOP_MARKET if which == 1 else TAKE_PROFIT, 1, -carry.position[s])
         if m < 0:
@@ -373,7 +373,8 @@ def in_path(
     maker_bps: float,
     uid: int,
 ) -> int:
-    """Limit entries, then stops, then targets and other reduce-only limits: where one bar holds several, the worse comes first."""
+    """Limit entries, then stops, then targets and other reduce-only limits: where one bar holds several, the worse comes
+    first."""
     by_queue = 0.0
     limit_entry = False
     for leg in range(3):
@@ -385,7 +386,7 @@ def in_path(
             after = carry.id[m, s]
             type_, quantity, limit = carry.type[m, s], carry.quantity[m, s], carry.limit_price[m, s]
             reduces = carry.reduce_only[m, s] != 0
-            passive = type_ == LIMIT or type_ == POST_ONLY or type_ == TAKE_PROFIT
+            passive = type_ in (LIMIT, POST_ONLY, TAKE_PROFIT)
             mine = 0 if passive and not reduces else 1 if type_ == STOP_MARKET else 2 if passive else 3
             if mine != leg:
                 continue
@@ -433,8 +434,8 @@ def in_path(
 def expiries(carry: VenueCarry, log: Executions, k: int, s: int, bar: int) -> int:
     """Orders whose life ends with this bar."""
     for m in range(carry.id.shape[0]):
-        if carry.id[m, s] != 0 and carry.accepted_in[m, s] != 0 and carry.lifetime[m, s] > 0.0:
-            if bar - carry.accepted_in[m, s] + 1 >= carry.lifetime[m, s]:
-                k = report(log, k, EXPIRE, s, carry.id[m, s], LIFETIME)
-                leave(carry, s, m)
+        here = carry.id[m, s] != 0 and carry.accepted_in[m, s] != 0
+        if here and 0.0 < carry.lifetime[m, s] <= bar - carry.accepted_in[m, s] + 1:
+            k = report(log, k, EXPIRE, s, carry.id[m, s], LIFETIME)
+            leave(carry, s, m)
     return k

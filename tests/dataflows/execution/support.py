@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from dataflows.data.types import Bars, Book, Clock, HigherBars, Flow, Instruments, Market, Quality, Session
+from dataflows.data.types import Bars, Book, Clock, Flow, HigherBars, Instruments, Market, Quality, Session
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.types import Executions, OrderIntents
 from dataflows.panel import fields_of, kind_of

@@ -323,7 +323,9 @@ def test_extra_latency_delays_orders_changes_and_cancels_alike() -> None:
     assert fills_of(v((97.0, 98.0, 96.0, 97.0, 1000.0))) == [(5, -10.0, 97.0)]
 
 
-@pytest.mark.parametrize("about", [{"valid": [0]}, {"bar": (100.0, 120.0, 80.0, 100.0, 0.0)}, {"bar": (NAN, NAN, NAN, NAN, NAN)}])
+@pytest.mark.parametrize(
+    "about", [{"valid": [0]}, {"bar": (100.0, 120.0, 80.0, 100.0, 0.0)}, {"bar": (NAN, NAN, NAN, NAN, NAN)}]
+)
 def test_nothing_fills_in_a_bar_that_is_unknown_filled_or_halted_and_resting_stops_stay(about: dict[str, Any]) -> None:
     about = {"bar": (100.0, 120.0, 80.0, 100.0, 1000.0), **about}
     v = opened()
@@ -380,8 +382,7 @@ def test_between_bars_nothing_fills_and_only_cancels_of_the_last_close_are_answe
     v = Venue()
     v(QUIET, place(4, 10.0, LIMIT, limit_price=90.0))
     assert v(QUIET, place(8, 10.0), {"kind": CANCEL, "id": UID + 4}, is_bar=0) == [
-        pytest.approx(e, nan_ok=True)
-        for e in entries_of(executions({"kind": CANCELED_EVENT, "id": UID + 4, "fee": 0.0}))
+        pytest.approx(e, nan_ok=True) for e in entries_of(executions({"kind": CANCELED_EVENT, "id": UID + 4, "fee": 0.0}))
     ]
     assert fills_of(v(QUIET)) == [(8, 10.0, 100.0)]
 
@@ -396,7 +397,9 @@ def test_what_is_decided_inside_a_bar_meets_the_next_one() -> None:
 
 def test_an_intent_that_comes_twice_is_one_order() -> None:
     v = Venue()
-    assert fills_of(v(QUIET, place(4, 10.0, LIMIT, limit_price=102.0), place(4, 10.0, LIMIT, limit_price=102.0))) == [(4, 10.0, 100.0)]
+    assert fills_of(v(QUIET, place(4, 10.0, LIMIT, limit_price=102.0), place(4, 10.0, LIMIT, limit_price=102.0))) == [
+        (4, 10.0, 100.0)
+    ]
 
 
 def test_a_live_venue_is_taken_at_its_word() -> None:
@@ -453,7 +456,7 @@ def test_whatever_is_sent_the_venue_keeps_its_rules(story: list[Any]) -> None:
             if o["kind"] == PLACE:
                 book[UID + 4 * (8 * i + j + 1)] = o
     number = 0
-    for (bar, _, is_bar, valid), (before, got, v) in zip(story, told(story, l90_fills__sim), strict=True):
+    for (bar, _, is_bar, valid), (before, got, _) in zip(story, told(story, l90_fills__sim), strict=True):
         assert before == position
         entered = 0.0
         for e in entries_of(got):

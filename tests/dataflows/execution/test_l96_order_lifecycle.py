@@ -91,7 +91,12 @@ def test_the_first_fill_of_an_entry_registers_its_stop_and_target_for_the_whole_
     got = r([entry(4)], [r.fill(4, 0.5)])
     assert (got.stop_id[0], got.stop_price[0]) == (UID + 5, 95.0)
     assert (got.target_id[0], got.target_price[0]) == (UID + 6, 110.0)
-    assert (got.bracket_stop[0], got.bracket_target[0], got.bracket_trail[0], got.bracket_horizon[0]) == (95.0, 110.0, 0.05, 60.0)
+    assert (got.bracket_stop[0], got.bracket_target[0], got.bracket_trail[0], got.bracket_horizon[0]) == (
+        95.0,
+        110.0,
+        0.05,
+        60.0,
+    )
     assert got.opened_by[0] == UID + 4
     assert got.open_orders[0] == 3.0
     assert got.working_reduce[0] == 0.0, "a bracket is no reduce-only order at work: it waits"
@@ -188,7 +193,10 @@ def test_an_adopted_position_has_no_bracket() -> None:
     assert (got.stop_id[0], math.isnan(got.bracket_stop[0])) == (0, True)
 
 
-@pytest.mark.parametrize("wrong", [{"quantity": math.nan}, {"quantity": 0.0}, {"price": math.inf}, {"price": -1.0}, {"fee": math.nan}, {"fill_id": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"quantity": math.nan}, {"quantity": 0.0}, {"price": math.inf}, {"price": -1.0}, {"fee": math.nan}, {"fill_id": 0}],
+)
 def test_a_fill_that_is_no_number_moves_nothing_and_is_unknown(wrong: dict[str, float]) -> None:
     r = Reducer()
     got = r([entry(4)], [{**r.fill(4, 1.0), **wrong}])
@@ -302,7 +310,11 @@ def test_any_sequence_of_intents_and_events_leaves_a_legal_table(story: list[tup
         assert len(set(ids.tolist())) == len(ids)
         now = {int(i): abs(float(f)) for i, f in zip(got.id[:, 0], got.filled[:, 0], strict=True) if i}
         for order, filled in now.items():
-            assert filled >= held.get(order, 0.0) or r.carry.stamp[got.id[:, 0] == order, 0] == r.carry.registered[0] or filled == 0.0
+            assert (
+                filled >= held.get(order, 0.0)
+                or r.carry.stamp[got.id[:, 0] == order, 0] == r.carry.registered[0]
+                or filled == 0.0
+            )
         held = now
         assert (got.unknown >= 0).all()
         assert (got.overfilled >= 0).all()

@@ -192,7 +192,12 @@ def test_the_account_equals_a_plain_double_entry_book(story: list[Any]) -> None:
 
     for closes, fills, rates, operator, is_bar in story:
         got = a(
-            list(closes), fills, funding=list(rates), operator=operator, amount=100.0 * (operator == OPERATOR_CASH_FLOW), is_bar=is_bar
+            list(closes),
+            fills,
+            funding=list(rates),
+            operator=operator,
+            amount=100.0 * (operator == OPERATOR_CASH_FLOW),
+            is_bar=is_bar,
         )
         for s in range(3):
             if is_bar and held[s] and rates[s] == rates[s]:

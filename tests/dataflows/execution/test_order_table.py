@@ -85,7 +85,9 @@ def test_any_sequence_of_events_ends_in_a_legal_state_and_an_end_is_final(events
 
 
 def test_an_error_says_what_the_order_could_take() -> None:
-    with pytest.raises(TransitionError, match=r"FILLED cannot take REJECT; allowed: ACCEPT, CANCELED, EXPIRE, FILL, CANCEL_REJECT"):
+    with pytest.raises(
+        TransitionError, match=r"FILLED cannot take REJECT; allowed: ACCEPT, CANCELED, EXPIRE, FILL, CANCEL_REJECT"
+    ):
         next_status(FILLED, REJECT)
 
 

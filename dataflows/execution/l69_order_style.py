@@ -1,0 +1,55 @@
+"""L69: whether to wait for a better price or to take the one there is."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dataflows.execution.config import ExecutionConfig
+from dataflows.execution.types import LIMIT, MARKET, POST_ONLY, Style
+from dataflows.fusion.types import Cost
+from dataflows.layer import layer
+from dataflows.microstructure.types import UNKNOWN, SpreadDepth, Tradeability
+from dataflows.risk.types import EXIT, Approval
+
+
+@layer("L69", schedule="step")
+def l69_order_style(
+    l4_risk_gate: Approval,
+    l8_spread_depth: SpreadDepth,
+    l63_tradeability: Tradeability,
+    l71_trading_cost: Cost,
+    execution: ExecutionConfig,
+) -> Style:
+    """The spread that waiting saves, against the edge that goes by meanwhile.
+
+    Lost while waiting: |edge| * freshness * style_wait_bars / horizon, in bps. A spread above `style_post_ratio` times that is
+    worth a post-only order, above `style_limit_ratio` times a limit order at the touch; else the market. Exits, reduce-only and
+    urgent approvals, and whatever has an unknown book, liquidity, edge or cost, go to the market.
+    Returns a code, an offset in bps (finite, >= 0; 0 for MARKET) and a life in bars (0: good till cancelled).
+    Source: the trade-off of alpha decay and spread, after Grinold and Kahn (2000), ch. 16.
+    """
+    symbols = l4_risk_gate.verdict.shape[0]
+    type_ = np.full(symbols, MARKET)
+    offset, lifetime = np.zeros(symbols), np.zeros(symbols)
+    for s in range(symbols):
+        leaves = l4_risk_gate.verdict[s] == EXIT or l4_risk_gate.target_weight[s] == 0.0
+        if leaves or l4_risk_gate.reduce_only[s] != 0:
+            continue
+        if not (l4_risk_gate.urgency[s] < execution.style_urgent):
+            continue
+        if not (l8_spread_depth.mid[s] > 0.0 and 0.0 <= l8_spread_depth.spread_bps[s] < math.inf):
+            continue
+        if l63_tradeability.liquidity_class[s] == UNKNOWN:
+            continue
+        horizon = l4_risk_gate.horizon[s]
+        if not (horizon > 0.0):
+            continue
+        lost = math.fabs(l4_risk_gate.edge_bps[s]) * l4_risk_gate.freshness[s] * execution.style_wait_bars / horizon
+        saved = l71_trading_cost.spread_bps[s]
+        if saved > execution.style_post_ratio * lost:
+            type_[s], offset[s], lifetime[s] = POST_ONLY, execution.style_offset_bps, execution.style_wait_bars
+        elif saved > execution.style_limit_ratio * lost:
+            type_[s], lifetime[s] = LIMIT, execution.style_wait_bars
+    return Style(type_, offset, lifetime)

@@ -1,0 +1,122 @@
+"""L88: how much of the way to the approved position to go now."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Count, Unknown
+from dataflows.data.types import Clock, Market
+from dataflows.execution.config import ExecutionConfig
+from dataflows.execution.order_table import same_side
+from dataflows.execution.types import MARKET, Ledger, Slice, Style
+from dataflows.kernels.compile import kernel
+from dataflows.layer import layer
+from dataflows.microstructure.types import Tradeability
+from dataflows.risk.types import APPROVED, EXIT, REDUCED, Approval
+
+
+class SlicingCarry(NamedTuple):
+    """The entry being spread over bars, and how much usually trades."""
+
+    left: Count  # bars left of it; 0 none
+    volume: Unknown  # average of a bar, base units
+
+
+@kernel
+def trade_fraction(bars: int, kappa: float) -> float:
+    """Part of the remaining quantity that the optimal trajectory sells in the first of `bars` bars; in (0, 1].
+
+    Almgren and Chriss (2000): remaining(t) ~ sinh(kappa * (T - t)), so 1 - sinh(kappa * (bars - 1)) / sinh(kappa * bars).
+    kappa: risk aversion per bar; 0: 1 / bars. A trajectory decided anew on what remains goes on as it was.
+    """
+    if bars <= 1:
+        return 1.0
+    if not (kappa > 1e-6):
+        return 1.0 / bars
+    now, then = math.exp(kappa * bars), math.exp(kappa * (bars - 1))
+    return 1.0 - (then - 1.0 / then) / (now - 1.0 / now)
+
+
+@layer("L88", schedule="step")
+def l88_order_slicing(
+    l0_market_feed: Market,
+    l4_risk_gate: Approval,
+    l63_tradeability: Tradeability,
+    l69_order_style: Style,
+    l97_ledger: Ledger,
+    clock: Clock,
+    execution: ExecutionConfig,
+    carry: SlicingCarry,
+) -> Slice:
+    """The signed quantity to trade now, and all that is left (target_weight * equity / mark, less the position).
+
+    A target of 0, an EXIT and a change of side close the whole position at once, whatever is known. A reduction goes at once:
+    where a cap is broken (verdict not APPROVED, or reduce-only) always, and by `headroom` further, so that it does not come
+    every bar; else only when it is at least `band` of the position. An increase needs a known close, mark and equity, volume
+    and safe notional; it starts when it is at least `band` of the target, aims `headroom` below it, and at the market is
+    spread over `slice_bars` bars by Almgren and Chriss (2000), each slice at most `participation` of the average volume and
+    the safe notional of L63. Passive orders pay no impact and are not spread.
+    Returns base units; 0, never NaN, where nothing is to be done (`remaining`: NaN where the target is unknown).
+    """
+    symbols = l97_ledger.position.shape[0]
+    quantity, remaining = np.zeros(symbols), np.zeros(symbols)
+    reduce_only = np.zeros(symbols, np.int64)
+    is_bar = clock.is_bar != 0
+    alpha = 1.0 - math.exp(-math.log(2.0) / execution.slice_volume_bars)
+    kappa = execution.slice_kappa / execution.slice_bars
+    for s in range(symbols):
+        traded = l0_market_feed.bars.volume[s]
+        if is_bar and l0_market_feed.quality.valid[s] != 0 and 0.0 <= traded < math.inf:
+            old = carry.volume[s]
+            carry.volume[s] = old + alpha * (traded - old) if old == old else traded
+        held, weight, verdict = l97_ledger.position[s], l4_risk_gate.target_weight[s], l4_risk_gate.verdict[s]
+        mark = l97_ledger.mark[s]
+        target = math.nan
+        if verdict == EXIT or weight == 0.0:
+            target = 0.0
+        elif l97_ledger.equity > 0.0 and mark > 0.0:
+            target = weight * l97_ledger.equity / mark
+        if same_side(-held, target):
+            target = 0.0  # a change of side closes first
+        remaining[s] = target - held
+        if not (math.fabs(target) < math.inf):
+            carry.left[s] = 0
+            continue
+        gap = math.fabs(target) - math.fabs(held)
+        if gap <= 0.0:
+            carry.left[s] = 0
+            if target == 0.0:
+                if held != 0.0:
+                    quantity[s], reduce_only[s] = -held, 1
+                continue
+            broken = verdict != APPROVED or l4_risk_gate.reduce_only[s] != 0
+            if broken and -gap > 1e-6 * math.fabs(held):
+                quantity[s], reduce_only[s] = target * (1.0 - execution.headroom) - held, 1
+            elif -gap >= execution.band * math.fabs(held) and -gap > 0.0:
+                quantity[s], reduce_only[s] = target - held, 1
+            continue
+        close, volume, safe = l0_market_feed.bars.close[s], carry.volume[s], l63_tradeability.max_safe_notional[s]
+        permitted = verdict in (APPROVED, REDUCED) and l4_risk_gate.reduce_only[s] == 0 and is_bar
+        if not (permitted and 0.0 < close < math.inf and volume > 0.0 and 0.0 < safe < math.inf):
+            carry.left[s] = 0
+            continue
+        want = math.fabs(target) * (1.0 - execution.headroom) - math.fabs(held)
+        if not (want > 0.0) or (carry.left[s] == 0 and gap < execution.band * math.fabs(target)):
+            carry.left[s] = 0
+            continue
+        fraction = 1.0
+        if l69_order_style.type[s] == MARKET and l4_risk_gate.urgency[s] < execution.style_urgent:
+            carry.left[s] = carry.left[s] if carry.left[s] > 0 else execution.slice_bars
+            fraction = trade_fraction(carry.left[s], kappa)
+            carry.left[s] -= 1
+        else:
+            carry.left[s] = 0
+        size = want * fraction
+        by_volume, by_safety = execution.participation * volume, safe / mark
+        size = size if size < by_volume else by_volume
+        size = size if size < by_safety else by_safety
+        quantity[s] = size if target > 0.0 else -size
+    return Slice(quantity, remaining, reduce_only)

@@ -1,0 +1,152 @@
+"""L89: what the venue's filters accept."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dataflows.data.types import Instruments, Market
+from dataflows.execution.config import ExecutionConfig
+from dataflows.execution.order_table import LARGEST, same_side
+from dataflows.execution.types import DROPS, MARKET, Constrained, Ledger, Slice, Style
+from dataflows.kernels.compile import kernel
+from dataflows.kernels.rounding import HAIR, ceil_to, floor_to
+from dataflows.layer import layer
+from dataflows.microstructure.types import SpreadDepth
+from dataflows.risk.types import Approval
+
+LOT = DROPS.index("LOT")
+MIN_NOTIONAL = DROPS.index("MIN_NOTIONAL")
+RATE = DROPS.index("RATE")
+UNKNOWN_PRICE = DROPS.index("UNKNOWN_PRICE")
+
+
+@kernel
+def passive_price(
+    buys: bool, mid: float, spread_bps: float, offset_bps: float, mark: float, collar_bps: float, tick: float
+) -> float:
+    """The touch less the offset, on a tick away from the market, within the collar around the mark; NaN: there is none."""
+    if not (0.0 < mid < LARGEST and 0.0 < mark < LARGEST and 0.0 <= spread_bps < 2e4 and 0.0 <= offset_bps < 1e4):
+        return math.nan
+    side = 1.0 if buys else -1.0
+    price = mid * (1.0 - side * spread_bps / 2e4) * (1.0 - side * offset_bps / 1e4)
+    low, high = mark * (1.0 - collar_bps / 1e4), mark * (1.0 + collar_bps / 1e4)
+    price = low if price < low else high if price > high else price
+    price = floor_to(price, tick) if buys else ceil_to(price, tick)
+    if price < low:
+        price = ceil_to(low, tick)
+    if price > high:
+        price = floor_to(high, tick)
+    return price if low * (1.0 - HAIR) <= price <= high * (1.0 + HAIR) and price > 0.0 else math.nan
+
+
+@kernel
+def reduction(size: float, held: float, mark: float, lot: float, least: float, exempt: int) -> tuple[float, float, int]:
+    """A reduction of `size` of the `held` (both not negative) on the venue's terms: (quantity, dust, drop).
+
+    Rounded up to a lot and to the least notional, never beyond what is held; what would be left and could never be closed goes
+    too.
+    """
+    whole = floor_to(held, lot)
+    if math.fabs(held - whole) <= HAIR * lot or not (lot > 0.0):
+        whole = held
+    if not (whole > 0.0):
+        return 0.0, held, LOT
+    size = size if size < held else held
+    size = ceil_to(size, lot)
+    if exempt == 0 and least > 0.0 and mark > 0.0:
+        if whole * mark < least:
+            return 0.0, held, MIN_NOTIONAL
+        needed = ceil_to(least / mark, lot)
+        size = size if size > needed else needed
+        if (whole - size) * mark < least:
+            size = whole
+    if not (size < whole * (1.0 - HAIR)):
+        size = whole
+    return size, held - whole if size == whole else 0.0, 0
+
+
+@layer("L89", schedule="step", cross_sectional=True)
+def l89_venue_constraints(
+    l0_market_feed: Market,
+    l4_risk_gate: Approval,
+    l8_spread_depth: SpreadDepth,
+    l69_order_style: Style,
+    l88_order_slicing: Slice,
+    l97_ledger: Ledger,
+    instruments: Instruments,
+    execution: ExecutionConfig,
+) -> Constrained:
+    """Lots, ticks, the least notional, the collar and the rate budget. Rounding never raises risk.
+
+    Entries are rounded down to a lot, reductions up (never past the position); buy prices down to a tick and sell prices up,
+    within `collar_bps` of the mark. Entries below a lot or the least notional, or without a known price, are dropped. An exit
+    is never dropped: what cannot be closed, below a lot or below the least notional where reduce-only orders are not exempt,
+    is dust. The first 1 - `reserve` of `rate_orders` is for entries, served by the approval's rank, ties by name; the rest is
+    kept for exits, stops and cancels, which take from the whole.
+    Returns signed base units, price in quote currency (NaN: at the market), a DROPS code, dust >= 0, a type and a life in bars.
+    """
+    symbols = l97_ledger.position.shape[0]
+    quantity, price = np.zeros(symbols), np.full(symbols, math.nan)
+    dropped, dust = np.zeros(symbols, np.int64), np.zeros(symbols)
+    type_, lifetime = np.full(symbols, MARKET), np.zeros(symbols)
+    entry = np.zeros(symbols, np.int64)
+    entries, exits = 0, 0
+    for s in range(symbols):
+        q, held, mark = l88_order_slicing.quantity[s], l97_ledger.position[s], l97_ledger.mark[s]
+        if not (0.0 < math.fabs(q) < LARGEST):
+            continue
+        lot, least = instruments.lot_size[s], instruments.min_notional[s]
+        buys = q > 0.0
+        limit = math.nan
+        if l69_order_style.type[s] != MARKET:
+            limit = passive_price(
+                buys,
+                l8_spread_depth.mid[s],
+                l8_spread_depth.spread_bps[s],
+                l69_order_style.limit_offset_bps[s],
+                mark,
+                execution.collar_bps,
+                instruments.tick_size[s],
+            )
+        if same_side(-held, q):
+            size, left, why = reduction(math.fabs(q), math.fabs(held), mark, lot, least, instruments.reduce_only_exempt[s])
+            dust[s], dropped[s] = left, why
+            exits += 1 if size > 0.0 else 0
+        elif l88_order_slicing.reduce_only[s] != 0:
+            continue  # nothing to reduce on that side
+        else:
+            size = floor_to(math.fabs(q), lot)
+            worth = size * (limit if limit < mark else mark)
+            close = l0_market_feed.bars.close[s]
+            if not (0.0 < close < LARGEST and 0.0 < mark < LARGEST) or (
+                l69_order_style.type[s] != MARKET and not (limit > 0.0)
+            ):
+                size, dropped[s] = 0.0, UNKNOWN_PRICE
+            elif not (size > 0.0):
+                size, dropped[s] = 0.0, LOT
+            elif worth < least:
+                size, dropped[s] = 0.0, MIN_NOTIONAL
+            if size > 0.0:
+                entry[s] = 1
+                entries += 1
+        if size > 0.0:
+            quantity[s] = size if buys else -size
+            if limit > 0.0:
+                price[s], type_[s], lifetime[s] = limit, l69_order_style.type[s], l69_order_style.lifetime[s]
+
+    allowed = math.floor(execution.rate_orders * (1.0 - execution.reserve) + HAIR)
+    rest = execution.rate_orders - exits
+    allowed = allowed if allowed < rest else rest
+    while entries > allowed and entries > 0:  # the last by rank goes first, of equals the last by name
+        last, worst = -1, -math.inf
+        for s in range(symbols):
+            rank = l4_risk_gate.rank[s] if l4_risk_gate.rank[s] == l4_risk_gate.rank[s] else math.inf
+            if entry[s] != 0 and rank >= worst:
+                last, worst = s, rank
+        entry[last] = 0
+        entries -= 1
+        quantity[last], price[last], dropped[last] = 0.0, math.nan, RATE
+        type_[last], lifetime[last] = MARKET, 0.0
+    return Constrained(quantity, price, dropped, dust, type_, lifetime)
