@@ -17,7 +17,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -160,6 +160,8 @@ class _ContentCache:
                 RuntimeWarning,
                 stacklevel=2,
             )
+            with suppress(Exception):  # an index that cannot be read cannot be added to either: begin a new one
+                self._cache(signature).flush()
             return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
