@@ -170,6 +170,8 @@ def trading_costs(
     spread = np.empty((bars, symbols))
     impact = np.empty((bars, symbols))
     fees = np.empty((bars, symbols))
+    size = math.log(notional) - math.log(day_bars)
+    day = 1e4 * math.sqrt(day_bars)
     for t in range(bars):
         for n in range(symbols):
             s = spread_bps[t, n]
@@ -179,8 +181,7 @@ def trading_costs(
             one = math.nan
             v = volume[t, n]
             if v > 0.0 and math.isfinite(v):
-                share = math.exp(delta * (math.log(notional) - math.log(v) - math.log(day_bars)))
-                one = 1e4 * sigma[t, n] * math.sqrt(day_bars) * share
+                one = day * sigma[t, n] * math.exp(delta * (size - math.log(v)))
                 walked = slippage_of(slippage_bps, sizes, t, n, notional) - 0.5 * s
                 if walked > one:
                     one = walked

@@ -62,15 +62,21 @@ def slope_posterior(
     of e is the posterior mean of a variance whose prior is worth `strength` observations of `prior_yy` (normal-inverse-gamma
     model; Gelman et al., Bayesian Data Analysis, ch. 14, with the scale of Zellner's 1986 g-prior).
     """
-    mean_xx = (strength * prior_xx + xx) / (strength + n)
-    ridge = strength * mean_xx
-    precision = ridge + xx
-    b = (ridge * prior + xy) / precision
+    share = 1.0 / (strength + n)
+    ridge = strength * (strength * prior_xx + xx) * share  # strength times the mean of x^2
+    spread = 1.0 / (ridge + xx)
+    b = (ridge * prior + xy) * spread
     misfit = yy - 2.0 * b * xy + b * b * xx
     if misfit < 0.0:
         misfit = 0.0  # rounding, where the fit is exact
-    residual = (strength * prior_yy + misfit + ridge * (b - prior) * (b - prior)) / (strength + n)
-    return b, residual / precision
+    residual = (strength * prior_yy + misfit + ridge * (b - prior) * (b - prior)) * share
+    return b, residual * spread
+
+
+@kernel
+def slope_shrunk(n: float, xx: float, xy: float, strength: float, prior_xx: float) -> float:
+    """The mean alone of `slope_posterior`, where the prior's is 0."""
+    return xy / (strength * (strength * prior_xx + xx) / (strength + n) + xx)
 
 
 @kernel
@@ -169,17 +175,9 @@ def learn_edges(
                     known[t, n, j] = math.nan
             for k in range(count):
                 if r >= 0:
-                    b, v = slope_posterior(
-                        by_source.n[r, k, n],
-                        by_source.xx[r, k, n],
-                        by_source.xy[r, k, n],
-                        by_source.yy[r, k, n],
-                        0.0,
-                        strength,
-                        typical,
-                        0.0,
+                    slope[t, n, k] = slope_shrunk(
+                        by_source.n[r, k, n], by_source.xx[r, k, n], by_source.xy[r, k, n], strength, typical
                     )
-                    slope[t, n, k] = b
                 else:
                     slope[t, n, k] = math.nan
             pending.score[here, n] = x
