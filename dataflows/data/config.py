@@ -15,7 +15,6 @@ class DataConfig(NamedTuple):
     max_gap: Annotated[int, setting("bars", "first bars of a gap that are filled flat; later ones are unknown", ge=0)] = 5
     hampel_window: Annotated[int, setting("bars", "log returns that the outlier flag compares with", ge=5)] = 60
     hampel_k: Annotated[float, setting("deviations", "distance from their median that flags an outlier", gt=0)] = 10.0
-    depth: Annotated[int, setting("levels", "book levels a side that are read", ge=1, le=100)] = 10
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
