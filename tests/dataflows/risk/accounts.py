@@ -37,9 +37,19 @@ def run(fn: Callable[..., Any], mode: str, **inputs: Any) -> Any:
         return (compiled(fn) if mode == "compiled" else fn)(**inputs)
 
 
+@functools.cache
+def _template(kind: Any, n: int) -> Any:
+    return filled(kind, (n,), 0.0)
+
+
+def _copy(value: Any) -> Any:
+    return type(value)(*map(_copy, value)) if isinstance(value, tuple) else value.copy() if isinstance(value, np.ndarray) else value
+
+
 def row(kind: Any, n: int, **over: Any) -> Any:
-    made = filled(kind, (n,), 0.0)
-    return made._replace(**{k: np.asarray(v, made_k.dtype) if isinstance(made_k := getattr(made, k), np.ndarray) else v for k, v in over.items()})
+    made = _copy(_template(kind, n))
+    given = {k: np.asarray(v, old.dtype) if isinstance(old := getattr(made, k), np.ndarray) else v for k, v in over.items()}
+    return made._replace(**given)
 
 
 def clock(ts: int = MONDAY + MINUTE, is_bar: int = 1, operator: int = 0, amount: float = 0.0) -> Clock:

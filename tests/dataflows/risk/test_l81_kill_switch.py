@@ -182,7 +182,7 @@ instants = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(instants, st.integers(0, 11))
 def test_a_latch_is_never_left_but_by_release_survives_a_restart_and_compiled_is_plain(rows, restart):
     plain, twin = Switch(2), Switch(2, "compiled")

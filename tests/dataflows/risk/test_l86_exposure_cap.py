@@ -222,7 +222,7 @@ def current_of(b):
     return np.where(b["position"] == 0, 0.0, np.where(ok, w, np.nan))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(books)
 def test_for_any_input_all_caps_hold_and_compiled_is_plain(b):
     inputs = book_inputs(b)
