@@ -12,8 +12,6 @@ import typer
 from drivers.cli.common import project_of
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from drivers.engine.nodes import LayerNode
     from drivers.engine.wiring import Wiring
 
@@ -38,11 +36,10 @@ def layers(
     project = locate(project_of(context))
     wiring = load(project.wiring)
     nodes = graph_of(layer_modules(), wiring.variants)
-    console = Console(soft_wrap=True)
     if layer is None:
-        console.print(_inventory(nodes, wiring))
+        typer.echo(_inventory(nodes, wiring))
     else:
-        _one(_named(layer, nodes), nodes, wiring, load_configs(project), console)
+        _one(_named(layer, nodes), nodes, wiring, load_configs(project), Console(soft_wrap=True))
 
 
 def _source(node: LayerNode) -> str:
@@ -53,21 +50,15 @@ def _source(node: LayerNode) -> str:
     return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{code.co_firstlineno}"
 
 
-def _number(node: LayerNode) -> int:
-    return int(node.layer_id[1:])
-
-
-def _inventory(nodes: dict[str, LayerNode], wiring: Wiring) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("id", "layer", "domain", "schedule", "source"):
-        table.add_column(column, no_wrap=True)
-    for node in sorted(nodes.values(), key=_number):
+def _inventory(nodes: dict[str, LayerNode], wiring: Wiring) -> str:
+    """A line a layer, in columns however wide the screen: made to be read and to be searched."""
+    rows = [("id", "layer", "domain", "schedule", "source")]
+    for node in sorted(nodes.values(), key=lambda n: int(n.layer_id[1:])):
         entry = wiring.layers.get(node.name)
         schedule = node.schedule if entry is None or entry.enabled else f"{node.schedule} (disabled)"
-        table.add_row(node.layer_id, node.name, node.domain, schedule, _source(node))
-    return table
+        rows.append((node.layer_id, node.name, node.domain, schedule, _source(node)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
 def _named(wanted: str, nodes: dict[str, LayerNode]) -> LayerNode:

@@ -6,14 +6,15 @@ An error is one sentence on stderr. Exit code 2: misuse or bad input. 1: a check
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from drivers.cli import data, layers, run, stream, wiring
 from drivers.cli.common import Failed, Globals
@@ -68,15 +69,13 @@ def run_command(given: Sequence[str]) -> int:
     debug = "--debug" in given[: _command_at(given)]
     try:
         code: Any = app(list(given), prog_name="stratoquant", standalone_mode=False)
-        return int(code or 0)
-    except click.exceptions.NoArgsIsHelpError as asked:
-        typer.echo(asked.format_message())
-        return 2
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _fail("Stopped.", 130) if code == 130 else int(code or 0)
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("Stopped.", 130)
-    except click.ClickException as error:
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message())
+            return 2
         return _fail(_usage(error), 2)
     except Failed as error:
         return _fail(str(error), 1)
@@ -104,18 +103,18 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _usage(error: click.ClickException) -> str:
-    """Click's message, with the nearest command where a command is unknown, and where the help is."""
-    message = error.format_message().rstrip(".")
-    where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else "stratoquant"
-    if message.startswith("No such command") and isinstance(error, click.UsageError) and error.ctx is not None:
-        wrong = message.partition("'")[2].partition("'")[0]
-        command = error.ctx.command
-        known = list(command.commands) if isinstance(command, click.Group) else []
-        near = difflib.get_close_matches(wrong, known, n=1)
+def _usage(error: TyperException) -> str:
+    """What was typed wrong, with the nearest command where a command is unknown, and where the help is."""
+    message = error.format_message().strip().rstrip(".")
+    context: Any = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "stratoquant"
+    unknown = re.match(r"No such command '([^']*)'", message)
+    if unknown and context is not None:
+        known = list(getattr(context.command, "commands", ()))
+        near = difflib.get_close_matches(unknown[1], known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(known)}."
-        return f"{where}: there is no command '{wrong}'; {hint}"
-    return f"{where}: {message[0].lower()}{message[1:]}; see {where} --help"
+        return f"{where}: there is no command '{unknown[1]}'; {hint}"
+    return f"{where}: {message[:1].lower()}{message[1:]}; see {where} --help"
 
 
 def _sentence(error: Exception) -> tuple[str, int]:

@@ -1,0 +1,162 @@
+"""How the command line fails, and how fast it helps."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dataflows.config import ConfigError
+from drivers.cli.main import run_command
+from drivers.project import ProjectError
+from drivers.request import RunRequest
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[RunRequest]:
+    """Requests that reach the drivers, in place of running them."""
+    requests: list[RunRequest] = []
+    _stand_in(monkeypatch, lambda request: requests.append(request))
+    return requests
+
+
+def _stand_in(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
+    for name, function in (("drivers.batch", "run_batch"), ("drivers.stream", "run_stream"), ("drivers.cli.outcome", "show")):
+        module = ModuleType(name)
+        setattr(module, function, run if function != "show" else lambda result: None)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ("numpy", "pandas", "numba", "hamilton", "pydantic", "pyarrow", "networkx", "rich.console")
+    code = f"import sys, drivers.cli.main; sys.exit(', '.join(m for m in {heavy} if m in sys.modules) or None)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["--help"]) == 0
+    out = capsys.readouterr().out
+    for command in ("run", "stream", "wiring", "layers", "data"):
+        assert f"  {command} " in out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run"],
+        ["stream"],
+        ["layers"],
+        ["wiring"],
+        ["wiring", "check"],
+        ["wiring", "sync"],
+        ["data", "simulate"],
+        ["data", "check"],
+    ],
+)
+def test_every_command_explains_itself(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command([*command, "--help"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 5
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["--version"]) == 0
+    assert capsys.readouterr().out.strip()[0].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["rum"], "stratoquant: there is no command 'rum'; did you mean run?"),
+        (["wiring", "chek"], "stratoquant wiring: there is no command 'chek'; did you mean check?"),
+        (["run", "--dta", "x"], "stratoquant run: no such option"),
+        (["run", "--seed", "many"], "stratoquant run: invalid value for '--seed'"),
+        (["run", "--start", "yesterday"], "'yesterday' is not a time; write 2026-03-01 or 2026-03-01T12:00 (UTC)"),
+        (["run", "--symbols", ","], "no symbol is named; write --symbols A,B"),
+        (["stream", "--speed", "slow"], "stratoquant stream: invalid value for '--speed'"),
+        (["data", "simulate"], "stratoquant data simulate: missing argument"),
+    ],
+)
+@pytest.mark.usefixtures("asked")
+def test_misuse_is_one_sentence_and_exit_code_2(line: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(line) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_run_asks_the_driver_for_what_was_typed(asked: list[RunRequest], tmp_path: Path) -> None:
+    line = ["--project", str(tmp_path), "run", "--data", "d", "--out", "o", "--overwrite", "--symbols", "B, A"]
+    line += ["--start", "2026-03-01", "--end", "2026-03-02T12:30+02:00", "--set", "risk.gross=0.5", "--set", "data.depth=3"]
+    line += ["--spec", "prior_belief", "--seed", "9"]
+    assert run_command(line) == 0
+    assert asked == [
+        RunRequest(
+            data=Path("d"),
+            out=Path("o"),
+            symbols=("B", "A"),
+            start=1_772_323_200_000_000_000,
+            end=1_772_447_400_000_000_000,
+            overrides=("risk.gross=0.5", "data.depth=3"),
+            spec="prior_belief",
+            project=tmp_path,
+            overwrite=True,
+            seed=9,
+        )
+    ]
+
+
+def test_stream_asks_the_driver_for_what_was_typed(asked: list[RunRequest]) -> None:
+    assert run_command(["stream", "--data", "d", "--speed", "realtime", "--checkpoint", "c.npz"]) == 0
+    assert asked == [RunRequest(data=Path("d"), speed="realtime", checkpoint=Path("c.npz"))]
+
+
+def test_without_options_the_defaults_are_those_of_the_request(asked: list[RunRequest]) -> None:
+    run_command(["run"])
+    run_command(["stream"])
+    assert asked == [RunRequest(), RunRequest()]
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "code"),
+    [
+        (
+            ConfigError("config/risk.yml: gross is -1;\n  input should be above 0."),
+            "config/risk.yml: gross is -1; input should be above 0.",
+            2,
+        ),
+        (ProjectError("there is no machine spec 'x'"), "there is no machine spec 'x'", 2),
+        (ValueError("the checkpoint is at the end"), "the checkpoint is at the end", 2),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "bars.csv"), "bars.csv: no such file or directory.", 2),
+        (OSError(errno.ENOSPC, "No space left on device", "ledger.parquet"), "ledger.parquet: no space left on device.", 1),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero (stratoquant --debug shows where)", 1),
+        (KeyboardInterrupt(), "Stopped.", 130),
+    ],
+)
+def test_an_error_is_one_sentence(
+    error: BaseException, said: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(request: RunRequest) -> None:
+        raise error
+
+    _stand_in(monkeypatch, fail)
+    assert run_command(["run"]) == code
+    assert capsys.readouterr() == ("", f"{said}\n")
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(request: RunRequest) -> None:
+        raise ConfigError("gross is -1")
+
+    _stand_in(monkeypatch, fail)
+    with pytest.raises(ConfigError):
+        run_command(["--debug", "run"])
+    with pytest.raises(ConfigError):
+        run_command(["--project", "x", "--debug", "run"])
+    assert run_command(["run", "--data", "--debug"]) == 2  # there it is the value of --data
