@@ -21,9 +21,7 @@ class Guard(NamedTuple):
 
 
 @kernel
-def walk_side(
-    price: Floats, size: Floats, t: int, n: int, mid: float, sign: float, band_bps: float, notional: float
-) -> float:
+def walk_side(price: Floats, size: Floats, t: int, n: int, mid: float, sign: float, band_bps: float, notional: float) -> float:
     """Average distance from mid, bps, at which an order of `notional` fills against one side of the book.
 
     price, size: (T, N, D), best first; sign: 1 asks, -1 bids. The touch counts wherever it is, other levels within band_bps of

@@ -22,34 +22,26 @@ MOST: Final = 20.0
 """Times the usual: what is beyond counts as that much when the usual learns."""
 
 
-class FeatureState(NamedTuple):
-    """State of `feature_row`; W is the window among which volatility is ranked."""
+class RegimeState(NamedTuple):
+    """State of `regime_filter`, W the window among which volatility is ranked. Flat: to unpack a record costs 1 us a bar."""
 
-    ranks: SortedWindow
+    ring: Annotated[Floats, Axes("N", "W", start=0.0)]  # these four: a SortedWindow of sigma
+    sorted: Annotated[Floats, Axes("N", "W", start=0.0)]
+    pos: Count
+    held: Count
     percentile: Unknown  # held on bars that do not count
-    sigma: Unknown  # of the last bar that counted
     jitter: Unknown  # mean absolute move of log sigma
     usual: Annotated[Floats, Axes(3, "N", start=0.0)]  # slow means of jitter, spread and volume
     seen: Annotated[Ints, Axes(3, "N", start=0)]  # values in them
-
-
-class FilterState(NamedTuple):
-    """State of `regime_filter`."""
-
+    sigma: Unknown  # of the last bar that counted
+    close: Unknown
+    elapsed: Count  # bars since
     log_p: Annotated[Floats, Axes(STATES, "N", start=-math.log(STATES))]  # of each state, given all so far
     informed: Count  # 1 once any feature was known
     label: Annotated[Ints, Axes("N", start=-1)]
     challenger: Annotated[Ints, Axes("N", start=-1)]
     streak: Count  # bars for which the challenger has led
     hold: Count  # bars for which the last state stays forced
-
-
-class CrashState(NamedTuple):
-    """State of `crash_flags`."""
-
-    close: Unknown  # of the last valid bar
-    sigma: Unknown
-    elapsed: Count  # bars since
 
 
 @kernel
@@ -91,7 +83,7 @@ def normal_quantile(p: float) -> float:
 
 
 @kernel
-def against_usual(value: float, which: int, n: int, alpha: float, state: FeatureState) -> float:
+def against_usual(value: float, which: int, n: int, alpha: float, state: RegimeState) -> float:
     """Log of a value over its usual size so far, which then learns it; NaN until 30 values are known or while all were 0.
 
     value: not negative; NaN changes nothing. The usual is the mean of all values, exponentially weighted with alpha from the
@@ -121,7 +113,7 @@ def feature_row(
     usual_alpha: float,
     scale: float,
     x: Floats,
-    state: FeatureState,
+    state: RegimeState,
 ) -> None:
     """Scores of symbol n's volatility, trend, volatility of volatility, spread and volume on a bar that counts, into x (5,).
 
@@ -132,12 +124,12 @@ def feature_row(
     for f in range(FEATURES):
         x[f] = math.nan
     if 0.0 <= sigma < math.inf:
-        p = window_rank(sigma, n, state.ranks)
+        ranks = SortedWindow(state.ring, state.sorted, state.pos, state.held)
+        p = window_rank(sigma, n, ranks)
         if p == p:
             state.percentile[n] = p
-            held = state.ranks.held[n]
-            x[0] = normal_quantile((p * held + 0.5) / (held + 1.0))
-        window_push(sigma, n, state.ranks)
+            x[0] = normal_quantile((p * state.held[n] + 0.5) / (state.held[n] + 1.0))
+        window_push(sigma, n, ranks)
         if sigma > 0.0 and state.sigma[n] > 0.0:
             move = math.fabs(math.log(sigma / state.sigma[n]))
             j = state.jitter[n]
@@ -150,48 +142,35 @@ def feature_row(
 
 
 @kernel
-def crash_flags(
-    close: Floats,
-    high: Floats,
-    low: Floats,
-    valid: Ints,
-    z: Floats,
-    sigma: Floats,
-    floor: Floats,
+def is_crash(
+    n: int,
+    close: float,
+    high: float,
+    low: float,
+    z: float,
+    sigma: float,
+    floor: float,
     limit: float,
     wick: float,
-    state: CrashState,
-) -> Ints:
-    """1 on a valid bar whose close lies beyond `limit` sigmas from the last valid close, or whose high or low beyond `wick`.
+    state: RegimeState,
+) -> bool:
+    """Whether symbol n's close lies beyond `limit` sigmas from the last valid close, or its high or low beyond `wick`.
 
-    int64 (T, N). z: return of the bar over the previous sigma. After unknown or filled bars the previous sigma is that of the
-    last valid bar times the square root of the bars gone by. The bar's sigma must be known and at its floor or above.
+    z: return of the bar over the previous sigma. After unknown or filled bars the previous sigma is that of the last valid bar
+    times the square root of the bars gone by. The bar's sigma must be known and at its floor or above.
     """
-    bars, symbols = close.shape
-    flag = np.zeros((bars, symbols), np.int64)
-    for t in range(bars):
-        for n in range(symbols):
-            state.elapsed[n] += 1
-            if valid[t, n] != 0:
-                far = 0.0
-                reach = 0.0
-                last = state.close[n]
-                if last > 0.0 and state.sigma[n] > 0.0 and close[t, n] > 0.0:
-                    unit = state.sigma[n] * math.sqrt(state.elapsed[n])
-                    far = math.fabs(math.log(close[t, n] / last)) / unit
-                    if high[t, n] > 0.0:
-                        reach = math.log(high[t, n] / last) / unit
-                    if low[t, n] > 0.0:
-                        down = -math.log(low[t, n] / last) / unit
-                        reach = down if down > reach else reach
-                if sigma[t, n] >= floor[t, n] and (far > limit or reach > wick or math.fabs(z[t, n]) > limit):
-                    flag[t, n] = 1
-                if close[t, n] > 0.0:
-                    state.close[n] = close[t, n]
-                    state.elapsed[n] = 0
-                    if sigma[t, n] == sigma[t, n]:
-                        state.sigma[n] = sigma[t, n]
-    return flag
+    far = 0.0
+    reach = 0.0
+    last = state.close[n]
+    if last > 0.0 and state.sigma[n] > 0.0 and close > 0.0:
+        unit = state.sigma[n] * math.sqrt(state.elapsed[n])
+        far = math.fabs(math.log(close / last)) / unit
+        if high > 0.0:
+            reach = math.log(high / last) / unit
+        if low > 0.0:
+            down = -math.log(low / last) / unit
+            reach = down if down > reach else reach
+    return bool(sigma >= floor and (far > limit or reach > wick or math.fabs(z) > limit))
 
 
 @kernel
@@ -204,7 +183,7 @@ def hamilton_update(
     stds: Floats,
     log_stds: Floats,
     stay: float,
-    state: FilterState,
+    state: RegimeState,
 ) -> None:
     """One bar of symbol n: predict by the transitions, weigh by the emissions of the known features, normalise; all in logs.
 
@@ -235,7 +214,7 @@ def hamilton_update(
 
 
 @kernel
-def follow(n: int, margin: float, dwell: int, state: FilterState) -> None:
+def follow(n: int, margin: float, dwell: int, state: RegimeState) -> None:
     """Moves symbol n's label to a state that has led all others by `margin` for `dwell` bars; the first is whichever leads."""
     best = 0
     for s in range(1, STATES):
@@ -262,17 +241,23 @@ def follow(n: int, margin: float, dwell: int, state: FilterState) -> None:
 
 @kernel
 def regime_filter(
-    sigma: Floats,
-    trend: Floats,
-    trend_scale: float,
-    spread: Floats,
-    proxied: Ints,
+    close: Floats,
+    high: Floats,
+    low: Floats,
     volume: Floats,
     on: Ints,
-    force: Ints,
+    z: Floats,
+    sigma: Floats,
+    floor: Floats,
+    trend: Floats,
+    spread: Floats,
+    proxied: Ints,
+    limit: float,
+    wick: float,
     vov_alpha: float,
     usual_alpha: float,
     relative_scale: float,
+    trend_scale: float,
     clip: float,
     means: Floats,
     shift: Floats,
@@ -282,50 +267,52 @@ def regime_filter(
     margin: float,
     dwell: int,
     forced_probability: float,
-    features: FeatureState,
-    state: FilterState,
-) -> tuple[Floats, Floats, Floats, Floats, Floats, Ints, Floats, Floats, Ints]:
-    """Filtered probabilities of five states, the label, its probability, sigma's percentile, 1 while the last state is forced.
+    state: RegimeState,
+) -> tuple[Floats, Ints]:
+    """Regimes of a panel (T, N) of bars; bars count where `on` is not 0, and elsewhere everything holds.
 
-    Panels (T, N). A spread that is proxied does not count. Where `on` is 0 everything holds; before any feature was known
-    probabilities are NaN and the label is -1. Where `force` is 1 the last state has `forced_probability` and the label, on this
-    and the next `dwell` bars that count. `feature_row`, `hamilton_update` and `follow` say the rest.
+    Returns (7, T, N): the five filtered probabilities, the label's, and sigma's percentile among the previous W; and
+    (2, T, N): the label, and 1 while the last state is forced. Before any feature was known: NaN, and -1 for the label. In a
+    crash (`is_crash`; limits of infinity: never) the last state has `forced_probability` and the label, on this and the next
+    `dwell` bars that count. A spread that is proxied does not count. The rest is in `feature_row`, `hamilton_update`, `follow`.
     """
     bars, symbols = on.shape
-    p = np.full((STATES, bars, symbols), np.nan)
-    label = np.full((bars, symbols), -1, np.int64)
-    confidence = np.full((bars, symbols), np.nan)
-    percentile = np.empty((bars, symbols))
-    forced = np.zeros((bars, symbols), np.int64)
+    out = np.full((STATES + 2, bars, symbols), np.nan)
+    code = np.zeros((2, bars, symbols), np.int64)
     x = np.empty(FEATURES)
     for t in range(bars):
         for n in range(symbols):
+            state.elapsed[n] += 1
             if on[t, n] != 0:
-                wide = spread[t, n] if proxied[t, n] == 0 else math.nan
-                t_stat = trend[t, n] / trend_scale
-                feature_row(
-                    n, sigma[t, n], t_stat, wide, volume[t, n], vov_alpha, usual_alpha, relative_scale, x, features
-                )
-                hamilton_update(x, n, clip, means, shift, stds, log_stds, stay, state)
-                if force[t, n] != 0:
+                c = close[t, n]
+                s = sigma[t, n]
+                if is_crash(n, c, high[t, n], low[t, n], z[t, n], s, floor[t, n], limit, wick, state):
                     state.hold[n] = dwell + 1
                     state.informed[n] = 1
+                if c > 0.0:
+                    state.close[n] = c
+                    state.elapsed[n] = 0
+                wide = spread[t, n] if proxied[t, n] == 0 else math.nan
+                feature_row(
+                    n, s, trend[t, n] / trend_scale, wide, volume[t, n], vov_alpha, usual_alpha, relative_scale, x, state
+                )
+                hamilton_update(x, n, clip, means, shift, stds, log_stds, stay, state)
                 if state.hold[n] > 0:
                     state.hold[n] -= 1
-                    forced[t, n] = 1
-                    for s in range(LAST):
-                        state.log_p[s, n] = math.log((1.0 - forced_probability) / LAST)
+                    code[1, t, n] = 1
+                    for k in range(LAST):
+                        state.log_p[k, n] = math.log((1.0 - forced_probability) / LAST)
                     state.log_p[LAST, n] = math.log(forced_probability)
                     state.label[n] = LAST
                     state.challenger[n] = -1
                     state.streak[n] = 0
                 elif state.informed[n] != 0:
                     follow(n, margin, dwell, state)
-            percentile[t, n] = features.percentile[n]
+            out[STATES + 1, t, n] = state.percentile[n]
+            code[0, t, n] = state.label[n]
             if state.informed[n] != 0:
-                for s in range(STATES):
-                    p[s, t, n] = math.exp(state.log_p[s, n])
-                label[t, n] = state.label[n]
+                for k in range(STATES):
+                    out[k, t, n] = math.exp(state.log_p[k, n])
                 if state.label[n] >= 0:
-                    confidence[t, n] = p[state.label[n], t, n]
-    return p[0], p[1], p[2], p[3], p[4], label, confidence, percentile, forced
+                    out[STATES, t, n] = out[state.label[n], t, n]
+    return out, code

@@ -31,9 +31,9 @@ class MicrostructureConfig(NamedTuple):
     stale_bars: Annotated[float, setting("bars", "L63: book or bar older than this: avoid", gt=0)] = 5.0
     score_base: Annotated[float, setting("logit", "L63: score of a perfect market", gt=0)] = 4.0
     spread_scale_bps: Annotated[float, setting("bps", "L63: a spread that costs one logit", gt=0)] = 10.0
-    depth_scale: Annotated[
-        float, setting("quote currency", "L63: a depth of the thinner side that costs one logit", gt=0)
-    ] = 10_000.0
+    depth_scale: Annotated[float, setting("quote currency", "L63: a depth of the thinner side that costs one logit", gt=0)] = (
+        10_000.0
+    )
     slippage_scale_bps: Annotated[
         float, setting("bps", "L63: slippage of the middle order size that costs one logit", gt=0)
     ] = 10.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from dataflows.carry import Bind
 from dataflows.data.types import Market
-from dataflows.kernels.hmm import CrashState, FeatureState, FilterState, crash_flags, regime_filter
+from dataflows.kernels.hmm import RegimeState, regime_filter
 from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
 from dataflows.kinematics.types import Returns, Slope
 from dataflows.layer import layer
@@ -20,14 +21,11 @@ from dataflows.regime.types import Regime, RegimeThresholds
 
 
 class RegimeCarry(NamedTuple):
-    """Features and filter of both clocks."""
+    """The filters of both clocks, and the volatility of 15-bars."""
 
-    features: Annotated[FeatureState, Bind(W="vol_window_bars")]
-    crash: CrashState
-    filter: FilterState
+    base: Annotated[RegimeState, Bind(W="vol_window_bars")]
     variance_15: SeededEwm
-    features_15: Annotated[FeatureState, Bind(W="vol_window_15")]
-    filter_15: FilterState
+    higher: Annotated[RegimeState, Bind(W="vol_window_15")]
 
 
 @functools.lru_cache(maxsize=8)
@@ -65,39 +63,34 @@ def l1_regime(
     unknown without it: `trend_t_15` is NaN, and neither trend state can then lead the other or become the label.
     Source: Hamilton (1989); emissions are configured, not estimated.
     """
-    m, quality, r = l0_market_feed, l0_market_feed.quality, l2_returns_volatility
+    bars, higher, r = l0_market_feed.bars, l0_market_feed.bars_15, l2_returns_volatility
+    spread, proxied, trend = l8_spread_depth.spread_bps, l8_spread_depth.proxied, l12_regression_slope_short.t_stat
+    factor = float(regime_thresholds.crash_factor[0])
     means, stds, log_stds = _tables(
         (regime.calm_mean, regime.trend_up_mean, regime.trend_down_mean, regime.high_vol_mean, regime.chaotic_mean),
         (regime.calm_std, regime.trend_up_std, regime.trend_down_std, regime.high_vol_std, regime.chaotic_std),
     )
-    factor = float(regime_thresholds.crash_factor[0])
-    spread, proxied = l8_spread_depth.spread_bps, l8_spread_depth.proxied
-    trend = l12_regression_slope_short.t_stat
-
-    crash = crash_flags(
-        m.bars.close, m.bars.high, m.bars.low, quality.valid, r.z, r.sigma, r.sigma_floor,
-        regime.crash_sigma * factor, regime.wick_sigma * factor, carry.crash,
-    )  # fmt: skip
-    calm, up, down, high_vol, chaotic, label, confidence, rank, forced = regime_filter(
-        r.sigma, trend, regime.trend_scale, spread, proxied, m.bars.volume, quality.valid, crash,
+    p, code = regime_filter(
+        bars.close, bars.high, bars.low, bars.volume, l0_market_feed.quality.valid, r.z, r.sigma, r.sigma_floor, trend, spread,
+        proxied, regime.crash_sigma * factor, regime.wick_sigma * factor,
         halflife_alpha(regime.vov_halflife_bars), halflife_alpha(regime.usual_halflife_bars), regime.relative_scale,
-        regime.feature_clip, means, regime_thresholds.mean_shift, stds, log_stds, regime.stay, regime.margin, regime.dwell_bars,
-        regime.forced_probability, carry.features, carry.filter,
+        regime.trend_scale, regime.feature_clip, means, regime_thresholds.mean_shift, stds, log_stds,
+        regime.stay, regime.margin, regime.dwell_bars, regime.forced_probability, carry.base,
     )  # fmt: skip
 
-    closed = m.bars_15.closed
-    span = np.log(m.bars_15.high / m.bars_15.low)
+    span = np.log(higher.high / higher.low)
     variance = seeded_ewm(
-        span * span, closed, halflife_alpha(regime.vol_halflife_15), regime.vol_seed_15, carry.variance_15
+        span * span, higher.closed, halflife_alpha(regime.vol_halflife_15), regime.vol_seed_15, carry.variance_15
     )  # 4 log 2 times the estimate and not its root: no rank, and no ratio to the usual, sees the difference
-    trend_15 = np.full(trend.shape, np.nan)
-    calm_15, up_15, down_15, high_vol_15, chaotic_15, label_15, confidence_15, rank_15, _ = regime_filter(
-        variance, trend_15, regime.trend_scale, spread, proxied, m.bars_15.volume, closed,
-        np.zeros(closed.shape, np.int64), halflife_alpha(regime.vov_halflife_15), halflife_alpha(regime.usual_halflife_15),
-        regime.relative_scale, regime.feature_clip, means, regime_thresholds.mean_shift_15, stds, log_stds,
-        regime.stay_15, regime.margin, regime.dwell_15, regime.forced_probability, carry.features_15, carry.filter_15,
+    unknown = np.full(trend.shape, np.nan)
+    p_15, code_15 = regime_filter(
+        higher.close, higher.high, higher.low, higher.volume, higher.closed, unknown, variance, unknown, unknown, spread,
+        proxied, math.inf, math.inf,
+        halflife_alpha(regime.vov_halflife_15), halflife_alpha(regime.usual_halflife_15), regime.relative_scale,
+        regime.trend_scale, regime.feature_clip, means, regime_thresholds.mean_shift_15, stds, log_stds,
+        regime.stay_15, regime.margin, regime.dwell_15, regime.forced_probability, carry.higher,
     )  # fmt: skip
     return Regime(
-        calm, up, down, high_vol, chaotic, label, confidence, rank, trend, forced,
-        calm_15, up_15, down_15, high_vol_15, chaotic_15, label_15, confidence_15, rank_15, trend_15,
+        p[0], p[1], p[2], p[3], p[4], code[0], p[5], p[6], trend, code[1],
+        p_15[0], p_15[1], p_15[2], p_15[3], p_15[4], code_15[0], p_15[5], p_15[6], unknown,
     )  # fmt: skip

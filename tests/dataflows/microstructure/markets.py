@@ -35,10 +35,15 @@ def with_book(
 ) -> Market:
     """A market (T, N) with a book of D levels (T, N, D); its bars sit at the middle of the touch."""
     shape = bid_price.shape[:2]
-    close = np.where(np.isfinite(bid_price[:, :, 0] + ask_price[:, :, 0]), 0.5 * (bid_price[:, :, 0] + ask_price[:, :, 0]), 100.0)
+    close = np.where(
+        np.isfinite(bid_price[:, :, 0] + ask_price[:, :, 0]), 0.5 * (bid_price[:, :, 0] + ask_price[:, :, 0]), 100.0
+    )
     market = bars_only(close, close, close, np.ones(shape), **quality)
     book = Book(
-        bid_price, bid_size, ask_price, ask_size,
+        bid_price,
+        bid_size,
+        ask_price,
+        ask_size,
         age=np.zeros(shape) if age is None else age,
         has_feed=np.ones(shape, np.int64),
         ofi=np.zeros(bid_price.shape),

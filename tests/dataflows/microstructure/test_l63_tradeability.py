@@ -33,7 +33,9 @@ def spread_depth(market: Market, feed: Any = 1, config: MicrostructureConfig = C
     return run_columnar(l8_spread_depth, {"l0_market_feed": market, "instruments": facts}, {"microstructure": config})
 
 
-def run(market: Market, feed: Any = 1, config: MicrostructureConfig = CONFIG, chaotic: Any = 0.0, **kwargs: Any) -> Tradeability:
+def run(
+    market: Market, feed: Any = 1, config: MicrostructureConfig = CONFIG, chaotic: Any = 0.0, **kwargs: Any
+) -> Tradeability:
     shape = market.bars.close.shape
     given_ = {
         "l0_market_feed": market,
@@ -68,8 +70,7 @@ def test_slippage_is_the_integral_of_marginal_cost(seed: int, notional: float) -
     stops = [x for x in np.cumsum((price * size)[keep]) if x < notional]
     pieces = [0.0, *stops, notional]
     area = sum(
-        integrate.quad(marginal, a, b, args=(away, price * size, 10.0), epsrel=1e-10)[0]
-        for a, b in itertools.pairwise(pieces)
+        integrate.quad(marginal, a, b, args=(away, price * size, 10.0), epsrel=1e-10)[0] for a, b in itertools.pairwise(pieces)
     )
     assert got == pytest.approx(area / notional, rel=1e-7)
 
@@ -145,7 +146,18 @@ def test_slippage_never_falls_with_size(seed: int) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    ["empty book", "one side", "crossed", "unlisted", "closed", "stale bar", "stale book", "unknown age", "unknown regime", "wide"],
+    [
+        "empty book",
+        "one side",
+        "crossed",
+        "unlisted",
+        "closed",
+        "stale bar",
+        "stale book",
+        "unknown age",
+        "unknown regime",
+        "wide",
+    ],
 )
 def test_what_is_unknown_stale_or_shut_is_avoided(fault: str) -> None:
     t = slice(10, 20)
@@ -202,7 +214,9 @@ def test_avoid_and_class_go_by_hysteresis() -> None:
 def test_a_score_between_the_marks_does_not_end_avoid_at_the_start() -> None:
     bp, bs, ap, az = random_book(np.random.default_rng(3), (50, 1))
     level = run(with_book(bp, bs, ap, az), config=SMALL).score.min()
-    config = SMALL._replace(avoid_below=level / 2, resume_above=0.9999, thin_below=0.99991, thin_until=0.99992, deep_until=0.99993)
+    config = SMALL._replace(
+        avoid_below=level / 2, resume_above=0.9999, thin_below=0.99991, thin_until=0.99992, deep_until=0.99993
+    )
     assert (run(with_book(bp, bs, ap, az), config=config).avoid == 1).all()
 
 
@@ -271,9 +285,32 @@ def test_compiled_equals_plain() -> None:
     for f in (tradeability, plain(tradeability)):
         guard: Guard = carry_of(l63_tradeability, 3, {"microstructure": SMALL}).guard
         out = f(
-            m.quality.listed, m.session.is_open, m.quality.stale, m.book.age, chaotic, s.mid, s.spread_bps, s.bid_depth,
-            s.ask_depth, s.proxied, m.book.bid_price, m.book.bid_size, m.book.ask_price, m.book.ask_size, 10.0,
-            SMALL.order_notionals, 10.0, 5.0, 4.0, 10.0, 100.0, 10.0, 3.0, 3.0, marks, guard,
+            m.quality.listed,
+            m.session.is_open,
+            m.quality.stale,
+            m.book.age,
+            chaotic,
+            s.mid,
+            s.spread_bps,
+            s.bid_depth,
+            s.ask_depth,
+            s.proxied,
+            m.book.bid_price,
+            m.book.bid_size,
+            m.book.ask_price,
+            m.book.ask_size,
+            10.0,
+            SMALL.order_notionals,
+            10.0,
+            5.0,
+            4.0,
+            10.0,
+            100.0,
+            10.0,
+            3.0,
+            3.0,
+            marks,
+            guard,
         )
         results.append([*out, *guard])
     for a, b in zip(*results, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,11 +20,14 @@ from dataflows.panel import Floats, leaves
 from tests.dataflows.microstructure.markets import bars_only, instruments, random_book, traded, with_book
 from tests.support import carry_of, run_columnar
 
+BOOK_DATA = Path(__file__).parents[4] / "shared/data/ready/book_2025-09-04/book.parquet"
 CONFIG = {"microstructure": MicrostructureConfig()}
 SHORT = {"microstructure": MicrostructureConfig(proxy_window_bars=20)}
 
 
-def run(market: Market, feed: object, configs: dict[str, MicrostructureConfig] = CONFIG, tick: float = 0.0, **kwargs: object) -> SpreadDepth:
+def run(
+    market: Market, feed: object, configs: dict[str, MicrostructureConfig] = CONFIG, tick: float = 0.0, **kwargs: object
+) -> SpreadDepth:
     facts = instruments(market.bars.close.shape[1], feed=feed, tick=tick)
     return run_columnar(l8_spread_depth, {"l0_market_feed": market, "instruments": facts}, configs, **kwargs)
 
@@ -203,11 +208,37 @@ def test_compiled_equals_plain() -> None:
     states: list[SpreadProxy] = [carry_of(l8_spread_depth, 2, SHORT).proxy for _ in range(2)]
     outs = [
         f(
-            m.bars.high, m.bars.low, m.bars.close, m.bars.volume, m.quality.valid,
-            m.book.bid_price, m.book.bid_size, m.book.ask_price, m.book.ask_size,
-            np.array([1, 0]), np.array([0.0, 0.01]), 5, 10.0, 0.5, 0.5, state,
+            m.bars.high,
+            m.bars.low,
+            m.bars.close,
+            m.bars.volume,
+            m.quality.valid,
+            m.book.bid_price,
+            m.book.bid_size,
+            m.book.ask_price,
+            m.book.ask_size,
+            np.array([1, 0]),
+            np.array([0.0, 0.01]),
+            5,
+            10.0,
+            0.5,
+            0.5,
+            state,
         )
         for f, state in zip((spread_depth, plain(spread_depth)), states, strict=True)
     ]
     for a, b in zip(leaves(states[0]) + list(outs[0]), leaves(states[1]) + list(outs[1]), strict=True):
         assert a.tobytes() == b.tobytes()
+
+
+def test_a_real_book_is_measured_within_its_touch() -> None:
+    if not BOOK_DATA.exists():
+        pytest.skip("the real data set book_2025-09-04 is not beside this repository")
+    rows = pd.read_parquet(BOOK_DATA, filters=[("symbol", "==", "BTCUSD")]).head(1000)
+    sides = ("bid_px", "bid_sz", "ask_px", "ask_sz")
+    book = tuple(np.ascontiguousarray(rows[[f"{s}_{k}" for k in range(10)]].to_numpy(float)[:, None]) for s in sides)
+    out = run(with_book(*book), 1)
+    assert (book[0][:, :, 0] <= out.microprice).all() and (out.microprice <= book[2][:, :, 0]).all()
+    assert np.median(out.spread_bps) == pytest.approx(1e4 / 109_755.0, rel=0.01)  # one dollar
+    near = (book[0][:, 0, :5] * book[1][:, 0, :5]).sum(axis=1)  # its ten levels all lie within 10 bps
+    np.testing.assert_allclose(out.bid_depth[:, 0], near, rtol=1e-12)

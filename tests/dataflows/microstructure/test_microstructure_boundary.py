@@ -22,7 +22,9 @@ def frame() -> pd.DataFrame:
     rng = np.random.default_rng(1)
     configs = {"microstructure": MicrostructureConfig(proxy_window_bars=20)}
     market = traded(rng, 100, 2, spread=1e-3, sigma=5e-4)._replace(book=with_book(*random_book(rng, (100, 2))).book)
-    seen = run_columnar(l8_spread_depth, {"l0_market_feed": market, "instruments": instruments(2, feed=np.array([0, 1]))}, configs)
+    seen = run_columnar(
+        l8_spread_depth, {"l0_market_feed": market, "instruments": instruments(2, feed=np.array([0, 1]))}, configs
+    )
     given = {"l0_market_feed": market, "l1_regime": filled(Regime, (100, 2), 0.1), "l8_spread_depth": seen}
     fit = run_columnar(l63_tradeability, given, configs)
     data = {f"l8_spread_depth.{k}": v for k, v in seen._asdict().items()}

@@ -59,7 +59,11 @@ def inputs(
         return pd.DataFrame(out).ffill().to_numpy()
 
     higher = HigherBars(
-        of_15(close, "first"), of_15(high, "max"), of_15(low, "min"), of_15(close, "last"), of_15(volume, "sum"),
+        of_15(close, "first"),
+        of_15(high, "max"),
+        of_15(low, "min"),
+        of_15(close, "last"),
+        of_15(volume, "sum"),
         np.ascontiguousarray(np.broadcast_to(whole[:, None], shape).astype(np.int64)),
     )
     proxied = np.full(shape, int(spread_bps is None), np.int64)
@@ -72,16 +76,16 @@ def inputs(
             bars_15=higher,
             quality=filled(Quality, shape, valid=valid),
         ),
-        "l2_returns_volatility": filled(
-            Returns, shape, r_1=r, sigma=sigma, sigma_floor=np.full(shape, FLOOR), z=r / previous
-        ),
+        "l2_returns_volatility": filled(Returns, shape, r_1=r, sigma=sigma, sigma_floor=np.full(shape, FLOOR), z=r / previous),
         "l8_spread_depth": filled(SpreadDepth, shape, spread_bps=spread, proxied=proxied),
         "l12_regression_slope_short": filled(Slope, shape, t_stat=slope_t(close)),
         "regime_thresholds": neutral(),
     }
 
 
-def walk(rng: np.random.Generator, bars: int, symbols: int, sigma: Floats | float = 5e-4, drift: Floats | float = 0.0) -> dict[str, Any]:
+def walk(
+    rng: np.random.Generator, bars: int, symbols: int, sigma: Floats | float = 5e-4, drift: Floats | float = 0.0
+) -> dict[str, Any]:
     """Inputs of L1 out of a random walk; sigma and drift per bar may be arrays (T, 1)."""
     size = np.broadcast_to(np.asarray(sigma, float), (bars, symbols))
     path = np.cumsum(drift + size * rng.standard_normal((bars, symbols)), axis=0)

@@ -14,10 +14,10 @@ from scipy import stats
 from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
 
 from dataflows.kernels.compile import plain
-from dataflows.kernels.hmm import crash_flags, normal_quantile, regime_filter
+from dataflows.kernels.hmm import RegimeState, normal_quantile, regime_filter
 from dataflows.panel import Floats, leaves
 from dataflows.regime.config import RegimeConfig
-from dataflows.regime.l1_regime import RegimeCarry, l1_regime
+from dataflows.regime.l1_regime import l1_regime
 from dataflows.regime.types import CALM, CHAOTIC, HIGH_VOL, REGIMES, TREND_DOWN, TREND_UP, Regime
 from tests.dataflows.regime.markets import inputs, walk
 from tests.support import carry_of, run_columnar
@@ -323,19 +323,17 @@ def test_symbols_do_not_touch_each_other() -> None:
 
 def test_compiled_equals_plain() -> None:
     market = ragged(2, 260)
-    carries: list[RegimeCarry] = [carry_of(l1_regime, 3, {"regime": CONFIG}) for _ in range(2)]
-    m, r = market["l0_market_feed"], market["l2_returns_volatility"]
-    spread, rng = market["l8_spread_depth"], np.random.default_rng(3)
+    m, r, spread = market["l0_market_feed"], market["l2_returns_volatility"], market["l8_spread_depth"]
+    rng, results = np.random.default_rng(3), []
     means, stds = rng.normal(0.0, 1.0, (5, 5)), rng.uniform(0.5, 2.0, (5, 5))
-    results = []
-    for flags, filter_, c in ((crash_flags, regime_filter, carries[0]), (plain(crash_flags), plain(regime_filter), carries[1])):
-        crash = flags(m.bars.close, m.bars.high, m.bars.low, m.quality.valid, r.z, r.sigma, r.sigma_floor, 8.0, 12.0, c.crash)
-        out = filter_(
-            r.sigma, market["l12_regression_slope_short"].t_stat, 7.5, spread.spread_bps, spread.proxied, m.bars.volume,
-            m.quality.valid, crash, 0.02, 0.003, 0.7, 6.0, means, np.zeros((5, 5)), stds, np.log(stds), 0.99, 0.15, 5, 0.99,
-            c.features, c.filter,
-        )
-        results.append([crash, *out, *leaves(c.crash), *leaves(c.features), *leaves(c.filter)])
+    for f in (regime_filter, plain(regime_filter)):
+        state: RegimeState = carry_of(l1_regime, 3, {"regime": CONFIG}).base
+        out = f(
+            m.bars.close, m.bars.high, m.bars.low, m.bars.volume, m.quality.valid, r.z, r.sigma, r.sigma_floor,
+            market["l12_regression_slope_short"].t_stat, spread.spread_bps, spread.proxied, 8.0, 12.0, 0.02, 0.003, 0.7, 7.5, 6.0,
+            means, np.zeros((5, 5)), stds, np.log(stds), 0.99, 0.15, 5, 0.99, state,
+        )  # fmt: skip
+        results.append([*out, *state])
     for a, b in zip(*results, strict=True):
         assert a.tobytes() == b.tobytes()
 
@@ -343,7 +341,10 @@ def test_compiled_equals_plain() -> None:
 def test_the_crash_of_may_2021_is_chaotic_while_it_lasts() -> None:
     if not CRASH_DATA.exists():
         pytest.skip("the real data set crash_2021-05 is not beside this repository")
-    window = [("timestamp", ">=", pd.Timestamp("2021-05-18", tz="UTC")), ("timestamp", "<", pd.Timestamp("2021-05-19 14:00", tz="UTC"))]
+    window = [
+        ("timestamp", ">=", pd.Timestamp("2021-05-18", tz="UTC")),
+        ("timestamp", "<", pd.Timestamp("2021-05-19 14:00", tz="UTC")),
+    ]
     bars = pd.read_parquet(CRASH_DATA, filters=window)
     panel = {c: bars.pivot(index="timestamp", columns="symbol", values=c).dropna() for c in ("close", "high", "low", "volume")}
     time = panel["close"].index
@@ -352,5 +353,7 @@ def test_the_crash_of_may_2021_is_chaotic_while_it_lasts() -> None:
     before = (time >= "2021-05-18 06:00") & (time < "2021-05-19 06:00")
     assert (out.label[worst] == CHAOTIC).mean() > 0.95
     assert (out.label[before] == CHAOTIC).mean() < 0.1
-    z = np.abs(np.nan_to_num(inputs(*(panel[c].to_numpy() for c in ("close", "high", "low", "volume")))["l2_returns_volatility"].z))
+    z = np.abs(
+        np.nan_to_num(inputs(*(panel[c].to_numpy() for c in ("close", "high", "low", "volume")))["l2_returns_volatility"].z)
+    )
     assert (z > 8.0).any() and (out.label[z > 8.0] == CHAOTIC).all()

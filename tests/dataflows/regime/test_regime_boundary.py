@@ -20,9 +20,9 @@ from tests.support import run_columnar
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
     out = run_columnar(l1_regime, random_walk(np.random.default_rng(1), 900, 2), {"regime": RegimeConfig()})
-    return pd.DataFrame({
-        "l1_regime." + ".".join(path): leaf.reshape(-1) for (path, _), leaf in zip(walk(Regime), leaves(out), strict=True)
-    })
+    return pd.DataFrame(
+        {"l1_regime." + ".".join(path): leaf.reshape(-1) for (path, _), leaf in zip(walk(Regime), leaves(out), strict=True)}
+    )
 
 
 def test_the_output_of_l1_passes(frame: pd.DataFrame) -> None:
