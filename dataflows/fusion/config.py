@@ -12,9 +12,7 @@ from dataflows.config import setting
 class FusionConfig(NamedTuple):
     """How sources become a score, the score an expected edge, and the edge a proposal."""
 
-    signal_window_bars: Annotated[int, setting("bars", "L66: trailing window of the scale of an unbounded source", ge=30)] = (
-        1440
-    )
+    signal_window_5: Annotated[int, setting("5-bars", "L66: trailing window of the scale of an unbounded source", ge=30)] = 288
     signal_floor: Annotated[float, setting("units of the source", "L66: least scale of an unbounded source", gt=0)] = 0.1
     horizons: Annotated[
         tuple[int, ...], setting("bars", "L67: the four horizons at which the score's worth is learned, ascending")

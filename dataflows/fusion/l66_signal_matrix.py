@@ -18,7 +18,7 @@ from dataflows.regime.types import Regime
 class SignalMatrixCarry(NamedTuple):
     """The last sizes of every source that is not bounded by construction."""
 
-    momentum: Annotated[SortedWindow, Bind(W="signal_window_bars")]
+    momentum: Annotated[SortedWindow, Bind(W="signal_window_5")]
 
 
 @layer("L66")
@@ -34,12 +34,13 @@ def l66_signal_matrix(
 
     regime: P(trend up) - P(trend down). trend: mean of L25's agreement across timeframes and L60's damped trend score; one that
     is unknown counts 0. reversion: L60's reversion score. These three are bounded by construction and pass as they are.
-    momentum: the t-statistic of the last half hour's slope, which is not: tanh(t / s), s = 1.4826 * trailing median of |t| over
-    `signal_window_bars` valid bars up to the previous one, at least `signal_floor`. Not centred, so the sign is kept.
+    momentum: the t-statistic of the last half hour's slope, which is not: tanh(t / s), s = 1.4826 * trailing median of |t| at
+    the last `signal_window_5` closes of 5-bars before this bar, at least `signal_floor`. Not centred, so the sign is kept.
+    (Every fifth bar: neighbours share most of their half hour, so the others add work and hardly any knowledge.)
     NaN where a source says nothing: momentum until 30 values are known, the others while what they read is unknown.
-    Takes L0 for its mask alone: a filled or unknown bar must not enter the scale. Later sources append columns.
+    Takes L0 for that mask alone; a 5-bar with a missing part does not enter the scale. Later sources append columns.
     """
-    momentum = squashed(l1_regime.trend_t, l0_market_feed.quality.valid, fusion.signal_floor, carry.momentum)
+    momentum = squashed(l1_regime.trend_t, l0_market_feed.bars_5.closed, fusion.signal_floor, carry.momentum)
     return Signals(
         signal_values(
             l1_regime.trend_up,

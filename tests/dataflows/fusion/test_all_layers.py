@@ -26,7 +26,7 @@ NAMES = (
     "l75_size_suggestion",
     "l3_action_proposal",
 )
-SMALL = CONFIGS["fusion"]._replace(signal_window_bars=40, horizons=(2, 5, 7, 20), cost_seed_bars=10)
+SMALL = CONFIGS["fusion"]._replace(signal_window_5=40, horizons=(2, 5, 7, 20), cost_seed_bars=10)
 SETTINGS = {**CONFIGS, "fusion": SMALL}
 
 

@@ -16,7 +16,7 @@ from dataflows.panel import Floats
 from tests.dataflows.fusion.world import everything
 from tests.support import run_columnar
 
-CONFIG = FusionConfig(signal_window_bars=50)
+CONFIG = FusionConfig(signal_window_5=50)
 REGIME, TREND, MOMENTUM, REVERSION = range(4)
 
 
@@ -69,10 +69,10 @@ def test_each_source_is_monotone_in_its_raw_input(record: str, field: str, sourc
 
 
 def test_momentum_is_tanh_over_the_trailing_median_of_the_bars_before() -> None:
-    world = everything(3, symbols=1)
+    world = everything(3, bars=900, symbols=1)
     raw = world["l1_regime"].trend_t[:, 0]
-    valid = world["l0_market_feed"].quality.valid[:, 0] == 1
-    seen = pd.Series(np.abs(raw))[valid & np.isfinite(raw)]
+    closed = world["l0_market_feed"].bars_5.closed[:, 0] == 1
+    seen = pd.Series(np.abs(raw))[closed & np.isfinite(raw)]
     scale = 1.4826 * seen.rolling(50, min_periods=30).median()
     before = scale.reindex(range(len(raw))).ffill().shift(1)
     expected = np.tanh(raw / np.maximum(before, 0.1))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.config import DataConfig
-from dataflows.data.types import Bars, Instruments, Market, Quality
+from dataflows.data.types import Bars, HigherBars, Instruments, Market, Quality
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.types import Cost, Ensemble, Expectancy, Horizon, Policy, Signals, SourceWeights
 from dataflows.kinematics.types import Alignment, KinematicState, Returns
@@ -37,7 +37,9 @@ def market(opens: Floats, closes: Floats, valid: Ints | None = None, volume: flo
         high=np.maximum(opens, closes),
         low=np.minimum(opens, closes),
     )
-    made: Market = filled(Market, shape, 0.0, bars=bars, quality=quality, funding=np.full(shape, funding))
+    fifth = np.arange(1, len(closes) + 1)[:, None] % 5 == 0
+    bars_5 = filled(HigherBars, shape, 1.0, closed=(fifth & (valid == 1)).astype(np.int64))
+    made: Market = filled(Market, shape, 0.0, bars=bars, bars_5=bars_5, quality=quality, funding=np.full(shape, funding))
     return made
 
 
