@@ -9,6 +9,10 @@ class StoreError(RuntimeError):
     """Results cannot be written. One sentence: the folder at fault, what became of what was written, and what to do."""
 
 
+class TakenError(StoreError, ValueError):
+    """The folder that was named for the results cannot take them."""
+
+
 def is_full(error: BaseException) -> bool:
     """True for an error that says that there is no room left, whoever raised it: the system, or Arrow on its behalf."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

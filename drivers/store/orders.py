@@ -49,11 +49,16 @@ class Order:
     fee: float = 0.0
     end_reason: int = 0  # REJECTIONS
     ended: int = 0  # UTC ns; 0: under way
+    asked: float = 0.0  # the quantity to show: of a stop or target, that of the position while there was one
+    traded: float = 0.0  # sum of |quantity| of its fills
+
+    def __post_init__(self) -> None:
+        self.asked = self.quantity
 
     @property
     def average_price(self) -> float:
         """Of its fills; NaN without any."""
-        return self.paid / abs(self.filled) if self.filled else math.nan
+        return self.paid / self.traded if self.traded else math.nan
 
 
 class OrderHistory:
@@ -68,7 +73,7 @@ class OrderHistory:
         self.position = [0.0] * symbols
         self._live: list[set[int]] = [set() for _ in range(symbols)]
         self._ended: list[int] = []  # ids in order of their end
-        self._pending: list[tuple[int, ...]] = []
+        self._pending: list[tuple[Any, ...]] = []
         self._seen: set[int] = set()
         self._now = 0
 
@@ -100,25 +105,21 @@ class OrderHistory:
         return [self.open.pop(i) for i in gone]
 
     def all(self) -> Iterator[Order]:
-        """Every order that is still here, by id within time."""
-        yield from sorted(self.open.values(), key=lambda o: (o.time, o.symbol, o.id))
+        """Every order that is still here, those of the last instant too, by time, symbol and id."""
+        sent = [_order(*rest) for kind, *rest in self._pending if kind == ex.PLACE]
+        orders = {o.id: o for o in sent} | self.open
+        yield from sorted(orders.values(), key=lambda o: (o.time, o.symbol, o.id))
 
-    def _register(
-        self, kind: int, symbol: int, id_: int, parent: int, quantity: float, type_: int, limit: float, stop: float,
-        reduce_only: int, bracket_stop: float, bracket_target: float, time: int, price: float, reason: int,
-    ) -> None:
+    def _register(self, kind: int, symbol: int, id_: int, *rest: Any) -> None:
         order = self.open.get(id_)
         if kind == ex.PLACE:
             if order is None:
-                self._new(Order(
-                    id_, symbol, parent, time, type_, reduce_only, quantity, limit, stop, price, reason, bracket_stop,
-                    bracket_target,
-                ))
+                self._new(_order(symbol, id_, *rest))
         elif order is not None and order.status in LIVE:
             if kind == ex.CANCEL:
                 order.status = ex.PENDING_CANCEL
             elif kind == ex.MODIFY:
-                order.stop_price = order.decision_price = stop
+                order.stop_price = order.decision_price = rest[_STOP_PRICE]
 
     def _new(self, order: Order) -> None:
         self.open[order.id] = order
@@ -155,18 +156,21 @@ class OrderHistory:
         after = self.position[symbol] = _moved(before, quantity)
         closed = before > 0.0 >= after or before < 0.0 <= after
         opened = after > 0.0 >= before or after < 0.0 <= before
-        if order is not None and _same_side(quantity, order.quantity):
-            order.filled += quantity
+        if order is not None:
             order.paid += abs(quantity) * price
             order.fee += fee
+            order.traded += abs(quantity)
+            if _same_side(quantity, order.quantity):
+                order.filled += quantity
             then = _NEXT[order.status][ex.FILL]
             if then != CONTRADICTION:
                 done = closed if _closes(order.type) else _complete(order.quantity, order.filled)
                 self._to(order, ex.FILLED if done and then in LIVE else then)
         for k in self._live[symbol]:
             other = self.open[k]
-            if _closes(other.type) and after != 0.0:
+            if _closes(other.type):
                 other.quantity = other.filled - after
+                other.asked = other.quantity if after != 0.0 else other.asked
         if opened and order is not None and not order.reduce_only:
             for offset, type_, level in ((1, ex.STOP_MARKET, order.bracket_stop), (2, ex.TAKE_PROFIT, order.bracket_target)):
                 if level == level and id_ + offset not in self.open:
@@ -180,6 +184,19 @@ _INTENT_FIELDS: Final = (
     "bracket_target", "decision_time", "decision_price", "reason",
 )
 _REPORT_FIELDS: Final = ("kind", "symbol", "id", "fill_id", "quantity", "price", "fee", "reason")
+
+
+_STOP_PRICE: Final = _INTENT_FIELDS.index("stop_price") - 3
+
+
+def _order(
+    symbol: int, id_: int, parent: int, quantity: float, type_: int, limit: float, stop: float, reduce_only: int,
+    bracket_stop: float, bracket_target: float, time: int, price: float, reason: int,
+) -> Order:
+    """An order out of an intent's columns, as `_INTENT_FIELDS` lists them after the kind."""
+    return Order(
+        id_, symbol, parent, time, type_, reduce_only, quantity, limit, stop, price, reason, bracket_stop, bracket_target
+    )
 
 
 def order_name(symbols: Sequence[str], column: int, order: int) -> str:

@@ -28,7 +28,7 @@ from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE, Proposal
 from dataflows.panel import Floats, Ints, Kind, is_log, walk
 from dataflows.risk.types import HOLD, REASONS, VERDICTS, Approval
 from drivers.project import Configs, Project, config_text
-from drivers.store.errors import StoreError, is_full
+from drivers.store.errors import StoreError, TakenError, is_full
 from drivers.store.orders import Order, OrderHistory
 
 GROUP_ROWS: Final = 1 << 15
@@ -132,8 +132,9 @@ class _File:
 class ResultWriter:
     """Writes one run's results. Either `finish` puts them under their name, or `abandon` removes them.
 
-    out: the final folder. symbols: names of the columns, sorted. overwrite: results that are in `out` already may be replaced.
-    Raises StoreError when `out` is taken, or cannot be written.
+    out: the final folder. symbols: names of the columns, sorted. overwrite: results that are in `out` already may be
+    replaced, once the new ones are whole.
+    Raises TakenError when `out` holds something already, StoreError when it cannot be written.
     """
 
     def __init__(self, out: Path, symbols: Sequence[str], *, overwrite: bool = False) -> None:
@@ -161,13 +162,13 @@ class ResultWriter:
         if not self.out.exists():
             return
         if not self.out.is_dir():
-            raise StoreError(f"{self.out} is a file; name a folder for the results")
+            raise TakenError(f"{self.out} is a file; name a folder for the results")
         if not any(self.out.iterdir()):
             return
         if not (self.out / "run.json").is_file():
-            raise StoreError(f"{self.out} holds something else than a run's results; name another folder")
+            raise TakenError(f"{self.out} holds something else than a run's results; name another folder")
         if not overwrite:
-            raise StoreError(f"{self.out} holds the results of a run already; name another folder, or give --overwrite")
+            raise TakenError(f"{self.out} holds the results of a run already; name another folder, or give --overwrite")
 
     def _clear_stale(self) -> None:
         """Removes what a run left that was killed; refuses when one is still at it, or when the folder is not a run's."""
@@ -175,16 +176,16 @@ class ResultWriter:
         try:
             owner = int(mark.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            raise StoreError(f"{self.folder} is in the way and is no unfinished run; move it, or name another folder") from None
+            raise TakenError(f"{self.folder} is in the way and is no unfinished run; move it, or name another folder") from None
         if owner != os.getpid():
             try:
                 os.kill(owner, 0)
             except ProcessLookupError:
                 pass
             except PermissionError:
-                raise StoreError(f"{self.folder} is being written by process {owner}; name another folder") from None
+                raise TakenError(f"{self.folder} is being written by process {owner}; name another folder") from None
             else:
-                raise StoreError(f"{self.folder} is being written by process {owner}; wait for it, or name another folder")
+                raise TakenError(f"{self.folder} is being written by process {owner}; wait for it, or name another folder")
         shutil.rmtree(self.folder)
 
     # -- while it runs ---------------------------------------------------------------------------------------------------------
@@ -287,7 +288,7 @@ class ResultWriter:
         def each(field: str, dtype: Any) -> Any:
             return np.array([getattr(o, field) for o in orders], dtype)
 
-        symbol, quantity, ended = each("symbol", np.int64), each("quantity", np.float64), each("ended", np.int64)
+        symbol, quantity, ended = each("symbol", np.int64), each("asked", np.float64), each("ended", np.int64)
         index = self._index(np.arange(len(orders)), symbol.astype(np.int32), each("time", np.int64))
         self._orders.add({
             "order_id": self._ids(symbol, each("id", np.int64)),
@@ -326,7 +327,7 @@ class ResultWriter:
         Raises StoreError, with nothing left on disk and results that were there untouched, when it cannot.
         """
         with self._whole():
-            self._write_orders(sorted(self.history.open.values(), key=lambda o: (o.time, o.symbol, o.id)))
+            self._write_orders(list(self.history.all()))
             for file, schema in ((self._orders, ORDERS), (self._fills, FILLS), (self._ledger, None), (self._decisions, None)):
                 file.flush(schema)
             for file in self._files():

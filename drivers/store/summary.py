@@ -131,7 +131,7 @@ class Summary:
             made["account"] = self._account()
         if "orders" in self._parts:
             orders = Counter(self.orders)
-            for order in self.history.open.values():
+            for order in self.history.all():
                 orders[ex.ORDER_TYPES[order.type], ex.STATUSES[order.status]] += 1
             made["orders"] = {
                 "total": sum(orders.values()),
@@ -177,7 +177,7 @@ class Summary:
         }
 
 
-def summary_table(figures: Mapping[str, Any]) -> Group:
+def table(figures: Mapping[str, Any]) -> Group:
     """The figures of `Summary` as rich tables for the terminal."""
     title = f"{figures['bars']} bars of {', '.join(figures['symbols'])}"
     if "start" in figures:

@@ -1,0 +1,116 @@
+"""The figures of a run: against the whole run at once, and printable."""
+
+from __future__ import annotations
+
+import io
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dataflows.data.types import Market, Quality
+from dataflows.execution import types as ex
+from dataflows.regime.types import REGIMES, Regime
+from dataflows.risk.types import VERDICTS
+from drivers.store.results import plain_values
+from drivers.store.summary import Summary, table
+from tests.drivers.store.records import SYMBOLS, logs, outputs, times
+from tests.drivers.store.test_orders import event, fill, place
+from tests.support import filled
+
+
+def more(a: int, b: int) -> dict[str, Any]:
+    """Market quality and regimes of the same bars."""
+    rng = np.random.default_rng(5)
+    shape = (600, 2)
+    label = rng.integers(-1, 5, shape)
+    outlier, missing = rng.integers(0, 2, shape), rng.integers(0, 2, shape)
+    listed = np.ones(shape, np.int64)
+    listed[:50, 1] = 0
+    quality = filled(Quality, (b - a, 2), 0.0, outlier=outlier[a:b], missing=missing[a:b], listed=listed[a:b])
+    market = Market(*[quality if name == "quality" else None for name in Market._fields])  # type: ignore[arg-type]
+    return {"l0_market_feed": market, "l1_regime": filled(Regime, (b - a, 2), 0.0, label=label[a:b])}
+
+
+def run(cuts: tuple[int, ...] = ()) -> dict[str, Any]:
+    told: list[list[dict[str, Any]]] = [[] for _ in range(600)]
+    reports: list[list[dict[str, Any]]] = [[] for _ in range(600)]
+    told[2] = [place(4, bracket_stop=95.0), place(8, -1.0, 1, type=ex.LIMIT)]
+    bought = fill(4, 1, 2.0, 101.0) | {"reference_price": 100.0}
+    reports[3] = [event(ex.ACCEPT, 4), bought, event(ex.ACCEPT, 5), event(ex.REJECT, 8, "NO_ROOM", 1)]
+    reports[500] = [fill(5, 2, -2.0, 94.0) | {"reference_price": 95.0}]
+    summary = Summary(SYMBOLS)
+    edges = [0, *cuts, 600]
+    for a, b in pairwise(edges):
+        intents, at = logs(ex.OrderIntents, told[a:b])
+        found, found_at = logs(ex.Executions, reports[a:b])
+        values = outputs(a, b) | more(a, b) | {"l5_execution_bridge": intents, "l90_fills": found}
+        summary.add(values, times(a, b), {"l5_execution_bridge": at, "l90_fills": found_at})
+    return summary.figures()
+
+
+def test_figures_are_those_of_the_whole_run() -> None:
+    figures = run()
+    made, extra = outputs(0, 600), more(0, 600)
+    equity = made["l97_ledger"].equity
+    account = figures["account"]
+    assert account["return"] == pytest.approx((equity[-1] - 1.5) / equity[0] - 1.0)  # 1.5 came in as cash
+    assert account["max_drawdown"] == made["l97_ledger"].drawdown.max()
+    assert account["traded_notional"] == pytest.approx(2 * 101.0 + 2 * 94.0)
+    assert account["turnover"] == pytest.approx((2 * 101.0 + 2 * 94.0) / equity.mean())
+    assert account["slippage_cost"] == pytest.approx(2.0 + 2.0)
+    assert figures["fills"] == 2
+    assert figures["orders"] == {
+        "total": 3,
+        "by_type": {"LIMIT": {"REJECTED": 1}, "MARKET": {"FILLED": 1}, "STOP_MARKET": {"FILLED": 1}},
+    }
+    side, verdict = made["l3_action_proposal"].side, made["l4_risk_gate"].verdict
+    assert figures["proposals"]["with_a_side"] == np.count_nonzero(np.abs(side) == 1)
+    assert figures["proposals"]["by_refusal"] == {}  # may_enter is 1 where a side is proposed
+    for code, name in enumerate(VERDICTS[:4]):
+        assert figures["decisions"]["by_verdict"][name] == np.count_nonzero(verdict == code)
+    label = extra["l1_regime"].label
+    assert figures["regimes"][REGIMES[4]] == pytest.approx((label == 4).mean())
+    assert sum(figures["regimes"].values()) == pytest.approx(1.0)
+    quality = extra["l0_market_feed"].quality
+    assert figures["data_quality"]["outlier"] == quality.outlier.sum()
+    assert figures["data_quality"]["missing"] == (quality.missing * quality.listed).sum()
+    assert (figures["bars"], figures["start"], figures["end"]) == (600, "2026-03-01T00:01:00Z", "2026-03-01T10:00:00Z")
+
+
+@pytest.mark.parametrize("cuts", [(1,), tuple(range(1, 600, 11)), (3, 4, 500)])
+def test_figures_are_the_same_however_the_run_was_cut(cuts: tuple[int, ...]) -> None:
+    whole, parts = run(), run(cuts)
+    assert {k: v for k, v in whole.items() if k != "account"} == {k: v for k, v in parts.items() if k != "account"}
+    assert whole["account"] == pytest.approx(parts["account"])
+
+
+def test_refusals_are_counted_where_a_side_was_proposed_and_may_not_be_entered() -> None:
+    values = outputs(0, 600)
+    proposal = values["l3_action_proposal"]._replace(may_enter=np.zeros((600, 2), np.int64), refusal=np.full((600, 2), 0b10))
+    summary = Summary(SYMBOLS)
+    summary.add({"l3_action_proposal": proposal}, times(0, 600), {})
+    sided = int(np.count_nonzero(np.abs(proposal.side) == 1))
+    assert summary.figures()["proposals"] == {"with_a_side": sided, "may_not_enter": sided, "by_refusal": {"NOT_LEARNED": sided}}
+
+
+def test_a_part_of_the_graph_has_a_part_of_the_figures() -> None:
+    summary = Summary(SYMBOLS)
+    assert summary.figures() == {"bars": 0, "symbols": list(SYMBOLS)}
+    summary.add({"l1_regime": more(0, 5)["l1_regime"]}, times(0, 5), {})
+    assert set(summary.figures()) == {"bars", "symbols", "start", "end", "regimes"}
+
+
+def test_figures_can_be_printed_and_stored(tmp_path: Path) -> None:
+    figures = run()
+    read = json.loads(json.dumps(plain_values(figures)))
+    out = io.StringIO()
+    Console(file=out, width=140).print(table(read))  # also as read back from run.json
+    text = out.getvalue()
+    for part in ("return", "largest drawdown", "STOP_MARKET", "Decisions by verdict: HOLD", "Regimes: ", "Data: ", "FILLED"):
+        assert part in text
+    Console(file=io.StringIO()).print(table(Summary(SYMBOLS).figures()))
