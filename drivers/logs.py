@@ -47,15 +47,15 @@ class RunLog:
             raise TypeError(f"{', '.join(unknown)}: log lines are about {known}; give other facts with the event")
         return RunLog(self._file, {**self._ids, **ids})
 
-    def event(self, name: str, /, **fields: Any) -> None:
+    def event(self, name: str, **fields: Any) -> None:
         """Something that belongs to the course of a run."""
         self._log.info(name, **fields)
 
-    def warning(self, name: str, /, **fields: Any) -> None:
+    def warning(self, name: str, **fields: Any) -> None:
         """Something that a person should look at."""
         self._log.warning(name, **fields)
 
-    def error(self, name: str, /, **fields: Any) -> None:
+    def error(self, name: str, **fields: Any) -> None:
         """Something that ended the run; inside an `except` with its traceback."""
         self._log.error(name, exc_info=True, **fields)
 
