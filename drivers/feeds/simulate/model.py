@@ -16,6 +16,15 @@ THE PLANTED EDGE: each symbol has a latent drift, an Ornstein-Uhlenbeck process 
 a standard deviation of `edge * drift_strength` of the symbol's volatility per minute, larger in the trending regime. At
 `edge = 1` it explains about 0.3 % of the variance of one-minute returns, so that their own autocorrelation does not show it;
 but it persists for hours, so that the return of the past hours carries some of it. `facts.planted_edge` measures how much.
+The mean over 16 seeds of three symbols and 14 days, in bps of the horizon's return per unit of tanh(past return / its sd), with
+the standard deviation from one such data set to another:
+
+    past / future, minutes   30/60    60/60    60/120   120/120   240/120   240/240
+    edge = 1                 13 +-4   17 +-5   30 +-7   33 +-6    31 +-5    51 +-10
+    edge = 0                 -2 +-3   -1 +-4   -1 +-5   -1 +-6    -2 +-6    -6 +-10
+
+(the small minus is the bias of any such regression on a sample of two weeks). The correlation of the score with the return is
+0.1 to 0.25, that of the true drift with it 0.3 to 0.5.
 """
 
 from __future__ import annotations
