@@ -53,37 +53,42 @@ class Dataset:
         return len(self.time)
 
     def rows(self, a: int, b: int) -> Observations:
-        """The observations of rows a to b: views of what the files hold, fresh NaN panels for what they do not.
+        """The observations of rows a to b: views of what the files hold; what they do not hold shares one panel of NaN.
 
         Raises IndexError unless 0 <= a <= b <= len(dataset).
         """
         if not 0 <= a <= b <= len(self.time):
             raise IndexError(f"rows {a} to {b} are not within the {len(self.time)} bars of {self.path.name}")
-        bars, symbols = b - a, len(self.symbols)
-        listed, duplicates = self._flags(a, b)
-        made: dict[str, Any] = {"time": self.time[a:b], "listed": listed, "duplicates": duplicates}
-        made["late"] = np.zeros((bars, symbols), np.int64)
+        shape = (b - a, len(self.symbols))
+        made: dict[str, Any] = {
+            "time": self.time[a:b],
+            "listed": self._listed_in(a, b),
+            "duplicates": self._duplicates_in(a, b),
+            "late": np.zeros(shape, np.int64),
+        }
+        unknown, unknown_levels = np.full(shape, np.nan), np.full((*shape, self.depth), np.nan)
         for name in Observations._fields:
-            if name in made:
-                continue
             if name in self._panels:
                 made[name] = self._panels[name][a:b]
             elif name == "funding_rate":
-                made[name] = np.zeros((bars, symbols))
-            else:
-                levels = name in LEVELS
-                made[name] = np.full((bars, symbols, self.depth) if levels else (bars, symbols), np.nan)
+                made[name] = np.zeros(shape)
+            elif name not in made:
+                made[name] = unknown_levels if name in LEVELS else unknown
         return Observations(**made)
 
-    def _flags(self, a: int, b: int) -> tuple[Ints, Ints]:
+    def _listed_in(self, a: int, b: int) -> Ints:
         first, last = self._listed
+        if a >= first.max() and b - 1 <= last.min():
+            return np.ones((b - a, len(self.symbols)), np.int64)
         t = np.arange(a, b)[:, None]
-        listed = ((t >= first) & (t <= last)).astype(np.int64)
-        duplicates = np.zeros((b - a, len(self.symbols)), np.int64)
+        return np.asarray((t >= first) & (t <= last), np.int64)
+
+    def _duplicates_in(self, a: int, b: int) -> Ints:
+        found = np.zeros((b - a, len(self.symbols)), np.int64)
         if len(self._duplicates):
             i, j = np.searchsorted(self._duplicates[:, 0], (a, b))
-            np.add.at(duplicates, (self._duplicates[i:j, 0] - a, self._duplicates[i:j, 1]), self._duplicates[i:j, 2])
-        return listed, duplicates
+            np.add.at(found, (self._duplicates[i:j, 0] - a, self._duplicates[i:j, 1]), self._duplicates[i:j, 2])
+        return found
 
     def chunks(self, max_bars: int) -> Iterator[Observations]:
         """The observations in order, at most `max_bars` at a time, cut so that no piece straddles midnight UTC.

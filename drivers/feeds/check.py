@@ -63,7 +63,11 @@ class QualityReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON."""
-        return asdict(self) | {"path": str(self.path)}
+        made = asdict(self) | {"path": str(self.path)}
+        for symbol in made["symbols"]:
+            if np.isnan(symbol["largest_return"]):
+                symbol["largest_return"] = None
+        return made
 
     def __rich__(self) -> Group:
         grid = Grid(title=f"{self.path.name}: {self.rows} rows, {self.clock} bars, {self.start} to {self.end}")

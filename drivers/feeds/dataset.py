@@ -286,6 +286,8 @@ class _Reader:
             part = slice(start, start + batch.num_rows)
             r, c = row[part].astype(np.int64), code[part].astype(np.int64)
             values = {name: table.floats(batch, name) for name in names}
+            if "vwap" in values:
+                values["vwap"] = np.where(values["vwap"] == 0.0, np.nan, values["vwap"])  # so written where nothing traded
             quotes = np.stack([values[name] for name in PRICES])
             unknown = np.isnan(quotes)
             seen = (c >= 0) & ~unknown.all(axis=0)

@@ -172,6 +172,13 @@ def test_chunks_join_to_the_whole_and_end_at_midnight(tmp_path: Path, max_bars: 
     same(Observations(*[np.concatenate(parts) for parts in zip(*chunks, strict=True)]), whole(data))
 
 
+def test_a_vwap_of_zero_is_not_known(tmp_path: Path) -> None:
+    frame = bars().assign(vwap=lambda f: f["close"])
+    frame.loc[6, ["volume", "vwap"]] = 0.0
+    seen = whole(open_dataset(write(tmp_path, bars=frame), now=NOW))
+    assert np.argwhere(np.isnan(seen.vwap)).tolist() == [[3, 0]]
+
+
 def test_rows_outside_are_refused(tmp_path: Path) -> None:
     data = open_dataset(write(tmp_path, bars=bars()), now=NOW)
     with pytest.raises(IndexError, match="rows 5 to 21 are not within the 20 bars"):
