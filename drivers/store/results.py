@@ -142,11 +142,6 @@ class ResultWriter:
         self.symbols = tuple(symbols)
         self.folder = self.out.with_name(self.out.name + ".partial")
         self._refuse_taken(overwrite)
-        with self._whole():
-            if self.folder.exists():
-                self._clear_stale()
-            self.folder.mkdir(parents=True)
-            (self.folder / _WRITER).write_text(str(os.getpid()), encoding="utf-8")
         self._features: dict[str, _File] = {}
         self._orders = _File(self.folder / "orders.parquet")
         self._fills = _File(self.folder / "fills.parquet")
@@ -155,6 +150,11 @@ class ResultWriter:
         self.history = OrderHistory(len(self.symbols))
         self._names = pa.array(self.symbols, pa.string())
         self._done = False
+        with self._whole():
+            if self.folder.exists():
+                self._clear_stale()
+            self.folder.mkdir(parents=True)
+            (self.folder / _WRITER).write_text(str(os.getpid()), encoding="utf-8")
 
     # -- before --------------------------------------------------------------------------------------------------------------
 
@@ -376,8 +376,7 @@ class ResultWriter:
         except StoreError:
             raise
         except (OSError, pa.ArrowException) as error:
-            if hasattr(self, "_done"):
-                self.abandon()
+            self.abandon()
             if is_full(error):
                 raise StoreError(
                     f"the disk is full: the results for {self.out} could not be written and were removed; free some space, or "

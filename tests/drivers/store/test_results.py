@@ -349,6 +349,16 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
         ResultWriter(tmp_path / "run", SYMBOLS)
 
 
+def test_a_disk_that_is_full_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, *args: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(StoreError, match="the disk is full"):
+        ResultWriter(tmp_path / "run", SYMBOLS)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_columns_without_a_prefix(tmp_path: Path) -> None:
     made = columns_of("", outputs(0, 3)["l1_shape"], Shape, 2)
     assert "level" in made
