@@ -11,6 +11,7 @@ import yaml
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dataflows.kernels.compile import plain
+from drivers.feeds.dataset import open_dataset
 from drivers.feeds.simulate import SimulatedMarket, default_symbols, paths, simulate, simulate_market, write
 from drivers.feeds.simulate.model import BAD_CLOSE, BAD_NONE, BAD_WICK, Model
 
@@ -167,6 +168,15 @@ def test_the_folder_describes_itself(folder: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["bars.parquet", "book.parquet", "dataset.yml", "trades.parquet"]
     times = pd.read_parquet(folder / "bars.parquet").timestamp
     assert str(times.dtype) == "datetime64[ns, UTC]" and times.iloc[0] == pd.Timestamp("2026-01-05", tz="UTC")
+
+
+def test_the_reader_takes_it_without_a_fault(folder: Path, market: SimulatedMarket) -> None:
+    data = open_dataset(folder, now=int(market.time[-1]))
+    assert tuple(data.symbols) == market.symbols
+    assert_array_equal(data.time, market.time)
+    assert_array_equal(data.instruments.tick_size, market.tick_size)
+    assert_array_equal(data.instruments.book_feed, [1, 1])
+    assert_array_equal(data.instruments.trade_side_feed, [1, 1])
 
 
 def test_a_failed_run_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
