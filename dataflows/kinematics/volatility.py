@@ -7,37 +7,54 @@ from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 
-from dataflows.carry import NAN, Axes, Bind, Count, Unknown
+from dataflows.carry import NAN, Axes, Count, Unknown
 from dataflows.data.types import Bars, HigherBars
 from dataflows.kernels.arith import clip
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_push
-from dataflows.kernels.true_range import TrueRange, true_range
-from dataflows.kernels.window import Moments, RollingSum, moments_push, sum_push, window_sum, window_variance
+from dataflows.kernels.smooth import halflife_alpha
+from dataflows.kernels.true_range import true_range
 from dataflows.panel import Floats, Ints
 
 LAGS: Final = (5, 15, 60)
 DEEP: Final = 60
+AVERAGES: Final = 4
+# what the window of the range volatilities holds of each bar, in logarithms
+HIGH_LOW, BODY_SQUARED, ROGERS_SATCHELL, GAP, BODY = 0, 1, 2, 3, 4
+PARTS: Final = 5
 Z_MOST: Final = 1000.0
 """Largest z in size. Further out the ratio says nothing more; it also stands where the volatility before was 0."""
 
 
 class VolatilityCarry(NamedTuple):
-    """What L2 needs of the past."""
+    """What L2 needs of the past. The averages and the window are written out in the kernel: calls of the shared ones, each with
+    its own state, took three quarters of its time."""
 
     closes: Annotated[Floats, Axes(DEEP, "N", start=NAN)]
     pos: Count
     last: Unknown  # close of the last valid bar
-    sigma: Unknown  # as handed on with it
-    fast: SeededEwm  # of squared returns
-    slow: SeededEwm
-    high_low: Annotated[RollingSum, Bind(W="volatility_range_window")]  # squared log ranges
-    garman_klass: Annotated[RollingSum, Bind(W="volatility_range_window")]
-    rogers_satchell: Annotated[RollingSum, Bind(W="volatility_range_window")]
-    gap: Annotated[Moments, Bind(W="volatility_range_window")]  # log of open over the close before
-    body: Annotated[Moments, Bind(W="volatility_range_window")]  # log of close over open
-    range: TrueRange
-    range_60: TrueRange
+    last_60: Unknown  # close of the last closed 60-bar
+    sigma: Unknown  # as handed on with `last`
+    mean: Annotated[Floats, Axes(AVERAGES, "N", start=NAN)]  # of r squared (fast, slow) and of true range (base, 60-bars)
+    seed: Annotated[Floats, Axes(AVERAGES, "N", start=0.0)]  # sum of the values that seed it
+    seeded: Annotated[Ints, Axes(AVERAGES, "N", start=0)]  # number of them
+    ring: Annotated[Floats, Axes(PARTS, "volatility_range_window", "N", start=0.0)]
+    ring_pos: Count
+    held: Count
+    anchor: Annotated[Floats, Axes(PARTS, "N", start=0.0)]  # sums are of the distance from it
+    sum: Annotated[Floats, Axes(PARTS, "N", start=0.0)]
+    squares: Annotated[Floats, Axes(PARTS, "N", start=0.0)]
+
+
+@kernel
+def _average(v: float, k: int, n: int, alpha: float, seed: int, mean: Floats, total: Floats, seeded: Ints) -> None:
+    """`seeded_push` for average k of symbol n."""
+    if seeded[k, n] < seed:
+        seeded[k, n] += 1
+        total[k, n] += v
+        if seeded[k, n] == seed:
+            mean[k, n] = total[k, n] / seed
+    else:
+        mean[k, n] += alpha * (v - mean[k, n])
 
 
 @kernel
@@ -78,16 +95,20 @@ def returns_and_volatility(
     """float64 (13, T, N) in the order of `Returns`; see L2 for what each means."""
     steps, symbols = bars.close.shape
     y = np.full((13, steps, symbols), np.nan)
+    mean = state.mean
+    ring = state.ring
     alpha = halflife_alpha(halflife)
     alpha_slow = halflife_alpha(halflife_slow)
+    wilder = 1.0 / period
     body_share = 0.34 / (1.34 + (window + 1.0) / (window - 1.0))
     unbiased = window / (window - 1.0)
+    curve = 2.0 * math.log(2.0) - 1.0
+    spread = 1.0 / (4.0 * math.log(2.0))
     for t in range(steps):
         for n in range(symbols):
             if listed[t, n] == 0 and state.last[n] == state.last[n]:
                 state.last[n] = math.nan  # no return reaches across a new listing
-                state.range.close[n] = math.nan
-                state.range_60.close[n] = math.nan
+                state.last_60[n] = math.nan
                 for i in range(DEEP):
                     state.closes[i, n] = math.nan
             before = state.last[n]
@@ -100,44 +121,78 @@ def returns_and_volatility(
                 close = bars.close[t, n]
                 p = state.pos[n]
                 for i in range(3):
-                    y[1 + i, t, n] = math.log(close / state.closes[(p - LAGS[i] + DEEP) % DEEP, n])
+                    at = p - LAGS[i]
+                    y[1 + i, t, n] = math.log(close / state.closes[at if at >= 0 else at + DEEP, n])
                 state.closes[p, n] = close
                 state.pos[n] = 0 if p == DEEP - 1 else p + 1
-                width = math.log(high / low)
-                body = math.log(close / open_)
-                sum_push(width * width, n, state.high_low)
-                sum_push(0.5 * width * width - (2.0 * math.log(2.0) - 1.0) * body * body, n, state.garman_klass)
-                seeded_push(true_range(high, low, state.range.close[n]), n, 1.0 / period, period, state.range.mean)
-                state.range.close[n] = close
+                _average(true_range(high, low, before), 2, n, wilder, period, mean, state.seed, state.seeded)
                 if before == before:
                     r = math.log(close / before)
                     y[0, t, n] = r
-                    seeded_push(r * r, n, alpha, halflife, state.fast)
-                    seeded_push(r * r, n, alpha_slow, halflife_slow, state.slow)
+                    _average(r * r, 0, n, alpha, halflife, mean, state.seed, state.seeded)
+                    _average(r * r, 1, n, alpha_slow, halflife_slow, mean, state.seed, state.seeded)
                     up = math.log(high / open_)
                     down = math.log(low / open_)
-                    moments_push(math.log(open_ / before), n, state.gap)
-                    moments_push(body, n, state.body)
-                    sum_push(up * (up - body) + down * (down - body), n, state.rogers_satchell)
+                    body = math.log(close / open_)
+                    width = up - down
+                    q = state.ring_pos[n]
+                    full = state.held[n] == window
+                    for k in range(PARTS):
+                        if k == HIGH_LOW:
+                            v = width * width
+                        elif k == BODY_SQUARED:
+                            v = body * body
+                        elif k == ROGERS_SATCHELL:
+                            v = up * (up - body) + down * (down - body)
+                        elif k == GAP:
+                            v = math.log(open_ / before)
+                        else:
+                            v = body
+                        old = ring[k, q, n]
+                        ring[k, q, n] = v
+                        if q == window - 1:  # the ring is in time order now: sum anew, about its newest value
+                            total = 0.0
+                            squares = 0.0
+                            for i in range(window):
+                                d = ring[k, i, n] - v
+                                total += d
+                                squares += d * d
+                            state.anchor[k, n] = v
+                            state.sum[k, n] = total
+                            state.squares[k, n] = squares
+                        elif full:
+                            d = v - state.anchor[k, n]
+                            o = old - state.anchor[k, n]
+                            state.sum[k, n] += d - o
+                            state.squares[k, n] += d * d - o * o
+                    state.ring_pos[n] = 0 if q == window - 1 else q + 1
+                    if not full:
+                        state.held[n] += 1
                 state.last[n] = close
             if bars_60.closed[t, n] != 0:
-                reach = true_range(bars_60.high[t, n], bars_60.low[t, n], state.range_60.close[n])
-                seeded_push(reach, n, 1.0 / period, period, state.range_60.mean)
-                state.range_60.close[n] = bars_60.close[t, n]
+                reach = true_range(bars_60.high[t, n], bars_60.low[t, n], state.last_60[n])
+                _average(reach, 3, n, wilder, period, mean, state.seed, state.seeded)
+                state.last_60[n] = bars_60.close[t, n]
             known = state.last[n]
             floor = floor_ticks * tick_size[n] / known if known == known else math.nan
-            sigma = _root(state.fast.mean[n], floor)
+            sigma = _root(mean[0, n], floor)
             if is_valid:
                 y[12, t, n] = z_score(y[0, t, n], sigma_before)
                 state.sigma[n] = sigma
             y[4, t, n] = sigma
-            y[5, t, n] = _root(state.slow.mean[n], floor)
-            y[6, t, n] = _root(window_sum(n, state.high_low) / window / (4.0 * math.log(2.0)), floor)
-            y[7, t, n] = _root(window_sum(n, state.garman_klass) / window, floor)
-            yang_zhang = unbiased * (window_variance(n, state.gap) + body_share * window_variance(n, state.body))
-            yang_zhang += (1.0 - body_share) * window_sum(n, state.rogers_satchell) / window
-            y[8, t, n] = _root(yang_zhang, floor)
-            y[9, t, n] = clip(state.range.mean.mean[n], floor_ticks * tick_size[n], math.inf)
-            y[10, t, n] = clip(state.range_60.mean.mean[n], floor_ticks * tick_size[n], math.inf)
+            y[5, t, n] = _root(mean[1, n], floor)
+            if state.held[n] == window:
+                high_low = state.anchor[HIGH_LOW, n] + state.sum[HIGH_LOW, n] / window
+                body_squared = state.anchor[BODY_SQUARED, n] + state.sum[BODY_SQUARED, n] / window
+                inside = state.anchor[ROGERS_SATCHELL, n] + state.sum[ROGERS_SATCHELL, n] / window
+                gap_mean = state.sum[GAP, n] / window
+                gap_variance = unbiased * (state.squares[GAP, n] / window - gap_mean * gap_mean)
+                body_mean = state.sum[BODY, n] / window
+                body_variance = unbiased * (state.squares[BODY, n] / window - body_mean * body_mean)
+                y[6, t, n] = _root(spread * high_low, floor)
+                y[7, t, n] = _root(0.5 * high_low - curve * body_squared, floor)
+                y[8, t, n] = _root(gap_variance + body_share * body_variance + (1.0 - body_share) * inside, floor)
+            y[9, t, n] = clip(mean[2, n], floor_ticks * tick_size[n], math.inf)
+            y[10, t, n] = clip(mean[3, n], floor_ticks * tick_size[n], math.inf)
             y[11, t, n] = floor
     return y

@@ -78,8 +78,8 @@ def test_sigma_is_pandas_ewm_of_squared_returns_after_its_seed(ragged: Market, w
 def test_range_volatilities_are_their_published_formulas(ragged: Market, whole: Returns) -> None:
     for n in range(2):
         b: Any = np.log(_bars(ragged, n))
-        hl2 = (b["high"] - b["low"]) ** 2
-        oc2 = (b["close"] - b["open"]) ** 2
+        hl2 = ((b["high"] - b["low"]) ** 2).iloc[1:]  # the window begins with the first return
+        oc2 = ((b["close"] - b["open"]) ** 2).iloc[1:]
         parkinson = np.sqrt(hl2.rolling(60).mean() / (4 * np.log(2)))
         garman_klass = np.sqrt((0.5 * hl2 - (2 * np.log(2) - 1) * oc2).rolling(60).mean())
         u, d, c = b["high"] - b["open"], b["low"] - b["open"], b["close"] - b["open"]
