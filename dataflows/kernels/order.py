@@ -105,22 +105,6 @@ def window_median(n: int, state: SortedWindow) -> float:
 
 
 @kernel
-def _kth_distance(values: Floats, size: int, centre: float, k: int) -> float:
-    """The k-th (from 0) smallest |value - centre| of sorted values: a binary search for where the k + 1 nearest begin."""
-    a = 0
-    b = size - 1 - k
-    while a < b:  # the k + 1 nearest values are neighbours: [m, m + k]
-        m = (a + b) >> 1
-        if centre - values[m] > values[m + k + 1] - centre:
-            a = m + 1
-        else:
-            b = m
-    left = centre - values[a]
-    right = values[a + k] - centre
-    return float(left if left > right else right)
-
-
-@kernel
 def window_mad(centre: float, n: int, state: SortedWindow) -> float:
     """Median absolute deviation of symbol n's window from `centre`, in O(log W); NaN while the window is too short."""
     size = state.held[n]
@@ -129,9 +113,25 @@ def window_mad(centre: float, n: int, state: SortedWindow) -> float:
         return math.nan
     values = state.sorted[n]
     h = size >> 1
-    if size & 1:
-        return _kth_distance(values, size, centre, h)
-    return 0.5 * (_kth_distance(values, size, centre, h - 1) + _kth_distance(values, size, centre, h))
+    a = 0
+    b = size - 1 - h
+    while a < b:  # the h + 1 values nearest to the centre are neighbours, [a, a + h]: a binary search for where they begin
+        m = (a + b) >> 1
+        if centre - values[m] > values[m + h + 1] - centre:
+            a = m + 1
+        else:
+            b = m
+    b = a + h
+    left = centre - values[a]
+    right = values[b] - centre
+    farthest = left if left > right else right
+    if size & 1 or h == 0:
+        return float(farthest)
+    if left > right:  # the next to farthest is at an end of what remains
+        left = centre - values[a + 1]
+    else:
+        right = values[b - 1] - centre
+    return float(0.5 * (farthest + (left if left > right else right)))
 
 
 @kernel
