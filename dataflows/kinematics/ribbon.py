@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from dataflows.carry import Unknown
+from dataflows.carry import NAN, Axes, Unknown
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.smooth import SeededEwm, seeded_push
 from dataflows.panel import Floats, Ints
 
 
 class Ribbon(NamedTuple):
-    """State of `ribbon`."""
+    """State of `ribbon`: fast, middle and slow average."""
 
-    fast: SeededEwm
-    middle: SeededEwm
-    slow: SeededEwm
+    mean: Annotated[Floats, Axes(3, "N", start=NAN)]
+    seed: Annotated[Floats, Axes(3, "N", start=0.0)]  # sum of the values that seed it
+    seeded: Annotated[Ints, Axes(3, "N", start=0)]  # number of them
     aligned: Unknown  # as of the last bar that counted
 
 
@@ -41,23 +40,31 @@ def ribbon(
         for n in range(symbols):
             v = close[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                fast = state.fast.mean[n]
-                middle = state.middle.mean[n]
-                slow = state.slow.mean[n]
-                seeded_push(v, n, 2.0 / (spans[0] + 1.0), spans[0], state.fast)
-                seeded_push(v, n, 2.0 / (spans[1] + 1.0), spans[1], state.middle)
-                seeded_push(v, n, 2.0 / (spans[2] + 1.0), spans[2], state.slow)
-                if slow == slow:
-                    f = state.fast.mean[n]
-                    m = state.middle.mean[n]
-                    s = state.slow.mean[n]
-                    if f > m and m > s and f > fast and m > middle and s > slow:
-                        state.aligned[n] = 1.0
-                    elif f < m and m < s and f < fast and m < middle and s < slow:
-                        state.aligned[n] = -1.0
+                rising = 0
+                for k in range(3):  # `seeded_push`, written out
+                    before = state.mean[k, n]
+                    if state.seeded[k, n] < spans[k]:
+                        state.seeded[k, n] += 1
+                        state.seed[k, n] += v
+                        if state.seeded[k, n] == spans[k]:
+                            state.mean[k, n] = state.seed[k, n] / spans[k]
                     else:
-                        state.aligned[n] = 0.0
-            spread = state.fast.mean[n] - state.slow.mean[n]
+                        state.mean[k, n] = before + 2.0 / (spans[k] + 1.0) * (v - before)
+                        if state.mean[k, n] > before:
+                            rising += 1
+                        elif state.mean[k, n] < before:
+                            rising -= 1
+                        if k == 2:
+                            f = state.mean[0, n]
+                            m = state.mean[1, n]
+                            s = state.mean[2, n]
+                            if rising == 3 and f > m and m > s:
+                                state.aligned[n] = 1.0
+                            elif rising == -3 and f < m and m < s:
+                                state.aligned[n] = -1.0
+                            else:
+                                state.aligned[n] = 0.0
+            spread = state.mean[0, n] - state.mean[2, n]
             if spread == 0.0 and atr[t, n] == 0.0:
                 x = 0.0  # a price that does not move has no trend
             elif atr[t, n] > 0.0:
