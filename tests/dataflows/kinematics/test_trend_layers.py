@@ -212,6 +212,8 @@ def test_kernels_are_the_same_compiled_and_plain(seen: Market, monkeypatch: pyte
     _plain(momentum.scaled_momentum, args, l21_momentum_medium, monkeypatch, modules, "window")
     args = (short.bars.close, two.atr, short.quality.valid, (8, 21, 55), 2.0, 0.5)
     _plain(ribbon.ribbon, args, l11_ema_trend_short, monkeypatch, modules, "ribbon")
+    args = (short.bars.high, short.bars.low, short.bars.close, short.quality.valid, 14)
+    _plain(wilder_atr, args, l19_ema_trend_medium, monkeypatch, modules, "range")
 
 
 def _plain(fn: Any, args: tuple[Any, ...], layer: Any, patch: pytest.MonkeyPatch, modules: Any, field: str) -> None:
