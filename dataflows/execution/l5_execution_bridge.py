@@ -26,6 +26,7 @@ from dataflows.execution.types import (
 from dataflows.kernels.compile import kernel
 from dataflows.kernels.rounding import HAIR, ceil_to, floor_to
 from dataflows.layer import layer
+from dataflows.panel import Floats, Ints
 from dataflows.risk.types import APPROVED, EXIT, REDUCED, Approval
 
 _STEP = 4  # of the sequence: the next two ids are the bracket's
@@ -53,13 +54,17 @@ def inward(price: float, above: bool, mark: float, tick: float) -> float:
 
 
 @kernel
-def write(log: OrderIntents, k: int, kind: int, s: int, order_id: int, time: int, mark: float, reason: int) -> int:
-    """Writes entry k of the log, with nothing in it but what every intent has, and returns k + 1."""
-    log.kind[k], log.symbol[k], log.id[k], log.parent[k] = kind, s, order_id, 0
-    log.quantity[k], log.type[k], log.reduce_only[k], log.lifetime[k] = 0.0, MARKET, 0, 0.0
-    log.limit_price[k] = log.stop_price[k] = math.nan
-    log.bracket_stop[k] = log.bracket_target[k] = log.bracket_trail[k] = log.bracket_horizon[k] = math.nan
-    log.decision_time[k], log.decision_price[k], log.reason[k] = time, mark, reason
+def write(ints: Ints, floats: Floats, k: int, kind: int, s: int, order_id: int, time: int, mark: float, reason: int) -> int:
+    """Writes entry k of the log, with nothing in it but what every intent has, and returns k + 1.
+
+    ints (8, room): kind, symbol, id, parent, type, reduce_only, decision_time, reason. floats (9, room): quantity, limit_price,
+    stop_price, lifetime, bracket_stop, bracket_target, bracket_trail, bracket_horizon, decision_price.
+    """
+    ints[0, k], ints[1, k], ints[2, k], ints[3, k] = kind, s, order_id, 0
+    ints[4, k], ints[5, k], ints[6, k], ints[7, k] = MARKET, 0, time, reason
+    for column in range(8):
+        floats[column, k] = math.nan
+    floats[0, k], floats[3, k], floats[8, k] = 0.0, 0.0, mark
     return k + 1
 
 
@@ -157,7 +162,7 @@ def l5_execution_bridge(
                 if not unwanted and status != PENDING_CANCEL:
                     exits[s] += quantity - l96_order_lifecycle.filled[m, s]
             if unwanted and status != PENDING_CANCEL:
-                k = write(log, k, CANCEL, s, l96_order_lifecycle.id[m, s], time, mark, reason)
+                k = write(ints, floats, k, CANCEL, s, l96_order_lifecycle.id[m, s], time, mark, reason)
             if unwanted and not closes_position(type_):
                 blocked[s] = 1
         stop_id, active = l96_order_lifecycle.stop_id[s], l4_risk_gate.active_stop[s]
@@ -166,7 +171,7 @@ def l5_execution_bridge(
             stop, resting = inward(active, not long, mark, instruments.tick_size[s]), l96_order_lifecycle.stop_price[s]
             tighter = stop > resting * (1.0 + HAIR) if long else stop < resting * (1.0 - HAIR)
             if tighter or math.isnan(resting):
-                k = write(log, k, MODIFY, s, stop_id, time, stop, reason)
+                k = write(ints, floats, k, MODIFY, s, stop_id, time, stop, reason)
                 log.stop_price[k - 1] = stop
 
     for s in range(symbols):
@@ -179,7 +184,7 @@ def l5_execution_bridge(
             lacks = lacks if exits[s] == 0.0 else floor_to(lacks, lot)
             if lacks > HAIR * math.fabs(ask):
                 carry.sequence[s] += _STEP
-                k = write(log, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
+                k = write(ints, floats, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
                 log.parent[k - 1], log.reduce_only[k - 1] = l96_order_lifecycle.opened_by[s], 1
                 log.quantity[k - 1] = lacks if ask > 0.0 else -lacks
                 log.type[k - 1], log.lifetime[k - 1] = l89_venue_constraints.type[s], l89_venue_constraints.lifetime[s]
@@ -192,7 +197,7 @@ def l5_execution_bridge(
                 active = l4_risk_gate.active_stop[s]
                 stops = 0.0 < active < LARGEST
                 carry.sequence[s] += _STEP
-                k = write(log, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
+                k = write(ints, floats, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
                 log.parent[k - 1], log.reduce_only[k - 1] = l96_order_lifecycle.opened_by[s], 1
                 size = math.fabs(held) if stops else naked
                 log.quantity[k - 1] = -size if held > 0.0 else size
@@ -229,7 +234,7 @@ def l5_execution_bridge(
             continue
         gain = l4_risk_gate.take_profit[s]
         carry.sequence[s] += _STEP
-        k = write(log, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
+        k = write(ints, floats, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
         log.quantity[k - 1] = lacks if long else -lacks
         log.type[k - 1], log.lifetime[k - 1] = l89_venue_constraints.type[s], l89_venue_constraints.lifetime[s]
         log.limit_price[k - 1] = limit

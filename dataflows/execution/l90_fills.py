@@ -19,7 +19,39 @@ from dataflows.execution.types import (
     Executions,
     OrderIntents,
 )
-from dataflows.execution.venue import NO_ROOM, VenueCarry, arrivals, at_open, enter, expiries, in_path, leave, report
+from dataflows.execution.venue import (
+    ASK_PRICE,
+    ASK_SIZE,
+    BARS,
+    BID_PRICE,
+    BID_SIZE,
+    BRACKET_STOP,
+    BRACKET_TARGET,
+    CANCEL_FROM,
+    ID,
+    LAST_CLOSE,
+    LIFE,
+    LIMIT_PRICE,
+    LIVE_FROM,
+    MID,
+    MODIFY_FROM,
+    NEW_STOP,
+    NO_ROOM,
+    ORDERS,
+    SIGMA,
+    SPREAD_BPS,
+    STOP_PRICE,
+    VOLUME,
+    Log,
+    VenueCarry,
+    arrivals,
+    at_open,
+    enter,
+    expiries,
+    in_path,
+    leave,
+    report,
+)
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer, variant
 from dataflows.microstructure.types import SpreadDepth
@@ -57,18 +89,18 @@ def l90_fills__sim(
     symbols = carry.position.shape[0]
     under_way = orders.n
     for s in range(symbols):
-        under_way += carry.orders[s]
+        under_way += carry.counts[ORDERS, s]
     room = 8 * under_way + 8  # an order makes at most 6 reports in a bar, those of its bracket included
     ints = np.empty((6, room), np.int64)
     floats = np.empty((4, room))
-    log = Executions(0, ints[0], ints[1], ints[2], ints[3], floats[0], floats[1], floats[2], ints[4], floats[3], ints[5])
+    log = Log(ints, floats)
     k = 0
-    bar = carry.bars[0] + 1  # the number of this bar; between bars, of the one under way
+    bar = carry.instant[BARS] + 1  # the number of this bar; between bars, of the one under way
     for i in range(orders.n):
         s, kind, order_id = orders.symbol[i], orders.kind[i], orders.id[i]
-        inside = 1 if orders.decision_time[i] > carry.last_close[0] else 0
+        inside = 1 if orders.decision_time[i] > carry.instant[LAST_CLOSE] else 0
         due = bar + execution.extra_latency_bars + inside
-        m = find(carry.id, s, order_id)
+        m = find(carry.codes[ID], s, order_id)
         if kind == PLACE:
             if m >= 0 or order_id <= 0:
                 continue  # it came twice
@@ -76,9 +108,12 @@ def l90_fills__sim(
             if m < 0:
                 k = report(log, k, REJECT, s, order_id, NO_ROOM)
                 continue
-            carry.live_from[m, s], carry.lifetime[m, s] = due, orders.lifetime[i]
-            carry.limit_price[m, s], carry.stop_price[m, s] = orders.limit_price[i], orders.stop_price[i]
-            carry.bracket_stop[m, s], carry.bracket_target[m, s] = orders.bracket_stop[i], orders.bracket_target[i]
+            carry.codes[LIVE_FROM, m, s], carry.numbers[LIFE, m, s] = due, orders.lifetime[i]
+            carry.numbers[LIMIT_PRICE, m, s], carry.numbers[STOP_PRICE, m, s] = orders.limit_price[i], orders.stop_price[i]
+            carry.numbers[BRACKET_STOP, m, s], carry.numbers[BRACKET_TARGET, m, s] = (
+                orders.bracket_stop[i],
+                orders.bracket_target[i],
+            )
         elif m < 0:
             k = report(log, k, CANCEL_REJECT, s, order_id, _UNKNOWN_ORDER)
         elif kind == CANCEL:
@@ -86,16 +121,16 @@ def l90_fills__sim(
                 k = report(log, k, CANCELED_EVENT, s, order_id, 0)
                 leave(carry, s, m)
             else:
-                carry.cancel_from[m, s] = due
+                carry.codes[CANCEL_FROM, m, s] = due
         else:
-            carry.new_stop[m, s], carry.modify_from[m, s] = orders.stop_price[i], due
+            carry.numbers[NEW_STOP, m, s], carry.codes[MODIFY_FROM, m, s] = orders.stop_price[i], due
 
     if clock.is_bar != 0:
         alpha = 1.0 - math.exp(-math.log(2.0) / execution.slippage_volume_bars)
         for s in range(symbols):
             valid = l0_market_feed.quality.valid[s] != 0
             volume = l0_market_feed.bars.volume[s]
-            if carry.orders[s] > 0:
+            if carry.counts[ORDERS, s] > 0:
                 open_, high, low = l0_market_feed.bars.open[s], l0_market_feed.bars.high[s], l0_market_feed.bars.low[s]
                 session_open = l0_market_feed.session.is_open[s] != 0
                 trades = 1 if valid and session_open and volume > 0.0 and 0.0 < low <= open_ <= high < math.inf else 0
@@ -141,33 +176,21 @@ def l90_fills__sim(
                         uid,
                     )
                 k = expiries(carry, log, k, s, bar)
-            carry.mid[s], carry.spread_bps[s] = l8_spread_depth.mid[s], l8_spread_depth.spread_bps[s]
-            carry.sigma[s] = l2_returns_volatility.sigma[s]
+            carry.quoted[MID, s], carry.quoted[SPREAD_BPS, s] = l8_spread_depth.mid[s], l8_spread_depth.spread_bps[s]
+            carry.quoted[SIGMA, s] = l2_returns_volatility.sigma[s]
             if valid and volume >= 0.0:
-                old = carry.volume[s]
-                carry.volume[s] = old + alpha * (volume - old) if old == old else volume
+                old = carry.quoted[VOLUME, s]
+                carry.quoted[VOLUME, s] = old + alpha * (volume - old) if old == old else volume
             if execution.slippage_law != 0:
                 known = l0_market_feed.book.has_feed[s] != 0
-                for d in range(carry.bid_price.shape[1]):
-                    carry.bid_price[s, d] = l0_market_feed.book.bid_price[s, d] if known else math.nan
-                    carry.bid_size[s, d] = l0_market_feed.book.bid_size[s, d] if known else math.nan
-                    carry.ask_price[s, d] = l0_market_feed.book.ask_price[s, d] if known else math.nan
-                    carry.ask_size[s, d] = l0_market_feed.book.ask_size[s, d] if known else math.nan
-        carry.bars[0] = bar
-        carry.last_close[0] = clock.ts
-    return Executions(
-        k,
-        log.kind,
-        log.symbol,
-        log.id,
-        log.fill_id,
-        log.quantity,
-        log.price,
-        log.fee,
-        log.liquidity,
-        log.reference_price,
-        log.reason,
-    )
+                for d in range(carry.book.shape[2]):
+                    carry.book[BID_PRICE, s, d] = l0_market_feed.book.bid_price[s, d] if known else math.nan
+                    carry.book[BID_SIZE, s, d] = l0_market_feed.book.bid_size[s, d] if known else math.nan
+                    carry.book[ASK_PRICE, s, d] = l0_market_feed.book.ask_price[s, d] if known else math.nan
+                    carry.book[ASK_SIZE, s, d] = l0_market_feed.book.ask_size[s, d] if known else math.nan
+        carry.instant[BARS] = bar
+        carry.instant[LAST_CLOSE] = clock.ts
+    return Executions(k, ints[0], ints[1], ints[2], ints[3], floats[0], floats[1], floats[2], ints[4], floats[3], ints[5])
 
 
 @variant(venue="live")

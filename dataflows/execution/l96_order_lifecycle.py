@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from dataflows.carry import Axes, Count, Unknown, Zero
+from dataflows.carry import NAN, Axes, Count, Zero
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import (
     CONTRADICTION,
@@ -15,9 +15,6 @@ from dataflows.execution.order_table import (
     LARGEST,
     NEXT,
     TOO_OLD,
-    IntSlots,
-    Slots,
-    UnknownSlots,
     allocate,
     closes_position,
     complete,
@@ -49,55 +46,47 @@ from dataflows.execution.types import (
 )
 from dataflows.kernels.compile import kernel
 from dataflows.layer import layer
-from dataflows.panel import Ints
+from dataflows.panel import Floats, Ints
 
 _UNKNOWN_ORDER = REJECTIONS.index("UNKNOWN_ORDER")
 _WOULD_CROSS = REJECTIONS.index("WOULD_CROSS")
 
 
+# The table is two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes` and `numbers`:
+ID, STATUS, TYPE, REDUCES, STAMP = range(5)  # STAMP: order of registration
+QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, STOP_BEFORE, DECISION_PRICE = range(6)
+# STOP_BEFORE: what the stop was before a change that the venue has not confirmed; NaN none. Rows 6 on: the bracket, and of
+# `bracket`, that of the order that opened the position:
+BRACKET = 6
+STOP, TARGET, TRAIL, HORIZON = range(4)
+
+
 class OrderTableCarry(NamedTuple):
     """The table, the position that its fills add up to, and the bracket of the order that opened it."""
 
-    id: IntSlots
-    status: IntSlots
-    type: IntSlots
-    reduce_only: IntSlots
-    stamp: IntSlots  # order of registration
-    quantity: Slots
-    filled: Slots
-    limit_price: UnknownSlots
-    stop_price: UnknownSlots
-    stop_before: UnknownSlots  # what the stop was before a change that the venue has not confirmed; NaN none
-    bracket_stop: UnknownSlots
-    bracket_target: UnknownSlots
-    bracket_trail: UnknownSlots
-    bracket_horizon: UnknownSlots
-    decision_price: UnknownSlots
-    registered: Annotated[Ints, Axes(1, start=0)]
-    seen: Annotated[Ints, Axes("fill_window", "N", start=0)]
+    codes: Annotated[Ints, Axes(5, "table", "N")]
+    numbers: Annotated[Floats, Axes(10, "table", "N", start=NAN)]
+    registered: Annotated[Ints, Axes(1)]
+    seen: Annotated[Ints, Axes("fill_window", "N")]
     position: Zero
     opened_by: Count
-    open_stop: Unknown
-    open_target: Unknown
-    open_trail: Unknown
-    open_horizon: Unknown
+    bracket: Annotated[Floats, Axes(4, "N", start=NAN)]
 
 
 @kernel
 def register(carry: OrderTableCarry, s: int, order_id: int, type_: int, reduce_only: int, quantity: float) -> int:
     """Takes a row for a new order, prices still unknown, and returns its slot; -1: known already, or no room."""
-    if order_id <= 0 or find(carry.id, s, order_id) >= 0:
+    if order_id <= 0 or find(carry.codes[ID], s, order_id) >= 0:
         return -1
-    m = allocate(carry.status, carry.stamp, s)
+    m = allocate(carry.codes[STATUS], carry.codes[STAMP], s)
     if m < 0:
         return -1
     carry.registered[0] += 1
-    carry.id[m, s], carry.status[m, s], carry.type[m, s] = order_id, SUBMITTED, type_
-    carry.reduce_only[m, s], carry.stamp[m, s] = reduce_only, carry.registered[0]
-    carry.quantity[m, s], carry.filled[m, s] = quantity, 0.0
-    carry.limit_price[m, s] = carry.stop_price[m, s] = carry.stop_before[m, s] = math.nan
-    carry.bracket_stop[m, s] = carry.bracket_target[m, s] = math.nan
-    carry.bracket_trail[m, s] = carry.bracket_horizon[m, s] = carry.decision_price[m, s] = math.nan
+    carry.codes[ID, m, s], carry.codes[STATUS, m, s], carry.codes[TYPE, m, s] = order_id, SUBMITTED, type_
+    carry.codes[REDUCES, m, s], carry.codes[STAMP, m, s] = reduce_only, carry.registered[0]
+    for row in range(carry.numbers.shape[0]):
+        carry.numbers[row, m, s] = math.nan
+    carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s] = quantity, 0.0
     return m
 
 
@@ -105,20 +94,21 @@ def register(carry: OrderTableCarry, s: int, order_id: int, type_: int, reduce_o
 def open_position(carry: OrderTableCarry, s: int, order_id: int, m: int, position: float) -> None:
     """Latches the bracket of the order that opened a position (m: its slot, -1 unknown) and registers its stop and target."""
     carry.opened_by[s] = order_id
-    carry.open_stop[s] = carry.open_target[s] = carry.open_trail[s] = carry.open_horizon[s] = math.nan
-    if m < 0 or carry.reduce_only[m, s] != 0:
+    for row in range(4):
+        carry.bracket[row, s] = math.nan
+    if m < 0 or carry.codes[REDUCES, m, s] != 0:
         return
-    stop, target = carry.bracket_stop[m, s], carry.bracket_target[m, s]
-    carry.open_stop[s], carry.open_target[s] = stop, target
-    carry.open_trail[s], carry.open_horizon[s] = carry.bracket_trail[m, s], carry.bracket_horizon[m, s]
+    stop, target = carry.numbers[BRACKET + STOP, m, s], carry.numbers[BRACKET + TARGET, m, s]
+    for row in range(4):
+        carry.bracket[row, s] = carry.numbers[BRACKET + row, m, s]
     if stop == stop:
         k = register(carry, s, order_id + 1, STOP_MARKET, 1, -position)
         if k >= 0:
-            carry.stop_price[k, s] = carry.decision_price[k, s] = stop
+            carry.numbers[STOP_PRICE, k, s] = carry.numbers[DECISION_PRICE, k, s] = stop
     if target == target:
         k = register(carry, s, order_id + 2, TAKE_PROFIT, 1, -position)
         if k >= 0:
-            carry.limit_price[k, s] = carry.decision_price[k, s] = target
+            carry.numbers[LIMIT_PRICE, k, s] = carry.numbers[DECISION_PRICE, k, s] = target
 
 
 @kernel
@@ -132,29 +122,34 @@ def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: 
     if m < 0:
         odd = 1
     else:
-        if same_side(quantity, carry.quantity[m, s]):
-            whole = math.fabs(carry.quantity[m, s])
-            was, now = math.fabs(carry.filled[m, s]), math.fabs(carry.filled[m, s] + quantity)
-            carry.filled[m, s] += quantity
+        if same_side(quantity, carry.numbers[QUANTITY, m, s]):
+            whole = math.fabs(carry.numbers[QUANTITY, m, s])
+            was, now = math.fabs(carry.numbers[DONE, m, s]), math.fabs(carry.numbers[DONE, m, s] + quantity)
+            carry.numbers[DONE, m, s] += quantity
             if now > whole * (1.0 + 1e-9):
                 over = now - (was if was > whole else whole)
         else:
             odd = 1  # a fill on the other side than the order's: the position moves, the order does not
-        then = NEXT[carry.status[m, s], FILL]
+        then = NEXT[carry.codes[STATUS, m, s], FILL]
         if then == CONTRADICTION:
             odd = 1
         else:
-            carry.status[m, s] = then
-            done = closed if closes_position(carry.type[m, s]) else complete(carry.quantity[m, s], carry.filled[m, s])
+            carry.codes[STATUS, m, s] = then
+            done = (
+                closed
+                if closes_position(carry.codes[TYPE, m, s])
+                else complete(carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s])
+            )
             if done and is_live(then):
-                carry.status[m, s] = FILLED
+                carry.codes[STATUS, m, s] = FILLED
     carry.position[s] = after
-    for k in range(carry.id.shape[0]):  # the whole position is what stops and targets are for
-        if is_live(carry.status[k, s]) and closes_position(carry.type[k, s]):
-            carry.quantity[k, s] = carry.filled[k, s] - after
+    for k in range(carry.codes.shape[1]):  # the whole position is what stops and targets are for
+        if is_live(carry.codes[STATUS, k, s]) and closes_position(carry.codes[TYPE, k, s]):
+            carry.numbers[QUANTITY, k, s] = carry.numbers[DONE, k, s] - after
     if closed:
         carry.opened_by[s] = 0
-        carry.open_stop[s] = carry.open_target[s] = carry.open_trail[s] = carry.open_horizon[s] = math.nan
+        for row in range(4):
+            carry.bracket[row, s] = math.nan
     if opened:
         open_position(carry, s, order_id, m, after)
     return odd, over
@@ -163,18 +158,22 @@ def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: 
 @kernel
 def apply_event(carry: OrderTableCarry, s: int, m: int, event: int, reason: int) -> tuple[int, int]:
     """Applies an event that is not a fill to slot m. Returns (1 if it contradicts what is known, 1 if it is a new refusal)."""
-    status = carry.status[m, s]
+    status = carry.codes[STATUS, m, s]
     if event == CANCEL_REJECT and reason == _UNKNOWN_ORDER:
         event = CANCELED_EVENT  # the venue has no such order: a row that waited for it would be lost
-    elif event == CANCEL_REJECT and status != PENDING_CANCEL and carry.stop_before[m, s] == carry.stop_before[m, s]:
-        carry.stop_price[m, s] = carry.stop_before[m, s]  # the change was refused: the old stop still rests
-        carry.stop_before[m, s] = math.nan
+    elif (
+        event == CANCEL_REJECT
+        and status != PENDING_CANCEL
+        and carry.numbers[STOP_BEFORE, m, s] == carry.numbers[STOP_BEFORE, m, s]
+    ):
+        carry.numbers[STOP_PRICE, m, s] = carry.numbers[STOP_BEFORE, m, s]  # the change was refused: the old stop still rests
+        carry.numbers[STOP_BEFORE, m, s] = math.nan
     elif event == ACCEPT:
-        carry.stop_before[m, s] = math.nan
+        carry.numbers[STOP_BEFORE, m, s] = math.nan
     then = NEXT[status, event]
     if then == CONTRADICTION:
         return 1, 0
-    carry.status[m, s] = then
+    carry.codes[STATUS, m, s] = then
     # a post-only order that would have crossed did what it was told: no sign of trouble, so no refusal for the kill switch
     refused = then == REJECTED_ORDER and status != REJECTED_ORDER and reason != _WOULD_CROSS
     return 0, 1 if refused else 0
@@ -193,32 +192,38 @@ def l96_order_lifecycle(
     its stop (id + 1) and target (id + 2) are registered, as the venue activates them.
     Source: order state changes of FIX 4.4, appendix D; the table is `order_table.TRANSITIONS`.
     """
-    slots, symbols = carry.id.shape
+    slots, symbols = carry.codes.shape[1:]
     for i in range(orders.n):
         s, kind, order_id = orders.symbol[i], orders.kind[i], orders.id[i]
         if kind == PLACE:
             m = register(carry, s, order_id, orders.type[i], orders.reduce_only[i], orders.quantity[i])
             if m >= 0:
-                carry.limit_price[m, s], carry.stop_price[m, s] = orders.limit_price[i], orders.stop_price[i]
-                carry.bracket_stop[m, s], carry.bracket_target[m, s] = orders.bracket_stop[i], orders.bracket_target[i]
-                carry.bracket_trail[m, s], carry.bracket_horizon[m, s] = orders.bracket_trail[i], orders.bracket_horizon[i]
-                carry.decision_price[m, s] = orders.decision_price[i]
+                carry.numbers[LIMIT_PRICE, m, s], carry.numbers[STOP_PRICE, m, s] = orders.limit_price[i], orders.stop_price[i]
+                carry.numbers[BRACKET + STOP, m, s], carry.numbers[BRACKET + TARGET, m, s] = (
+                    orders.bracket_stop[i],
+                    orders.bracket_target[i],
+                )
+                carry.numbers[BRACKET + TRAIL, m, s], carry.numbers[BRACKET + HORIZON, m, s] = (
+                    orders.bracket_trail[i],
+                    orders.bracket_horizon[i],
+                )
+                carry.numbers[DECISION_PRICE, m, s] = orders.decision_price[i]
         else:
-            m = find(carry.id, s, order_id)
-            if m >= 0 and is_live(carry.status[m, s]):
+            m = find(carry.codes[ID], s, order_id)
+            if m >= 0 and is_live(carry.codes[STATUS, m, s]):
                 if kind == CANCEL:
-                    carry.status[m, s] = PENDING_CANCEL
+                    carry.codes[STATUS, m, s] = PENDING_CANCEL
                 elif kind == MODIFY:
-                    if math.isnan(carry.stop_before[m, s]):
-                        carry.stop_before[m, s] = carry.stop_price[m, s]
-                    carry.stop_price[m, s] = carry.decision_price[m, s] = orders.stop_price[i]
+                    if math.isnan(carry.numbers[STOP_BEFORE, m, s]):
+                        carry.numbers[STOP_BEFORE, m, s] = carry.numbers[STOP_PRICE, m, s]
+                    carry.numbers[STOP_PRICE, m, s] = carry.numbers[DECISION_PRICE, m, s] = orders.stop_price[i]
 
     rejects, unknown, overfilled = np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)
     notional, delay, slippage, fees = np.zeros(symbols), np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)
     fresh = np.zeros(l90_fills.n, np.int64)
     for i in range(l90_fills.n):
         s, order_id = l90_fills.symbol[i], l90_fills.id[i]
-        m = find(carry.id, s, order_id)
+        m = find(carry.codes[ID], s, order_id)
         if l90_fills.kind[i] != FILL:
             if m < 0:
                 unknown[s] += 1.0
@@ -239,7 +244,7 @@ def l96_order_lifecycle(
         fresh[i] = 1
         reference = l90_fills.reference_price[i]
         reference = reference if 0.0 < reference < LARGEST else p
-        decision = carry.decision_price[m, s] if m >= 0 else math.nan
+        decision = carry.numbers[DECISION_PRICE, m, s] if m >= 0 else math.nan
         decision = decision if 0.0 < decision < LARGEST else reference
         notional[s] += math.fabs(q) * p
         delay[s] += q * (reference - decision)
@@ -254,20 +259,20 @@ def l96_order_lifecycle(
     stop_price, target_price = np.full(symbols, math.nan), np.full(symbols, math.nan)
     for s in range(symbols):
         for m in range(slots):
-            status = carry.status[m, s]
+            status = carry.codes[STATUS, m, s]
             if not is_live(status):
                 continue
             open_orders[s] += 1.0
-            if closes_position(carry.type[m, s]):
+            if closes_position(carry.codes[TYPE, m, s]):
                 resting = status in (SUBMITTED, ACCEPTED) and carry.position[s] != 0.0
-                if resting and carry.type[m, s] == STOP_MARKET and carry.id[m, s] > stop_id[s]:
-                    stop_id[s], stop_price[s] = carry.id[m, s], carry.stop_price[m, s]
-                if resting and carry.type[m, s] == TAKE_PROFIT and carry.id[m, s] > target_id[s]:
-                    target_id[s], target_price[s] = carry.id[m, s], carry.limit_price[m, s]
+                if resting and carry.codes[TYPE, m, s] == STOP_MARKET and carry.codes[ID, m, s] > stop_id[s]:
+                    stop_id[s], stop_price[s] = carry.codes[ID, m, s], carry.numbers[STOP_PRICE, m, s]
+                if resting and carry.codes[TYPE, m, s] == TAKE_PROFIT and carry.codes[ID, m, s] > target_id[s]:
+                    target_id[s], target_price[s] = carry.codes[ID, m, s], carry.numbers[LIMIT_PRICE, m, s]
                 continue
-            left = carry.quantity[m, s] - carry.filled[m, s]
-            if same_side(left, carry.quantity[m, s]):
-                if carry.reduce_only[m, s] != 0:
+            left = carry.numbers[QUANTITY, m, s] - carry.numbers[DONE, m, s]
+            if same_side(left, carry.numbers[QUANTITY, m, s]):
+                if carry.codes[REDUCES, m, s] != 0:
                     working_reduce[s] += left
                 else:
                     working[s] += left
@@ -282,19 +287,19 @@ def l96_order_lifecycle(
         stop_price,
         target_id,
         target_price,
-        carry.open_stop.copy(),
-        carry.open_target.copy(),
-        carry.open_trail.copy(),
-        carry.open_horizon.copy(),
+        carry.bracket[STOP].copy(),
+        carry.bracket[TARGET].copy(),
+        carry.bracket[TRAIL].copy(),
+        carry.bracket[HORIZON].copy(),
         carry.opened_by.copy(),
         fresh,
-        carry.id.copy(),
-        carry.status.copy(),
-        carry.type.copy(),
-        carry.reduce_only.copy(),
-        carry.quantity.copy(),
-        carry.filled.copy(),
-        carry.limit_price.copy(),
+        carry.codes[ID].copy(),
+        carry.codes[STATUS].copy(),
+        carry.codes[TYPE].copy(),
+        carry.codes[REDUCES].copy(),
+        carry.numbers[QUANTITY].copy(),
+        carry.numbers[DONE].copy(),
+        carry.numbers[LIMIT_PRICE].copy(),
         notional,
         delay,
         slippage,

@@ -9,11 +9,10 @@ quantity of a fill counts all the same, because money moved.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
-from dataflows.carry import NAN, Axes
 from dataflows.execution.types import (
     ACCEPT,
     ACCEPTED,
@@ -35,14 +34,7 @@ from dataflows.execution.types import (
     TAKE_PROFIT,
 )
 from dataflows.kernels.compile import kernel
-from dataflows.panel import Floats, Ints
-
-Slots: TypeAlias = Annotated[Floats, Axes("table", "N", start=0.0)]
-"""(slots, N) float64 that starts at 0."""
-UnknownSlots: TypeAlias = Annotated[Floats, Axes("table", "N", start=NAN)]
-"""(slots, N) float64 that starts as NaN."""
-IntSlots: TypeAlias = Annotated[Ints, Axes("table", "N", start=0)]
-"""(slots, N) int64 that starts at 0."""
+from dataflows.panel import Ints
 
 TRANSITIONS: Final[dict[tuple[int, int], int]] = {
     (SUBMITTED, ACCEPT): ACCEPTED,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Annotated, NamedTuple
 
-from dataflows.carry import NAN, Axes, Count, Unknown, Zero
-from dataflows.execution.order_table import LARGEST, IntSlots, Slots, UnknownSlots, closes_position, complete, moved, same_side
+from dataflows.carry import NAN, Axes, Zero
+from dataflows.execution.order_table import LARGEST, closes_position, complete, moved, same_side
 from dataflows.execution.types import (
     ACCEPT,
     CANCELED_EVENT,
@@ -21,7 +21,6 @@ from dataflows.execution.types import (
     STOP_MARKET,
     TAKE_PROFIT,
     TAKER,
-    Executions,
 )
 from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
@@ -36,64 +35,62 @@ LIFETIME = REJECTIONS.index("LIFETIME")
 POSITION_CLOSED = REJECTIONS.index("POSITION_CLOSED")
 
 
+# Orders at the venue are two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes`:
+ID, TYPE, REDUCES, LIVE_FROM, ACCEPTED_IN, TRIED, TRIGGERED, CANCEL_FROM, MODIFY_FROM = range(9)
+# ID 0: the place is free. LIVE_FROM: number of the first bar in which the order is at the venue. ACCEPTED_IN: number of the bar
+# that accepted it; 0: still under way. TRIED: 1 once a bar has traded since, it then rests. TRIGGERED: 1: a stop that was
+# reached, now a market order. CANCEL_FROM, MODIFY_FROM: number of the bar in which a cancel or change takes effect; 0 none.
+# Rows of `numbers`:
+QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, NEW_STOP, LIFE, BRACKET_STOP, BRACKET_TARGET = range(8)
+# rows of `counts`: the entry that opened the position, orders in the book, fills so far; of `instant`: bars so far, last close
+# (UTC ns); of `quoted`: the market as of the previous close, VOLUME the average of a bar in base units; of `book`: its levels
+OPENED_BY, ORDERS, FILLS = range(3)
+BARS, LAST_CLOSE = range(2)
+MID, SPREAD_BPS, SIGMA, VOLUME = range(4)
+BID_PRICE, BID_SIZE, ASK_PRICE, ASK_SIZE = range(4)
+
+
 class VenueCarry(NamedTuple):
     """Orders under way and at rest, the position they made, and the market as of the previous close."""
 
-    id: IntSlots  # 0: the row is free
-    type: IntSlots
-    reduce_only: IntSlots
-    live_from: IntSlots  # number of the first bar in which the order is at the venue
-    accepted_in: IntSlots  # number of the bar that accepted it; 0: still under way
-    tried: IntSlots  # 1 once a bar has traded since it was accepted: it then rests
-    triggered: IntSlots  # 1: a stop that was reached, now a market order
-    cancel_from: IntSlots  # number of the bar in which a cancel takes effect; 0 none
-    modify_from: IntSlots
-    quantity: Slots
-    filled: Slots
-    limit_price: UnknownSlots
-    stop_price: UnknownSlots
-    new_stop: UnknownSlots
-    lifetime: Slots
-    bracket_stop: UnknownSlots
-    bracket_target: UnknownSlots
+    codes: Annotated[Ints, Axes(9, "table", "N")]
+    numbers: Annotated[Floats, Axes(8, "table", "N")]
     position: Zero
-    opened_by: Count
-    orders: Count  # rows in use
-    fills: Count
-    bars: Annotated[Ints, Axes(1)]
-    last_close: Annotated[Ints, Axes(1)]  # UTC ns
-    mid: Unknown
-    spread_bps: Unknown
-    sigma: Unknown
-    volume: Unknown  # average of a bar, base units
-    bid_price: Annotated[Floats, Axes("N", "D", start=NAN)]
-    bid_size: Annotated[Floats, Axes("N", "D", start=NAN)]
-    ask_price: Annotated[Floats, Axes("N", "D", start=NAN)]
-    ask_size: Annotated[Floats, Axes("N", "D", start=NAN)]
+    counts: Annotated[Ints, Axes(3, "N")]
+    instant: Annotated[Ints, Axes(2)]
+    quoted: Annotated[Floats, Axes(4, "N", start=NAN)]
+    book: Annotated[Floats, Axes(4, "N", "D", start=NAN)]
+
+
+class Log(NamedTuple):
+    """The columns of `Executions` while they are written: kind, symbol, id, fill_id, liquidity, reason; quantity, price, fee,
+    reference_price."""
+
+    ints: Ints
+    floats: Floats
 
 
 @kernel
-def report(log: Executions, k: int, kind: int, s: int, order_id: int, reason: int) -> int:
+def report(log: Log, k: int, kind: int, s: int, order_id: int, reason: int) -> int:
     """Writes entry k of the log, not a fill, and returns k + 1."""
-    log.kind[k], log.symbol[k], log.id[k], log.reason[k] = kind, s, order_id, reason
-    log.fill_id[k], log.liquidity[k] = 0, TAKER
-    log.quantity[k], log.fee[k] = 0.0, 0.0
-    log.price[k] = log.reference_price[k] = math.nan
+    ints, floats = log.ints, log.floats
+    ints[0, k], ints[1, k], ints[2, k], ints[3, k], ints[4, k], ints[5, k] = kind, s, order_id, 0, TAKER, reason
+    floats[0, k], floats[1, k], floats[2, k], floats[3, k] = 0.0, math.nan, 0.0, math.nan
     return k + 1
 
 
 @kernel
 def enter(carry: VenueCarry, s: int, order_id: int, type_: int, reduce_only: int, quantity: float) -> int:
     """Takes a free row for an order, prices still unknown; -1: none is free."""
-    for m in range(carry.id.shape[0]):
-        if carry.id[m, s] == 0:
-            carry.id[m, s], carry.type[m, s], carry.reduce_only[m, s] = order_id, type_, reduce_only
-            carry.accepted_in[m, s] = carry.tried[m, s] = carry.triggered[m, s] = 0
-            carry.live_from[m, s] = carry.cancel_from[m, s] = carry.modify_from[m, s] = 0
-            carry.quantity[m, s], carry.filled[m, s], carry.lifetime[m, s] = quantity, 0.0, 0.0
-            carry.limit_price[m, s] = carry.stop_price[m, s] = carry.new_stop[m, s] = math.nan
-            carry.bracket_stop[m, s] = carry.bracket_target[m, s] = math.nan
-            carry.orders[s] += 1
+    for m in range(carry.codes.shape[1]):
+        if carry.codes[ID, m, s] == 0:
+            carry.codes[ID, m, s], carry.codes[TYPE, m, s], carry.codes[REDUCES, m, s] = order_id, type_, reduce_only
+            carry.codes[ACCEPTED_IN, m, s] = carry.codes[TRIED, m, s] = carry.codes[TRIGGERED, m, s] = 0
+            carry.codes[LIVE_FROM, m, s] = carry.codes[CANCEL_FROM, m, s] = carry.codes[MODIFY_FROM, m, s] = 0
+            carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s], carry.numbers[LIFE, m, s] = quantity, 0.0, 0.0
+            carry.numbers[LIMIT_PRICE, m, s] = carry.numbers[STOP_PRICE, m, s] = carry.numbers[NEW_STOP, m, s] = math.nan
+            carry.numbers[BRACKET_STOP, m, s] = carry.numbers[BRACKET_TARGET, m, s] = math.nan
+            carry.counts[ORDERS, s] += 1
             return m
     return -1
 
@@ -101,17 +98,17 @@ def enter(carry: VenueCarry, s: int, order_id: int, type_: int, reduce_only: int
 @kernel
 def leave(carry: VenueCarry, s: int, m: int) -> None:
     """Frees a row."""
-    carry.id[m, s] = 0
-    carry.orders[s] -= 1
+    carry.codes[ID, m, s] = 0
+    carry.counts[ORDERS, s] -= 1
 
 
 @kernel
 def next_order(carry: VenueCarry, s: int, after: int) -> int:
     """The slot of the order at the venue with the smallest id above `after`, so that they go in order of arrival; -1: none."""
     best = -1
-    for m in range(carry.id.shape[0]):
-        order_id = carry.id[m, s]
-        if order_id > after and carry.accepted_in[m, s] != 0 and (best < 0 or order_id < carry.id[best, s]):
+    for m in range(carry.codes.shape[1]):
+        order_id = carry.codes[ID, m, s]
+        if order_id > after and carry.codes[ACCEPTED_IN, m, s] != 0 and (best < 0 or order_id < carry.codes[ID, best, s]):
             best = m
     return best
 
@@ -125,17 +122,17 @@ def slippage(carry: VenueCarry, s: int, quantity: float, use_book: int, impact: 
     """
     size = math.fabs(quantity)
     law = default_bps / 1e4
-    known = carry.sigma[s] >= 0.0 and carry.volume[s] > 0.0
+    known = carry.quoted[SIGMA, s] >= 0.0 and carry.quoted[VOLUME, s] > 0.0
     if known:
-        law = impact * carry.sigma[s] * math.sqrt(size / carry.volume[s])
-    half = carry.spread_bps[s] / 2e4 if carry.spread_bps[s] >= 0.0 else (default_bps / 1e4 if known else 0.0)
+        law = impact * carry.quoted[SIGMA, s] * math.sqrt(size / carry.quoted[VOLUME, s])
+    half = carry.quoted[SPREAD_BPS, s] / 2e4 if carry.quoted[SPREAD_BPS, s] >= 0.0 else (default_bps / 1e4 if known else 0.0)
     cost = half + law
-    if use_book != 0 and carry.mid[s] > 0.0:
+    if use_book != 0 and carry.quoted[MID, s] > 0.0:
         side = 1.0 if quantity > 0.0 else -1.0
         taken, paid, last = 0.0, 0.0, 0.0
-        for d in range(carry.ask_price.shape[1]):
-            price = carry.ask_price[s, d] if quantity > 0.0 else carry.bid_price[s, d]
-            held = carry.ask_size[s, d] if quantity > 0.0 else carry.bid_size[s, d]
+        for d in range(carry.book.shape[2]):
+            price = carry.book[ASK_PRICE, s, d] if quantity > 0.0 else carry.book[BID_PRICE, s, d]
+            held = carry.book[ASK_SIZE, s, d] if quantity > 0.0 else carry.book[BID_SIZE, s, d]
             if not (price > 0.0 and held > 0.0):
                 break
             part = held if held < size - taken else size - taken
@@ -147,9 +144,11 @@ def slippage(carry: VenueCarry, s: int, quantity: float, use_book: int, impact: 
         if taken > 0.0:
             rest = size - taken
             if rest > 0.0:
-                beyond = impact * carry.sigma[s] * math.sqrt(rest / carry.volume[s]) if known else default_bps / 1e4
+                beyond = (
+                    impact * carry.quoted[SIGMA, s] * math.sqrt(rest / carry.quoted[VOLUME, s]) if known else default_bps / 1e4
+                )
                 paid += rest * last * (1.0 + side * (beyond if beyond < 0.5 else 0.5))
-            cost = side * (paid / size / carry.mid[s] - 1.0)
+            cost = side * (paid / size / carry.quoted[MID, s] - 1.0)
     if not (cost > 0.0):
         return 0.0
     return cost if cost < 0.5 else 0.5
@@ -166,23 +165,25 @@ def share(left: float, room: float, lot: float) -> float:
 
 
 @kernel
-def close_out(carry: VenueCarry, log: Executions, k: int, s: int) -> int:
+def close_out(carry: VenueCarry, log: Log, k: int, s: int) -> int:
     """The position is closed: its bracket, other reduce-only orders and the rest of the entry that opened it are canceled."""
-    for m in range(carry.id.shape[0]):
-        order_id = carry.id[m, s]
-        if order_id != 0 and carry.accepted_in[m, s] != 0 and (carry.reduce_only[m, s] != 0 or order_id == carry.opened_by[s]):
+    for m in range(carry.codes.shape[1]):
+        order_id = carry.codes[ID, m, s]
+        if (
+            order_id != 0
+            and carry.codes[ACCEPTED_IN, m, s] != 0
+            and (carry.codes[REDUCES, m, s] != 0 or order_id == carry.counts[OPENED_BY, s])
+        ):
             k = report(log, k, CANCELED_EVENT, s, order_id, POSITION_CLOSED)
             leave(carry, s, m)
-    carry.opened_by[s] = 0
+    carry.counts[OPENED_BY, s] = 0
     return k
 
 
 @kernel
-def open_bracket(
-    carry: VenueCarry, log: Executions, k: int, s: int, order_id: int, stop: float, target: float, bar: int
-) -> int:
+def open_bracket(carry: VenueCarry, log: Log, k: int, s: int, order_id: int, stop: float, target: float, bar: int) -> int:
     """The position is opened: the stop (id + 1) and the target (id + 2) of the entry go live at once, each for all of it."""
-    carry.opened_by[s] = order_id
+    carry.counts[OPENED_BY, s] = order_id
     for which in range(1, 3):
         price = stop if which == 1 else target
         if math.isnan(price):
@@ -192,10 +193,10 @@ def open_bracket(
             k = report(log, k, REJECT, s, order_id + which, NO_ROOM)
             continue
         if which == 1:
-            carry.stop_price[m, s] = price
+            carry.numbers[STOP_PRICE, m, s] = price
         else:
-            carry.limit_price[m, s] = price
-        carry.accepted_in[m, s] = bar
+            carry.numbers[LIMIT_PRICE, m, s] = price
+        carry.codes[ACCEPTED_IN, m, s] = bar
         k = report(log, k, ACCEPT, s, order_id + which, 0)
     return k
 
@@ -203,7 +204,7 @@ def open_bracket(
 @kernel
 def fill(
     carry: VenueCarry,
-    log: Executions,
+    log: Log,
     k: int,
     s: int,
     m: int,
@@ -216,21 +217,26 @@ def fill(
     bar: int,
 ) -> int:
     """Fills `quantity` (signed) of the order in slot m and does what follows from it: bracket, OCO, end of the order."""
-    order_id, reduce_only = carry.id[m, s], carry.reduce_only[m, s]
-    stop, target = carry.bracket_stop[m, s], carry.bracket_target[m, s]
+    order_id, reduce_only = carry.codes[ID, m, s], carry.codes[REDUCES, m, s]
+    stop, target = carry.numbers[BRACKET_STOP, m, s], carry.numbers[BRACKET_TARGET, m, s]
     before = carry.position[s]
     after = moved(before, quantity)
     carry.position[s] = after
-    carry.filled[m, s] += quantity
-    carry.fills[s] += 1
-    log.kind[k], log.symbol[k], log.id[k], log.reason[k] = FILL, s, order_id, 0
-    log.fill_id[k], log.liquidity[k] = (uid << 32) | carry.fills[s], liquidity
-    log.quantity[k], log.price[k], log.reference_price[k] = quantity, price, reference
-    log.fee[k] = math.fabs(quantity) * price * fee_bps / 1e4
+    carry.numbers[DONE, m, s] += quantity
+    carry.counts[FILLS, s] += 1
+    ints, floats = log.ints, log.floats
+    fill_id = (uid << 32) | carry.counts[FILLS, s]
+    ints[0, k], ints[1, k], ints[2, k], ints[3, k], ints[4, k], ints[5, k] = FILL, s, order_id, fill_id, liquidity, 0
+    fee = math.fabs(quantity) * price * fee_bps / 1e4
+    floats[0, k], floats[1, k], floats[2, k], floats[3, k] = quantity, price, fee, reference
     k += 1
     closed = before > 0.0 >= after or before < 0.0 <= after
     opened = after > 0.0 >= before or after < 0.0 <= before
-    whole = closed if closes_position(carry.type[m, s]) else complete(carry.quantity[m, s], carry.filled[m, s])
+    whole = (
+        closed
+        if closes_position(carry.codes[TYPE, m, s])
+        else complete(carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s])
+    )
     if whole:
         leave(carry, s, m)
     if closed:
@@ -243,17 +249,17 @@ def fill(
 @kernel
 def refusal(carry: VenueCarry, s: int, m: int, listed: int, trades: int, open_: float) -> int:
     """Why the venue does not take the order in slot m, as a REJECTIONS index; 0: it does."""
-    type_, quantity = carry.type[m, s], carry.quantity[m, s]
-    price = carry.stop_price[m, s] if type_ == STOP_MARKET else carry.limit_price[m, s]
+    type_, quantity = carry.codes[TYPE, m, s], carry.numbers[QUANTITY, m, s]
+    price = carry.numbers[STOP_PRICE, m, s] if type_ == STOP_MARKET else carry.numbers[LIMIT_PRICE, m, s]
     if listed == 0:
         return NOT_LISTED
     if not (0.0 < math.fabs(quantity) < LARGEST):
         return BAD_QUANTITY
     if type_ != MARKET and not (0.0 < price < LARGEST):
         return BAD_PRICE
-    if closes_position(type_) and carry.reduce_only[m, s] == 0:
+    if closes_position(type_) and carry.codes[REDUCES, m, s] == 0:
         return REDUCE_ONLY
-    if carry.reduce_only[m, s] != 0 and not same_side(-carry.position[s], quantity):
+    if carry.codes[REDUCES, m, s] != 0 and not same_side(-carry.position[s], quantity):
         return REDUCE_ONLY
     if type_ == POST_ONLY and trades != 0 and (open_ < price if quantity > 0.0 else open_ > price):
         return WOULD_CROSS
@@ -261,41 +267,41 @@ def refusal(carry: VenueCarry, s: int, m: int, listed: int, trades: int, open_: 
 
 
 @kernel
-def arrivals(carry: VenueCarry, log: Executions, k: int, s: int, bar: int, listed: int, trades: int, open_: float) -> int:
+def arrivals(carry: VenueCarry, log: Log, k: int, s: int, bar: int, listed: int, trades: int, open_: float) -> int:
     """Cancels and changes that are due, then activations in order of id."""
-    for m in range(carry.id.shape[0]):
-        if carry.id[m, s] == 0:
+    for m in range(carry.codes.shape[1]):
+        if carry.codes[ID, m, s] == 0:
             continue
-        if 0 < carry.cancel_from[m, s] <= bar:
-            k = report(log, k, CANCELED_EVENT, s, carry.id[m, s], 0)
+        if 0 < carry.codes[CANCEL_FROM, m, s] <= bar:
+            k = report(log, k, CANCELED_EVENT, s, carry.codes[ID, m, s], 0)
             leave(carry, s, m)
-        elif 0 < carry.modify_from[m, s] <= bar:
-            carry.stop_price[m, s] = carry.new_stop[m, s]
-            carry.modify_from[m, s] = 0
-            k = report(log, k, ACCEPT, s, carry.id[m, s], 0)
+        elif 0 < carry.codes[MODIFY_FROM, m, s] <= bar:
+            carry.numbers[STOP_PRICE, m, s] = carry.numbers[NEW_STOP, m, s]
+            carry.codes[MODIFY_FROM, m, s] = 0
+            k = report(log, k, ACCEPT, s, carry.codes[ID, m, s], 0)
     after = 0
     while True:
         best = -1
-        for m in range(carry.id.shape[0]):
-            order_id = carry.id[m, s]
-            due = order_id > after and carry.accepted_in[m, s] == 0 and carry.live_from[m, s] <= bar
-            if due and (best < 0 or order_id < carry.id[best, s]):
+        for m in range(carry.codes.shape[1]):
+            order_id = carry.codes[ID, m, s]
+            due = order_id > after and carry.codes[ACCEPTED_IN, m, s] == 0 and carry.codes[LIVE_FROM, m, s] <= bar
+            if due and (best < 0 or order_id < carry.codes[ID, best, s]):
                 best = m
         if best < 0:
             return k
-        after = carry.id[best, s]
+        after = carry.codes[ID, best, s]
         why = refusal(carry, s, best, listed, trades, open_)
         k = report(log, k, REJECT if why != 0 else ACCEPT, s, after, why)
         if why != 0:
             leave(carry, s, best)
         else:
-            carry.accepted_in[best, s] = bar
+            carry.codes[ACCEPTED_IN, best, s] = bar
 
 
 @kernel
 def at_open(
     carry: VenueCarry,
-    log: Executions,
+    log: Log,
     k: int,
     s: int,
     bar: int,
@@ -319,16 +325,16 @@ def at_open(
         m = next_order(carry, s, after)
         if m < 0:
             return k, by_entries, by_all
-        after = carry.id[m, s]
-        type_, quantity, limit = carry.type[m, s], carry.quantity[m, s], carry.limit_price[m, s]
+        after = carry.codes[ID, m, s]
+        type_, quantity, limit = carry.codes[TYPE, m, s], carry.numbers[QUANTITY, m, s], carry.numbers[LIMIT_PRICE, m, s]
         buys = quantity > 0.0
-        arrives = type_ == LIMIT and carry.tried[m, s] == 0 and (open_ < limit if buys else open_ > limit)
-        carry.tried[m, s] = 1
-        if not (type_ == MARKET or arrives or carry.triggered[m, s] != 0):
+        arrives = type_ == LIMIT and carry.codes[TRIED, m, s] == 0 and (open_ < limit if buys else open_ > limit)
+        carry.codes[TRIED, m, s] = 1
+        if not (type_ == MARKET or arrives or carry.codes[TRIGGERED, m, s] != 0):
             continue
-        left = math.fabs(quantity) - math.fabs(carry.filled[m, s])
+        left = math.fabs(quantity) - math.fabs(carry.numbers[DONE, m, s])
         room = volume - by_all
-        if carry.reduce_only[m, s] != 0:
+        if carry.codes[REDUCES, m, s] != 0:
             held = math.fabs(carry.position[s])
             if closes_position(type_):
                 buys = carry.position[s] < 0.0
@@ -345,7 +351,7 @@ def at_open(
         if arrives and (price > limit if buys else price < limit):
             price = limit
         by_all += size
-        if carry.reduce_only[m, s] == 0:
+        if carry.codes[REDUCES, m, s] == 0:
             by_entries += size
         k = fill(carry, log, k, s, m, side * size, open_, price, taker_bps, TAKER, uid, bar)
 
@@ -353,7 +359,7 @@ def at_open(
 @kernel
 def in_path(
     carry: VenueCarry,
-    log: Executions,
+    log: Log,
     k: int,
     s: int,
     bar: int,
@@ -383,25 +389,25 @@ def in_path(
             m = next_order(carry, s, after)
             if m < 0:
                 break
-            after = carry.id[m, s]
-            type_, quantity, limit = carry.type[m, s], carry.quantity[m, s], carry.limit_price[m, s]
-            reduces = carry.reduce_only[m, s] != 0
+            after = carry.codes[ID, m, s]
+            type_, quantity, limit = carry.codes[TYPE, m, s], carry.numbers[QUANTITY, m, s], carry.numbers[LIMIT_PRICE, m, s]
+            reduces = carry.codes[REDUCES, m, s] != 0
             passive = type_ in (LIMIT, POST_ONLY, TAKE_PROFIT)
             mine = 0 if passive and not reduces else 1 if type_ == STOP_MARKET else 2 if passive else 3
             if mine != leg:
                 continue
-            if carry.triggered[m, s] != 0 or (type_ == TAKE_PROFIT and limit_entry):
+            if carry.codes[TRIGGERED, m, s] != 0 or (type_ == TAKE_PROFIT and limit_entry):
                 continue
             held = math.fabs(carry.position[s])
             buys = carry.position[s] < 0.0 if closes_position(type_) else quantity > 0.0
-            left = held if closes_position(type_) else math.fabs(quantity) - math.fabs(carry.filled[m, s])
+            left = held if closes_position(type_) else math.fabs(quantity) - math.fabs(carry.numbers[DONE, m, s])
             side = 1.0 if buys else -1.0
             room = volume - by_all
             if leg == 1:
-                stop = carry.stop_price[m, s]
+                stop = carry.numbers[STOP_PRICE, m, s]
                 if not (high >= stop if buys else low <= stop):
                     continue
-                carry.triggered[m, s] = 1
+                carry.codes[TRIGGERED, m, s] = 1
                 reference = (open_ if open_ > stop else stop) if buys else (open_ if open_ < stop else stop)
             else:
                 if not (low < limit if buys else high > limit):
@@ -431,11 +437,11 @@ def in_path(
 
 
 @kernel
-def expiries(carry: VenueCarry, log: Executions, k: int, s: int, bar: int) -> int:
+def expiries(carry: VenueCarry, log: Log, k: int, s: int, bar: int) -> int:
     """Orders whose life ends with this bar."""
-    for m in range(carry.id.shape[0]):
-        here = carry.id[m, s] != 0 and carry.accepted_in[m, s] != 0
-        if here and 0.0 < carry.lifetime[m, s] <= bar - carry.accepted_in[m, s] + 1:
-            k = report(log, k, EXPIRE, s, carry.id[m, s], LIFETIME)
+    for m in range(carry.codes.shape[1]):
+        here = carry.codes[ID, m, s] != 0 and carry.codes[ACCEPTED_IN, m, s] != 0
+        if here and 0.0 < carry.numbers[LIFE, m, s] <= bar - carry.codes[ACCEPTED_IN, m, s] + 1:
+            k = report(log, k, EXPIRE, s, carry.codes[ID, m, s], LIFETIME)
             leave(carry, s, m)
     return k

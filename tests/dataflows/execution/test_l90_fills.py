@@ -30,6 +30,7 @@ from dataflows.execution.types import (
     TAKER,
     Executions,
 )
+from dataflows.execution.venue import ACCEPTED_IN, ID, ORDERS, REDUCES
 from dataflows.kernels.compile import kernel
 from dataflows.kinematics.types import Returns
 from dataflows.microstructure.types import SpreadDepth
@@ -374,7 +375,7 @@ def test_a_full_table_refuses_and_loses_no_row() -> None:
     got = v(QUIET, *[place(4 * k, 1.0, LIMIT, limit_price=90.0) for k in range(1, 11)])
     assert [i for kind, i, why in others_of(got) if why == "NO_ROOM"] == [36, 40]
     v(QUIET, *[{"kind": CANCEL, "id": UID + 4 * k} for k in range(1, 9)])
-    assert v.carry.orders[0] == 0
+    assert v.carry.counts[ORDERS, 0] == 0
     assert fills_of(v(QUIET, place(80, 1.0))) == [(80, 1.0, 100.0)]
 
 
@@ -482,10 +483,12 @@ def test_whatever_is_sent_the_venue_keeps_its_rules(story: list[Any]) -> None:
             assert entered <= HARD.participation * bar[4] * (1 + 1e-12)
     if story:
         v = told(story, l90_fills__sim)[-1][2]
-        live = int((v.carry.id[:, 0] != 0).sum())
-        assert v.carry.orders[0] == live
+        live = int((v.carry.codes[ID, :, 0] != 0).sum())
+        assert v.carry.counts[ORDERS, 0] == live
         if v.position == 0.0:
-            assert not ((v.carry.reduce_only[:, 0] == 1) & (v.carry.accepted_in[:, 0] > 0) & (v.carry.id[:, 0] != 0)).any()
+            assert not (
+                (v.carry.codes[REDUCES, :, 0] == 1) & (v.carry.codes[ACCEPTED_IN, :, 0] > 0) & (v.carry.codes[ID, :, 0] != 0)
+            ).any()
 
 
 @settings(max_examples=60, deadline=None)

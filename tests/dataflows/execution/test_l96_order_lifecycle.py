@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.execution.l96_order_lifecycle import OrderTableCarry, l96_order_lifecycle
+from dataflows.execution.l96_order_lifecycle import STAMP, OrderTableCarry, l96_order_lifecycle
 from dataflows.execution.order_table import LIVE
 from dataflows.execution.types import (
     ACCEPT,
@@ -312,7 +312,7 @@ def test_any_sequence_of_intents_and_events_leaves_a_legal_table(story: list[tup
         for order, filled in now.items():
             assert (
                 filled >= held.get(order, 0.0)
-                or r.carry.stamp[got.id[:, 0] == order, 0] == r.carry.registered[0]
+                or r.carry.codes[STAMP, got.id[:, 0] == order, 0] == r.carry.registered[0]
                 or filled == 0.0
             )
         held = now
