@@ -1,0 +1,79 @@
+"""What an installed wheel brings along, and what must not be in any file that is committed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from drivers.project import defaults
+from drivers.whole import write_whole
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_brings_the_default_project(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    own = defaults()
+    wanted = {"drivers/defaults/wiring_master.yaml", "drivers/py.typed", "dataflows/py.typed"}
+    wanted |= {f"drivers/defaults/config/{p.name}" for p in own.config.glob("*.yml")}
+    wanted |= {f"drivers/defaults/specs/{p.name}" for p in own.specs.glob("*.yaml")}
+    assert wanted <= names
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_out_of_the_wheel_the_default_project_is_found_anywhere(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    code = (
+        f"import sys; sys.path.insert(0, {str(site)!r}); from drivers.project import *; "
+        "p = locate(); assert str(p.root).startswith(sys.path[0]), p; "
+        "c = load_configs(p, spec=load_spec(p, 'prior_belief')); print(*c)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "risk" in done.stdout.split()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_names_packages_and_hashes_and_no_place_to_get_them(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
+    for line in lines:
+        assert re.match(r"(#|[a-z0-9][a-z0-9._-]*==|    --hash=sha256:[0-9a-f]{64})", line), line
+        assert not re.search(r"://|--index|--find-links|--extra|file:", line.partition("#")[0])
+    packages = [line for line in lines if "==" in line and not line.startswith("#")]
+    assert len(packages) > 30
+    assert all(line.endswith("\\") for line in packages)
+
+
+def test_the_locks_agree_where_they_overlap() -> None:
+    def pins(name: str) -> dict[str, str]:
+        return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", (ROOT / name).read_text(), flags=re.MULTILINE))
+
+    run, dev = pins("requirements.lock"), pins("requirements-dev.lock")
+    assert {name: dev.get(name) for name in run} == run
+
+
+def test_a_whole_file_replaces_the_old_one_and_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    write_whole(path, "old")
+    assert path.stat().st_mode & 0o777 == 0o644
+    path.chmod(0o600)
+    write_whole(path, "new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
