@@ -1,7 +1,7 @@
 """A run's results on disk, whole or not at all.
 
 1. Everything goes to `<out>.partial`, a sibling of the final folder, chunk by chunk; a few tens of thousand rows wait in memory
-   for each row group.
+   for each row group, which one thread beside the run compresses and writes. Its errors come up at the next call.
 2. `finish` closes the files, writes run.json and renames the folder to its final name. What it replaces stays until then.
 3. An error, a full disk above all, ends in `abandon`: the partial folder is removed and nothing has the final name.
 
@@ -15,7 +15,10 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,11 +80,37 @@ FILLS: Final = pa.schema([
 """quantity: base units, positive. reference_price: what the price would be without slippage."""
 
 
+class _Background:
+    """One thread that does what it is given in order, at most `room` jobs ahead."""
+
+    def __init__(self, room: int = 8) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="results")
+        self._jobs: deque[Future[None]] = deque()
+        self._room = room
+
+    def do(self, job: Callable[[], None]) -> None:
+        """Queues a job; raises what an earlier one raised."""
+        while self._jobs and (self._jobs[0].done() or len(self._jobs) >= self._room):
+            self._jobs.popleft().result()
+        self._jobs.append(self._pool.submit(job))
+
+    def wait(self) -> None:
+        """Until all is done; raises what a job raised."""
+        while self._jobs:
+            self._jobs.popleft().result()
+
+    def stop(self) -> None:
+        """Ends the thread; what has not begun is not done."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._jobs.clear()
+
+
 class _File:
     """One Parquet file that grows row group by row group."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, background: _Background) -> None:
         self.path = path
+        self._background = background
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[dict[str, Any]] = []
         self.rows = 0
@@ -98,16 +127,17 @@ class _File:
     def flush(self, schema: pa.Schema | None = None) -> None:
         """Writes what waits. schema: of a file that has not got a row yet."""
         if not self._waiting:
-            if self._writer is None and schema is not None:
-                self._write(schema.empty_table())
+            if not self.begun and schema is not None:
+                self.begun = True
+                self._background.do(partial(self._write, schema.empty_table()))
             return
         names = list(self._waiting[0])
         parts = {name: [part[name] for part in self._waiting] for name in names}
         self._waiting, self.rows = [], 0
-        self._write(pa.table({
+        self._background.do(partial(self._write, pa.table({
             name: pa.chunked_array(p) if isinstance(p[0], pa.Array) else pa.array(p[0] if len(p) == 1 else np.concatenate(p))
             for name, p in parts.items()
-        }))
+        })))
 
     def _write(self, table: pa.Table) -> None:
         if self._writer is None:
@@ -142,11 +172,11 @@ class ResultWriter:
         self.symbols = tuple(symbols)
         self.folder = self.out.with_name(self.out.name + ".partial")
         self._refuse_taken(overwrite)
+        self._background = _Background()
         self._features: dict[str, _File] = {}
-        self._orders = _File(self.folder / "orders.parquet")
-        self._fills = _File(self.folder / "fills.parquet")
-        self._ledger = _File(self.folder / "ledger.parquet")
-        self._decisions = _File(self.folder / "decisions.parquet")
+        self._orders, self._fills, self._ledger, self._decisions = (
+            _File(self.folder / f"{name}.parquet", self._background) for name in ("orders", "fills", "ledger", "decisions")
+        )
         self.history = OrderHistory(len(self.symbols))
         self._names = pa.array(self.symbols, pa.string())
         self._done = False
@@ -221,7 +251,7 @@ class ResultWriter:
                 tables.setdefault(domain, dict(index)).update(columns_of(node, outputs[node], annotations[node], symbols))
         for domain, columns in tables.items():
             if domain not in self._features:
-                self._features[domain] = _File(self.folder / "features" / f"{domain}.parquet")
+                self._features[domain] = _File(self.folder / "features" / f"{domain}.parquet", self._background)
             self._features[domain].add(columns, bars * symbols)
         if "l97_ledger" in outputs:
             columns = columns_of("", outputs["l97_ledger"], annotations["l97_ledger"], symbols)
@@ -332,7 +362,10 @@ class ResultWriter:
                 file.flush(schema)
             for file in self._files():
                 file.flush()
+            self._background.wait()
+            for file in self._files():
                 file.close()
+            self._background.stop()
             text = json.dumps(plain_values(run_json), indent=2, allow_nan=False)
             (self.folder / "run.json").write_text(text + "\n", encoding="utf-8")
             (self.folder / _WRITER).unlink()
@@ -361,6 +394,7 @@ class ResultWriter:
         """Removes everything that was written. Does nothing after `finish`; never raises."""
         if self._done:
             return
+        self._background.stop()
         for file in self._files():
             file.drop()
         shutil.rmtree(self.folder, ignore_errors=True)
