@@ -57,7 +57,7 @@ class Boundary(pa.DataFrameModel):
 
 def schema_of(model: type[Boundary]) -> pa.DataFrameSchema:
     """The pandera schema of a boundary model, its rules included as checks of the whole frame."""
-    schema: Any = model.to_schema()
+    schema: pa.DataFrameSchema = model.to_schema()
     for rule in model.__rules__:
         schema.checks.append(pa.Check(rule.holds, name=rule.name, error=rule.name))
     return schema
