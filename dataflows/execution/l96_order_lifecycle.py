@@ -64,8 +64,8 @@ STOP, TARGET, TRAIL, HORIZON = range(4)
 class OrderTableCarry(NamedTuple):
     """The table, the position that its fills add up to, and the bracket of the order that opened it."""
 
-    codes: Annotated[Ints, Axes(5, "table", "N")]
-    numbers: Annotated[Floats, Axes(10, "table", "N", start=NAN)]
+    codes: Annotated[Ints, Axes(5, "slots", "N")]
+    numbers: Annotated[Floats, Axes(10, "slots", "N", start=NAN)]
     registered: Annotated[Ints, Axes(1)]
     seen: Annotated[Ints, Axes("fill_window", "N")]
     position: Zero

@@ -53,8 +53,8 @@ BID_PRICE, BID_SIZE, ASK_PRICE, ASK_SIZE = range(4)
 class VenueCarry(NamedTuple):
     """Orders under way and at rest, the position they made, and the market as of the previous close."""
 
-    codes: Annotated[Ints, Axes(9, "table", "N")]
-    numbers: Annotated[Floats, Axes(8, "table", "N")]
+    codes: Annotated[Ints, Axes(9, "slots", "N")]
+    numbers: Annotated[Floats, Axes(8, "slots", "N")]
     position: Zero
     counts: Annotated[Ints, Axes(3, "N")]
     instant: Annotated[Ints, Axes(2)]
