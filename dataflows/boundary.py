@@ -8,7 +8,7 @@ runs are validated by pandera; the engine compiles the same model into checks th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd

@@ -6,6 +6,7 @@ The edges' truth is the functions' parameters. The file repeats them so that a r
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from drivers.engine.nodes import SUFFIX, Delayed, LayerNode
-from drivers.project import ProjectError, read_yaml
+from drivers.project import MachineSpec, ProjectError, read_yaml
 from drivers.whole import write_whole
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -130,6 +131,26 @@ def load(path: Path) -> Wiring:
             raise ProjectError(f"{path}: {place} is missing.") from None
         reason = first["msg"].removeprefix("Value error, ")
         raise ProjectError(f"{path}: {place} is {first['input']!r}; {reason[0].lower()}{reason[1:]}.") from None
+
+
+def with_spec(wiring: Wiring, spec: MachineSpec) -> Wiring:
+    """The wiring under a machine spec: its domain's layers switched on or off, its variants taken.
+
+    Raises ProjectError when it names a layer that is not in the file or is of another domain.
+    """
+    layers = dict(wiring.layers)
+    for name, enabled in spec.enabled.items():
+        entry = layers.get(name)
+        if entry is None:
+            near = difflib.get_close_matches(name, layers, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`stratoquant layers` lists them."
+            raise ProjectError(f"spec {spec.name}: there is no layer {name}; {hint}")
+        if entry.domain != spec.domain:
+            raise ProjectError(
+                f"spec {spec.name} is of {spec.domain}, but {name} is of {entry.domain}; a spec changes one domain."
+            )
+        layers[name] = entry.model_copy(update={"enabled": enabled})
+    return wiring.model_copy(update={"layers": layers, "variants": {**wiring.variants, **spec.variants}})
 
 
 def wired_inputs(node: LayerNode, configs: Mapping[str, Any]) -> tuple[str, ...]:

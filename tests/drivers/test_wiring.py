@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from drivers.engine.nodes import Delayed
-from drivers.engine.wiring import Wiring, duration_ns, load, sync, synced
+from drivers.engine.wiring import Wiring, duration_ns, load, sync, synced, with_spec
 from drivers.engine.wiring_graph import graph_of
 from drivers.graph_modules import layer_modules
-from drivers.project import ProjectError, defaults
+from drivers.project import MachineSpec, ProjectError, defaults
 from tests.drivers.toy_graph import WIRING, World
 
 
@@ -150,6 +150,25 @@ def test_a_file_that_cannot_be_written_keeps_what_it_held(world: World, path: Pa
         sync(path, nodes, world.configs())
     assert path.read_text() == WIRING
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_machine_spec_switches_layers_of_its_domain(path: Path) -> None:
+    spec = MachineSpec(name="x", domain="execution", about="", enabled={"l100_audit": False}, variants={"venue": "live"})
+    changed = with_spec(load(path), spec)
+    assert set(load(path).enabled) - set(changed.enabled) == {"l100_audit"}
+    assert changed.variants == {"venue": "live"}
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("l100_audits", r"spec x: there is no layer l100_audits; did you mean l100_audit\?"),
+        ("l4_gate", "spec x is of execution, but l4_gate is of risk; a spec changes one domain"),
+    ],
+)
+def test_a_machine_spec_cannot_switch_others(path: Path, layer: str, message: str) -> None:
+    with pytest.raises(ProjectError, match=message):
+        with_spec(load(path), MachineSpec(name="x", domain="execution", about="", enabled={layer: False}))
 
 
 def test_every_layer_file_is_found_by_its_name() -> None:
