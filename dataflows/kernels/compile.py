@@ -61,7 +61,9 @@ def fingerprint(fn: Any) -> str:
 
     def value(x: Any, attributes: tuple[str, ...] = ()) -> None:
         x = x.py_func if isinstance(x, Dispatcher) else x
-        if isinstance(x, np.ndarray):
+        if hasattr(x, "__content__"):
+            put(x.__content__)
+        elif isinstance(x, np.ndarray):
             put(x.dtype.str, x.shape, x.tobytes())
         elif isinstance(x, (int, float, complex, str, bytes, bool, type(None), np.generic)):
             put(type(x).__name__, x)

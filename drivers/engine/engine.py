@@ -22,7 +22,9 @@ import numpy as np
 from dataflows.carry import start_state
 from dataflows.data.types import OPERATOR_NONE, Clock
 from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, leaves, unwrap_generic
+from drivers.engine.address import WHERE_COLUMNS
 from drivers.engine.arena import Arena
+from drivers.engine.generate import FIRST
 from drivers.engine.plan import Plan
 
 DAY_NS: Final = 86_400_000_000_000
@@ -101,7 +103,7 @@ class Engine:
         self.room = 8 * (slots + 1) * len(self.symbols)
         self.slack = 1  # entries a bar and symbol that a log is first given room for
         self.arena = Arena({name: self._start(name) for name in plan.states})
-        self._loop = plan.steps.form(compiled=compiled)
+        self._loop, self._addresses = plan.steps.plain()
         self._where = self._layout()
         self._flatten, self._box = plan.steps.flattener(), plan.steps.boxer()
         self._layers_checked = not compiled
@@ -128,10 +130,11 @@ class Engine:
 
     def _layout(self) -> Ints:
         slots = [slot for name in self.plan.steps.states for slot in self.arena.slots[name]]
-        where = np.zeros((max(1, len(slots)), 6), np.int64)
+        where = np.zeros((max(1, len(slots)), WHERE_COLUMNS), np.int64)
         for i, slot in enumerate(slots):
             where[i, :2] = slot.start, slot.stop
             where[i, 2 : 2 + len(slot.shape)] = slot.shape
+            where[i, -1] = len(slot.shape)
         return where
 
     # ---- running
@@ -241,17 +244,21 @@ class Engine:
             np.empty((rows["series_f8"], bars)),
             np.empty((rows["series_i8"], bars), np.int64),
         )
-        given = (*self._flatten(values), *blocks)
+        panels = self._flatten(values)
+        for i in stage.panel_positions:  # the loop reads rows unchecked
+            if len(panels[i]) != bars:
+                raise EngineError(f"{stage.arguments[FIRST + i]} has {len(panels[i])} bars, the chunk {bars}")
+        given = (*panels, *blocks)
         t, parts = 0, []
         while t < bars:
             logs = self._logs(bars, t)
             flat = [x for log in logs for x in log]
-            arguments = (t, bars, self.room, self.arena.f8, self.arena.i8, self._where, *given, *flat)
+            arguments = (*given, *flat)
             if not self._layers_checked:
-                stage.compile_layers(arguments, self.on_layer)
-                self.on_layer("the step loop")
+                self._loop, self._addresses = stage.compiled(arguments, self.on_layer)
                 self._layers_checked = True
-            done = int(self._loop(*arguments))
+            first = (t, bars, self.room, self._addresses, self.arena.f8, self.arena.i8, self._where)
+            done = int(self._loop(*first, *arguments))
             parts.append((t, done, logs))
             t = done
         values.update(self._box(*blocks))
@@ -325,7 +332,6 @@ class Engine:
         scratch.on_layer = on_layer
         scratch.guard = self.guard
         scratch.advance(scratch.blank())
-        self._layers_checked = True
 
 
 def _blank(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints) -> Any:

@@ -10,6 +10,7 @@ The same source runs compiled (layer by layer, then as one loop) and as plain Py
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import linecache
 import sys
@@ -19,10 +20,12 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 import numba
+import numpy as np
 
 from dataflows.carry import Axes
-from dataflows.kernels.compile import kernel, plain
-from dataflows.panel import Kind, fields_of, is_log, is_record, kind_of, unwrap_generic, walk
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of, unwrap_generic, walk
+from drivers.engine.address import address_of, by_address, helpers, plainly
 from drivers.engine.nodes import SUFFIX, Delayed, LayerNode, PlanError
 from drivers.engine.rows import Path, RowSpec, row_class, uncompiled, used_paths
 
@@ -33,6 +36,9 @@ class LayerCompileError(TypeError):
     """A step layer does not compile, or returns something else than it declares. Names layer, file and line."""
 
 
+Loop = Callable[..., int]
+FIRST: Final = 7  # arguments of the loop before those that depend on the graph
+HELPERS: Final = tuple(f"{name}_{dtype}" for name in ("record", "append", "keep") for dtype in ("f8", "i8"))
 BLOCKS: Final = ("panel_f8", "panel_i8", "series_f8", "series_i8")
 
 
@@ -87,6 +93,8 @@ class StepStage:
         self.block_rows = {b: sum(r.block == b for r in self.recorded) for b in BLOCKS}
         self.log_columns = {n.name: columns_of(n.returns) for n in self.logs}
         self.arguments: list[str] = []
+        self.panel_positions: list[int] = []  # which arguments of the loop, after the first, have a row for every instant
+        self._made: dict[Any, tuple[Loop, Ints]] = {}
         self.namespace: dict[str, Any] = {"row_class": row_class}
         self.source = self._generate()
 
@@ -136,7 +144,7 @@ class StepStage:
     def _generate(self) -> str:
         head: list[str] = []
         row: list[str] = []
-        args = ["t", "end", "room", "arena_f8", "arena_i8", "where"]
+        args = ["t", "end", "room", "address", "arena_f8", "arena_i8", "where"]
         value: dict[str, str] = {name: f"v_{name}" for name in self.own}
         leaf_number = 0
         tails: list[str] = []
@@ -160,16 +168,23 @@ class StepStage:
                 value[p] = f"r_{p}"
             elif p in self.rows:
                 spec = self.rows[p]
+                if form == "panel":
+                    self.panel_positions += range(len(args) - FIRST, len(args) - FIRST + len(spec.leaves))
                 args += [_arg(p, path) for path, _ in spec.leaves]
-                at = "[t]" if form == "panel" else ""
-                expression = spec.expression(lambda path, p=p, at=at: _arg(p, path) + at)  # type: ignore[misc]
+                cut = "row({}, t)" if form == "panel" else "{}"
+                expression = spec.expression(lambda path, p=p, cut=cut: cut.format(_arg(p, path)))  # type: ignore[misc]
                 (row if form == "panel" else head).append(f"r_{p} = {expression}")
                 value[p] = f"r_{p}"
             else:
+                if form == "panel":
+                    self.panel_positions.append(len(args) - FIRST)
                 args.append(p)
-                value[p] = f"{p}[t]" if form == "panel" else p
+                value[p] = f"row({p}, t)" if form == "panel" else p
         args += ["panel_f8", "panel_i8", "series_f8", "series_i8"]
-        body = [f"v_{n.name} = _{n.name}({', '.join(value[p] for p in n.params)})  # {n.layer_id}" for n in self.nodes]
+        body = [
+            f"v_{n.name} = _{n.name}({', '.join([f'address[{i}]', *(value[p] for p in n.params)])})  # {n.layer_id}"
+            for i, n in enumerate(self.nodes)
+        ]
         body += self._recording()
         for n in self.logs:
             args += [f"{n.name}__at", f"{n.name}__f8", f"{n.name}__i8"]
@@ -185,7 +200,6 @@ class StepStage:
             "# GENERATED from the graph: the step stage",
             f"# {' > '.join(n.layer_id for n in self.nodes)}",
             *(line for spec in self.rows.values() for line in spec.declarations()),
-            *(f"_{n.name} = kernel(python_{n.name})  # {n.fn.__module__}" for n in self.nodes),
             "",
             "@kernel",
             f"def steps({', '.join(args)}):",
@@ -196,7 +210,6 @@ class StepStage:
             "    return t",
             "",
         ]
-        self.namespace |= {f"python_{n.name}": n.fn for n in self.nodes}
         return "\n".join(lines)
 
     def flattener(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
@@ -242,33 +255,35 @@ class StepStage:
                 self.namespace[bare.__name__] = bare
                 return f"{bare.__name__}({', '.join(rebuild(inner) for inner in fields_of(bare).values())})"
             ((dtype, axes),) = state_leaves(annotation)
-            flat = f"arena_{dtype}[where[{number}, 0]:where[{number}, 1]]"
-            shape = ", ".join(f"where[{number}, {2 + i}]" for i in range(axes))
+            view = f"view_{axes}(arena_{dtype}, where, {number})"
+            names.append(f"arena_{dtype}, where, {number}")
             number += 1
-            names.append(flat)
-            return flat if axes == 1 else f"{flat}.reshape(({shape}))"
+            return view
 
         source = rebuild(self.hints[p])
         if is_log(self.hints[p]):  # `n` is a scalar in the record and an array of one in the arena
-            source = source.replace(names[0], f"{names[0]}[0]", 1)
+            source = source.replace(f"view_1({names[0]})", f"view_1({names[0]})[0]", 1)
         return source, number, names
 
     def _write_back(self, p: str, names: Sequence[str]) -> list[str]:
         fields = list(fields_of(self.hints[p]))
-        lines = [f"if s_{p}.n > {names[1]}.shape[0]:", f"    raise RuntimeError('{p}: more entries than the arena holds')"]
-        lines.append(f"{names[0]}[0] = s_{p}.n")
+        lines = [f"view_1({names[0]})[0] = s_{p}.n"]
         for field, name in zip(fields[1:], names[1:], strict=True):
-            lines.append(f"{name}[:s_{p}.n] = s_{p}.{field}[:s_{p}.n]")
+            dtype = name[6:8]
+            lines.append(f"{self._helper(f'keep_{dtype}')}{name}, s_{p}.n, s_{p}.{field})")
         return lines
+
+    def _helper(self, name: str) -> str:
+        """The beginning of a call of a helper by its address."""
+        return f"{name}(address[{len(self.nodes) + HELPERS.index(name)}], "
 
     def _recording(self) -> list[str]:
         series = [r for r in self.recorded if r.block.startswith("series")]
         panels = [r for r in self.recorded if r.block.startswith("panel")]
         lines = [f"{r.block}[{r.row}, t] = v_{'.'.join((r.node, *r.path))}" for r in series]
-        if panels:
-            size = "panel_f8.shape[2]"
-            lines.append(f"for i in range({size}):")
-            lines += [f"    {r.block}[{r.row}, t, i] = v_{'.'.join((r.node, *r.path))}[i]" for r in panels]
+        for r in panels:
+            value = f"v_{'.'.join((r.node, *r.path))}"
+            lines.append(f"{self._helper(f'record_{r.kind.dtype}')}{r.block}, {r.row}, t, {value})")
         return lines
 
     def _logging(self, node: LayerNode) -> list[str]:
@@ -277,53 +292,64 @@ class StepStage:
             f"k = {name}__at[t]",
             f"if k + v_{name}.n > {name}__f8.shape[1]:",
             f"    raise RuntimeError('{node.layer_id} {name}: more entries in one instant than a log has room for')",
-            f"for i in range(v_{name}.n):",
         ]
         for dtype, names in columns.items():
-            lines += [f"    {name}__{dtype}[{c}, k + i] = v_{name}.{f}[i]" for c, f in enumerate(names)]
+            call = self._helper(f"append_{dtype}")
+            lines += [f"{call}{name}__{dtype}, {c}, k, v_{name}.n, v_{name}.{f})" for c, f in enumerate(names)]
         lines.append(f"{name}__at[t + 1] = k + v_{name}.n")
         return lines
 
     # ---- forms
 
-    def form(self, *, compiled: bool) -> Callable[..., int]:
-        """The loop: compiled by numba, or the same source as plain Python."""
-        name = (
-            f"stratoquant_steps_{'compiled' if compiled else 'plain'}_{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
-        )
-        module = sys.modules.get(name)
-        if module is None or any(module.__dict__.get(k) is not v for k, v in self.namespace.items()):
-            module = ModuleType(name)
-            module.__dict__.update(self.namespace, kernel=kernel if compiled else uncompiled)
-            file = f"<{name}>"
-            linecache.cache[file] = (len(self.source), None, self.source.splitlines(True), file)  # tracebacks show the line
-            sys.modules[name] = module
-            exec(compile(self.source, file, "exec"), module.__dict__)
-        steps: Callable[..., int] = module.__dict__["steps"]
-        return steps
+    def plain(self) -> tuple[Loop, Ints]:
+        """The loop as plain Python, the reference of the compiled one; and the addresses it is called with (none)."""
+        own = helpers(compiled=False)
+        calls = {f"_{n.name}": plainly(n.fn) for n in self.nodes}
+        calls |= {name: plainly(own[name[:-3]]) for name in HELPERS}
+        addresses = np.zeros(len(self.nodes) + len(HELPERS), np.int64)
+        return self._execute("plain", {**own, **calls, "kernel": uncompiled}), addresses
 
-    def compile_layers(self, arguments: Sequence[Any], on_layer: Callable[[str], None]) -> None:
-        """Compiles layer by layer for the types of these arguments; raises LayerCompileError for the first that fails."""
-        steps = self.form(compiled=True)
-        if not hasattr(steps, "py_func"):
-            return  # NUMBA_DISABLE_JIT: there is nothing to compile
-        namespace = plain(steps).__globals__
-        types = self._input_types(dict(zip(self.arguments, arguments, strict=True)))
-        for node in self.nodes:
-            on_layer(node.name)
-            signature = tuple(types[p] for p in node.params)
-            compiled = namespace[f"_{node.name}"]
-            code = node.fn.__code__
-            place = f"{node.layer_id} {node.name} ({code.co_filename}:{code.co_firstlineno})"
-            try:
-                compiled.compile(signature)
-            except nb.core.errors.NumbaError as error:
-                raise LayerCompileError(f"{place} does not compile: {_short(error)}") from error
-            got = compiled.overloads[signature].signature.return_type
-            wrong = _disagreement(got, node.returns)
-            if wrong:
-                raise LayerCompileError(f"{place} does not return what it declares on every branch: {wrong}")
-            types[node.name] = got
+    def compiled(self, arguments: Sequence[Any], on_layer: Callable[[str], None]) -> tuple[Loop, Ints]:
+        """The compiled loop for arguments of these types, and the addresses of its layers.
+
+        Layers are compiled one by one, in graph order. Raises LayerCompileError for the first that fails or returns
+        something else than it declares.
+        """
+        if nb.config.DISABLE_JIT:
+            return self.plain()
+        types = self._input_types(dict(zip(self.arguments[FIRST:], arguments, strict=True)))
+        key = tuple(types.items())
+        if key in self._made:
+            for name in (*(n.name for n in self.nodes), "the step loop"):
+                on_layer(name)
+        else:
+            layers: dict[str, Any] = {}
+            addresses = np.zeros(len(self.nodes) + len(HELPERS), np.int64)
+            for i, node in enumerate(self.nodes):
+                on_layer(node.name)
+                takes = tuple(types[p] for p in node.params)
+                layer = _compiled_layer(node, takes)
+                types[node.name] = returns = layer.overloads[takes].signature.return_type
+                addresses[i] = address_of(layer, takes)
+                layers[f"_{node.name}"] = by_address(node.name, returns, takes, f"{node.name} {returns} {takes}")
+            on_layer("the step loop")
+            for i, name in enumerate(HELPERS):
+                helper, takes = _compiled_helper(name)
+                addresses[len(self.nodes) + i] = address_of(helper, takes)
+                layers[name] = by_address(name, nb.none, takes, name)
+            more = {**helpers(compiled=True), **layers, "kernel": kernel}
+            self._made[key] = self._execute(str(len(self._made)), more), addresses
+        return self._made[key]
+
+    def _execute(self, which: str, more: Mapping[str, Any]) -> Loop:
+        name = f"stratoquant_steps_{which}_{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
+        module = sys.modules[name] = ModuleType(name)  # numba looks a cached function's module up by name
+        module.__dict__.update(self.namespace, **more)
+        file = f"<{name}>"
+        linecache.cache[file] = (len(self.source), None, self.source.splitlines(keepends=True), file)  # for tracebacks
+        exec(compile(self.source, file, "exec"), module.__dict__)
+        loop: Loop = module.__dict__["steps"]
+        return loop
 
     def _input_types(self, given: Mapping[str, Any]) -> dict[str, Any]:
         types: dict[str, Any] = {}
@@ -348,6 +374,44 @@ class StepStage:
                     got = given[p][at]
                 types[p] = nb.typeof(got)
         return types
+
+
+def _compiled_helper(name: str) -> tuple[Any, tuple[Any, ...]]:
+    """A helper of the loop, compiled for float64 or int64; and the types that it takes."""
+    kind, _, dtype = name.rpartition("_")
+    element = nb.float64 if dtype == "f8" else nb.int64
+
+    def array(axes: int, element: Any = element) -> Any:
+        return nb.types.Array(element, axes, "C")
+
+    takes = {
+        "record": (array(3), nb.int64, nb.int64, array(1)),
+        "append": (array(2), nb.int64, nb.int64, nb.int64, array(1)),
+        "keep": (array(1), array(2, nb.int64), nb.int64, nb.int64, array(1)),
+    }[kind]
+    helper = _compile_once(helpers(compiled=False)[kind])
+    helper.compile(takes)
+    return helper, takes
+
+
+@functools.cache
+def _compile_once(fn: Callable[..., Any]) -> Any:
+    return kernel(fn)
+
+
+def _compiled_layer(node: LayerNode, takes: tuple[Any, ...]) -> Any:
+    """The layer's function, compiled for arguments of these types; the same one for every plan."""
+    layer = _compile_once(node.fn)
+    code = node.fn.__code__
+    place = f"{node.layer_id} {node.name} ({code.co_filename}:{code.co_firstlineno})"
+    try:
+        layer.compile(takes)
+    except nb.core.errors.NumbaError as error:
+        raise LayerCompileError(f"{place} does not compile: {_short(error)}") from error
+    wrong = _disagreement(layer.overloads[takes].signature.return_type, node.returns)
+    if wrong:
+        raise LayerCompileError(f"{place} does not return what it declares on every branch: {wrong}")
+    return layer
 
 
 def _arg(p: str, path: Path) -> str:

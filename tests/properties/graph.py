@@ -19,7 +19,7 @@ from drivers.engine.wiring import load
 from drivers.project import defaults, load_configs
 from drivers.session import boundaries, make_plan
 
-BELIEF = ("fusion.prior_slope_bps=120", "risk.annual_target=2.0", "kinematics.halflife_slow=120")
+BELIEF = ("fusion.prior_slope_bps=120", "risk.annual_target=2.0", "kinematics.volatility_halflife_slow=120")
 """So that the closed loop trades at once: the account side is not tested by an account that never moves."""
 
 

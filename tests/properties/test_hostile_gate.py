@@ -134,7 +134,6 @@ CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, Heal
        seed=st.integers(0, 9))  # fmt: skip
 def test_no_input_gets_past_the_caps(chunk: Chunk, pool: list[float], share: float, seed: int) -> None:
     engine = engine_of(STEP, instruments(SYMBOLS), 2)
-    engine._layers_checked = True
     _poke(engine, pool, share, seed)
     _check(engine.advance(chunk))
 
