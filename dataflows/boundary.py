@@ -19,7 +19,8 @@ import pandera.pandas as pa
 class Rule:
     """A condition across columns, checked on rows where all of them are known.
 
-    kind: "sum" (the columns add up to `value`) or "ordered" (each is at most the next), within `tolerance`.
+    kind: "sum" (the columns add up to `value`), "total" (all but the last add up to the last) or "ordered" (each is at most the
+    next), within `tolerance`.
     """
 
     kind: str
@@ -30,6 +31,8 @@ class Rule:
     @property
     def name(self) -> str:
         """As pandera's report shows it."""
+        if self.kind == "total":
+            return f"{' + '.join(self.columns[:-1])} = {self.columns[-1]}"
         return f"{' + '.join(self.columns)} = {self.value}" if self.kind == "sum" else " <= ".join(self.columns)
 
     def holds(self, frame: pd.DataFrame) -> pd.Series[bool]:
@@ -38,6 +41,8 @@ class Rule:
         unknown = np.isnan(x).any(axis=1)
         if self.kind == "sum":
             ok = np.abs(x.sum(axis=1) - self.value) <= self.tolerance
+        elif self.kind == "total":
+            ok = np.abs(x[:, :-1].sum(axis=1) - x[:, -1]) <= self.tolerance
         else:
             ok = (np.diff(x, axis=1) >= -self.tolerance).all(axis=1)
         return pd.Series(ok | unknown, index=frame.index)

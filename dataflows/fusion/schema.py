@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import ClassVar, Final
 
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from dataflows.boundary import Boundary
-from dataflows.fusion.types import FLAT, LONG, REFUSALS, SHORT, UNKNOWN_SIDE
+from dataflows.boundary import Boundary, Rule
+from dataflows.fusion.types import FLAT, LONG, REFUSALS, SHORT, UNKNOWN_SIDE, K
 
 FINITE: Final = sys.float_info.max
 FLAG: Final = (0, 1)
@@ -18,6 +18,10 @@ SIDES: Final = (SHORT, FLAT, LONG, UNKNOWN_SIDE)
 
 class FusionBoundary(Boundary):
     """The recorded fields of L66, L7, L67, L70, L71, L72, L75 and L3."""
+
+    __rules__: ClassVar[tuple[Rule, ...]] = (
+        Rule("total", (*(f"l7_ensemble.contributions.{k}" for k in range(K)), "l7_ensemble.score")),
+    )
 
     signal_regime: Series[float] = pa.Field(alias="l66_signal_matrix.values.0", ge=-1.0, le=1.0, nullable=True)
     signal_trend: Series[float] = pa.Field(alias="l66_signal_matrix.values.1", ge=-1.0, le=1.0, nullable=True)

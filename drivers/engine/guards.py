@@ -185,8 +185,10 @@ class DomainGuard:
         yield f"    for t in range(a{first}.shape[0]):"
         yield f"        for n in range(a{first}.shape[1]):"
         values = [f"a{position[c.node, c.path]}[t, n{f', {c.part}' if c.part >= 0 else ''}]" for c in columns]
-        if rule.kind == "sum":
-            yield f"            d = {' + '.join(values)} - {rule.value!r}"
+        if rule.kind in ("sum", "total"):
+            yield f"            d = {' + '.join(values)} - {rule.value!r}" if rule.kind == "sum" else (
+                f"            d = {' + '.join(values[:-1])} - {values[-1]}"
+            )
             yield f"            if d > {rule.tolerance!r} or d < -{rule.tolerance!r}:"
         else:
             pairs = [f"{a} - {b} > {rule.tolerance!r}" for a, b in pairwise(values)]

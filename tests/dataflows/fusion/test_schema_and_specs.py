@@ -68,6 +68,14 @@ def test_a_value_outside_is_refused(frame: pd.DataFrame, column: str, value: flo
         schema_of(FusionBoundary).validate(bad, lazy=True)
 
 
+def test_contributions_that_do_not_add_up_to_the_score_are_refused(frame: pd.DataFrame) -> None:
+    bad = frame.copy()
+    row = bad["l7_ensemble.score"].abs().between(0.1, 0.9).idxmax()
+    bad.loc[row, "l7_ensemble.score"] += 0.01
+    with pytest.raises(SchemaErrors, match="= l7_ensemble.score"):
+        schema_of(FusionBoundary).validate(bad, lazy=True)
+
+
 def test_the_configuration_file_states_the_defaults() -> None:
     path = ROOT / "config" / "fusion.yml"
     assert resolve(FusionConfig, yaml.safe_load(path.read_text()), source=str(path)) == FusionConfig()
