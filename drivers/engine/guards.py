@@ -181,10 +181,11 @@ class DomainGuard:
 
     @staticmethod
     def _rule(rule: Rule, columns: Sequence[Column], position: Mapping[Any, int], code: int) -> Iterator[str]:
-        first = position[columns[0].node, columns[0].path]
+        wide = next((c for c in columns if c.kind.axes), columns[0])
+        first = position[wide.node, wide.path]
         yield f"    for t in range(a{first}.shape[0]):"
-        yield f"        for n in range(a{first}.shape[1]):"
-        values = [f"a{position[c.node, c.path]}[t, n{f', {c.part}' if c.part >= 0 else ''}]" for c in columns]
+        yield f"        for n in range({f'a{first}.shape[1]' if wide.kind.axes else '1'}):"
+        values = [f"a{position[c.node, c.path]}[{_place(c)}]" for c in columns]
         if rule.kind in ("sum", "total"):
             yield f"            d = {' + '.join(values)} - {rule.value!r}" if rule.kind == "sum" else (
                 f"            d = {' + '.join(values[:-1])} - {values[-1]}"
@@ -198,6 +199,12 @@ class DomainGuard:
     def check(self, values: Mapping[str, Any]) -> bool:
         """True where every leaf and rule holds."""
         return self._find(*self.gather(values)) < 0
+
+
+def _place(column: Column) -> str:
+    """Index of a column's value of bar t and symbol n."""
+    part = f", {column.part}" if column.part >= 0 else ""
+    return f"t, n{part}" if column.kind.axes else "t"
 
 
 def _literal(x: float) -> str:
