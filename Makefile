@@ -14,7 +14,7 @@ help:
 	@echo "make test-long  the tests that take minutes, too"
 	@echo "make lint       style, types, import contracts, wiring"
 	@echo "make bench      the figures that the README quotes"
-	@echo "make docs       the documentation"
+	@echo "make docs       the reference of layers and settings, and the graph, into site/"
 	@echo "make clean      remove the environment and the caches"
 
 $(STAMP): requirements-dev.lock pyproject.toml
@@ -47,7 +47,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
 
 docs: $(STAMP)
-	@$(BIN)/stratoquant layers
+	@$(BIN)/python -m drivers.report.reference site
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

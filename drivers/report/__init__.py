@@ -1,0 +1,1 @@
+"""What is made for people out of the system and its results."""
