@@ -81,14 +81,23 @@ class QualityReport:
             gap = f"{s.longest_gap} from {s.longest_gap_at}" if s.gaps else ""
             largest = "" if np.isnan(s.largest_return) else f"{s.largest_return:.2%}"
             grid.add_row(
-                s.symbol, str(s.bars), str(s.missing), str(s.gaps), gap, str(s.zero_volume), str(s.duplicates),
-                str(s.outliers), largest,
+                s.symbol,
+                str(s.bars),
+                str(s.missing),
+                str(s.gaps),
+                gap,
+                str(s.zero_volume),
+                str(s.duplicates),
+                str(s.outliers),
+                largest,
             )
         parts: list[Any] = [grid] if self.symbols else []
         if self.snapshots:
-            parts.append(Text(
-                f"book: {self.snapshots} snapshots, {self.crossed} crossed, {self.one_sided} one-sided, {self.empty} empty"
-            ))
+            parts.append(
+                Text(
+                    f"book: {self.snapshots} snapshots, {self.crossed} crossed, {self.one_sided} one-sided, {self.empty} empty"
+                )
+            )
         parts.extend(Text(note) for note in self.notes)
         for fault in self.faults:
             more = f" ({fault.count} rows)" if fault.count > 1 else ""
@@ -116,9 +125,7 @@ def check_dataset(path: Path, *, symbols: Sequence[str] | None = None, now: int 
         return QualityReport(Path(path), False, 0, "", "", "", (), tuple(noted.values()))
     close, volume = data.rows(0, len(data)).close, data.rows(0, len(data)).volume
     duplicates = data.rows(0, len(data)).duplicates.sum(axis=0)
-    figures = tuple(
-        _symbol(data, n, close[:, n], volume[:, n], int(duplicates[n])) for n in range(len(data.symbols))
-    )
+    figures = tuple(_symbol(data, n, close[:, n], volume[:, n], int(duplicates[n])) for n in range(len(data.symbols)))
     return QualityReport(
         path=data.path,
         ok=not noted,

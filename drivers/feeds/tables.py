@@ -61,18 +61,21 @@ class Table:
                 hint = near(column, others) if others else f"it has {', '.join(self.columns)}."
                 raise DataError(f"{self.name}: column {column} is missing; {hint} Needed: {', '.join(columns)}")
 
-    def batches(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """(index of the first row, batch) of the named columns, in file order. Raises DataError when the file is broken."""
+    def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """(index of the first row, batch) of the named columns, in file order, about `rows` at a time.
+
+        Raises DataError when the file is broken.
+        """
         start = 0
         try:
-            for batch in self._raw(list(columns)):
+            for batch in self._raw(list(columns), rows):
                 if batch.num_rows:
                     yield start, batch
                     start += batch.num_rows
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, EOFError) as error:
             raise DataError(f"{self.name}: {_reason(error, self.kind)}") from None
 
-    def _raw(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    def _raw(self, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
         if self.kind == "Parquet":
             with pq.ParquetFile(self.path, read_dictionary=["symbol"]) as file:
                 groups: list[int] = []  # a few at a time: asked for all at once, pyarrow keeps what it read of the whole file
@@ -80,8 +83,8 @@ class Table:
                 for group in range(file.num_row_groups):
                     groups.append(group)
                     rows += file.metadata.row_group(group).num_rows
-                    if rows >= BATCH_ROWS or group == file.num_row_groups - 1:
-                        yield from file.iter_batches(BATCH_ROWS, groups, columns)
+                    if rows >= size or group == file.num_row_groups - 1:
+                        yield from file.iter_batches(size, groups, columns)
                         groups, rows = [], 0
         elif self.kind == "Feather":
             with pa.memory_map(str(self.path)) as source, pa.ipc.open_file(source) as file:

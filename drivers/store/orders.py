@@ -180,8 +180,20 @@ class OrderHistory:
 
 
 _INTENT_FIELDS: Final = (
-    "kind", "symbol", "id", "parent", "quantity", "type", "limit_price", "stop_price", "reduce_only", "bracket_stop",
-    "bracket_target", "decision_time", "decision_price", "reason",
+    "kind",
+    "symbol",
+    "id",
+    "parent",
+    "quantity",
+    "type",
+    "limit_price",
+    "stop_price",
+    "reduce_only",
+    "bracket_stop",
+    "bracket_target",
+    "decision_time",
+    "decision_price",
+    "reason",
 )
 _REPORT_FIELDS: Final = ("kind", "symbol", "id", "fill_id", "quantity", "price", "fee", "reason")
 
@@ -190,8 +202,19 @@ _STOP_PRICE: Final = _INTENT_FIELDS.index("stop_price") - 3
 
 
 def _order(
-    symbol: int, id_: int, parent: int, quantity: float, type_: int, limit: float, stop: float, reduce_only: int,
-    bracket_stop: float, bracket_target: float, time: int, price: float, reason: int,
+    symbol: int,
+    id_: int,
+    parent: int,
+    quantity: float,
+    type_: int,
+    limit: float,
+    stop: float,
+    reduce_only: int,
+    bracket_stop: float,
+    bracket_target: float,
+    time: int,
+    price: float,
+    reason: int,
 ) -> Order:
     """An order out of an intent's columns, as `_INTENT_FIELDS` lists them after the kind."""
     return Order(

@@ -42,41 +42,45 @@ NAME: Final = pa.dictionary(pa.int32(), pa.string())
 SIDES: Final = ("SHORT", "FLAT", "LONG", "UNKNOWN")  # of a proposal, from -1
 _WRITER: Final = "writing"  # holds the process id of who writes a partial folder
 
-ORDERS: Final = pa.schema([
-    ("order_id", pa.string()),
-    ("parent_id", pa.string()),
-    ("timestamp", TIME),
-    ("symbol", NAME),
-    ("side", NAME),
-    ("type", NAME),
-    ("quantity", pa.float64()),
-    ("limit_price", pa.float64()),
-    ("stop_price", pa.float64()),
-    ("reduce_only", pa.bool_()),
-    ("status", NAME),
-    ("filled_quantity", pa.float64()),
-    ("average_price", pa.float64()),
-    ("fee", pa.float64()),
-    ("reason", NAME),
-    ("end_reason", NAME),
-    ("ended", TIME),
-    ("decision_price", pa.float64()),
-])
+ORDERS: Final = pa.schema(
+    [
+        ("order_id", pa.string()),
+        ("parent_id", pa.string()),
+        ("timestamp", TIME),
+        ("symbol", NAME),
+        ("side", NAME),
+        ("type", NAME),
+        ("quantity", pa.float64()),
+        ("limit_price", pa.float64()),
+        ("stop_price", pa.float64()),
+        ("reduce_only", pa.bool_()),
+        ("status", NAME),
+        ("filled_quantity", pa.float64()),
+        ("average_price", pa.float64()),
+        ("fee", pa.float64()),
+        ("reason", NAME),
+        ("end_reason", NAME),
+        ("ended", TIME),
+        ("decision_price", pa.float64()),
+    ]
+)
 """timestamp: the close that decided, or of the opening fill for a stop or target. reason: why it was sent (the gate's reasons).
 end_reason: the venue's word on a refusal, a cancel or an expiry. Where a value does not apply it is null."""
 
-FILLS: Final = pa.schema([
-    ("fill_id", pa.string()),
-    ("order_id", pa.string()),
-    ("timestamp", TIME),
-    ("symbol", NAME),
-    ("side", NAME),
-    ("price", pa.float64()),
-    ("quantity", pa.float64()),
-    ("fee", pa.float64()),
-    ("liquidity", NAME),
-    ("reference_price", pa.float64()),
-])
+FILLS: Final = pa.schema(
+    [
+        ("fill_id", pa.string()),
+        ("order_id", pa.string()),
+        ("timestamp", TIME),
+        ("symbol", NAME),
+        ("side", NAME),
+        ("price", pa.float64()),
+        ("quantity", pa.float64()),
+        ("fee", pa.float64()),
+        ("liquidity", NAME),
+        ("reference_price", pa.float64()),
+    ]
+)
 """quantity: base units, positive. reference_price: what the price would be without slippage."""
 
 
@@ -134,10 +138,19 @@ class _File:
         names = list(self._waiting[0])
         parts = {name: [part[name] for part in self._waiting] for name in names}
         self._waiting, self.rows = [], 0
-        self._background.do(partial(self._write, pa.table({
-            name: pa.chunked_array(p) if isinstance(p[0], pa.Array) else pa.array(p[0] if len(p) == 1 else np.concatenate(p))
-            for name, p in parts.items()
-        })))
+        self._background.do(
+            partial(
+                self._write,
+                pa.table(
+                    {
+                        name: pa.chunked_array(p)
+                        if isinstance(p[0], pa.Array)
+                        else pa.array(p[0] if len(p) == 1 else np.concatenate(p))
+                        for name, p in parts.items()
+                    }
+                ),
+            )
+        )
 
     def _write(self, table: pa.Table) -> None:
         if self._writer is None:
@@ -295,17 +308,20 @@ class ResultWriter:
         column = reports.symbol[filled]
         index = self._index(row, column.astype(np.int32), time)
         quantity = reports.quantity[filled]
-        self._fills.add({
-            "fill_id": self._ids(column, reports.fill_id[filled]),
-            "order_id": self._ids(column, reports.id[filled]),
-            **index,
-            "side": enum((quantity < 0.0).astype(np.int64), ("BUY", "SELL")),
-            "price": reports.price[filled],
-            "quantity": np.abs(quantity),
-            "fee": reports.fee[filled],
-            "liquidity": enum(reports.liquidity[filled], ex.LIQUIDITY),
-            "reference_price": reports.reference_price[filled],
-        }, len(filled))
+        self._fills.add(
+            {
+                "fill_id": self._ids(column, reports.fill_id[filled]),
+                "order_id": self._ids(column, reports.id[filled]),
+                **index,
+                "side": enum((quantity < 0.0).astype(np.int64), ("BUY", "SELL")),
+                "price": reports.price[filled],
+                "quantity": np.abs(quantity),
+                "fee": reports.fee[filled],
+                "liquidity": enum(reports.liquidity[filled], ex.LIQUIDITY),
+                "reference_price": reports.reference_price[filled],
+            },
+            len(filled),
+        )
 
     def _ids(self, column: Ints, ids: Ints) -> pa.Array:
         pairs = zip(column.tolist(), ids.tolist(), strict=True)
@@ -320,25 +336,28 @@ class ResultWriter:
 
         symbol, quantity, ended = each("symbol", np.int64), each("asked", np.float64), each("ended", np.int64)
         index = self._index(np.arange(len(orders)), symbol.astype(np.int32), each("time", np.int64))
-        self._orders.add({
-            "order_id": self._ids(symbol, each("id", np.int64)),
-            "parent_id": self._ids(symbol, each("parent", np.int64)),
-            **index,
-            "side": enum((quantity < 0.0).astype(np.int64), ("BUY", "SELL")),
-            "type": enum(each("type", np.int64), ex.ORDER_TYPES),
-            "quantity": np.abs(quantity),
-            "limit_price": known(each("limit_price", np.float64)),
-            "stop_price": known(each("stop_price", np.float64)),
-            "reduce_only": pa.array(each("reduce_only", np.int64) == 1),
-            "status": enum(each("status", np.int64), ex.STATUSES),
-            "filled_quantity": np.abs(each("filled", np.float64)),
-            "average_price": known(each("average_price", np.float64)),
-            "fee": each("fee", np.float64),
-            "reason": masks(each("reason", np.int64), REASONS),
-            "end_reason": enum(each("end_reason", np.int64), ex.REJECTIONS, none=0),
-            "ended": pa.array(ended, pa.int64(), mask=ended == 0).cast(TIME),
-            "decision_price": known(each("decision_price", np.float64)),
-        }, len(orders))
+        self._orders.add(
+            {
+                "order_id": self._ids(symbol, each("id", np.int64)),
+                "parent_id": self._ids(symbol, each("parent", np.int64)),
+                **index,
+                "side": enum((quantity < 0.0).astype(np.int64), ("BUY", "SELL")),
+                "type": enum(each("type", np.int64), ex.ORDER_TYPES),
+                "quantity": np.abs(quantity),
+                "limit_price": known(each("limit_price", np.float64)),
+                "stop_price": known(each("stop_price", np.float64)),
+                "reduce_only": pa.array(each("reduce_only", np.int64) == 1),
+                "status": enum(each("status", np.int64), ex.STATUSES),
+                "filled_quantity": np.abs(each("filled", np.float64)),
+                "average_price": known(each("average_price", np.float64)),
+                "fee": each("fee", np.float64),
+                "reason": masks(each("reason", np.int64), REASONS),
+                "end_reason": enum(each("end_reason", np.int64), ex.REJECTIONS, none=0),
+                "ended": pa.array(ended, pa.int64(), mask=ended == 0).cast(TIME),
+                "decision_price": known(each("decision_price", np.float64)),
+            },
+            len(orders),
+        )
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
@@ -424,7 +443,16 @@ class ResultWriter:
 
 
 _PROPOSED: Final = (
-    "may_enter", "score", "edge_bps", "edge_std_bps", "risk_bps", "horizon", "size_fraction", "confidence", "rank", "freshness",
+    "may_enter",
+    "score",
+    "edge_bps",
+    "edge_std_bps",
+    "risk_bps",
+    "horizon",
+    "size_fraction",
+    "confidence",
+    "rank",
+    "freshness",
 )
 _APPROVED: Final = ("target_weight", "stop", "take_profit", "trail", "reduce_only", "urgency")
 

@@ -246,5 +246,3 @@ def _tally_bits(into: Counter[str], bits: Ints, names: Sequence[str]) -> None:
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:
     return {name: n for name, n in counts.most_common() if n}
-
-

@@ -30,7 +30,14 @@ def ticks(count: int, seed: int, bars: int = 30, symbols: int = 3) -> tuple[Any,
 def random_trades(count: int = 600, seed: int = 0) -> tuple[Any, ...]:
     rng = np.random.default_rng(seed + 100)
     time, row, col = ticks(count, seed)
-    return time, row, col, np.round(rng.normal(100, 1, count), 2), np.round(rng.uniform(0, 3, count), 2), rng.integers(0, 2, count)
+    return (
+        time,
+        row,
+        col,
+        np.round(rng.normal(100, 1, count), 2),
+        np.round(rng.uniform(0, 3, count), 2),
+        rng.integers(0, 2, count),
+    )
 
 
 def aggregated(trades: tuple[Any, ...], cuts: list[int], add: Callable[..., int] = add_trades) -> TradeBars:
@@ -45,8 +52,10 @@ def test_bars_are_what_pandas_resamples_closed_and_labelled_right() -> None:
     bars = aggregated(trades, [])
     for n in range(3):
         mine = trades[2] == n
-        frame = pd.DataFrame({"p": trades[3][mine], "s": trades[4][mine], "buy": trades[5][mine]},
-                             index=pd.DatetimeIndex(trades[0][mine].astype("datetime64[ns]")))
+        frame = pd.DataFrame(
+            {"p": trades[3][mine], "s": trades[4][mine], "buy": trades[5][mine]},
+            index=pd.DatetimeIndex(trades[0][mine].astype("datetime64[ns]")),
+        )
         groups = frame.resample("1min", closed="right", label="right")
         axis = pd.DatetimeIndex((FIRST + STEP * np.arange(30)).astype("datetime64[ns]"))
         prices = groups["p"].ohlc().reindex(axis)
@@ -65,7 +74,9 @@ def test_bars_are_what_pandas_resamples_closed_and_labelled_right() -> None:
 def test_a_trade_at_the_close_belongs_to_the_bar_that_closes() -> None:
     bars = trade_bars(2, 1)
     time = np.array([FIRST, FIRST + 1], np.int64)
-    add_trades(time, -((FIRST - time) // STEP), np.zeros(2, np.int64), np.array([10.0, 11.0]), np.ones(2), np.ones(2, np.int64), bars)
+    add_trades(
+        time, -((FIRST - time) // STEP), np.zeros(2, np.int64), np.array([10.0, 11.0]), np.ones(2), np.ones(2, np.int64), bars
+    )
     assert bars.close[:, 0].tolist() == [10.0, 11.0]
 
 

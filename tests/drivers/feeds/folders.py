@@ -19,15 +19,19 @@ def bars(minutes: int = 20, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT"), s
     for i, symbol in enumerate(symbols):
         close = np.round(100.0 * (i + 1) * np.exp(np.cumsum(rng.normal(0.0, 1e-3, minutes))), 2)
         opening = np.concatenate([[close[0]], close[:-1]])
-        frames.append(pd.DataFrame({
-            "timestamp": pd.date_range(START, periods=minutes, freq="min", unit="ns"),
-            "symbol": symbol,
-            "open": opening,
-            "high": np.maximum(opening, close) + 0.05,
-            "low": np.minimum(opening, close) - 0.05,
-            "close": close,
-            "volume": np.round(rng.uniform(1.0, 9.0, minutes), 3),
-        }))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "timestamp": pd.date_range(START, periods=minutes, freq="min", unit="ns"),
+                    "symbol": symbol,
+                    "open": opening,
+                    "high": np.maximum(opening, close) + 0.05,
+                    "low": np.minimum(opening, close) - 0.05,
+                    "close": close,
+                    "volume": np.round(rng.uniform(1.0, 9.0, minutes), 3),
+                }
+            )
+        )
     return pd.concat(frames).sort_values(["timestamp", "symbol"], kind="stable").reset_index(drop=True)
 
 
@@ -40,8 +44,12 @@ def book(snapshots: int = 40, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT"),
             mid = 100.0 * (i + 1) + rng.integers(-3, 4)
             row: dict[str, Any] = {"timestamp": START + pd.Timedelta(seconds=30 * k + 10), "symbol": symbol}
             for d in range(depth):
-                row |= {f"bid_px_{d}": mid - 1.0 - d, f"bid_sz_{d}": rng.integers(1, 9) / 2,
-                        f"ask_px_{d}": mid + 1.0 + d, f"ask_sz_{d}": rng.integers(1, 9) / 2}
+                row |= {
+                    f"bid_px_{d}": mid - 1.0 - d,
+                    f"bid_sz_{d}": rng.integers(1, 9) / 2,
+                    f"ask_px_{d}": mid + 1.0 + d,
+                    f"ask_sz_{d}": rng.integers(1, 9) / 2,
+                }
             rows.append(row)
     frame = pd.DataFrame(rows)
     frame["timestamp"] = frame["timestamp"].astype("datetime64[ns, UTC]")
@@ -53,14 +61,16 @@ def trades(count: int = 300, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT"), 
     rng = np.random.default_rng(seed)
     seconds = np.sort(rng.uniform(0.5, 1200.0, count))
     symbol = rng.choice(symbols, count)
-    return pd.DataFrame({
-        "timestamp": (START + pd.to_timedelta((seconds * 1e3).astype(int), unit="ms")).astype("datetime64[ns, UTC]"),
-        "symbol": symbol,
-        "price": np.round(100.0 + rng.normal(0.0, 0.5, count), 2),
-        "size": np.round(rng.uniform(0.1, 3.0, count), 2),
-        "side": rng.choice(["buy", "sell"], count),
-        "trade_id": np.arange(count) + 1000,
-    })
+    return pd.DataFrame(
+        {
+            "timestamp": (START + pd.to_timedelta((seconds * 1e3).astype(int), unit="ms")).astype("datetime64[ns, UTC]"),
+            "symbol": symbol,
+            "price": np.round(100.0 + rng.normal(0.0, 0.5, count), 2),
+            "size": np.round(rng.uniform(0.1, 3.0, count), 2),
+            "side": rng.choice(["buy", "sell"], count),
+            "trade_id": np.arange(count) + 1000,
+        }
+    )
 
 
 def write(folder: Path, suffix: str = ".parquet", description: str | None = None, **tables: pd.DataFrame) -> Path:

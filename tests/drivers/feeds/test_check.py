@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from drivers.feeds.check import QualityReport, check_dataset
-from tests.drivers.feeds.folders import NOW, START, bars, book, write
+from tests.drivers.feeds.folders import NOW, START, bars, book, trades, write
 
 
 def printed(report: QualityReport) -> str:
@@ -64,7 +64,13 @@ def test_every_kind_of_fault_is_listed_with_its_first_row_and_count(tmp_path: Pa
     assert not report.ok
     found = {f.kind: (f.count, f.sentence) for f in report.faults}
     assert set(found) == {
-        "negative volume", "infinite price", "missing price", "high below low", "price not positive", "off the clock", "future",
+        "negative volume",
+        "infinite price",
+        "missing price",
+        "high below low",
+        "price not positive",
+        "off the clock",
+        "future",
         "differing duplicate",
     }
     assert found["negative volume"][0] == 2
@@ -80,6 +86,16 @@ def test_unsorted_bars_are_listed_and_still_measured(tmp_path: Path) -> None:
     report = check_dataset(write(tmp_path, bars=frame.reset_index(drop=True)), now=NOW)
     assert [f.kind for f in report.faults] == ["unsorted"]
     assert report.symbols[0].bars == 30
+
+
+def test_bad_trades_are_each_told_once_and_left_out(tmp_path: Path) -> None:
+    frame = trades(symbols=("BTCUSDT",))
+    frame.loc[[20, 30], "price"] = [np.nan, -1.0]
+    frame.loc[299, "timestamp"] = pd.Timestamp("2026-07-01T00:00:00Z")
+    report = check_dataset(write(tmp_path, trades=frame), now=NOW)
+    assert {f.kind: f.count for f in report.faults} == {"bad price": 2, "future": 1}
+    assert report.rows == 297
+    assert report.end == "2026-03-01T00:20:00Z"
 
 
 def test_what_cannot_be_read_is_reported_and_not_raised(tmp_path: Path) -> None:

@@ -65,7 +65,9 @@ def test_integer_times_of_any_unit(tmp_path: Path, unit: str, suffix: str) -> No
     same(whole(open_dataset(write(tmp_path / "b", suffix, bars=shown), now=NOW)), whole(expected))
 
 
-@pytest.mark.parametrize("kind", ["datetime64[s, UTC]", "datetime64[us, UTC]", "datetime64[ns, Europe/Berlin]", "datetime64[ms]"])
+@pytest.mark.parametrize(
+    "kind", ["datetime64[s, UTC]", "datetime64[us, UTC]", "datetime64[ns, Europe/Berlin]", "datetime64[ms]"]
+)
 def test_datetimes_of_any_unit_and_zone(tmp_path: Path, kind: str) -> None:
     frame = bars()
     times = frame["timestamp"].astype(kind) if "," in kind else frame["timestamp"].dt.tz_localize(None).astype(kind)
@@ -73,7 +75,9 @@ def test_datetimes_of_any_unit_and_zone(tmp_path: Path, kind: str) -> None:
     same(whole(open_dataset(write(tmp_path / "b", bars=frame.assign(timestamp=times)), now=NOW)), whole(expected))
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S+00:00", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%S.000000Z"])
+@pytest.mark.parametrize(
+    "form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S+00:00", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%S.000000Z"]
+)
 def test_text_times_with_a_zone(tmp_path: Path, form: str) -> None:
     frame = bars()
     expected = open_dataset(write(tmp_path / "a", bars=frame), now=NOW)
@@ -133,7 +137,9 @@ def test_symbols_chosen_are_the_columns_sorted_by_name(tmp_path: Path) -> None:
 
 
 def test_instruments_come_from_the_description(tmp_path: Path) -> None:
-    text = "tick_size: {BTCUSDT: 0.1}\nlot_size: 0.001\nmin_notional: 5\ntaker_fee_bps: {ETHUSDT: 4}\nreduce_only_exempt: true\n"
+    text = (
+        "tick_size: {BTCUSDT: 0.1}\nlot_size: 0.001\nmin_notional: 5\ntaker_fee_bps: {ETHUSDT: 4}\nreduce_only_exempt: true\n"
+    )
     text += "source: here\nlicence: MIT\ncalendar: 24/7\nclock: 1m\n"
     data = open_dataset(write(tmp_path, bars=bars(), description=text), now=NOW)
     assert data.instruments.tick_size.tolist() == [0.1, 0.0]

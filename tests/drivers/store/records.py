@@ -93,7 +93,13 @@ def outputs(a: int, b: int, seed: int = 0) -> dict[str, Any]:
     shape = (bars, n)
     made = {
         "l1_shape": Shape(
-            level, code, equity, both, Inner(level + 1.0, code + 1), np.arange(bars), np.zeros((bars, 4, n))  # type: ignore[arg-type]
+            level,
+            code,
+            equity,
+            both,
+            Inner(level + 1.0, code + 1),
+            np.arange(bars),
+            np.zeros((bars, 4, n)),  # type: ignore[arg-type]
         ),
         "l2_single": level * 2.0,
         "l3_action_proposal": filled(

@@ -29,8 +29,16 @@ def place(sequence: int, quantity: float = 2.0, symbol: int = 0, **more: Any) ->
 
 
 def fill(sequence: int, number: int, quantity: float, price: float = 100.0, symbol: int = 0) -> dict[str, Any]:
-    return {"kind": ex.FILL, "symbol": symbol, "id": UID[symbol] + sequence, "fill_id": UID[symbol] + number,
-            "quantity": quantity, "price": price, "fee": 0.1, "reference_price": price}
+    return {
+        "kind": ex.FILL,
+        "symbol": symbol,
+        "id": UID[symbol] + sequence,
+        "fill_id": UID[symbol] + number,
+        "quantity": quantity,
+        "price": price,
+        "fee": 0.1,
+        "reference_price": price,
+    }
 
 
 def event(kind: int, sequence: int, reason: str = "NONE", symbol: int = 0) -> dict[str, Any]:
@@ -89,7 +97,12 @@ def test_a_cancel_that_is_not_answered_yet_is_pending() -> None:
 
 def test_a_trailing_stop_shows_its_last_price() -> None:
     history = OrderHistory(2)
-    told: Instants = [[place(4, bracket_stop=95.0)], [], [{"kind": ex.MODIFY, "symbol": 0, "id": UID[0] + 5, "stop_price": 97.0}], []]
+    told: Instants = [
+        [place(4, bracket_stop=95.0)],
+        [],
+        [{"kind": ex.MODIFY, "symbol": 0, "id": UID[0] + 5, "stop_price": 97.0}],
+        [],
+    ]
     feed(history, told, [[], [fill(4, 1, 2.0)], [], []])
     assert found(history)[5].stop_price == 97.0
 

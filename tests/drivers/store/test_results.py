@@ -54,8 +54,18 @@ def test_features_are_the_outputs_sorted_by_time_then_symbol(tmp_path: Path) -> 
     made = outputs(0, 600)
     shape = made["l1_shape"]
     assert list(frame.columns) == [
-        "timestamp", "symbol", "l1_shape.level", "l1_shape.code", "l1_shape.account", "l1_shape.both.0", "l1_shape.both.1",
-        "l1_shape.both.2", "l1_shape.inner.high", "l1_shape.inner.flag", "l1_shape.count", "l2_single",
+        "timestamp",
+        "symbol",
+        "l1_shape.level",
+        "l1_shape.code",
+        "l1_shape.account",
+        "l1_shape.both.0",
+        "l1_shape.both.1",
+        "l1_shape.both.2",
+        "l1_shape.inner.high",
+        "l1_shape.inner.flag",
+        "l1_shape.count",
+        "l2_single",
     ]
     assert len(frame) == 1200
     assert frame["timestamp"].iloc[0] == pd.Timestamp("2026-03-01T00:01:00Z")
@@ -186,7 +196,9 @@ def test_an_instant_between_bars_counts_for_orders_only(tmp_path: Path) -> None:
 
 def test_run_json_is_json_whatever_is_in_it(tmp_path: Path) -> None:
     writer = ResultWriter(tmp_path / "run", SYMBOLS)
-    writer.finish({"a": np.float64(1.5), "b": float("nan"), "c": (np.int64(2), [np.inf]), "d": {"path": tmp_path}, "e": np.arange(2)})
+    writer.finish(
+        {"a": np.float64(1.5), "b": float("nan"), "c": (np.int64(2), [np.inf]), "d": {"path": tmp_path}, "e": np.arange(2)}
+    )
     read = json.loads((tmp_path / "run" / "run.json").read_text())
     assert read == {"a": 1.5, "b": None, "c": [2, [None]], "d": {"path": str(tmp_path)}, "e": [0, 1]}
     assert plain_values({1: True}) == {"1": True}
@@ -345,7 +357,9 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
         raise PermissionError(errno.EACCES, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(StoreError, match="could not be written \\(Permission denied\\) and were removed; check the folder's permissions"):
+    with pytest.raises(
+        StoreError, match="could not be written \\(Permission denied\\) and were removed; check the folder's permissions"
+    ):
         ResultWriter(tmp_path / "run", SYMBOLS)
 
 

@@ -95,7 +95,11 @@ def test_refusals_are_counted_where_a_side_was_proposed_and_may_not_be_entered()
     summary = Summary(SYMBOLS)
     summary.add({"l3_action_proposal": proposal}, times(0, 600), {})
     sided = int(np.count_nonzero(np.abs(proposal.side) == 1))
-    assert summary.figures()["proposals"] == {"with_a_side": sided, "may_not_enter": sided, "by_refusal": {"NOT_LEARNED": sided}}
+    assert summary.figures()["proposals"] == {
+        "with_a_side": sided,
+        "may_not_enter": sided,
+        "by_refusal": {"NOT_LEARNED": sided},
+    }
 
 
 def test_a_part_of_the_graph_has_a_part_of_the_figures() -> None:
