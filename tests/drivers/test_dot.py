@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import graphviz
 import pytest
@@ -40,12 +41,26 @@ def test_without_dot_the_svg_shows_every_node_and_edge(source: str) -> None:
 
 
 @pytest.mark.usefixtures("without_dot")
-def test_without_dot_the_png_is_a_picture_of_some_size(source: str) -> None:
-    picture = dot.render(source, "png")
+def test_without_dot_the_png_is_a_picture_with_its_text(source: str) -> None:
+    try:
+        picture = dot.render(source, "png")
+    except dot.DotError as error:
+        pytest.skip(str(error))  # a machine without any font
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = struct.unpack(">II", picture[16:24])
     assert width > 100
     assert height > 200
+    silent = dot.render(source.replace("l0_market_feed", '" "').replace("l4_risk_gate", '"  "'), "png")
+    assert len(picture) > len(silent) + 1000
+
+
+@pytest.mark.usefixtures("without_dot")
+def test_a_png_without_any_font_is_refused(source: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(dot, "FONTS", (str(tmp_path),))
+    dot._family.cache_clear()
+    with pytest.raises(dot.DotError, match="this machine has none; ask for SVG"):
+        dot.render(source, "png")
+    dot._family.cache_clear()
 
 
 def test_whatever_is_installed_the_same_nodes_are_drawn(source: str) -> None:
