@@ -77,7 +77,7 @@ def picture(nodes: Mapping[str, LayerNode], wiring: Wiring) -> graphviz.Digraph:
     """The graph by domain, coloured by schedule; delayed edges are dashed and bear their name."""
     drawn = graphviz.Digraph(
         graph_attr={"rankdir": "LR", "fontname": "sans-serif"},
-        node_attr={"shape": "box", "style": "filled", "fontname": "sans-serif", "fontsize": "10"},
+        node_attr={"shape": "box", "style": "filled", "fontname": "sans-serif", "fontsize": "10", "margin": "0.2,0.06"},
         edge_attr={"color": "#808080", "fontname": "sans-serif", "fontsize": "9"},
     )
     for domain in wiring.domains:
