@@ -109,6 +109,38 @@ REFUSALS = [
 ]  # fmt: skip
 
 
+ASKED = TargetWeights(np.array([0.1]), np.zeros(1, np.int64), np.zeros(1, np.int64))
+
+
+@pytest.mark.parametrize(
+    "over, bit",
+    [
+        *REFUSALS,
+        ({"l97_ledger": ledger(equity=math.nan)}, WHY_EQUITY),
+        ({"l97_ledger": ledger(equity=math.inf)}, WHY_EQUITY),
+        ({"l97_ledger": ledger(equity=-5.0)}, WHY_EQUITY),
+        ({"l97_ledger": ledger(mark=0.0)}, WHY_UNKNOWN_INPUT),
+        ({"l97_ledger": ledger(mark=math.inf)}, WHY_UNKNOWN_INPUT),
+        ({"l3_action_proposal": proposal(1, size_fraction=[math.nan])}, WHY_UNKNOWN_INPUT),
+        ({"l3_action_proposal": proposal(1, side=[UNKNOWN_SIDE])}, WHY_UNKNOWN_INPUT),
+        ({"l85_instrument_cap": SizeCap(np.array([math.nan]))}, WHY_INSTRUMENT_CAP),
+    ],
+)
+def test_the_door_itself_refuses_whatever_the_layers_above_let_through(over, bit):
+    target, verdict, reasons, reduce_only = said(gate(**{"l86_exposure_cap": ASKED} | over))
+    assert (target, reduce_only) == (0.0, 1) and verdict in (REJECTED, HOLD) and reasons & bit
+
+
+def test_a_weight_on_the_other_side_than_the_proposal_opens_nothing():
+    assert said(gate(side=SHORT, l86_exposure_cap=ASKED)) == (0.0, REJECTED, WHY_UNKNOWN_INPUT, 1)
+
+
+def test_a_position_whose_weight_is_unknown_keeps_all_others_from_growing():
+    above = TargetWeights(np.array([0.1, 0.1]), np.zeros(2, np.int64), np.zeros(2, np.int64))
+    out = gate(2, l86_exposure_cap=above, l97_ledger=ledger(2, position=[0.0, 1.0], mark=[100.0, math.nan]))
+    assert said(out) == (0.0, REJECTED, WHY_UNKNOWN_INPUT, 1) and said(out, 1) == (0.0, HOLD, WHY_UNKNOWN_INPUT, 1)
+
+
 @pytest.mark.parametrize("over, bit", REFUSALS)
 def test_an_increase_that_one_thing_stands_against_is_rejected_and_the_position_stays(over, bit):
     assert said(gate(**over)) == (0.0, REJECTED, bit, 1)
@@ -187,8 +219,27 @@ sane_doors = doors.map(
 )
 
 
+@st.composite
+def spoilings(draw):
+    """All is well and L86 grants what L3 asks; then one thing of one symbol is not."""
+    b, d = draw(sane), draw(sane_doors)
+    d = d | {"given": True, "weight": b["side"] % 2 * b["size"] * np.where(b["side"] == -1, -1, 1), "stuck": np.zeros(N, np.int64), "why": np.zeros(N, np.int64)}
+    b, d, n = dict(b), dict(d), draw(st.integers(0, N - 1))
+    bad, what = draw(st.sampled_from(HOSTILE)), draw(st.sampled_from(["none", "size", "cap", "rank", "position", "mark", "equity", "stop", "profit", "trail", "time", "edge", "fresh", "weight", "may_enter", "level", "stuck"]))  # fmt: skip
+    home = b if what in b else d
+    if what == "equity":
+        b["equity"] = bad
+    elif what != "none":
+        home[what] = home[what].copy()
+        home[what][n] = {"may_enter": 0, "level": 1, "stuck": 1}.get(what, bad)
+    return b, d
+
+
+spoilt = spoilings()
+
+
 @settings(max_examples=250, deadline=None)
-@given(st.one_of(st.tuples(books, doors), st.tuples(sane, sane_doors), st.tuples(sane, doors)))
+@given(st.one_of(st.tuples(books, doors), st.tuples(sane, sane_doors), st.tuples(sane, doors), spoilt))
 def test_no_input_whatsoever_gets_past_the_caps_and_compiled_is_plain(case):
     b, d = case
     inputs = book_inputs(b)
