@@ -33,6 +33,8 @@ CHUNK_BYTES: Final = 48 * 2**20
 """What one chunk's panels may take; longer days are cut."""
 FIELDS: Final = 450
 """Panels that a chunk holds at once, about: layers' outputs, recorded steps and observations."""
+SAMPLE_EDGE: Final = 2.5
+"""Strength of the edge that is planted in the built-in sample market: enough to be learned, and to pay, within two weeks."""
 VARIANT: Final = {"venue": "sim"}
 
 
@@ -102,11 +104,11 @@ def make_plan(wiring: Wiring, configs: Mapping[str, Any]) -> Plan:
 
 def sample_market(seed: int, progress: Progress) -> Path:
     """The built-in sample market of a seed: simulated once, then kept in the cache folder."""
-    folder = cache_root() / "samples" / f"{version('stratoquant')}-seed-{seed}"
+    folder = cache_root() / "samples" / f"{version('stratoquant')}-seed-{seed}-edge-{SAMPLE_EDGE}"
     if not (folder / "dataset.yml").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
         task = progress.add_task("Simulating the sample market", total=1.0)
-        simulate(folder, seed=seed, progress=lambda done: progress.update(task, completed=done))
+        simulate(folder, seed=seed, edge=SAMPLE_EDGE, progress=lambda done: progress.update(task, completed=done))
         progress.remove_task(task)
     return folder
 
