@@ -128,7 +128,7 @@ def l5_execution_bridge(
         leaving = l4_risk_gate.verdict[s] == EXIT or l4_risk_gate.target_weight[s] == 0.0
         if leaving:
             approved[s] = 0.0
-        elif l97_ledger.equity > 0.0 and mark > 0.0 and math.fabs(l4_risk_gate.target_weight[s]) < LARGEST:
+        elif 0.0 < l97_ledger.equity < LARGEST and 0.0 < mark < LARGEST and math.fabs(l4_risk_gate.target_weight[s]) < LARGEST:
             approved[s] = l4_risk_gate.target_weight[s] * l97_ledger.equity / mark
         if not (l96_order_lifecycle.open_orders[s] > 0.0):
             continue
@@ -180,9 +180,9 @@ def l5_execution_bridge(
         used = int(l96_order_lifecycle.open_orders[s])
         base = instruments.uid[s] << 32
         if held != 0.0 and same_side(-held, ask) and used < slots:
-            lacks = math.fabs(ask) - math.fabs(exits[s])
-            lacks = lacks if exits[s] == 0.0 else floor_to(lacks, lot)
-            if lacks > HAIR * math.fabs(ask):
+            size = math.fabs(ask) if math.fabs(ask) < math.fabs(held) else math.fabs(held)
+            lacks = floor_to(size - math.fabs(exits[s]), lot) if exits[s] != 0.0 else size
+            if lacks > HAIR * size:
                 carry.sequence[s] += _STEP
                 k = write(ints, floats, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
                 log.parent[k - 1], log.reduce_only[k - 1] = l96_order_lifecycle.opened_by[s], 1

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from dataflows.execution.config import ExecutionConfig
+from dataflows.execution.order_table import LARGEST
 from dataflows.execution.types import LIMIT, MARKET, POST_ONLY, Style
 from dataflows.fusion.types import Cost
 from dataflows.layer import layer
@@ -43,10 +44,10 @@ def l69_order_style(
             continue
         if l63_tradeability.liquidity_class[s] == UNKNOWN:
             continue
-        horizon = l4_risk_gate.horizon[s]
-        if not (horizon > 0.0):
+        horizon, edge, freshness = l4_risk_gate.horizon[s], math.fabs(l4_risk_gate.edge_bps[s]), l4_risk_gate.freshness[s]
+        if not (horizon >= 1.0 and edge < LARGEST and 0.0 <= freshness <= 1.0):
             continue
-        lost = math.fabs(l4_risk_gate.edge_bps[s]) * l4_risk_gate.freshness[s] * execution.style_wait_bars / horizon
+        lost = edge * freshness * execution.style_wait_bars / horizon
         saved = l71_trading_cost.spread_bps[s]
         if saved > execution.style_post_ratio * lost:
             type_[s], offset[s], lifetime[s] = POST_ONLY, execution.style_offset_bps, execution.style_wait_bars

@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.carry import Count, Unknown
 from dataflows.data.types import Clock, Market
 from dataflows.execution.config import ExecutionConfig
-from dataflows.execution.order_table import same_side
+from dataflows.execution.order_table import LARGEST, same_side
 from dataflows.execution.types import MARKET, Ledger, Slice, Style
 from dataflows.kernels.compile import kernel
 from dataflows.layer import layer
@@ -75,12 +75,10 @@ def l88_order_slicing(
         held, weight, verdict = l97_ledger.position[s], l4_risk_gate.target_weight[s], l4_risk_gate.verdict[s]
         mark = l97_ledger.mark[s]
         target = math.nan
-        if verdict == EXIT or weight == 0.0:
-            target = 0.0
-        elif l97_ledger.equity > 0.0 and mark > 0.0:
-            target = weight * l97_ledger.equity / mark
-        if same_side(-held, target):
+        if verdict == EXIT or weight == 0.0 or same_side(-held, weight):
             target = 0.0  # a change of side closes first
+        elif 0.0 < l97_ledger.equity < LARGEST and 0.0 < mark < LARGEST and math.fabs(weight) < LARGEST:
+            target = weight * l97_ledger.equity / mark
         remaining[s] = target - held
         if not (math.fabs(target) < math.inf):
             carry.left[s] = 0

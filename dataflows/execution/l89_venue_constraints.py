@@ -95,7 +95,7 @@ def l89_venue_constraints(
     entries, exits = 0, 0
     for s in range(symbols):
         q, held, mark = l88_order_slicing.quantity[s], l97_ledger.position[s], l97_ledger.mark[s]
-        if not (0.0 < math.fabs(q) < LARGEST):
+        if not (math.fabs(q) > 0.0):
             continue
         lot, least = instruments.lot_size[s], instruments.min_notional[s]
         buys = q > 0.0
@@ -114,8 +114,8 @@ def l89_venue_constraints(
             size, left, why = reduction(math.fabs(q), math.fabs(held), mark, lot, least, instruments.reduce_only_exempt[s])
             dust[s], dropped[s] = left, why
             exits += 1 if size > 0.0 else 0
-        elif l88_order_slicing.reduce_only[s] != 0:
-            continue  # nothing to reduce on that side
+        elif l88_order_slicing.reduce_only[s] != 0 or not (math.fabs(q) < LARGEST):
+            continue  # nothing to reduce on that side, or no quantity
         else:
             size = floor_to(math.fabs(q), lot)
             worth = size * (limit if limit < mark else mark)

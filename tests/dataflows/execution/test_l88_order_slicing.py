@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflows.execution.l88_order_slicing import l88_order_slicing, trade_fraction
+from dataflows.execution.types import LIMIT, MARKET, Ledger, Slice, Style
+from dataflows.kernels.compile import kernel, plain
+from dataflows.microstructure.types import Tradeability
+from dataflows.risk.types import APPROVED, EXIT, HOLD, REDUCED, REJECTED, VERDICTS
+from tests.dataflows.execution.loop import approval
+from tests.dataflows.execution.support import CONFIG, NAN, carry, clock, market, plainly, same_bits
+from tests.support import filled
+
+compiled = kernel(l88_order_slicing)
+EXACT = CONFIG._replace(headroom=0.0, slice_bars=1)
+
+
+class Slicer:
+    def __init__(self, config: Any = EXACT, fn: Any = l88_order_slicing) -> None:
+        self.config, self.fn, self.carry, self.t = config, fn, carry(l88_order_slicing, 1, config), 0
+
+    def __call__(
+        self,
+        weight: float,
+        held: float = 0.0,
+        *,
+        mark: float = 100.0,
+        equity: float = 100_000.0,
+        volume: float = 1e6,
+        close: float = 100.0,
+        safe: float = 1e12,
+        passive: bool = False,
+        is_bar: int = 1,
+        **about: Any,
+    ) -> Slice:
+        self.t += 1
+        ledger = filled(Ledger, (1,), 0.0, position=np.array([held]), mark=np.array([mark]))._replace(equity=equity)
+        tradeable = filled(Tradeability, (1,), 0.0, slippage_bps=np.zeros((1, 3)), max_safe_notional=np.array([safe]))
+        style = Style(np.array([LIMIT if passive else MARKET]), np.zeros(1), np.zeros(1))
+        got: Slice = self.fn(
+            market(self.t, [(close, close, close, close, volume)]),
+            approval([weight], **about),
+            tradeable,
+            style,
+            ledger,
+            clock(self.t, is_bar=is_bar),
+            self.config,
+            self.carry,
+        )
+        return got
+
+
+def test_the_quantity_is_target_times_equity_over_mark_less_the_position() -> None:
+    got = Slicer()(0.2, 50.0)
+    assert (got.quantity[0], got.remaining[0], got.reduce_only[0]) == (150.0, 150.0, 0)
+    assert Slicer()(-0.2).quantity[0] == -200.0
+
+
+def test_headroom_is_left_by_entries() -> None:
+    assert Slicer(EXACT._replace(headroom=0.02))(0.2).quantity[0] == pytest.approx(196.0)
+
+
+def test_no_trade_inside_the_band_and_an_unchanged_target_makes_no_churn() -> None:
+    assert Slicer()(0.2, 185.0).quantity[0] == 0.0
+    assert Slicer()(0.2, 215.0).quantity[0] == 0.0
+    assert Slicer()(0.2, 170.0).quantity[0] == 30.0
+    assert Slicer()(0.2, 230.0).quantity[0] == -30.0
+
+
+def test_a_broken_cap_is_mended_inside_the_band_too_and_far_enough_not_to_come_again() -> None:
+    got = Slicer(EXACT._replace(headroom=0.02))(0.2, 201.0, verdict=REDUCED)
+    assert (got.quantity[0], got.reduce_only[0]) == (pytest.approx(-5.0), 1)
+    held = Slicer(EXACT._replace(headroom=0.02))(0.2, 200.0 * (1 + 1e-12), verdict=HOLD, reduce_only=1)
+    assert held.quantity[0] == 0.0, "a target that is the position, but for rounding, is held"
+
+
+@pytest.mark.parametrize("about", [{"verdict": EXIT}, {"weight": 0.0}, {"weight": -0.2}])
+@pytest.mark.parametrize(
+    "world", [{}, {"mark": NAN, "close": NAN}, {"equity": -1.0}, {"volume": NAN}, {"safe": NAN}, {"is_bar": 0}]
+)
+def test_an_exit_closes_all_at_once_whatever_is_known(about: dict[str, Any], world: dict[str, Any]) -> None:
+    about = {"weight": 0.2, **about}
+    got = Slicer(CONFIG)(about.pop("weight"), 123.456, **about, **world)
+    assert (got.quantity[0], got.reduce_only[0]) == (-123.456, 1)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"equity": 0.0},
+        {"equity": NAN},
+        {"mark": NAN},
+        {"close": NAN},
+        {"volume": NAN},
+        {"volume": 0.0},
+        {"safe": NAN},
+        {"safe": math.inf},
+        {"verdict": REJECTED},
+        {"verdict": HOLD},
+        {"reduce_only": 1},
+        {"weight": NAN},
+        {"is_bar": 0},
+    ],
+)
+def test_nothing_unknown_or_unapproved_is_entered(about: dict[str, Any]) -> None:
+    about = {"weight": 0.2, **about}
+    assert Slicer()(about.pop("weight"), 10.0, **about).quantity[0] == 0.0
+
+
+def test_an_entry_is_capped_by_average_volume_and_by_the_safe_notional() -> None:
+    assert Slicer()(0.2, volume=500.0).quantity[0] == pytest.approx(50.0)
+    assert Slicer()(0.2, safe=3000.0).quantity[0] == pytest.approx(30.0)
+    s = Slicer(EXACT._replace(slice_volume_bars=1.0))
+    s(0.0, volume=400.0)
+    assert s(0.2, volume=0.0).quantity[0] == pytest.approx(20.0), "the average, not this bar"
+
+
+def test_the_trajectory_is_that_of_almgren_and_chriss() -> None:
+    bars, kappa, whole = 10, 0.3, 1000.0
+    left = whole
+    for j in range(1, bars + 1):
+        left -= left * trade_fraction(bars - j + 1, kappa)
+        assert left == pytest.approx(whole * math.sinh(kappa * (bars - j)) / math.sinh(kappa * bars), abs=1e-9)
+    assert trade_fraction(4, 0.0) == 0.25
+    assert plain(trade_fraction)(7, 0.2) == trade_fraction(7, 0.2)
+
+
+def test_slices_add_up_to_the_approved_quantity_and_never_pass_it() -> None:
+    s = Slicer(CONFIG._replace(slice_bars=4, headroom=0.0))
+    held, slices = 0.0, []
+    for _ in range(8):
+        slices.append(float(s(0.2, held).quantity[0]))
+        held += slices[-1]
+        assert held <= 200.0 * (1 + 1e-12)
+    assert held == pytest.approx(200.0)
+    assert slices[0] > slices[1] > slices[2] > slices[3] > 0.0
+    assert slices[4:] == [0.0] * 4
+
+
+def test_a_passive_order_is_not_spread_and_an_urgent_one_goes_at_once() -> None:
+    config = CONFIG._replace(headroom=0.0)
+    assert Slicer(config)(0.2, passive=True).quantity[0] == 200.0
+    assert Slicer(config)(0.2, urgency=1.0).quantity[0] == 200.0
+
+
+WILD = st.sampled_from([0.0, 1.0, -0.3, 0.2, 100.0, -250.0, 1e-9, NAN, math.inf, -math.inf])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_for_any_input_the_result_lies_between_the_position_and_what_is_approved(data: st.DataObject) -> None:
+    a, b = Slicer(CONFIG, compiled), Slicer(CONFIG, plainly(l88_order_slicing))
+    for _ in range(4):
+        weight, held = data.draw(WILD), data.draw(st.sampled_from([0.0, 10.0, -250.0, 1e-9]))
+        about = {k: data.draw(WILD, k) for k in ("mark", "equity", "volume", "close", "safe")}
+        verdict = data.draw(st.integers(0, len(VERDICTS) - 1))
+        more: dict[str, Any] = {"verdict": verdict, "reduce_only": data.draw(st.integers(0, 1)), "urgency": data.draw(WILD)}
+        x, y = a(weight, held, **about, **more), b(weight, held, **about, **more)
+        assert same_bits(x, y)
+        assert same_bits(a.carry, b.carry)
+        q = float(x.quantity[0])
+        assert math.isfinite(q)
+        after = held + q
+        if q == 0.0:
+            continue
+        if held * q < 0.0:
+            assert after * held >= 0.0, "a reduction never flips"
+            assert x.reduce_only[0] == 1
+            continue
+        approved = weight * about["equity"] / about["mark"]
+        assert verdict in (APPROVED, REDUCED)
+        assert abs(after) <= abs(approved) * (1 + 1e-12)
+        assert after * approved > 0.0
