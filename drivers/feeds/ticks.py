@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -130,17 +130,31 @@ class _Repeats:
 
 
 def _repeated_ids(table: Table, column: dict[str, int]) -> frozenset[str]:
-    """The trade ids that occur more than once in the file. Compared by hash first, so that few are looked at by name."""
+    """The trade ids that occur more than once in a symbol. Compared by a number first, so that few are looked at as text."""
 
-    def batches() -> Any:
+    def batches() -> Iterator[tuple[Ints, Any]]:
         for start, batch in table.batches(["symbol", "trade_id"]):
-            code = codes_of(table, batch, start, column).tolist()
-            ids = batch.column("trade_id").cast(pa.string()).to_pylist()
-            yield [(c, i) for c, i in zip(code, ids, strict=True) if c >= 0 and i is not None]
+            code, ids = codes_of(table, batch, start, column), batch.column("trade_id")
+            use = (code >= 0) & ~ids.is_null().to_numpy(zero_copy_only=False)
+            yield code[use], ids.filter(pa.array(use))
 
-    every = np.sort(np.concatenate([np.array([hash(key) for key in keys], np.int64) for keys in batches()]))
-    twice = frozenset(every[1:][every[1:] == every[:-1]].tolist())
-    return frozenset(key[1] for keys in batches() for key in keys if hash(key) in twice) if twice else frozenset()
+    every = np.sort(np.concatenate([_numbers(code, ids) for code, ids in batches()]))
+    twice = np.unique(every[1:][every[1:] == every[:-1]])
+    if not len(twice):
+        return frozenset()
+    found: set[str] = set()
+    for code, ids in batches():
+        found.update(ids.filter(pa.array(np.isin(_numbers(code, ids), twice))).cast(pa.string()).to_pylist())
+    return frozenset(found)
+
+
+def _numbers(code: Ints, ids: Any) -> Ints:
+    """A number for each symbol and id, the same for the same, and seldom for others."""
+    if pa.types.is_integer(ids.type):
+        number = np.asarray(ids.to_numpy(zero_copy_only=False), np.int64)
+    else:
+        number = np.array([hash(i) for i in ids.cast(pa.string()).to_pylist()], np.int64)
+    return number * 0x1E3779B97F4A7C15 + code  # overflow wraps round, which is as good
 
 
 def _sides(table: Table, batch: Any, start: int) -> Ints:

@@ -396,6 +396,17 @@ def test_repeated_trade_ids_are_dropped_and_counted_also_out_of_order(tmp_path: 
         np.testing.assert_array_equal(getattr(once.rows(0, 20), name), getattr(twice.rows(0, 20), name))
 
 
+@pytest.mark.parametrize("text", [False, True])
+def test_the_same_trade_id_in_two_symbols_is_no_repeat(tmp_path: Path, text: bool) -> None:
+    frame = trades()
+    frame["trade_id"] = frame.groupby("symbol").cumcount()
+    if text:
+        frame["trade_id"] = "t" + frame["trade_id"].astype(str)
+    assert open_dataset(write(tmp_path / "a", trades=frame), now=NOW).quality.duplicates == 0
+    again = pd.concat([frame, frame.iloc[[50]]])
+    assert open_dataset(write(tmp_path / "b", trades=again), now=NOW).quality.duplicates == 1
+
+
 def test_a_trade_id_with_two_prices(tmp_path: Path) -> None:
     frame = trades(symbols=("BTCUSDT",))
     frame.loc[9, "trade_id"] = frame.loc[8, "trade_id"]
