@@ -162,6 +162,11 @@ def doors(g: Graph) -> Iterator[Finding]:
             if name not in g.nodes:
                 message = f"the door {door.door} is declared with {name}, which is no enabled layer; correct it in {FILE}."
                 yield Finding("door", name, "", message)
+        orders = g.nodes[door.to].returns if door.to in g.nodes else None
+        for node in g.nodes.values():
+            if orders is not None and node.name != door.to and node.returns is orders:
+                message = f"{who(node)} gives {orders.__name__} as {door.to} does, with no gate before it; {door.to} alone may."
+                yield Finding("door", node.name, "", message)
         past = g.soon.copy()
         past.remove_nodes_from([door.door])
         for source in door.source:

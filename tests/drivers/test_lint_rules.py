@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -123,11 +127,34 @@ def test_a_trap_anywhere_in_a_file_is_found(source: str, message: str) -> None:
     assert message in slips(source)[0].message
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import numpy as np\n\nX = np.cumsum([1.0])\n", "`numpy.cumsum` is banned"),
+        ("import numpy as np\n\nX = np.random.default_rng(1)\n", "`numpy.random` is banned"),
+        ("import pandas as pd\n\nX = pd.read_parquet('x')\n", "`pandas.read_parquet` is banned"),
+        ("import time\n\nX = time.time()\n", "`time.time` is banned"),
+        ("from datetime import UTC, datetime\n\nX = datetime.now(UTC)\n", "`datetime.datetime.now` is banned"),
+        ("from datetime import datetime\n\nX = datetime.now()\n", "DTZ005"),
+        ("from pathlib import Path\n\nX = open(Path('x'))\n", "PTH123"),
+    ],
+)
+def test_ruff_refuses_what_a_pure_layer_may_not_do(source: str, message: str) -> None:
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise", "-"]
+    command += ["--stdin-filename", "dataflows/risk/planted.py"]
+    done = subprocess.run(command, cwd=ROOT, input=source, capture_output=True, text=True, check=False)
+    assert message in done.stdout
+
+
+def test_a_driver_may_read_the_clock() -> None:
+    source = "from datetime import UTC, datetime\n\nX = datetime.now(UTC)\n"
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "-", "--stdin-filename", "drivers/planted.py"]
+    done = subprocess.run(command, cwd=ROOT, input=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_what_a_domain_takes_from_another_is_its_types_alone() -> None:
     """Layers take values from the graph; what they import of another domain is the shape of those values, and codes."""
-    import ast
-    import re
-
     allowed = {"types", "config"}
     found = []
     for path in FILES:

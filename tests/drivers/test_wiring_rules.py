@@ -226,6 +226,18 @@ def test_a_bypass_that_waits_for_the_next_bar_is_refused(world: World) -> None:
     assert world.messages("door")[0].startswith("l3_proposal > l86_cap > l5_bridge leads past l4_gate")
 
 
+def test_a_second_giver_of_orders_is_refused(world: World) -> None:
+    world.layers["execution.l99_other"] = (
+        '@layer("L99", schedule="step")\ndef l99_other(l3_proposal: Proposal) -> Intents:\n    """Orders of its own."""\n'
+    )
+    world.wiring["layers"]["l99_other"] = {
+        "id": "L99", "domain": "execution", "schedule": "step", "inputs": ["l3_proposal"], "sink": True,
+    }  # fmt: skip
+    assert world.messages("door") == [
+        "L99 l99_other gives Intents as l5_bridge does, with no gate before it; l5_bridge alone may."
+    ]
+
+
 def test_a_gate_that_is_not_enabled(world: World) -> None:
     world.wiring["layers"]["l4_gate"]["enabled"] = False
     assert world.messages("door") == [
