@@ -14,7 +14,10 @@ def write_whole(path: Path, text: str) -> None:
 
 def write_whole_bytes(path: Path, content: bytes) -> None:
     """The same for any content. A new file has the usual mode, a replaced one keeps its own."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:  # names the file that was asked for, not its forerunner
+        raise type(error)(error.errno, error.strerror, str(path)) from None
     unfinished = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -82,4 +82,4 @@ def check(
 
         Console().print(report)
     if not report.ok:
-        raise Failed(f"{folder}: {report.faults[-1].sentence}" if report.faults else f"{folder} is not usable.")
+        raise Failed(report.faults[-1].sentence)

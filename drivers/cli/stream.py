@@ -42,6 +42,8 @@ def stream(
     The numbers are those of `run`, to the bit. Ctrl-C finishes the bar, leaves a checkpoint and the results so far; the same
     command with --checkpoint goes on after the last bar as if it had never stopped.
     """
+    if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {checkpoint.parent} to leave it in", param_hint="--checkpoint")
     request = RunRequest(
         data=data,
         out=out,

@@ -68,6 +68,12 @@ def test_the_locks_agree_where_they_overlap() -> None:
     assert {name: dev.get(name) for name in run} == run
 
 
+def test_a_whole_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as raised:
+        write_whole(tmp_path / "nowhere" / "x", "new")
+    assert raised.value.filename == str(tmp_path / "nowhere" / "x")
+
+
 def test_a_whole_file_replaces_the_old_one_and_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "x"
     write_whole(path, "old")

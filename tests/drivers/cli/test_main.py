@@ -79,6 +79,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "--start", "yesterday"], "'yesterday' is not a time; write 2026-03-01 or 2026-03-01T12:00 (UTC)"),
         (["run", "--symbols", ","], "no symbol is named; write --symbols A,B"),
         (["stream", "--speed", "slow"], "stratoquant stream: invalid value for '--speed'"),
+        (["stream", "--checkpoint", "nowhere/c.npz"], "there is no folder nowhere to leave it in"),
         (["data", "simulate"], "stratoquant data simulate: missing argument"),
     ],
 )
