@@ -135,6 +135,12 @@ def test_a_weight_on_the_other_side_than_the_proposal_opens_nothing():
     assert said(gate(side=SHORT, l86_exposure_cap=ASKED)) == (0.0, REJECTED, WHY_UNKNOWN_INPUT, 1)
 
 
+def test_no_layer_above_can_grant_more_than_was_proposed():
+    assert said(gate(size=0.04, l86_exposure_cap=ASKED)) == (0.04, APPROVED, 0, 0)
+    assert said(gate(size=0.04, l86_exposure_cap=ASKED, l97_ledger=ledger(position=2.0))) == (0.04, APPROVED, 0, 1)
+    assert said(gate(size=0.04, l86_exposure_cap=ASKED, l85_instrument_cap=SizeCap(np.array([0.03]))))[:2] == (0.03, REDUCED)
+
+
 def test_a_position_whose_weight_is_unknown_keeps_all_others_from_growing():
     above = TargetWeights(np.array([0.1, 0.1]), np.zeros(2, np.int64), np.zeros(2, np.int64))
     out = gate(2, l86_exposure_cap=above, l97_ledger=ledger(2, position=[0.0, 1.0], mark=[100.0, math.nan]))
