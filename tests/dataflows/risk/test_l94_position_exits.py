@@ -77,6 +77,13 @@ def test_a_close_beyond_a_stop_that_did_not_fill_exits_until_the_position_is_gon
     assert (out.exit, out.reason, out.lockout, out.locked_now) == (0, STOP, 1, 1)
 
 
+def test_the_first_reason_stays():
+    exits = Exits()
+    bracket = (95.0, 110.0, NAN, 3.0)
+    exits(1.0, bracket=bracket)
+    assert [exits(1.0, c, bracket).reason for c in (94.0, 120.0, 120.0)] == [STOP] * 3
+
+
 @pytest.mark.parametrize("side", [1, -1])
 def test_a_stop_that_filled_at_the_venue_locks_its_side_out_for_rearm_bars(side):
     exits = Exits()
