@@ -55,6 +55,10 @@ class ExecutionConfig(NamedTuple):
         float,
         setting("fraction", "least change of a position that is traded, of the larger of target and position", ge=0, lt=1),
     ] = 0.1
+    least_entry: Annotated[
+        float,
+        setting("fraction of equity", "least increase of a position that is begun; crumbs under a cap cost more", ge=0, lt=1),
+    ] = 0.005
     headroom: Annotated[
         float,
         setting("fraction", "part of the approved size that entries leave free, so that drift cancels nothing", ge=0, lt=1),

@@ -56,9 +56,9 @@ def l88_order_slicing(
     A target of 0, an EXIT and a change of side close the whole position at once, whatever is known. A reduction goes at once:
     where a cap is broken (verdict not APPROVED, or reduce-only) always, and by `headroom` further, so that it does not come
     every bar; else only when it is at least `band` of the position. An increase needs a known close, mark and equity, volume
-    and safe notional; it starts when it is at least `band` of the target, aims `headroom` below it, and at the market is
-    spread over `slice_bars` bars by Almgren and Chriss (2000), each slice at most `participation` of the average volume and
-    the safe notional of L63. Passive orders pay no impact and are not spread.
+    and safe notional; it starts when it is at least `band` of the target and `least_entry` of equity, aims `headroom` below
+    the target, and at the market is spread over `slice_bars` bars by Almgren and Chriss (2000), each slice at most
+    `participation` of the average volume and the safe notional of L63. Passive orders pay no impact and are not spread.
     Returns base units; 0, never NaN, where nothing is to be done (`remaining`: NaN where the target is unknown).
     """
     symbols = l97_ledger.position.shape[0]
@@ -102,7 +102,9 @@ def l88_order_slicing(
             carry.left[s] = 0
             continue
         want = math.fabs(target) * (1.0 - execution.headroom) - math.fabs(held)
-        if not (want > 0.0) or (carry.left[s] == 0 and gap < execution.band * math.fabs(target)):
+        least = execution.least_entry * l97_ledger.equity / mark
+        small = gap < execution.band * math.fabs(target) or gap < least
+        if not (want > 0.0) or (carry.left[s] == 0 and small):
             carry.left[s] = 0
             continue
         fraction = 1.0

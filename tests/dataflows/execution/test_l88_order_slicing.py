@@ -73,6 +73,13 @@ def test_no_trade_inside_the_band_and_an_unchanged_target_makes_no_churn() -> No
     assert Slicer()(0.2, 230.0).quantity[0] == -30.0
 
 
+def test_crumbs_are_not_begun() -> None:
+    config = EXACT._replace(least_entry=0.005)
+    assert Slicer(config)(0.0049).quantity[0] == 0.0
+    assert Slicer(config)(0.0051).quantity[0] == pytest.approx(5.1)
+    assert Slicer(config)(0.0, 2.0).quantity[0] == -2.0, "an exit is never too small"
+
+
 def test_a_broken_cap_is_mended_inside_the_band_too_and_far_enough_not_to_come_again() -> None:
     got = Slicer(EXACT._replace(headroom=0.02))(0.2, 201.0, verdict=REDUCED)
     assert (got.quantity[0], got.reduce_only[0]) == (pytest.approx(-5.0), 1)
