@@ -173,15 +173,27 @@ class _ContentCache:
             warnings.warn(f"{self.fn.__qualname__}: machine code is not kept: {error}", RuntimeWarning, stacklevel=2)
 
 
+class _Uncompiled:
+    """A kernel where numba's compiler is off. Not a function, so that Hamilton takes it for a node no more than a compiled one."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.py_func = fn
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.py_func(*arguments)
+
+
 def kernel(fn: F) -> F:
     """Compiles `fn` at its first call, in nopython mode, and keeps the machine code under its content.
 
-    The plain function is at `plain(kernel)`. With NUMBA_DISABLE_JIT=1 it *is* the plain function.
+    The plain function is at `plain(kernel)`. With NUMBA_DISABLE_JIT=1 nothing is compiled.
     """
     compiled = nb.njit(**OPTIONS)(fn)
     if isinstance(compiled, Dispatcher):
         compiled._cache = _ContentCache(fn)
         _KERNELS.append(compiled)
+    else:
+        compiled = _Uncompiled(fn)
     functools.update_wrapper(compiled, fn)
     return compiled  # type: ignore[no-any-return]
 

@@ -105,7 +105,7 @@ def test_the_compiled_step_loop_equals_plain_python(layer: str) -> None:
 
 def _hash() -> str:
     digest = hashlib.sha256()
-    found = flat(PLAN, run(engine_of(PLAN, instruments(2), 5), market(260, 2, before_midnight=200)))
+    found = flat(PLAN, run(engine_of(PLAN, instruments(2), 5), market(900, 2, before_midnight=500)))
     for name in sorted(found):
         for field in sorted(found[name]):
             digest.update(name.encode() + field.encode() + np.ascontiguousarray(found[name][field]).tobytes())
