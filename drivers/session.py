@@ -21,7 +21,7 @@ from dataflows.kernels.compile import cache_root
 from drivers.engine.engine import Engine
 from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
-from drivers.engine.wiring import Wiring
+from drivers.engine.wiring import Wiring, with_spec
 from drivers.engine.wiring import load as load_wiring
 from drivers.feeds.dataset import Dataset, open_dataset
 from drivers.feeds.simulate import simulate
@@ -35,7 +35,6 @@ FIELDS: Final = 450
 """Panels that a chunk holds at once, about: layers' outputs, recorded steps and observations."""
 SAMPLE_EDGE: Final = 2.5
 """Strength of the edge that is planted in the built-in sample market: enough to be learned, and to pay, within two weeks."""
-VARIANT: Final = {"venue": "sim"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def boundaries(wiring: Wiring) -> dict[str, type[Boundary]]:
 def make_plan(wiring: Wiring, configs: Mapping[str, Any]) -> Plan:
     """The plan of the enabled layers."""
     disabled = [name for name, entry in wiring.layers.items() if not entry.enabled]
-    return Plan(layer_modules(without=disabled), configs, wiring.delayed_edges(), variant={**wiring.variants, **VARIANT})
+    return Plan(layer_modules(without=disabled), configs, wiring.delayed_edges(), variant=wiring.variants)
 
 
 def sample_market(seed: int, progress: Progress) -> Path:
@@ -123,7 +122,7 @@ def progress_bar(console: Console) -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield progress
 
 
@@ -132,6 +131,8 @@ def open_session(request: RunRequest, progress: Progress, *, compiled: bool = Tr
     project = locate(request.project)
     wiring = load_wiring(project.wiring)
     spec = load_spec(project, request.spec) if request.spec else None
+    if spec is not None:
+        wiring = with_spec(wiring, spec)
     configs = load_configs(project, request.overrides, spec)
     path = request.data if request.data is not None else sample_market(request.seed, progress)
     reading = progress.add_task(f"Reading {path.name}", total=None)
