@@ -15,7 +15,7 @@ from dataflows.panel import Floats, Ints
 
 
 class TradeBars(NamedTuple):
-    """Bars under construction: panels (T, N), and the time of each symbol's last trade (N,)."""
+    """Bars under construction: panels (T, N), and of each symbol (N,) its last trade's time and the price before the bars."""
 
     open: Floats
     high: Floats
@@ -27,6 +27,7 @@ class TradeBars(NamedTuple):
     buy_volume: Floats  # taker buys; NaN where the side of a trade in the bar is unknown
     buy_count: Floats
     last_time: Ints  # UTC ns
+    before: Floats  # price of the last trade before the first bar; NaN: none
 
 
 class BookBars(NamedTuple):
@@ -51,7 +52,8 @@ NEVER = -(1 << 62)
 
 def trade_bars(bars: int, symbols: int) -> TradeBars:
     """Empty bars: NaN, counts included, until the first trade of a bar."""
-    return TradeBars._make([*(np.full((bars, symbols), np.nan) for _ in range(9)), np.full(symbols, NEVER, np.int64)])
+    panels = [np.full((bars, symbols), np.nan) for _ in range(9)]
+    return TradeBars(*panels, last_time=np.full(symbols, NEVER, np.int64), before=np.full(symbols, np.nan))
 
 
 def book_bars(bars: int, symbols: int, depth: int) -> BookBars:
@@ -76,8 +78,9 @@ def book_bars(bars: int, symbols: int, depth: int) -> BookBars:
 def add_trades(time: Ints, row: Ints, col: Ints, price: Floats, size: Floats, side: Ints, bars: TradeBars) -> int:
     """Adds trades to their bars.
 
-    time: UTC ns (M,). row, col: bar and symbol of each; rows outside the panels are passed over. price in quote currency, size
-    in base units. side: 1 the aggressor bought, 0 sold, -1 unknown. bars: updated in place.
+    time: UTC ns (M,). row, col: bar and symbol of each; rows outside the panels add to no bar. price in quote currency, size
+    in base units. side: 1 the aggressor bought, 0 sold, -1 unknown. bars: updated in place; of the trades before the first bar
+    the last price is kept.
     Returns the index of the first trade earlier than one of its symbol before it (nothing after it is added), or -1.
     """
     n_bars = bars.open.shape[0]
@@ -87,10 +90,12 @@ def add_trades(time: Ints, row: Ints, col: Ints, price: Floats, size: Floats, si
         if time[i] < bars.last_time[n]:
             return i
         bars.last_time[n] = time[i]
-        if t < 0 or t >= n_bars:
-            continue
         p = price[i]
         s = size[i]
+        if t < 0:
+            bars.before[n] = p
+        if t < 0 or t >= n_bars:
+            continue
         if np.isnan(bars.open[t, n]):
             bars.open[t, n] = p
             bars.high[t, n] = p
@@ -115,6 +120,35 @@ def add_trades(time: Ints, row: Ints, col: Ints, price: Floats, size: Floats, si
             bars.buy_volume[t, n] = np.nan
             bars.buy_count[t, n] = np.nan
     return -1
+
+
+@kernel
+def fill_quiet(alive: Ints, last: Ints, sided: Ints, bars: TradeBars) -> int:
+    """Makes bars without a trade observed ones: all four prices the last trade's, nothing traded. Returns how many.
+
+    alive: (T, N) 1 where the exchange is known to have been at work in the bar. last: (N,) last bar in which the symbol traded;
+    later ones stay NaN, as do those before its first trade. sided: (N,) 1 where the trades of the symbol name the aggressor:
+    then nobody bought, else that is not known. bars: updated in place; notional 0, so that vwap is not known.
+    """
+    filled = 0
+    for n in range(bars.open.shape[1]):
+        price = bars.before[n]
+        for t in range(bars.open.shape[0]):
+            if not np.isnan(bars.close[t, n]):
+                price = bars.close[t, n]
+            elif alive[t, n] == 1 and t <= last[n] and not np.isnan(price):
+                bars.open[t, n] = price
+                bars.high[t, n] = price
+                bars.low[t, n] = price
+                bars.close[t, n] = price
+                bars.volume[t, n] = 0.0
+                bars.notional[t, n] = 0.0
+                bars.trades[t, n] = 0.0
+                if sided[n] == 1:
+                    bars.buy_volume[t, n] = 0.0
+                    bars.buy_count[t, n] = 0.0
+                filled += 1
+    return filled
 
 
 @kernel

@@ -7,7 +7,13 @@ How a folder is read:
    in the future, off the grid or double.
 3. The numbers, batch by batch, each batch checked and written to its place in the panels. What a file does not have takes no
    memory: its NaN panels are made chunk by chunk.
-4. Trades and book snapshots run through the kernels of `dataflows.data.aggregate`, batch by batch; so does funding.
+4. Book snapshots and trades run through the kernels of `dataflows.data.aggregate`, batch by batch; so does funding.
+
+Bars built from trades (no bars file): bar t has the trades of (t-1, t]. A bar in which nothing traded although the exchange was
+at work is an observed one: open, high, low and close are the last trade's price, volume, trade count and buys are 0, vwap is
+NaN. It was at work where a snapshot of that symbol's book lies inside the bar; for a symbol of which the folder has no book,
+where some other symbol of the trades file traded inside it. All other bars without a trade are NaN, and so is every bar before
+a symbol's first trade and after its last.
 
 What is refused (DataError, one sentence naming the row): a file that is missing, empty, broken or lacks a column; a symbol
 asked for and not there; a price that is infinite, not positive or only partly there; a high below the low, or an open or close
@@ -53,7 +59,7 @@ def open_dataset(
     symbols: which of them, None for all. start, end: UTC ns; the bars whose close lies in (start, end].
     now: UTC ns, the latest time that data may have (plus a day); None asks the system's clock.
     Returns a Dataset whose columns are sorted by name. Where there is no bars file, bars of the clock are built from the
-    trades; the first and the last of them hold what the file holds of them. Raises DataError (see the module).
+    trades (see the module); the first and the last of them hold what the file holds of them. Raises DataError (see the module).
     """
     return read_folder(path, symbols=symbols, start=start, end=end, now=now, sink=refuse)
 
@@ -79,16 +85,18 @@ def read_folder(
     bars, book, trades, funding = (tables[stem] for stem in ("bars", "book", "trades", "funding"))
     _require(tables)
     reading = Reading(path, about, latest, sink)
+    listed: Ints | None = None
     if bars is not None:
         axis, listed = read_bars(reading, bars, symbols, start, end)
-        if trades is not None:
-            read_trades(reading, trades, axis, whole=False)
     elif trades is not None:
         axis = trade_axis(reading, trades, symbols, start, end)
-        listed = read_trades(reading, trades, axis, whole=True)
     else:
         raise DataError(f"{path.name}: holds neither bars.* nor trades.*; put bars.parquet (.csv, .csv.gz, .feather) there")
     depth = read_book(reading, book, axis) if book is not None else 1
+    if trades is not None:
+        traded = read_trades(reading, trades, axis, whole=bars is None)
+        listed = traded if listed is None else listed
+    assert listed is not None  # there are bars or trades
     if funding is not None:
         read_funding(reading, funding, axis)
     return Dataset(

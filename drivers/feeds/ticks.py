@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from dataflows.data.aggregate import NEVER, add_snapshots, add_trades, book_bars, carry_books, trade_bars
+from dataflows.data.aggregate import NEVER, add_snapshots, add_trades, book_bars, carry_books, fill_quiet, trade_bars
 from dataflows.panel import Floats, Ints
 from drivers.feeds.bars import DEFAULT_STEP
 from drivers.feeds.errors import DataError, Fault, utc
@@ -52,11 +52,14 @@ def trade_axis(reading: Reading, table: Table, symbols: Sequence[str] | None, st
 def read_trades(reading: Reading, table: Table, axis: Axis, *, whole: bool) -> Ints:
     """Bars from trades. whole: prices and volume too, else only what the bars file does not have.
 
+    A whole bar without a trade is flat where the exchange was at work: a snapshot of the symbol's book lies in it or, of a
+    symbol without any, some symbol of the file traded in it (so the book is to be read before).
     Returns the first and last row of each symbol in which it traded (2, N).
     """
     bars = trade_bars(axis.bars, len(axis.column))
     repeats = _Repeats(reading, table, axis)
     listing = Listing(len(axis.column))
+    traded, sided = np.zeros(axis.bars, bool), np.zeros(len(axis.column), np.int64)
     for start, batch in table.batches(["timestamp", "symbol", "price", "size", "side", *repeats.columns]):
         time = table.times(batch.column("timestamp"), start)
         code = codes_of(table, batch, start, axis.column)
@@ -67,13 +70,20 @@ def read_trades(reading: Reading, table: Table, axis: Axis, *, whole: bool) -> I
         for name, x in (("price", price), ("size", size)):
             use &= ~_impossible(reading, table, start, use, axis, code, time, name, x)
         row = axis.rows(time)
+        traded[row[(row >= 0) & (row < axis.bars)]] = True  # of all symbols, so that a choice of them changes no bar
         use &= ~repeats.among(batch, start, use, time, row, code, price, size)
         part = np.flatnonzero(use)
         listing.add(code[part], row[part])
+        sided[code[part[side[part] >= 0]]] = 1
         reading.counts["rows"] += len(part) if whole else 0
         back = add_trades(time[part], row[part], code[part], price[part], size[part], side[part], bars)
         if back >= 0:
             _went_back(table, start + int(part[back]), axis.symbols[code[part[back]]], int(time[part[back]]))
+    if whole:
+        snapshot = reading.panels["book_age"] < 1.0 if "book_age" in reading.panels else False
+        alive = np.zeros(bars.open.shape, np.int64)
+        alive[:] = np.where(reading.has_book, snapshot, traded[:, None])
+        fill_quiet(alive, listing.within(axis.bars)[1], sided, bars)
     with np.errstate(invalid="ignore", divide="ignore"):
         vwap = np.where(bars.volume > 0.0, bars.notional / bars.volume, np.nan)
     made = {name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume", "buy_volume", "buy_count")}

@@ -9,7 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dataflows.data.aggregate import NEVER, BookBars, TradeBars, add_snapshots, add_trades, book_bars, carry_books, trade_bars
+from dataflows.data.aggregate import (
+    NEVER,
+    BookBars,
+    TradeBars,
+    add_snapshots,
+    add_trades,
+    book_bars,
+    carry_books,
+    fill_quiet,
+    trade_bars,
+)
 from dataflows.kernels.compile import plain
 
 STEP = 60 * 10**9
@@ -100,6 +110,36 @@ def test_one_trade_of_unknown_side_makes_the_buys_of_its_bar_unknown() -> None:
     at = np.argwhere(np.isnan(bars.buy_volume) & ~np.isnan(bars.volume))
     np.testing.assert_array_equal(at, [[row[50], col[50]]])
     np.testing.assert_array_equal(np.isnan(bars.buy_count), np.isnan(bars.buy_volume))
+
+
+def quiet(fill: Callable[..., int], seed: int) -> tuple[TradeBars, TradeBars, Any, Any, Any, int]:
+    """Few trades, random evidence of life: bars before and after, what was given, and how many were filled."""
+    rng = np.random.default_rng(seed)
+    trades = random_trades(25, seed)
+    before, bars = aggregated(trades, []), aggregated(trades, [])
+    bars.before[0] = before.before[0] = 99.5  # this one traded before the first bar, the others did not
+    alive, last, sided = rng.integers(0, 2, (30, 3)), np.array([29, 20, 12]), np.array([1, 0, 1])
+    return before, bars, alive, last, sided, fill(alive, last, sided, bars)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_quiet_bar_is_flat_at_the_last_price_where_there_is_life(seed: int) -> None:
+    before, bars, alive, last, sided, filled = quiet(fill_quiet, seed)
+    told = pd.DataFrame(np.vstack([before.before, before.close])).ffill().to_numpy()[1:]
+    empty = np.isnan(before.close)
+    made = empty & (alive == 1) & (np.arange(30)[:, None] <= last) & ~np.isnan(told)
+    assert filled == made.sum() > 5
+    for name in ("open", "high", "low", "close"):
+        np.testing.assert_array_equal(getattr(bars, name), np.where(made, told, getattr(before, name)))
+    for name in ("volume", "notional", "trades"):
+        np.testing.assert_array_equal(getattr(bars, name), np.where(made, 0.0, getattr(before, name)))
+    for name in ("buy_volume", "buy_count"):
+        np.testing.assert_array_equal(getattr(bars, name), np.where(made & (sided == 1), 0.0, getattr(before, name)))
+
+
+def test_quiet_bars_compiled_equal_plain() -> None:
+    for one, other in zip(quiet(fill_quiet, 7)[1], quiet(plain(fill_quiet), 7)[1], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_trades_outside_the_panels_are_passed_over_and_a_step_back_is_told() -> None:

@@ -213,6 +213,77 @@ def test_bars_from_trades_alone(tmp_path: Path) -> None:
     assert data.depth == 3
 
 
+def ticks(*rows: tuple[float, str, float, str]) -> pd.DataFrame:
+    """Trades of size 2 from (minute, symbol, price, side)."""
+    minute, symbol, price, side = zip(*rows, strict=True)
+    time = (START + pd.to_timedelta([int(60_000 * m) for m in minute], unit="ms")).astype("datetime64[ns, UTC]")
+    return pd.DataFrame({"timestamp": time, "symbol": symbol, "price": price, "size": 2.0, "side": side})
+
+
+def at(frame: pd.DataFrame, *minutes: float) -> pd.DataFrame:
+    """Snapshots of a book at these minutes."""
+    made = frame.iloc[: len(minutes)].copy()
+    made["timestamp"] = START + pd.to_timedelta([int(60_000 * m) for m in minutes], unit="ms")
+    made["timestamp"] = made["timestamp"].astype("datetime64[ns, UTC]")
+    return made
+
+
+def test_without_a_book_a_bar_in_which_another_symbol_traded_is_flat(tmp_path: Path) -> None:
+    frame = ticks(
+        (0.5, "BBB", 50.0, "buy"),
+        (1.5, "AAA", 10.0, "buy"),
+        (2.5, "BBB", 51.0, "sell"),
+        (4.5, "AAA", 12.0, "sell"),
+        (6.5, "BBB", 52.0, "sell"),
+    )
+    data = open_dataset(write(tmp_path, trades=frame), now=NOW)
+    seen = whole(data)
+    nan = np.nan
+    for name in ("open", "high", "low", "close"):
+        np.testing.assert_array_equal(getattr(seen, name)[:, 0], [nan, 10.0, 10.0, nan, 12.0, nan, nan])
+        np.testing.assert_array_equal(getattr(seen, name)[:, 1], [50.0, 50.0, 51.0, nan, 51.0, nan, 52.0])
+    np.testing.assert_array_equal(seen.volume[:, 0], [nan, 2.0, 0.0, nan, 2.0, nan, nan])
+    np.testing.assert_array_equal(seen.trade_count[:, 0], [nan, 1.0, 0.0, nan, 1.0, nan, nan])
+    np.testing.assert_array_equal(seen.buy_volume[:, 0], [nan, 2.0, 0.0, nan, 0.0, nan, nan])
+    np.testing.assert_array_equal(seen.buy_count[:, 0], [nan, 1.0, 0.0, nan, 0.0, nan, nan])
+    np.testing.assert_array_equal(seen.vwap[:, 0], [nan, 10.0, nan, nan, 12.0, nan, nan])
+    np.testing.assert_array_equal(seen.listed[:, 0], [0, 1, 1, 1, 1, 0, 0])
+    assert (data.quality.missing, data.quality.zero_volume, data.quality.rows) == (3, 3, 5)
+    alone = open_dataset(tmp_path, symbols=["AAA"], now=NOW)
+    np.testing.assert_array_equal(whole(alone).close[:, 0], seen.close[1:5, 0])  # BBB is a witness though it is not taken
+
+
+def test_with_a_book_only_a_snapshot_of_the_symbol_itself_makes_a_flat_bar(tmp_path: Path) -> None:
+    frame = ticks((0.5, "AAA", 10.0, "buy"), (0.5, "BBB", 50.0, "buy"), (3.5, "BBB", 51.0, "buy"), (6.5, "AAA", 12.0, "sell"))
+    snapshots = at(book(8, ("AAA",)), 0.2, 2.0, 2.5, 2.7, 4.0, 6.2, 7.1)  # 2.0 and 4.0: at a close, so of the bar that closes
+    seen = whole(open_dataset(write(tmp_path, trades=frame, book=snapshots), now=NOW))
+    nan = np.nan
+    np.testing.assert_array_equal(seen.close[:, 0], [10.0, 10.0, 10.0, 10.0, nan, nan, 12.0])
+    np.testing.assert_array_equal(seen.volume[:, 0], [2.0, 0.0, 0.0, 0.0, nan, nan, 2.0])
+    # the folder has no book of BBB: AAA's trades tell for it, and it traded last in bar 3
+    np.testing.assert_array_equal(seen.close[:, 1], [50.0, nan, nan, 51.0, nan, nan, nan])
+
+
+def test_nobody_knows_who_bought_in_a_flat_bar_of_trades_without_a_side(tmp_path: Path) -> None:
+    frame = ticks((0.5, "AAA", 10.0, ""), (1.5, "BBB", 50.0, "buy"), (2.5, "AAA", 11.0, ""))
+    data = open_dataset(write(tmp_path, trades=frame), now=NOW)
+    assert np.isnan(whole(data).buy_volume[:, 0]).all()
+    assert whole(data).volume[:, 0].tolist() == [2.0, 0.0, 2.0]
+    assert data.instruments.trade_side_feed.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("with_book", [False, True])
+def test_spans_of_bars_from_few_trades_tile(tmp_path: Path, with_book: bool) -> None:
+    tables = {"trades": trades(30)} | ({"book": book(12)} if with_book else {})
+    folder = write(tmp_path, **tables)
+    every = open_dataset(folder, now=NOW)
+    assert every.quality.zero_volume > 2
+    for k in (3, 8, 13):
+        middle = int(every.time[k - 1])
+        same(whole(open_dataset(folder, end=middle, now=NOW)), every.rows(0, k))
+        same(whole(open_dataset(folder, start=middle, now=NOW)), every.rows(k, len(every)))
+
+
 def test_trades_give_what_the_bars_file_does_not_have(tmp_path: Path) -> None:
     frame = bars().assign(vwap=lambda f: f["close"])
     seen = whole(open_dataset(write(tmp_path / "a", bars=frame, trades=trades()), now=NOW))
@@ -266,6 +337,8 @@ def test_a_book_and_trades_of_half_an_hour(shared_data: Path) -> None:
     data = open_dataset(shared_data / "book_2025-09-04")
     assert (data.step, data.depth, data.symbols) == (10**9, 10, ("BTCUSD", "ETHUSD"))
     seen = whole(data)
+    assert data.quality.missing < 0.01 * seen.close.size  # seconds without a trade, but with a snapshot
+    assert data.quality.zero_volume > 0.2 * seen.close.size
     known = ~np.isnan(seen.bid_price[:, :, 0])
     assert (seen.bid_price[:, :, 0] < seen.ask_price[:, :, 0])[known].all()
     assert np.nanmedian(seen.book_age) < 1.0
