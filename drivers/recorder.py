@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,7 +26,8 @@ class Recorder:
         self.domains = {n.name: n.domain for n in plan.nodes.values() if n.schedule != "epoch"}
         self.writer = ResultWriter(out, session.data.symbols, overwrite=session.request.overwrite)
         self.summary = Summary(session.data.symbols, session.configs)
-        self.log = open_run_log(self.writer.folder / "log.jsonl", run=out.name)
+        with self.writer.whole():
+            self.log = open_run_log(self.writer.folder / "log.jsonl", run=out.name)
         self.bars = 0
 
     def __enter__(self) -> Recorder:
@@ -33,14 +35,16 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is not None:
-            self.log.close()
+            with suppress(OSError):  # where the disk is full, the last line does not go out
+                self.log.close()
             self.writer.abandon()
 
     def take(self, outputs: Outputs) -> None:
         """One chunk's outputs into every sink."""
         self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
         self.summary.add(outputs.values, outputs.time, outputs.offsets)
-        log_events(self.log, outputs, self.session.data.symbols, self.session.engine.epoch)
+        with self.writer.whole():
+            log_events(self.log, outputs, self.session.data.symbols, self.session.engine.epoch)
         self.bars += len(outputs.time)
 
     def finish(self, timings: dict[str, float], **more: Any) -> dict[str, Any]:
@@ -48,7 +52,8 @@ class Recorder:
         session = self.session
         summary = self.summary.figures()
         self.writer.copy_project(session.project, session.configs)
-        self.log.close()
+        with self.writer.whole():
+            self.log.close()
         rate = self.bars / timings["run_seconds"] if timings.get("run_seconds") else None
         self.writer.finish(
             {

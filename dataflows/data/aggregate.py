@@ -53,7 +53,7 @@ NEVER = -(1 << 62)
 def trade_bars(bars: int, symbols: int) -> TradeBars:
     """Empty bars: NaN, counts included, until the first trade of a bar."""
     panels = [np.full((bars, symbols), np.nan) for _ in range(9)]
-    return TradeBars(*panels, last_time=np.full(symbols, NEVER, np.int64), before=np.full(symbols, np.nan))
+    return TradeBars._make([*panels, np.full(symbols, NEVER, np.int64), np.full(symbols, np.nan)])
 
 
 def book_bars(bars: int, symbols: int, depth: int) -> BookBars:

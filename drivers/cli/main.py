@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.exceptions import TyperException
@@ -117,13 +117,21 @@ def _usage(error: TyperException) -> str:
     return f"{where}: {message[:1].lower()}{message[1:]}; see {where} --help"
 
 
+_FAILED: Final = frozenset({"BoundaryError", "EngineError", "LayerCompileError", "StoreError"})
+"""The errors of the drivers that say that a run failed, by name: to import them would cost every --help a second."""
+
+
 def _sentence(error: Exception) -> tuple[str, int]:
     """One sentence and the exit code. A ValueError or a missing file is bad input; anything else is a failed run."""
-    text = " ".join(str(error).split())
+    kinds = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("drivers.")}
+    lines = str(error).strip().splitlines() or [""]
+    text = lines[0] if "BoundaryError" in kinds else " ".join(str(error).split())
     if isinstance(error, OSError):
         named = f"{error.filename}: " if error.filename is not None else ""
         reason = (error.strerror or text).lower()
         return f"{named}{reason}.", 2 if isinstance(error, (FileNotFoundError, NotADirectoryError, FileExistsError)) else 1
+    if kinds & _FAILED and "TakenError" not in kinds:
+        return text, 1
     if isinstance(error, (ValueError, TypeError)) and type(error).__module__.partition(".")[0] in ("drivers", "dataflows"):
         return text, 2
     if type(error) is ValueError:

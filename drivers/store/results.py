@@ -193,7 +193,7 @@ class ResultWriter:
         self.history = OrderHistory(len(self.symbols))
         self._names = pa.array(self.symbols, pa.string())
         self._done = False
-        with self._whole():
+        with self.whole():
             if self.folder.exists():
                 self._clear_stale()
             self.folder.mkdir(parents=True)
@@ -248,7 +248,7 @@ class ResultWriter:
         ns. offsets: by log, (T + 1,). Outputs of an instant between two bars (not all nodes) count for orders and fills only.
         Raises StoreError, with nothing left on disk, when they cannot be written.
         """
-        with self._whole():
+        with self.whole():
             if all(name in outputs for name in domains):
                 self._write_bars(outputs, annotations, domains, time)
             self._write_logs(outputs, time, offsets)
@@ -363,7 +363,7 @@ class ResultWriter:
 
     def copy_project(self, project: Project, configs: Configs) -> None:
         """Puts the wiring and the resolved configuration beside the results, as they were used."""
-        with self._whole():
+        with self.whole():
             shutil.copyfile(project.wiring, self.folder / "wiring_master.yaml")
             (self.folder / "config").mkdir(exist_ok=True)
             for domain, record in configs.items():
@@ -375,7 +375,7 @@ class ResultWriter:
 
         Raises StoreError, with nothing left on disk and results that were there untouched, when it cannot.
         """
-        with self._whole():
+        with self.whole():
             self._write_orders(list(self.history.all()))
             for file, schema in ((self._orders, ORDERS), (self._fills, FILLS), (self._ledger, None), (self._decisions, None)):
                 file.flush(schema)
@@ -422,8 +422,8 @@ class ResultWriter:
         return [*self._features.values(), self._orders, self._fills, self._ledger, self._decisions]
 
     @contextlib.contextmanager
-    def _whole(self) -> Iterator[None]:
-        """Turns an operating system's refusal into one sentence, and leaves nothing behind."""
+    def whole(self) -> Iterator[None]:
+        """For what writes into the folder: turns an operating system's refusal into a StoreError, and leaves nothing behind."""
         try:
             yield
         except StoreError:

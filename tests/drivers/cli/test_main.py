@@ -13,8 +13,14 @@ import pytest
 
 from dataflows.config import ConfigError
 from drivers.cli.main import run_command
+from drivers.engine.checkpoint import CheckpointError
+from drivers.engine.engine import EngineError
+from drivers.engine.generate import LayerCompileError
+from drivers.engine.guards import BoundaryError
+from drivers.engine.nodes import PlanError
 from drivers.project import ProjectError
 from drivers.request import RunRequest
+from drivers.store.errors import StoreError, TakenError
 
 
 @pytest.fixture
@@ -132,6 +138,17 @@ def test_without_options_the_defaults_are_those_of_the_request(asked: list[RunRe
             "config/risk.yml: gross is -1; input should be above 0.",
             2,
         ),
+        (StoreError("the disk is full: free some space"), "the disk is full: free some space", 1),
+        (TakenError("runs/x holds the results of a run already"), "runs/x holds the results of a run already", 2),
+        (EngineError("bar A is not later than B;\n time must move on"), "bar A is not later than B; time must move on", 1),
+        (
+            BoundaryError("a.b of X is -1; the data boundary says >= 0\n{report}\n"),
+            "a.b of X is -1; the data boundary says >= 0",
+            1,
+        ),
+        (LayerCompileError("L9 l9_x (l9_x.py:3) does not compile"), "L9 l9_x (l9_x.py:3) does not compile", 1),
+        (PlanError("l9_x takes y, which is no layer"), "l9_x takes y, which is no layer", 2),
+        (CheckpointError("the checkpoint does not fit: a.b was 1, is 2"), "the checkpoint does not fit: a.b was 1, is 2", 2),
         (ProjectError("there is no machine spec 'x'"), "there is no machine spec 'x'", 2),
         (ValueError("the checkpoint is at the end"), "the checkpoint is at the end", 2),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "bars.csv"), "bars.csv: no such file or directory.", 2),
