@@ -218,8 +218,9 @@ def l96_order_lifecycle(
                         carry.numbers[STOP_BEFORE, m, s] = carry.numbers[STOP_PRICE, m, s]
                     carry.numbers[STOP_PRICE, m, s] = carry.numbers[DECISION_PRICE, m, s] = orders.stop_price[i]
 
-    rejects, unknown, overfilled = np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)
-    notional, delay, slippage, fees = np.zeros(symbols), np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)
+    sums = np.zeros((10, symbols))  # one allocation: small arrays cost more to make than to fill
+    rejects, unknown, overfilled = sums[0], sums[1], sums[2]
+    notional, delay, slippage, fees = sums[3], sums[4], sums[5], sums[6]
     fresh = np.zeros(l90_fills.n, np.int64)
     for i in range(l90_fills.n):
         s, order_id = l90_fills.symbol[i], l90_fills.id[i]
@@ -254,10 +255,15 @@ def l96_order_lifecycle(
         unknown[s] += odd
         overfilled[s] += over
 
-    working, working_reduce, open_orders = np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)
-    stop_id, target_id = np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
-    stop_price, target_price = np.full(symbols, math.nan), np.full(symbols, math.nan)
+    working, working_reduce, open_orders = sums[7], sums[8], sums[9]
+    ids = np.zeros((3, symbols), np.int64)
+    stop_id, target_id, opened_by = ids[0], ids[1], ids[2]
+    prices = np.full((6, symbols), math.nan)
+    stop_price, target_price = prices[4], prices[5]
     for s in range(symbols):
+        opened_by[s] = carry.opened_by[s]
+        for k in range(4):
+            prices[k, s] = carry.bracket[k, s]
         for m in range(slots):
             status = carry.codes[STATUS, m, s]
             if not is_live(status):
@@ -287,19 +293,19 @@ def l96_order_lifecycle(
         stop_price,
         target_id,
         target_price,
-        carry.bracket[STOP].copy(),
-        carry.bracket[TARGET].copy(),
-        carry.bracket[TRAIL].copy(),
-        carry.bracket[HORIZON].copy(),
-        carry.opened_by.copy(),
+        prices[STOP],
+        prices[TARGET],
+        prices[TRAIL],
+        prices[HORIZON],
+        opened_by,
         fresh,
-        carry.codes[ID].copy(),
-        carry.codes[STATUS].copy(),
-        carry.codes[TYPE].copy(),
-        carry.codes[REDUCES].copy(),
-        carry.numbers[QUANTITY].copy(),
-        carry.numbers[DONE].copy(),
-        carry.numbers[LIMIT_PRICE].copy(),
+        carry.codes[ID],  # the table itself, unrecorded: the layers of this bar read it, and none changes it
+        carry.codes[STATUS],
+        carry.codes[TYPE],
+        carry.codes[REDUCES],
+        carry.numbers[QUANTITY],
+        carry.numbers[DONE],
+        carry.numbers[LIMIT_PRICE],
         notional,
         delay,
         slippage,

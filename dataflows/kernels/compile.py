@@ -188,7 +188,16 @@ def kernel(fn: F) -> F:
 
     The plain function is at `plain(kernel)`. With NUMBA_DISABLE_JIT=1 nothing is compiled.
     """
-    compiled = nb.njit(**OPTIONS)(fn)
+    return _compile(fn)
+
+
+def inner_kernel(fn: F) -> F:
+    """A kernel that only compiled code calls, by its address: it has no entry from Python, which takes as long to compile."""
+    return _compile(fn, no_cpython_wrapper=True)
+
+
+def _compile(fn: F, **more: Any) -> F:
+    compiled = nb.njit(**OPTIONS, **more)(fn)
     if isinstance(compiled, Dispatcher):
         compiled._cache = _ContentCache(fn)
         _KERNELS.append(compiled)

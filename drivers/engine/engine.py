@@ -326,12 +326,34 @@ class Engine:
 
     def warm_up(self, on_layer: Callable[[str], None] = lambda name: None) -> None:
         """Compiles, or loads from the cache, all that `advance` calls, by running a scratch engine over two unknown bars."""
-        scratch = Engine(
+        scratch = self._scratch(on_layer)
+        scratch.guard = self.guard
+        if self.compiled and self.plan.stage["step"]:
+            # the account side first, on blank values: another process may be compiling the market side meanwhile
+            chunk = scratch.blank()
+            values = scratch._inputs(chunk, np.ones(2, np.int64))
+            for node in self.plan.stage["columnar"]:
+                values[node.name] = _blank(node.returns, 2, {**self.dims, "K": 1}, chunk.time)
+            scratch._run_steps(values, 2)
+            told = {*self.plan.steps.own, "the step loop"}
+            scratch = self._scratch(lambda name: None if name in told else on_layer(name))
+            scratch.guard = self.guard
+        scratch.advance(scratch.blank())
+
+    def warm_up_columnar(self, on_layer: Callable[[str], None]) -> None:
+        """Compiles what the columnar layers call, and nothing else."""
+        chunk = self.blank()
+        values = self._inputs(chunk, np.ones(2, np.int64))
+        for node in self.plan.stage["columnar"]:
+            on_layer(node.name)
+            values[node.name] = node.fn(*[values[p] for p in node.params])
+
+    def _scratch(self, on_layer: Callable[[str], None]) -> Engine:
+        made = Engine(
             self.plan, self.symbols, self.static, depth=self.dims["D"], compiled=self.compiled, epoch_ns=self.epoch_ns
         )
-        scratch.on_layer = on_layer
-        scratch.guard = self.guard
-        scratch.advance(scratch.blank())
+        made.on_layer = on_layer
+        return made
 
 
 def _blank(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints) -> Any:

@@ -23,7 +23,7 @@ import numba
 import numpy as np
 
 from dataflows.carry import Axes
-from dataflows.kernels.compile import kernel
+from dataflows.kernels.compile import inner_kernel, kernel
 from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of, unwrap_generic, walk
 from drivers.engine.address import address_of, by_address, helpers, plainly
 from drivers.engine.nodes import SUFFIX, Delayed, LayerNode, PlanError
@@ -396,7 +396,7 @@ def _compiled_helper(name: str) -> tuple[Any, tuple[Any, ...]]:
 
 @functools.cache
 def _compile_once(fn: Callable[..., Any]) -> Any:
-    return kernel(fn)
+    return inner_kernel(fn)
 
 
 def _compiled_layer(node: LayerNode, takes: tuple[Any, ...]) -> Any:

@@ -87,8 +87,8 @@ def _within(target: float, bound: float) -> bool:
     return abs(target) <= bound * (1.0 + 1e-9) + 1e-12
 
 
-def _check(out: Any) -> None:
-    gate, proposal_caps = out.values["l4_risk_gate"], out.values
+def _check(out: Any, proposed: Any) -> None:
+    gate, capped = out.values["l4_risk_gate"], out.values
     ledger = out.values["l97_ledger"]
     target = gate.target_weight
     assert np.isfinite(target).all(), "a target is not finite"
@@ -102,8 +102,10 @@ def _check(out: Any) -> None:
                 continue
             assert equity > 0.0, "a weight was approved without equity"
             caps = [
-                proposal_caps["l85_instrument_cap"].fraction[t, n],
-                abs(proposal_caps["l86_exposure_cap"].weight[t, n]),
+                capped["l85_instrument_cap"].fraction[t, n],
+                abs(capped["l86_exposure_cap"].weight[t, n]),
+                float(PLAN.configs["risk"].max_fraction),
+                proposed.size_fraction[t, n],
             ]
             for cap in caps:
                 assert _within(w, cap), f"target {w} exceeds the cap {cap}"
@@ -135,14 +137,7 @@ CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, Heal
 def test_no_input_gets_past_the_caps(chunk: Chunk, pool: list[float], share: float, seed: int) -> None:
     engine = engine_of(STEP, instruments(SYMBOLS), 2)
     _poke(engine, pool, share, seed)
-    _check(engine.advance(chunk))
-
-
-KNOBS = {
-    "gross": st.floats(0.01, 3.0),
-    "net": st.floats(0.01, 3.0),
-    "max_fraction": st.floats(0.001, 1.0),
-}
+    _check(engine.advance(chunk), chunk.inputs["l3_action_proposal"])
 
 
 @settings(CALM, max_examples=40)
