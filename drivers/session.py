@@ -26,6 +26,7 @@ from drivers.engine.wiring import load as load_wiring
 from drivers.feeds.dataset import Dataset, open_dataset
 from drivers.feeds.simulate import simulate
 from drivers.graph_modules import layer_modules
+from drivers.precompile import compiling_beside
 from drivers.project import Configs, MachineSpec, Project, load_configs, load_spec, locate
 from drivers.request import RunRequest
 
@@ -149,7 +150,8 @@ def open_session(request: RunRequest, progress: Progress, *, compiled: bool = Tr
         guard=Guards(plan, boundaries(wiring), data.symbols),
         epoch_ns=wiring.epoch_ns,
     )
-    warm_up(engine, progress)
+    with compiling_beside(plan, request.project):
+        warm_up(engine, progress)
     return Session(request, project, wiring, configs, spec, data, plan, engine)
 
 
