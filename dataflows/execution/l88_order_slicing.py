@@ -56,9 +56,10 @@ def l88_order_slicing(
     A target of 0, an EXIT and a change of side close the whole position at once, whatever is known. A reduction goes at once:
     where a cap is broken (verdict not APPROVED, or reduce-only) always, and by `headroom` further, so that it does not come
     every bar; else only when it is at least `band` of the position. An increase needs a known close, mark and equity, volume
-    and safe notional; it starts when it is at least `band` of the target and `least_entry` of equity, aims `headroom` below
-    the target, and at the market is spread over `slice_bars` bars by Almgren and Chriss (2000), each slice at most
-    `participation` of the average volume and the safe notional of L63. Passive orders pay no impact and are not spread.
+    and safe notional; it starts when it is at least `band` of the target, aims `headroom` below the target, and at the market
+    is spread over `slice_bars` bars by Almgren and Chriss (2000), each slice at most `participation` of the average volume and
+    the safe notional of L63. But for those two no slice is below `least_entry` of equity: a smaller rest goes with the slice
+    before it, and one that becomes smaller as the target moves is left. Passive orders pay no impact and are not spread.
     Returns base units; 0, never NaN, where nothing is to be done (`remaining`: NaN where the target is unknown).
     """
     symbols = l97_ledger.position.shape[0]
@@ -103,8 +104,7 @@ def l88_order_slicing(
             continue
         want = math.fabs(target) * (1.0 - execution.headroom) - math.fabs(held)
         least = execution.least_entry * l97_ledger.equity / mark
-        small = gap < execution.band * math.fabs(target) or gap < least
-        if not (want > 0.0) or (carry.left[s] == 0 and small):
+        if not (want > 0.0) or want < least or (carry.left[s] == 0 and gap < execution.band * math.fabs(target)):
             carry.left[s] = 0
             continue
         fraction = 1.0
@@ -115,6 +115,9 @@ def l88_order_slicing(
         else:
             carry.left[s] = 0
         size = want * fraction
+        size = size if size > least else least
+        if want - size < least:
+            size = want  # no crumb now, and none left for later
         by_volume, by_safety = execution.participation * volume, safe / mark
         size = size if size < by_volume else by_volume
         size = size if size < by_safety else by_safety

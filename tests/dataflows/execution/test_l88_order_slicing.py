@@ -80,6 +80,22 @@ def test_crumbs_are_not_begun() -> None:
     assert Slicer(config)(0.0, 2.0).quantity[0] == -2.0, "an exit is never too small"
 
 
+def test_no_slice_is_a_crumb() -> None:
+    config = CONFIG._replace(headroom=0.0, slice_bars=3, least_entry=0.005)  # a crumb is less than 5 units here
+    s, held, slices = Slicer(config), 0.0, []
+    for _ in range(4):
+        slices.append(float(s(0.012, held).quantity[0]))
+        held += slices[-1]
+    assert held == pytest.approx(12.0) and slices[2:] == [0.0, 0.0]
+    assert all(x >= 5.0 for x in slices[:2]), "what would be left for a third slice goes with the second"
+    s = Slicer(config)
+    assert s(0.006).quantity[0] == pytest.approx(6.0), "too little to be spread at all"
+    s = Slicer(config)
+    held = float(s(0.1).quantity[0])
+    assert s((held + 0.01) / 1000.0, held).quantity[0] == 0.0, "the target came down to what is held, but for a crumb"
+    assert Slicer(config)(0.02, volume=10.0).quantity[0] == pytest.approx(1.0), "thin markets take what they take"
+
+
 def test_a_broken_cap_is_mended_inside_the_band_too_and_far_enough_not_to_come_again() -> None:
     got = Slicer(EXACT._replace(headroom=0.02))(0.2, 201.0, verdict=REDUCED)
     assert (got.quantity[0], got.reduce_only[0]) == (pytest.approx(-5.0), 1)
