@@ -185,6 +185,8 @@ def l4_risk_gate(
         as_asked = target[n] == asked[n]
         if must_close[n] != 0 or (untold[n] == 0 and target[n] == 0.0 and l97_ledger.position[n] != 0.0):
             verdict[n], urgency[n], target[n] = EXIT, 1.0, 0.0
+            if must_close[n] == 0 and asked[n] == 0.0:  # a side, but no size: the edge no longer covers the cost
+                reasons[n] |= WHY_FLAT_PROPOSAL
         elif untold[n] != 0:
             verdict[n] = HOLD
         elif grows(target[n], current[n]):

@@ -146,7 +146,7 @@ REASONS: Final = (
     "TRAIL",
     "TIME",
     "CLOSE_FIRST",  # a change of sign becomes a close
-    "FLAT_PROPOSAL",
+    "FLAT_PROPOSAL",  # no side, or a size of 0
 )
 
 # the bits of REASONS, by name

@@ -167,6 +167,12 @@ def test_exits_and_flatten_close_whatever_else_is_unknown(name, over, bit, equit
     assert said(out) == (0.0, EXIT, bit, 1) and out.urgency[0] == 1.0
 
 
+def test_a_side_without_a_size_closes_for_want_of_a_proposal_not_of_an_input():
+    nothing = {"l3_action_proposal": proposal(1, may_enter=[0], size_fraction=[0.0])}
+    assert said(gate(l97_ledger=ledger(position=1.0), **nothing)) == (0.0, EXIT, WHY_FLAT_PROPOSAL, 1)
+    assert said(gate(**nothing)) == (0.0, HOLD, 0, 1)
+
+
 def test_a_change_of_sign_becomes_a_close_first():
     out = gate(side=SHORT, l97_ledger=ledger(position=1.0))
     assert said(out) == (0.0, EXIT, WHY_CLOSE_FIRST, 1)
