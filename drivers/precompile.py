@@ -1,4 +1,4 @@
-"""Compiles the market side in a process of its own, while the run compiles the account side: `python -m drivers.precompile DIR`.
+"""Compiles the market side in a process beside the run, which compiles the account side: `python -m drivers.precompile DIR`.
 
 Both put their machine code into the same cache, under its content, so that whoever comes second loads what the other made. Done
 once for each version of the layers' code; a marker in the cache says so.

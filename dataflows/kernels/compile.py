@@ -174,7 +174,7 @@ class _ContentCache:
 
 
 class _Uncompiled:
-    """A kernel where numba's compiler is off. Not a function, so that Hamilton takes it for a node no more than a compiled one."""
+    """A kernel where numba's compiler is off. No function: Hamilton would take that for a node of the graph."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.py_func = fn

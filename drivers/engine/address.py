@@ -1,8 +1,8 @@
 """Calls of compiled layers by their address.
 
-Where compiled code calls compiled code, numba links the callee's code into the caller and optimises all of it again: a loop over
-fifteen layers then takes minutes to compile. Called by address, each layer is compiled once, by itself, and the loop is compiled
-without any of them. Addresses are arguments of the loop, so that its machine code can be cached.
+Where compiled code calls compiled code, numba links the callee's code into the caller and optimises all of it again: a loop
+over fifteen layers then takes minutes to compile. Called by address, each layer is compiled once, by itself, and the loop is
+compiled without any of them. Addresses are arguments of the loop, so that its machine code can be cached.
 """
 
 from __future__ import annotations
@@ -94,8 +94,7 @@ def _array(context: Any, builder: Any, kind: Any, source: Any, data: Any, shape:
     return impl_ret_borrowed(context, builder, kind, made._getvalue())
 
 
-@intrinsic
-def row(context: Any, panel: Any, t: Any) -> Any:
+def _row(context: Any, panel: Any, t: Any) -> Any:
     """`row(panel, t)`: row t of a panel, the value itself where the panel is a series. t is in range by construction."""
     returns = panel.dtype if panel.ndim == 1 else types.Array(panel.dtype, panel.ndim - 1, "C")
 
@@ -112,6 +111,9 @@ def row(context: Any, panel: Any, t: Any) -> Any:
 
     return returns(panel, types.int64), generate
 
+
+_row.__name__ = "row"
+row: Any = intrinsic(_row)
 
 # What the loop does beside calling layers, compiled by itself and called by address too.
 

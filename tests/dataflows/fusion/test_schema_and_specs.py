@@ -72,7 +72,7 @@ def test_contributions_that_do_not_add_up_to_the_score_are_refused(frame: pd.Dat
     bad = frame.copy()
     row = bad["l7_ensemble.score"].abs().between(0.1, 0.9).idxmax()
     bad.loc[row, "l7_ensemble.score"] += 0.01
-    with pytest.raises(SchemaErrors, match="= l7_ensemble.score"):
+    with pytest.raises(SchemaErrors, match=r"= l7_ensemble.score"):
         schema_of(FusionBoundary).validate(bad, lazy=True)
 
 
