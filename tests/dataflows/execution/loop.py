@@ -33,13 +33,20 @@ LAYERS = (
     l89_venue_constraints,
     l5_execution_bridge,
 )
-COMPILED = {f.__name__: kernel(f) for f in LAYERS}
-AS_WRITTEN = {f.__name__: f for f in LAYERS}
+
+
+def name_of(layer: Callable[..., Any]) -> str:
+    """The name of its file: a graph that is built in the same process takes the variant off the function's own name."""
+    return layer.__module__.rpartition(".")[2]
+
+
+COMPILED = {name_of(f): kernel(f) for f in LAYERS}
+AS_WRITTEN = {name_of(f): f for f in LAYERS}
 
 
 def plain_layers() -> dict[str, Callable[..., Any]]:
     made: dict[int, Any] = {}
-    return {f.__name__: plainly(f, made) for f in LAYERS}
+    return {name_of(f): plainly(f, made) for f in LAYERS}
 
 
 def approval(weights: Sequence[float], **over: Any) -> Approval:
@@ -101,13 +108,13 @@ class Loop:
         **facts: Any,
     ) -> None:
         self.n, self.config, self.layers, self.t = n, config, layers or AS_WRITTEN, 0
-        self.carries = {f.__name__: carry(f, n, config) for f in LAYERS}
+        self.carries = {name_of(f): carry(f, n, config) for f in LAYERS}
         self.orders = intents()
         self.instruments = instruments(n, **facts)
         self.spread, self.sigma, self.safe = spread_bps, sigma, safe
 
     def _run(self, layer: Callable[..., Any], *args: Any) -> Any:
-        name = layer.__name__
+        name = name_of(layer)
         own = self.carries[name]
         return self.layers[name](*args, own) if own is not None else self.layers[name](*args)
 
