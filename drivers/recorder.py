@@ -47,6 +47,16 @@ class Recorder:
             log_events(self.log, outputs, self.session.data.symbols, self.session.engine.epoch)
         self.bars += len(outputs.time)
 
+    def memory(self) -> dict[str, Any]:
+        """What a later stretch of the same run needs beside the engine's state, for `recall`."""
+        return self.summary.memory()
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Goes on with the account and the orders that were under way; nothing where there is no memory."""
+        if memory:
+            self.summary.recall(memory)
+            self.writer.history.recall(memory["orders"])
+
     def finish(self, timings: dict[str, float], **more: Any) -> dict[str, Any]:
         """Puts the results under their final name; returns the summary."""
         session = self.session

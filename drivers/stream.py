@@ -38,16 +38,17 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
     begun = time.perf_counter()
     with progress_bar(console) as progress:
         session = open_session(request, progress)
-        first = _resume(session, request.checkpoint)
+        first, memory = _resume(session, request.checkpoint)
         if first == len(session.data):
             at = stamp(session.engine.last_time)
             raise ValueError(f"the checkpoint is at {at}, the end of the data; there is nothing left to stream")
         ready = time.perf_counter()
         with Recorder(session, out) as recorder, compilation_frozen():
+            recorder.recall(memory)
             task = progress.add_task("Streaming", total=len(session.data), completed=first)
             stopped = _bars(session, recorder, first, sleep, lambda text: progress.update(task, advance=1, description=text))
             timings = {"prepare_seconds": ready - begun, "run_seconds": time.perf_counter() - ready}
-            blob = save(session.engine)
+            blob = save(session.engine, recorder.memory())
             summary = recorder.finish(timings, stopped_at=stamp(session.engine.last_time) if stopped else None)
     path = request.checkpoint or out / "checkpoint.npz"
     write_whole_bytes(path, blob)
@@ -56,12 +57,12 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
     return RunResult(out, summary)
 
 
-def _resume(session: Session, checkpoint: Path | None) -> int:
-    """Restores the engine where a checkpoint is given; returns the first row still to run."""
+def _resume(session: Session, checkpoint: Path | None) -> tuple[int, dict[str, Any]]:
+    """Restores the engine where a checkpoint is given; returns the first row still to run and the recorder's memory."""
     if checkpoint is None or not checkpoint.is_file():
-        return 0
-    restore(session.engine, checkpoint.read_bytes())
-    return int(np.searchsorted(session.data.time, session.engine.last_time, side="right"))
+        return 0, {}
+    memory = restore(session.engine, checkpoint.read_bytes())
+    return int(np.searchsorted(session.data.time, session.engine.last_time, side="right")), memory
 
 
 class _Stop:

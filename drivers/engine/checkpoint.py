@@ -11,7 +11,7 @@ import io
 import json
 import platform
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numba
@@ -27,8 +27,11 @@ class CheckpointError(ValueError):
     """The bytes are no checkpoint, or not one of this engine. Names what differs."""
 
 
-def save(engine: Engine) -> bytes:
-    """The engine's state: arena, epoch records, held rows, clock. Raises EngineError where an error left it half advanced."""
+def save(engine: Engine, beside: Mapping[str, Any] | None = None) -> bytes:
+    """The engine's state: arena, epoch records, held rows, clock. Raises EngineError where an error left it half advanced.
+
+    beside: what the driver wants to find again, as JSON has it.
+    """
     engine._refuse_poisoned()
     header: dict[str, Any] = {
         "format": FORMAT,
@@ -41,6 +44,7 @@ def save(engine: Engine) -> bytes:
         "configs": _configs(engine),
         "held": {},
         "records": {},
+        "beside": dict(beside or {}),
     }
     arrays: dict[str, Any] = {"f8": engine.arena.f8, "i8": engine.arena.i8}
     for name, value in engine.held.items():
@@ -54,8 +58,8 @@ def save(engine: Engine) -> bytes:
     return buffer.getvalue()
 
 
-def restore(engine: Engine, blob: bytes) -> None:
-    """Puts an engine into the state that `save` wrote: it goes on as if it had never stopped.
+def restore(engine: Engine, blob: bytes) -> dict[str, Any]:
+    """Puts an engine into the state that `save` wrote: it goes on as if it had never stopped. Returns what lay beside it.
 
     Raises CheckpointError, with the engine untouched, when the bytes are damaged or the symbols, a configuration value, a
     layer's code or the layout of its carry differ; the message names each.
@@ -82,6 +86,8 @@ def restore(engine: Engine, blob: bytes) -> None:
     for name, present in header["records"].items():
         engine.records[name] = [_load(arrays, f"records/{name}", engine.plan.annotations[name], present)]
     engine._poisoned_at = None
+    beside: dict[str, Any] = header.get("beside", {})
+    return beside
 
 
 def _versions() -> str:

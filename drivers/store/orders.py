@@ -8,7 +8,7 @@ its stop (id + 1) and target (id + 2); both are for the whole position, whatever
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,7 +75,32 @@ class OrderHistory:
         self._ended: list[int] = []  # ids in order of their end
         self._pending: list[tuple[Any, ...]] = []
         self._seen: set[int] = set()
+        self._told: set[int] = set()  # ended before it was recalled, and in the results of then
         self._now = 0
+
+    def memory(self) -> dict[str, Any]:
+        """Everything as JSON has it, for `recall`."""
+        return {
+            "orders": [[getattr(o, f) for f in Order.__slots__] for o in self.open.values()],
+            "position": self.position,
+            "ended": self._ended,
+            "pending": self._pending,
+            "seen": sorted(self._seen),
+            "now": self._now,
+        }
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Goes on from the `memory` of another; orders that had ended by then are told again only if they change."""
+        for values in memory["orders"]:
+            given = dict(zip(Order.__slots__, values, strict=True))
+            order = self.open[given["id"]] = Order(**{f: given[f] for f in _FIELDS})
+            order.asked, order.traded = given["asked"], given["traded"]
+            if order.status in LIVE:
+                self._live[order.symbol].add(order.id)
+        self.position[:] = memory["position"]
+        self._ended = list(memory["ended"])
+        self._pending = [tuple(entry) for entry in memory["pending"]]
+        self._seen, self._told, self._now = set(memory["seen"]), set(self._ended), memory["now"]
 
     def add(self, time: Ints, intents: Any, intents_at: Ints, reports: Any, reports_at: Ints) -> None:
         """Takes the logs of successive instants: L5's intents and L90's reports, each with (T + 1,) offsets."""
@@ -102,13 +127,15 @@ class OrderHistory:
         while k < len(self._ended) and self.open[self._ended[k]].ended < self._now - self.late:
             k += 1
         gone, self._ended = self._ended[:k], self._ended[k:]
-        return [self.open.pop(i) for i in gone]
+        orders = [self.open.pop(i) for i in gone]
+        return [o for o in orders if o.id not in self._told]
 
     def all(self) -> Iterator[Order]:
         """Every order that is still here, those of the last instant too, by time, symbol and id."""
         sent = [_order(*rest) for kind, *rest in self._pending if kind == ex.PLACE]
         orders = {o.id: o for o in sent} | self.open
-        yield from sorted(orders.values(), key=lambda o: (o.time, o.symbol, o.id))
+        fresh = (o for o in orders.values() if o.id not in self._told)
+        yield from sorted(fresh, key=lambda o: (o.time, o.symbol, o.id))
 
     def _register(self, kind: int, symbol: int, id_: int, *rest: Any) -> None:
         order = self.open.get(id_)
@@ -136,6 +163,7 @@ class OrderHistory:
         self, kind: int, symbol: int, id_: int, fill_id: int, quantity: float, price: float, fee: float, reason: int
     ) -> None:
         order = self.open.get(id_)
+        self._told.discard(id_)
         if kind == ex.FILL:
             if fill_id not in self._seen and quantity != 0.0 and math.isfinite(quantity) and math.isfinite(price):
                 self._seen.add(fill_id)
@@ -179,6 +207,7 @@ class OrderHistory:
                     self._new(Order(id_ + offset, symbol, id_, self._now, type_, 1, -after, limit, stop, level, why))
 
 
+_FIELDS: Final = tuple(f for f in Order.__slots__ if f not in ("asked", "traded"))
 _INTENT_FIELDS: Final = (
     "kind",
     "symbol",

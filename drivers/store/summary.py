@@ -18,6 +18,7 @@ from dataflows.regime.types import REGIMES
 from dataflows.risk.types import HOLD, LEVELS, REASONS, VERDICTS
 from drivers.store.orders import Order, OrderHistory
 
+_FLOWS: Final = ("funding", "cash_flows", "realised", "fees")
 QUALITY: Final = ("missing", "filled", "outlier", "crossed", "duplicates", "late")
 
 
@@ -46,7 +47,17 @@ class Summary:
         self.history = OrderHistory(len(self.symbols))
         self.account: dict[str, float] = {}
         self._equity_sum = 0.0
+        self._before: dict[str, float] = {}
         self._parts: set[str] = set()
+
+    def memory(self) -> dict[str, Any]:
+        """What a later stretch of the same account has to know of this one, as JSON has it, for `recall`."""
+        return {"account": self.account or self._before, "orders": self.history.memory()}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """The figures are of what comes now; the account and the orders under way are those of another's `memory`."""
+        self._before = dict(memory["account"])
+        self.history.recall(memory["orders"])
 
     def add(self, values: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
         """Takes the outputs of successive bars, as `ResultWriter.write` does."""
@@ -96,13 +107,16 @@ class Summary:
         equity = np.asarray(ledger.equity, np.float64)
         if not self.account:
             self.account = {"start": float(equity[0]), "drawdown": 0.0}
-            start = self._configured_start()
+            start = self._before.get("end", self._configured_start())
             if start is not None:
                 self.account["start"] = start
         self.account["end"] = float(equity[-1])
         self.account["drawdown"] = max(self.account["drawdown"], float(np.max(ledger.drawdown)))
         for name in ("funding", "cash_flows", "realised", "fees", "gross", "net"):
             self.account[name] = float(getattr(ledger, name)[-1])
+        for name in _FLOWS:  # sums since the account was opened
+            self.account[f"all_{name}"] = self.account[name]
+            self.account[name] -= self._before.get(f"all_{name}", 0.0)
         self._equity_sum += float(equity.sum())
 
     def _configured_start(self) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -199,6 +200,23 @@ def test_orders_are_the_same_however_the_logs_are_cut(cuts: tuple[int, ...]) -> 
     feed(whole, told, reports)
     feed(parts, told, reports, cuts)
     assert repr(list(whole.all())) == repr(list(parts.all()))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 60, 101, 149])
+def test_a_history_goes_on_from_the_memory_of_another(cut: int) -> None:
+    told, reports = random_run(11)
+    whole, first, second = OrderHistory(2), OrderHistory(2), OrderHistory(2)
+    feed(whole, told, reports)
+    feed(first, told[:cut], reports[:cut])
+    before = {o.id: repr(o) for o in first.all()}
+    second.recall(json.loads(json.dumps(first.memory())))
+    second.add(times(cut, 150), *logs(ex.OrderIntents, told[cut:]), *logs(ex.Executions, reports[cut:]))
+    after = {o.id: repr(o) for o in second.all()}
+    assert before | after == {o.id: repr(o) for o in whole.all()}  # as last told
+    assert second.position == whole.position
+    if cut > 100:
+        assert before.keys() - after.keys()  # what had ended is not told again
+        assert before.keys() & after.keys()
 
 
 def test_ids_are_symbol_and_sequence() -> None:
