@@ -202,7 +202,7 @@ def test_line_15_the_shortfall_is_counted_from_the_decision_to_the_open_to_the_f
 def test_a_rejected_stop_is_replaced_at_the_next_close() -> None:
     loop = holding()
     carry = loop.carries["l96_order_lifecycle"]
-    venue = loop.carries["l90_fills__sim"]
+    venue = loop.carries["l90_fills"]
     stop = int(loop([QUIET], keep(0.1)).orders.stop_id[0])
     venue.codes[ID, venue.codes[ID, :, 0] == stop, 0] = 0  # the venue lost it, and says so
     venue.counts[ORDERS, 0] -= 1
