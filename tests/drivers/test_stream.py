@@ -5,17 +5,22 @@ from __future__ import annotations
 import io
 import json
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+import drivers.recorder
 import drivers.stream
+from dataflows.panel import Ints
 from drivers.batch import RunResult, run_batch
 from drivers.cli.main import run_command
+from drivers.engine.guards import Guards
 from drivers.request import RunRequest
 from drivers.store.errors import TakenError
 from drivers.stream import run_stream
@@ -158,3 +163,37 @@ def test_results_that_are_there_are_not_streamed_over(data: Path, tmp_path: Path
     with pytest.raises(TakenError):
         run_stream(request, quiet())
     assert left(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", ["run", "stream"])
+def test_what_is_interrupted_in_the_middle_leaves_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(drivers.recorder, "log_events", interrupted)
+    line = [command, "--data", str(data), "--out", str(tmp_path / "out"), "--checkpoint", str(tmp_path / "c.npz")]
+    assert run_command(line if command == "stream" else line[:-2]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "Stopped."
+    assert left(tmp_path) == set()
+
+
+def test_a_boundary_that_is_broken_ends_the_run_in_one_sentence(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = Guards.check
+
+    def planted(self: Guards, time: Ints, values: Mapping[str, Any]) -> None:
+        if len(time) > 7:  # not the two bars of the warm-up
+            values["l8_spread_depth"].spread_bps[7, 1] = -1.0
+        real(self, time, values)
+
+    monkeypatch.setattr(Guards, "check", planted)
+    assert run_command(["run", "--data", str(data), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith(
+        "l8_spread_depth.spread_bps of BBB at 2024-03-04T21:08:00Z is -1.0; the microstructure boundary says"
+    )
+    assert "\n" not in said
+    assert left(tmp_path) == set()
