@@ -90,6 +90,8 @@ def l4_risk_gate(
         asked[n] = now
         if proposed:
             asked[n] = 0.0 if side == FLAT else side * size
+            if side != FLAT and size == 0.0 and side * now > 0.0:
+                asked[n] = now  # no case for more of it, and none to close it: what entering cost is spent
 
         if l81_kill_switch.level[n] >= FLATTEN:
             must_close[n] = 1

@@ -104,7 +104,9 @@ def l86_exposure_cap(
         elif side == FLAT:
             w, why = 0.0, WHY_FLAT_PROPOSAL
         elif side in (LONG, SHORT):
-            if 0.0 <= size < math.inf:
+            if size == 0.0 and side * now > 0.0:
+                w = now  # an edge below the cost of entering is no reason to leave; FLAT is
+            elif 0.0 <= size < math.inf:
                 w = side * size * factor
                 if factor < 1.0:
                     why = WHY_DRAWDOWN_THROTTLE

@@ -187,8 +187,10 @@ class DomainGuard:
         yield f"        for n in range({f'a{first}.shape[1]' if wide.kind.axes else '1'}):"
         values = [f"a{position[c.node, c.path]}[{_place(c)}]" for c in columns]
         if rule.kind in ("sum", "total"):
-            yield f"            d = {' + '.join(values)} - {rule.value!r}" if rule.kind == "sum" else (
-                f"            d = {' + '.join(values[:-1])} - {values[-1]}"
+            yield (
+                f"            d = {' + '.join(values)} - {rule.value!r}"
+                if rule.kind == "sum"
+                else (f"            d = {' + '.join(values[:-1])} - {values[-1]}")
             )
             yield f"            if d > {rule.tolerance!r} or d < -{rule.tolerance!r}:"
         else:

@@ -43,7 +43,13 @@ def _template(kind: Any, n: int) -> Any:
 
 
 def _copy(value: Any) -> Any:
-    return type(value)(*map(_copy, value)) if isinstance(value, tuple) else value.copy() if isinstance(value, np.ndarray) else value
+    return (
+        type(value)(*map(_copy, value))
+        if isinstance(value, tuple)
+        else value.copy()
+        if isinstance(value, np.ndarray)
+        else value
+    )
 
 
 def row(kind: Any, n: int, **over: Any) -> Any:
@@ -56,7 +62,9 @@ def clock(ts: int = MONDAY + MINUTE, is_bar: int = 1, operator: int = 0, amount:
     return Clock(ts, is_bar, operator, amount)
 
 
-def market(n: int = 1, time: int = MONDAY + MINUTE, close: Any = 100.0, volume: Any = 1.0, valid: Any = 1, stale: Any = 0.0) -> Market:
+def market(
+    n: int = 1, time: int = MONDAY + MINUTE, close: Any = 100.0, volume: Any = 1.0, valid: Any = 1, stale: Any = 0.0
+) -> Market:
     def full(x: Any, dtype: Any = np.float64) -> Any:
         return np.array(np.broadcast_to(np.asarray(x, dtype), (n,)))
 

@@ -46,8 +46,24 @@ from tests.dataflows.risk.test_l86_exposure_cap import N, arrays, book_inputs, b
 from tests.support import carry_of
 
 RISK = RiskConfig()
-TAKES = ("l3_action_proposal", "l81_kill_switch", "l84_stop_levels", "l85_instrument_cap", "l86_exposure_cap", "l94_position_exits", "l97_ledger")
-ABOVE = ("l3_action_proposal", "l83_volatility_target", "l85_instrument_cap", "l91_drawdown_throttle", "l92_loss_limits", "l94_position_exits", "l97_ledger")
+TAKES = (
+    "l3_action_proposal",
+    "l81_kill_switch",
+    "l84_stop_levels",
+    "l85_instrument_cap",
+    "l86_exposure_cap",
+    "l94_position_exits",
+    "l97_ledger",
+)
+ABOVE = (
+    "l3_action_proposal",
+    "l83_volatility_target",
+    "l85_instrument_cap",
+    "l91_drawdown_throttle",
+    "l92_loss_limits",
+    "l94_position_exits",
+    "l97_ledger",
+)
 
 
 def gate(n=1, mode="plain", side=LONG, size=0.1, risk=RISK, **over):
@@ -167,9 +183,11 @@ def test_exits_and_flatten_close_whatever_else_is_unknown(name, over, bit, equit
     assert said(out) == (0.0, EXIT, bit, 1) and out.urgency[0] == 1.0
 
 
-def test_a_side_without_a_size_closes_for_want_of_a_proposal_not_of_an_input():
+def test_a_side_without_a_size_holds_what_is_there_and_opens_nothing():
+    """An edge below the cost of entering is no reason to leave: what entering cost is spent."""
     nothing = {"l3_action_proposal": proposal(1, may_enter=[0], size_fraction=[0.0])}
-    assert said(gate(l97_ledger=ledger(position=1.0), **nothing)) == (0.0, EXIT, WHY_FLAT_PROPOSAL, 1)
+    target, verdict, reasons, reduce_only = said(gate(l97_ledger=ledger(position=1.0), **nothing))
+    assert (target > 0.0, verdict, reasons, reduce_only) == (True, HOLD, 0, 1)
     assert said(gate(**nothing)) == (0.0, HOLD, 0, 1)
 
 
@@ -225,9 +243,17 @@ sane = st.fixed_dictionaries(
     }
 )  # fmt: skip
 sane_doors = doors.map(
-    lambda d: d
-    | {"level": np.clip(d["level"], 0, 1) * 0, "stop": np.full(N, 0.02), "profit": np.full(N, 0.03), "trail": np.full(N, 0.02), "time": np.full(N, 60.0)}
-    | {"edge": np.full(N, 20.0), "fresh": np.ones(N), "given": False, "net": 0.5}
+    lambda d: (
+        d
+        | {
+            "level": np.clip(d["level"], 0, 1) * 0,
+            "stop": np.full(N, 0.02),
+            "profit": np.full(N, 0.03),
+            "trail": np.full(N, 0.02),
+            "time": np.full(N, 60.0),
+        }
+        | {"edge": np.full(N, 20.0), "fresh": np.ones(N), "given": False, "net": 0.5}
+    )
 )
 
 
@@ -235,7 +261,12 @@ sane_doors = doors.map(
 def spoilings(draw):
     """All is well and L86 grants what L3 asks; then one thing of one symbol is not."""
     b, d = draw(sane), draw(sane_doors)
-    d = d | {"given": True, "weight": b["side"] % 2 * b["size"] * np.where(b["side"] == -1, -1, 1), "stuck": np.zeros(N, np.int64), "why": np.zeros(N, np.int64)}
+    d = d | {
+        "given": True,
+        "weight": b["side"] % 2 * b["size"] * np.where(b["side"] == -1, -1, 1),
+        "stuck": np.zeros(N, np.int64),
+        "why": np.zeros(N, np.int64),
+    }
     b, d, n = dict(b), dict(d), draw(st.integers(0, N - 1))
     bad, what = draw(st.sampled_from(HOSTILE)), draw(st.sampled_from(["none", "size", "cap", "rank", "position", "mark", "equity", "stop", "profit", "trail", "time", "edge", "fresh", "weight", "may_enter", "level", "stuck"]))  # fmt: skip
     home = b if what in b else d
@@ -255,14 +286,22 @@ spoilt = spoilings()
 def test_no_input_whatsoever_gets_past_the_caps_and_compiled_is_plain(case):
     b, d = case
     inputs = book_inputs(b)
-    inputs["l3_action_proposal"] = inputs["l3_action_proposal"]._replace(edge_bps=d["edge"], freshness=d["fresh"], confidence=d["confidence"])
+    inputs["l3_action_proposal"] = inputs["l3_action_proposal"]._replace(
+        edge_bps=d["edge"], freshness=d["fresh"], confidence=d["confidence"]
+    )
     inputs["l84_stop_levels"] = Stops(d["stop"], d["profit"], d["trail"], d["time"])
     inputs["l81_kill_switch"] = level(*d["level"])
     risk = RISK._replace(net=d["net"])
     if d["given"]:
         above = TargetWeights(d["weight"], d["why"], d["stuck"])
     else:
-        above = run(l86_exposure_cap, "compiled", **{k: inputs[k] for k in ABOVE}, risk=RISK, carry=carry_of(l86_exposure_cap, N, {"risk": RISK}))
+        above = run(
+            l86_exposure_cap,
+            "compiled",
+            **{k: inputs[k] for k in ABOVE},
+            risk=RISK,
+            carry=carry_of(l86_exposure_cap, N, {"risk": RISK}),
+        )
     out, twin = (gate(N, mode, risk=risk, **(inputs | {"l86_exposure_cap": above})) for mode in MODES)
     same(out, twin)
 
@@ -273,18 +312,41 @@ def test_no_input_whatsoever_gets_past_the_caps_and_compiled_is_plain(case):
     assert ((out.reasons >= 0) & (out.reasons < 1 << len(REASONS))).all()
     increase = np.zeros(N, bool)
     for n in range(N):
-        asked = 0.0 if b["side"][n] == FLAT else b["side"][n] * b["size"][n] if b["side"][n] in (1, -1) and 0 <= b["size"][n] < math.inf else None
+        asked = (
+            0.0
+            if b["side"][n] == FLAT
+            else b["side"][n] * b["size"][n]
+            if b["side"][n] in (1, -1) and 0 <= b["size"][n] < math.inf
+            else None
+        )
         between = w[n] == 0 or (told[n] and now[n] != 0 and 0 <= w[n] / now[n] <= 1)
         increase[n] = not between
         if not between:
-            assert asked is not None and abs(w[n]) <= abs(asked) and abs(w[n]) <= abs(above.weight[n]) and abs(w[n]) <= b["cap"][n] < math.inf
+            assert (
+                asked is not None
+                and abs(w[n]) <= abs(asked)
+                and abs(w[n]) <= abs(above.weight[n])
+                and abs(w[n]) <= b["cap"][n] < math.inf
+            )
             assert np.sign(w[n]) == b["side"][n] == np.sign(above.weight[n])
-            assert told.all() and 0 < b["equity"] < math.inf and 0 < b["mark"][n] < math.inf and b["may_enter"][n] == 1 and d["level"][n] == RUN
+            assert (
+                told.all()
+                and 0 < b["equity"] < math.inf
+                and 0 < b["mark"][n] < math.inf
+                and b["may_enter"][n] == 1
+                and d["level"][n] == RUN
+            )
             assert 0 < d["stop"][n] < 1 and 0 < d["profit"][n] < 1 and 0 < d["trail"][n] < 1 and 0 < d["time"][n] < math.inf
             assert np.isfinite([d["edge"][n], d["fresh"][n], b["rank"][n]]).all() and not above.untradeable[n]
             assert now[n] * w[n] >= 0
         assert out.reduce_only[n] == (0 if increase[n] else 1)
-        assert np.isnan(out.stop[n]) == np.isnan(out.horizon[n]) == np.isnan(out.take_profit[n]) == np.isnan(out.trail[n]) == (not increase[n])
+        assert (
+            np.isnan(out.stop[n])
+            == np.isnan(out.horizon[n])
+            == np.isnan(out.take_profit[n])
+            == np.isnan(out.trail[n])
+            == (not increase[n])
+        )
         if b["exit"][n] or d["level"][n] >= FLATTEN:
             assert verdict[n] == EXIT
         if verdict[n] == EXIT:

@@ -29,7 +29,9 @@ def returns(scale: float = 1e-3, known_from: int = 60, seed: int = 5) -> Returns
 
 
 def forecast(x: Returns, cuts: tuple[int, ...] = (), **risk: float):
-    return run_columnar(l76_volatility_forecast, {"l2_returns_volatility": x}, CONFIGS | {"risk": RiskConfig(**risk)}, cuts=cuts)
+    return run_columnar(
+        l76_volatility_forecast, {"l2_returns_volatility": x}, CONFIGS | {"risk": RiskConfig(**risk)}, cuts=cuts
+    )
 
 
 @pytest.mark.parametrize("alpha, beta", [(0.05, 0.94), (0.1, 0.8), (0.0, 0.5)])
@@ -72,7 +74,11 @@ def test_in_the_long_run_the_day_forecast_is_the_slow_volatility():
 
 def test_every_forecast_is_positive_and_never_below_the_floor():
     x = returns()
-    x = x._replace(r_1=np.zeros((T, N)), sigma=np.where(np.isnan(x.sigma), np.nan, 1e-9), sigma_slow=np.where(np.isnan(x.sigma), np.nan, 1e-9))
+    x = x._replace(
+        r_1=np.zeros((T, N)),
+        sigma=np.where(np.isnan(x.sigma), np.nan, 1e-9),
+        sigma_slow=np.where(np.isnan(x.sigma), np.nan, 1e-9),
+    )
     out = forecast(x)
     assert (out.sigma_1[60:] == x.sigma_floor[60:]).all()
     np.testing.assert_allclose(out.sigma_60[60:], x.sigma_floor[60:] * math.sqrt(60))

@@ -165,7 +165,19 @@ def test_unknown_equity_halts_with_cooldown_and_is_not_latched():
 
 
 def test_reason_names_and_bits_agree():
-    for name in ("DRAWDOWN", "EQUITY", "OPERATOR_FLATTEN", "LOSS_LIMIT", "OPERATOR_HALT", "REJECTS", "STALE", "CHAOTIC", "LIQUIDITY", "UNKNOWN", "HALF_OF_SYMBOLS"):
+    for name in (
+        "DRAWDOWN",
+        "EQUITY",
+        "OPERATOR_FLATTEN",
+        "LOSS_LIMIT",
+        "OPERATOR_HALT",
+        "REJECTS",
+        "STALE",
+        "CHAOTIC",
+        "LIQUIDITY",
+        "UNKNOWN",
+        "HALF_OF_SYMBOLS",
+    ):
         assert getattr(types, f"KILL_{name}") == 1 << KILL_REASONS.index(name)
 
 
@@ -176,7 +188,18 @@ def test_hard_drawdown_lies_above_the_throttle_s_end():
 
 hostile = st.one_of(st.sampled_from(HOSTILE), st.floats(0, 1), st.floats(0, 1e4))
 instants = st.lists(
-    st.tuples(st.integers(0, 1), st.integers(0, 5), hostile, hostile, st.integers(0, 1), st.integers(-1, 4), st.integers(-1, 2), hostile, hostile, hostile),
+    st.tuples(
+        st.integers(0, 1),
+        st.integers(0, 5),
+        hostile,
+        hostile,
+        st.integers(0, 1),
+        st.integers(-1, 4),
+        st.integers(-1, 2),
+        hostile,
+        hostile,
+        hostile,
+    ),
     min_size=1,
     max_size=12,
 )

@@ -32,13 +32,16 @@ def cap(sigma_day, probabilities, risk=RISK, cuts=()):
 def test_a_calm_market_gets_target_over_annualised_volatility():
     np.testing.assert_allclose(cap([0.01, 0.04], (1, 0, 0, 0, 0)), 0.2 / (np.array([0.01, 0.04]) * math.sqrt(365)))
     np.testing.assert_allclose(
-        cap([0.01, 0.04], (1, 0, 0, 0, 0), RISK._replace(volatility_power=2)), (0.2 / (np.array([0.01, 0.04]) * math.sqrt(365))) ** 2
+        cap([0.01, 0.04], (1, 0, 0, 0, 0), RISK._replace(volatility_power=2)),
+        (0.2 / (np.array([0.01, 0.04]) * math.sqrt(365))) ** 2,
     )
 
 
 def test_size_falls_as_forecast_volatility_rises():
     for power in (1, 2):
-        assert (np.diff(cap(np.geomspace(1e-6, 2, 40), (0.3, 0.2, 0.1, 0.3, 0.1), RISK._replace(volatility_power=power))) < 0).all()
+        assert (
+            np.diff(cap(np.geomspace(1e-6, 2, 40), (0.3, 0.2, 0.1, 0.3, 0.1), RISK._replace(volatility_power=power))) < 0
+        ).all()
 
 
 def test_size_falls_as_the_chaotic_probability_rises_whatever_it_displaces():
@@ -90,7 +93,11 @@ def test_the_stop_is_the_largest_of_its_terms():
     out = stops(x)
     close, atr = x["l0_market_feed"].bars.close, x["l2_returns_volatility"].atr
     hold = np.where(np.isnan(x["l70_horizon"].bars), 60, x["l70_horizon"].bars)
-    terms = [1.5 * x["l76_volatility_forecast"].sigma_1 * np.sqrt(hold), 2.5 * atr / close, 4 * x["instruments"].tick_size / close]
+    terms = [
+        1.5 * x["l76_volatility_forecast"].sigma_1 * np.sqrt(hold),
+        2.5 * atr / close,
+        4 * x["instruments"].tick_size / close,
+    ]
     want = np.minimum(np.max(terms, axis=0), 0.1)
     np.testing.assert_allclose(out.stop_distance, want, rtol=1e-14)
     np.testing.assert_allclose(out.take_profit_distance, 1.5 * want)
@@ -101,7 +108,10 @@ def test_the_stop_is_the_largest_of_its_terms():
 def test_ticks_bind_in_a_quiet_market_and_the_greatest_distance_in_a_wild_one():
     x = stop_inputs()
     quiet = x["l76_volatility_forecast"]._replace(sigma_1=np.full((T, N), 1e-9))
-    y = x | {"l76_volatility_forecast": quiet, "l2_returns_volatility": filled(Returns, (T, N), np.nan, atr=np.full((T, N), 1e-9))}
+    y = x | {
+        "l76_volatility_forecast": quiet,
+        "l2_returns_volatility": filled(Returns, (T, N), np.nan, atr=np.full((T, N), 1e-9)),
+    }
     np.testing.assert_allclose(stops(y).stop_distance[:, 0], 0.04 / x["l0_market_feed"].bars.close[:, 0])
     wild = x["l76_volatility_forecast"]._replace(sigma_1=np.full((T, N), 0.5))
     assert (stops(x | {"l76_volatility_forecast": wild}).stop_distance == RISK.stop_max).all()
@@ -171,6 +181,8 @@ def test_compiled_equals_plain():
         np.testing.assert_array_equal(volatility_cap(*panels, *more), plain(volatility_cap)(*panels, *more))
 
 
-@pytest.mark.parametrize("key, value", [("stop_max", 0.9), ("garch_beta", 0.96), ("drawdown_start", 0.15), ("hard_drawdown", 0.1), ("net", 2.0)])
+@pytest.mark.parametrize(
+    "key, value", [("stop_max", 0.9), ("garch_beta", 0.96), ("drawdown_start", 0.15), ("hard_drawdown", 0.1), ("net", 2.0)]
+)
 def test_keys_that_contradict_each_other_are_named(key, value):
     assert any(key in p for p in RISK._replace(**{key: value}).problems())

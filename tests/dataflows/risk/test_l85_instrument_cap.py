@@ -62,10 +62,15 @@ def test_one_symbol_s_unknown_volume_is_its_own():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(any_float, st.integers(0, 1), st.integers(0, 1), st.integers(-1, 2)), min_size=1, max_size=14), any_float, st.floats(0.01, 1))
+@given(
+    st.lists(st.tuples(any_float, st.integers(0, 1), st.integers(0, 1), st.integers(-1, 2)), min_size=1, max_size=14),
+    any_float,
+    st.floats(0.01, 1),
+)
 def test_for_any_input_within_its_range_never_higher_with_thinner_liquidity_and_compiled_is_plain(rows, equity, thin):
     states = {m: carry_of(l85_instrument_cap, 1, {"risk": RISK}) for m in (*MODES, "thin")}
     for volume, valid, is_bar, cls in rows:
+
         def inputs(k, volume=volume, valid=valid, is_bar=is_bar, cls=cls):
             return {"l0_market_feed": market(volume=volume * k, valid=valid), "l63_tradeability": liquid(liquidity_class=cls),
                     "l97_ledger": ledger(equity=equity), "clock": clock(is_bar=is_bar)}  # fmt: skip

@@ -34,7 +34,15 @@ from tests.dataflows.risk.accounts import HOSTILE, MODES, allowed, ledger, row, 
 from tests.support import carry_of
 
 RISK = RiskConfig()
-TAKES = ("l3_action_proposal", "l83_volatility_target", "l85_instrument_cap", "l91_drawdown_throttle", "l92_loss_limits", "l94_position_exits", "l97_ledger")
+TAKES = (
+    "l3_action_proposal",
+    "l83_volatility_target",
+    "l85_instrument_cap",
+    "l91_drawdown_throttle",
+    "l92_loss_limits",
+    "l94_position_exits",
+    "l97_ledger",
+)
 
 
 def caps(n=1, mode="plain", carry=None, risk=RISK, side=LONG, size=0.1, **over):
@@ -140,7 +148,14 @@ def test_an_exit_of_one_leg_shrinks_the_other_until_net_holds():
     held = ledger(2, position=[7.0, -7.0])
     wide = RISK._replace(gross=2.0)
     np.testing.assert_allclose(caps(2, l3_action_proposal=p, l97_ledger=held, risk=wide, **free).weight, [0.7, -0.7])
-    out = caps(2, l3_action_proposal=p, l97_ledger=held, risk=wide, l94_position_exits=row(Exit, 2, exit=[1, 0], reason=[STOP, 0]), **free)
+    out = caps(
+        2,
+        l3_action_proposal=p,
+        l97_ledger=held,
+        risk=wide,
+        l94_position_exits=row(Exit, 2, exit=[1, 0], reason=[STOP, 0]),
+        **free,
+    )
     np.testing.assert_allclose(out.weight, [0.0, -0.5])
     assert out.reasons[1] == WHY_NET_CAP
 
@@ -210,7 +225,9 @@ def book_inputs(b):
         "l85_instrument_cap": SizeCap(b["cap"]),
         "l91_drawdown_throttle": b["factor"],
         "l92_loss_limits": LossLimits(b["halt"], b["flatten"], 0.0, 0.0),
-        "l94_position_exits": row(Exit, N, exit=b["exit"], reason=b["reason"], lockout=b["lockout"], locked_now=b["locked_now"]),
+        "l94_position_exits": row(
+            Exit, N, exit=b["exit"], reason=b["reason"], lockout=b["lockout"], locked_now=b["locked_now"]
+        ),
         "l97_ledger": ledger(N, b["position"], b["mark"], b["equity"], age=b["age"]),
     }
 
@@ -218,7 +235,13 @@ def book_inputs(b):
 def current_of(b):
     with np.errstate(all="ignore"):
         w = b["position"] * b["mark"] / b["equity"]
-        ok = (0 < b["equity"] < math.inf) & (b["mark"] > 0) & np.isfinite(b["mark"]) & np.isfinite(b["position"]) & np.isfinite(w)
+        ok = (
+            (0 < b["equity"] < math.inf)
+            & (b["mark"] > 0)
+            & np.isfinite(b["mark"])
+            & np.isfinite(b["position"])
+            & np.isfinite(w)
+        )
     return np.where(b["position"] == 0, 0.0, np.where(ok, w, np.nan))
 
 
@@ -243,8 +266,14 @@ def test_for_any_input_all_caps_hold_and_compiled_is_plain(b):
             assert w[n] == 0.0
         grown = w[n] != 0 and not (told[n] and 0 <= w[n] / now[n] <= 1 if told[n] and now[n] != 0 else False)
         if grown:
-            assert b["may_enter"][n] == 1 and not b["halt"] and told.all() and 0 < b["equity"] < math.inf and 0 <= b["factor"] <= 1
-            assert abs(w[n]) <= b["vol"][n] < math.inf and abs(w[n]) <= b["cap"][n] < math.inf and abs(w[n]) <= abs(b["size"][n]) * b["factor"]
+            assert (
+                b["may_enter"][n] == 1 and not b["halt"] and told.all() and 0 < b["equity"] < math.inf and 0 <= b["factor"] <= 1
+            )
+            assert (
+                abs(w[n]) <= b["vol"][n] < math.inf
+                and abs(w[n]) <= b["cap"][n] < math.inf
+                and abs(w[n]) <= abs(b["size"][n]) * b["factor"]
+            )
             assert np.sign(w[n]) == b["side"][n] and not fixed[n]
         if not fixed[n] and b["vol"][n] >= 0:
             assert abs(w[n]) <= b["vol"][n]

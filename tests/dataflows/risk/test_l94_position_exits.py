@@ -137,7 +137,10 @@ def test_a_fill_that_counts_not_or_is_none_says_nothing():
 
 def test_it_closes_after_its_horizon_of_bars_also_where_the_price_is_unknown():
     exits = Exits()
-    got = [exits(1.0, NAN if k == 2 else 100.0, (95.0, 110.0, NAN, 3.0), mark=100.0, is_bar=b).exit for k, b in enumerate((1, 1, 0, 1))]
+    got = [
+        exits(1.0, NAN if k == 2 else 100.0, (95.0, 110.0, NAN, 3.0), mark=100.0, is_bar=b).exit
+        for k, b in enumerate((1, 1, 0, 1))
+    ]
     assert got == [0, 0, 0, 1]
     exits = Exits()
     got = [exits(1.0, c, (95.0, 110.0, NAN, 3.0), mark=100.0) for c in (100.0, NAN, NAN)]

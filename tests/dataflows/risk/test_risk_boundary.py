@@ -34,7 +34,18 @@ def columns() -> dict[str, str]:
 def frame() -> pd.DataFrame:
     made = {c: np.zeros(3, np.float64 if t == "f8" else np.int64) for c, t in columns().items()}
     for c in made:
-        if any(s in c for s in ("sigma", "distance", "time_stop", "4_risk_gate.stop", "4_risk_gate.take", "4_risk_gate.trail", "4_risk_gate.horizon")):
+        if any(
+            s in c
+            for s in (
+                "sigma",
+                "distance",
+                "time_stop",
+                "4_risk_gate.stop",
+                "4_risk_gate.take",
+                "4_risk_gate.trail",
+                "4_risk_gate.horizon",
+            )
+        ):
             made[c] = np.full(3, np.nan)
     return pd.DataFrame(made)
 
@@ -72,7 +83,16 @@ def test_the_file_holds_every_key_with_its_default_and_what_it_means(pytestconfi
         assert any(line.startswith(f"{key}: ") and field.description in line for line in lines), key
 
 
-@pytest.mark.parametrize("key, value, says", [("net", 3.0, "gross"), ("garch_beta", 0.97, "mean"), ("gros", 1.0, "did you mean gross"), ("stop_max", -1, "stop_max"), ("gross", float("nan"), "gross")])
+@pytest.mark.parametrize(
+    "key, value, says",
+    [
+        ("net", 3.0, "gross"),
+        ("garch_beta", 0.97, "mean"),
+        ("gros", 1.0, "did you mean gross"),
+        ("stop_max", -1, "stop_max"),
+        ("gross", float("nan"), "gross"),
+    ],
+)
 def test_a_wrong_key_is_one_sentence_that_names_it(key, value, says):
     with pytest.raises(ConfigError, match=says):
         resolve(RiskConfig, {key: value}, source="config/risk.yml")
