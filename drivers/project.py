@@ -182,13 +182,25 @@ def load_configs(project: Project, overrides: Sequence[str] = (), spec: MachineS
     for domain, record in records.items():
         path = project.config / f"{domain}.yml"
         values = read_yaml(path) if path.is_file() else {}
-        made = resolve(record, values, source=str(path))
-        for source, wanted, extra in changes:
-            if wanted == domain:
-                values = {**values, **extra}
-                made = resolve(record, values, source=source)
-        resolved[domain] = made
+        resolved[domain] = resolve(record, values, source=str(path))
+        own = [(source, extra) for source, wanted, extra in changes if wanted == domain]
+        if own:
+            resolved[domain] = _changed(record, values, own)
     return resolved
+
+
+def _changed(record: type[tuple[Any, ...]], values: dict[str, Any], changes: Sequence[tuple[str, dict[str, Any]]]) -> Any:
+    """The record under all changes at once: two keys that only fit together may come in any order."""
+    together = dict(values)
+    for _, extra in changes:
+        together.update(extra)
+    try:
+        return resolve(record, together, source=" ".join(source for source, _ in changes))
+    except ConfigError:
+        for source, extra in changes:  # which of them is it?
+            values = {**values, **extra}
+            resolve(record, values, source=source)
+        raise
 
 
 def parse_override(text: str) -> tuple[str, str, Any]:

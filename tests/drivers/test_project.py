@@ -161,3 +161,10 @@ def test_every_shipped_configuration_file_gives_exactly_the_defaults_of_its_reco
         assert configs[domain] == record(), f"config/{domain}.yml differs from the defaults in dataflows/{domain}/config.py"
         given = read_yaml(defaults().config / f"{domain}.yml")
         assert list(given) == list(record._fields), f"config/{domain}.yml must give every key, in the record's order"
+
+
+def test_two_overrides_that_only_fit_together_may_come_in_any_order() -> None:
+    pair = ("risk.drawdown_start=0.6", "risk.drawdown_stop=0.95", "risk.hard_drawdown=0.99")
+    for overrides in (pair, pair[::-1]):
+        risk = load_configs(defaults(), overrides)["risk"]
+        assert (risk.drawdown_start, risk.drawdown_stop) == (0.6, 0.95)
