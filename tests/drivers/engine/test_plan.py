@@ -10,7 +10,7 @@ import pytest
 
 from dataflows.data.types import Observations
 from dataflows.layer import LayerError
-from drivers.engine.engine import Engine
+from drivers.engine.engine import Engine, EngineError
 from drivers.engine.generate import LayerCompileError
 from drivers.engine.nodes import Delayed, PlanError
 from drivers.engine.plan import Plan
@@ -255,3 +255,36 @@ def l1_a__live(observations: Observations) -> Panel:
     for venue in ("sim", "live"):
         made = Plan([module(f"variant_{venue}", body)], {}, {}, variant={"venue": venue})
         assert made.nodes["l1_a"].fn.__code__.co_name == f"l1_a__{venue}"
+
+
+def test_a_wide_value_of_a_step_layer_is_refused_unless_it_is_unrecorded() -> None:
+    """A matrix a bar does not fit: 200 symbols make 439 MB a day."""
+    body = '''
+class Wide{name}(NamedTuple):
+    matrix: Annotated[Floats, Kind("f8", ("N", "N"){more})]
+
+@layer("L2", schedule="step")
+def l2_b(l1_a: Panel) -> Wide{name}:
+    """b"""
+    return Wide{name}(np.zeros((l1_a.shape[0], l1_a.shape[0])))
+'''
+    with pytest.raises(PlanError, match=r"L2 l2_b: field matrix has axes .* mark it recorded=False"):
+        plan("wide", FEED + body.format(name="A", more=""))
+    assert plan("unrecorded", FEED + body.format(name="B", more=", recorded=False")).steps.recorded == []
+
+
+def test_a_panel_of_another_length_never_reaches_the_unchecked_rows_of_the_loop() -> None:
+    body = '''
+@layer("L3")
+def l3_short(l1_a: Panel) -> Panel:
+    """one bar too few"""
+    return l1_a[1:]
+
+@layer("L4", schedule="step")
+def l4_b(l3_short: Panel) -> Panel:
+    """b"""
+    return l3_short.copy()
+'''
+    engine = Engine(plan("short", FEED + body), ["A"], {})
+    with pytest.raises(EngineError, match="l3_short has 2 bars, the chunk 3"):
+        engine.advance(engine.blank(3))
