@@ -23,7 +23,7 @@ from dataflows.execution.types import (
     OrderIntents,
     Orders,
 )
-from dataflows.kernels.compile import inner_kernel
+from dataflows.kernels.compile import kernel
 from dataflows.kernels.rounding import HAIR, ceil_to, floor_to
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
@@ -40,7 +40,7 @@ class BridgeCarry(NamedTuple):
     sequence: Count
 
 
-@inner_kernel
+@kernel
 def inward(price: float, above: bool, mark: float, tick: float) -> float:
     """A protecting price on the tick nearer the mark, so that rounding never adds risk; where that would reach it, the other
     way.
@@ -53,7 +53,7 @@ def inward(price: float, above: bool, mark: float, tick: float) -> float:
     return ceil_to(price, tick) if above else floor_to(price, tick)
 
 
-@inner_kernel
+@kernel
 def write(ints: Ints, floats: Floats, k: int, kind: int, s: int, order_id: int, time: int, mark: float, reason: int) -> int:
     """Writes entry k of the log, with nothing in it but what every intent has, and returns k + 1.
 

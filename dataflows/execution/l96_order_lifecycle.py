@@ -44,7 +44,7 @@ from dataflows.execution.types import (
     OrderIntents,
     Orders,
 )
-from dataflows.kernels.compile import inner_kernel
+from dataflows.kernels.compile import kernel
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 
@@ -73,7 +73,7 @@ class OrderTableCarry(NamedTuple):
     bracket: Annotated[Floats, Axes(4, "N", start=NAN)]
 
 
-@inner_kernel
+@kernel
 def register(carry: OrderTableCarry, s: int, order_id: int, type_: int, reduce_only: int, quantity: float) -> int:
     """Takes a row for a new order, prices still unknown, and returns its slot; -1: known already, or no room."""
     if order_id <= 0 or find(carry.codes[ID], s, order_id) >= 0:
@@ -90,7 +90,7 @@ def register(carry: OrderTableCarry, s: int, order_id: int, type_: int, reduce_o
     return m
 
 
-@inner_kernel
+@kernel
 def open_position(carry: OrderTableCarry, s: int, order_id: int, m: int, position: float) -> None:
     """Latches the bracket of the order that opened a position (m: its slot, -1 unknown) and registers its stop and target."""
     carry.opened_by[s] = order_id
@@ -111,7 +111,7 @@ def open_position(carry: OrderTableCarry, s: int, order_id: int, m: int, positio
             carry.numbers[LIMIT_PRICE, k, s] = carry.numbers[DECISION_PRICE, k, s] = target
 
 
-@inner_kernel
+@kernel
 def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: float) -> tuple[int, float]:
     """Books a fill that counts. Returns (1 if it contradicts what is known else 0, quantity beyond the order's)."""
     before = carry.position[s]
@@ -155,7 +155,7 @@ def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: 
     return odd, over
 
 
-@inner_kernel
+@kernel
 def apply_event(carry: OrderTableCarry, s: int, m: int, event: int, reason: int) -> tuple[int, int]:
     """Applies an event that is not a fill to slot m. Returns (1 if it contradicts what is known, 1 if it is a new refusal)."""
     status = carry.codes[STATUS, m, s]

@@ -22,7 +22,7 @@ from dataflows.execution.types import (
     TAKE_PROFIT,
     TAKER,
 )
-from dataflows.kernels.compile import inner_kernel
+from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
 
 WOULD_CROSS = REJECTIONS.index("WOULD_CROSS")
@@ -70,7 +70,7 @@ class Log(NamedTuple):
     floats: Floats
 
 
-@inner_kernel
+@kernel
 def report(log: Log, k: int, kind: int, s: int, order_id: int, reason: int) -> int:
     """Writes entry k of the log, not a fill, and returns k + 1."""
     ints, floats = log.ints, log.floats
@@ -79,7 +79,7 @@ def report(log: Log, k: int, kind: int, s: int, order_id: int, reason: int) -> i
     return k + 1
 
 
-@inner_kernel
+@kernel
 def enter(carry: VenueCarry, s: int, order_id: int, type_: int, reduce_only: int, quantity: float) -> int:
     """Takes a free row for an order, prices still unknown; -1: none is free."""
     for m in range(carry.codes.shape[1]):
@@ -95,14 +95,14 @@ def enter(carry: VenueCarry, s: int, order_id: int, type_: int, reduce_only: int
     return -1
 
 
-@inner_kernel
+@kernel
 def leave(carry: VenueCarry, s: int, m: int) -> None:
     """Frees a row."""
     carry.codes[ID, m, s] = 0
     carry.counts[ORDERS, s] -= 1
 
 
-@inner_kernel
+@kernel
 def next_order(carry: VenueCarry, s: int, after: int) -> int:
     """The slot of the order at the venue with the smallest id above `after`, so that they go in order of arrival; -1: none."""
     best = -1
@@ -113,7 +113,7 @@ def next_order(carry: VenueCarry, s: int, after: int) -> int:
     return best
 
 
-@inner_kernel
+@kernel
 def slippage(carry: VenueCarry, s: int, quantity: float, use_book: int, impact: float, default_bps: float) -> float:
     """Fraction of price that taking `quantity` (signed) at once costs, by what was known at the previous close; in [0, 0.5].
 
@@ -154,7 +154,7 @@ def slippage(carry: VenueCarry, s: int, quantity: float, use_book: int, impact: 
     return cost if cost < 0.5 else 0.5
 
 
-@inner_kernel
+@kernel
 def share(left: float, room: float, lot: float) -> float:
     """How much of `left` fits in `room`: all of it, or whole lots."""
     if room >= left:
@@ -164,7 +164,7 @@ def share(left: float, room: float, lot: float) -> float:
     return math.floor(room / lot + 1e-9) * lot if lot > 0.0 else room
 
 
-@inner_kernel
+@kernel
 def close_out(carry: VenueCarry, log: Log, k: int, s: int) -> int:
     """The position is closed: its bracket, other reduce-only orders and the rest of the entry that opened it are canceled."""
     for m in range(carry.codes.shape[1]):
@@ -180,7 +180,7 @@ def close_out(carry: VenueCarry, log: Log, k: int, s: int) -> int:
     return k
 
 
-@inner_kernel
+@kernel
 def open_bracket(carry: VenueCarry, log: Log, k: int, s: int, order_id: int, stop: float, target: float, bar: int) -> int:
     """The position is opened: the stop (id + 1) and the target (id + 2) of the entry go live at once, each for all of it."""
     carry.counts[OPENED_BY, s] = order_id
@@ -201,7 +201,7 @@ def open_bracket(carry: VenueCarry, log: Log, k: int, s: int, order_id: int, sto
     return k
 
 
-@inner_kernel
+@kernel
 def fill(
     carry: VenueCarry,
     log: Log,
@@ -246,7 +246,7 @@ def fill(
     return k
 
 
-@inner_kernel
+@kernel
 def refusal(carry: VenueCarry, s: int, m: int, listed: int, trades: int, open_: float) -> int:
     """Why the venue does not take the order in slot m, as a REJECTIONS index; 0: it does."""
     type_, quantity = carry.codes[TYPE, m, s], carry.numbers[QUANTITY, m, s]
@@ -266,7 +266,7 @@ def refusal(carry: VenueCarry, s: int, m: int, listed: int, trades: int, open_: 
     return 0
 
 
-@inner_kernel
+@kernel
 def arrivals(carry: VenueCarry, log: Log, k: int, s: int, bar: int, listed: int, trades: int, open_: float) -> int:
     """Cancels and changes that are due, then activations in order of id."""
     for m in range(carry.codes.shape[1]):
@@ -298,7 +298,7 @@ def arrivals(carry: VenueCarry, log: Log, k: int, s: int, bar: int, listed: int,
             carry.codes[ACCEPTED_IN, best, s] = bar
 
 
-@inner_kernel
+@kernel
 def at_open(
     carry: VenueCarry,
     log: Log,
@@ -356,7 +356,7 @@ def at_open(
         k = fill(carry, log, k, s, m, side * size, open_, price, taker_bps, TAKER, uid, bar)
 
 
-@inner_kernel
+@kernel
 def in_path(
     carry: VenueCarry,
     log: Log,
@@ -436,7 +436,7 @@ def in_path(
     return k
 
 
-@inner_kernel
+@kernel
 def expiries(carry: VenueCarry, log: Log, k: int, s: int, bar: int) -> int:
     """Orders whose life ends with this bar."""
     for m in range(carry.codes.shape[1]):

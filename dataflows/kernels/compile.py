@@ -192,7 +192,11 @@ def kernel(fn: F) -> F:
 
 
 def inner_kernel(fn: F) -> F:
-    """A kernel that only compiled code calls, by its address: it has no entry from Python, which takes as long to compile."""
+    """For the generated loop alone: compiled code that is only ever called by its address.
+
+    It has no entry from Python (which takes as long to compile), so that calling it from there ends the process. A helper of a
+    layer is a `kernel`: the plain form of the loop calls it from Python.
+    """
     return _compile(fn, no_cpython_wrapper=True)
 
 

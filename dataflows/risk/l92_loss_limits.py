@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import NAN, Axes
 from dataflows.data.types import Clock, Market
 from dataflows.execution.types import Ledger
-from dataflows.kernels.compile import inner_kernel
+from dataflows.kernels.compile import kernel
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.risk.config import RiskConfig
@@ -30,7 +30,7 @@ class LossLimitsCarry(NamedTuple):
     last: Annotated[Floats, Axes(2, start=NAN)]  # at the last close: equity, and equity less cash flows
 
 
-@inner_kernel
+@kernel
 def measure_loss(
     k: int, number: int, equity: float, own: float, limit: float, flatten_at: float, carry: LossLimitsCarry
 ) -> None:

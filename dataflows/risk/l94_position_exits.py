@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.carry import Count, Unknown, Zero
 from dataflows.data.types import Clock, Market
 from dataflows.execution.types import FILL, Executions, Ledger, Orders
-from dataflows.kernels.compile import inner_kernel
+from dataflows.kernels.compile import kernel
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import NO_EXIT, STOP, TARGET, TIME, TRAIL, Exit, Stops
@@ -36,7 +36,7 @@ class PositionExitsCarry(NamedTuple):
     lock_short: Count
 
 
-@inner_kernel
+@kernel
 def at_stop(side: int, stop: float, entry: float, trailed: int) -> int:
     """What an exit at the stop is called: TRAIL where a moved stop secures a gain, else STOP."""
     if trailed != 0 and not side * (stop - entry) < 0.0:
@@ -44,7 +44,7 @@ def at_stop(side: int, stop: float, entry: float, trailed: int) -> int:
     return STOP
 
 
-@inner_kernel
+@kernel
 def both(long: bool, short: bool) -> int:
     """Code of a pair of sides: 1 long, -1 short, 2 both, 0 none."""
     if long:
@@ -52,13 +52,13 @@ def both(long: bool, short: bool) -> int:
     return -1 if short else 0
 
 
-@inner_kernel
+@kernel
 def usable(price: float) -> bool:
     """Whether a price or a distance is known, finite and positive."""
     return 0.0 < price < math.inf
 
 
-@inner_kernel
+@kernel
 def latch_bracket(
     n: int,
     price: float,
