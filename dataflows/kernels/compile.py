@@ -138,15 +138,18 @@ class _Locator(_CacheLocator):  # type: ignore[misc]  # numba ships no types
 class _ContentCache:
     """Stands where numba keeps a dispatcher's cache. Made at the first call, when every callee is defined."""
 
-    def __init__(self, fn: Any) -> None:
+    def __init__(self, fn: Any, options: str) -> None:
         self.fn = fn
+        self.options = options
         self.cache_path = ""
         self._made: dict[Any, FunctionCache] = {}
 
     def _cache(self, signature: Any) -> FunctionCache:
         args = tuple(getattr(signature, "args", signature))
         if args not in self._made:
-            key = hashlib.sha256(f"{fingerprint(self.fn)} {tuple(map(_record_fields, args))}".encode()).hexdigest()[:24]
+            key = hashlib.sha256(
+                f"{fingerprint(self.fn)} {self.options} {tuple(map(_record_fields, args))}".encode()
+            ).hexdigest()[:24]
             locator = type("_KeyedLocator", (_Locator,), {"key": key})
             impl = type("_KeyedImpl", (CompileResultCacheImpl,), {"_locator_classes": [locator]})
             self._made[args] = type("_KeyedCache", (FunctionCache,), {"_impl_class": impl})(self.fn)
@@ -203,7 +206,7 @@ def inner_kernel(fn: F) -> F:
 def _compile(fn: F, **more: Any) -> F:
     compiled = nb.njit(**OPTIONS, **more)(fn)
     if isinstance(compiled, Dispatcher):
-        compiled._cache = _ContentCache(fn)
+        compiled._cache = _ContentCache(fn, repr(sorted(more.items())))
         _KERNELS.append(compiled)
     else:
         compiled = _Uncompiled(fn)

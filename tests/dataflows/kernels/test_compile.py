@@ -15,10 +15,11 @@ import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import pytest
 
-from dataflows.kernels.compile import cache_root, compilation_frozen, fingerprint, kernel, plain
+from dataflows.kernels.compile import cache_root, compilation_frozen, fingerprint, inner_kernel, kernel, plain
 
 CALLEE = '''
 """The callee, its constants and the record that both files use."""
@@ -266,3 +267,15 @@ def test_fingerprints_are_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     ]
     assert seeds[0] == seeds[1]
+
+
+def test_code_without_an_entry_from_python_is_never_served_to_a_caller_from_python(tmp_path, monkeypatch):
+    """Both forms of one function lie in the cache side by side: the first, called from Python, would end the process."""
+    monkeypatch.setenv("STRATOQUANT_CACHE", str(tmp_path))
+
+    def doubled(x: float) -> float:
+        return x * 2.0
+
+    inner_kernel(doubled).compile((numba.float64,))
+    assert kernel(doubled)(1.5) == 3.0
+    assert len(list(tmp_path.iterdir())) == 2
