@@ -108,12 +108,14 @@ import numpy as np
 from dataflows.data.types import Instruments
 from drivers.engine.engine import Engine
 from drivers.engine.wiring import load
+from drivers.precompile import compiling_beside
 from drivers.project import defaults, load_configs
 from drivers.session import make_plan
 project = defaults()
 plan = make_plan(load(project.wiring), load_configs(project))
 f, i = np.zeros(1), np.zeros(1, np.int64)
-Engine(plan, ["A"], {"instruments": Instruments(i, f, f, f, f, f, i, i, i)}).warm_up()
+with compiling_beside(plan, None):
+    Engine(plan, ["A"], {"instruments": Instruments(i, f, f, f, f, f, i, i, i)}).warm_up()
 print(time.perf_counter() - begun)
 """
 
