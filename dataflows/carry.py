@@ -127,12 +127,3 @@ def start_state(
 
 def _is_int(bare: Any) -> bool:
     return "int64" in str(bare)
-
-
-def symbol_axis(annotation: Any) -> list[int | None]:
-    """For each leaf of a carry, in order: which axis is the symbols', None where none is. By name, never by length."""
-    bare = unwrap_generic(annotation)
-    if is_record(bare):
-        return [a for inner in fields_of(bare).values() for a in symbol_axis(inner)]
-    spec = next(m for m in annotation.__metadata__ if isinstance(m, Axes))
-    return [spec.names.index("N") if "N" in spec.names else None]

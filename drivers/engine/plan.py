@@ -8,7 +8,6 @@ from typing import Any
 
 from dataflows.kernels.compile import fingerprint
 from dataflows.layer import SCHEDULES
-from dataflows.panel import is_record, walk
 from drivers.engine.generate import StepStage
 from drivers.engine.nodes import SUFFIX, Delayed, LayerNode, PlanError, layer_nodes
 
@@ -73,10 +72,3 @@ class Plan:
     def code_of(self, node: LayerNode) -> str:
         """Hash of a layer's code, kernels and all that it freezes included."""
         return fingerprint(node.fn)
-
-    def output_fields(self, name: str) -> list[tuple[str, Any]]:
-        """The recorded fields of a node as (column name, kind), the node's name first."""
-        t = self.annotations[name]
-        if not is_record(t):
-            return [(name, kind) for _, kind in walk(t)]
-        return [(".".join((name, *path)), kind) for path, kind in walk(t) if kind.recorded]

@@ -34,7 +34,7 @@ class ToyBoundary(Boundary):
 
 
 def outputs() -> Any:
-    return toy_engine(PLAN).advance(piece(DATA, 0, 120))
+    return toy_engine(PLAN).advance(piece(toy_data(), 0, 120))  # data of their own: faults are planted into them
 
 
 def guards() -> Guards:
