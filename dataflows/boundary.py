@@ -7,6 +7,7 @@ runs are validated by pandera; the engine compiles the same model into checks th
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -60,6 +61,7 @@ class Boundary(pa.DataFrameModel):
         coerce = False
 
 
+@functools.cache  # pandera keeps one schema a model: the rules are added to it once
 def schema_of(model: type[Boundary]) -> pa.DataFrameSchema:
     """The pandera schema of a boundary model, its rules included as checks of the whole frame."""
     schema: pa.DataFrameSchema = model.to_schema()

@@ -236,7 +236,7 @@ class Guards:
             schema_of(guard.model).validate(frame, lazy=True)
         except pandera.errors.SchemaErrors as error:
             cases = error.failure_cases
-            row = cases.iloc[0]
+            row = cases.sort_values("schema_context", kind="stable").iloc[0]  # "Column" comes before "DataFrameSchema"
             at = row["index"]
             where = ""
             if at is not None and at == at:
