@@ -12,6 +12,7 @@ settings.register_profile("stratoquant", deadline=None, derandomize=True, max_ex
 settings.load_profile("stratoquant")
 
 ROOT = Path(__file__).parent.parent
+pytest_plugins = ["tests.browser"]
 
 
 @pytest.fixture(scope="session")

