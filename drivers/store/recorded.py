@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataflows.panel import Ints, Kind, fields_of, is_record, kind_of
+from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of
 from drivers.project import WIRING, Project
 
 TABLES: Final = ("orders", "fills", "ledger", "decisions")
@@ -134,6 +134,8 @@ class RecordedRun:
         annotation: the layer's return annotation. Panels (T, N), series (T,), stacks (T, N, K). A leaf that a run does not
         record is None. Raises RecordedError for a leaf that this run lacks.
         """
+        if is_log(annotation):
+            raise RecordedError(f"{node} is a log and not recorded as panels; the tables orders and fills hold what it said")
         parts = self._parts(annotation, (), node)
         names = [column for _, columns in parts.values() for column in columns(self.columns(f"features/{domain}"))]
         table = self.table(f"features/{domain}", names, start=start, end=end)
@@ -173,7 +175,7 @@ class RecordedRun:
         name = ".".join([part for part in (node, *path) if part])
 
         def columns(there: Sequence[str]) -> list[str]:
-            if not kind.recorded or "static" in kind.axes or "log" in kind.axes:
+            if not kind.recorded or "static" in kind.axes:
                 return []
             if len(kind.axes) == 2:
                 width = sum(1 for column in there if column.rpartition(".")[0] == name and column.rpartition(".")[2].isdigit())
