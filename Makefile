@@ -24,6 +24,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-dev.lock
+	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-node.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
