@@ -1,19 +1,24 @@
 """Boundary models: what one domain promises the next.
 
 A domain's `schema.py` holds one `Boundary`, a pandera DataFrameModel with a column for every recorded field of its layers,
-named `<layer>.<field>`. Bounds are pandera's own `Field` arguments; what ties several columns together is a `Rule`. Whole
-runs are validated by pandera; the engine compiles the same model into checks that a stream pays microseconds for.
+named `<layer>.<field>`. Bounds are pandera's own `Field` arguments; what ties several columns together is a `Rule`. A layer
+whose annotation brings a range (`Annotated[Panel, Within(0.0, 1.0)]`) needs no line in the model: that is its column.
+
+Whole runs are validated by pandera; the engine compiles the same model into checks that a stream pays microseconds for.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+
+from dataflows.panel import Kind
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,44 @@ class Boundary(pa.DataFrameModel):
 @functools.cache  # pandera keeps one schema a model: the rules are added to it once
 def schema_of(model: type[Boundary]) -> pa.DataFrameSchema:
     """The pandera schema of a boundary model, its rules included as checks of the whole frame."""
-    schema: pa.DataFrameSchema = model.to_schema()
-    for rule in model.__rules__:
+    return _with_rules(model.to_schema(), model.__rules__)
+
+
+class Promise(NamedTuple):
+    """What a domain promises of the columns that its layers give: the pandera schema, and the rules across columns in it."""
+
+    model: type[Boundary]
+    schema: pa.DataFrameSchema
+    rules: tuple[Rule, ...]
+
+
+def promise_of(model: type[Boundary], columns: Mapping[str, Kind]) -> Promise:
+    """The boundary model cut to the layers that run, with a column more for each value that brings its own range (`Within`).
+
+    columns: what the layers give, `<layer>.<field>` to its kind. Columns of layers that give none here are left out, and rules
+    over them. What a layer gives and nobody promises is not in the schema: who compares the two names it.
+    """
+    listed = schema_of(model)
+    layers = {name.partition(".")[0] for name in columns}
+    gone = [str(name) for name in listed.columns if str(name).partition(".")[0] not in layers]
+    own = {name: _column(kind) for name, kind in columns.items() if kind.within is not None and name not in listed.columns}
+    if not gone and not own:
+        return Promise(model, listed, model.__rules__)
+    rules = tuple(rule for rule in model.__rules__ if not set(rule.columns) & set(gone))
+    kept = {name: column for name, column in model.to_schema().columns.items() if name not in gone}
+    schema = pa.DataFrameSchema({**kept, **own}, name=model.__name__, strict=True, coerce=False)
+    return Promise(model, _with_rules(schema, rules), rules)
+
+
+def _column(kind: Kind) -> pa.Column:
+    """A column of a value's own range; a float may be unknown, a code may not."""
+    assert kind.within is not None
+    dtype = np.float64 if kind.dtype == "f8" else np.int64
+    checks = [pa.Check.ge(kind.within.low), pa.Check.le(kind.within.high)]
+    return pa.Column(dtype, checks, nullable=kind.dtype == "f8")
+
+
+def _with_rules(schema: pa.DataFrameSchema, rules: Iterable[Rule]) -> pa.DataFrameSchema:
+    for rule in rules:
         schema.checks.append(pa.Check(rule.holds, name=rule.name, error=rule.name))
     return schema

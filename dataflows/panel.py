@@ -8,11 +8,12 @@ the remaining axes are, so that the plan can allocate, record, check and cut eve
 from __future__ import annotations
 
 import functools
+import sys
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias, TypeGuard
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Final, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +23,29 @@ Ints: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Within:
+    """The range that a layer promises of a value where it is known: `-> Annotated[Panel, Within(-1.0, 1.0)]`.
+
+    It gives the value its column in the domain's boundary model. A model that lists the column itself says it instead.
+    """
+
+    low: float = -sys.float_info.max
+    high: float = sys.float_info.max
+
+
+@dataclass(frozen=True)
 class Kind:
     """What one field holds: `dtype` is "f8" or "i8"; `axes` are those after time.
 
     Axes: "N" symbols, "D" book levels, "K" anything of fixed width, "table" order slots, "log" entries of a flat log,
-    "static" marks a value without a time axis. `recorded` is False for what is shown within the bar only.
+    "static" marks a value without a time axis. `recorded` is False for what is shown within the bar only. `within`: the range
+    that is promised beside the kind; who takes a value need not repeat it.
     """
 
     dtype: str
     axes: tuple[str, ...]
     recorded: bool = True
+    within: Within | None = field(default=None, compare=False)
 
     @property
     def numpy(self) -> type[np.float64] | type[np.int64]:
@@ -65,6 +79,9 @@ IntPerSymbol: TypeAlias = Annotated[Ints, Kind("i8", ("static", "N"))]
 """(N,) int64."""
 
 
+_NUMBERS: Final = {float: Kind("f8", ()), int: Kind("i8", ())}
+
+
 def is_record(kind: Any) -> TypeGuard[type[tuple[Any, ...]]]:
     """True for a NamedTuple class."""
     return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
@@ -88,13 +105,11 @@ def kind_of(annotation: Any) -> Kind:
 
     Raises TypeError for anything else: a layer hands on arrays with a stated kind, floats, ints, and records of them.
     """
-    if annotation is float:
-        return Kind("f8", ())
-    if annotation is int:
-        return Kind("i8", ())
-    for meta in getattr(annotation, "__metadata__", ()):
-        if isinstance(meta, Kind):
-            return meta
+    beside = getattr(annotation, "__metadata__", ())
+    kind = next((meta for meta in beside if isinstance(meta, Kind)), _NUMBERS.get(unwrap_generic(annotation)))
+    if kind is not None:
+        within = next((meta for meta in beside if isinstance(meta, Within)), None)
+        return kind if within is None else replace(kind, within=within)
     name = getattr(annotation, "__name__", str(annotation))
     raise TypeError(f"{name} is not a value kind: use Panel, IntPanel, Stack, Series, float, int or a NamedTuple of them")
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pandera.errors
+import pandera.pandas as pa
 
-from dataflows.boundary import Boundary, Rule, schema_of
+from dataflows.boundary import Boundary, Rule, promise_of
 from dataflows.kernels.compile import kernel
 from dataflows.panel import Ints, Kind, is_log, walk
 from drivers.engine.plan import Plan
@@ -101,10 +102,10 @@ def frame_of(columns: Sequence[Column], values: Mapping[str, Any], bars: int, sy
     return pd.DataFrame(data, index=pd.RangeIndex(bars * symbols))
 
 
-def bounds_of(model: type[Boundary]) -> dict[str, Bounds]:
-    """Every column's bounds out of the model's pandera checks. Raises BoundaryError for a check that has no compiled form."""
+def bounds_of(schema: pa.DataFrameSchema) -> dict[str, Bounds]:
+    """Every column's bounds out of its pandera checks. Raises BoundaryError for a check that has no compiled form."""
     bounds = {}
-    for name, column in schema_of(model).columns.items():
+    for name, column in schema.columns.items():
         low, high = -math.inf, math.inf
         for check in column.checks:
             s = check.statistics
@@ -137,9 +138,10 @@ class DomainGuard:
     """One domain's model, compiled: a function of the domain's leaves that finds the first value outside."""
 
     def __init__(self, plan: Plan, domain: str, model: type[Boundary], values: Mapping[str, Any]) -> None:
-        self.domain, self.model = domain, model
+        self.domain = domain
         self.columns = columns_of(plan, domain, widths_of(plan, values))
-        self.bounds = bounds_of(model)
+        self.promise = promise_of(model, {c.name: c.kind for c in self.columns})
+        self.bounds = bounds_of(self.promise.schema)
         named = {c.name for c in self.columns}
         missing, extra = sorted(named - self.bounds.keys()), sorted(self.bounds.keys() - named)
         if missing or extra:
@@ -171,7 +173,7 @@ class DomainGuard:
                 f"        return {i}",
             ]
         by_name = {c.name: c for c in self.columns}
-        for k, rule in enumerate(self.model.__rules__):
+        for k, rule in enumerate(self.promise.rules):
             lines += self._rule(rule, [by_name[c] for c in rule.columns], position, len(self.leaves) + k)
         lines.append("    return -1")
         namespace: dict[str, Any] = {"kernel": kernel, "first_outside": first_outside, "inf": math.inf, "__name__": __name__}
@@ -233,7 +235,7 @@ class Guards:
     def _report(self, guard: DomainGuard, time: Ints, values: Mapping[str, Any]) -> str:
         frame = frame_of(guard.columns, values, len(time), len(self.symbols))
         try:
-            schema_of(guard.model).validate(frame, lazy=True)
+            guard.promise.schema.validate(frame, lazy=True)
         except pandera.errors.SchemaErrors as error:
             cases = error.failure_cases
             row = cases.sort_values("schema_context", kind="stable").iloc[0]  # "Column" comes before "DataFrameSchema"
@@ -254,7 +256,8 @@ def validate_whole(plan: Plan, domain: str, model: type[Boundary], values: Mappi
     """Whole-run validation by pandera itself. values: outputs by node over all bars. Raises pandera's SchemaErrors."""
     columns = columns_of(plan, domain, widths_of(plan, values))
     bars, symbols = _shape(columns, values)
-    schema_of(model).validate(frame_of(columns, values, bars, symbols), lazy=True)
+    schema = promise_of(model, {c.name: c.kind for c in columns}).schema
+    schema.validate(frame_of(columns, values, bars, symbols), lazy=True)
 
 
 def _shape(columns: Sequence[Column], values: Mapping[str, Any]) -> tuple[int, int]:

@@ -59,8 +59,9 @@ def ids(g: Graph) -> Iterator[Finding]:
     owner: dict[str, str] = {}
     for name, entry in g.wiring.layers.items():
         match = re.fullmatch(r"L(\d{1,3})", entry.id)
-        if match is None or int(match[1]) > 100:
-            yield Finding("ids", name, "", f"{name} has the id {entry.id!r} in {FILE}; ids are L0 to L100.")
+        if match is None:
+            message = f"{name} has the id {entry.id!r} in {FILE}; ids are L0 to L100, and L101 to L999 for layers of your own."
+            yield Finding("ids", name, "", message)
         elif not name.startswith(f"l{match[1]}_"):
             yield Finding("ids", name, "", f"{name} has the id {entry.id} in {FILE}; its name must begin with l{match[1]}_.")
         yield from _double(owner, entry.id, name)

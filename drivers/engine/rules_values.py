@@ -189,8 +189,11 @@ def _same_columns(domain: str, model: str, columns: Mapping[str, Kind], found: M
             wanted = [f"{column}.{i}" for i in range(max(1, len(wide)))]
         for c in wanted:
             dtype = left.pop(c, None)
+            if dtype is None and kind.within is not None:
+                continue  # it brings its own column
             if dtype is None:
-                message = f"{model} has no column {c}, which {layer} gives; add it to the boundary model of {domain}."
+                message = f"{model} has no column {c}, which {layer} gives; add it to the boundary model of {domain}, or give "
+                message += f"its range where {layer} returns it: Annotated[..., Within(low, high)]."
                 yield Finding("boundary", layer, c, message)
             elif dtype != given:
                 message = f"{model} says {c} is {dtype}, but {layer} gives {given}; correct the boundary model of {domain}."

@@ -88,10 +88,13 @@ def test_an_id_given_twice_in_the_code(world: World) -> None:
     assert world.messages("ids") == ["L86 is the id of l86_cap and of l86_other; give one of them another."]
 
 
-@pytest.mark.parametrize("layer_id", ["", "86", "L101"])
+@pytest.mark.parametrize("layer_id", ["", "86", "L1010"])
 def test_an_id_that_is_none(world: World, layer_id: str) -> None:
     world.wiring["layers"]["l86_cap"]["id"] = layer_id
-    assert f"l86_cap has the id {layer_id!r} in wiring_master.yaml; ids are L0 to L100." in world.messages("ids")
+    told = (
+        f"l86_cap has the id {layer_id!r} in wiring_master.yaml; ids are L0 to L100, and L101 to L999 for layers of your own."
+    )
+    assert told in world.messages("ids")
 
 
 def test_an_id_that_the_name_does_not_begin_with(world: World) -> None:
@@ -420,8 +423,17 @@ def test_a_field_without_a_column(world: World) -> None:
         "types", "class Cap(NamedTuple):\n    weight: Panel", "class Cap(NamedTuple):\n    weight: Panel\n    room: Panel"
     )
     assert world.messages("boundary") == [
-        "toy.types.RiskBoundary has no column l86_cap.room, which l86_cap gives; add it to the boundary model of risk."
+        (
+            "toy.types.RiskBoundary has no column l86_cap.room, which l86_cap gives; add it to the boundary model of risk, or "
+            "give its range where l86_cap returns it: Annotated[..., Within(low, high)]."
+        )
     ]
+
+
+def test_a_field_that_brings_its_range_needs_no_column(world: World) -> None:
+    cap = "class Cap(NamedTuple):\n    weight: Panel"
+    world.change("types", cap, f"{cap}\n    room: Annotated[Panel, Within(0.0, 1.0)]")
+    assert world.messages("boundary") == []
 
 
 def test_a_column_without_a_field(world: World) -> None:

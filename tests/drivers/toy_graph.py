@@ -24,7 +24,7 @@ from dataflows.carry import Axes, Bind, Ring
 from dataflows.config import setting
 from dataflows.kernels.compile import kernel
 from dataflows.layer import layer, variant
-from dataflows.panel import Column, Floats, IntPanel, Ints, Panel, Stack
+from dataflows.panel import Column, Floats, IntPanel, Ints, Panel, Stack, Within
 
 class DataConfig(NamedTuple):
     span_bars: Annotated[int, setting("bars", "window")] = 30

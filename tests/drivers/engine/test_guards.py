@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandera.errors
@@ -11,7 +11,8 @@ import pandera.pandas as pa
 import pytest
 from pandera.typing import Series
 
-from dataflows.boundary import Boundary, Rule
+from dataflows.boundary import Boundary, Rule, promise_of, schema_of
+from dataflows.panel import IntPanel, Panel, Within, kind_of
 from drivers.engine.guards import BoundaryError, Guards, bounds_of, validate_whole
 from tests.drivers.engine.conftest import piece, run, toy_data, toy_engine, toy_plan
 
@@ -107,9 +108,33 @@ def test_a_check_without_a_compiled_form_is_refused() -> None:
         score: Series[float] = pa.Field(alias="l2_score", notin=[3.0])
 
     with pytest.raises(BoundaryError, match="the check notin has no compiled form"):
-        bounds_of(Odd)
+        bounds_of(schema_of(Odd))
 
 
 def test_strict_bounds_are_strict() -> None:
-    assert bounds_of(ToyBoundary)["l1_feed.close"].low > 0.0
-    assert bounds_of(ToyBoundary)["l2_score"].low == -50.0
+    assert bounds_of(schema_of(ToyBoundary))["l1_feed.close"].low > 0.0
+    assert bounds_of(schema_of(ToyBoundary))["l2_score"].low == -50.0
+
+
+def test_a_value_that_brings_its_range_has_its_column_without_a_line_in_the_model() -> None:
+    score, code = kind_of(Annotated[Panel, Within(-2.0, 3.0)]), kind_of(Annotated[IntPanel, Within(0, 4)])
+    given = {name: kind_of(Panel) for name in schema_of(ToyBoundary).columns}
+    promised = promise_of(ToyBoundary, {**given, "l9_own.score": score, "l9_own.code": code}).schema
+    bounds = bounds_of(promised)
+    assert bounds["l9_own.score"] == (-2.0, 3.0, True)
+    assert bounds["l9_own.code"] == (0.0, 4.0, False)
+    assert bounds["l2_score"] == bounds_of(schema_of(ToyBoundary))["l2_score"]
+
+
+def test_the_model_s_own_line_goes_before_a_range_at_the_layer() -> None:
+    given = {name: kind_of(Panel) for name in schema_of(ToyBoundary).columns}
+    given["l2_score"] = kind_of(Annotated[Panel, Within(0.0, 1.0)])
+    assert bounds_of(promise_of(ToyBoundary, given).schema)["l2_score"] == (-50.0, 50.0, True)
+
+
+def test_of_a_layer_that_does_not_run_nothing_is_asked() -> None:
+    given = {n: kind_of(Panel) for n in schema_of(ToyBoundary).columns if not str(n).startswith("l1_feed.")}
+    promise = promise_of(ToyBoundary, given)
+    assert set(promise.schema.columns) == set(given)
+    assert not any(c.startswith("l1_feed.") for rule in promise.rules for c in rule.columns)
+    assert len(promise.schema.checks) == len(promise.rules) < len(ToyBoundary.__rules__)
