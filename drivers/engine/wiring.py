@@ -177,7 +177,7 @@ def synced(text: str, nodes: Sequence[LayerNode], configs: Mapping[str, Any]) ->
         if not isinstance(entry, yaml.MappingNode):
             continue
         domain = _value_of(entry, "domain")
-        last_of_domain[domain.value if domain is not None else ""] = _line_end(text, entry.end_mark.index)
+        last_of_domain[domain.value if domain is not None else ""] = _line_end(text, entry)
         if node is None:
             continue
         wanted = wired_inputs(node, configs)
@@ -186,7 +186,7 @@ def synced(text: str, nodes: Sequence[LayerNode], configs: Mapping[str, Any]) ->
             raise ProjectError(f"{key.value} has no list `inputs` in the wiring file; give it one: inputs: []")
         if tuple(item.value for item in listed.value) != wanted:
             edits.append((listed.start_mark.index, listed.end_mark.index, _flow(wanted)))
-    end = _line_end(text, layers.end_mark.index)
+    end = _line_end(text, layers)
     for node in reversed(nodes):  # each goes before those already put in the same place
         if node.name not in seen:
             at = last_of_domain.get(node.domain, end)
@@ -216,10 +216,12 @@ def _value_of(node: Any, key: str) -> Any:
     return None
 
 
-def _line_end(text: str, index: int) -> int:
-    """Where the last line that says something before `index` ends."""
-    index = len(text[:index].rstrip())
-    newline = text.find("\n", index)
+def _line_end(text: str, node: yaml.Node) -> int:
+    """Where the last line of a node ends. A block's own end mark lies behind the comments that belong to what follows it."""
+    while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    newline = text.find("\n", node.end_mark.index)
     return len(text) if newline < 0 else newline + 1
 
 

@@ -111,6 +111,14 @@ def test_sync_adds_a_missing_layer_after_the_last_of_its_domain(world: World, pa
     assert load(path).layers["l95_more"].inputs == ("l4_gate",)
 
 
+def test_a_comment_over_the_next_domain_stays_with_it(world: World) -> None:
+    world.layers["data.l9_more"] = '@layer("L9")\ndef l9_more(l0_feed: Market) -> Panel:\n    """More."""\n'
+    lines = synced(WIRING, list(graph_of(world.modules(), {}).values()), world.configs()).splitlines()
+    at = lines.index("  l9_more:")
+    assert lines[at - 1] == "    inputs: [observations]"
+    assert lines.index("  # fusion") > at
+
+
 def test_after_sync_the_file_and_the_functions_agree(world: World, path: Path) -> None:
     path.write_text(WIRING.replace("inputs: [l3_proposal, l97_ledger]", "inputs: []").replace("[l0_feed, orders]", "[x]"))
     sync(path, list(graph_of(world.modules(), {}).values()), world.configs())
