@@ -59,18 +59,25 @@ class Session:
     def describe(self) -> dict[str, Any]:
         """What `run.json` says of a run before it has any results: enough to make it again."""
         return {
+            "kind": "run",
             "versions": versions(),
+            "code": {name: self.plan.code_of(node)[:16] for name, node in self.plan.nodes.items()},
             "configuration": {name: record._asdict() for name, record in self.configs.items()},
             "configuration_hash": digest({name: record._asdict() for name, record in self.configs.items()}),
             "wiring_hash": hashlib.sha256(self.project.wiring.read_bytes()).hexdigest(),
             "data": str(self.data.path.name),
+            "data_path": None if self.request.data is None else str(self.request.data),
             "data_hash": self.data.hash,
+            "start": self.request.start,
+            "end": self.request.end,
             "source": self.data.source,
             "symbols": list(self.data.symbols),
             "bars": len(self.data),
+            "depth": self.data.depth,
+            "instruments": self.data.instruments._asdict(),
             "clock_seconds": self.data.step // 1_000_000_000,
             "seed": self.request.seed if self.request.data is None else None,
-            "spec": None if self.spec is None else {"name": self.spec.name, "about": self.spec.about},
+            "spec": None if self.spec is None else self.spec.model_dump(),
             "overrides": list(self.request.overrides),
         }
 

@@ -37,9 +37,9 @@ class EngineError(RuntimeError):
 class Chunk(NamedTuple):
     """Successive bars, or one instant between two bars.
 
-    time: (T,) closes, UTC ns. inputs: external and recorded values by name (at least `observations` for the whole graph).
-    operator, amount: (T,) the operator's word and the cash that goes with it. events: the venue's reports (a log) with
-    `events_at` (T + 1,), where each instant's begin.
+    time: (T,) closes, UTC ns. inputs: external and recorded values by name (at least `observations` for the whole graph); a
+    recorded log has its offsets, (T + 1,), beside it as `<name>__at`. operator, amount: (T,) the operator's word and the cash
+    that goes with it. events: the venue's reports (a log) with `events_at` (T + 1,), where each instant's begin.
     """
 
     time: Ints
@@ -108,7 +108,7 @@ class Engine:
         self._flatten, self._box = plan.steps.flattener(), plan.steps.boxer()
         self._layers_checked = not compiled
         own = {*plan.steps.states, *plan.configs, *self.static, "clock", "venue_events"}
-        self._held_names = [p for p in plan.steps.inputs if p not in own]
+        self._held_names = [p for p in plan.steps.inputs if p not in own and not is_log(plan.hints[p])]
         self._fixed: dict[str, Any] = {**plan.configs, **self.static, **self.arena.values}
         self.epoch = -1
         self.last_time = 0
@@ -164,7 +164,7 @@ class Engine:
         if self.guard is not None:
             self.guard.check(chunk.time, produced)
         for p in self.plan.epoch_needs:
-            self.records[p].append(produced[p])
+            self.records[p].append(values[p])
         self._hold(values)
         self.last_time = int(chunk.time[-1])
         self._poisoned_at = None
@@ -302,7 +302,7 @@ class Engine:
             return {}
         values = dict(self._fixed)
         for p, parts in self.records.items():
-            values[p] = joined(parts, self.plan.annotations[p])
+            values[p] = joined(parts, self.plan.hints[p])
         made: dict[str, Any] = {}
         for node in self.plan.stage["epoch"]:
             made[node.name] = values[node.name] = node.fn(*[values[p] for p in node.params])

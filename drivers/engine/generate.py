@@ -190,7 +190,7 @@ class StepStage:
             args += [f"{n.name}__at", f"{n.name}__f8", f"{n.name}__i8"]
             body += self._logging(n)
         for p, edge in self.delayed.items():
-            if p in self.inputs and edge.delay == "bar":
+            if p in self.inputs and edge.delay == "bar" and edge.source in self.own:
                 body.append(f"s_{p} = v_{edge.source}")
         body.append("t += 1")
         for n in self.logs:

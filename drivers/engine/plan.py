@@ -8,6 +8,7 @@ from typing import Any
 
 from dataflows.kernels.compile import fingerprint
 from dataflows.layer import SCHEDULES
+from dataflows.panel import is_log
 from drivers.engine.generate import StepStage
 from drivers.engine.nodes import SUFFIX, Delayed, LayerNode, PlanError, layer_nodes
 
@@ -19,7 +20,8 @@ class Plan:
 
     modules: those that hold the layers. configs: configuration records by the name layers take them under. delayed: the
     feedback edges by name. variant: values for layers that exist in variants. only: run these nodes alone; everything
-    else that they take comes in as recorded values (`recorded_inputs`).
+    else that they take comes in as recorded values (`recorded_inputs`), also what a delayed edge brings from a layer that does
+    not run (`recorded_delayed`: the log of the instant before). Delayed values of an epoch keep their place in the arena.
     """
 
     def __init__(
@@ -38,13 +40,18 @@ class Plan:
             raise PlanError(f"{', '.join(unknown)}: not a layer of this graph")
         self.nodes: dict[str, LayerNode] = {n.name: n for n in every if only is None or n.name in only}
         self.configs = dict(configs)
-        self.delayed = {k: v for k, v in delayed.items() if any(k in n.params for n in self.nodes.values())}
+        edges = {k: v for k, v in delayed.items() if any(k in n.params for n in self.nodes.values())}
+        self.recorded_delayed = {k: v for k, v in edges.items() if v.delay == "bar" and v.source in names - self.nodes.keys()}
+        self.delayed = {k: v for k, v in edges.items() if k not in self.recorded_delayed}
         self.stage: dict[str, list[LayerNode]] = {s: [n for n in self.nodes.values() if n.schedule == s] for s in SCHEDULES}
         self.hints: dict[str, Any] = {p: t for n in self.nodes.values() for p, t in n.hints.items()}
         self.annotations: dict[str, Any] = {n.name: n.returns for n in self.nodes.values()}
         taken = {p for n in self.nodes.values() for p in n.params}
         self.recorded_inputs = sorted(p for p in taken if p in names and p not in self.nodes)
-        self._refuse_unknown_inputs(taken, names)
+        self._refuse_unknown_inputs(taken, {*names, *self.recorded_delayed})
+        for name, edge in self.recorded_delayed.items():
+            if not is_log(self.hints[name]):
+                raise PlanError(f"{name} is no log: what {edge.source} said an instant ago cannot be handed in; run both")
         self.steps = StepStage(self.stage["step"], {k: v for k, v in self.configs.items() if k in taken}, self.delayed)
         epoch = {n.name for n in self.stage["epoch"]}
         self.epoch_needs = sorted({p for n in self.stage["epoch"] for p in n.params if p in names and p not in epoch})

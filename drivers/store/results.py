@@ -187,11 +187,13 @@ class ResultWriter:
         self._refuse_taken(overwrite)
         self._background = _Background()
         self._features: dict[str, _File] = {}
+        self._logs: dict[str, _File] = {}
         self._orders, self._fills, self._ledger, self._decisions = (
             _File(self.folder / f"{name}.parquet", self._background) for name in ("orders", "fills", "ledger", "decisions")
         )
         self.history = OrderHistory(len(self.symbols))
         self._names = pa.array(self.symbols, pa.string())
+        self._trades = False  # whether the layers that trade are among those that run
         self._done = False
         with self.whole():
             if self.folder.exists():
@@ -251,6 +253,7 @@ class ResultWriter:
         with self.whole():
             if all(name in outputs for name in domains):
                 self._write_bars(outputs, annotations, domains, time)
+            self._write_raw_logs({n: outputs[n] for n in domains if n in offsets}, time, offsets)
             self._write_logs(outputs, time, offsets)
 
     def _write_bars(
@@ -294,10 +297,22 @@ class ResultWriter:
                 columns[name] = getattr(record, name)[row, column]
         self._decisions.add(columns, len(row))
 
+    def _write_raw_logs(self, logs: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
+        """Logs as the layers wrote them, for those who run a part of the graph on them again."""
+        for node, log in logs.items():
+            file = self._logs.setdefault(node, _File(self.folder / "logs" / f"{node}.parquet", self._background))
+            at = offsets[node]
+            if at[-1] == 0 and file.begun:
+                continue
+            stamps = pa.array(np.repeat(time, np.diff(at)), pa.int64()).cast(TIME)
+            columns = {name: getattr(log, name)[: at[-1]] for name in log._fields if name != "n"}
+            file.add({"timestamp": stamps, **columns}, int(at[-1]))
+
     def _write_logs(self, outputs: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
         intents, reports = outputs.get("l5_execution_bridge"), outputs.get("l90_fills")
         if intents is None or reports is None:
             return
+        self._trades = True
         reports_at = offsets["l90_fills"]
         self.history.add(time, intents, offsets["l5_execution_bridge"], reports, reports_at)
         self._write_orders(self.history.take_ended())
@@ -377,8 +392,9 @@ class ResultWriter:
         """
         with self.whole():
             self._write_orders(list(self.history.all()))
-            for file, schema in ((self._orders, ORDERS), (self._fills, FILLS), (self._ledger, None), (self._decisions, None)):
-                file.flush(schema)
+            if self._trades:
+                self._orders.flush(ORDERS)
+                self._fills.flush(FILLS)
             for file in self._files():
                 file.flush()
             self._background.wait()
@@ -419,7 +435,7 @@ class ResultWriter:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _files(self) -> list[_File]:
-        return [*self._features.values(), self._orders, self._fills, self._ledger, self._decisions]
+        return [*self._features.values(), *self._logs.values(), self._orders, self._fills, self._ledger, self._decisions]
 
     @contextlib.contextmanager
     def whole(self) -> Iterator[None]:
