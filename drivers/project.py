@@ -21,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import dataflows
 from dataflows.config import ConfigError, model_of, resolve
+from drivers.changes import repair
+from drivers.yaml_text import written
 
 Configs = dict[str, Any]
 """Domain to its configuration record (a NamedTuple of numbers)."""
@@ -65,6 +67,7 @@ def locate(folder: Path | None = None) -> Project:
         raise ProjectError(f"{folder} is not a folder; --project takes one with {WIRING}, config/ or specs/.")
     if not any((folder / name).exists() for name in (WIRING, "config", "specs")):
         raise ProjectError(f"{folder} has neither {WIRING} nor config/ nor specs/; --project takes a folder with one of them.")
+    repair(folder)
     return Project(
         folder,
         folder / WIRING if (folder / WIRING).is_file() else own.wiring,
@@ -228,9 +231,7 @@ def config_text(record: Any, *, title: str) -> str:
     for key, value in record._asdict().items():
         info = model.model_fields[key]
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-        plain = list(value) if isinstance(value, tuple) else value
-        written = yaml.safe_dump(plain, default_flow_style=True).removesuffix("...\n").strip()
-        lines.append(f"{key}: {written}  # {extra.get('unit', '')}: {info.description or ''}")
+        lines.append(f"{key}: {written(value)}  # {extra.get('unit', '')}: {info.description or ''}")
     return "\n".join(lines) + "\n"
 
 

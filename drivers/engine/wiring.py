@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from drivers.engine.nodes import SUFFIX, Delayed, LayerNode
 from drivers.project import MachineSpec, ProjectError, read_yaml
 from drivers.whole import write_whole
+from drivers.yaml_text import line_end, value_of
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _WIDTH: Final = 120
@@ -164,7 +165,7 @@ def synced(text: str, nodes: Sequence[LayerNode], configs: Mapping[str, Any]) ->
     Only those lists change: comments and the order of everything else stay. Entries of layers that are no longer in the code
     are left for `wiring check` to name, since what they meant is for a person to say.
     """
-    layers = _value_of(yaml.compose(text), "layers")
+    layers = value_of(yaml.compose(text), "layers")
     if not isinstance(layers, yaml.MappingNode):
         raise ProjectError("the wiring file has no mapping `layers`; begin it with `layers:` and one entry.")
     by_name = {n.name: n for n in nodes}
@@ -176,17 +177,17 @@ def synced(text: str, nodes: Sequence[LayerNode], configs: Mapping[str, Any]) ->
         node = by_name.get(key.value)
         if not isinstance(entry, yaml.MappingNode):
             continue
-        domain = _value_of(entry, "domain")
-        last_of_domain[domain.value if domain is not None else ""] = _line_end(text, entry)
+        domain = value_of(entry, "domain")
+        last_of_domain[domain.value if domain is not None else ""] = line_end(text, entry)
         if node is None:
             continue
         wanted = wired_inputs(node, configs)
-        listed = _value_of(entry, "inputs")
+        listed = value_of(entry, "inputs")
         if listed is None:
             raise ProjectError(f"{key.value} has no list `inputs` in the wiring file; give it one: inputs: []")
         if tuple(item.value for item in listed.value) != wanted:
             edits.append((listed.start_mark.index, listed.end_mark.index, _flow(wanted)))
-    end = _line_end(text, layers)
+    end = line_end(text, layers)
     for node in reversed(nodes):  # each goes before those already put in the same place
         if node.name not in seen:
             at = last_of_domain.get(node.domain, end)
@@ -206,23 +207,6 @@ def sync(path: Path, nodes: Sequence[LayerNode], configs: Mapping[str, Any]) -> 
     if after != before:
         write_whole(path, after)
     return after != before
-
-
-def _value_of(node: Any, key: str) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            if name.value == key:
-                return value
-    return None
-
-
-def _line_end(text: str, node: yaml.Node) -> int:
-    """Where the last line of a node ends. A block's own end mark lies behind the comments that belong to what follows it."""
-    while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        node = last[1] if isinstance(last, tuple) else last
-    newline = text.find("\n", node.end_mark.index)
-    return len(text) if newline < 0 else newline + 1
 
 
 def _flow(items: Sequence[str]) -> str:
