@@ -1,0 +1,37 @@
+"""What the site is given beside the pages in docs/: the reference, made from the code each time, so that it is never stale.
+
+MkDocs calls these functions while it builds (mkdocs.yml, `hooks`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import typer.cli
+import typer.main
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from drivers.cli.main import app
+from drivers.project import defaults
+from drivers.report.reference import write_reference
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds reference/: layers and configuration with the graph's pictures, and every command's help."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder)
+        write_reference(defaults(), made)
+        for path in sorted(p for p in made.rglob("*") if p.is_file()):
+            files.append(File.generated(config, f"reference/{path.relative_to(made)}", content=path.read_bytes()))
+    files.append(File.generated(config, "reference/commands.md", content=commands()))
+    return files
+
+
+def commands() -> str:
+    """Every command with its options, as --help has them."""
+    command: Any = typer.main.get_command(app)
+    context = type(command).context_class(command, info_name="stratoquant")
+    return typer.cli.get_docs_for_click(obj=command, ctx=context, name="stratoquant", title="Commands")
