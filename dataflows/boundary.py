@@ -98,6 +98,15 @@ def promise_of(model: type[Boundary], columns: Mapping[str, Kind]) -> Promise:
     return Promise(model, _with_rules(schema, rules), rules)
 
 
+def part_of(promise: Promise, columns: Iterable[str]) -> Promise:
+    """The promise of these columns alone, and of the rules that are over them alone."""
+    wanted = set(columns)
+    rules = tuple(rule for rule in promise.rules if wanted.issuperset(rule.columns))
+    kept = {name: column for name, column in promise.schema.columns.items() if name in wanted}
+    schema = pa.DataFrameSchema(kept, name=promise.schema.name, strict=True, coerce=False)
+    return Promise(promise.model, _with_rules(schema, rules), rules)
+
+
 def _column(kind: Kind) -> pa.Column:
     """A column of a value's own range; a float may be unknown, a code may not."""
     assert kind.within is not None

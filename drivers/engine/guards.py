@@ -237,19 +237,27 @@ class Guards:
         try:
             guard.promise.schema.validate(frame, lazy=True)
         except pandera.errors.SchemaErrors as error:
-            cases = error.failure_cases
-            row = cases.sort_values("schema_context", kind="stable").iloc[0]  # "Column" comes before "DataFrameSchema"
-            at = row["index"]
-            where = ""
-            if at is not None and at == at:
-                bar, symbol = divmod(int(at), len(self.symbols))
-                stamp = np.datetime_as_string(np.datetime64(int(time[bar]), "ns"), unit="s")
-                where = f" of {self.symbols[symbol]} at {stamp}Z"
-            return (
-                f"{row['column']}{where} is {row['failure_case']}; the {guard.domain} boundary says {row['check']} "
-                f"({len(cases)} such values in this chunk)\n{error}"
-            )
+            return report(error, guard.domain, time, self.symbols)
         return f"{guard.domain}: the compiled guard refuses what pandera accepts; report this as a fault of the guard"
+
+
+def report(error: pandera.errors.SchemaErrors, domain: str, time: Ints, symbols: Sequence[str]) -> str:
+    """The first value that pandera refuses, with layer, field, symbol, bar and bound; pandera's own report follows.
+
+    time: (T,) of the frame's rows, which are by bar and then by symbol.
+    """
+    cases = error.failure_cases
+    row = cases.sort_values("schema_context", kind="stable").iloc[0]  # "Column" comes before "DataFrameSchema"
+    at = row["index"]
+    where = ""
+    if at is not None and at == at:
+        bar, symbol = divmod(int(at), len(symbols))
+        stamp = np.datetime_as_string(np.datetime64(int(time[bar]), "ns"), unit="s")
+        where = f" of {symbols[symbol]} at {stamp}Z"
+    return (
+        f"{row['column']}{where} is {row['failure_case']}; the {domain} boundary says {row['check']} "
+        f"({len(cases)} such values in this chunk)\n{error}"
+    )
 
 
 def validate_whole(plan: Plan, domain: str, model: type[Boundary], values: Mapping[str, Any]) -> None:

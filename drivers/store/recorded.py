@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -128,15 +128,27 @@ class RecordedRun:
         frame: pd.DataFrame = self.table(name, columns, **where).to_pandas()
         return frame
 
-    def value(self, domain: str, node: str, annotation: Any, *, start: int | None = None, end: int | None = None) -> Any:
+    def value(
+        self,
+        domain: str,
+        node: str,
+        annotation: Any,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        paths: Collection[tuple[str, ...]] | None = None,
+    ) -> Any:
         """What a layer returned over the bars in (start, end], as the record of panels that it was, to the bit.
 
-        annotation: the layer's return annotation. Panels (T, N), series (T,), stacks (T, N, K). A leaf that a run does not
-        record is None. Raises RecordedError for a leaf that this run lacks.
+        annotation: the layer's return annotation. Panels (T, N), series (T,), stacks (T, N, K), writable copies. paths: the
+        leaves to read, None for all. A leaf that was not asked for, or that a run does not record, is None. Raises
+        RecordedError for a leaf that this run lacks.
         """
         if is_log(annotation):
             raise RecordedError(f"{node} is a log and not recorded as panels; the tables orders and fills hold what it said")
         parts = self._parts(annotation, (), node)
+        if paths is not None:
+            parts = {path: part for path, part in parts.items() if path in paths}
         names = [column for _, columns in parts.values() for column in columns(self.columns(f"features/{domain}"))]
         table = self.table(f"features/{domain}", names, start=start, end=end)
         n = len(self.symbols)
@@ -146,21 +158,52 @@ class RecordedRun:
 
         def panel(column: str, kind: Kind) -> Any:
             flat = table[column].to_numpy()
-            shaped = np.ascontiguousarray(flat.reshape(bars, n), kind.numpy)
-            return np.ascontiguousarray(shaped[:, 0]) if kind.axes == () else shaped
+            shaped = flat.reshape(bars, n)
+            return np.array(shaped[:, 0] if kind.axes == () else shaped, kind.numpy, order="C")
 
         def made(inner: Any, path: tuple[str, ...]) -> Any:
             if is_record(inner):
                 return inner(*[made(hint, (*path, field)) for field, hint in fields_of(inner).items()])
+            if path not in parts:
+                return None
             kind, columns = parts[path]
-            own = columns(table.column_names)
             if not kind.recorded or "static" in kind.axes:
                 return None
+            own = columns(table.column_names)
             if len(kind.axes) == 2:
                 return np.ascontiguousarray(np.stack([panel(column, kind) for column in own], axis=2))
             return panel(own[0], kind)
 
         return made(annotation, ())
+
+    def log(self, node: str, annotation: Any, instants: Ints) -> tuple[Any, Ints]:
+        """What a layer wrote into its log at these successive instants (UTC ns), to the bit, and where each one's entries begin.
+
+        annotation: the log's NamedTuple. Returns the log and its offsets (T + 1,). Raises RecordedError where the run has not
+        kept the log, or an entry is of an instant in between.
+        """
+        path = self.folder / "logs" / f"{node}.parquet"
+        names = [name for name in fields_of(annotation) if name != "n"]
+        kinds = [kind_of(fields_of(annotation)[name]) for name in names]
+        if not path.is_file():
+            raise RecordedError(f"{self.folder.name} has no logs/{node}.parquet: an older version made it; run it again")
+        lacking = [name for name in names if name not in pq.read_schema(path).names]
+        if lacking:
+            raise RecordedError(
+                f"{self.folder.name} does not hold {node}.{lacking[0]}: it was made by another version of that layer"
+            )
+        low, high = (pa.scalar(int(t), pa.int64()).cast(pa.timestamp("ns", "UTC")) for t in instants[[0, -1]])
+        table = pq.read_table(path, filters=(pc.field("timestamp") >= low) & (pc.field("timestamp") <= high))
+        stamps = table["timestamp"].cast(pa.int64()).to_numpy()
+        between = ~np.isin(stamps, instants)
+        if between.any():
+            at = np.datetime_as_string(np.datetime64(int(stamps[between][0]), "ns"), unit="s")
+            raise RecordedError(
+                f"{self.folder.name}: {node} acted between two bars, at {at}Z; that cannot be run again by bars"
+            )
+        offsets = np.concatenate([[0], np.searchsorted(stamps, instants, side="right")])
+        columns = [np.array(table[name].to_numpy(), kind.numpy) for name, kind in zip(names, kinds, strict=True)]
+        return annotation(len(stamps), *columns), offsets
 
     # ---- parts
 
