@@ -15,6 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from drivers.cli.main import app
+from drivers.feeds.description import Description
 from drivers.project import defaults
 from drivers.report.reference import write_reference
 
@@ -28,6 +29,19 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.append(File.generated(config, f"reference/{path.relative_to(made)}", content=path.read_bytes()))
     files.append(File.generated(config, "reference/commands.md", content=commands()))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Puts the keys of dataset.yml where the page about files asks for them."""
+    return markdown.replace("DATASET_KEYS", dataset_keys())
+
+
+def dataset_keys() -> str:
+    """The keys of dataset.yml as a table, from the model that reads them."""
+    rows = ["| key | default | says |", "|---|---|---|"]
+    for name, field in Description.model_fields.items():
+        rows.append(f"| `{name}` | {'' if field.default in (None, '') else f'`{field.default}`'} | {field.description} |")
+    return "\n".join(rows)
 
 
 def commands() -> str:
