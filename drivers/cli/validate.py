@@ -1,0 +1,66 @@
+"""`stratoquant validate`: the standard properties on the user's own data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from drivers.cli import options
+from drivers.cli.common import Failed, names, project_of, utc_ns
+from drivers.request import RunRequest
+
+
+def validate(
+    context: typer.Context,
+    data: options.Data = None,
+    symbols: options.Symbols = None,
+    start: options.Start = None,
+    end: options.End = None,
+    overrides: options.Set = None,
+    spec: options.Spec = None,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of what is drawn at random, and of the built-in sample market.")
+    ] = RunRequest.seed,
+    bars: Annotated[
+        int | None,
+        typer.Option("--bars", min=1, help="Bars that are run again in other ways, about. Without it: 10080."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Run all bars again in every way.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+) -> None:
+    """Test on your own data what must hold of every run, and give a verdict for each property.
+
+    The data go through the graph once; on every bar it is tested that values keep to their boundaries, that the account adds
+    up, that approvals keep within the caps and orders within the approvals. The first days, and others drawn at random, are
+    run again: one bar at a time, in random pieces, restored from checkpoints, in plain Python, each symbol alone, and with
+    another future. Every output must stay as it was, to the bit. Nothing is written. Fails when a property does not hold.
+    """
+    if every and bars is not None:
+        raise typer.BadParameter("give --bars or --all, not both", param_hint="--all")
+    from drivers.validation.on_data import validate_data
+    from drivers.validation.suite import BARS
+
+    request = RunRequest(
+        data=data,
+        symbols=names(symbols),
+        start=utc_ns(start),
+        end=utc_ns(end),
+        overrides=tuple(overrides or ()),
+        spec=spec,
+        project=project_of(context),
+        seed=seed,
+    )
+    report = validate_data(request, bars=None if every else bars or BARS)
+    if json:
+        import json as jsonlib
+
+        typer.echo(jsonlib.dumps(report.as_dict(), indent=2))
+    else:
+        from rich.console import Console
+
+        Console().print(report)
+    if not report.ok:
+        broken = report.broken
+        what = "property does" if len(broken) == 1 else "properties do"
+        raise Failed(f"{len(broken)} {what} not hold, the first: {broken[0].name}. {broken[0].finding}")

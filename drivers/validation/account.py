@@ -1,0 +1,109 @@
+"""The account is what the fills make of it, recomputed from the fills and the marks alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from dataflows.execution.types import FILL
+from dataflows.panel import Floats
+from drivers.engine.engine import Outputs
+from drivers.events import stamp
+from drivers.validation.registry import Along, Broken, Tested, along_the_run
+from drivers.validation.trial import Trial
+
+TOLERANCE: Final = 1e-9
+"""Relative to the money, or the quantity, that has moved so far."""
+
+
+class Books:
+    """A second ledger: positions, cash and marks kept up fill by fill."""
+
+    def __init__(self, symbols: int, start_cash: float) -> None:
+        self.position, self.mark = np.zeros(symbols), np.full(symbols, math.nan)
+        self.cash = self.peak = self.moved_cash = start_cash
+        self.traded = np.zeros(symbols)  # quantity
+        self.funding = 0.0
+        self.seen: list[set[int]] = [set() for _ in range(symbols)]
+
+    def book(self, fills: Any, i: int) -> bool:
+        """Books fill i of a log; False where it was booked before."""
+        s, q, p, fee = int(fills.symbol[i]), float(fills.quantity[i]), float(fills.price[i]), float(fills.fee[i])
+        if int(fills.fill_id[i]) in self.seen[s]:
+            return False
+        self.seen[s].add(int(fills.fill_id[i]))
+        self.position[s] += q
+        self.traded[s] += abs(q)
+        if abs(self.position[s]) <= 1e-12 * self.traded[s]:
+            self.position[s] = 0.0
+        self.cash -= q * p + fee
+        self.moved_cash += abs(q * p) + abs(fee)
+        return True
+
+    def pay_funding(self, rate: Floats) -> None:
+        """What longs pay on what was held before the bar; an unknown rate pays nothing."""
+        held = (self.position != 0.0) & np.isfinite(rate)
+        paid = float((self.position[held] * self.mark[held] * rate[held]).sum())
+        self.cash -= paid
+        self.funding += paid
+        self.moved_cash += abs(paid)
+
+    def at_close(self, close: Floats) -> dict[str, float]:
+        """Marks the positions; returns the figures of the account at a close."""
+        self.mark = np.where((close > 0.0) & np.isfinite(close), close, self.mark)
+        value = np.where(self.position != 0.0, self.position * self.mark, 0.0)
+        equity = self.cash + float(value.sum())
+        self.peak = max(self.peak, equity)
+        drawdown = max(0.0, 1.0 - equity / self.peak) if equity > 0.0 else 1.0
+        return {
+            "cash": self.cash, "funding": self.funding, "equity": equity, "peak": self.peak, "drawdown": drawdown,
+            "gross": float(np.abs(value).sum()), "net": float(value.sum()),
+        }  # fmt: skip
+
+
+@along_the_run(
+    "ledger identity",
+    "The account adds up: positions are the sum of the fills, cash is what was paid, equity is cash and positions at the mark.",
+    "l97_ledger",
+    "l90_fills",
+    "l0_market_feed",
+)
+def ledger_adds_up(trial: Trial) -> Along:
+    """Position, cash, funding, equity, peak, drawdown, gross and net of every bar, to 1e-9 of the money that has moved."""
+    books = Books(len(trial.market.symbols), float(trial.plan.configs["execution"].start_cash))
+
+    def take(outputs: Outputs) -> Tested:
+        ledger, market, fills = (outputs.values[n] for n in ("l97_ledger", "l0_market_feed", "l90_fills"))
+        at = outputs.offsets["l90_fills"]
+        values = 0
+        for t, time in enumerate(outputs.time):
+            books.pay_funding(market.funding[t])
+            for i in range(at[t], at[t + 1]):
+                if fills.kind[i] == FILL and not books.book(fills, i):
+                    name = trial.market.symbols[int(fills.symbol[i])]
+                    raise Broken(f"L90 l90_fills: a fill of {name} comes twice at {stamp(time)}.")
+            for name, told, found, scale in _figures(trial, books, ledger, market.bars.close[t], t):
+                values += 1
+                if not abs(told - found) <= TOLERANCE * scale:
+                    raise Broken(
+                        f"L97 l97_ledger, {name} at {stamp(time)} is {told!r}; "
+                        f"the fills, fees, funding and marks make it {found!r}."
+                    )
+        bars = len(outputs.time)
+        return Tested(bars, values, values // bars)
+
+    return take
+
+
+def _figures(trial: Trial, books: Books, ledger: Any, close: Floats, t: int) -> Iterator[tuple[str, float, float, float]]:
+    """(name, what the ledger says, what it should be, the scale of the tolerance) of every figure of bar t."""
+    for name, found in books.at_close(close).items():
+        scale = 1.0 if name == "drawdown" else books.moved_cash
+        yield name, float(getattr(ledger, name)[t]), found, scale
+    for s, symbol in enumerate(trial.market.symbols):
+        yield f"position of {symbol}", float(ledger.position[t, s]), float(books.position[s]), max(1.0, books.traded[s])
+        if books.position[s] != 0.0:
+            yield f"mark of {symbol}", float(ledger.mark[t, s]), float(books.mark[s]), float(books.mark[s])

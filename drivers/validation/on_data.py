@@ -1,0 +1,70 @@
+"""The suite on a folder of market data, with the wiring and the configuration that a run would have."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from drivers.feeds.check import QualityReport, check_dataset
+from drivers.request import RunRequest
+from drivers.session import Session, boundaries, open_session, progress_bar, sample_market
+from drivers.validation.report import Report, Verdict
+from drivers.validation.suite import BARS, every_property, validate
+from drivers.validation.trial import Trial
+
+_DATA = ("data", "A run takes the data: every value is possible, times are in order, and nothing contradicts itself.")
+
+
+def validate_data(request: RunRequest, *, bars: int | None = BARS, console: Console | None = None) -> Report:
+    """Tests every property on the data and with the configuration of a request. Nothing is written.
+
+    bars: how many may be run again in other ways, about; None: all. request.seed: of what is drawn at random, too.
+    Raises what `open_session` raises: DataError for a folder that is none, ConfigError, ProjectError.
+    """
+    with progress_bar(console or Console(stderr=True)) as progress:
+        path = request.data if request.data is not None else sample_market(request.seed, progress)
+        checked = _check(path, request) if path.is_dir() else None
+        if checked is not None and checked.state == "broken":
+            return _refused(checked)
+        session = open_session(request, progress)
+        task = progress.add_task("Running", total=len(session.data))
+        report = validate(
+            trial_of(session), bars=bars, on_bars=lambda done, doing: progress.update(task, advance=done, description=doing)
+        )
+        if checked is not None:
+            report.verdicts.insert(0, checked)
+        return report
+
+
+def trial_of(session: Session) -> Trial:
+    """A session's plan, data and configuration, to be tested."""
+    return Trial(
+        session.plan,
+        session.data,
+        {"instruments": session.data.instruments},
+        boundaries(session.wiring),
+        session.wiring.epoch_ns,
+        session.request.seed,
+    )
+
+
+def _check(path: Path, request: RunRequest) -> Verdict:
+    begun = time.perf_counter()
+    found = check_dataset(path, symbols=request.symbols)
+    verdict = Verdict(*_DATA, state="holds", symbols=len(found.symbols), columns=0, bars=_bars(found), values=found.rows)
+    verdict.seconds = time.perf_counter() - begun
+    if not found.ok:
+        verdict.state, verdict.finding = "broken", found.faults[-1].sentence
+    return verdict
+
+
+def _bars(found: QualityReport) -> int:
+    return max((s.bars + s.missing for s in found.symbols), default=0)
+
+
+def _refused(checked: Verdict) -> Report:
+    """Where the data cannot be used, nothing else can be told."""
+    others = [Verdict(p.name, p.means, finding="a run refuses these data.") for p in every_property()]
+    return Report(checked.bars, (), "", "", [checked, *others])
