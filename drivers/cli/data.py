@@ -1,15 +1,19 @@
-"""`stratoquant data`: make market data, and check them."""
+"""`stratoquant data`: make, import and check market data."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from drivers.cli.common import Failed, names
 
-app = typer.Typer(help="Make market data, and check what is wrong with some.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Make market data, import some of other shapes, and check what is wrong with some.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command("simulate")
@@ -58,6 +62,127 @@ def simulate(
             progress=lambda done: progress.update(task, completed=done),
         )
     typer.echo(f"{folder} holds the market; run it with: stratoquant run --data {folder}")
+
+
+Unit = Literal["s", "ms", "us", "ns"]
+
+
+@app.command("import")
+def import_(
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Files, or folders of them.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The market-data folder to make.")],
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A known layout, e.g. binance-klines; `data presets` lists them.")
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OURS=THEIRS",
+            help="Our column and theirs, e.g. timestamp=ts; volume=none imports it as unknown. Repeatable.",
+        ),
+    ] = None,
+    header: Annotated[str | None, typer.Option(metavar="A,B", help="Names of the columns of files without a header.")] = None,
+    symbol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The symbol, or a pattern of the file names like '{symbol}_*'; else column or file name."
+        ),
+    ] = None,
+    kind: Annotated[Literal["bars", "book", "trades", "funding"] | None, typer.Option(help="What the files hold.")] = None,
+    stamp: Annotated[Literal["open", "close"] | None, typer.Option(help="The end of the bar that its time names.")] = None,
+    clock: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Length of a bar, e.g. 1m; else as they are spaced.")
+    ] = None,
+    calendar: Annotated[str | None, typer.Option(metavar="NAME", help="24/7, or an exchange calendar, e.g. XNYS.")] = None,
+    time_unit: Annotated[Unit | None, typer.Option(help="Unit of times that are numbers; else by magnitude.")] = None,
+    timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="Zone of times without one, e.g. Europe/Berlin.")] = None,
+    duplicates: Annotated[
+        Literal["refuse", "first", "last"], typer.Option(help="Which of the bars of one time and symbol that differ to keep.")
+    ] = "refuse",
+    licence: Annotated[str | None, typer.Option(metavar="TEXT", help="Under which licence the data are.")] = None,
+    source_text: Annotated[str | None, typer.Option(metavar="TEXT", help="Where the data come from.")] = None,
+    guess_ticks: Annotated[
+        bool, typer.Option("--guess-ticks", help="Write the steps that all prices and sizes keep as tick_size and lot_size.")
+    ] = False,
+    add: Annotated[bool, typer.Option("--add", help="Add kinds that an existing folder lacks.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the market data in --out.")] = False,
+    allow_faults: Annotated[bool, typer.Option("--allow-faults", help="Write what a run would refuse, to look at it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is taken for what; write nothing.")] = False,
+) -> None:
+    """Turn files of other shapes into a market-data folder: csv (packed or not), json, parquet, feather.
+
+    Columns are recognised by their common names, by a preset, or by --column; what is taken for what is shown. Each file may be
+    of one symbol or have a column of them. Times become UTC; nothing is filled or mended, and unknown columns are dropped. Rows
+    are sorted, files may be larger than memory. The folder appears when it is whole and a run would take it.
+    """
+    from rich.console import Console
+
+    from drivers.feeds.importing import ImportRequest, plan_import, plan_table, result_table, run_import
+
+    request = ImportRequest(
+        sources=tuple(sources),
+        out=out,
+        preset=preset,
+        kind=kind,
+        columns=_pairs(column or []),
+        header=names(header) or (),
+        symbol=symbol,
+        stamp=stamp,
+        clock=clock,
+        calendar=calendar,
+        time_unit=time_unit,
+        timezone=timezone,
+        duplicates=duplicates,
+        licence=licence,
+        source_text=source_text,
+        guess_ticks=guess_ticks,
+        overwrite=overwrite,
+        add=add,
+        allow_faults=allow_faults,
+    )
+    plan = plan_import(request)
+    console = Console()
+    console.print(plan_table(plan))
+    if dry_run:
+        console.print("Nothing was written: this was a dry run.")
+        return
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Reading", total=1.0)
+        result = run_import(plan, lambda share, what: progress.update(task, completed=share, description=what))
+    console.print(result.report)
+    console.print(result_table(result))
+    if not result.report.ok:
+        raise Failed(f"{out} was written, and a run would refuse it: {result.report.faults[0].sentence}")
+    typer.echo(f"{out} holds the data; run them with: stratoquant run --data {out}")
+
+
+@app.command("presets")
+def presets() -> None:
+    """List the layouts that `data import --preset` knows."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from drivers.feeds.importing.presets import described
+
+    grid = Table("preset", "kind", "what it is")
+    for row in described():
+        grid.add_row(*row)
+    Console().print(grid)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    """`ours=theirs` as a mapping."""
+    made: dict[str, str] = {}
+    for text in texts:
+        ours, equals, theirs = text.partition("=")
+        if not equals or not ours.strip() or not theirs:
+            raise typer.BadParameter(f"{text!r} is not OURS=THEIRS, e.g. timestamp=ts", param_hint="--column")
+        if ours.strip() in made:
+            raise typer.BadParameter(f"{ours.strip()} is named twice", param_hint="--column")
+        made[ours.strip()] = theirs
+    return made
 
 
 @app.command("check")

@@ -59,6 +59,7 @@ class QualityReport:
     source: str = ""
     licence: str = ""
     hash: str = ""
+    step: int = 0  # ns of the clock
     notes: tuple[str, ...] = field(default=())
 
     def as_dict(self) -> dict[str, Any]:
@@ -71,27 +72,17 @@ class QualityReport:
 
     def __rich__(self) -> Group:
         grid = Grid(title=f"{self.path.name}: {self.rows} rows, {self.clock} bars, {self.start} to {self.end}")
-        grid.add_column("symbol")
-        for name in ("bars", "missing", "gaps"):
-            grid.add_column(name, justify="right")
-        grid.add_column("longest gap")
-        for name in ("zero volume", "duplicates", "outliers", "largest return"):
+        grid.add_column("symbol", no_wrap=True)
+        for name in ("bars", "missing", "gaps", "zero volume", "duplicates", "outliers", "largest return"):
             grid.add_column(name, justify="right")
         for s in self.symbols:
-            gap = f"{s.longest_gap} from {s.longest_gap_at}" if s.gaps else ""
             largest = "" if np.isnan(s.largest_return) else f"{s.largest_return:.2%}"
-            grid.add_row(
-                s.symbol,
-                str(s.bars),
-                str(s.missing),
-                str(s.gaps),
-                gap,
-                str(s.zero_volume),
-                str(s.duplicates),
-                str(s.outliers),
-                largest,
-            )
+            counts = (s.bars, s.missing, s.gaps, s.zero_volume, s.duplicates, s.outliers)
+            grid.add_row(s.symbol, *map(str, counts), largest)
         parts: list[Any] = [grid] if self.symbols else []
+        parts.extend(
+            Text(f"{s.symbol}: the longest gap is {s.longest_gap} from {s.longest_gap_at}") for s in self.symbols if s.gaps
+        )
         if self.snapshots:
             parts.append(
                 Text(
@@ -142,6 +133,7 @@ def check_dataset(path: Path, *, symbols: Sequence[str] | None = None, now: int 
         source=data.source,
         licence=data.licence,
         hash=data.hash,
+        step=data.step,
         notes=tuple(_notes(data, figures)),
     )
 

@@ -73,7 +73,7 @@ class Table:
                     yield start, batch
                     start += batch.num_rows
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, EOFError) as error:
-            raise DataError(f"{self.name}: {_reason(error, self.kind)}") from None
+            raise DataError(f"{self.name}: {broken(error, self.kind)}") from None
 
     def _raw(self, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
         if self.kind == "Parquet":
@@ -232,7 +232,7 @@ def find_table(folder: Path, stem: str, time_zone: str | None = None) -> Table |
     except StopIteration:
         columns, rows = [], 0
     except (pa.ArrowInvalid, OSError, EOFError) as error:
-        raise DataError(f"{path.name}: {_reason(error, kind)}") from None
+        raise DataError(f"{path.name}: {broken(error, kind)}") from None
     if not rows:
         raise DataError(f"{path.name}: the file is empty: it has no rows; write one row per time and symbol")
     return Table(path, tuple(columns), kind, time_zone, integer_time)
@@ -246,7 +246,8 @@ def _first_line(error: BaseException) -> str:
     return re.sub(r"\s+", " ", str(error)).strip().rstrip(".")[:200]
 
 
-def _reason(error: BaseException, kind: str) -> str:
+def broken(error: BaseException, kind: str) -> str:
+    """What a reader's error says about a file, and what to do: the rest of a sentence that begins with the file's name."""
     text = _first_line(error)
     if kind == "CSV" and "CSV" in text:
         match = re.search(r"Row #(\d+)", text)

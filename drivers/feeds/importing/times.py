@@ -1,0 +1,171 @@
+"""Any column of times as UTC nanoseconds: datetimes, dates, numbers told apart by magnitude, ISO texts with or without zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataflows.panel import Ints
+from drivers.feeds.errors import DataError
+
+UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_NUMBER: Final = r"^[+-]?\d+(\.\d*)?$"
+_DATE: Final = r"^\d{4}-\d{2}-\d{2}$"
+_ZONED: Final = r"(Z|[+-]\d{2}:?\d{2})$"
+_LARGEST: Final = np.iinfo(np.int64).max
+
+
+def check_zone(zone: str | None) -> None:
+    """Raises DataError for a time zone that does not exist."""
+    if zone is not None:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise DataError(
+                f"--timezone {zone}: no such zone; write a name like UTC, Europe/Berlin or America/New_York"
+            ) from None
+
+
+@dataclass
+class Times:
+    """Reads the times of one file, batch by batch. row: index to `file, row n`; unit: of UNITS, None by magnitude.
+
+    zone: what a time without one means; None refuses such text, and takes datetimes and dates for UTC, as they are stored.
+    """
+
+    row: Callable[[int], str]
+    unit: str | None = None
+    zone: str | None = None
+    _scale: int = field(default=0, repr=False)
+
+    def read(self, column: Any, start: int) -> Ints:
+        """UTC ns of a batch (M,). start: index of its first row. Raises DataError naming the row at fault."""
+        if isinstance(column, pa.DictionaryArray):
+            column = column.dictionary_decode()
+        if column.null_count:
+            index = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+            raise DataError(f"{self.row(start + index)}: the time is missing; remove the row or give its time")
+        kind = column.type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            return self._text(pc.utf8_trim_whitespace(column.cast(pa.string())), start)
+        if pa.types.is_integer(kind):
+            return self._whole(_ints(column.cast(pa.int64())), start)
+        if pa.types.is_floating(kind):
+            return self._float(np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64), start)
+        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+            return self._stored(column, start)
+        raise DataError(f"{self.row(start)}: the time is of type {kind}; it must be a datetime, a number or an ISO text")
+
+    def _stored(self, column: Any, start: int) -> Ints:
+        kind = column.type
+        try:
+            plain = column.cast(pa.timestamp("ns", getattr(kind, "tz", None)))
+        except pa.ArrowInvalid:
+            raise DataError(f"{self.row(start)}: a time of this batch lies outside the years 1678 to 2262; mend it") from None
+        ns = _ints(plain.cast(pa.int64()))
+        local = pa.types.is_timestamp(kind) and kind.tz is None
+        return self._from_local(ns, start) if local and self.zone is not None else ns
+
+    def _text(self, text: Any, start: int) -> Ints:
+        if pc.all(pc.match_substring_regex(text, _NUMBER)).as_py():
+            parts = pc.extract_regex(text, r"^(?P<whole>[+-]?\d+)(?:\.(?P<rest>\d*))?$")
+            whole = self._whole(_ints(pc.struct_field(parts, "whole").cast(pa.int64())), start)
+            rest = pc.utf8_slice_codeunits(pc.utf8_rpad(pc.struct_field(parts, "rest"), 9, "0"), 0, 9)
+            return whole + _ints(rest.cast(pa.int64())) * self._scale // 10**9
+        if pc.all(pc.match_substring_regex(text, _DATE)).as_py():
+            return self._cast(text, "ns", None, start)
+        text = pc.replace_substring_regex(text, r" ?UTC$", "Z")
+        zoned = np.asarray(pc.match_substring_regex(text, _ZONED).to_numpy(zero_copy_only=False), bool)
+        dates = np.asarray(pc.match_substring_regex(text, _DATE).to_numpy(zero_copy_only=False), bool)
+        zoned &= ~dates  # the day of a date looks like an offset
+        if zoned.all():
+            return self._cast(text, "ns", "UTC", start)
+        if zoned.any():
+            index = int(np.argmax(zoned != zoned[0]))
+            raise DataError(
+                f"{self.row(start + index)}: the time {text[index].as_py()!r} {_named(zoned[index])}, and those before it "
+                f"{_named(zoned[0], plural=True)}; write all of them alike"
+            )
+        local = self._cast(text, "ns", None, start)
+        if self.zone is None:
+            raise DataError(f"{self.row(start)}: the time {text[0].as_py()!r} has no zone; say which with --timezone, e.g. UTC")
+        return self._from_local(local, start)
+
+    def _cast(self, text: Any, unit: str, zone: str | None, start: int) -> Ints:
+        kind = pa.timestamp(unit, zone)
+        try:
+            return _ints(text.cast(kind).cast(pa.int64()))
+        except pa.ArrowInvalid:
+            for index in range(len(text)):
+                try:
+                    text.slice(index, 1).cast(kind)
+                except pa.ArrowInvalid:
+                    found = text[index].as_py()
+                    raise DataError(
+                        f"{self.row(start + index)}: {found!r} is not a time; it must be a number or like 2026-03-01T12:00:00Z"
+                    ) from None
+            raise
+
+    def _from_local(self, local: Ints, start: int) -> Ints:
+        zone = self.zone or "UTC"
+        if zone == "UTC":
+            return local
+        index = pd.DatetimeIndex(local.view("M8[ns]"))
+        asked: dict[str, Any] = {"ambiguous": "NaT", "nonexistent": "NaT"}
+        made = index.tz_localize(zone, **asked)
+        if made.isna().any():
+            at = int(np.argmax(np.asarray(made.isna())))
+            raise DataError(
+                f"{self.row(start + at)}: {index[at]} is twice or never on the clocks of {zone}, which were changed; write the "
+                "times in UTC"
+            )
+        return np.array(made.tz_convert("UTC").asi8, np.int64)
+
+    def _whole(self, time: Ints, start: int) -> Ints:
+        """Whole numbers in the unit said, or in that which their size tells: all of a file in one."""
+        if self.unit is not None:
+            self._scale = UNITS[self.unit]
+        elif len(time):
+            size = np.abs(time)
+            scale = np.select([size < 10**11, size < 10**14, size < 10**17], [10**9, 10**6, 10**3], 1)
+            self._scale = self._scale or int(scale[0])
+            odd = scale != self._scale
+            if odd.any():
+                index = int(np.argmax(odd))
+                raise DataError(
+                    f"{self.row(start + index)}: the time {time[index]} is in another unit than those before it; write all of "
+                    "them in one unit, or import the parts as files of their own"
+                )
+        far = np.abs(time) > _LARGEST // max(self._scale, 1) - 1
+        if far.any():
+            index = int(np.argmax(far))
+            raise DataError(
+                f"{self.row(start + index)}: {time[index]} {self.unit} is beyond the year 2262; correct --time-unit"
+            )
+        return time * max(self._scale, 1)
+
+    def _float(self, time: Any, start: int) -> Ints:
+        wrong = ~np.isfinite(time) | (np.abs(time) >= 2.0**63)
+        if wrong.any():
+            index = int(np.argmax(wrong))
+            raise DataError(f"{self.row(start + index)}: the time is {time[index]:g}; remove the row or give its time")
+        floor = np.floor(time)
+        whole = self._whole(floor.astype(np.int64), start)
+        # a float of today's seconds is good to a quarter of a microsecond: what lies below is no time
+        micros = np.rint((time - floor) * (self._scale / 1e3)).astype(np.int64)
+        return np.asarray(whole + micros * 1_000, np.int64)
+
+
+def _named(zoned: Any, *, plural: bool = False) -> str:
+    return f"{'have' if plural else 'has'} {'a' if zoned else 'no'} zone"
+
+
+def _ints(column: Any) -> Ints:
+    return np.array(column.to_numpy(zero_copy_only=False), np.int64)
