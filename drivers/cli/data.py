@@ -189,15 +189,25 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of market data.")],
     symbols: Annotated[str | None, typer.Option(metavar="A,B", help="Check these symbols only.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Draw the report as a page: where, when and how much.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Say what a folder of market data holds, and what is wrong with it.
 
-    Impossible values, gaps, duplicates, outliers, bad books, each with its first place. Fails when a run would refuse the data.
+    Impossible values, gaps, duplicates, outliers, bad books, each with its first place, and a line for each symbol that shows
+    where bars are missing. Fails when a run would refuse the data.
     """
-    from drivers.feeds.check import check_dataset
+    from drivers.feeds.check import inspect_dataset
+    from drivers.feeds.quality import coverage, measure, quality_page
 
-    report = check_dataset(folder, symbols=names(symbols))
+    report, data = inspect_dataset(folder, symbols=names(symbols))
+    picture = measure(data) if data is not None and (html is not None or not json) else None
+    if html is not None:
+        from drivers.whole import write_whole
+
+        write_whole(html, quality_page(report, picture))
     if json:
         import json as jsonlib
 
@@ -205,6 +215,11 @@ def check(
     else:
         from rich.console import Console
 
-        Console().print(report)
+        console = Console()
+        console.print(report)
+        if picture is not None:
+            console.print(coverage(picture))
+        if html is not None:
+            console.print(f"The picture: {html}", highlight=False)
     if not report.ok:
         raise Failed(report.faults[-1].sentence)

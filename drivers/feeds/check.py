@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from rich.console import Group
@@ -16,9 +16,7 @@ from dataflows.panel import Floats
 from drivers.feeds.dataset import Dataset, read_folder
 from drivers.feeds.description import DAY
 from drivers.feeds.errors import DataError, Fault, span, utc
-
-OUTLIER_K: Final = 10.0
-"""A log return is an outlier beyond this many robust standard deviations of its symbol's day (1.4826 median deviations)."""
+from drivers.feeds.outliers import outliers
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class SymbolQuality:
     outliers: int
     outlier_at: str  # the largest
     largest_return: float  # |log return| from close to close, nan where there is none
+    longest_gap_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class QualityReport:
     def __rich__(self) -> Group:
         grid = Grid(title=f"{self.path.name}: {self.rows} rows, {self.clock} bars, {self.start} to {self.end}")
         grid.add_column("symbol", no_wrap=True)
-        for name in ("bars", "missing", "gaps", "zero volume", "duplicates", "outliers", "largest return"):
+        for name in ("bars", "missing", "gaps", "zero volume", "repeated", "outliers", "largest return"):
             grid.add_column(name, justify="right")
         for s in self.symbols:
             largest = "" if np.isnan(s.largest_return) else f"{s.largest_return:.2%}"
@@ -103,6 +102,13 @@ def check_dataset(path: Path, *, symbols: Sequence[str] | None = None, now: int 
 
     Never raises for faults of the data: what stops the reading is the last of `faults`. now: as for `open_dataset`.
     """
+    return inspect_dataset(path, symbols=symbols, now=now)[0]
+
+
+def inspect_dataset(
+    path: Path, *, symbols: Sequence[str] | None = None, now: int | None = None
+) -> tuple[QualityReport, Dataset | None]:
+    """As `check_dataset`, with the data as they were read: rows at fault are missing in them. None where reading stopped."""
     noted: dict[str, Fault] = {}
 
     def note(fault: Fault) -> None:
@@ -113,11 +119,11 @@ def check_dataset(path: Path, *, symbols: Sequence[str] | None = None, now: int 
         data = read_folder(path, symbols=symbols, now=now, sink=note)
     except DataError as error:
         note(Fault("unreadable", str(error)))
-        return QualityReport(Path(path), False, 0, "", "", "", (), tuple(noted.values()))
+        return QualityReport(Path(path), False, 0, "", "", "", (), tuple(noted.values())), None
     close, volume = data.rows(0, len(data)).close, data.rows(0, len(data)).volume
     duplicates = data.rows(0, len(data)).duplicates.sum(axis=0)
     figures = tuple(_symbol(data, n, close[:, n], volume[:, n], int(duplicates[n])) for n in range(len(data.symbols)))
-    return QualityReport(
+    report = QualityReport(
         path=data.path,
         ok=not noted,
         rows=data.quality.rows,
@@ -136,6 +142,7 @@ def check_dataset(path: Path, *, symbols: Sequence[str] | None = None, now: int 
         step=data.step,
         notes=tuple(_notes(data, figures)),
     )
+    return report, data
 
 
 def _symbol(data: Dataset, n: int, close: Floats, volume: Floats, duplicates: int) -> SymbolQuality:
@@ -147,7 +154,7 @@ def _symbol(data: Dataset, n: int, close: Floats, volume: Floats, duplicates: in
     gaps = steps > 1
     longest = int(np.argmax(steps)) if gaps.any() else -1
     returns = np.diff(np.log(close[seen]))
-    odd = _outliers(returns, (data.time[seen[1:]] - 1) // DAY)
+    odd = outliers(returns, (data.time[seen[1:]] - 1) // DAY)
     largest = int(np.argmax(np.abs(returns))) if len(returns) else -1
     worst = int(np.argmax(np.where(odd, np.abs(returns), -1.0))) if odd.any() else -1
     return SymbolQuality(
@@ -164,19 +171,8 @@ def _symbol(data: Dataset, n: int, close: Floats, volume: Floats, duplicates: in
         outliers=int(np.count_nonzero(odd)),
         outlier_at=utc(int(data.time[seen[worst + 1]])) if worst >= 0 else "",
         largest_return=float(abs(returns[largest])) if largest >= 0 else float("nan"),
+        longest_gap_ns=int(steps[longest] - 1) * data.step if longest >= 0 else 0,
     )
-
-
-def _outliers(returns: Floats, day: Any) -> Any:
-    """Returns far from their day's median, in median absolute deviations; a day of fewer than 30 returns has none."""
-    odd = np.zeros(len(returns), bool)
-    edges = np.flatnonzero(np.diff(day)) + 1
-    for a, b in zip([0, *edges], [*edges, len(returns)], strict=True):
-        if b - a >= 30:
-            far = np.abs(returns[a:b] - np.median(returns[a:b]))
-            spread = 1.4826 * np.median(far)
-            odd[a:b] = (far > OUTLIER_K * spread) & (spread > 0.0)
-    return odd
 
 
 def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
