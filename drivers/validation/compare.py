@@ -88,12 +88,14 @@ class Record:
 
     def until(self, bars: int) -> Record:
         """Its first bars."""
-        fields = {
-            name: {f: x[: np.searchsorted(self.rows[name], bars)] if name in self.rows else x[:bars] for f, x in own.items()}
-            for name, own in self.fields.items()
-        }
         rows = {name: at[at < bars] for name, at in self.rows.items()}
-        return Record(self.plan, self.time[:bars], fields, rows)
+        unclosed = {n.name for n in self.plan.stage["epoch"]} & {name for name, at in rows.items() if not len(at)}
+        fields = {
+            name: {f: x[: len(rows[name]) if name in rows else bars] for f, x in own.items()}
+            for name, own in self.fields.items()
+            if name not in unclosed
+        }
+        return Record(self.plan, self.time[:bars], fields, {name: at for name, at in rows.items() if name not in unclosed})
 
     def of_column(self, n: int) -> Record:
         """Of symbol n alone; only of records without entries."""
@@ -123,7 +125,7 @@ class Record:
         mine, theirs = self.fields.get(name), other.fields.get(name)
         if mine is None or theirs is None:
             if mine is not theirs:
-                yield Difference(0, name, "", None, (mine is not None, theirs is not None))
+                yield Difference(0, name, "number of results", None, (int(mine is not None), int(theirs is not None)))
             return
         length = None
         if name in self.rows:

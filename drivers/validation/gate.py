@@ -49,7 +49,7 @@ def beyond_caps(values: Mapping[str, Any], risk: Any) -> tuple[int, int, str] | 
         beyond = solvent & ~(total <= np.maximum(float(cap), room) * (1.0 + SLACK))
         faults[f"targets that together exceed risk.{name}"] = beyond[:, None] & (size > 0.0)
     found = [(int(at[0]), int(at[1]), what) for what, wrong in faults.items() for at in np.argwhere(wrong)[:1]]
-    return min(found, default=None)
+    return min(found, key=lambda f: f[:-1], default=None)  # of one place the first that is listed
 
 
 def malformed(orders: Any) -> tuple[int, str] | None:
@@ -57,16 +57,16 @@ def malformed(orders: Any) -> tuple[int, str] | None:
     sent, kind = orders.kind != ex.CANCEL, orders.type
     places = orders.kind == ex.PLACE
     limited = places & np.isin(kind, (ex.LIMIT, ex.POST_ONLY, ex.TAKE_PROFIT))
+    stops = (places & (kind == ex.STOP_MARKET)) | (orders.kind == ex.MODIFY)
     faults = {
         "a quantity that is not finite": sent & ~np.isfinite(orders.quantity),
         "no quantity": places & (orders.quantity == 0.0),
-        "a limit without a price": limited & ~(np.isfinite(orders.limit_price) & (orders.limit_price > 0.0)),
-        "a stop without a trigger": (places & (kind == ex.STOP_MARKET) | (orders.kind == ex.MODIFY))
-        & ~(np.isfinite(orders.stop_price) & (orders.stop_price > 0.0)),
+        "a limit without a price": limited & ~np.isfinite(orders.limit_price),
+        "a stop without a trigger": stops & ~np.isfinite(orders.stop_price),
         "an entry without a stop": places & (orders.reduce_only == 0) & ~(orders.bracket_stop > 0.0),
     }
     found = [(int(np.flatnonzero(wrong)[0]), what) for what, wrong in faults.items() if wrong.any()]
-    return min(found, default=None)
+    return min(found, key=lambda f: f[:-1], default=None)  # of one place the first that is listed
 
 
 class Working:

@@ -33,7 +33,7 @@ def place(trial: Trial, found: Difference, record: Record) -> str:
     """Layer, field, symbol and bar of a difference, in words."""
     node = trial.plan.nodes[found.node]
     symbol = "" if found.column is None else f" of {trial.market.symbols[found.column]}"
-    field = f", {found.field}" if found.field else ""
+    field = f" ({found.field})" if found.field else ""
     return f"{node.layer_id} {found.node}{field}{symbol} at {stamp(record.time[found.bar])}"
 
 

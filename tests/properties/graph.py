@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.types import Instruments, Observations
-from dataflows.panel import is_log, walk
 from drivers.engine.checkpoint import restore, save
-from drivers.engine.engine import Chunk, Engine, Outputs, cut, joined
+from drivers.engine.engine import Chunk, Engine, Outputs, cut
 from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
 from drivers.engine.wiring import load
 from drivers.project import defaults, load_configs
 from drivers.session import boundaries, make_plan
+from drivers.validation.compare import first_unequal, flat
+
+__all__ = ["differs", "engine_of", "flat", "guards_of", "node_differs", "plan_of", "run"]
 
 BELIEF = ("fusion.prior_slope_bps=120", "risk.annual_target=2.0", "kinematics.volatility_halflife_slow=120")
 """So that the closed loop trades at once: the account side is not tested by an account that never moves."""
@@ -53,34 +55,12 @@ def run(engine: Engine, data: Observations, cuts: Sequence[int] = (), *, restore
     return outputs
 
 
-def flat(plan: Plan, outputs: Sequence[Outputs]) -> dict[str, dict[str, Any]]:
-    """By node, its recorded fields as arrays over all bars; a log's columns and entries per instant too."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, annotation in plan.annotations.items():
-        if name not in outputs[0].values:
-            continue
-        value = joined([o.values[name] for o in outputs], annotation)
-        if is_log(annotation):
-            found[name] = {f: np.asarray(getattr(value, f)) for f in value._fields if f != "n"}
-            found[name]["per instant"] = np.concatenate([np.diff(o.offsets[name]) for o in outputs])
-            continue
-        leaves: dict[str, Any] = {}
-        for path, kind in walk(annotation):
-            if kind.recorded:
-                leaf = value
-                for part in path:
-                    leaf = getattr(leaf, part)
-                leaves[".".join(path)] = np.asarray(leaf)
-        found[name] = leaves
-    return found
-
-
 def differs(a: Any, b: Any) -> str:
     """ "" where two arrays are equal to the bit (NaN for NaN), else where they first differ."""
     if a.shape != b.shape:
         return f"shapes {a.shape} and {b.shape}"
-    wrong = ~((a == b) | ((a != a) & (b != b)))
-    return f"first at {np.argwhere(wrong)[0].tolist()}: {a[wrong][0]!r} and {b[wrong][0]!r}" if wrong.any() else ""
+    at = first_unequal(a, b)
+    return "" if at is None else f"first at {list(at)}: {a[at]!r} and {b[at]!r}"
 
 
 def node_differs(a: dict[str, Any], b: dict[str, Any]) -> str:
