@@ -92,3 +92,18 @@ def log_panel(x: Floats) -> Floats:
         for n in range(x.shape[1]):
             y[t, n] = math.log(x[t, n]) if x[t, n] > 0.0 else math.nan
     return y
+
+
+@kernel
+def over(x: Floats, scale: Floats) -> Floats:
+    """x / scale, panels (T, N): 0 where both are 0, so that what does not move has no distance; NaN where scale is not
+    positive."""
+    y = np.empty(x.shape)
+    for t in range(x.shape[0]):
+        for n in range(x.shape[1]):
+            s = scale[t, n]
+            if s > 0.0:
+                y[t, n] = x[t, n] / s
+            else:
+                y[t, n] = 0.0 if s == 0.0 and x[t, n] == 0.0 else math.nan
+    return y

@@ -214,6 +214,38 @@ def hold_last(x: Floats, on: Ints, state: Held) -> Floats:
 
 
 @kernel
+def extremes_push(high: float, low: float, n: int, state: Extremes) -> None:
+    """Takes the finite high and low of a bar into symbol n's window."""
+    width = state.high.shape[0]
+    now = state.seen[n]
+    state.seen[n] = now + 1
+    head = state.high_head[n]
+    size = state.high_size[n]
+    if size > 0 and state.high_at[head, n] <= now - width:  # the front has left the window
+        head = 0 if head == width - 1 else head + 1
+        size -= 1
+    while size > 0 and state.high[(head + size - 1) % width, n] <= high:
+        size -= 1
+    end = (head + size) % width
+    state.high[end, n] = high
+    state.high_at[end, n] = now
+    state.high_head[n] = head
+    state.high_size[n] = size + 1
+    head = state.low_head[n]
+    size = state.low_size[n]
+    if size > 0 and state.low_at[head, n] <= now - width:
+        head = 0 if head == width - 1 else head + 1
+        size -= 1
+    while size > 0 and state.low[(head + size - 1) % width, n] >= low:
+        size -= 1
+    end = (head + size) % width
+    state.low[end, n] = low
+    state.low_at[end, n] = now
+    state.low_head[n] = head
+    state.low_size[n] = size + 1
+
+
+@kernel
 def rolling_extremes(high: Floats, low: Floats, on: Ints, state: Extremes) -> tuple[Floats, Floats]:
     """Highest high and lowest low of the last W bars, this one included; O(1) a bar on average by monotonic queues.
 
@@ -229,32 +261,7 @@ def rolling_extremes(high: Floats, low: Floats, on: Ints, state: Extremes) -> tu
             h = high[t, n]
             low_ = low[t, n]
             if on[t, n] != 0 and math.isfinite(h) and math.isfinite(low_):
-                now = state.seen[n]
-                state.seen[n] = now + 1
-                head = state.high_head[n]
-                size = state.high_size[n]
-                if size > 0 and state.high_at[head, n] <= now - width:  # the front has left the window
-                    head = 0 if head == width - 1 else head + 1
-                    size -= 1
-                while size > 0 and state.high[(head + size - 1) % width, n] <= h:
-                    size -= 1
-                end = (head + size) % width
-                state.high[end, n] = h
-                state.high_at[end, n] = now
-                state.high_head[n] = head
-                state.high_size[n] = size + 1
-                head = state.low_head[n]
-                size = state.low_size[n]
-                if size > 0 and state.low_at[head, n] <= now - width:
-                    head = 0 if head == width - 1 else head + 1
-                    size -= 1
-                while size > 0 and state.low[(head + size - 1) % width, n] >= low_:
-                    size -= 1
-                end = (head + size) % width
-                state.low[end, n] = low_
-                state.low_at[end, n] = now
-                state.low_head[n] = head
-                state.low_size[n] = size + 1
+                extremes_push(h, low_, n, state)
             if state.seen[n] < width:
                 highest[t, n] = math.nan
                 lowest[t, n] = math.nan

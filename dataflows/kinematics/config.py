@@ -28,6 +28,13 @@ class KinematicsConfig(NamedTuple):
         float, setting("fraction", "part of the score that is left when the averages disagree", ge=0, le=1)
     ] = 0.5
     slope_short_bars: Annotated[int, setting("bars", "window of L12's regression", ge=3)] = 30
+    slope_medium_bars: Annotated[int, setting("15-bars", "window of L20's regression", ge=3)] = 32
+    slope_medium_lags: Annotated[int, setting("15-bars", "lags that L20's errors allow for", ge=0)] = 4
+    momentum_short_horizons: Annotated[tuple[int, int, int], setting("bars", "horizons of L14, shortest first", ge=1)] = (
+        5,
+        15,
+        30,
+    )
     momentum_medium_horizons: Annotated[tuple[int, int, int], setting("bars", "horizons of L21, shortest first", ge=2)] = (
         240,
         720,
@@ -35,6 +42,21 @@ class KinematicsConfig(NamedTuple):
     )
     momentum_medium_skip: Annotated[int, setting("bars", "latest bars that L21 leaves out", ge=0)] = 15
     momentum_scale: Annotated[float, setting("deviations", "scaled return that scores tanh(1)", gt=0)] = 1.0
+    rsi_short_period: Annotated[int, setting("bars", "period of L15, on each of its clocks", ge=2)] = 14
+    macd_spans: Annotated[tuple[int, int, int], setting("bars", "L16's fast and slow average, and its signal's", ge=2)] = (
+        12,
+        26,
+        9,
+    )
+    directional_short_period: Annotated[int, setting("5-bars", "period of L17", ge=2)] = 14
+    directional_medium_period: Annotated[int, setting("60-bars", "period of L22", ge=2)] = 14
+    directional_full_adx: Annotated[
+        float, setting("points", "ADX from which L17 and L22 score with full strength", gt=0, le=100)
+    ] = 40.0
+    breakout_short_bars: Annotated[int, setting("bars", "window of L18's channel", ge=2)] = 60
+    channel_bars: Annotated[int, setting("60-bars", "window of L23's bands", ge=2)] = 20
+    channel_bollinger: Annotated[float, setting("deviations", "half width of Bollinger's bands", gt=0)] = 2.0
+    channel_keltner: Annotated[float, setting("ATR", "half width of Keltner's bands", gt=0)] = 1.5
     alignment_weights: Annotated[
         tuple[float, float, float, float], setting("weight", "of the votes of 1, 5, 15 and 60 bars", ge=0)
     ] = (1.0, 1.0, 2.0, 2.0)
@@ -48,7 +70,12 @@ class KinematicsConfig(NamedTuple):
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
-        for key in ("trend_short_spans", "trend_medium_spans", "momentum_medium_horizons"):
+        for key in (
+            "trend_short_spans",
+            "trend_medium_spans",
+            "momentum_short_horizons",
+            "momentum_medium_horizons",
+        ):
             values = getattr(self, key)
             if not values[0] < values[1] < values[2]:
                 yield f"{key} is {list(values)}; it must rise. Typical: {list(self._field_defaults[key])}."
@@ -56,6 +83,13 @@ class KinematicsConfig(NamedTuple):
             yield (
                 f"momentum_medium_skip is {self.momentum_medium_skip}; it must be below the shortest horizon "
                 f"({self.momentum_medium_horizons[0]}). Typical: 15."
+            )
+        if self.macd_spans[0] >= self.macd_spans[1]:
+            yield f"macd_spans is {list(self.macd_spans)}; the first must be below the second. Typical: [12, 26, 9]."
+        if self.slope_medium_lags >= self.slope_medium_bars:
+            yield (
+                f"slope_medium_lags is {self.slope_medium_lags}; it must be below slope_medium_bars "
+                f"({self.slope_medium_bars}). Typical: 4."
             )
         if self.volatility_halflife > self.volatility_halflife_slow:
             yield (

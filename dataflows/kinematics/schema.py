@@ -20,7 +20,7 @@ DIRECTIONS: Final = (DOWN, SIDEWAYS, UP)
 
 
 class KinematicsBoundary(Boundary):
-    """The fields of the kinematics layers."""
+    """The fields of the kinematics layers that do not bring their range in types.py."""
 
     __rules__: ClassVar[tuple[Rule, ...]] = (
         Rule("ordered", ("l2_returns_volatility.sigma_floor", "l2_returns_volatility.sigma"), tolerance=0.0),
@@ -46,13 +46,6 @@ class KinematicsBoundary(Boundary):
     trend_medium_score: Series[float] = pa.Field(alias="l19_ema_trend_medium.score", **SCORE, nullable=True)
     trend_medium_spread_atr: Series[float] = pa.Field(alias="l19_ema_trend_medium.spread_atr", **ANY, nullable=True)
     trend_medium_aligned: Series[float] = pa.Field(alias="l19_ema_trend_medium.aligned", **SCORE, nullable=True)
-    slope_short: Series[float] = pa.Field(alias="l12_regression_slope_short.slope", **ANY, nullable=True)
-    slope_short_t_stat: Series[float] = pa.Field(alias="l12_regression_slope_short.t_stat", **ANY, nullable=True)
-    slope_short_r2: Series[float] = pa.Field(alias="l12_regression_slope_short.r2", **UNIT, nullable=True)
-    momentum_medium_score: Series[float] = pa.Field(alias="l21_momentum_medium.score", **SCORE, nullable=True)
-    momentum_medium_1: Series[float] = pa.Field(alias="l21_momentum_medium.horizon_1", ge=-1000.0, le=1000.0, nullable=True)
-    momentum_medium_2: Series[float] = pa.Field(alias="l21_momentum_medium.horizon_2", ge=-1000.0, le=1000.0, nullable=True)
-    momentum_medium_3: Series[float] = pa.Field(alias="l21_momentum_medium.horizon_3", ge=-1000.0, le=1000.0, nullable=True)
     alignment_score: Series[float] = pa.Field(alias="l25_timeframe_alignment.score", **SCORE, nullable=True)
     alignment_agreement: Series[float] = pa.Field(alias="l25_timeframe_alignment.agreement", **UNIT, nullable=True)
     alignment_conflict: Series[float] = pa.Field(alias="l25_timeframe_alignment.conflict", **UNIT, nullable=True)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, TypeAlias
 
-from dataflows.panel import IntPanel, Panel
+from dataflows.panel import IntPanel, Panel, Within
 
 DOWN: Final = -1
 SIDEWAYS: Final = 0
 UP: Final = 1
+
+Finite: TypeAlias = Annotated[Panel, Within()]
+Unit: TypeAlias = Annotated[Panel, Within(0.0, 1.0)]
+Score: TypeAlias = Annotated[Panel, Within(-1.0, 1.0)]
+Percent: TypeAlias = Annotated[Panel, Within(0.0, 100.0)]
+Distance: TypeAlias = Annotated[Panel, Within(-1000.0, 1000.0)]
+Age: TypeAlias = Annotated[Panel, Within(0.0)]
+Side: TypeAlias = Annotated[IntPanel, Within(DOWN, UP)]
 
 
 class Returns(NamedTuple):
@@ -40,18 +48,62 @@ class Trend(NamedTuple):
 class Slope(NamedTuple):
     """A rolling regression of log price on time."""
 
-    slope: Panel  # log price per bar
-    t_stat: Panel
-    r2: Panel  # [0, 1]
+    slope: Finite  # log price per bar of its clock
+    t_stat: Finite
+    r2: Unit
 
 
 class Momentum(NamedTuple):
     """Volatility-scaled time-series momentum."""
 
-    score: Panel  # [-1, 1]
-    horizon_1: Panel  # scaled return over each horizon, shortest first
-    horizon_2: Panel
-    horizon_3: Panel
+    score: Score
+    horizon_1: Distance  # scaled return over each horizon, shortest first
+    horizon_2: Distance
+    horizon_3: Distance
+
+
+class Oscillator(NamedTuple):
+    """L15: a bounded oscillator."""
+
+    value: Percent  # 50 is neutral
+    centred: Score  # of two clocks
+    slope: Annotated[Panel, Within(-100.0, 100.0)]  # points a bar
+
+
+class Macd(NamedTuple):
+    """L16: two averages' distance, in ATR."""
+
+    line: Finite
+    signal: Finite
+    histogram: Finite
+    bars_since_cross: Age
+
+
+class Directional(NamedTuple):
+    """Wilder's directional movement."""
+
+    adx: Percent
+    plus_di: Percent
+    minus_di: Percent
+    score: Score
+
+
+class Breakout(NamedTuple):
+    """L18: the close against the channel of the bars before."""
+
+    position: Distance  # 0 at the channel's low, 1 at its high
+    distance_atr: Distance  # beyond the nearer edge, negative below; 0 inside
+    side: Side
+    bars_since: Age
+
+
+class Channel(NamedTuple):
+    """L23: where the close lies between two pairs of bands."""
+
+    percent_b: Distance  # 0 on the lower, 1 on the upper Bollinger band
+    bandwidth: Annotated[Panel, Within(0.0)]  # of the mean
+    keltner_position: Distance  # -1 and 1 on the bands
+    squeeze: Unit
 
 
 class Alignment(NamedTuple):

@@ -40,6 +40,7 @@ def l1_regime(
     l2_returns_volatility: Returns,
     l8_spread_depth: SpreadDepth,
     l12_regression_slope_short: Slope,
+    l20_regression_slope_medium: Slope,
     regime_thresholds: RegimeThresholds,
     regime: RegimeConfig,
     carry: RegimeCarry,
@@ -59,8 +60,7 @@ def l1_regime(
     close (after a gap: times the square root of its bars) is CHAOTIC on that bar and for `dwell_bars` valid bars more. The wick
     counts, so that a flash crash that is over within its bar is seen. Nothing is forced before L2 knows sigma.
 
-    On closed 15-bars volatility is the range estimator of Parkinson (1980), exponentially weighted. Their trend is L20's and
-    unknown without it: `trend_t_15` is NaN, and neither trend state can then lead the other or become the label.
+    On closed 15-bars volatility is the range estimator of Parkinson (1980), exponentially weighted, and the trend is L20's.
     Source: Hamilton (1989); emissions are configured, not estimated.
     """
     bars, higher, r = l0_market_feed.bars, l0_market_feed.bars_15, l2_returns_volatility
@@ -83,8 +83,9 @@ def l1_regime(
         span * span, higher.closed, halflife_alpha(regime.vol_halflife_15), regime.vol_seed_15, carry.variance_15
     )  # 4 log 2 times the estimate and not its root: no rank, and no ratio to the usual, sees the difference
     unknown = np.full(trend.shape, np.nan)
+    trend_15 = l20_regression_slope_medium.t_stat
     p_15, code_15 = regime_filter(
-        higher.close, higher.high, higher.low, higher.volume, higher.closed, unknown, variance, unknown, unknown, spread,
+        higher.close, higher.high, higher.low, higher.volume, higher.closed, unknown, variance, unknown, trend_15, spread,
         proxied, math.inf, math.inf,
         halflife_alpha(regime.vov_halflife_15), halflife_alpha(regime.usual_halflife_15), regime.relative_scale,
         regime.trend_scale, regime.feature_clip, means, regime_thresholds.mean_shift_15, stds, log_stds,
@@ -92,5 +93,5 @@ def l1_regime(
     )  # fmt: skip
     return Regime(
         p[0], p[1], p[2], p[3], p[4], code[0], p[5], p[6], trend, code[1],
-        p_15[0], p_15[1], p_15[2], p_15[3], p_15[4], code_15[0], p_15[5], p_15[6], unknown,
+        p_15[0], p_15[1], p_15[2], p_15[3], p_15[4], code_15[0], p_15[5], p_15[6], trend_15,
     )  # fmt: skip

@@ -13,8 +13,16 @@ from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.l2_returns_volatility import l2_returns_volatility
 from dataflows.kinematics.l11_ema_trend_short import l11_ema_trend_short
 from dataflows.kinematics.l12_regression_slope_short import l12_regression_slope_short
+from dataflows.kinematics.l14_momentum_short import l14_momentum_short
+from dataflows.kinematics.l15_rsi_short import l15_rsi_short
+from dataflows.kinematics.l16_macd_short import l16_macd_short
+from dataflows.kinematics.l17_directional_movement_short import l17_directional_movement_short
+from dataflows.kinematics.l18_breakout_short import l18_breakout_short
 from dataflows.kinematics.l19_ema_trend_medium import l19_ema_trend_medium
+from dataflows.kinematics.l20_regression_slope_medium import l20_regression_slope_medium
 from dataflows.kinematics.l21_momentum_medium import l21_momentum_medium
+from dataflows.kinematics.l22_directional_movement_medium import l22_directional_movement_medium
+from dataflows.kinematics.l23_channel_position_medium import l23_channel_position_medium
 from dataflows.kinematics.l25_timeframe_alignment import l25_timeframe_alignment
 from dataflows.kinematics.l60_kinematic_state import l60_kinematic_state
 from dataflows.microstructure.types import Tradeability
@@ -27,8 +35,16 @@ LAYERS: tuple[Any, ...] = (
     l2_returns_volatility,
     l11_ema_trend_short,
     l12_regression_slope_short,
+    l14_momentum_short,
+    l15_rsi_short,
+    l16_macd_short,
+    l17_directional_movement_short,
+    l18_breakout_short,
     l19_ema_trend_medium,
+    l20_regression_slope_medium,
     l21_momentum_medium,
+    l22_directional_movement_medium,
+    l23_channel_position_medium,
     l25_timeframe_alignment,
     l60_kinematic_state,
 )
@@ -40,6 +56,14 @@ BRISK = KinematicsConfig(
     trend_medium_spans=(2, 4, 8),
     trend_medium_atr=5,
     momentum_medium_horizons=(40, 80, 120),
+    slope_medium_bars=6,
+    slope_medium_lags=1,
+    rsi_short_period=5,
+    macd_spans=(4, 9, 5),
+    directional_short_period=4,
+    directional_medium_period=2,
+    breakout_short_bars=20,
+    channel_bars=3,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.boundary import schema_of
+from dataflows.boundary import promise_of
 from dataflows.data.types import Market
 from dataflows.kinematics.schema import KinematicsBoundary
 from dataflows.panel import fields_of, is_record, leaves, rebuild, walk
@@ -86,6 +87,14 @@ def test_everything_becomes_known_and_stays_finite(fn: Any, values: dict[str, An
         assert not np.isinf(leaf).any(), path
 
 
+KINDS = {
+    ".".join((fn.__name__, *path)): kind
+    for fn in LAYERS
+    for path, kind in walk(typing.get_type_hints(fn, include_extras=True)["return"])
+}
+PROMISE = promise_of(KinematicsBoundary, KINDS)
+
+
 def _frame(values: dict[str, Any]) -> pd.DataFrame:
     columns = {}
     for fn in LAYERS:
@@ -97,7 +106,7 @@ def _frame(values: dict[str, Any]) -> pd.DataFrame:
 
 
 def test_the_domain_keeps_its_boundary(values: dict[str, Any]) -> None:
-    schema_of(KinematicsBoundary).validate(_frame(values))
+    PROMISE.schema.validate(_frame(values))
 
 
 @pytest.mark.parametrize(
@@ -115,4 +124,4 @@ def test_a_planted_fault_is_refused(values: dict[str, Any], column: str, value: 
     frame = _frame(values)
     frame.loc[len(frame) - 1, column] = value
     with pytest.raises(pandera.errors.SchemaError):
-        schema_of(KinematicsBoundary).validate(frame)
+        PROMISE.schema.validate(frame)

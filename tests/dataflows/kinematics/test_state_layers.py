@@ -13,7 +13,7 @@ from dataflows.kinematics import state, votes
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.l25_timeframe_alignment import l25_timeframe_alignment
 from dataflows.kinematics.l60_kinematic_state import l60_kinematic_state
-from dataflows.kinematics.types import DOWN, SIDEWAYS, UP, Alignment, KinematicState, Momentum, Slope, Trend
+from dataflows.kinematics.types import DOWN, SIDEWAYS, UP, Alignment, Directional, KinematicState, Momentum, Slope, Trend
 from tests.dataflows.kinematics.both import assert_plain_is_compiled
 from tests.dataflows.kinematics.chain import regime, run, tradeability
 from tests.support import filled
@@ -21,53 +21,68 @@ from tests.support import filled
 K = KinematicsConfig()
 
 
-def _aligned(short: Any, slope: Any, medium: Any, momentum: Any) -> Alignment:
-    panels = [np.ascontiguousarray(np.atleast_2d(np.asarray(x, np.float64)).T) for x in (short, slope, medium, momentum)]
-    shape = panels[0].shape
-    inputs = {
-        "l11_ema_trend_short": filled(Trend, shape, score=panels[0]),
-        "l12_regression_slope_short": filled(Slope, shape, t_stat=panels[1]),
-        "l19_ema_trend_medium": filled(Trend, shape, score=panels[2]),
-        "l21_momentum_medium": filled(Momentum, shape, score=panels[3]),
-    }
+VOTERS: dict[str, tuple[Any, str, float]] = {  # record, field, share of all weight
+    "l11_ema_trend_short": (Trend, "score", 1 / 18),
+    "l12_regression_slope_short": (Slope, "t_stat", 1 / 18),
+    "l14_momentum_short": (Momentum, "score", 1 / 18),
+    "l17_directional_movement_short": (Directional, "score", 3 / 18),
+    "l19_ema_trend_medium": (Trend, "score", 3 / 18),
+    "l20_regression_slope_medium": (Slope, "t_stat", 3 / 18),
+    "l21_momentum_medium": (Momentum, "score", 3 / 18),
+    "l22_directional_movement_medium": (Directional, "score", 3 / 18),
+}
+"""Timeframes of 1, 5, 15 and 60 bars weigh 1, 1, 2 and 2; those of one share its weight."""
+
+
+def _aligned(votes: Any) -> Alignment:
+    """The alignment of one symbol over bars. votes: (8, T) strengths, 1 is a full vote."""
+    panels = np.asarray(votes, np.float64).reshape(8, -1, 1)
+    inputs = {}
+    for (name, (record, field, _)), panel in zip(VOTERS.items(), panels, strict=True):
+        full = K.alignment_full_t if field == "t_stat" else 1.0
+        inputs[name] = filled(record, panel.shape, **{field: np.ascontiguousarray(panel * full)})
     made: Alignment = run(l25_timeframe_alignment, inputs, K)
     return made
 
 
 def test_all_votes_up_give_one_and_all_down_minus_one() -> None:
-    got = _aligned([1.0, -1.0], [50.0, -50.0], [1.0, -1.0], [1.0, -1.0])
-    assert got.score[:, 0].tolist() == [1.0, -1.0]
-    assert got.agreement[:, 0].tolist() == [1.0, 1.0]
+    got = _aligned(np.ones((8, 1)) * np.array([1.0, -1.0]))
+    np.testing.assert_allclose(got.score[:, 0], [1.0, -1.0], rtol=1e-15)
+    np.testing.assert_allclose(got.agreement[:, 0], [1.0, 1.0], rtol=1e-15)
     assert got.conflict[:, 0].tolist() == [0.0, 0.0]
 
 
-def test_votes_have_the_weight_of_their_timeframe() -> None:
-    got = _aligned([1.0, 0.0, 0.0, 0.0], [0.0, 3.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.5])
-    np.testing.assert_allclose(got.score[:, 0], [1 / 6, 0.5 / 6, 2 / 6, 1 / 6], rtol=1e-15)
-    np.testing.assert_allclose(got.agreement[:, 0], [1 / 6, 1 / 6, 2 / 6, 2 / 6], rtol=1e-15)
+def test_votes_share_the_weight_of_their_timeframe() -> None:
+    weights = np.array([1 / 18, 1 / 18, 1 / 18, 1 / 6, 1 / 6, 1 / 6, 1 / 6, 1 / 6])
+    got = _aligned(0.5 * np.eye(8))
+    np.testing.assert_allclose(got.score[:, 0], 0.5 * weights, rtol=1e-12)
+    np.testing.assert_allclose(got.agreement[:, 0], weights, rtol=1e-12)
+    assert weights.tolist() == pytest.approx([share for _, _, share in VOTERS.values()])
 
 
 def test_even_sides_are_all_conflict_and_no_agreement() -> None:
-    got = _aligned([1.0], [6.0], [-1.0], [0.0])
+    got = _aligned([0.0, 0.0, 0.0, 0.0, 1.0, -1.0, 1.0, -1.0])
     assert (got.score[0, 0], got.agreement[0, 0]) == (0.0, 0.0)
     assert got.conflict[0, 0] == pytest.approx(4 / 6)
 
 
 def test_an_unknown_vote_weakens_and_all_unknown_is_unknown() -> None:
-    nan = np.nan
-    got = _aligned([nan, nan], [6.0, nan], [1.0, nan], [1.0, nan])
+    votes = np.ones((8, 2))
+    votes[3, 0] = np.nan
+    votes[:, 1] = np.nan
+    got = _aligned(votes)
     assert got.score[0, 0] == pytest.approx(5 / 6)
     for panel in got:
         assert np.isnan(panel[1, 0])
 
 
-@given(*[st.lists(st.floats(-1, 1), min_size=5, max_size=5) for _ in range(4)], st.floats(0, 1))
-def test_alignment_is_bounded_and_monotone(a: Any, b: Any, c: Any, d: Any, more: float) -> None:
-    low = _aligned(a, b, c, d)
-    for k in range(4):
-        lifted = [list(x) for x in (a, b, c, d)]
-        lifted[k] = [x + more for x in lifted[k]]
-        assert (_aligned(*lifted).score >= low.score - 1e-15).all()
+@given(st.lists(st.lists(st.floats(-1, 1), min_size=5, max_size=5), min_size=8, max_size=8), st.floats(0, 1))
+def test_alignment_is_bounded_and_monotone(votes: Any, more: float) -> None:
+    low = _aligned(votes)
+    for k in range(8):
+        lifted = np.array(votes)
+        lifted[k] += more
+        assert (_aligned(lifted).score >= low.score - 1e-15).all()
     assert (np.abs(low.score) <= 1).all()
     for panel in (low.agreement, low.conflict):
         assert ((panel >= 0) & (panel <= 1)).all()

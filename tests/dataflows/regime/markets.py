@@ -79,6 +79,7 @@ def inputs(
         "l2_returns_volatility": filled(Returns, shape, r_1=r, sigma=sigma, sigma_floor=np.full(shape, FLOOR), z=r / previous),
         "l8_spread_depth": filled(SpreadDepth, shape, spread_bps=spread, proxied=proxied),
         "l12_regression_slope_short": filled(Slope, shape, t_stat=slope_t(close)),
+        "l20_regression_slope_medium": filled(Slope, shape, t_stat=np.full(shape, np.nan)),
         "regime_thresholds": neutral(),
     }
 

@@ -258,6 +258,17 @@ def test_without_its_trend_the_15_bar_filter_never_calls_a_trend() -> None:
     assert ((moved + known.argmax() + 1) % 15 == 14).all()  # only where a 15-bar closes
 
 
+def test_with_its_trend_the_15_bar_filter_calls_it() -> None:
+    market = walk(np.random.default_rng(13), 3000, 1)
+    rising = np.full((3000, 1), 20.0)
+    rising[1500:] = -20.0
+    market["l20_regression_slope_medium"] = market["l20_regression_slope_medium"]._replace(t_stat=rising)
+    out = run(market)
+    np.testing.assert_array_equal(out.trend_t_15, rising)
+    assert (out.label_15[1200:1500] == TREND_UP).mean() > 0.9
+    assert (out.label_15[-300:] == TREND_DOWN).mean() > 0.9
+
+
 def test_one_wild_volume_does_not_change_what_is_usual() -> None:
     market = walk(np.random.default_rng(16), 900, 1)
     volume = market["l0_market_feed"].bars.volume

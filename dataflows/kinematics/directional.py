@@ -1,0 +1,73 @@
+"""Wilder's directional movement."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Unknown
+from dataflows.kernels.compile import kernel
+from dataflows.kernels.smooth import SeededEwm, seeded_push
+from dataflows.kernels.true_range import true_range
+from dataflows.panel import Floats, Ints
+
+
+class DirectionalMovement(NamedTuple):
+    """State of `directional_movement`."""
+
+    high: Unknown  # of the last bar that counted
+    low: Unknown
+    close: Unknown
+    range: SeededEwm
+    plus: SeededEwm
+    minus: SeededEwm
+    dx: SeededEwm
+
+
+@kernel
+def directional_movement(
+    high: Floats, low: Floats, close: Floats, on: Ints, period: int, full: float, state: DirectionalMovement
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """(adx, plus_di, minus_di, score), each (T, N), over the bars that count.
+
+    plus_di, minus_di, adx in [0, 100]: Wilder's averages, each seeded with the mean of its first `period` values. score in
+    [-1, 1]: the two directions' difference over their sum, times adx / `full`, at most 1. All 0 where nothing moved. NaN until
+    whole; held where `on` is 0 or a price is not finite. Source: Wilder (1978).
+    """
+    bars, symbols = close.shape
+    adx = np.empty((bars, symbols))
+    plus_di = np.empty((bars, symbols))
+    minus_di = np.empty((bars, symbols))
+    score = np.empty((bars, symbols))
+    alpha = 1.0 / period
+    for t in range(bars):
+        for n in range(symbols):
+            h = high[t, n]
+            low_ = low[t, n]
+            c = close[t, n]
+            fresh = on[t, n] != 0 and math.isfinite(h) and math.isfinite(low_) and math.isfinite(c)
+            if fresh and state.close[n] == state.close[n]:
+                up = h - state.high[n]
+                down = state.low[n] - low_
+                seeded_push(up if up > down and up > 0.0 else 0.0, n, alpha, period, state.plus)
+                seeded_push(down if down > up and down > 0.0 else 0.0, n, alpha, period, state.minus)
+                seeded_push(true_range(h, low_, state.close[n]), n, alpha, period, state.range)
+            span = state.range.mean[n]
+            plus = 100.0 * (state.plus.mean[n] / span) if span > 0.0 else 0.0 * span
+            minus = 100.0 * (state.minus.mean[n] / span) if span > 0.0 else 0.0 * span
+            both = plus + minus
+            lean = (plus - minus) / both if both > 0.0 else 0.0 * both
+            if fresh:
+                if lean == lean:
+                    seeded_push(100.0 * math.fabs(lean), n, alpha, period, state.dx)
+                state.high[n] = h
+                state.low[n] = low_
+                state.close[n] = c
+            strength = state.dx.mean[n]
+            adx[t, n] = strength
+            plus_di[t, n] = plus
+            minus_di[t, n] = minus
+            score[t, n] = lean * (1.0 if strength > full else strength / full)
+    return adx, plus_di, minus_di, score

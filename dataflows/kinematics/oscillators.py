@@ -1,0 +1,90 @@
+"""Wilder's RSI and the MACD, bar after bar."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Axes, Unknown
+from dataflows.kernels.compile import kernel
+from dataflows.kernels.smooth import SeededEwm, seeded_push
+from dataflows.panel import Floats, Ints
+
+
+class Rsi(NamedTuple):
+    """State of `wilder_rsi`."""
+
+    close: Unknown  # of the last bar that counted
+    gain: SeededEwm
+    loss: SeededEwm
+
+
+class MacdState(NamedTuple):
+    """State of `macd`."""
+
+    fast: SeededEwm
+    slow: SeededEwm
+    signal: SeededEwm
+    side: Annotated[Floats, Axes("N", start=0.0)]  # of the line to its signal, last seen: -1, 1; 0 before
+    since: Unknown  # bars since it changed
+
+
+@kernel
+def wilder_rsi(close: Floats, on: Ints, period: int, state: Rsi) -> Floats:
+    """Relative strength index in [0, 100], (T, N), over the bars that count.
+
+    The mean gain and the mean loss are seeded with the first `period` changes, then Wilder's averages. 50 where nothing has
+    moved. NaN before the seed is whole; held where `on` is 0 or the close is not finite. Source: Wilder (1978).
+    """
+    bars, symbols = close.shape
+    y = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            c = close[t, n]
+            if on[t, n] != 0 and math.isfinite(c):
+                change = c - state.close[n]
+                if change == change:
+                    seeded_push(change if change > 0.0 else 0.0, n, 1.0 / period, period, state.gain)
+                    seeded_push(-change if change < 0.0 else 0.0, n, 1.0 / period, period, state.loss)
+                state.close[n] = c
+            up = state.gain.mean[n]
+            moved = up + state.loss.mean[n]
+            if moved > 0.0:
+                y[t, n] = 100.0 * (up / moved)
+            else:
+                y[t, n] = 50.0 if moved == 0.0 else math.nan
+    return y
+
+
+@kernel
+def macd(close: Floats, on: Ints, fast: int, slow: int, signal: int, state: MacdState) -> tuple[Floats, Floats, Floats]:
+    """(line, signal, bars since the line crossed its signal), each (T, N); the first two in the unit of price.
+
+    line: the fast less the slow exponential average, each seeded with the mean of its first values; signal: the line's own
+    average, so seeded. NaN until whole, bars_since also until the first cross; held where `on` is 0 or the close is not finite.
+    """
+    bars, symbols = close.shape
+    line = np.empty((bars, symbols))
+    smooth = np.empty((bars, symbols))
+    since = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            c = close[t, n]
+            if on[t, n] != 0 and math.isfinite(c):
+                seeded_push(c, n, 2.0 / (fast + 1.0), fast, state.fast)
+                seeded_push(c, n, 2.0 / (slow + 1.0), slow, state.slow)
+                x = state.fast.mean[n] - state.slow.mean[n]
+                if x == x:
+                    seeded_push(x, n, 2.0 / (signal + 1.0), signal, state.signal)
+                    apart = x - state.signal.mean[n]
+                    side = 1.0 if apart > 0.0 else (-1.0 if apart < 0.0 else state.side[n])
+                    state.since[n] += 1.0
+                    if side * state.side[n] < 0.0:
+                        state.since[n] = 0.0
+                    state.side[n] = side
+            line[t, n] = state.fast.mean[n] - state.slow.mean[n]
+            smooth[t, n] = state.signal.mean[n]
+            since[t, n] = state.since[n]
+    return line, smooth, since
