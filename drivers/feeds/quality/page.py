@@ -37,6 +37,7 @@ def quality_page(report: QualityReport, picture: Picture | None) -> str:
         findings=findings(report, picture),
         picture=picture,
         measures=[(m, _ABOUT[m]) for m in measures],
+        totals={m: sum(int(s.counts[m].sum()) for s in picture.symbols) for m in measures} if picture is not None else {},
         length=length(picture) if picture is not None else "",
         spans=_spans(picture, measures) if picture is not None else [],
     )

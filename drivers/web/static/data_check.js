@@ -33,7 +33,8 @@
 
   // -- the map ----------------------------------------------------------------------------------------------------------------
   const map = document.getElementById("map");
-  let measure = data.measures[0];
+  const total = (name) => data.symbols.reduce((sum, s) => sum + s.counts[name].reduce((a, [, count]) => a + count, 0), 0);
+  let measure = data.measures.find(total) ?? data.measures[0];
   const rows = data.symbols.map((s) => s.name).reverse(); // the first on top
   map.style.height = `${Math.min(90 + 22 * rows.length, 1200)}px`;
 
@@ -52,7 +53,7 @@
   const mapOptions = () => ({
     animation: false,
     aria: { enabled: false },
-    grid: { left: 8, right: 8, top: 8, bottom: 56, containLabel: true },
+    grid: { left: 8, right: 24, top: 8, bottom: 56, containLabel: true },
     tooltip: {
       ...tooltip(),
       formatter: ({ value: [k, y, , count, expected] }) =>
@@ -75,12 +76,15 @@
     }],
   });
   draw(map, mapOptions);
-  document.querySelectorAll("[data-measure]").forEach((button) => button.addEventListener("click", () => {
-    measure = button.dataset.measure;
-    document.querySelectorAll("[data-measure]").forEach((b) => b.setAttribute("aria-pressed", String(b === button)));
-    document.getElementById("about-measure").textContent = button.title;
+  const buttons = [...document.querySelectorAll("[data-measure]")];
+  function choose(name) {
+    measure = name;
+    buttons.forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.measure === name)));
+    document.getElementById("about-measure").textContent = buttons.find((b) => b.dataset.measure === name).title;
     redraw(map);
-  }));
+  }
+  buttons.forEach((button) => button.addEventListener("click", () => choose(button.dataset.measure)));
+  choose(measure);
 
   // -- a line for each symbol ---------------------------------------------------------------------------------------------------
   // Stretches without a close between the first and the last: what an outage looks like.
