@@ -49,7 +49,9 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
             stopped = _bars(session, recorder, first, sleep, lambda text: progress.update(task, advance=1, description=text))
             timings = {"prepare_seconds": ready - begun, "run_seconds": time.perf_counter() - ready}
             blob = save(session.engine, recorder.memory())
-            summary = recorder.finish(timings, stopped_at=stamp(session.engine.last_time) if stopped else None)
+            resumed = stamp(int(session.data.time[first - 1])) if first else None
+            ended = stamp(session.engine.last_time) if stopped else None
+            summary = recorder.finish(timings, stopped_at=ended, resumed_after=resumed)
     path = request.checkpoint or out / "checkpoint.npz"
     write_whole_bytes(path, blob)
     if stopped:

@@ -177,7 +177,7 @@ class RecordedRun:
         return made(annotation, ())
 
     def log(self, node: str, annotation: Any, instants: Ints) -> tuple[Any, Ints]:
-        """What a layer wrote into its log at these successive instants (UTC ns), to the bit, and where each one's entries begin.
+        """What a layer wrote into its log at these successive instants (UTC ns), to the bit, and where each begins.
 
         annotation: the log's NamedTuple. Returns the log and its offsets (T + 1,). Raises RecordedError where the run has not
         kept the log, or an entry is of an instant in between.

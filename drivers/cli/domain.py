@@ -1,0 +1,89 @@
+"""`stratoquant domain`: one domain of the graph by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drivers.cli import options
+from drivers.cli.common import names, project_of, utc_ns
+
+app = typer.Typer(help="One domain of the graph by itself.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("run")
+def run(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The domain, as wiring_master.yaml names it.")],
+    source: Annotated[
+        Path,
+        typer.Option("--from", metavar="RUN_OR_DATA", help="The results of a run, or a folder of market data."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder of the results. Without it: runs/NAME-<time>.")
+    ] = None,
+    overwrite: options.Overwrite = False,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="The market data of the run, if they are no longer where it found them."),
+    ] = None,
+    symbols: Annotated[
+        str | None,
+        typer.Option("--symbols", metavar="A,B", help="Of market data: take these only. Of a run: show these only."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", metavar="TIME", help="Of market data: take bars that close after this. Of a run: show them."),
+    ] = None,
+    end: options.End = None,
+    overrides: options.Set = None,
+    spec: options.Spec = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures of every field as JSON.")] = False,
+) -> None:
+    """Run one domain alone, on what a run recorded or on market data.
+
+    On a run, its layers take what the others gave in that run and give what they gave in it, to the bit. With --set or --spec
+    they give something else: the summary says which fields changed, and by how much. Wiring and configuration are the run's
+    own unless --project names others. Everything is computed from the run's first bar on, so that the layers remember what
+    they did in the run; --start and --symbols choose what is shown. What a run does not record (the levels of the book) is
+    computed again from its market data.
+
+    Layers that see the account (risk, execution) run in an open loop on a run: fills, positions or approvals that other
+    domains gave are those of the run, whatever this domain does differently. Only a whole run says what an account would have
+    become. On market data all that the domain depends on is computed too, the account included: a closed loop.
+    """
+    from drivers.domain import run_domain
+
+    result = run_domain(
+        name,
+        source,
+        out=out,
+        data=data,
+        symbols=names(symbols),
+        start=utc_ns(start),
+        end=utc_ns(end),
+        overrides=tuple(overrides or ()),
+        spec=spec,
+        project=project_of(context),
+        overwrite=overwrite,
+    )
+    from drivers.domain.summary import plain, table, verdict
+
+    found = result.figures()
+    if json:
+        import json as jsonlib
+
+        told = {"out": str(result.out), "domain": name, "loop": result.loop, "notes": result.notes, "fields": plain(found)}
+        typer.echo(jsonlib.dumps(told, indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(table(found, f"{name}, {result.run.about['bars']} bars of {', '.join(result.run.symbols)}"))
+    for note in result.notes:
+        console.print(f"- {note}", highlight=False, markup=False)
+    if result.source is not None:
+        console.print(verdict(found), highlight=False, markup=False)
+    console.print(f"Results: {result.out}", highlight=False)
