@@ -148,7 +148,8 @@ def import_(
         return
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("Reading", total=1.0)
         result = run_import(plan, lambda share, what: progress.update(task, completed=share, description=what))
     console.print(result.report)

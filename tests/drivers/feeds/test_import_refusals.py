@@ -268,7 +268,7 @@ BOOKS = {
 def test_levels_under_the_names_that_others_give_them(style: str, tmp_path: Path) -> None:
     frame = book()
     price, _, size = BOOKS[style].replace("s[{k}].{what}", "s[{k}].price|{side}s[{k}].amount").partition("|")
-    names = {}
+    names: dict[str, str] = {}
     for k in range(3):
         for side in ("bid", "ask"):
             words = {"side": side, "Side": side.title(), "s": side[0], "k": k, "k1": k + 1}
