@@ -1,0 +1,190 @@
+"""Everything that a report says of a run, read once from its files, and the sentences that say the most of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from dataflows.panel import Floats
+from drivers.report.account import Account, read_account
+from drivers.report.decisions import Decisions, read_decisions
+from drivers.report.figures import DAY, Figure, all_figures, duration_words
+from drivers.report.market import Codes, Prices, Quality, read_delay, read_halts, read_prices, read_quality, read_regimes
+from drivers.report.scan import Clock, clock_of
+from drivers.report.sources import Contribution, read_contribution
+from drivers.report.text import count, fixed, listed, percent, plural, signed
+from drivers.report.trips import Book, read_book
+from drivers.report.words import REASONS, REFUSALS
+from drivers.store.recorded import RecordedRun, open_run
+
+PRICE_POINTS: Final = 48_000
+"""Points of all price lines together; one line has at most a quarter."""
+MOST_DRAWN: Final = 24
+"""Symbols whose price is drawn: those with the most traded."""
+USUAL_HORIZON: Final = 60
+LEARNING: Final = (
+    "Most of it was refused because too little had been learned, which is how every run begins. The machine spec prior_belief "
+    "shows the closed loop at work on any data; it is no claim of an edge."
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run as a report has it. What a run did not record is None."""
+
+    run: RecordedRun
+    name: str
+    clock: Clock
+    account: Account | None
+    book: Book
+    prices: Prices | None
+    quality: Quality | None
+    regimes: Codes | None
+    halts: Codes | None
+    delay: Floats | None
+    decisions: Decisions | None
+    contribution: Contribution | None
+    figures: list[Figure]
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return self.run.symbols
+
+    @property
+    def seconds(self) -> bool:
+        """True when times need their seconds."""
+        return self.clock.step < 60_000_000_000
+
+    def figure(self, key: str) -> Figure | None:
+        """A figure by its key."""
+        return next((f for f in self.figures if f.key == key), None)
+
+    def setting(self, domain: str, key: str) -> Any:
+        """A value of the run's configuration; None where there is no such key."""
+        return self.run.about.get("configuration", {}).get(domain, {}).get(key)
+
+    @property
+    def drawn(self) -> list[int]:
+        """Columns of the symbols whose price is drawn, in order."""
+        traded = [0.0] * len(self.symbols)
+        for fill in self.book.fills:
+            traded[fill.symbol] += fill.notional
+        most = sorted(range(len(self.symbols)), key=lambda n: (-traded[n], n))[:MOST_DRAWN]
+        return sorted(most)
+
+
+def read_report(folder: Path | str, name: str | None = None) -> Report:
+    """Reads a finished run. name: what to call it (default: the folder's). Raises RecordedError for what is no run."""
+    run = open_run(folder)
+    clock = clock_of(run)
+    account = read_account(run, clock)
+    book = read_book(run, account)
+    horizons = run.about.get("configuration", {}).get("fusion", {}).get("horizons") or [USUAL_HORIZON]
+    stride = int(horizons[min(2, len(horizons) - 1)])  # the one at which L67 judges the sources
+    points = min(PRICE_POINTS // 4, PRICE_POINTS // max(1, min(len(run.symbols), MOST_DRAWN)))
+    prices = read_prices(run, clock, points, stride)
+    return Report(
+        run,
+        name or run.folder.name,
+        clock,
+        account,
+        book,
+        prices,
+        read_quality(run, clock),
+        read_regimes(run, clock),
+        read_halts(run, clock),
+        read_delay(run),
+        read_decisions(run, clock.bars),
+        read_contribution(run, clock, book.trips, prices),
+        all_figures(account, book),
+    )
+
+
+def in_short(report: Report) -> list[str]:
+    """The run in a few sentences."""
+    account, book = report.account, report.book
+    if account is None:
+        return ["This run kept no account: the layers that trade are switched off in its wiring."]
+    span = duration_words(report.clock.span)
+    if not book.fills:
+        stayed = f"The account stayed at {fixed(float(account.equity[-1]))} for {span}."
+        return [why_nothing(report), *([LEARNING] if _unlearned(report) else []), stayed]
+    total, hit = report.figure("total_return"), report.figure("hit_rate")
+    first = (
+        f"The account went from {fixed(account.start)} to {fixed(float(account.equity[-1]))}, "
+        f"{percent(total.value if total else None, sign=True)} in {span}."
+    )
+    under = account.longest_under_water
+    second = (
+        f"Its largest drawdown was {percent(float(account.drawdown.max()))}; "
+        f"the longest time without a new high {duration_words(under[1] * report.clock.step)}."
+        if under[1]
+        else "It never closed below an earlier high."
+    )
+    third = f"{plural(len(book.fills), 'fill')} made {plural(len(book.trips), 'round trip')}"
+    third += f", {percent(hit.value, 1)} of them with a profit after fees" if hit and hit.value is not None else ""
+    costs = book.fees + book.slippage
+    without = f"without them the same trades would have made {signed(account.change + costs)}"
+    return [first, second, f"{third}. Fees and slippage cost {fixed(costs)}; {without}."]
+
+
+def why_nothing(report: Report) -> str:
+    """One paragraph for a run without a fill."""
+    told, orders = report.decisions, sum(report.book.orders.values())
+    if orders:
+        ends = ", ".join(f"{status.lower()} {count(n)}" for status, n in _by_status(report).most_common())
+        return f"{plural(orders, 'order')} went out and none was filled: {ends}."
+    if told is None:
+        return "Nothing was traded, and this run recorded no decisions that would say why."
+    if not told.with_side:
+        return (
+            f"Nothing was traded. In none of the {count(told.cells)} bars of a symbol was the score known and strong enough "
+            "for a side to be proposed."
+        )
+    asked = f"Nothing was traded. Of {plural(told.with_side, 'proposal')} with a side"
+    if not told.may_enter:
+        return f"{asked} none was allowed to enter: {listed(told.refusals, REFUSALS)}."
+    reasons = Counter({name: sum(by.values()) for name, by in told.reasons.items()})
+    return (
+        f"{asked} {count(told.may_enter)} were allowed to enter, and the risk gate let none through. It was held back by "
+        f"{listed(reasons, REASONS)}."
+    )
+
+
+def _unlearned(report: Report) -> bool:
+    told = report.decisions
+    return told is not None and not report.run.about.get("spec") and told.refusals["NOT_LEARNED"] > 0.5 * max(1, told.refused)
+
+
+def _by_status(report: Report) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for (_, status), n in report.book.orders.items():
+        found[status] += n
+    return found
+
+
+def cautions(report: Report) -> list[str]:
+    """What a reader must know before the figures: the machine spec, where the data come from, how short the span is."""
+    about = report.run.about
+    found: list[str] = []
+    if about.get("spec"):
+        found.append(f"Machine spec {about['spec']['name']}. {about['spec']['about']}")
+    if about.get("seed") is not None and about.get("source"):
+        found.append(f"The market is {about['source']}.")
+    years = report.clock.bars / report.clock.bars_a_year
+    if report.book.fills and report.clock.span < DAY:
+        found.append(
+            f"The run spans {duration_words(report.clock.span)}: too short for a Sharpe ratio, and its volatility a year is a "
+            "scale, no forecast."
+        )
+    elif report.book.fills and years < 1.0:
+        found.append(
+            f"The run spans {duration_words(report.clock.span)}, {percent(years, 1)} of a year: what is made yearly here "
+            "(volatility, Sharpe and Sortino ratio) is a scale, no forecast, and its intervals are wide."
+        )
+    if about.get("stopped_at"):
+        found.append(f"The stream was stopped at {about['stopped_at']}, before its data ended.")
+    return found

@@ -1,0 +1,114 @@
+"""Every figure's name, unit and definition, in the order in which a report has them. The arithmetic is in figures.py.
+
+Sources: Sharpe (1994); its standard error: Lo (2002); Sortino and Price (1994), its standard error by the delta method on the
+moments; the interval of a share: Wilson (1927); Calmar: Young (1991).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+Unit = Literal["share", "money", "bps", "ratio", "times", "count", "duration", "bars"]
+"""share: of 1. money: quote currency. times: of equity. duration: ns."""
+
+
+class Definition(NamedTuple):
+    """What a figure is called and how it is computed; `{bars}` and `{year}` are the run's bars, and those of 365 days."""
+
+    group: str
+    label: str
+    unit: Unit
+    words: str
+
+
+_YEARLY: Final = "times the square root of the bars in 365 days; the riskless rate is taken as 0"
+_ERRORS: Final = "95 % interval: 1.96 standard errors {source}, bar returns taken as independent"
+
+DEFINITIONS: Final[dict[str, Definition]] = {
+    "total_return": Definition(
+        "Growth",
+        "Total return",
+        "share",
+        "product of 1 + the return of every bar, less 1; a bar's return is equity at its close less cash flows in it, over the "
+        "equity before it, less 1",
+    ),
+    "profit": Definition("Growth", "Profit", "money", "equity at the end less cash flows less equity at the start"),
+    "end_equity": Definition("Growth", "Equity at the end", "money", "cash plus positions at the last close"),
+    "cagr": Definition(
+        "Growth", "Growth a year (CAGR)", "share", "(1 + total return) to the power of 365 days over the span, less 1"
+    ),
+    "calmar": Definition("Growth", "Calmar ratio", "ratio", "growth a year over the largest drawdown"),
+    "volatility": Definition(
+        "Risk",
+        "Volatility a year",
+        "share",
+        "standard deviation (n - 1) of the {bars:,} bar returns times the square root of the bars in 365 days ({year:,.0f})",
+    ),
+    "sharpe": Definition(
+        "Risk",
+        "Sharpe ratio",
+        "ratio",
+        f"mean bar return over its standard deviation (n - 1), {_YEARLY}; {_ERRORS.replace('{source}', '(Lo 2002)')}",
+    ),
+    "sortino": Definition(
+        "Risk",
+        "Sortino ratio",
+        "ratio",
+        "mean bar return over the root mean square of the bar returns below 0 (all bars counted), "
+        f"{_YEARLY}; {_ERRORS.replace('{source}', '(delta method)')}",
+    ),
+    "max_drawdown": Definition("Risk", "Largest drawdown", "share", "largest 1 - equity over its highest close so far"),
+    "drawdown_duration": Definition(
+        "Risk", "Longest time under water", "duration", "longest stretch of closes below an earlier high"
+    ),
+    "worst_bar": Definition("Risk", "Worst bar", "share", "lowest return of a bar"),
+    "time_in_market": Definition("Exposure", "Time in the market", "share", "bars that close with a position, over all bars"),
+    "gross_mean": Definition(
+        "Exposure", "Gross exposure, mean", "share", "mean over all bars of the sum of |position * price| over equity"
+    ),
+    "gross_max": Definition(
+        "Exposure", "Gross exposure, highest (leverage)", "share", "highest sum of |position * price| over equity"
+    ),
+    "net_mean": Definition(
+        "Exposure", "Net exposure, mean", "share", "mean over all bars of the sum of position * price over equity"
+    ),
+    "net_max": Definition("Exposure", "Net exposure, highest", "share", "highest |sum of position * price| over equity"),
+    "orders": Definition("Trading", "Orders", "count", "orders sent, stops and targets included"),
+    "fills": Definition("Trading", "Fills", "count", "fills of orders"),
+    "turnover": Definition("Trading", "Turnover", "times", "sum of |quantity| * price of all fills over mean equity"),
+    "turnover_day": Definition("Trading", "Turnover a day", "times", "turnover over the days of the span"),
+    "fees": Definition("Trading", "Fees", "money", "sum of the fees of all fills"),
+    "fees_share": Definition("Trading", "Fees, of the profit before them", "share", "fees over profit plus fees"),
+    "slippage": Definition(
+        "Trading",
+        "Slippage",
+        "money",
+        "sum of signed quantity * (price - reference price) of all fills; the reference is the open for a market order, else "
+        "the order's own price",
+    ),
+    "funding": Definition("Trading", "Funding paid", "money", "funding paid less received, as the ledger booked it"),
+    "cost_bps": Definition("Trading", "Cost of trading", "bps", "fees plus slippage over the traded notional"),
+    "trips": Definition("Round trips", "Round trips", "count", "times that a position went from flat to flat, or turned over"),
+    "hit_rate": Definition(
+        "Round trips", "Hit rate", "share", "round trips with a profit after fees, over all; 95 % interval: Wilson"
+    ),
+    "profit_factor": Definition(
+        "Round trips",
+        "Profit factor",
+        "ratio",
+        "profits of the round trips that gained over losses of those that did not, after fees",
+    ),
+    "trip_bps": Definition(
+        "Round trips",
+        "Mean round trip",
+        "bps",
+        "mean of profit after fees over what was paid to open; 95 % interval: 1.96 standard errors, trips taken as independent",
+    ),
+    "trip_bps_median": Definition("Round trips", "Median round trip", "bps", "median of the same"),
+    "payoff": Definition(
+        "Round trips", "Payoff ratio", "ratio", "mean profit of those that gained over mean loss of those that did not"
+    ),
+    "holding_bars": Definition(
+        "Round trips", "Holding time, median", "bars", "median of the bars from the first fill to the last"
+    ),
+}

@@ -1,0 +1,76 @@
+"""A run's report as one HTML file that needs nothing else: `report.html` in the folder of its results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from drivers.report import tables_account, tables_decisions, tables_market
+from drivers.report.cells import present
+from drivers.report.contents import Report, cautions, in_short, read_report, why_nothing
+from drivers.report.drawn import drawn, in_words
+from drivers.report.figures import duration_words
+from drivers.report.text import interval_of, moment, value_of
+from drivers.web.page import render_page
+from drivers.whole import write_whole
+
+NAME: Final = "report.html"
+SCRIPTS: Final = ("echarts.min.js", "report_chart.js", "report.js")
+HEADLINES: Final = ("total_return", "profit", "max_drawdown", "sharpe", "turnover", "fees", "trips", "hit_rate")
+
+
+def write_report(folder: Path, name: str | None = None) -> Path:
+    """Writes `report.html` into a run's folder, whole or not at all; returns its path. name: what to call the run.
+
+    Raises RecordedError for what is no finished run, PageError when the pages' scripts are not there.
+    """
+    path = folder / NAME
+    write_whole(path, report_page(read_report(folder, name)))
+    return path
+
+
+def report_page(report: Report) -> str:
+    """The page of a report."""
+    account = report.account
+    trips, rest = tables_account.round_trips(report)
+    begin, end = (moment(t, seconds=report.seconds) for t in (report.clock.first - report.clock.step, report.clock.last))
+    headlines = [f for key in HEADLINES if (f := report.figure(key)) is not None]
+    context: dict[str, Any] = {
+        "report": report,
+        "about": report.run.about,
+        "span": f"{begin} to {end} UTC",
+        "lasting": duration_words(report.clock.span),
+        "short": in_short(report),
+        "cautions": cautions(report),
+        "headlines": [
+            {"key": f.key, "label": f.label, "value": value_of(f), "below": f"95 %: {i}" if (i := interval_of(f)) else f.note}
+            for f in headlines
+        ],
+        "traded": bool(report.book.fills),
+        "nothing": "" if report.book.fills else why_nothing(report),
+        "figures": tables_account.figures(report),
+        "periods": tables_account.periods(report, account) if account is not None else None,
+        "symbols": tables_account.symbols(report),
+        "trips": trips if trips.rows else None,
+        "rest": rest,
+        "decisions": present((tables_decisions.funnel(report), tables_decisions.verdicts(report))),
+        "refusals": tables_decisions.refusals(report),
+        "gate": tables_decisions.gate(report),
+        "orders": tables_account.orders(report),
+        "costs": tables_account.costs(report),
+        "sources": tables_decisions.sources(report),
+        "regimes": tables_market.regimes(report),
+        "quality": tables_market.quality(report),
+        "halts": tables_market.halts(report),
+        "provenance": tables_market.provenance(report),
+        "honest": in_words(report),
+    }
+    return render_page(
+        "report.html.j2",
+        title=f"Run {report.name}",
+        description=" ".join(context["short"]),
+        scripts=SCRIPTS,
+        styles=("report.css",),
+        data=drawn(report),
+        **context,
+    )

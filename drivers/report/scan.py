@@ -1,0 +1,111 @@
+"""A run's tables read a few bars at a time, as panels: what a report takes of memory does not grow with the run.
+
+The rows of a run lie by bar, then symbol, on a regular clock, so a bar is a number: `Clock` turns numbers into times and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataflows.panel import Ints
+from drivers.store.recorded import RecordedError, RecordedRun
+
+Panels = dict[str, Any]
+"""Column to its values, (bars, N)."""
+
+YEAR: Final = 365 * 86_400 * 1_000_000_000
+"""ns; a run's clock is regular and never stops, so that a year always has as many bars."""
+_WIDTHS: Final = tuple(n * 1_000_000_000 for n in (60, 300, 900, 3600, 14_400, 86_400, 7 * 86_400, 28 * 86_400))
+_MOST_PERIODS: Final = 60
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The bars of a run: bar t closes at `first + t * step`, UTC ns."""
+
+    first: int
+    step: int
+    bars: int
+
+    @property
+    def span(self) -> int:
+        """From the open of the first bar to the close of the last, ns."""
+        return self.bars * self.step
+
+    @property
+    def last(self) -> int:
+        """Close of the last bar, UTC ns."""
+        return self.first + (self.bars - 1) * self.step
+
+    @property
+    def bars_a_year(self) -> float:
+        """Of 365 days."""
+        return YEAR / self.step
+
+    def bar(self, time: Ints) -> Ints:
+        """The bars within which these times lie, a close being the bar's own; may lie outside the run."""
+        return -(-(time - self.first) // self.step)
+
+    @property
+    def period(self) -> int:
+        """Length of the periods in which a run is shown, ns: from a minute to four weeks, so that there are at most 60."""
+        return next((w for w in _WIDTHS if w >= self.step and self.span / w <= _MOST_PERIODS - 1), _WIDTHS[-1])
+
+    def period_of(self, bars: Ints) -> Ints:
+        """The number of the period that each bar is in, from 0; periods are aligned to midnight UTC, which belongs to the day
+        that it ends."""
+        start = (self.first - 1) // self.period
+        return (self.first + bars * self.step - 1) // self.period - start
+
+    @property
+    def period_starts(self) -> Ints:
+        """UTC ns, one a period."""
+        count = int(self.period_of(np.array([self.bars - 1]))[0]) + 1
+        return ((self.first - 1) // self.period + np.arange(count)) * self.period
+
+
+def clock_of(run: RecordedRun) -> Clock:
+    """The clock of a run. Raises RecordedError when its bars are not regular: then it is no run, or it was changed."""
+    times = run.times()
+    step = int(run.about["clock_seconds"]) * 1_000_000_000
+    if not len(times) or int(times[-1]) - int(times[0]) != (len(times) - 1) * step:
+        raise RecordedError(f"{run.folder}: its bars do not follow the clock that run.json names; run it again")
+    return Clock(int(times[0]), step, len(times))
+
+
+def holds(run: RecordedRun, name: str, columns: Sequence[str] = ()) -> bool:
+    """True when the run has this table with these columns: a layer may be switched off, or not exist yet."""
+    return name in run.tables() and set(columns) <= set(run.columns(name))
+
+
+def batches(run: RecordedRun, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """A table of a run, one row group at a time."""
+    path = run.folder / f"{name}.parquet"
+    try:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.metadata.num_row_groups):
+                yield file.read_row_group(group, columns=list(columns))
+    except (OSError, pa.ArrowException) as error:
+        raise RecordedError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def panels(run: RecordedRun, name: str, columns: Sequence[str]) -> Iterator[tuple[int, Panels]]:
+    """(first bar, panels) of a table that has a row for every bar and symbol, in order, a few ten thousand rows at a time."""
+    n, first = len(run.symbols), 0
+    rest: Panels = {}
+    for table in batches(run, name, columns):
+        flat = {c: table[c].to_numpy() for c in columns}
+        if rest:
+            flat = {c: np.concatenate([rest[c], flat[c]]) for c in columns}
+        whole = len(flat[columns[0]]) // n
+        yield first, {c: flat[c][: whole * n].reshape(whole, n) for c in columns}
+        first += whole
+        rest = {c: flat[c][whole * n :] for c in columns} if len(flat[columns[0]]) > whole * n else {}
+    if rest:
+        raise RecordedError(f"{run.folder / name}.parquet ends in the middle of a bar; it was cut off")

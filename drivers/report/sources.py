@@ -1,0 +1,142 @@
+"""What each source of the ensemble gave: to the score, to the trades, and of what came after.
+
+Three measures, since none of them alone is the worth of a source:
+
+1. Share of the score: mean |contribution| over the sum of all sources', where the score is known; of all bars, and of those
+   that decided to open a trade. It says how loud a source is, not whether it is right.
+2. Profit by share: a round trip's profit after fees is shared out by contribution / score at the bar that decided to open it.
+   The contributions add up to the score, so the parts add up to the profit. It is book-keeping, not a cause: take a source away
+   and other trades would have been made.
+3. Rank correlation of what the source said (L66) with the log return of the next `horizon` bars, over all symbols at every
+   `horizon`-th bar, so that no two returns of a symbol overlap. Its standard error counts the times, not the symbols, which
+   move together: 1 / sqrt(times). It knows nothing of costs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from dataflows.fusion.types import SOURCES
+from dataflows.panel import Floats
+from drivers.report.market import Prices
+from drivers.report.scan import Clock, holds, panels
+from drivers.report.trips import Trip
+from drivers.store.recorded import RecordedRun
+
+LEAST_TIMES: Final = 20
+"""Fewer times than this make no correlation."""
+_TABLE: Final = "features/fusion"
+_VALUE, _GIVEN, _SCORE = "l66_signal_matrix.values", "l7_ensemble.contributions", "l7_ensemble.score"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one source gave; NaN: not known."""
+
+    name: str
+    share: float  # of the score, all bars
+    share_of_entries: float  # of the score, at the bars that decided to open a trade
+    with_trade: float  # share of those bars at which it pointed the way of the trade
+    profit: float  # its part of the round trips' profit, quote currency
+    correlation: float
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """Of all sources. entries: round trips whose deciding bar lies in the run. times: of the correlation. horizon: bars."""
+
+    sources: list[Source]
+    entries: int
+    left_out: int
+    horizon: int
+    times: int
+    score_correlation: float
+
+    @property
+    def error(self) -> float:
+        """Standard error of the correlations."""
+        return 1.0 / math.sqrt(self.times) if self.times else math.nan
+
+
+def read_contribution(run: RecordedRun, clock: Clock, trips: Sequence[Trip], prices: Prices | None) -> Contribution | None:
+    """What each source gave in this run; None where the ensemble was not recorded. Only closed trips count."""
+    width = _width(run)
+    if not width:
+        return None
+    value, given = [f"{_VALUE}.{k}" for k in range(width)], [f"{_GIVEN}.{k}" for k in range(width)]
+    deciding = clock.bar(np.array([t.decided for t in trips], np.int64))
+    inside = (deciding >= 0) & np.array([t.decided > 0 for t in trips], bool)
+    column = np.array([t.symbol for t in trips], np.int64)
+    stride = prices.stride if prices is not None else clock.bars
+    said = np.full((1 + (clock.bars - 1) // stride, len(run.symbols), width + 1), np.nan)
+    at_entry = np.full((len(trips), width + 1), np.nan)
+    loud = np.zeros(width)
+    for first, part in panels(run, _TABLE, (*value, *given, _SCORE)):
+        known = np.isfinite(part[_SCORE])
+        loud += [float(np.abs(part[name][known]).sum()) for name in given]
+        bars = len(part[_SCORE])
+        here = np.flatnonzero(inside & (deciding >= first) & (deciding < first + bars))
+        skip = -first % stride
+        for k, (v, g) in enumerate(zip((*value, _SCORE), (*given, _SCORE), strict=True)):
+            at_entry[here, k] = part[g][deciding[here] - first, column[here]]
+            said[(first + skip) // stride :, :, k][: len(part[v][skip::stride])] = part[v][skip::stride]
+    usable = np.isfinite(at_entry).all(axis=1) & (at_entry[:, -1] != 0.0)
+    profit = np.array([t.profit for t in trips])[usable]
+    side = np.array([t.side for t in trips])[usable]
+    parts, score = at_entry[usable, :-1], at_entry[usable, -1]
+    correlations, times = _correlations(said, prices, stride)
+    entry_loud = np.abs(parts).sum(axis=0)
+    sources = [
+        Source(
+            SOURCES[k] if width == len(SOURCES) else f"source {k + 1}",
+            _over(loud[k], loud.sum()),
+            _over(entry_loud[k], entry_loud.sum()),
+            float(np.mean(parts[:, k] * side > 0.0)) if len(parts) else math.nan,
+            float((profit * parts[:, k] / score).sum()),
+            correlations[k],
+        )
+        for k in range(width)
+    ]
+    return Contribution(sources, int(usable.sum()), len(trips) - int(usable.sum()), stride, times, correlations[-1])
+
+
+def _width(run: RecordedRun) -> int:
+    if not holds(run, _TABLE, [_SCORE]):
+        return 0
+    there = set(run.columns(_TABLE))
+    width = 0
+    while {f"{_VALUE}.{width}", f"{_GIVEN}.{width}"} <= there:
+        width += 1
+    return width
+
+
+def _correlations(said: Floats, prices: Prices | None, stride: int) -> tuple[list[float], int]:
+    """Rank correlation of every column of `said` (S, N, K) with the log return to the next sample; how many samples count."""
+    width = said.shape[2]
+    if prices is None:
+        return [math.nan] * width, 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ahead = np.diff(np.log(prices.sampled), axis=0)
+    both = np.isfinite(ahead) & np.isfinite(said[:-1]).any(axis=2)
+    times = int(both.any(axis=1).sum())
+    if times < LEAST_TIMES:
+        return [math.nan] * width, times
+    return [_spearman(said[:-1, :, k][both], ahead[both]) for k in range(width)], times
+
+
+def _spearman(x: Floats, y: Floats) -> float:
+    known = np.isfinite(x) & np.isfinite(y)
+    if known.sum() < 3 or np.ptp(x[known]) == 0.0 or np.ptp(y[known]) == 0.0:
+        return math.nan
+    a, b = (pd.Series(v[known]).rank().to_numpy() for v in (x, y))
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _over(part: float, whole: float) -> float:
+    return float(part / whole) if whole > 0.0 else math.nan

@@ -1,0 +1,205 @@
+"""The tables of the account: figures, periods, symbols, round trips, orders and what trading cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from drivers.report.account import Account, per_period
+from drivers.report.cells import Cell, Table, money, number, word
+from drivers.report.contents import Report
+from drivers.report.figures import duration_words
+from drivers.report.text import count, fixed, interval_of, moment, percent, plural, signed, significant, value_of
+from drivers.report.trips import Trip
+from drivers.report.words import REASONS, REJECTIONS, TYPES, plain, plain_set
+
+MOST_TRIPS: Final = 200
+SIDES: Final = {1: "long", -1: "short"}
+
+
+def figures(report: Report) -> Table:
+    """Every figure with its definition."""
+    rows: list[list[Cell]] = []
+    group = ""
+    for f in report.figures:
+        if f.group != group:
+            group = f.group
+            rows.append([word(group)])
+        note = f" ({f.note})" if f.note else ""
+        rows.append([word(f.label), number(value_of(f), f.value), word(interval_of(f)), word(f.definition + note)])
+    columns = (("Figure", False), ("Value", True), ("95 % interval", False), ("Definition", False))
+    return Table("figures", "Every figure of this run and how it is computed. Money is in quote currency.", columns, rows)
+
+
+def periods(report: Report, account: Account) -> Table:
+    """The account by period."""
+    found = per_period(account)
+    starts = report.clock.period_starts
+    by = duration_words(report.clock.period)
+    traded, fees = np.zeros(len(starts)), np.zeros(len(starts))
+    if report.book.fills:
+        at = report.clock.period_of(report.clock.bar(np.array([f.time for f in report.book.fills], np.int64)))
+        np.add.at(traded, at, [f.notional for f in report.book.fills])
+        np.add.at(fees, at, [f.fee for f in report.book.fills])
+    rows = [
+        [
+            word(moment(int(starts[p]), seconds=False)[: 10 if report.clock.period >= 86_400_000_000_000 else 16]),
+            money(float(found["equity"][p])),
+            number(percent(float(found["return"][p]), 3, sign=True), float(found["return"][p]), toned=True),
+            number(percent(float(found["drawdown"][p])), float(found["drawdown"][p])),
+            number(percent(float(found["gross"][p]), 1), float(found["gross"][p])),
+            number(percent(float(found["gross_max"][p]), 1), float(found["gross_max"][p])),
+            number(percent(float(found["net"][p]), 1), float(found["net"][p])),
+            money(float(traded[p])),
+            money(float(fees[p])),
+        ]
+        for p in range(len(starts))
+    ]
+    names = ("From (UTC)", "Equity", "Return", "Drawdown", "Gross, mean", "Gross, highest", "Net, mean", "Traded", "Fees")
+    caption = f"The account in periods of {by}: the largest drawdown of each; exposure over equity."
+    return Table("periods", caption, [(n, i > 0) for i, n in enumerate(names)], rows, True)
+
+
+def symbols(report: Report) -> Table:
+    """What was traded of each symbol, and what its price did."""
+    rows = []
+    for n, name in enumerate(report.symbols):
+        fills = [f for f in report.book.fills if f.symbol == n]
+        trips = [t for t in report.book.trips if t.symbol == n]
+        won = sum(t.profit > 0.0 for t in trips)
+        profit = sum((t.profit for t in trips), 0.0)
+        change = float(report.prices.last[n] / report.prices.first[n] - 1.0) if report.prices is not None else math.nan
+        held = float(report.account.time_held[n]) if report.account is not None else math.nan
+        rows.append(
+            [
+                word(name),
+                number(percent(change, 1, sign=True), change, toned=True),
+                number(count(len(trips)), len(trips)),
+                number(percent(won / len(trips), 0) if trips else "", won / len(trips) if trips else None),
+                money(profit, toned=True),
+                money(sum((f.notional for f in fills), 0.0)),
+                money(sum((f.fee for f in fills), 0.0)),
+                money(sum((f.slippage for f in fills), 0.0)),
+                number(percent(held, 1), held),
+            ]
+        )
+    names = ("Symbol", "Price, change", "Round trips", "With a profit", "Profit", "Traded", "Fees", "Slippage", "Time held")
+    caption = "By symbol. Profit: of closed round trips, after fees."
+    return Table("symbols", caption, [(n, i > 0) for i, n in enumerate(names)], rows, True)
+
+
+def round_trips(report: Report) -> tuple[Table, str]:
+    """The round trips with the largest profit or loss, and a sentence on the rest and on what is open."""
+    trips = sorted(report.book.trips, key=lambda t: (-abs(t.profit), t.entry_time))
+    shown = sorted(trips[:MOST_TRIPS], key=lambda t: t.exit_time)
+    names = (
+        "Symbol", "Side", "Opened", "Closed", "Bars", "Entry", "Exit", "Paid", "Fees", "Slippage", "Profit", "bps",
+        "Closed because",
+    )  # fmt: skip
+    table = Table(
+        "trips",
+        "Round trips. Times are closes of bars, month and day, UTC; entry and exit are mean prices; profit is after fees, "
+        "before funding; bps: of what was paid to open.",
+        [(n, n not in ("Symbol", "Side", "Opened", "Closed", "Closed because")) for n in names],
+        [_trip(report, t) for t in shown],
+        True,
+    )
+    return table, _rest(report, trips[MOST_TRIPS:])
+
+
+def _trip(report: Report, trip: Trip) -> list[Cell]:
+    bars = (trip.exit_time - trip.entry_time) / report.clock.step
+    opened = moment(trip.entry_time, seconds=report.seconds)
+    reason = plain_set(trip.exit_reason, REASONS, "the proposal") + (
+        "" if trip.exit_type == "MARKET" else f" ({plain(trip.exit_type, TYPES)})"
+    )
+    return [
+        word(report.symbols[trip.symbol]),
+        word(SIDES[trip.side]),
+        word(opened[5:] if trip.decided else "before the run", opened),
+        word(moment(trip.exit_time, seconds=report.seconds)[5:], moment(trip.exit_time, seconds=True)),
+        number(count(bars), bars),
+        number(significant(trip.entry_price), trip.entry_price),
+        number(significant(trip.exit_price), trip.exit_price),
+        money(trip.entry_notional),
+        money(trip.fees),
+        money(trip.slippage),
+        money(trip.profit, toned=True),
+        number(signed(trip.bps, 1), trip.bps, toned=True),
+        word(reason),
+    ]
+
+
+def _rest(report: Report, rest: Sequence[Trip]) -> str:
+    parts = []
+    if rest:
+        parts.append(
+            f"The {MOST_TRIPS} with the largest profit or loss are listed; the other {count(len(rest))} add up to "
+            f"{signed(sum(t.profit for t in rest))}."
+        )
+    account = report.account
+    if account is not None and (report.book.trips or report.book.open):
+        closed = sum((t.profit for t in report.book.trips), 0.0)
+        still = float(account.unrealised.sum()) + sum((t.gross - t.fees for t in report.book.open), 0.0)
+        terms = [f"closed trips made {signed(closed)}"]
+        if report.book.open:
+            terms.append(f"{plural(len(report.book.open), 'open position')} {signed(still)}")
+        if account.funding:
+            terms.append(f"funding {signed(-account.funding)}")
+        together = f", together {signed(closed + still - account.funding)}" if len(terms) > 1 else ""
+        parts.append(f"All {', '.join(terms)}{together}; the account changed by {signed(account.change)}.")
+    return " ".join(parts)
+
+
+def orders(report: Report) -> Table | None:
+    """What became of the orders."""
+    found = report.book.orders
+    if not found:
+        return None
+    statuses = sorted({status for _, status in found})
+    kinds = sorted({kind for kind, _ in found}, key=lambda k: list(TYPES).index(k) if k in TYPES else len(TYPES))
+    rows = [
+        [word(plain(kind, TYPES)), *(number(count(found[kind, s]) if found[kind, s] else "", found[kind, s]) for s in statuses)]
+        for kind in kinds
+    ]
+    caption = "Orders by type and last status."
+    if report.book.ends:
+        said = ", ".join(f"{plain(code, REJECTIONS)} ({count(n)})" for code, n in report.book.ends.most_common())
+        caption += f" What the venue said of those that ended without their fill: {said}."
+    return Table("orders", caption, (("Type", False), *((s.lower().replace("_", " "), True) for s in statuses)), rows)
+
+
+def costs(report: Report) -> Table | None:
+    """What trading cost, by symbol and in all."""
+    book = report.book
+    if not book.fills:
+        return None
+    delay = report.delay
+    lines: list[tuple[str, float, float, float, float]] = []
+    for n, name in enumerate(report.symbols):
+        own = [f for f in book.fills if f.symbol == n]
+        late = float(delay[n]) if delay is not None else math.nan
+        if own:
+            lines.append((name, sum(f.notional for f in own), sum(f.fee for f in own), sum(f.slippage for f in own), late))
+    sums = [sum(values) for values in zip(*(line[1:] for line in lines), strict=True)]
+    lines.append(("all", *sums))  # type: ignore[arg-type]
+    rows = []
+    for name, traded, fee, slip, late in lines:
+        row = [word(name), money(traded)]
+        for cost in (fee, slip, late):
+            row += [money(cost), number(fixed(cost / traded * 1e4), cost / traded * 1e4)]
+        rows.append([*row, number(fixed((fee + slip + late) / traded * 1e4), (fee + slip + late) / traded * 1e4)])
+    names = (
+        "Symbol", "Traded", "Fees", "bps", "Slippage", "bps", "Delay", "bps", "Shortfall, bps",
+    )  # fmt: skip
+    maker = sum(f.notional for f in book.fills if f.liquidity == "MAKER") / book.notional
+    caption = (
+        "Money, and basis points of what was traded. Fees: as the venue charged them. Slippage: fill against its reference "
+        "price (the open for a market order, else the order's own price); half the spread and the market impact are in it. Delay: "
+        "that reference against the price at the decision; negative: the price had come towards us. Shortfall: the three together "
+        f"(Perold 1988). {percent(maker, 1)} of the traded notional was filled as maker."
+    )
+    return Table("costs", caption, [(n, i > 0) for i, n in enumerate(names)], rows)

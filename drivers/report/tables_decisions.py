@@ -1,0 +1,140 @@
+"""The tables of the decisions: how many came how far, what was refused and why, and what each source gave."""
+
+from __future__ import annotations
+
+import math
+
+from drivers.report.cells import Cell, Table, number, word
+from drivers.report.contents import Report
+from drivers.report.decisions import Example
+from drivers.report.text import count, in_unit, moment, percent, plural, signed
+from drivers.report.words import REASONS, REFUSALS, VERDICTS, plain
+
+
+def funnel(report: Report) -> Table | None:
+    """From every bar of every symbol to the fills."""
+    told = report.decisions
+    if told is None:
+        return None
+    let = told.verdicts["APPROVED"] + told.verdicts["REDUCED"]
+    steps = [
+        ("bars of a symbol", told.cells),
+        ("proposals with a side", told.with_side),
+        ("proposals that might enter", told.may_enter),
+        ("increases approved, in full or smaller", let),
+        ("orders, stops and targets included", sum(report.book.orders.values())),
+        ("fills", len(report.book.fills)),
+    ]
+    most = math.log1p(max(1, told.cells))
+    rows = [[word(name), number(count(n), n, share=math.log1p(n) / most)] for name, n in steps]
+    caption = "From market to fills. The bars are logarithmic."
+    return Table("funnel", caption, (("Step", False), ("Count", True)), rows)
+
+
+def verdicts(report: Report) -> Table | None:
+    """How often the risk gate said what."""
+    told = report.decisions
+    if told is None:
+        return None
+    rows = [
+        [
+            word(words),
+            Cell(code, code, "code"),
+            number(count(told.verdicts[code]), told.verdicts[code], share=told.verdicts[code] / told.cells),
+            number(percent(told.verdicts[code] / told.cells), told.verdicts[code]),
+        ]
+        for code, words in VERDICTS.items()
+    ]
+    columns = (("Verdict", False), ("Code", False), ("Bars", True), ("Share", True))
+    return Table("verdicts", "What the risk gate (L4) said, over every bar of every symbol.", columns, rows)
+
+
+def refusals(report: Report) -> Table | None:
+    """Why proposals might not enter."""
+    told = report.decisions
+    if told is None or not told.refusals:
+        return None
+    rows = [
+        [
+            word(plain(name, REFUSALS)),
+            Cell(name, name, "code"),
+            number(count(n), n, share=n / told.refused),
+            number(percent(n / told.refused, 1), n / told.refused),
+            Cell(_example(report, told.refusal_examples.get(name)), tone="example"),
+        ]
+        for name, n in told.refusals.most_common()
+    ]
+    columns = (("Because", False), ("Code", False), ("Bars", True), ("Share", True), ("The largest edge refused", False))
+    caption = (
+        f"Why {plural(told.refused, 'proposal')} with a side might not enter (L3). A proposal can have several reasons, so the "
+        "shares add up to more than 100 %."
+    )
+    return Table("refusals", caption, columns, rows)
+
+
+def gate(report: Report) -> Table | None:
+    """The risk gate's reasons by verdict."""
+    told = report.decisions
+    if told is None or not told.reasons:
+        return None
+    verdicts = [v for v in VERDICTS if v != "HOLD" and any(by[v] for by in told.reasons.values())]
+    whole = {v: told.verdicts[v] for v in verdicts}
+    rows = []
+    for name, by in sorted(told.reasons.items(), key=lambda item: (-sum(item[1].values()), item[0])):
+        main = max(verdicts, key=lambda v: by[v])
+        rows.append(
+            [
+                word(plain(name, REASONS)),
+                Cell(name, name, "code"),
+                *(number(count(by[v]) if by[v] else "", by[v], share=by[v] / max(1, whole[v])) for v in verdicts),
+                Cell(_example(report, told.reason_examples.get((name, main))), tone="example"),
+            ]
+        )
+    columns = (
+        ("Because", False),
+        ("Code", False),
+        *((f"{plain(v, VERDICTS)} ({count(whole[v])})", True) for v in verdicts),
+        ("The case with the largest edge", False),
+    )
+    caption = "The risk gate (L4): bars of a symbol by verdict and reason. A verdict can have several reasons."
+    return Table("gate", caption, columns, rows)
+
+
+def _example(report: Report, example: Example | None) -> str:
+    if example is None:
+        return ""
+    edge = f", edge {in_unit(example.edge_bps, 'bps', sign=True)}" if math.isfinite(example.edge_bps) else ""
+    score = f", score {signed(example.score)}" if math.isfinite(example.score) else ""
+    return f"{example.symbol} {moment(example.time, seconds=report.seconds)}, {example.side.lower()}{score}{edge}"
+
+
+def sources(report: Report) -> Table | None:
+    """What each source gave."""
+    found = report.contribution
+    if found is None:
+        return None
+    largest = max((abs(s.profit) for s in found.sources), default=0.0)
+    rows = [
+        [
+            word(s.name),
+            number(percent(s.share, 1), s.share, share=s.share),
+            number(percent(s.share_of_entries, 1), s.share_of_entries, share=s.share_of_entries),
+            number(percent(s.with_trade, 1), s.with_trade),
+            number(signed(s.profit), s.profit, toned=True, share=abs(s.profit) / largest if largest else None),
+            number(signed(s.correlation, 3), s.correlation),
+        ]
+        for s in found.sources
+    ]
+    rows.append(
+        [
+            word("the score"),
+            number("", None), number("", None), number("", None),
+            number(signed(sum(s.profit for s in found.sources)), sum(s.profit for s in found.sources), toned=True),
+            number(signed(found.score_correlation, 3), found.score_correlation),
+        ]
+    )  # fmt: skip
+    names = (
+        "Source", "Share of the score", "… at entries", "Pointed the way of the trade", "Profit by share",
+        f"Rank correlation, next {found.horizon} bars",
+    )  # fmt: skip
+    return Table("sources", "What each source of the ensemble gave.", [(n, i > 0) for i, n in enumerate(names)], rows)

@@ -1,0 +1,226 @@
+"""Round trips: from a flat position to a flat position, put together from the fills.
+
+A fill that turns a position over closes one trip and opens the next, its fee shared by quantity. The money of a trip is what
+its fills paid and received; funding is the account's, not a trip's. So, to rounding:
+
+    change of the account = trips' profit + what is open + (- funding)
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from dataflows.execution.order_table import moved
+from dataflows.kernels.compile import plain
+from drivers.report.account import Account
+from drivers.report.scan import holds
+from drivers.store.recorded import RecordedRun
+
+_FILL: Final = ("order_id", "side", "price", "quantity", "fee", "liquidity", "reference_price")
+_ORDER: Final = ("order_id", "type", "status", "reason", "end_reason")
+_moved = plain(moved)
+
+
+@dataclass(slots=True)
+class Fill:
+    """One fill, with what its order says. quantity: signed base units."""
+
+    symbol: int
+    time: int  # UTC ns
+    quantity: float
+    price: float
+    fee: float
+    reference: float  # NaN: not known
+    liquidity: str
+    order: str
+    decided: int  # UTC ns of the close that decided; 0: before this run
+    type: str
+    reason: str  # names of the gate's reasons, joined by |; "": approved as proposed
+    after: float = math.nan  # the position then
+
+    @property
+    def notional(self) -> float:
+        """Quote currency."""
+        return abs(self.quantity) * self.price
+
+    @property
+    def slippage(self) -> float:
+        """What the fill cost against its reference price, quote currency; 0 where that is not known."""
+        cost = self.quantity * (self.price - self.reference)
+        return cost if math.isfinite(cost) else 0.0
+
+
+@dataclass(slots=True)
+class Trip:
+    """One round trip, or a position that is still open. Money in quote currency."""
+
+    symbol: int
+    side: int  # 1 long, -1 short
+    entry_time: int  # UTC ns
+    decided: int  # UTC ns of the close that decided to open it; 0: before this run
+    exit_time: int = 0  # 0: still open
+    entry_reason: str = ""
+    exit_reason: str = ""
+    exit_type: str = ""
+    bought: float = 0.0  # base units that opened or added, positive
+    sold: float = 0.0  # base units that closed
+    entry_notional: float = 0.0
+    exit_notional: float = 0.0
+    fees: float = 0.0
+    slippage: float = 0.0
+    fills: int = 0
+
+    @property
+    def entry_price(self) -> float:
+        """Mean of what opened it."""
+        return self.entry_notional / self.bought if self.bought else math.nan
+
+    @property
+    def exit_price(self) -> float:
+        """Mean of what closed it; NaN while nothing did."""
+        return self.exit_notional / self.sold if self.sold else math.nan
+
+    @property
+    def gross(self) -> float:
+        """Profit before fees of what was closed."""
+        return self.side * (self.exit_notional - self.sold * self.entry_price) if self.sold else 0.0
+
+    @property
+    def profit(self) -> float:
+        """After fees, before funding."""
+        return self.gross - self.fees
+
+    @property
+    def bps(self) -> float:
+        """Profit over what was paid to open it."""
+        return self.profit / self.entry_notional * 1e4 if self.entry_notional > 0.0 else math.nan
+
+
+@dataclass(frozen=True)
+class Book:
+    """All fills of a run in order, the trips that were closed and those still open, and orders by type and last status."""
+
+    fills: list[Fill] = field(default_factory=list)
+    trips: list[Trip] = field(default_factory=list)
+    open: list[Trip] = field(default_factory=list)
+    orders: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)  # the venue's reasons
+
+    @property
+    def notional(self) -> float:
+        """Traded."""
+        return sum((f.notional for f in self.fills), 0.0)
+
+    @property
+    def fees(self) -> float:
+        """Paid on fills."""
+        return sum((f.fee for f in self.fills), 0.0)
+
+    @property
+    def slippage(self) -> float:
+        """Against reference prices."""
+        return sum((f.slippage for f in self.fills), 0.0)
+
+
+def read_book(run: RecordedRun, account: Account | None) -> Book:
+    """The fills of a run as trips. account: for positions from before the run (a stream that was gone on with)."""
+    if not holds(run, "fills", _FILL) or not holds(run, "orders", _ORDER):
+        return Book()
+    table = run.table("orders", _ORDER)
+    orders: dict[str, list[Any]] = table.drop(["timestamp"]).to_pydict()
+    told = {
+        name: (stamp, kind, reason or "")
+        for name, stamp, kind, reason in zip(orders["order_id"], _ns(table), orders["type"], orders["reason"], strict=True)
+    }
+    counts = Counter(zip(orders["type"], orders["status"], strict=True))
+    ends = Counter(reason for reason in orders["end_reason"] if reason)
+    fills = list(_fills(run, told))
+    first_bar = account.clock.first if account is not None else 0
+    trips: list[Trip] = []
+    under_way: dict[int, Trip] = {}
+    position = [0.0] * len(run.symbols)
+    if account is not None:
+        under_way, position = _carried(account, [f for f in fills if f.time <= first_bar])
+    for fill in fills:
+        before = position[fill.symbol]
+        after = position[fill.symbol] = _moved(before, fill.quantity)
+        fill.after = after
+        if before != 0.0 and fill.quantity * before < 0.0:
+            closed = abs(fill.quantity) if after * before > 0.0 or after == 0.0 else abs(before)
+            trip = under_way[fill.symbol]
+            _close(trip, fill, closed)
+            if after * before <= 0.0:
+                trip.exit_time, trip.exit_reason, trip.exit_type = fill.time, fill.reason, fill.type
+                trips.append(under_way.pop(fill.symbol))
+            if after * before < 0.0:
+                under_way[fill.symbol] = _opened(fill, abs(after))
+        elif before == 0.0:
+            under_way[fill.symbol] = _opened(fill, abs(fill.quantity))
+        else:
+            _add(under_way[fill.symbol], fill, abs(fill.quantity))
+    return Book(fills, trips, list(under_way.values()), counts, ends)
+
+
+def _ns(table: pa.Table) -> list[int]:
+    stamps: list[int] = table["timestamp"].cast(pa.int64()).to_pylist()
+    return stamps
+
+
+def _fills(run: RecordedRun, orders: dict[str, tuple[int, str, str]]) -> Iterator[Fill]:
+    table = run.table("fills", _FILL)
+    column = {name: i for i, name in enumerate(run.symbols)}
+    rows: dict[str, list[Any]] = table.drop(["timestamp"]).to_pydict()
+    for stamp, symbol, order, side, price, quantity, fee, liquidity, reference in zip(
+        _ns(table), rows["symbol"], *(rows[name] for name in _FILL), strict=True
+    ):
+        decided, kind, reason = orders.get(order, (0, "", ""))
+        signed = quantity if side == "BUY" else -quantity
+        at = math.nan if reference is None else reference
+        yield Fill(column[symbol], stamp, signed, price, fee, at, liquidity, order, decided, kind, reason)
+
+
+def _carried(account: Account, first: list[Fill]) -> tuple[dict[int, Trip], list[float]]:
+    """Positions from before the run, at their average cost: what the ledger holds after the first bar, less its fills."""
+    position = np.array(account.first_position)
+    for fill in first:
+        position[fill.symbol] -= fill.quantity
+    position[np.abs(position) <= 1e-9 * np.abs(account.first_position)] = 0.0
+    trips = {}
+    for n in np.flatnonzero(position):
+        size, average = abs(float(position[n])), float(account.first_average[n])
+        trip = Trip(int(n), 1 if position[n] > 0 else -1, account.clock.first - account.clock.step, 0)
+        trip.bought, trip.entry_notional = size, size * average
+        trips[int(n)] = trip
+    return trips, [float(p) for p in position]
+
+
+def _opened(fill: Fill, quantity: float) -> Trip:
+    trip = Trip(fill.symbol, 1 if fill.quantity > 0 else -1, fill.time, fill.decided, entry_reason=fill.reason)
+    _add(trip, fill, quantity)
+    return trip
+
+
+def _add(trip: Trip, fill: Fill, quantity: float) -> None:
+    trip.bought += quantity
+    trip.entry_notional += quantity * fill.price
+    _charge(trip, fill, quantity)
+
+
+def _close(trip: Trip, fill: Fill, quantity: float) -> None:
+    trip.sold += quantity
+    trip.exit_notional += quantity * fill.price
+    _charge(trip, fill, quantity)
+
+
+def _charge(trip: Trip, fill: Fill, quantity: float) -> None:
+    share = quantity / abs(fill.quantity)
+    trip.fees += fill.fee * share
+    trip.slippage += fill.slippage * share
+    trip.fills += 1

@@ -1,0 +1,83 @@
+"""The codes of the results in plain words. A code that has none here is shown as it is written, in small letters."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERDICTS: Final = {
+    "HOLD": "nothing to change",
+    "APPROVED": "approved in full",
+    "REDUCED": "approved, but smaller",
+    "REJECTED": "refused",
+    "EXIT": "ordered to close",
+}
+REFUSALS: Final = {
+    "AVOID": "the market was not fit to trade: too thin, too wide, too stale or chaotic",
+    "NOT_LEARNED": "too few observations stood behind the edge",
+    "EDGE_BELOW_COST": "the expected move was smaller than the cost of a round trip",
+    "EDGE_UNCERTAIN": "the expected move was within its own error",
+    "UNKNOWN_INPUT": "an input was not known",
+    "NO_SIGNAL": "the score was too weak for a side",
+    "NO_SIZE": "the size came out as zero",
+}
+REASONS: Final = {
+    "NOT_PERMITTED": "the proposal itself was not allowed to enter",
+    "UNKNOWN_INPUT": "an input of the gate was not known",
+    "NO_STOP": "no stop could be set",
+    "EQUITY": "equity was not positive",
+    "INSTRUMENT_CAP": "the cap of a single instrument",
+    "VOLATILITY_TARGET": "the volatility target",
+    "GROSS_CAP": "the cap of gross exposure",
+    "NET_CAP": "the cap of net exposure",
+    "CONCENTRATION": "the cap of concentration",
+    "OPEN_RISK": "the cap of open risk",
+    "TAIL_BUDGET": "the tail budget",
+    "DRAWDOWN_THROTTLE": "the drawdown throttle",
+    "LOSS_LIMIT": "a daily or weekly loss limit",
+    "LOCKOUT": "the side was locked after an exit",
+    "HALTED": "the kill switch had halted entries",
+    "FLATTENED": "the kill switch closed everything",
+    "STOP": "the stop was reached",
+    "TARGET": "the target was reached",
+    "TRAIL": "the trailing stop was reached",
+    "TIME": "the holding time was over",
+    "CLOSE_FIRST": "a change of side closes first",
+    "FLAT_PROPOSAL": "no case for the position any more",
+}
+REJECTIONS: Final = {
+    "NONE": "none",
+    "WOULD_CROSS": "a post-only order would have crossed the spread",
+    "NO_ROOM": "no room for another order",
+    "REDUCE_ONLY": "it would have opened a position, and may only reduce one",
+    "NOT_LISTED": "the symbol was not listed",
+    "BAD_QUANTITY": "its quantity is impossible",
+    "BAD_PRICE": "its price is impossible",
+    "LIFETIME": "its time was over",
+    "UNKNOWN_ORDER": "the venue did not know it",
+    "POSITION_CLOSED": "its position was closed by something else",
+}
+TYPES: Final = {
+    "MARKET": "market",
+    "LIMIT": "limit",
+    "POST_ONLY": "post-only limit",
+    "STOP_MARKET": "stop",
+    "TAKE_PROFIT": "target",
+}
+REGIMES: Final = {
+    "UNKNOWN": "unknown",
+    "CALM": "calm",
+    "TREND_UP": "trend up",
+    "TREND_DOWN": "trend down",
+    "HIGH_VOL": "high volatility",
+    "CHAOTIC": "chaotic",
+}
+
+
+def plain(code: str, words: dict[str, str]) -> str:
+    """A code in words."""
+    return words.get(code, code.lower().replace("_", " "))
+
+
+def plain_set(codes: str, words: dict[str, str], none: str) -> str:
+    """Codes joined by `|` in words; `none` where there is no code."""
+    return "; ".join(plain(code, words) for code in codes.split("|") if code) or none
