@@ -1,17 +1,38 @@
-"""What happened in a chunk, as structured log lines with the ids that tie them together: run, epoch, symbol, layer, order."""
+"""What happened in a run, as structured log lines with the ids that tie them together: run, epoch, symbol, layer, order.
+
+The events, in the order in which they come at one bar:
+
+- `data_anomaly` (L0): a gap, an outlier, a crossed book, duplicates, late data.
+- `regime_change` (L1): the regime, and the one before.
+- `fill`, `reject`, `expire`, `cancel` (L90): what the venue reports of an order.
+- `bracket` (L96): a stop or a target of a position goes live; `parent` is the entry that it belongs to.
+- `kill_switch` (L81): its state changes, of all (no symbol) or of one symbol.
+- `refusal` (L3 or L4): an increase that may not be, and why. `entry`, `reduction`, `exit` (L4): what is approved, and why not
+  more. `orders` names the orders that the decision led to at this bar.
+- `order` (L5): what the venue is told; `parent` is the entry whose position an order closes.
+
+A line is written where something begins, not for every bar that it lasts, and for every bar at which a decision led to orders.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
 from dataflows.execution import types as ex
+from dataflows.fusion import types as fusion
 from dataflows.panel import Ints
 from dataflows.regime.types import REGIMES
 from dataflows.risk import types as risk
 from drivers.engine.engine import Outputs
+
+BRACKET_STOP: Final = 1
+BRACKET_TARGET: Final = 2
+"""What the ids of a bracket's two orders are beyond their entry's; those of all others are multiples of 4."""
+
+_REPORTS: Final = {ex.FILL: "fill", ex.REJECT: "reject", ex.EXPIRE: "expire", ex.CANCELED_EVENT: "cancel"}
 
 
 class EventLog(Protocol):
@@ -19,6 +40,18 @@ class EventLog(Protocol):
 
     def event(self, name: str, **fields: Any) -> None:
         """One line."""
+
+    def warning(self, name: str, **fields: Any) -> None:
+        """One line that a person should look at."""
+
+
+class Event(NamedTuple):
+    """One line to be: when, what, whether a person should look at it, and the rest."""
+
+    time: int  # UTC ns
+    name: str
+    fields: dict[str, Any]
+    warns: bool = False
 
 
 def order_name(symbols: Sequence[str], column: int, order: int) -> str:
@@ -36,95 +69,175 @@ def stamp(ns: int) -> str:
     return f"{np.datetime_as_string(np.datetime64(int(ns), 'ns'), unit='s')}Z"
 
 
-def log_events(log: EventLog, outputs: Outputs, symbols: Sequence[str], epoch: int) -> None:
-    """Data anomalies (L0), regime changes (L1), decisions (L4), the kill switch (L81), orders (L5), fills and rejects (L90)."""
-    for time, name, fields in sorted(_events(outputs, symbols), key=lambda e: e[0]):
-        log.event(name, time=stamp(time), epoch=epoch, **fields)
+class Events:
+    """Finds the events in successive outputs. It remembers the last bar, so that how the bars are cut changes no line.
+
+    symbols: names of the columns. epoch_ns: the length of an epoch.
+    """
+
+    def __init__(self, symbols: Sequence[str], epoch_ns: int) -> None:
+        self.symbols, self.epoch_ns = tuple(symbols), epoch_ns
+        self._last: dict[str, Any] = {}
+
+    def memory(self) -> dict[str, list[int]]:
+        """What it remembers as JSON has it, for `recall`."""
+        return {key: row.tolist() for key, row in self._last.items()}
+
+    def recall(self, memory: Mapping[str, list[int]]) -> None:
+        """Goes on from the `memory` of another."""
+        self._last = {key: np.array(row, np.int64) for key, row in memory.items()}
+
+    def write(self, log: EventLog, outputs: Outputs) -> None:
+        """The events of successive bars into a log, by time."""
+        for event in sorted(self.of(outputs), key=lambda e: e.time):
+            write = log.warning if event.warns else log.event
+            write(event.name, time=stamp(event.time), epoch=(int(event.time) - 1) // self.epoch_ns, **event.fields)
+
+    def of(self, outputs: Outputs) -> Iterator[Event]:
+        """The events of successive bars, kind by kind; what the graph has no layer for is left out."""
+        values, time, at = outputs.values, outputs.time, outputs.offsets
+        if "l0_market_feed" in values:
+            yield from self._anomalies(values["l0_market_feed"].quality, time)
+        if "l1_regime" in values and "l100_decision_audit" in values:
+            yield from self._regimes(values["l1_regime"].label, values["l100_decision_audit"].regime_changed, time)
+        if "l90_fills" in values:
+            yield from self._reports(values["l90_fills"], at["l90_fills"], time)
+        if "l96_order_lifecycle" in values:
+            yield from self._brackets(values["l96_order_lifecycle"], time)
+        if "l81_kill_switch" in values:
+            yield from self._kills(values["l81_kill_switch"], time)
+        if "l3_action_proposal" in values:
+            yield from self._refusals(values["l3_action_proposal"], time)
+        if "l5_execution_bridge" in values:
+            log, offsets = values["l5_execution_bridge"], at["l5_execution_bridge"]
+            if "l4_risk_gate" in values:
+                yield from self._decisions(values["l4_risk_gate"], log, offsets, time)
+            yield from self._orders(log, offsets, time)
+
+    def _before(self, key: str, rows: Any, start: int) -> Any:
+        """Each bar's row as it was one bar before; `start` before the first."""
+        rows = np.asarray(rows, np.int64)
+        first = self._last.get(key, np.full(rows.shape[1:], start, np.int64))
+        self._last[key] = rows[-1].copy()
+        return np.concatenate([first[None], rows[:-1]])
+
+    def _anomalies(self, quality: Any, time: Ints) -> Iterator[Event]:
+        first_missing = (quality.missing == 1) & (quality.stale == 1.0) & (quality.listed == 1)
+        kinds = {"gap": first_missing, "outlier": quality.outlier == 1, "crossed_book": quality.crossed == 1}
+        kinds |= {"duplicate": quality.duplicates > 0, "late": quality.late > 0}
+        for kind, mask in kinds.items():
+            for t, n in np.argwhere(mask):
+                yield Event(time[t], "data_anomaly", {"layer": "L0", "symbol": self.symbols[n], "kind": kind}, warns=True)
+
+    def _regimes(self, label: Ints, changed: Ints, time: Ints) -> Iterator[Event]:
+        known = np.maximum.accumulate(np.where(label >= 0, np.arange(len(label))[:, None], -1), axis=0)
+        last = self._last.get("label", np.full(label.shape[1], -1, np.int64))
+        held = np.where(known >= 0, np.take_along_axis(label, np.maximum(known, 0), axis=0), last)
+        before = self._before("label", held, -1)
+        for t, n in np.argwhere(changed == 1):
+            fields = {"regime": REGIMES[label[t, n]], "before": REGIMES[before[t, n]]}
+            yield Event(time[t], "regime_change", {"layer": "L1", "symbol": self.symbols[n], **fields})
+
+    def _reports(self, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
+        for i, t in enumerate(_at(offsets)):
+            kind, id_ = int(log.kind[i]), int(log.id[i])
+            if kind not in _REPORTS:
+                continue
+            fields = {"layer": "L90", **self._order(int(log.symbol[i]), id_, id_ - (id_ & 3) if id_ & 3 else 0)}
+            if kind == ex.FILL:
+                fields |= {"quantity": float(log.quantity[i]), "price": float(log.price[i]), "fee": float(log.fee[i])}
+            elif log.reason[i]:
+                fields["reason"] = ex.REJECTIONS[log.reason[i]]
+            yield Event(time[t], _REPORTS[kind], fields, warns=kind == ex.REJECT)
+
+    def _order(self, column: int, order: int, parent: int) -> dict[str, Any]:
+        """The ids of an order."""
+        found = {"symbol": self.symbols[column], "order": order_name(self.symbols, column, order)}
+        return found | ({"parent": order_name(self.symbols, column, parent)} if parent else {})
+
+    def _brackets(self, orders: Any, time: Ints) -> Iterator[Event]:
+        for ids, prices, offset, type_ in (
+            (orders.stop_id, orders.stop_price, BRACKET_STOP, ex.STOP_MARKET),
+            (orders.target_id, orders.target_price, BRACKET_TARGET, ex.TAKE_PROFIT),
+        ):
+            new = (ids != self._before(ex.ORDER_TYPES[type_], ids, 0)) & (ids & 3 == offset)
+            for t, n in np.argwhere(new):
+                fields = self._order(n, int(ids[t, n]), int(ids[t, n]) - offset)
+                yield Event(
+                    time[t], "bracket", {"layer": "L96", **fields, "type": ex.ORDER_TYPES[type_], "price": float(prices[t, n])}
+                )
+
+    def _kills(self, kill: Any, time: Ints) -> Iterator[Event]:
+        level = np.asarray(kill.overall)
+        for t in np.flatnonzero(level != self._before("level", level, risk.RUN)):
+            reasons = names_of(int(kill.overall_reason[t]), risk.KILL_REASONS)
+            state = risk.LEVELS[level[t]]
+            yield Event(time[t], "kill_switch", {"layer": "L81", "state": state, "reasons": reasons}, level[t] != risk.RUN)
+        own = np.where(kill.level > level[:, None], kill.level, risk.RUN)  # beyond what holds for all
+        for t, n in np.argwhere(own != self._before("own level", own, risk.RUN)):
+            halted = own[t, n] != risk.RUN
+            reasons = names_of(int(kill.reason[t, n]), risk.KILL_REASONS) if halted else []
+            fields = {"symbol": self.symbols[n], "state": risk.LEVELS[own[t, n]], "reasons": reasons}
+            yield Event(time[t], "kill_switch", {"layer": "L81", **fields}, bool(halted))
+
+    def _refusals(self, proposal: Any, time: Ints) -> Iterator[Event]:
+        sided = (proposal.side == fusion.LONG) | (proposal.side == fusion.SHORT)
+        why = np.where(sided & (proposal.may_enter == 0), proposal.refusal, 0)
+        for t, n in np.argwhere((why != self._before("refusal", why, 0)) & (why != 0)):
+            side = "LONG" if proposal.side[t, n] == fusion.LONG else "SHORT"
+            fields = {"symbol": self.symbols[n], "side": side, "reasons": names_of(int(why[t, n]), fusion.REFUSALS)}
+            yield Event(time[t], "refusal", {"layer": "L3", **fields})
+
+    def _decisions(self, gate: Any, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
+        verdict, reasons = gate.verdict, gate.reasons
+        began = verdict != self._before("verdict", verdict, risk.HOLD)
+        began |= reasons != self._before("reasons", reasons, 0)
+        sent: dict[tuple[int, int], list[str]] = {}
+        for i, t in enumerate(_at(offsets)):
+            if log.kind[i] != ex.MODIFY:
+                n = int(log.symbol[i])
+                sent.setdefault((int(t), n), []).append(order_name(self.symbols, n, int(log.id[i])))
+        for t, n in sent:
+            began[t, n] = True
+        for t, n in np.argwhere(began & (verdict != risk.HOLD)):
+            yield Event(
+                time[t],
+                _decision(int(verdict[t, n]), int(gate.reduce_only[t, n])),
+                {
+                    "layer": "L4",
+                    "symbol": self.symbols[n],
+                    "verdict": risk.VERDICTS[verdict[t, n]],
+                    "reasons": names_of(int(reasons[t, n]), risk.REASONS),
+                    "target_weight": round(float(gate.target_weight[t, n]), 6) + 0.0,  # no -0
+                    "orders": sent.get((int(t), int(n)), []),
+                },
+            )
+
+    def _orders(self, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
+        for i, t in enumerate(_at(offsets)):
+            kind = int(log.kind[i])
+            fields = {"layer": "L5", **self._order(int(log.symbol[i]), int(log.id[i]), int(log.parent[i]))}
+            fields["intent"] = ex.INTENTS[kind]
+            if kind == ex.PLACE:
+                fields |= {"type": ex.ORDER_TYPES[log.type[i]], "quantity": float(log.quantity[i])}
+                fields["reduce_only"] = bool(log.reduce_only[i])
+            for name in ("limit_price", "stop_price"):
+                price = float(getattr(log, name)[i])
+                if price == price:
+                    fields[name] = price
+            fields["reasons"] = names_of(int(log.reason[i]), risk.REASONS)
+            yield Event(time[t], "order", fields)
 
 
-def _events(outputs: Outputs, symbols: Sequence[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    values, time = outputs.values, outputs.time
-    if "l0_market_feed" in values:
-        yield from _anomalies(values["l0_market_feed"].quality, time, symbols)
-    if "l100_decision_audit" in values:
-        label = values["l1_regime"].label
-        for t, n in np.argwhere(values["l100_decision_audit"].regime_changed == 1):
-            regime = REGIMES[label[t, n]] if label[t, n] >= 0 else "UNKNOWN"
-            yield time[t], "regime_change", {"layer": "L1", "symbol": symbols[n], "regime": regime}
-    if "l4_risk_gate" in values:
-        yield from _decisions(values["l4_risk_gate"], time, symbols)
-    if "l81_kill_switch" in values:
-        yield from _kills(values["l81_kill_switch"], time)
-    if "l5_execution_bridge" in values:
-        yield from _orders(values["l5_execution_bridge"], outputs.offsets["l5_execution_bridge"], time, symbols)
-    if "l90_fills" in values:
-        yield from _reports(values["l90_fills"], outputs.offsets["l90_fills"], time, symbols)
-
-
-def _anomalies(quality: Any, time: Ints, symbols: Sequence[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    listed = quality.listed == 1
-    first_missing = (quality.missing == 1) & (quality.stale == 1.0) & listed
-    kinds = {"gap": first_missing, "outlier": quality.outlier == 1, "crossed_book": quality.crossed == 1}
-    kinds |= {"duplicate": quality.duplicates > 0, "late": quality.late > 0}
-    for kind, mask in kinds.items():
-        for t, n in np.argwhere(mask):
-            yield time[t], "data_anomaly", {"layer": "L0", "symbol": symbols[n], "kind": kind}
-
-
-def _decisions(gate: Any, time: Ints, symbols: Sequence[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """A line where a verdict or its reasons begin, not one for every bar that they last."""
-    verdict, reasons = gate.verdict, gate.reasons
-    changed = np.ones(verdict.shape, bool)
-    changed[1:] = (verdict[1:] != verdict[:-1]) | (reasons[1:] != reasons[:-1])
-    for t, n in np.argwhere(changed & (verdict != risk.HOLD)):
-        yield (
-            time[t],
-            "decision",
-            {
-                "layer": "L4",
-                "symbol": symbols[n],
-                "verdict": risk.VERDICTS[verdict[t, n]],
-                "reasons": names_of(int(reasons[t, n]), risk.REASONS),
-                "target_weight": round(float(gate.target_weight[t, n]), 6),
-            },
-        )
-
-
-def _kills(kill: Any, time: Ints) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    level = np.asarray(kill.overall)
-    for t in np.flatnonzero(np.diff(level, prepend=level[:1]) != 0):
-        reasons = names_of(int(kill.overall_reason[t]), risk.KILL_REASONS)
-        yield time[t], "kill_switch", {"layer": "L81", "level": risk.LEVELS[level[t]], "reasons": reasons}
+def _decision(verdict: int, reduce_only: int) -> str:
+    """What a verdict of L4 other than HOLD is called."""
+    if verdict == risk.REJECTED:
+        return "refusal"
+    if verdict == risk.EXIT:
+        return "exit"
+    return "reduction" if reduce_only else "entry"
 
 
 def _at(offsets: Ints) -> Ints:
+    """The bar of each entry of a log."""
     return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-
-
-def _orders(log: Any, offsets: Ints, time: Ints, symbols: Sequence[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    for i, t in enumerate(_at(offsets)):
-        n = int(log.symbol[i])
-        yield (
-            time[t],
-            "order",
-            {
-                "layer": "L5",
-                "symbol": symbols[n],
-                "order": order_name(symbols, n, int(log.id[i])),
-                "intent": ex.INTENTS[log.kind[i]],
-                "type": ex.ORDER_TYPES[log.type[i]],
-                "quantity": float(log.quantity[i]),
-                "reduce_only": bool(log.reduce_only[i]),
-            },
-        )
-
-
-def _reports(log: Any, offsets: Ints, time: Ints, symbols: Sequence[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    for i, t in enumerate(_at(offsets)):
-        kind, n = int(log.kind[i]), int(log.symbol[i])
-        fields: Mapping[str, Any] = {"layer": "L90", "symbol": symbols[n], "order": order_name(symbols, n, int(log.id[i]))}
-        if kind == ex.FILL:
-            filled = {"quantity": float(log.quantity[i]), "price": float(log.price[i]), "fee": float(log.fee[i])}
-            yield time[t], "fill", {**fields, **filled}
-        elif kind in (ex.REJECT, ex.EXPIRE):
-            yield time[t], "reject" if kind == ex.REJECT else "expire", {**fields, "reason": ex.REJECTIONS[log.reason[i]]}

@@ -18,7 +18,8 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 CORRELATION: Final = ("run", "epoch", "symbol", "layer", "order")
-_FIRST: Final = ("timestamp", "level", "event", *CORRELATION)
+_OWN: Final = ("timestamp", "level", "event")
+_FIRST: Final = (*_OWN, *CORRELATION)
 
 
 class RunLog:
@@ -48,16 +49,16 @@ class RunLog:
         return RunLog(self._file, {**self._ids, **ids})
 
     def event(self, name: str, **fields: Any) -> None:
-        """Something that belongs to the course of a run."""
-        self._log.info(name, **fields)
+        """Something that belongs to the course of a run. Raises TypeError for a fact that has a name of the log's own."""
+        self._log.info(name, **_free(fields))
 
     def warning(self, name: str, **fields: Any) -> None:
         """Something that a person should look at."""
-        self._log.warning(name, **fields)
+        self._log.warning(name, **_free(fields))
 
     def error(self, name: str, **fields: Any) -> None:
         """Something that ended the run; inside an `except` with its traceback."""
-        self._log.error(name, exc_info=True, **fields)
+        self._log.error(name, exc_info=True, **_free(fields))
 
     def close(self) -> None:
         """Ends the file. A second time does nothing."""
@@ -73,6 +74,14 @@ class RunLog:
 def open_run_log(path: Path, *, run: str) -> RunLog:
     """Adds to the log file at `path`, every line with `run` in it. A line is in the file at once: a crash loses none."""
     return RunLog(path.open("a", encoding="utf-8", buffering=1), {"run": run})
+
+
+def _free(fields: dict[str, Any]) -> dict[str, Any]:
+    """The facts, none of which the log's own fields would overwrite."""
+    taken = [name for name in fields if name in _OWN]
+    if taken:
+        raise TypeError(f"{', '.join(taken)}: the log itself says this of every line; give the fact another name")
+    return fields
 
 
 def _in_order(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from drivers.engine.engine import Outputs
-from drivers.events import log_events
+from drivers.events import Events
 from drivers.logs import open_run_log
 from drivers.session import Session
 from drivers.store.results import ResultWriter
@@ -26,6 +26,7 @@ class Recorder:
         self.domains = {n.name: n.domain for n in plan.nodes.values() if n.schedule != "epoch"}
         self.writer = ResultWriter(out, session.data.symbols, overwrite=session.request.overwrite)
         self.summary = Summary(session.data.symbols, session.configs)
+        self.events = Events(session.data.symbols, session.engine.epoch_ns)
         with self.writer.whole():
             self.log = open_run_log(self.writer.folder / "log.jsonl", run=out.name)
         self.bars = 0
@@ -44,18 +45,19 @@ class Recorder:
         self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
         self.summary.add(outputs.values, outputs.time, outputs.offsets)
         with self.writer.whole():
-            log_events(self.log, outputs, self.session.data.symbols, self.session.engine.epoch)
+            self.events.write(self.log, outputs)
         self.bars += len(outputs.time)
 
     def memory(self) -> dict[str, Any]:
         """What a later stretch of the same run needs beside the engine's state, for `recall`."""
-        return self.summary.memory()
+        return {**self.summary.memory(), "events": self.events.memory()}
 
     def recall(self, memory: dict[str, Any]) -> None:
         """Goes on with the account and the orders that were under way; nothing where there is no memory."""
         if memory:
             self.summary.recall(memory)
             self.writer.history.recall(memory["orders"])
+            self.events.recall(memory["events"])
 
     def finish(self, timings: dict[str, float], **more: Any) -> dict[str, Any]:
         """Puts the results under their final name; returns the summary."""

@@ -77,3 +77,9 @@ def test_nothing_is_printed(path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_an_id_that_is_none_is_refused(path: Path) -> None:
     with open_run_log(path, run="r1") as log, pytest.raises(TypeError, match="about run, epoch, symbol, layer, order"):
         log.about(bar=3)
+
+
+@pytest.mark.parametrize("name", ["level", "timestamp"])
+def test_a_fact_that_would_be_overwritten_is_refused(path: Path, name: str) -> None:
+    with open_run_log(path, run="r1") as log, pytest.raises(TypeError, match=f"^{name}: the log itself says this"):
+        log.event("kill_switch", **{name: "HALT"})

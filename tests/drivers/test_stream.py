@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-import drivers.recorder
 import drivers.stream
 from dataflows.panel import Ints
 from drivers.batch import RunResult, run_batch
 from drivers.cli.main import run_command
 from drivers.engine.guards import Guards
+from drivers.events import Events
 from drivers.request import RunRequest
 from drivers.store.errors import TakenError
 from drivers.stream import run_stream
@@ -172,7 +172,7 @@ def test_what_is_interrupted_in_the_middle_leaves_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(drivers.recorder, "log_events", interrupted)
+    monkeypatch.setattr(Events, "write", interrupted)
     line = [command, "--data", str(data), "--out", str(tmp_path / "out"), "--checkpoint", str(tmp_path / "c.npz")]
     assert run_command(line if command == "stream" else line[:-2]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "Stopped."
