@@ -8,7 +8,7 @@ The events, in the order in which they come at one bar:
 - `bracket` (L96): a stop or a target of a position goes live; `parent` is the entry that it belongs to.
 - `kill_switch` (L81): its state changes, of all (no symbol) or of one symbol.
 - `refusal` (L3 or L4): an increase that may not be, and why. `entry`, `reduction`, `exit` (L4): what is approved, and why not
-  more. `orders` names the orders that the decision led to at this bar.
+  more. `orders` names the orders that the decision sent, or canceled, at this bar.
 - `order` (L5): what the venue is told; `parent` is the entry whose position an order closes.
 
 A line is written where something begins, not for every bar that it lasts, and for every bar at which a decision led to orders.

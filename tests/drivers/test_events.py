@@ -75,9 +75,11 @@ def test_lines_come_in_order_of_time_with_run_epoch_layer_and_level(lines: list[
 
 def test_an_order_is_followed_from_its_decision_to_its_fills(lines: list[Line]) -> None:
     placed = {e["order"]: e for e in lines if e["event"] == "order" and e["intent"] == "PLACE"}
-    decided = {
-        order: e for e in lines if e["event"] in ("entry", "reduction", "exit", "refusal") for order in e.get("orders", ())
-    }
+    decided: dict[str, Line] = {}
+    for e in lines:
+        if e["event"] in ("entry", "reduction", "exit", "refusal"):
+            for order in e.get("orders", ()):
+                decided.setdefault(order, e)  # a later decision may cancel it
     entries = {o: e for o, e in placed.items() if not e["reduce_only"]}
     assert entries
     for order, e in entries.items():
