@@ -152,20 +152,41 @@ def load_spec(project: Project, spec: str) -> MachineSpec:
 
     Raises ProjectError when there is none, or it is malformed.
     """
-    folders = dict.fromkeys((project.specs, defaults().specs))
-    candidates = [Path(spec), *(folder / f"{spec}.yaml" for folder in folders)]
+    candidates = [Path(spec), *(folder / f"{spec}.yaml" for folder in _spec_folders(project))]
     path = next((p for p in candidates if p.is_file()), None)
     if path is None:
-        known = sorted({p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.yaml")})
-        raise ProjectError(f"there is no machine spec {spec!r}; {_near(spec, known, 'known specs')}")
+        raise ProjectError(f"there is no machine spec {spec!r}; {_near(spec, known_specs(project), 'known specs')}")
     try:
         made = MachineSpec(**read_yaml(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ProjectError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}.") from None
+        raise ProjectError(f"{path}: {_wrong_in_spec(error)}") from None
+    if made.name != path.stem:
+        raise ProjectError(
+            f"{path}: name is {made.name}, which is not the file's; give both one name, so that it can be found."
+        )
     if made.domain not in config_records():
         raise ProjectError(f"{path}: there is no domain {made.domain!r}; {_near(made.domain, config_records(), 'domains')}")
     return made
+
+
+def known_specs(project: Project) -> list[str]:
+    """The names of the machine specs in `specs/` of the project and of the package."""
+    return sorted({path.stem for folder in _spec_folders(project) if folder.is_dir() for path in folder.glob("*.yaml")})
+
+
+def _spec_folders(project: Project) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys((project.specs, defaults().specs)))
+
+
+def _wrong_in_spec(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    field = MachineSpec.model_fields.get(str(first["loc"][0]))
+    if first["type"] == "extra_forbidden":
+        return f"{place} is not a key of a machine spec; {_near(place, MachineSpec.model_fields, 'keys')}"
+    if first["type"] == "missing":
+        return f"{place} is missing: {field.description if field else ''}."
+    return f"{place} is {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
 def load_configs(project: Project, overrides: Sequence[str] = (), spec: MachineSpec | None = None) -> Configs:
@@ -226,13 +247,17 @@ def parse_override(text: str) -> tuple[str, str, Any]:
 def config_text(record: Any, *, title: str) -> str:
     """A configuration file: one `key: value  # unit: meaning` a line, in the order of the record."""
     lines = [f"# {title}"]
-    kind: Any = type(record)
-    model = model_of(kind)
     for key, value in record._asdict().items():
-        info = model.model_fields[key]
-        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-        lines.append(f"{key}: {written(value)}  # {extra.get('unit', '')}: {info.description or ''}")
+        unit, about = explained(type(record), key)
+        lines.append(f"{key}: {written(value)}  # {unit}: {about}")
     return "\n".join(lines) + "\n"
+
+
+def explained(record: Any, key: str) -> tuple[str, str]:
+    """Unit and meaning of a key of a configuration class."""
+    info = model_of(record).model_fields[key]
+    extra = info.json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else "", info.description or ""
 
 
 def _refuse_stray_files(project: Project, records: Mapping[str, object]) -> None:

@@ -12,7 +12,7 @@ Features: TypeAlias = tuple[float, float, float, float, float]
 
 
 class RegimeConfig(NamedTuple):
-    """Emissions, stickiness and hysteresis of the regime filter.
+    """How the five regimes are told apart: emissions, stickiness and hysteresis of the filter.
 
     The emissions are fixed, not estimated: the states keep their meaning for ever. Within a feature all states share one
     standard deviation (except trend, of which chaos says little), so that the further out a feature is, the more it speaks for

@@ -125,9 +125,26 @@ def test_an_unknown_spec_lists_the_known_ones(toy: Project) -> None:
         load_spec(toy, "wild")
 
 
-def test_a_malformed_spec_names_file_and_key(toy: Project) -> None:
-    (toy.specs / "wide.yaml").write_text("name: wide\ndomain: risk\nabout: wider\nconfigs: {}\n")
-    with pytest.raises(ProjectError, match=r"wide\.yaml: configs: extra inputs are not permitted"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("configs: {}", r"configs is not a key of a machine spec; did you mean config\?"),
+        ("about: 3", "about is 3; input should be a valid string"),
+        ("name: broad", "name is broad, which is not the file's; give both one name"),
+        ("domain: rsk", r"there is no domain 'rsk'; did you mean risk\?"),
+        ("enabled: {l4_risk_gate: perhaps}", r"enabled\.l4_risk_gate is 'perhaps'; input should be a valid boolean"),
+    ],
+)
+def test_a_malformed_spec_names_file_and_key(toy: Project, text: str, message: str) -> None:
+    lines = {"name": "name: wide", "domain": "domain: risk", "about": "about: wider", text.partition(":")[0]: text}
+    (toy.specs / "wide.yaml").write_text("\n".join(lines.values()))
+    with pytest.raises(ProjectError, match=rf"wide\.yaml: {message}"):
+        load_spec(toy, "wide")
+
+
+def test_a_spec_that_does_not_say_what_it_is_for_is_refused(toy: Project) -> None:
+    (toy.specs / "wide.yaml").write_text("name: wide\ndomain: risk\n")
+    with pytest.raises(ProjectError, match=r"wide\.yaml: about is missing: what it is for"):
         load_spec(toy, "wide")
 
 

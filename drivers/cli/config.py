@@ -1,0 +1,93 @@
+"""`stratoquant config`: the configuration files, and a project of one's own."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drivers.cli.common import Failed, project_of
+from drivers.cli.paint import painted
+
+app = typer.Typer(
+    help="Begin a project of your own, show its settings, and bring its files up to date with the code.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("init")
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; it is made if need be.")]) -> None:
+    """Begin a project of your own: wiring_master.yaml, config/ with every setting explained, and the example specs.
+
+    What the folder has already stays as it is.
+    """
+    from drivers.config_files import begin
+
+    made = begin(folder)
+    for name in made:
+        typer.echo(painted([(f"+ {folder / name}", "new")]))
+    typer.echo(
+        f"{folder} is a project: work in it, or name it with stratoquant --project {folder} COMMAND."
+        if made
+        else f"{folder} has all that a project has; nothing is written."
+    )
+
+
+@app.command("regenerate")
+def regenerate(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, and write nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing, and fail when a file is not up to date: for CI.")
+    ] = False,
+) -> None:
+    """Rewrite config/*.yml from the code: every key in its place, with unit, meaning and, if you gave no value, its default.
+
+    Your values stay as you wrote them, and so do your comments: those on lines of their own where they are, those behind a
+    value above it. A key that the code does not have is refused by name, with the one that it resembles: it may have been
+    renamed. specs/schema.json, by which editors complete machine specs, is written too.
+    """
+    from drivers.changes import change
+    from drivers.config_files import regenerated
+    from drivers.specs.apply import owned
+    from drivers.specs.difference import unified
+
+    project = owned(project_of(context))
+    before, after = regenerated(project)
+    for line in unified(before, after):
+        typer.echo(painted([line]))
+    files = ", ".join(after)
+    if not after:
+        typer.echo(f"config/ of {project.root} is up to date.")
+    elif check:
+        raise Failed(f"Not up to date with the code: {files}. `stratoquant config regenerate` rewrites what differs.")
+    elif dry_run:
+        typer.echo(f"Dry run: {files} would be rewritten; nothing is written.")
+    else:
+        entry = change(project.root, before, after, {"kind": "regenerate"})
+        typer.echo(f"Rewritten: {files}. What they were is kept in {entry.folder / 'before'}.")
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    domain: Annotated[str | None, typer.Argument(metavar="[DOMAIN]", help="Show this domain only.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Show every setting: value, bounds, unit, meaning, and the layers that read it. A star marks what is not the default."""
+    from drivers.config_files import settings
+    from drivers.project import locate
+
+    found = settings(locate(project_of(context)), domain)
+    if json:
+        typer.echo(jsonlib.dumps([setting._asdict() for setting in found], indent=2))
+        return
+    for name in dict.fromkeys(setting.domain for setting in found):
+        typer.echo(painted([(name, "head")]))
+        rows = [setting.row() for setting in found if setting.domain == name]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            typer.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

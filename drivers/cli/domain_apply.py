@@ -1,0 +1,123 @@
+"""`stratoquant domain apply`, `undo`, `history` and `specs`: named changes of a domain's configuration and wiring."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from drivers.cli.common import Failed, project_of
+from drivers.cli.paint import painted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from drivers.domain_apply import Applied
+
+Spec = Annotated[
+    str, typer.Argument(metavar="SPEC", help="A name in specs/ (`stratoquant domain specs` lists them), or a file.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")]
+Diff = Annotated[bool, typer.Option("--diff", help="Show the lines of the files, as diff -u does.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def apply(context: typer.Context, spec: Spec, dry_run: DryRun = False, diff: Diff = False, json: Json = False) -> None:
+    """Apply a machine spec to this project: a named change of one domain's settings, layers and method variants.
+
+    Shows what changes, writes config/ and wiring_master.yaml together or not at all, and leaves every other byte of them as it
+    is, comments too. The wiring is checked as it would be: what opens a way past the risk gate, or does not fit, is refused
+    before anything is written. `stratoquant domain undo` takes it back.
+
+    To run with a spec without applying it: stratoquant run --spec NAME.
+    """
+    from drivers.domain_apply import apply_spec
+
+    _show(lambda: apply_spec(project_of(context), spec, dry_run=dry_run), dry_run, diff, json)
+
+
+def undo(
+    context: typer.Context,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where it loses what was edited since; the record keeps it.")
+    ] = False,
+    dry_run: DryRun = False,
+    diff: Diff = False,
+    json: Json = False,
+) -> None:
+    """Take back the machine spec that was applied last; again, the one before it.
+
+    What was edited since is kept where the spec did not change it. Where it did, taking it back is refused, unless --force.
+    """
+    from drivers.domain_apply import Applied
+    from drivers.specs.apply import carry_out, owned, take_back
+
+    def taken_back() -> Applied:
+        project = owned(project_of(context))
+        proposal = take_back(project, force=force)
+        return Applied(proposal, None if dry_run else carry_out(project, proposal))
+
+    _show(taken_back, dry_run, diff, json)
+
+
+def history(context: typer.Context, json: Json = False) -> None:
+    """List the machine specs that were applied to this project, when and by whom, and which were taken back."""
+    from drivers.project import locate
+    from drivers.specs.history import steps
+
+    root = locate(project_of(context)).root
+    found = steps(root)
+    if json:
+        typer.echo(jsonlib.dumps([step.as_json() for step in found], indent=2))
+    elif not found:
+        typer.echo(f"No machine spec was ever applied in {root}.")
+    else:
+        rows = [("", "applied", "by", "spec", "domain", "")]
+        rows += [
+            (str(s.number), s.time, s.who, s.spec.name, s.spec.domain, f"taken back {s.undone}" if s.undone else "in force")
+            for s in found
+        ]
+        _print_columns(rows)
+
+
+def specs(context: typer.Context, json: Json = False) -> None:
+    """List the machine specs that this project knows, and what each is for."""
+    from drivers.project import known_specs, load_spec, locate
+    from drivers.specs.history import applied
+
+    project = locate(project_of(context))
+    on = {entry.about["spec"]["name"] for entry in applied(project.root)}
+    found = [load_spec(project, name) for name in known_specs(project)]
+    if json:
+        typer.echo(jsonlib.dumps([{**spec.model_dump(), "applied": spec.name in on} for spec in found], indent=2))
+        return
+    for spec in found:
+        typer.echo(painted([(spec.name, "head"), (f"  {spec.domain}{', applied' if spec.name in on else ''}", "")]))
+        typer.echo(f"  {' '.join(spec.about.split())}")
+
+
+def _show(make: Callable[[], Applied], dry_run: bool, diff: bool, json: bool) -> None:
+    from drivers.domain_apply import refusal
+    from drivers.specs.candidate import WiringBreaksError
+
+    try:
+        done = make()
+    except WiringBreaksError as error:
+        if json:
+            typer.echo(jsonlib.dumps(refusal(error), indent=2))
+        raise Failed(str(error)) from None
+    if json:
+        typer.echo(jsonlib.dumps(done.as_json(dry_run), indent=2))
+        return
+    difference = done.proposal.difference
+    lines: Any = ([line] for line in difference.unified()) if diff else difference.lines()
+    for line in lines:
+        typer.echo(painted(line))
+    typer.echo(done.sentence(dry_run))
+
+
+def _print_columns(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

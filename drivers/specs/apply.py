@@ -1,0 +1,168 @@
+"""Applying a machine spec, and taking back the last one.
+
+1. The spec is held against the project: its keys, values, layers and variants exist, are of its domain and in range.
+2. The files are edited as text, in memory: what does not change stays to the byte.
+3. The whole project is read and its wiring checked with those files in place. What would break it is refused here.
+4. All files change together (drivers/changes.py); the record of it is the history.
+
+Taking back goes the same way. Lines that were edited since are kept where the spec did not change them; where it did, taking it
+back is refused, for it would lose the edit.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drivers.changes import Entry, Files, change, read
+from drivers.config_files import title_of
+from drivers.engine.wiring import with_spec
+from drivers.project import (
+    WIRING,
+    MachineSpec,
+    Project,
+    ProjectError,
+    config_text,
+    defaults,
+    explained,
+    load_configs,
+    locate,
+)
+from drivers.specs.candidate import checked, state_of
+from drivers.specs.difference import Difference, difference
+from drivers.specs.history import applied
+from drivers.specs.merge import merged
+from drivers.specs.variants import known_variants
+from drivers.yaml_text import edited
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A change that was checked and not yet carried out."""
+
+    spec: MachineSpec
+    difference: Difference
+    about: dict[str, Any]  # for the record
+
+
+def owned(folder: Path | None = None) -> Project:
+    """The project in `folder` or, without one, the current folder, if its files are the user's own to change.
+
+    Raises ProjectError for the package's own files, which all projects share, and for the record of a finished run.
+    """
+    project = locate(folder)
+    if (folder is None and project.root != Path.cwd()) or project.root == defaults().root != Path.cwd():
+        raise ProjectError(
+            f"{folder or 'the current folder'} is no project of your own, and the package's files are shared by all projects; "
+            "`stratoquant config init DIR` makes one, and --project DIR names it."
+        )
+    if (project.root / "run.json").is_file():
+        raise ProjectError(f"{project.root} is the record of a finished run, and stays as it is; name a project's folder.")
+    return project
+
+
+def propose(project: Project, spec: MachineSpec) -> Proposal:
+    """What the spec would change. An empty difference says that all is so already.
+
+    Raises ProjectError or ConfigError naming what the spec has wrong, WiringBreaksError when the wiring would not hold.
+    """
+    old = state_of(project)
+    new_wiring = with_spec(old.wiring, spec)
+    _refuse_unknown_variants(spec)
+    new_config = load_configs(project, spec=spec)[spec.domain]
+    config = f"config/{spec.domain}.yml"
+    before: Files = {}
+    after: Files = {}
+    values = {k: getattr(new_config, k) for k in spec.config if getattr(new_config, k) != getattr(old.configs[spec.domain], k)}
+    if values:
+        before[config] = _own(project, project.config, "config/", read(project.config / f"{spec.domain}.yml"))
+        after[config] = _config_file(spec.domain, before[config], new_config, values)
+    wired: dict[tuple[str, ...], Any] = {
+        ("layers", name, "enabled"): enabled
+        for name, enabled in spec.enabled.items()
+        if old.wiring.layers[name].enabled != enabled
+    }
+    wired |= {("variants", name): value for name, value in spec.variants.items() if old.wiring.variants.get(name) != value}
+    if wired:
+        text = _own(project, project.wiring, WIRING, read(project.wiring)) or b""
+        before[WIRING], after[WIRING] = text, edited(text.decode(), wired).encode()
+    new = checked(project, after, f"spec {spec.name}") if after else old._replace(wiring=new_wiring)
+    return Proposal(spec, difference(old, new, before, after), {"kind": "apply", "spec": spec.model_dump()})
+
+
+def take_back(project: Project, *, force: bool = False) -> Proposal:
+    """What taking back the spec that was applied last would change.
+
+    force: also lines that were edited since go back to what they were before the spec; the record keeps the edits.
+    Raises ProjectError when nothing is applied or an edit would be lost, WiringBreaksError when the wiring would not hold.
+    """
+    entries = applied(project.root)
+    if not entries:
+        raise ProjectError(f"no machine spec is applied in {project.root}; there is nothing to take back.")
+    entry = entries[-1]
+    spec = MachineSpec(**entry.about["spec"])
+    then, made = entry.files("before"), entry.files("after")
+    now: Files = {name: read(project.root / name) for name in made}
+    after: Files = {}
+    for name, content in now.items():
+        kept = then[name] if force or content == made[name] else _without(made[name], content, then[name])
+        if kept is None and not (force or content == made[name]):
+            raise ProjectError(
+                f"{project.root / name} was edited since {spec.name} was applied, where {spec.name} had changed it; taking it "
+                "back would lose that edit. Undo the edit first, or give --force: the record then keeps the file as it is now."
+            )
+        after[name] = kept
+    new = checked(project, after, f"taking back {spec.name}")
+    about = {"kind": "undo", "undoes": entry.number, "spec": spec.model_dump()}
+    return Proposal(spec, difference(state_of(project), new, now, after), about)
+
+
+def carry_out(project: Project, proposal: Proposal) -> Entry:
+    """Puts the files in place, together. Raises ChangeError or OSError; the files are then as they were."""
+    return change(project.root, proposal.difference.before, proposal.difference.after, proposal.about)
+
+
+def _own(project: Project, path: Path, name: str, content: bytes | None) -> bytes | None:
+    if path.parent != project.root:
+        raise ProjectError(
+            f"{project.root} has no {name} of its own to change; `stratoquant config init {project.root}` puts one there."
+        )
+    return content
+
+
+def _config_file(domain: str, content: bytes | None, record: Any, values: dict[str, Any]) -> bytes:
+    if content is None:
+        return config_text(record, title=title_of(domain, type(record))).encode()
+    notes = {key: ": ".join(explained(type(record), key)) for key in values}
+    return edited(content.decode(), {(k,): v for k, v in values.items()}, order=record._fields, notes=notes).encode()
+
+
+def _without(made: bytes | None, now: bytes | None, then: bytes | None) -> bytes | None:
+    """The file as it is now without the change from `then` to `made`; None when the two cannot be told apart."""
+    if made is None or now is None or then is None:
+        return None
+    text = merged(made.decode(), now.decode(), then.decode())
+    return None if text is None else text.encode()
+
+
+def _refuse_unknown_variants(spec: MachineSpec) -> None:
+    known = known_variants()
+    for name, value in spec.variants.items():
+        if name not in known:
+            raise ProjectError(f"spec {spec.name}: there is no variant {name}; {_near(name, list(known))}")
+        layers = known[name]
+        if value not in layers:
+            raise ProjectError(f"spec {spec.name}: variant {name} has no {value}; {_near(value, list(layers))}")
+        for domain, layer in layers[value]:
+            if domain != spec.domain:
+                raise ProjectError(
+                    f"spec {spec.name} is of {spec.domain}, but variant {name} chooses the method of {layer}, which is of "
+                    f"{domain}; a spec changes one domain."
+                )
+
+
+def _near(wrong: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(wrong, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}."

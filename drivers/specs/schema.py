@@ -1,0 +1,56 @@
+"""The JSON schema of machine specs, by which editors complete and check keys, values, layers and variants as they are typed.
+
+`specs/schema.json` is written from the models by `stratoquant config regenerate`; a spec names it in its first line:
+`# yaml-language-server: $schema=schema.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dataflows.config import model_of
+from drivers.graph_modules import layer_names
+from drivers.project import MachineSpec, config_records
+from drivers.specs.variants import known_variants
+
+
+def schema_text() -> str:
+    """The schema as it stands in `specs/schema.json`."""
+    return json.dumps(spec_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def spec_schema() -> dict[str, Any]:
+    """The machine spec's own keys; below `config`, `enabled` and `variants` what belongs to the spec's domain, and no more."""
+    schema = MachineSpec.model_json_schema()
+    schema["$schema"] = "http://json-schema.org/draft-07/schema#"
+    schema["title"] = "StratoQuant machine spec"
+    schema["properties"]["domain"]["enum"] = list(config_records())
+    for info in schema["properties"].values():
+        info.pop("title", None)
+    schema["allOf"] = [
+        {"if": {"properties": {"domain": {"const": domain}}}, "then": {"properties": _of_domain(domain, record)}}
+        for domain, record in config_records().items()
+    ]
+    return schema
+
+
+def _of_domain(domain: str, record: type[tuple[Any, ...]]) -> dict[str, Any]:
+    keys: dict[str, Any] = model_of(record).model_json_schema()["properties"]
+    for info in keys.values():
+        info.pop("title", None)
+        info["description"] = f"{info.pop('unit', '')}: {info.get('description', '')}"
+    choices = {
+        name: {"enum": sorted(values)}
+        for name, values in known_variants().items()
+        if any(home == domain for chosen in values.values() for home, _ in chosen)
+    }
+    return {
+        "config": _only(keys),
+        "enabled": _only({layer: {"type": "boolean"} for layer in layer_names(domain)}),
+        "variants": _only(choices),
+    }
+
+
+def _only(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"properties": properties, "additionalProperties": False}
