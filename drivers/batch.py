@@ -19,10 +19,11 @@ from drivers.session import Session, open_session, progress_bar
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run: where its results are and what they add up to."""
+    """A finished run: where its results are and what they add up to. report_failed: why `report.html` is not with them."""
 
     out: Path
     summary: dict[str, Any]
+    report_failed: str = ""
 
 
 def default_out(now: datetime) -> Path:
@@ -47,7 +48,7 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
             advance_all(session, recorder, lambda bars: progress.update(days, advance=bars))
             done = time.perf_counter()
             summary = recorder.finish({"prepare_seconds": ready - begun, "run_seconds": done - ready})
-    return RunResult(out, summary)
+    return RunResult(out, summary, recorder.report_failed)
 
 
 def advance_all(session: Session, recorder: Recorder, on_bars: Callable[[int], None]) -> None:

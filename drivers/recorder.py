@@ -30,6 +30,7 @@ class Recorder:
         with self.writer.whole():
             self.log = open_run_log(self.writer.folder / "log.jsonl", run=out.name)
         self.bars = 0
+        self.report_failed = ""  # why there is no report of results that are whole
 
     def __enter__(self) -> Recorder:
         return self
@@ -60,7 +61,7 @@ class Recorder:
             self.events.recall(memory["events"])
 
     def finish(self, timings: dict[str, float], **more: Any) -> dict[str, Any]:
-        """Puts the results under their final name; returns the summary."""
+        """Puts the results under their final name, with their report; returns the summary."""
         session = self.session
         summary = self.summary.figures()
         self.writer.copy_project(session.project, session.configs)
@@ -73,6 +74,17 @@ class Recorder:
                 "timings": {**timings, "bars_per_second": rate},
                 "summary": summary,
                 **more,
-            }
+            },
+            self._report if session.request.report else None,
         )
         return summary
+
+    def _report(self, folder: Path) -> None:
+        """The report of the results in a folder. Where it cannot be made they are worth having all the same: the reason is kept
+        for whoever tells the user."""
+        from drivers.report.html import write_report
+
+        try:
+            write_report(folder, self.out.name)
+        except Exception as error:
+            self.report_failed = " ".join(str(error).split()).rstrip(".") or type(error).__name__

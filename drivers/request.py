@@ -18,7 +18,7 @@ class RunRequest:
     start, end: UTC ns; the bars whose close lies in (start, end]. overrides: `domain.key=value`, as typed after --set.
     spec: name or path of a machine spec to run with, without applying it. project: the folder with config/, specs/ and
     wiring_master.yaml. overwrite: replace the results that are in `out`. speed: of a stream. checkpoint: the file that a
-    stream goes on from, and leaves behind. seed: of the built-in sample market.
+    stream goes on from, and leaves behind. seed: of the built-in sample market. report: write report.html with the results.
     """
 
     data: Path | None = None
@@ -33,3 +33,4 @@ class RunRequest:
     speed: Speed = "max"
     checkpoint: Path | None = None
     seed: int = 1
+    report: bool = True

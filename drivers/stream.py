@@ -56,7 +56,7 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
     write_whole_bytes(path, blob)
     if stopped:
         console.print(f"Stopped after {stamp(session.engine.last_time)}. Go on with: stratoquant stream --checkpoint {path} …")
-    return RunResult(out, summary)
+    return RunResult(out, summary, recorder.report_failed)
 
 
 def _resume(session: Session, checkpoint: Path | None) -> tuple[int, dict[str, Any]]:

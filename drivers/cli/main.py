@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.exceptions import TyperException
 
-from drivers.cli import data, domain, layers, run, stream, validate, wiring
+from drivers.cli import data, domain, layers, report, run, stream, validate, wiring
 from drivers.cli.common import Failed, Globals
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("stream")(stream.stream)
+app.command("report")(report.report)
 app.command("validate")(validate.validate)
 app.add_typer(domain.app, name="domain")
 app.add_typer(wiring.app, name="wiring")

@@ -40,4 +40,5 @@ Spec = Annotated[
         "there are trades to look at; it is no claim of one.",
     ),
 ]
+Report = Annotated[bool, typer.Option("--report/--no-report", help="Write report.html with the results.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the built-in sample market.")]

@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from drivers.cli.common import Failed
+
 if TYPE_CHECKING:
     from drivers.batch import RunResult
 
 
 def show(result: RunResult) -> None:
-    """The summary, and where the results are."""
+    """The summary, and where the results are. Raises Failed when the results are whole and their report is missing."""
     from drivers.store.summary import table
 
     console = Console()
     console.print(table(result.summary))
-    console.print(f"Results: {result.out}", highlight=False)
+    console.print(f"Results: {result.out}", highlight=False, soft_wrap=True)
+    if result.report_failed:
+        raise Failed(
+            f"The results in {result.out} are whole, but their report could not be made: {result.report_failed}. Make it with: "
+            f"stratoquant report {result.out}"
+        )

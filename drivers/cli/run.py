@@ -20,12 +20,13 @@ def run(
     overrides: options.Set = None,
     spec: options.Spec = None,
     seed: options.Seed = RunRequest.seed,
+    report: options.Report = RunRequest.report,
 ) -> None:
     """Backtest: every bar of the data through the whole graph.
 
     Each day goes through the market layers at once and through the account bar by bar: fills, ledger, limits, the risk gate,
-    orders. Results are Parquet files in --out, whole or not at all; the summary says what was traded, and what was refused
-    and why.
+    orders. Results are Parquet files and report.html in --out, whole or not at all; the summary says what was traded, and
+    what was refused and why.
 
     With no options it runs the built-in sample market. The first run compiles, which takes up to a minute; later ones start in
     seconds.
@@ -41,6 +42,7 @@ def run(
         project=project_of(context),
         overwrite=overwrite,
         seed=seed,
+        report=report,
     )
     from drivers.batch import run_batch
     from drivers.cli.outcome import show

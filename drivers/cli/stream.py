@@ -36,6 +36,7 @@ def stream(
     overrides: options.Set = None,
     spec: options.Spec = None,
     seed: options.Seed = RunRequest.seed,
+    report: options.Report = RunRequest.report,
 ) -> None:
     """Stream: recorded data through the same engine, one bar at a time.
 
@@ -57,6 +58,7 @@ def stream(
         speed=speed.value,
         checkpoint=checkpoint,
         seed=seed,
+        report=report,
     )
     from drivers.cli.outcome import show
     from drivers.stream import run_stream

@@ -88,7 +88,7 @@ def read_report(folder: Path | str, name: str | None = None) -> Report:
     prices = read_prices(run, clock, points, stride)
     return Report(
         run,
-        name or run.folder.name,
+        name or run.folder.resolve().name,
         clock,
         account,
         book,

@@ -198,8 +198,8 @@ def costs(report: Report) -> Table | None:
     maker = sum(f.notional for f in book.fills if f.liquidity == "MAKER") / book.notional
     caption = (
         "Money, and basis points of what was traded. Fees: as the venue charged them. Slippage: fill against its reference "
-        "price (the open for a market order, else the order's own price); half the spread and the market impact are in it. Delay: "
-        "that reference against the price at the decision; negative: the price had come towards us. Shortfall: the three together "
-        f"(Perold 1988). {percent(maker, 1)} of the traded notional was filled as maker."
+        "price (the open for a market order, else the order's own price); half the spread and the market impact are in it. "
+        "Delay: that reference against the price at the decision; negative: the price came towards us. Shortfall: the three "
+        f"together (Perold 1988). {percent(maker, 1)} of the traded notional was filled as maker."
     )
     return Table("costs", caption, [(n, i > 0) for i, n in enumerate(names)], rows)

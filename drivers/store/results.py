@@ -4,6 +4,7 @@
    for each row group, which one thread beside the run compresses and writes. Its errors come up at the next call.
 2. `finish` closes the files, writes run.json and renames the folder to its final name. What it replaces stays until then.
 3. An error, a full disk above all, ends in `abandon`: the partial folder is removed and nothing has the final name.
+4. What is made from the results (the report) is made between 1 and 2, so that it is there when they are.
 
 Parquet, zstd level 3, float64 as they were computed. Rows are sorted by `timestamp` (bar close, UTC), then `symbol`.
 """
@@ -385,9 +386,10 @@ class ResultWriter:
                 text = config_text(record, title=f"{domain}: as it was used by this run")
                 (self.folder / "config" / f"{domain}.yml").write_text(text, encoding="utf-8")
 
-    def finish(self, run_json: Mapping[str, Any]) -> None:
+    def finish(self, run_json: Mapping[str, Any], then: Callable[[Path], None] | None = None) -> None:
         """Writes what is left and gives the results their name. run_json: plain values; NaN is written as null.
 
+        then: called with the folder once everything is in it, before it gets its name; whatever it raises ends the results.
         Raises StoreError, with nothing left on disk and results that were there untouched, when it cannot.
         """
         with self.whole():
@@ -403,6 +405,8 @@ class ResultWriter:
             self._background.stop()
             text = json.dumps(plain_values(run_json), indent=2, allow_nan=False)
             (self.folder / "run.json").write_text(text + "\n", encoding="utf-8")
+            if then is not None:
+                then(self.folder)
             (self.folder / _WRITER).unlink()
             self._rename()
         self._done = True

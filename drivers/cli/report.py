@@ -1,0 +1,53 @@
+"""`stratoquant report`: a run's report again, or two runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")],
+    other: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A second run: the two are compared.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="The page to write. Without it: report.html in the run's folder; of two runs, compare_RUN_RUN.html here.",
+        ),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead of writing a page.")] = False,
+) -> None:
+    """The report of a run, or two runs compared.
+
+    Equity and drawdown, exposure, trades on price with their reasons, decisions and what was refused and why, costs, what each
+    source gave, data quality, and every figure with its definition: one HTML file that needs nothing else. Of two runs: their
+    accounts and figures side by side, what was set differently, and the decisions that differ.
+    """
+    from drivers.report.compare import write_comparison
+    from drivers.report.contents import read_report
+    from drivers.report.html import NAME, report_page
+    from drivers.whole import write_whole
+
+    runs = [read_report(folder) for folder in (run, other) if folder is not None]
+    if json:
+        import json as jsonlib
+
+        told = [{"run": each.name, "figures": {f.key: f.as_dict() for f in each.figures}} for each in runs]
+        typer.echo(jsonlib.dumps(told[0] if other is None else told, indent=2, allow_nan=False))
+        return
+    if other is None:
+        path = out or run / NAME
+        write_whole(path, report_page(runs[0]))
+    else:
+        path = write_comparison(runs[0], runs[1], out or Path(f"compare_{runs[0].name}_{runs[1].name}.html"))
+    typer.echo(str(path))
+    if show:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())
