@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import networkx as nx
-from hamilton import driver
 
 from dataflows.panel import fields_of, is_record, walk
 
@@ -44,6 +43,8 @@ class LayerNode(NamedTuple):
 
 def build_graph(modules: Sequence[ModuleType], variant: Mapping[str, Any]) -> Any:
     """Hamilton's own function graph of the layers in `modules`. Raises PlanError where Hamilton refuses to build it."""
+    from hamilton import driver  # brings pandas and pandera with it: a second, which who only reads the wiring need not pay
+
     try:
         return driver.Builder().with_modules(*modules).with_config(dict(variant)).build().graph
     except ValueError as error:
