@@ -83,7 +83,7 @@ def run(
     console = Console()
     console.print(table(found, f"{name}, {result.run.about['bars']} bars of {', '.join(result.run.symbols)}"))
     for note in result.notes:
-        console.print(f"- {note}", highlight=False, markup=False)
+        console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)
     if result.source is not None:
-        console.print(verdict(found), highlight=False, markup=False)
-    console.print(f"Results: {result.out}", highlight=False)
+        console.print(verdict(found), highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Results: {result.out}", highlight=False, soft_wrap=True)

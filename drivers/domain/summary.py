@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from dataflows.panel import Floats, Ints
 from drivers.store.recorded import RecordedRun
@@ -71,26 +74,29 @@ def _change(x: Floats | Ints, before: Floats | Ints | None) -> tuple[int | None,
     return int(np.count_nonzero(changed)), float(np.abs(differing).max()) if len(differing) else math.nan
 
 
-def table(found: Sequence[FieldFigures], title: str) -> Table:
-    """The figures for the terminal, by layer."""
+def table(found: Sequence[FieldFigures], title: str) -> Group:
+    """The figures for the terminal: a heading a layer, a line a field; fields that changed stand out."""
     compared = any(f.changed is not None for f in found)
-    shown = Table(title=title, title_justify="left")
-    shown.add_column("layer and field", overflow="fold")
-    for name in ("known", "min", "median", "max", *(("changed", "by up to") if compared else ())):
-        shown.add_column(name, justify="right", no_wrap=True)
-    layer = ""
-    for f in found:
-        if f.layer != layer:
-            layer = f.layer
-            shown.add_section()
-            if f.field:
-                shown.add_row(f"[bold]{layer}[/bold]")
-        cells = [f"  {f.field}" if f.field else f"[bold]{layer}[/bold]", f"{f.valid:.1%}"]
-        cells += [_number(x) for x in (f.minimum, f.median, f.maximum)]
-        if compared:
-            cells += ["new" if f.changed is None else f"{f.changed:,}" if f.changed else "", _number(f.largest_change)]
-        shown.add_row(*cells, style="yellow" if f.changed else None)
-    return shown
+    heads = ("known", "min", "median", "max", *(("changed", "by up to") if compared else ()))
+    wide = min(30, 2 + max(len(f.field) for f in found))
+
+    def grid(header: bool) -> Table:
+        made = Table(box=None, show_header=header, padding=(0, 1, 0, 0), pad_edge=False)
+        made.add_column("", width=wide, overflow="fold")
+        for head in heads:
+            made.add_column(head, width=7 if head in ("known", "changed") else 10, justify="right", no_wrap=True)
+        return made
+
+    parts: list[Any] = [Text(title, style="bold"), grid(header=True)]
+    for layer, fields in groupby(found, key=lambda f: f.layer):
+        body = grid(header=False)
+        for f in fields:
+            cells = [f"  {f.field}", f"{f.valid:.1%}", *(_number(x) for x in (f.minimum, f.median, f.maximum))]
+            if compared:
+                cells += ["new" if f.changed is None else f"{f.changed:,}" if f.changed else "", _number(f.largest_change)]
+            body.add_row(*cells, style="yellow" if f.changed else None)
+        parts += [Text(layer, style="bold"), body]
+    return Group(*parts)
 
 
 def verdict(found: Sequence[FieldFigures]) -> str:

@@ -233,10 +233,18 @@ class RecordedRun:
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"
 
+    @functools.cached_property
+    def _schemas(self) -> dict[str, pa.Schema]:
+        """Those that have been read: a footer takes longer to read than a column."""
+        return {}
+
     def _schema(self, name: str) -> pa.Schema:
+        if name in self._schemas:
+            return self._schemas[name]
         self._known([name], self.tables(), f"{self.folder.name}: there is no table")
         try:
-            return pq.read_schema(self._path(name))
+            schema = self._schemas[name] = pq.read_schema(self._path(name))
+            return schema
         except (OSError, pa.ArrowException) as error:
             raise RecordedError(f"{self._path(name)} cannot be read: {str(error).splitlines()[0]}") from None
 
