@@ -109,9 +109,14 @@ def make_plan(wiring: Wiring, configs: Mapping[str, Any]) -> Plan:
     return Plan(layer_modules(without=disabled), configs, wiring.delayed_edges(), variant=wiring.variants)
 
 
+def sample_folder(seed: int) -> Path:
+    """Where the built-in sample market of a seed is kept, once it is made."""
+    return cache_root() / "samples" / f"{version('stratoquant')}-seed-{seed}-edge-{SAMPLE_EDGE}"
+
+
 def sample_market(seed: int, progress: Progress) -> Path:
     """The built-in sample market of a seed: simulated once, then kept in the cache folder."""
-    folder = cache_root() / "samples" / f"{version('stratoquant')}-seed-{seed}-edge-{SAMPLE_EDGE}"
+    folder = sample_folder(seed)
     if not (folder / "dataset.yml").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
         task = progress.add_task("Simulating the sample market", total=1.0)

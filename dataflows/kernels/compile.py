@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import llvmlite
 import numba as nb
@@ -33,6 +33,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 OPTIONS: Final[dict[str, Any]] = {"fastmath": False, "error_model": "numpy", "boundscheck": True}
 _FOREIGN: Final = frozenset({"numpy", "numba", "math", "builtins", "typing", "operator"})
 _KERNELS: Final[list[Dispatcher]] = []
+
+
+class NotCompiledError(LookupError):
+    """A kernel has no machine code in the cache for these types and this machine, and may not be compiled now."""
 
 
 def fingerprint(fn: Any) -> str:
@@ -138,6 +142,8 @@ class _Locator(_CacheLocator):  # type: ignore[misc]  # numba ships no types
 class _ContentCache:
     """Stands where numba keeps a dispatcher's cache. Made at the first call, when every callee is defined."""
 
+    loading_only: ClassVar[bool] = False
+
     def __init__(self, fn: Any, options: str) -> None:
         self.fn = fn
         self.options = options
@@ -157,6 +163,12 @@ class _ContentCache:
         return self._made[args]
 
     def load_overload(self, signature: Any, context: Any) -> Any:
+        found = self._load(signature, context)
+        if found is None and self.loading_only:
+            raise NotCompiledError(f"{self.fn.__qualname__} has no machine code in {self.cache_path}")
+        return found
+
+    def _load(self, signature: Any, context: Any) -> Any:
         try:
             return self._cache(signature).load_overload(signature, context)
         except Exception as error:  # unreadable or truncated, in whatever way: compile anew, and say so
@@ -233,3 +245,14 @@ def compilation_frozen() -> Iterator[None]:
     finally:
         for k in frozen:
             k.disable_compile(False)
+
+
+@contextmanager
+def loading_only() -> Iterator[None]:
+    """While this holds, a kernel is loaded from the cache or raises NotCompiledError: nothing is compiled."""
+    before = _ContentCache.loading_only
+    _ContentCache.loading_only = True
+    try:
+        yield
+    finally:
+        _ContentCache.loading_only = before

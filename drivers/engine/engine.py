@@ -14,7 +14,8 @@ An error between 1 and 5 poisons the engine: carries have moved, and a retry wou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -25,6 +26,7 @@ from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of,
 from drivers.engine.address import WHERE_COLUMNS
 from drivers.engine.arena import Arena
 from drivers.engine.generate import FIRST
+from drivers.engine.nodes import LayerNode
 from drivers.engine.plan import Plan
 
 DAY_NS: Final = 86_400_000_000_000
@@ -230,8 +232,7 @@ class Engine:
         return at
 
     def _no_events(self) -> Any:
-        t = self.plan.hints["venue_events"]
-        return t(*[0 if f == "n" else np.zeros(0, kind_of(h).numpy) for f, h in fields_of(t).items()])
+        return _empty_log(self.plan.hints["venue_events"])
 
     # ---- the step stage
 
@@ -348,6 +349,26 @@ class Engine:
             on_layer(node.name)
             values[node.name] = node.fn(*[values[p] for p in node.params])
 
+    def load_each(self) -> Iterator[tuple[LayerNode, Callable[[], object]]]:
+        """Every layer, with a call that loads or compiles what it consists of and none of the layers before it.
+
+        The calls move the layers' memory over two unknown bars: not for an engine that is to run.
+        """
+        chunk = self.blank()
+        values = self._inputs(chunk, np.ones(2, np.int64))
+        for node in self.plan.nodes.values():
+            kept = node.schedule == "step"  # of what a step says, only what is recorded outlives its instant
+            values[node.name] = (
+                _empty_log(node.returns)
+                if is_log(node.returns)
+                else _blank(node.returns, 2, {**self.dims, "K": 1}, chunk.time, recorded_only=kept)
+            )
+        for node in self.plan.nodes.values():
+            if node.schedule == "step":
+                yield node, functools.partial(self.plan.steps.load, node, values)
+            else:
+                yield node, functools.partial(node.fn, *[values[p] for p in node.params])
+
     def _scratch(self, on_layer: Callable[[str], None]) -> Engine:
         made = Engine(
             self.plan, self.symbols, self.static, depth=self.dims["D"], compiled=self.compiled, epoch_ns=self.epoch_ns
@@ -356,13 +377,19 @@ class Engine:
         return made
 
 
-def _blank(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints) -> Any:
+def _blank(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints, *, recorded_only: bool = False) -> Any:
     if is_record(annotation):
-        made = [_blank(t, bars, dims, time) for t in fields_of(annotation).values()]
+        made = [_blank(t, bars, dims, time, recorded_only=recorded_only) for t in fields_of(annotation).values()]
         return annotation(*[time if f == "time" else v for f, v in zip(annotation._fields, made, strict=True)])  # type: ignore[attr-defined]
     kind = kind_of(unwrap_generic(annotation) if not hasattr(annotation, "__metadata__") else annotation)
+    if recorded_only and not kind.recorded:
+        return None
     shape = (bars, *(dims[a] for a in kind.axes))
     return np.full(shape, np.nan if kind.dtype == "f8" else 0, kind.numpy)
+
+
+def _empty_log(log: Any) -> Any:
+    return log(*[0 if f == "n" else np.zeros(0, kind_of(t).numpy) for f, t in fields_of(log).items()])
 
 
 def joined(parts: Sequence[Any], annotation: Any) -> Any:

@@ -341,6 +341,15 @@ class StepStage:
             self._made[key] = self._execute(str(len(self._made)), more), addresses
         return self._made[key]
 
+    def load(self, node: LayerNode, values: Mapping[str, Any]) -> None:
+        """Loads or compiles one layer, without those before it: they return what they declare.
+
+        values: what the stage takes, by name, in panels. Raises LayerCompileError, and what `loading_only` does.
+        """
+        types = self._input_types(dict(zip(self.arguments[FIRST:], self.flattener()(values), strict=False)))
+        takes = tuple(types[p] if p in types else _declared(self.hints[p]) for p in node.params)
+        _compiled_layer(node, takes)
+
     def _execute(self, which: str, more: Mapping[str, Any]) -> Loop:
         name = f"stratoquant_steps_{which}_{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
         module = sys.modules[name] = ModuleType(name)  # numba looks a cached function's module up by name
@@ -426,6 +435,16 @@ def _record_type(annotation: Any, leaves: Iterator[Any]) -> Any:
     if len(set(inner)) == 1:
         return nb.types.NamedUniTuple(inner[0], len(inner), bare)
     return nb.types.NamedTuple(inner, bare)
+
+
+def _declared(annotation: Any) -> Any:
+    """The type of what a step layer returns, by its annotation."""
+
+    def leaf(kind: Kind) -> Any:
+        dtype = nb.float64 if kind.dtype == "f8" else nb.int64
+        return nb.types.Array(dtype, len(kind.axes), "C") if kind.axes else dtype
+
+    return _record_type(annotation, (leaf(kind) for _, kind in walk(annotation)))
 
 
 def _disagreement(got: Any, wanted: Any, path: str = "result") -> str:
