@@ -24,7 +24,7 @@ from dataflows.panel import Ints
 from drivers.feeds.errors import DataError, utc
 
 Policy = Literal["refuse", "first", "last"]
-BUDGET: Final = 1 << 28
+BUDGET: Final = 1 << 27
 _PIECE_ROWS: Final = 1 << 15
 
 
@@ -112,7 +112,7 @@ class Sorter:
             self._write()
 
     def _sorted_rows(self) -> pa.Table:
-        table = in_order(pa.concat_tables(self._rows).combine_chunks())
+        table = in_order(pa.concat_tables(self._rows))
         self._rows, self._bytes = [], 0
         return table
 
@@ -144,7 +144,7 @@ def _merged(runs: Sequence[_Run]) -> Iterator[pa.Table]:
             readers.append(_Reader(waiting.pop()))
             continue
         parts = [r.take(sure) for r in sorted(readers, key=lambda r: r.order)]
-        yield in_order(pa.concat_tables([part for part in parts if part.num_rows]).combine_chunks())
+        yield in_order(pa.concat_tables([part for part in parts if part.num_rows]))
         readers = [r for r in readers if r.refill()]
 
 

@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,7 @@ from drivers.feeds.importing.presets import Kind
 from drivers.feeds.importing.ticks import TickGuess
 
 Progress = Callable[[float, str], None]
+_GROUP_ROWS: Final = 1 << 17
 _UNIQUE: Final = frozenset({"bars", "funding"})
 """Kinds of one row per time and symbol. Trades and snapshots may share an instant; the reader knows those that repeat."""
 
@@ -118,16 +119,28 @@ def _write_kind(
     symbols: set[str] = set()
     # page indexes and statistics are of no use here; BYTE_STREAM_SPLIT would undo what the dictionary gains on ticks
     with pq.ParquetWriter(folder / f"{kind}.parquet", schema, compression="zstd", compression_level=3) as writer:
-        for table in sorter.sorted():
+        for table in _gathered(sorter.sorted()):
             if kind in _UNIQUE:
                 table, dropped = without_repeats(table, plan.request.duplicates)
                 repeated += dropped
-            writer.write_table(table, row_group_size=1 << 17)
+            writer.write_table(table, row_group_size=_GROUP_ROWS)
             written += table.num_rows
             symbols.update(pc.unique(table.column("symbol")).to_pylist())
             told(done + share * (0.7 + 0.3 * written / max(rows, written)), f"Writing {kind}.parquet")
     shutil.rmtree(aside)
     return KindResult(kind, len(files), rows, written, tuple(sorted(symbols)), repeated)
+
+
+def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in larger tables, so that a row group is not as small as a piece of the merge."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if sum(part.num_rows for part in held) >= _GROUP_ROWS:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _aligned(table: pa.Table, schema: pa.Schema) -> pa.Table:

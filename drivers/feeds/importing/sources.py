@@ -103,7 +103,8 @@ class _Csv(Source):
     def _raw(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         types = {name: pa.string() if name in self.as_text else _stable(self.types[name]) for name in columns}
         convert = pa.csv.ConvertOptions(column_types=types, include_columns=columns, strings_can_be_null=True)
-        reading = pa.csv.ReadOptions(block_size=1 << 24, use_threads=False, column_names=list(self.names or ()) or None)
+        # pyarrow reads 32 blocks ahead
+        reading = pa.csv.ReadOptions(block_size=1 << 21, use_threads=False, column_names=list(self.names or ()) or None)
         parse = pa.csv.ParseOptions(delimiter=self.delimiter)
         size = max(self.path.stat().st_size, 1)
         with (
