@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
@@ -57,6 +58,29 @@ class KinematicsConfig(NamedTuple):
     channel_bars: Annotated[int, setting("60-bars", "window of L23's bands", ge=2)] = 20
     channel_bollinger: Annotated[float, setting("deviations", "half width of Bollinger's bands", gt=0)] = 2.0
     channel_keltner: Annotated[float, setting("ATR", "half width of Keltner's bands", gt=0)] = 1.5
+    kalman_q_level: Annotated[float, setting("ratio", "variance that moves L13's level, over the observation's", ge=0)] = 0.1
+    kalman_q_velocity: Annotated[
+        float, setting("ratio", "variance that moves L13's velocity, over the observation's", gt=0)
+    ] = 0.001
+    ratio_window_bars: Annotated[int, setting("bars", "window of L24's variance ratio", ge=20)] = 480
+    ratio_horizon_bars: Annotated[int, setting("bars", "moves that L24 holds against those of one bar", ge=2)] = 15
+    derivative_bars: Annotated[int, setting("bars", "bars that L51's polynomial fits", ge=5, le=101)] = 21
+    derivative_degree: Annotated[int, setting("degree", "of L51's polynomial", ge=3, le=5)] = 3
+    hurst_lags: Annotated[
+        tuple[int, int, int, int, int, int], setting("bars", "lags of L52's structure function, ascending", ge=1)
+    ] = (1, 2, 4, 8, 16, 32)
+    hurst_window_bars: Annotated[int, setting("bars", "moves that L52 averages", ge=30)] = 720
+    hurst_scale: Annotated[float, setting("exponent", "distance from 0.5 that scores tanh(1)", gt=0)] = 0.1
+    fraction_order: Annotated[
+        float, setting("order", "of L53's difference; 0 the series, 1 its first difference", ge=0, le=2)
+    ] = 0.4
+    fraction_taps: Annotated[int, setting("bars", "taps of L53's difference", ge=2)] = 200
+    fraction_window_bars: Annotated[int, setting("bars", "window of L53's z", ge=30)] = 720
+    efficiency_bars: Annotated[int, setting("bars", "window of L55's ratio", ge=2)] = 30
+    efficiency_spans: Annotated[tuple[int, int], setting("bars", "L55's fastest and slowest average", ge=1)] = (2, 30)
+    reversion_window_bars: Annotated[int, setting("bars", "window of L56's autoregression", ge=20)] = 480
+    jump_window_bars: Annotated[int, setting("bars", "window of L57's variations", ge=20)] = 120
+    jump_level: Annotated[float, setting("probability", "of one false alarm in a day of normal returns", gt=0, lt=1)] = 0.1
     alignment_weights: Annotated[
         tuple[float, float, float, float], setting("weight", "of the votes of 1, 5, 15 and 60 bars", ge=0)
     ] = (1.0, 1.0, 2.0, 2.0)
@@ -75,14 +99,26 @@ class KinematicsConfig(NamedTuple):
             "trend_medium_spans",
             "momentum_short_horizons",
             "momentum_medium_horizons",
+            "hurst_lags",
+            "efficiency_spans",
         ):
             values = getattr(self, key)
-            if not values[0] < values[1] < values[2]:
+            if not all(a < b for a, b in itertools.pairwise(values)):
                 yield f"{key} is {list(values)}; it must rise. Typical: {list(self._field_defaults[key])}."
         if self.momentum_medium_skip >= self.momentum_medium_horizons[0]:
             yield (
                 f"momentum_medium_skip is {self.momentum_medium_skip}; it must be below the shortest horizon "
                 f"({self.momentum_medium_horizons[0]}). Typical: 15."
+            )
+        if self.ratio_horizon_bars * 2 > self.ratio_window_bars:
+            yield (
+                f"ratio_horizon_bars is {self.ratio_horizon_bars}; it must be at most half of ratio_window_bars "
+                f"({self.ratio_window_bars}). Typical: 15 of 480."
+            )
+        if self.derivative_degree >= self.derivative_bars:
+            yield (
+                f"derivative_degree is {self.derivative_degree}; it must be below derivative_bars ({self.derivative_bars}). "
+                "Typical: 3 of 21."
             )
         if self.macd_spans[0] >= self.macd_spans[1]:
             yield f"macd_spans is {list(self.macd_spans)}; the first must be below the second. Typical: [12, 26, 9]."

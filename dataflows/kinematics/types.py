@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 from dataflows.panel import IntPanel, Panel, Within
@@ -125,3 +126,77 @@ class KinematicState(NamedTuple):
     continuation_bias: Panel  # [-1, 1]
     trend_score: Panel  # [-1, 1]
     reversion_score: Panel  # [-1, 1]
+
+
+class Velocity(NamedTuple):
+    """L13: a local linear trend of log price."""
+
+    level: Finite  # log price
+    velocity: Finite  # log price per bar
+    t_stat: Distance  # of the velocity
+    innovation_z: Distance
+
+
+class VarianceRatio(NamedTuple):
+    """L24: do moves add up."""
+
+    ratio: Annotated[Panel, Within(0.0)]  # 1 on a random walk
+    z: Distance
+    bias: Score  # > 0 persistent, < 0 reverting
+
+
+class Derivatives(NamedTuple):
+    """L51: derivatives of log price over ATR as a share of price."""
+
+    velocity: Finite
+    acceleration: Finite
+    jerk: Finite
+
+
+class Hurst(NamedTuple):
+    """L52: how the size of a move grows with time."""
+
+    h: Finite  # 0.5 on a random walk
+    persistent: Score
+
+
+class FractionalDifference(NamedTuple):
+    """L53: log price, differenced by a fraction."""
+
+    value: Finite  # depends on the unit of price
+    z: Finite
+
+
+class Cycle(NamedTuple):
+    """L54: the dominant cycle."""
+
+    period: Annotated[Panel, Within(0.0, 50.0)]  # bars
+    phase: Annotated[Panel, Within(-90.0, 360.0)]  # degrees
+    sine: Score
+    lead_sine: Score
+    in_cycle: Annotated[IntPanel, Within(0, 1)]
+
+
+class Efficiency(NamedTuple):
+    """L55: how straight the way was."""
+
+    ratio: Unit
+    kama: Annotated[Panel, Within(0.0)]  # quote currency
+    distance_atr: Finite
+
+
+class Reversion(NamedTuple):
+    """L56: does log price come back."""
+
+    z: Distance
+    half_life: Annotated[Panel, Within(0.0, math.inf)]  # bars
+    score: Unit
+
+
+class Jump(NamedTuple):
+    """L57: jumps among ordinary moves."""
+
+    share: Unit  # of the variance
+    statistic: Distance
+    is_jump: Annotated[IntPanel, Within(0, 1)]
+    side: Side

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from dataflows.data.types import Observations
+from dataflows.kinematics.config import KinematicsConfig
+from dataflows.kinematics.weights import fractional_difference
 from tests.properties.graph import engine_of, flat, plan_of, run
 from tests.properties.market import instruments, market
 
 PLAN = plan_of()
+FRACTION = KinematicsConfig()
 K = 3
 PRICES = {"open", "high", "low", "close", "vwap", "bid_price", "ask_price"}
 SIZES = {"volume", "buy_volume", "bid_size", "ask_size", "ofi"}
@@ -22,8 +26,13 @@ PRICE_FIELDS = {
                                          for p in ("open", "high", "low", "close", "vwap"))},
     "l2_returns_volatility": {"atr", "atr_60"},
     "l8_spread_depth": {"mid", "microprice"},
+    "l55_efficiency_ratio": {"kama"},
 }  # fmt: skip
 """Outputs in units of price: they double with the price. All other outputs of columnar layers are free of it, but these:"""
+LOG_PRICE_FIELDS = {  # and what weighted sum of log prices they are: so much of the unit's logarithm they gain
+    "l13_kalman_velocity": {"level": 1.0},
+    "l53_fractional_difference": {"value": float(fractional_difference(FRACTION.fraction_order, FRACTION.fraction_taps).sum())},
+}
 SIZE_FIELDS = {
     "l0_market_feed": {
         *(f"{b}.volume" for b in ("bars", "bars_5", "bars_15", "bars_60")), "flow.buy_volume", "flow.sell_volume",
@@ -49,7 +58,8 @@ def test_a_change_of_the_unit_of_price_changes_no_dimensionless_output(layer: st
     before, after = both()
     for field, x in before[layer].items():
         power = K if field in PRICE_FIELDS.get(layer, ()) else -K if field in SIZE_FIELDS.get(layer, ()) else 0
-        np.testing.assert_allclose(after[layer][field], x * 2.0**power, rtol=1e-9, atol=1e-9, err_msg=field)
+        gain = LOG_PRICE_FIELDS.get(layer, {}).get(field, 0.0) * K * math.log(2.0)
+        np.testing.assert_allclose(after[layer][field], x * 2.0**power + gain, rtol=1e-9, atol=1e-9, err_msg=field)
 
 
 def test_a_change_of_the_unit_of_price_leaves_the_account_as_it_is() -> None:

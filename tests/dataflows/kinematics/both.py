@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dataflows.data.config import DataConfig
 from dataflows.kernels import arith, order, smooth, true_range, window
 from dataflows.kernels.compile import plain
 from tests.support import carry_of
@@ -26,7 +27,7 @@ def assert_plain_is_compiled(
     """Runs the kernel `fn(*args, state)` compiled and as plain Python, each from the layer's start state (or the `field` of it
     that the kernel takes; none where the layer has none); compares the bits of outputs and state."""
     symbols = next(a for x in _flat(args) if getattr(a := x, "ndim", 0) == 2).shape[1]
-    states = [carry_of(layer, symbols, {"kinematics": config}) for _ in range(2)]
+    states = [carry_of(layer, symbols, {"kinematics": config, "data": DataConfig()}) for _ in range(2)]
     own = [() if s is None else (getattr(s, field) if field else s,) for s in states]
     fast = fn(*args, *own[0])
     for module in (arith, order, smooth, true_range, window, *modules):

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from dataflows.data.config import DataConfig
 from dataflows.data.types import Market
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.l2_returns_volatility import l2_returns_volatility
 from dataflows.kinematics.l11_ema_trend_short import l11_ema_trend_short
 from dataflows.kinematics.l12_regression_slope_short import l12_regression_slope_short
+from dataflows.kinematics.l13_kalman_velocity import l13_kalman_velocity
 from dataflows.kinematics.l14_momentum_short import l14_momentum_short
 from dataflows.kinematics.l15_rsi_short import l15_rsi_short
 from dataflows.kinematics.l16_macd_short import l16_macd_short
@@ -23,7 +25,15 @@ from dataflows.kinematics.l20_regression_slope_medium import l20_regression_slop
 from dataflows.kinematics.l21_momentum_medium import l21_momentum_medium
 from dataflows.kinematics.l22_directional_movement_medium import l22_directional_movement_medium
 from dataflows.kinematics.l23_channel_position_medium import l23_channel_position_medium
+from dataflows.kinematics.l24_variance_ratio import l24_variance_ratio
 from dataflows.kinematics.l25_timeframe_alignment import l25_timeframe_alignment
+from dataflows.kinematics.l51_velocity_acceleration import l51_velocity_acceleration
+from dataflows.kinematics.l52_hurst_exponent import l52_hurst_exponent
+from dataflows.kinematics.l53_fractional_difference import l53_fractional_difference
+from dataflows.kinematics.l54_cycle_phase import l54_cycle_phase
+from dataflows.kinematics.l55_efficiency_ratio import l55_efficiency_ratio
+from dataflows.kinematics.l56_mean_reversion_speed import l56_mean_reversion_speed
+from dataflows.kinematics.l57_jump_component import l57_jump_component
 from dataflows.kinematics.l60_kinematic_state import l60_kinematic_state
 from dataflows.microstructure.types import Tradeability
 from dataflows.panel import leaves
@@ -35,6 +45,7 @@ LAYERS: tuple[Any, ...] = (
     l2_returns_volatility,
     l11_ema_trend_short,
     l12_regression_slope_short,
+    l13_kalman_velocity,
     l14_momentum_short,
     l15_rsi_short,
     l16_macd_short,
@@ -45,7 +56,15 @@ LAYERS: tuple[Any, ...] = (
     l21_momentum_medium,
     l22_directional_movement_medium,
     l23_channel_position_medium,
+    l24_variance_ratio,
     l25_timeframe_alignment,
+    l51_velocity_acceleration,
+    l52_hurst_exponent,
+    l53_fractional_difference,
+    l54_cycle_phase,
+    l55_efficiency_ratio,
+    l56_mean_reversion_speed,
+    l57_jump_component,
     l60_kinematic_state,
 )
 # short windows, so that a test market of a few hundred bars fills them
@@ -64,13 +83,24 @@ BRISK = KinematicsConfig(
     directional_medium_period=2,
     breakout_short_bars=20,
     channel_bars=3,
+    ratio_window_bars=40,
+    ratio_horizon_bars=5,
+    derivative_bars=9,
+    hurst_lags=(1, 2, 3, 4, 6, 8),
+    hurst_window_bars=50,
+    fraction_taps=20,
+    fraction_window_bars=40,
+    efficiency_bars=10,
+    reversion_window_bars=40,
+    jump_window_bars=30,
 )
 
 
 def run(fn: Any, inputs: Mapping[str, Any], k: KinematicsConfig = BRISK, cuts: Any = ()) -> Any:
     """One layer over those of the inputs that it takes."""
     hints = typing.get_type_hints(fn)
-    return run_columnar(fn, {name: v for name, v in inputs.items() if name in hints}, {"kinematics": k}, cuts=cuts)
+    taken = {name: v for name, v in inputs.items() if name in hints}
+    return run_columnar(fn, taken, {"kinematics": k, "data": DataConfig()}, cuts=cuts)
 
 
 def regime(shape: tuple[int, int], seed: int = 0, **over: Any) -> Regime:

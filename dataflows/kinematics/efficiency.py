@@ -1,0 +1,67 @@
+"""Kaufman's efficiency ratio and the average that adapts to it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Count, Ring, Unknown, Zero
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+
+class Efficient(NamedTuple):
+    """State of `efficiency`; W is the window."""
+
+    ring: Ring  # closes
+    pos: Count
+    held: Count
+    path: Zero  # sum of the sizes of the W - 1 moves between the closes held
+    ratio: Unknown
+    kama: Unknown
+
+
+@kernel
+def efficiency(close: Floats, on: Ints, fast: int, slow: int, state: Efficient) -> tuple[Floats, Floats]:
+    """(ratio, kama), each (T, N), over the bars that count.
+
+    ratio in [0, 1]: how far the close came in W bars over the way it went, 0 where it did not move. kama, quote currency:
+    moves to the close by the square of a share between 2 / (slow + 1) and 2 / (fast + 1), in the ratio's proportion; begins
+    at the close before the window is whole. NaN until W + 1 closes were seen; held where `on` is 0 or the close is not
+    finite.
+    Source: Kaufman (1995).
+    """
+    bars, symbols = close.shape
+    width = state.ring.shape[0]
+    ratio = np.empty((bars, symbols))
+    kama = np.empty((bars, symbols))
+    least = 2.0 / (slow + 1.0)
+    most = 2.0 / (fast + 1.0)
+    for t in range(bars):
+        for n in range(symbols):
+            c = close[t, n]
+            if on[t, n] != 0 and math.isfinite(c):
+                p = state.pos[n]
+                last = state.ring[p - 1 if p > 0 else width - 1, n]
+                if state.held[n] == width:
+                    path = state.path[n] + math.fabs(c - last)
+                    e = math.fabs(c - state.ring[p, n]) / path if path > 0.0 else 0.0
+                    e = e if e < 1.0 else 1.0
+                    share = least + e * (most - least)
+                    before = state.kama[n] if state.kama[n] == state.kama[n] else last
+                    state.kama[n] = before + share * share * (c - before)
+                    state.ratio[n] = e
+                    state.path[n] = path - math.fabs(state.ring[(p + 1) % width, n] - state.ring[p, n])
+                state.ring[p, n] = c
+                if p == width - 1:  # in time order now: the path is summed anew
+                    total = 0.0
+                    for i in range(1, width):
+                        total += math.fabs(state.ring[i, n] - state.ring[i - 1, n])
+                    state.path[n] = total
+                    state.held[n] = width
+                state.pos[n] = 0 if p == width - 1 else p + 1
+            ratio[t, n] = state.ratio[n]
+            kama[t, n] = state.kama[n]
+    return ratio, kama

@@ -1,0 +1,79 @@
+"""The local linear trend model of log price, filtered."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Final, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import NAN, Axes, Count, Unknown
+from dataflows.kernels.compile import kernel
+from dataflows.kinematics.volatility import z_score
+from dataflows.panel import Floats, Ints
+
+DIFFUSE: Final = 1e6
+"""Variance of the first velocity, in units of the observation's: nothing is known of it."""
+
+
+class LocalTrend(NamedTuple):
+    """State of `local_trend`; variances in units of the observation's."""
+
+    level: Unknown
+    velocity: Unknown
+    p_level: Unknown
+    p_cross: Unknown
+    p_velocity: Unknown
+    sigma: Unknown  # of the bar before
+    held: Count
+    surprise: Annotated[Floats, Axes("N", start=NAN)]  # as of the last bar that counted
+
+
+@kernel
+def local_trend(
+    y: Floats, sigma: Floats, on: Ints, q_level: float, q_velocity: float, state: LocalTrend
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """(level, velocity, t_stat, innovation_z), each (T, N), of a Kalman filter over the bars that count.
+
+    y: log price; level: log price; velocity: log price per bar. q_level, q_velocity: variances of what moves level and velocity
+    in a bar, over the observation's. The gains depend on these ratios alone; the scale comes from sigma, whose square is
+    2 + q_level observation variances. innovation_z is over the sigma of the bar BEFORE. Both statistics lie within 1000.
+    NaN until two bars are held; held where `on` is 0 or y is not finite. Source: Harvey (1989), section 2.3.
+    """
+    bars, symbols = y.shape
+    level = np.full((bars, symbols), np.nan)
+    velocity = np.full((bars, symbols), np.nan)
+    t_stat = np.full((bars, symbols), np.nan)
+    surprise = np.full((bars, symbols), np.nan)
+    root = math.sqrt(2.0 + q_level)
+    for t in range(bars):
+        for n in range(symbols):
+            v = y[t, n]
+            if on[t, n] != 0 and math.isfinite(v):
+                if state.held[n] == 0:
+                    state.level[n] = v
+                    state.velocity[n] = 0.0
+                    state.p_level[n] = 1.0
+                    state.p_cross[n] = 0.0
+                    state.p_velocity[n] = DIFFUSE
+                else:
+                    ahead = state.level[n] + state.velocity[n]
+                    p_level = state.p_level[n] + 2.0 * state.p_cross[n] + state.p_velocity[n] + q_level
+                    p_cross = state.p_cross[n] + state.p_velocity[n]
+                    p_velocity = state.p_velocity[n] + q_velocity
+                    f = p_level + 1.0
+                    error = v - ahead
+                    state.level[n] = ahead + p_level / f * error
+                    state.velocity[n] += p_cross / f * error
+                    state.p_level[n] = p_level / f
+                    state.p_cross[n] = p_cross / f
+                    state.p_velocity[n] = p_velocity - p_cross / f * p_cross
+                    state.surprise[n] = z_score(error, math.sqrt(f) * state.sigma[n] / root)
+                state.held[n] = 2 if state.held[n] > 0 else 1
+                state.sigma[n] = sigma[t, n]
+            if state.held[n] == 2:
+                level[t, n] = state.level[n]
+                velocity[t, n] = state.velocity[n]
+                t_stat[t, n] = z_score(state.velocity[n], math.sqrt(state.p_velocity[n]) * sigma[t, n] / root)
+                surprise[t, n] = state.surprise[n]
+    return level, velocity, t_stat, surprise

@@ -1,0 +1,81 @@
+"""The generalised Hurst exponent: how the size of a move grows with the time that it is given."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import NAN, Axes, Count, Unknown
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+
+class Roughness(NamedTuple):
+    """State of `hurst`: L lags, the longest M, over W bars."""
+
+    values: Annotated[Floats, Axes("M", "N", start=NAN)]
+    at: Count
+    seen: Count  # up to M
+    moves: Annotated[Floats, Axes("L", "W", "N", start=0.0)]  # sizes of the moves over each lag
+    pos: Count
+    held: Count
+    totals: Annotated[Floats, Axes("L", "N", start=0.0)]
+    result: Unknown
+
+
+@kernel
+def hurst(x: Floats, on: Ints, lags: tuple[int, ...], state: Roughness) -> Floats:
+    """Slope of log mean |x[t] - x[t - lag]| on log lag, (T, N): 0.5 for a random walk, above where moves persist.
+
+    x: float64 (T, N), log price; lags: ascending. The mean is over the last W bars that count, once the longest lag is
+    behind them. 0.5 where nothing moved. NaN before; held where `on` is 0 or x is not finite. O(lags) a bar; sums are made
+    anew when the ring wraps. Source: Di Matteo (2007), structure function of order 1.
+    """
+    bars, symbols = x.shape
+    deep = state.values.shape[0]
+    count = state.moves.shape[0]
+    width = state.moves.shape[1]
+    middle = 0.0
+    for lag in lags:
+        middle += math.log(lag) / count
+    spread = 0.0
+    for lag in lags:
+        spread += (math.log(lag) - middle) * (math.log(lag) - middle)
+    y = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            v = x[t, n]
+            if on[t, n] != 0 and math.isfinite(v):
+                a = state.at[n]
+                if state.seen[n] == deep:
+                    p = state.pos[n]
+                    for k in range(count):
+                        size = math.fabs(v - state.values[(a - lags[k] + deep) % deep, n])
+                        state.totals[k, n] += size - state.moves[k, p, n]
+                        state.moves[k, p, n] = size
+                    if p == width - 1:
+                        for k in range(count):
+                            total = 0.0
+                            for i in range(width):
+                                total += state.moves[k, i, n]
+                            state.totals[k, n] = total
+                        state.held[n] = width
+                    state.pos[n] = 0 if p == width - 1 else p + 1
+                else:
+                    state.seen[n] += 1
+                state.values[a, n] = v
+                state.at[n] = 0 if a == deep - 1 else a + 1
+                if state.held[n] == width:
+                    slope = 0.0
+                    moved = True
+                    for k in range(count):
+                        mean = state.totals[k, n] / width
+                        if mean > 0.0:
+                            slope += (math.log(lags[k]) - middle) * math.log(mean)
+                        else:
+                            moved = False
+                    state.result[n] = slope / spread if moved else 0.5
+            y[t, n] = state.result[n]
+    return y

@@ -1,0 +1,110 @@
+"""Lo and MacKinlay's variance ratio in a trailing window."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import NAN, Axes, Count, Ring, Zero
+from dataflows.kernels.compile import kernel
+from dataflows.kinematics.volatility import z_score
+from dataflows.panel import Floats, Ints
+
+
+class VarianceRatioWindow(NamedTuple):
+    """State of `variance_ratio`; W is the window, Q the horizon."""
+
+    ring: Ring
+    pos: Count
+    held: Count
+    squares: Zero  # of returns
+    sums: Zero  # of squared sums of Q returns
+    products: Annotated[Floats, Axes("Q", "N", start=0.0)]  # of squared returns k bars apart; k = 0 is not used
+    result: Annotated[Floats, Axes(2, "N", start=NAN)]  # ratio and z as of the last bar that counted
+
+
+@kernel
+def _sum_back(ring: Floats, last: int, count: int, n: int) -> float:
+    """Sum of the `count` returns that end at place `last` of symbol n's ring, latest first."""
+    width = ring.shape[0]
+    total = 0.0
+    for k in range(count):
+        total += ring[last - k if last >= k else last - k + width, n]
+    return total
+
+
+@kernel
+def variance_ratio(r: Floats, on: Ints, state: VarianceRatioWindow) -> tuple[Floats, Floats]:
+    """(ratio, z), each (T, N), of the last W returns that count, over Q of them; the mean return is taken as 0.
+
+    ratio: variance of overlapping sums of Q returns over Q times that of one; z: its distance from 1 in standard errors
+    that are robust against heteroskedasticity, within 1000. 1 and 0 where nothing moved. NaN until W are held; held where
+    `on` is 0 or r is not finite. O(Q) a bar; sums are made anew when the ring wraps. Source: Lo and MacKinlay (1988),
+    without small-sample terms.
+    """
+    bars, symbols = r.shape
+    width = state.ring.shape[0]
+    q = state.products.shape[0]
+    ratio = np.empty((bars, symbols))
+    z = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            v = r[t, n]
+            if on[t, n] != 0 and math.isfinite(v):
+                p = state.pos[n]
+                if p == width - 1:  # the ring will be in time order: sum anew
+                    state.ring[p, n] = v
+                    state.squares[n] = 0.0
+                    state.sums[n] = 0.0
+                    for k in range(1, q):
+                        state.products[k, n] = 0.0
+                    for i in range(width):
+                        a = state.ring[i, n] * state.ring[i, n]
+                        state.squares[n] += a
+                        for k in range(1, q):
+                            if i >= k:
+                                state.products[k, n] += a * (state.ring[i - k, n] * state.ring[i - k, n])
+                        if i >= q - 1:
+                            s = _sum_back(state.ring, i, q, n)
+                            state.sums[n] += s * s
+                    state.pos[n] = 0
+                    state.held[n] = width
+                else:
+                    if state.held[n] == width:
+                        old = state.ring[p, n] * state.ring[p, n]
+                        state.squares[n] -= old
+                        for k in range(1, q):
+                            w = state.ring[(p + k) % width, n]
+                            state.products[k, n] -= old * (w * w)
+                        s = _sum_back(state.ring, (p + q - 1) % width, q, n)
+                        state.sums[n] -= s * s
+                        state.ring[p, n] = v
+                        a = v * v
+                        state.squares[n] += a
+                        for k in range(1, q):
+                            w = state.ring[p - k if p >= k else p - k + width, n]
+                            state.products[k, n] += a * (w * w)
+                        s = _sum_back(state.ring, p, q, n)
+                        state.sums[n] += s * s
+                    else:
+                        state.ring[p, n] = v
+                    state.pos[n] = p + 1
+                if state.held[n] == width:
+                    theta = 0.0
+                    for k in range(1, q):
+                        theta += 4.0 * (1.0 - k / q) * (1.0 - k / q) * state.products[k, n]
+                    squares = state.squares[n]
+                    if squares > 0.0:
+                        value = state.sums[n] / (q * squares)
+                        value = value if value > 0.0 else 0.0
+                        error = math.sqrt(theta) / squares if theta > 0.0 else 0.0
+                        state.result[0, n] = value
+                        state.result[1, n] = z_score(value - 1.0, error)
+                    else:
+                        state.result[0, n] = 1.0
+                        state.result[1, n] = 0.0
+            ratio[t, n] = state.result[0, n]
+            z[t, n] = state.result[1, n]
+    return ratio, z
