@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from drivers.report.contents import Report
 from drivers.report.drawn import ACCOUNT_POINTS
 from drivers.report.scan import batches, holds
 from drivers.report.series import thinned
-from drivers.report.text import count, in_unit, moment, percent, plural, signed, value_of
+from drivers.report.text import THIN, count, in_unit, moment, percent, plural, signed, value_of
 from drivers.report.words import VERDICTS, plain
 from drivers.web.page import render_page
 from drivers.whole import write_whole
@@ -117,24 +117,31 @@ def figures(a: Report, b: Report) -> Table:
         if f.group != group:
             group = f.group
             rows.append([word(group)])
-        both = f.value is not None and other.value is not None
         change = other.value - f.value if f.value is not None and other.value is not None else None
-        text = in_unit(change, f.unit, missing="", sign=True) if both else ""
+        text = in_unit(change, f.unit, missing="", sign=True) if f.unit != "share" else _points(change)
         rows.append([word(f.label), number(value_of(f), f.value), number(value_of(other), other.value), number(text, change)])
     columns = (("Figure", False), (a.name, True), (b.name, True), ("Difference", True))
-    caption = f"Definitions are in each run's own report. The difference is {b.name} less {a.name}."
+    caption = (
+        f"Definitions are in each run's own report. The difference is {b.name} less {a.name}; that of shares is in percentage "
+        "points."
+    )
     return Table("figures", caption, columns, rows)
+
+
+def _points(share: float | None) -> str:
+    """A difference of shares: a difference of `%` could be taken for a share of the first."""
+    return "" if share is None else f"{signed(100.0 * share)}{THIN}points"
 
 
 def settings(a: Report, b: Report) -> Table | None:
     """The keys of the configuration that differ."""
-    return _different("settings", "Configuration that differs.", _flat(a.run.about.get("configuration", {})),
-                      _flat(b.run.about.get("configuration", {})), a, b)  # fmt: skip
+    one, two = (r.run.about.get("configuration", {}) for r in (a, b))
+    return _different("settings", "Configuration that differs.", one, two, a, b)
 
 
 def wiring(a: Report, b: Report) -> Table | None:
     """What differs in the wiring: layers, their inputs and schedules, variants, delayed edges."""
-    one, two = (_flat(read_yaml(r.run.project.wiring)) for r in (a, b))
+    one, two = (read_yaml(r.run.project.wiring) for r in (a, b))
     return _different("wiring", "Wiring that differs.", one, two, a, b)
 
 
@@ -248,25 +255,29 @@ def _examples(a: Report, found: Differences | None) -> Table | None:
     return Table("examples", caption, columns, rows)
 
 
-def _different(name: str, caption: str, one: Mapping[str, str], two: Mapping[str, str], a: Report, b: Report) -> Table | None:
-    rows = [
-        [word(key), word(one.get(key, ABSENT)), word(two.get(key, ABSENT))]
-        for key in sorted({*one, *two})
-        if one.get(key, ABSENT) != two.get(key, ABSENT)
-    ]
+def _different(name: str, caption: str, one: Any, two: Any, a: Report, b: Report) -> Table | None:
+    rows = [[word(key), word(x), word(y)] for key, x, y in differing(one, two)]
     return Table(name, caption, (("Key", False), (a.name, False), (b.name, False)), rows) if rows else None
 
 
-def _flat(value: Any, path: str = "") -> dict[str, str]:
-    """Nested mappings as `a.b.c` to text."""
-    if isinstance(value, Mapping):
-        return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{path}.{key}" if path else str(key)).items()}
-    return {path: _text(value)}
+def differing(one: Any, two: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """(a.b.c, text of one, text of the other) where two nested mappings differ; what only one has is one entry, whole."""
+    if isinstance(one, Mapping) and isinstance(two, Mapping):
+        for key in sorted({*one, *two}, key=str):
+            at = f"{path}.{key}" if path else str(key)
+            if key not in one or key not in two:
+                yield at, _text(one[key]) if key in one else ABSENT, _text(two[key]) if key in two else ABSENT
+            else:
+                yield from differing(one[key], two[key], at)
+    elif one != two:
+        yield path, _text(one), _text(two)
 
 
 def _text(value: Any) -> str:
     if value is None or value == []:
         return "none"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_text(inner)}" for key, inner in value.items())
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 

@@ -86,7 +86,7 @@ def gate(report: Report) -> Table | None:
             [
                 word(plain(name, REASONS)),
                 Cell(name, name, "code"),
-                *(number(count(by[v]) if by[v] else "", by[v], share=by[v] / max(1, whole[v])) for v in verdicts),
+                *(_times(by[v], whole[v]) for v in verdicts),
                 Cell(_example(report, told.reason_examples.get((name, main))), tone="example"),
             ]
         )
@@ -98,6 +98,10 @@ def gate(report: Report) -> Table | None:
     )
     caption = "The risk gate (L4): bars of a symbol by verdict and reason. A verdict can have several reasons."
     return Table("gate", caption, columns, rows)
+
+
+def _times(n: int, whole: int) -> Cell:
+    return number(count(n), n, share=n / whole) if n else number("", 0)
 
 
 def _example(report: Report, example: Example | None) -> str:

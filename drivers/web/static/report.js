@@ -37,7 +37,7 @@
         },
         axisPointer: { link: [{ xAxisIndex: "all" }] },
         legend: legend(c, ["Equity", "Drawdown", "Gross exposure", "Net exposure"], narrow),
-        grid: narrow ? [grid(66, 160), grid(254, 70), grid(352, 98)] : [grid(52, 210), grid(290, 76), grid(396, 104)],
+        grid: narrow ? [grid(50, 176), grid(254, 70), grid(352, 98)] : [grid(52, 210), grid(290, 76), grid(396, 104)],
         xAxis: [timeAxis(c, clock, { gridIndex: 0, ...bottom }), timeAxis(c, clock, { gridIndex: 1, ...bottom }), timeAxis(c, clock, { gridIndex: 2 })],
         yAxis: [
           valueAxis(c, "equity", (x) => narrow ? format.number(x / 1000, 5) + "k" : format.number(x, 7), { gridIndex: 0 }),
@@ -104,7 +104,7 @@
     take();
     size = roomy(fills.length);
     const drawn = draw("trades", (c, narrow) => {
-      const grids = traded ? (narrow ? [[100, 236], [364, 80]] : [[70, 300], [404, 92]]) : [[narrow ? 78 : 66, narrow ? 130 : 190]];
+      const grids = traded ? (narrow ? [[100, 236], [364, 80]] : [[62, 308], [404, 92]]) : [[narrow ? 78 : 66, narrow ? 130 : 190]];
       const alpha = Number(sq.token("--regime-alpha")), bandAxis = grids.length;
       const regimes = states.map((state) => ({
         name: data.regimes[state], type: "custom", silent: true, z: 0, clip: true, itemStyle: { color: sq.token(`--regime-${state}`) },

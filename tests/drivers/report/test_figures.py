@@ -1,0 +1,147 @@
+"""The figures against pandas on the Parquet files, and their errors against resampling."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drivers.report.contents import Report
+from drivers.report.definitions import DEFINITIONS
+from drivers.report.figures import all_figures, duration_words, sharpe, sortino, wilson
+from drivers.report.trips import Book
+
+MINUTES_A_YEAR = 365 * 24 * 60
+CASH = 100_000.0
+
+
+def tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """(account, a row a bar; fills; orders) as pandas reads them."""
+    ledger = pd.read_parquet(folder / "ledger.parquet").drop_duplicates("timestamp").set_index("timestamp")
+    return ledger, pd.read_parquet(folder / "fills.parquet"), pd.read_parquet(folder / "orders.parquet")
+
+
+def flat_to_flat(fills: pd.DataFrame) -> pd.DataFrame:
+    """Round trips by cumulative sums of signed quantities: only for fills that never turn a position over."""
+    found = []
+    for _, own in fills.groupby("symbol", observed=True):
+        signed = np.where(own.side == "BUY", own.quantity, -own.quantity)
+        position = np.cumsum(signed).round(9)
+        assert not ((position[1:] * position[:-1]) < 0).any(), "the oracle takes no turned positions"
+        trip = np.concatenate([[0], np.cumsum(position == 0)[:-1]])
+        cash = pd.DataFrame({"cash": -signed * own.price.to_numpy(), "fee": own.fee.to_numpy(), "trip": trip, "flat": position == 0})
+        opening = np.sign(signed) == np.sign(np.where(position == 0, -signed, position))
+        cash["paid"] = np.where(opening, np.abs(cash.cash), 0.0)
+        whole = cash.groupby("trip").agg(cash=("cash", "sum"), fee=("fee", "sum"), paid=("paid", "sum"), closed=("flat", "any"))
+        found.append(whole[whole.closed])
+    trips = pd.concat(found)
+    return trips.assign(profit=trips.cash - trips.fee)
+
+
+def by_hand(folder: Path) -> dict[str, float]:
+    """The figures from their definitions, with pandas."""
+    account, fills, orders = tables(folder)
+    r = account.equity / account.equity.shift(fill_value=CASH) - 1.0
+    notional = (fills.price * fills.quantity).sum()
+    signed = np.where(fills.side == "BUY", fills.quantity, -fills.quantity)
+    peak = account.equity.cummax().clip(lower=CASH)
+    below = account.equity < peak
+    stretches = below.groupby((~below).cumsum()).sum()
+    trips = flat_to_flat(fills)
+    bps = trips.profit / trips.paid * 1e4
+    won, lost = trips.profit[trips.profit > 0], trips.profit[trips.profit <= 0]
+    profit = account.equity.iloc[-1] - CASH
+    return {
+        "total_return": account.equity.iloc[-1] / CASH - 1.0,
+        "profit": profit,
+        "end_equity": account.equity.iloc[-1],
+        "volatility": r.std() * math.sqrt(MINUTES_A_YEAR),
+        "sharpe": r.mean() / r.std() * math.sqrt(MINUTES_A_YEAR),
+        "sortino": r.mean() / math.sqrt((r.clip(upper=0.0) ** 2).mean()) * math.sqrt(MINUTES_A_YEAR),
+        "max_drawdown": (1.0 - account.equity / peak).max(),
+        "drawdown_duration": stretches.max() * 60e9,
+        "worst_bar": r.min(),
+        "time_in_market": (account.gross > 0).mean(),
+        "gross_mean": (account.gross / account.equity).mean(),
+        "gross_max": (account.gross / account.equity).max(),
+        "net_mean": (account.net / account.equity).mean(),
+        "net_max": (account.net / account.equity).abs().max(),
+        "orders": len(orders),
+        "fills": len(fills),
+        "turnover": notional / account.equity.mean(),
+        "turnover_day": notional / account.equity.mean() / (len(account) / 1440),
+        "fees": fills.fee.sum(),
+        "slippage": (signed * (fills.price - fills.reference_price)).sum(),
+        "funding": account.funding.iloc[-1],
+        "cost_bps": (fills.fee.sum() + (signed * (fills.price - fills.reference_price)).sum()) / notional * 1e4,
+        "trips": len(trips),
+        "hit_rate": len(won) / len(trips),
+        "profit_factor": won.sum() / -lost.sum(),
+        "trip_bps": bps.mean(),
+        "trip_bps_median": bps.median(),
+        "payoff": won.mean() / -lost.mean(),
+        **({"fees_share": fills.fee.sum() / (profit + fills.fee.sum())} if profit + fills.fee.sum() > 0 else {}),
+    }
+
+
+def test_every_figure_is_what_pandas_makes_of_the_files(traded: Report) -> None:
+    expected = by_hand(traded.run.folder)
+    shown = {f.key: f.value for f in traded.figures if f.value is not None and f.key != "holding_bars"}
+    assert shown == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_the_holding_time_is_the_median_of_the_bars_between_the_fills(traded: Report) -> None:
+    bars = [(t.exit_time - t.entry_time) / 60e9 for t in traded.book.trips]
+    figure = traded.figure("holding_bars")
+    assert figure is not None and figure.value == np.median(bars) and min(bars) >= 0.0
+
+
+def test_what_would_mislead_is_not_shown_and_says_why(traded: Report) -> None:
+    for key in ("cagr", "calmar"):
+        figure = traded.figure(key)
+        assert figure is not None and figure.value is None and figure.note == "for less than 30 days; this run spans 2 d"
+
+
+def test_an_idle_run_shows_no_ratio(reports: dict[str, Report]) -> None:
+    shown = {f.key: f for f in reports["idle"].figures}
+    assert shown["total_return"].value == 0.0 and shown["turnover"].value == 0.0
+    for key in ("sharpe", "sortino", "hit_rate", "profit_factor", "trip_bps", "cost_bps", "fees_share"):
+        assert shown[key].value is None and shown[key].note and shown[key].low is None
+
+
+def test_every_definition_has_its_figure_and_the_other_way_round(traded: Report) -> None:
+    assert [f.key for f in traded.figures] == list(DEFINITIONS)
+    assert not any("{" in f.definition for f in traded.figures)
+    assert all_figures(None, Book()) == []
+
+
+@pytest.mark.parametrize("ratio", [sharpe, sortino])
+@pytest.mark.parametrize("mean", [0.0, 0.15])
+def test_a_ratio_s_error_is_the_spread_of_the_ratio_over_samples(ratio: object, mean: float) -> None:
+    assert callable(ratio)
+    rng = np.random.default_rng(3)
+    samples = rng.normal(mean, 1.0, (4000, 250))
+    found = np.array([ratio(sample) for sample in samples], float)
+    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.05)
+
+
+def test_a_ratio_of_what_never_moves_or_never_falls_is_none() -> None:
+    assert sharpe(np.zeros(50)) == (None, None) and sharpe(np.array([0.1])) == (None, None)
+    assert sortino(np.full(50, 0.01)) == (None, None)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 21), (5, 9), (9, 9), (480, 1000)])
+def test_the_interval_of_a_share_solves_wilson_s_equation(k: int, n: int) -> None:
+    for bound in wilson(k, n):
+        assert (k / n - bound) ** 2 == pytest.approx(1.959963984540054**2 * bound * (1 - bound) / n, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (3601, "1 h"), (90_000, "1 d 1 h"), (86_460, "1 d")],
+)
+def test_a_length_of_time_is_said_in_its_two_largest_units(seconds: int, words: str) -> None:
+    assert duration_words(seconds * 1e9) == words
