@@ -14,7 +14,6 @@ from rich.text import Text
 
 from dataflows.panel import Floats
 from drivers.feeds.dataset import Dataset, read_folder
-from drivers.feeds.description import DAY
 from drivers.feeds.errors import DataError, Fault, span, utc
 from drivers.feeds.outliers import outliers
 
@@ -79,9 +78,10 @@ class QualityReport:
             counts = (s.bars, s.missing, s.gaps, s.zero_volume, s.duplicates, s.outliers)
             grid.add_row(s.symbol, *map(str, counts), largest)
         parts: list[Any] = [grid] if self.symbols else []
-        parts.extend(
-            Text(f"{s.symbol}: the longest gap is {s.longest_gap} from {s.longest_gap_at}") for s in self.symbols if s.gaps
-        )
+        gaps = sorted((s for s in self.symbols if s.gaps), key=lambda s: -s.longest_gap_ns)
+        parts.extend(Text(f"{s.symbol}: the longest gap is {s.longest_gap} from {s.longest_gap_at}") for s in gaps[:8])
+        if len(gaps) > 8:
+            parts.append(Text(f"{len(gaps) - 8} more symbols have gaps, none longer"))
         if self.snapshots:
             parts.append(
                 Text(
@@ -154,7 +154,7 @@ def _symbol(data: Dataset, n: int, close: Floats, volume: Floats, duplicates: in
     gaps = steps > 1
     longest = int(np.argmax(steps)) if gaps.any() else -1
     returns = np.diff(np.log(close[seen]))
-    odd = outliers(returns, (data.time[seen[1:]] - 1) // DAY)
+    odd = outliers(returns, data.time[seen[1:]], data.step)
     largest = int(np.argmax(np.abs(returns))) if len(returns) else -1
     worst = int(np.argmax(np.where(odd, np.abs(returns), -1.0))) if odd.any() else -1
     return SymbolQuality(
@@ -181,8 +181,12 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
         notes.append("tick_size is not given for every symbol in dataset.yml: prices are not rounded there")
     if not data.instruments.lot_size.all():
         notes.append("lot_size is not given for every symbol in dataset.yml: quantities are not rounded there")
-    for s in figures:
-        if s.bars and s.missing > 0.2 * (s.bars + s.missing):
-            share = s.missing / (s.bars + s.missing)
-            notes.append(f"{s.symbol}: {share:.0%} of its bars are missing; a longer clock may suit the data better")
+    sparse = {s.symbol: s.missing / (s.bars + s.missing) for s in figures if s.bars and s.missing > 0.2 * (s.bars + s.missing)}
+    if sparse:
+        most = sorted(sparse.items(), key=lambda item: -item[1])
+        shown = ", ".join(f"{name} {share:.0%}" for name, share in most[:8]) + (" and more" if len(most) > 8 else "")
+        notes.append(
+            f"many bars are missing of {shown}: a market that closes for the night has such gaps; else a longer clock may suit "
+            "the data better"
+        )
     return notes

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.csv
@@ -108,16 +108,15 @@ class _Csv(Source):
         parse = pa.csv.ParseOptions(delimiter=self.delimiter)
         size = max(self.path.stat().st_size, 1)
         with (
+            self.path.open("rb") as packed,
             ExitStack() as stack,
             pa.csv.open_csv(
-                _unpacked(self.path, stack), read_options=reading, parse_options=parse, convert_options=convert
-            ) as r,
+                _unpacked(self.path, packed, stack), read_options=reading, parse_options=parse, convert_options=convert
+            ) as reader,
         ):
-            read = 0
-            for batch in r:
+            for batch in reader:
                 yield batch
-                read += batch.nbytes
-                self.done = read / (read + size)  # the size unpacked is not known: nearing 1, never there too early
+                self.done = packed.tell() / size
 
 
 class _Json(Source):
@@ -195,21 +194,22 @@ def _about(schema: pa.Schema) -> dict[str, str]:
 # -- CSV ----------------------------------------------------------------------------------------------------------------------
 
 
-def _unpacked(path: Path, stack: ExitStack) -> Any:
-    """A stream of a CSV file's text, whatever it is packed in; closed with `stack`."""
+def _unpacked(path: Path, packed: BinaryIO, stack: ExitStack) -> Any:
+    """A stream of the text in an opened file, whatever it is packed in; closed with `stack`."""
     if path.suffix.lower() == ".zip":
-        archive = stack.enter_context(zipfile.ZipFile(path))
+        archive = stack.enter_context(zipfile.ZipFile(packed))
         names = [i.filename for i in archive.infolist() if not i.is_dir() and i.filename.lower().endswith((".csv", ".txt"))]
         if len(names) != 1:
             what = f"holds {len(names)} csv files; unpack it and import them" if names else "holds no csv file"
             raise DataError(f"{path.name}: {what}")
         return stack.enter_context(archive.open(names[0]))
-    return stack.enter_context(pa.input_stream(str(path), compression=_CODECS.get(path.suffix.lower())))
+    codec = _CODECS.get(path.suffix.lower())
+    return packed if codec is None else stack.enter_context(pa.CompressedInputStream(packed, codec))
 
 
 def _open_csv(path: Path, preset: Preset | None, header: Sequence[str]) -> tuple[Source, int]:
-    with ExitStack() as stack:
-        head = _unpacked(path, stack).read(1 << 20)
+    with path.open("rb") as packed, ExitStack() as stack:
+        head = _unpacked(path, packed, stack).read(1 << 20)
     text = head.decode("utf-8-sig", errors="replace")
     lines = text.splitlines()[: 1 if len(head) < 1 << 20 and "\n" not in text else 50]
     if not lines or not lines[0].strip():
@@ -266,8 +266,8 @@ def _names(path: Path, width: int, preset: Preset | None, header: Sequence[str])
 
 
 def _open_json(path: Path, preset: Preset | None, header: Sequence[str]) -> tuple[Source, int]:
-    with ExitStack() as stack:
-        content = _unpacked(path, stack).read(_JSON_BYTES + 1)
+    with path.open("rb") as packed, ExitStack() as stack:
+        content = _unpacked(path, packed, stack).read(_JSON_BYTES + 1)
     if len(content) > _JSON_BYTES:
         raise DataError(
             f"{path.name}: a JSON file is read whole, and this one is beyond {_JSON_BYTES >> 30} GB; write it as csv"

@@ -147,9 +147,13 @@ class Times:
         if far.any():
             index = int(np.argmax(far))
             raise DataError(
-                f"{self.row(start + index)}: {time[index]} {self.unit} is beyond the year 2262; correct --time-unit"
+                f"{self.row(start + index)}: {time[index]} {self._scale_name} is beyond the year 2262; correct --time-unit"
             )
         return time * max(self._scale, 1)
+
+    @property
+    def _scale_name(self) -> str:
+        return next(name for name, scale in UNITS.items() if scale == self._scale)
 
     def _float(self, time: Any, start: int) -> Ints:
         wrong = ~np.isfinite(time) | (np.abs(time) >= 2.0**63)

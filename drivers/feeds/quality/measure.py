@@ -18,7 +18,7 @@ FROZEN_BARS: Final = 30
 _WIDTHS: Final = tuple(SECOND * s for s in (60, 300, 900, 3_600, 14_400, 86_400, 604_800, 2_419_200, 7_862_400, 31_536_000))
 _SPANS: Final = 100
 _POINTS: Final = 400  # of a symbol's line
-_ALL_POINTS: Final = 24_000  # of all of them together
+_ALL_POINTS: Final = 12_000  # of all of them together
 _SPREAD_BINS: Final = 40
 
 MEASURES: Final = ("missing", "outliers", "frozen", "crossed", "no book")
@@ -56,11 +56,15 @@ class Picture:
     @property
     def unit(self) -> str:
         """What a span is called."""
-        days = self.width // DAY
-        if days:
-            return {1: "day", 7: "week"}.get(days, f"{days} days")
-        minutes = self.width // (60 * SECOND)
-        return {1: "minute", 60: "hour"}.get(minutes, f"{minutes} minutes" if minutes % 60 else f"{minutes // 60} hours")
+        return span_name(self.width)
+
+
+def span_name(width: int) -> str:
+    """A span of time in words: `day`, `15 minutes`, `4 hours`, `28 days`. width: ns, whole minutes."""
+    for name, length in (("day", DAY), ("hour", 3_600 * SECOND), ("minute", 60 * SECOND)):
+        if width % length == 0:
+            return name if width == length else f"{width // length} {name}s"
+    raise ValueError(f"a span of {width} ns is not of whole minutes")
 
 
 def measure(data: Dataset) -> Picture:
@@ -71,7 +75,7 @@ def measure(data: Dataset) -> Picture:
     base = opened // width * width
     span = (data.time - 1 - base) // width
     starts = base + width * np.arange(int(span[-1]) + 1)
-    points = int(np.clip(_ALL_POINTS // len(data.symbols), 60, _POINTS))
+    points = int(np.clip(_ALL_POINTS // len(data.symbols), 40, _POINTS))
     edges = np.unique(np.linspace(0, len(data), min(points, len(data)) + 1).astype(np.int64))
     rows = data.rows(0, len(data))
     bid, ask, age = rows.bid_price[:, :, 0], rows.ask_price[:, :, 0], rows.book_age
@@ -113,7 +117,7 @@ def _marks(data: Dataset, close: Floats, seen: Any, bid: Floats, ask: Floats, ag
     at = np.flatnonzero(seen)
     odd, frozen = np.zeros(len(close), bool), np.zeros(len(close), bool)
     if len(at) > 1:
-        odd[at[1:]] = outliers(np.diff(np.log(close[at])), (data.time[at[1:]] - 1) // DAY)
+        odd[at[1:]] = outliers(np.diff(np.log(close[at])), data.time[at[1:]], data.step)
         frozen[at] = _in_long_runs(close[at])
     booked = np.flatnonzero(~np.isnan(age))
     without = np.zeros(len(close), bool)

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from drivers.feeds.errors import utc
-from drivers.feeds.quality.measure import Picture
+from drivers.feeds.quality.measure import Picture, span_name
 
 _SIGNS: Final = ((0.999, "█", "green"), (0.95, "▓", "green"), (0.5, "▒", "yellow"), (1e-9, "░", "red"), (-1.0, "·", "red"))
 _WIDE: Final = 60
@@ -21,8 +21,11 @@ def coverage(picture: Picture) -> Group:
     merge = -(-len(picture.starts) // _WIDE)
     at = np.arange(0, len(picture.starts), merge)
     width = max((len(s.symbol) for s in picture.symbols[:_SYMBOLS]), default=0)
-    each = f"{merge} x {picture.unit}" if merge > 1 else picture.unit
-    lines = [Text(f"bars there, by {each}: █ all  ▓ 95 %  ▒ half  ░ few  · none  ! bad book", style="dim")]
+    lines = [
+        Text(
+            f"bars there, by {span_name(picture.width * merge)}: █ all  ▓ 95 %  ▒ half  ░ few  · none  ! bad book", style="dim"
+        )
+    ]
     for s in picture.symbols[:_SYMBOLS]:
         expected = np.add.reduceat(s.expected, at)
         missing = np.add.reduceat(s.counts["missing"], at)

@@ -44,11 +44,26 @@
       const at = new Map(symbol.counts[measure]);
       symbol.expected.forEach((expected, k) => {
         const count = at.get(k) ?? 0;
-        // the fourth root shows one bar in a thousand beside a whole day
-        if (expected || count) found.push([k, rows.length - 1 - n, Math.min(1, count / Math.max(expected, 1)) ** 0.25, count, expected]);
+        if (expected || count) found.push([k, rows.length - 1 - n, Math.min(1, count / Math.max(expected, 1)), count, expected]);
       });
     });
     return found;
+  }
+  const mix = (one, other, share) => {
+    const part = (colour, k) => parseInt(colour.slice(2 * k + 1, 2 * k + 3), 16);
+    return `rgb(${[0, 1, 2].map((k) => Math.round(part(one, k) * (1 - share) + part(other, k) * share)).join(",")})`;
+  };
+  // Steps of ten: one bar of a day shows beside an hour, and an hour beside a day.
+  function pieces() {
+    const none = mix(token("--surface"), token("--line"), 0.45), some = token("--warn"), all = token("--bad");
+    return [
+      { lte: 0, label: "none", color: none },
+      { gt: 0, lte: 0.001, label: "to 0.1\u202f%", color: mix(none, some, 0.35) },
+      { gt: 0.001, lte: 0.01, label: "1\u202f%", color: mix(none, some, 0.65) },
+      { gt: 0.01, lte: 0.1, label: "10\u202f%", color: some },
+      { gt: 0.1, lte: 0.5, label: "50\u202f%", color: mix(some, all, 0.6) },
+      { gt: 0.5, label: "more", color: all },
+    ];
   }
   const mapOptions = () => ({
     animation: false,
@@ -65,9 +80,8 @@
     },
     yAxis: { type: "category", data: rows, ...axis(), splitLine: { show: false }, axisLabel: { color: token("--ink") } },
     visualMap: {
-      min: 0, max: 1, dimension: 2, calculable: false, orient: "horizontal", left: "center", bottom: 0, itemWidth: 12, itemHeight: 120,
-      text: ["all bars", "none"], textStyle: { color: token("--muted") },
-      inRange: { color: [token("--raised"), token("--warn"), token("--bad")] },
+      type: "piecewise", dimension: 2, orient: "horizontal", left: "center", bottom: 0, itemWidth: 14, itemHeight: 14, itemGap: 8,
+      showLabel: true, textStyle: { color: token("--muted") }, selectedMode: false, pieces: pieces(),
     },
     series: [{
       type: "heatmap", data: cells(), progressive: 0,
@@ -145,7 +159,8 @@
     draw(entry.target, lineOptions(data.symbols[Number(entry.target.dataset.symbol)]));
   }), { rootMargin: "200px" });
   const lines = document.getElementById("lines");
-  data.symbols.forEach((symbol, n) => {
+  const AT_FIRST = 12;
+  const figures = data.symbols.map((symbol, n) => {
     const closes = symbol.close.filter((x) => x !== null);
     const figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
@@ -161,9 +176,22 @@
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", `Close and volume of ${symbol.name}, ${range.textContent}`);
     figure.append(caption, chart);
+    figure.hidden = n >= AT_FIRST;
     lines.append(figure);
     seen.observe(chart);
+    return figure;
   });
+  if (figures.length > AT_FIRST) {
+    const all = document.createElement("button");
+    all.type = "button";
+    all.textContent = `Show all ${figures.length} symbols`;
+    all.addEventListener("click", () => {
+      figures.forEach((figure) => { figure.hidden = false; });
+      figures[AT_FIRST].querySelector(".chart").scrollIntoView({ block: "nearest" });
+      all.remove();
+    });
+    lines.after(all);
+  }
 
   // -- the spread ---------------------------------------------------------------------------------------------------------------
   const spreads = document.getElementById("spreads");
