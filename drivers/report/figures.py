@@ -70,14 +70,14 @@ def growth(account: Account) -> Part:
     """What the account became."""
     clock = account.clock
     total = float(np.prod(1.0 + account.returns[np.isfinite(account.returns)])) - 1.0
-    yearly = (1.0 + total) ** (clock.bars_a_year / clock.bars) - 1.0 if total > -1.0 else -1.0
     short = "" if clock.span >= LEAST_SPAN else f"for less than 30 days; this run spans {duration_words(clock.span)}"
+    yearly = None if short else max(0.0, 1.0 + total) ** (clock.bars_a_year / clock.bars) - 1.0
     worst = float(account.drawdown.max())
     yield "total_return", total
     yield "profit", account.change
     yield "end_equity", float(account.equity[-1])
-    yield "cagr", None if short else yearly, short
-    yield "calmar", None if short or not worst else yearly / worst, short or ("" if worst else "equity never fell")
+    yield "cagr", yearly, short
+    yield "calmar", yearly / worst if yearly is not None and worst else None, short or ("" if worst else "equity never fell")
 
 
 def risk(account: Account) -> Part:
