@@ -11,6 +11,7 @@ from drivers.engine.engine import Outputs
 from drivers.events import Events
 from drivers.logs import open_run_log
 from drivers.session import Session
+from drivers.store.learned import Learned
 from drivers.store.results import ResultWriter
 from drivers.store.summary import Summary
 
@@ -29,6 +30,7 @@ class Recorder:
         self.events = Events(session.data.symbols, session.engine.epoch_ns)
         with self.writer.whole():
             self.log = open_run_log(self.writer.folder / "log.jsonl", run=out.name)
+        self.learned = Learned(plan)
         self.bars = 0
         self.report_failed = ""  # why there is no report of results that are whole
 
@@ -47,6 +49,8 @@ class Recorder:
         self.summary.add(outputs.values, outputs.time, outputs.offsets)
         with self.writer.whole():
             self.events.write(self.log, outputs)
+        if outputs.epoch:
+            self.learned.add(int(outputs.time[0]), self.session.engine.arena.values)
         self.bars += len(outputs.time)
 
     def memory(self) -> dict[str, Any]:
@@ -67,6 +71,7 @@ class Recorder:
         self.writer.copy_project(session.project, session.configs)
         with self.writer.whole():
             self.log.close()
+            self.learned.save(self.writer.folder)
         rate = self.bars / timings["run_seconds"] if timings.get("run_seconds") else None
         self.writer.finish(
             {

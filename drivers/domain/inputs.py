@@ -16,6 +16,8 @@ from drivers.engine.nodes import Delayed, LayerNode
 from drivers.engine.rows import Path, used_paths
 from drivers.engine.wiring import Wiring
 from drivers.feeds.dataset import Dataset
+from drivers.store.learned import FILE as LEARNED
+from drivers.store.learned import Relearned
 from drivers.store.recorded import RecordedRun
 
 Nodes = Mapping[str, LayerNode]
@@ -138,8 +140,12 @@ def missing(run: RecordedRun, cut: Cut, nodes: Nodes, then: Wiring) -> list[str]
             late = f" by way of {p}" if p != source else ""
             why = "the run was made before logs were kept" if source in then.layers else "the run's wiring does not have it"
             found.append(f"{nodes[source].layer_id} {source}{late}, {why}")
-    if cut.epochs and not (run.folder / "delayed.npz").is_file():
-        found += [f"{p} of {source}, the run has not kept what it learned each epoch" for p, source in cut.epochs.items()]
+    learned = set(Relearned(run.folder).names) if cut.epochs and (run.folder / LEARNED).is_file() else set()
+    for p, source in cut.epochs.items():
+        if p not in learned:
+            found.append(
+                f"{p} of {nodes[source].layer_id} {source}, the run has not kept what it learned at the end of each epoch"
+            )
     return found
 
 
@@ -179,6 +185,7 @@ class RecordedInputs:
         self.run, self.cut, self.nodes, self.boundaries, self.data = run, cut, nodes, boundaries, data
         time = run.times()
         self.time: Ints = time if end is None else time[time <= end]
+        self._learned = Relearned(run.folder) if cut.epochs else None
         self._promises: dict[str, tuple[list[Column], Promise, dict[str, Bounds]]] = {}
 
     def spans(self, epoch_ns: int, most: int) -> Iterator[tuple[int, int]]:
@@ -203,6 +210,12 @@ class RecordedInputs:
         if self.cut.observed and self.data is not None:
             inputs["observations"] = self.data.rows(a, b)
         return Chunk(np.array(time), inputs)
+
+    def teach(self, a: int, delayed: Mapping[str, Any]) -> None:
+        """Puts what the run had learned before bar `a` into the delayed values that the cut takes of other domains."""
+        if self._learned is not None:
+            for name in self.cut.epochs:
+                self._learned.apply(name, int(self.time[a]), delayed[name])
 
     def _log(self, p: str, source: str, a: int, b: int) -> tuple[Any, Ints]:
         annotation = self.nodes[source].returns

@@ -221,6 +221,7 @@ def _on_run(request: _Request, progress: Progress) -> DomainResult:
     def chunks(advance: Callable[[Chunk], Outputs]) -> int:
         for a, b in inputs.spans(wiring.epoch_ns, most):
             chunk = inputs.chunk(a, b)
+            inputs.teach(a, engine.arena.values)
             outputs = advance(chunk)
             checks.refuse_other_inputs(run, cut, nodes, outputs)
             progress.update(task, advance=b - a)
