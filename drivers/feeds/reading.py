@@ -12,7 +12,7 @@ import numpy as np
 
 from dataflows.panel import Floats, Ints
 from drivers.feeds.aligned import QualityCounts
-from drivers.feeds.description import DAY, Description
+from drivers.feeds.description import DAY, SECOND, Description
 from drivers.feeds.errors import DataError, Fault, Sink, near, span, utc
 from drivers.feeds.tables import Table
 
@@ -70,7 +70,7 @@ class Reading:
     def future(self, table: Table, start: int, use: Any, symbols: Sequence[str], code: Any, time: Ints) -> Any:
         """The rows in `use` that lie more than a day ahead, told to the sink."""
         ahead = use & (time > self.latest)
-        now = utc(self.latest - DAY)
+        now = utc((self.latest - DAY) // SECOND * SECOND)
         rest = f" lies in the future (it is {now} now); check the unit and zone of the timestamps"
         self.fault("future", table, ahead, start, symbols, code, time, lambda i: rest)
         return ahead

@@ -253,5 +253,6 @@ def broken(error: BaseException, kind: str) -> str:
         match = re.search(r"Row #(\d+)", text)
         line = f"line {match[1]}: " if match else ""
         text = re.sub(r"^(In CSV column #\d+: )?(CSV \w+ error:? )?(Row #\d+: )?", "", text)
+        text = re.sub(r"^CSV conversion error to \w+: invalid value ('.*')", r"\1 is not a number", text)
         return f"{line}{text}; mend or remove that line"
     return _BROKEN.format(kind=kind, reason=text)

@@ -164,7 +164,8 @@ def _checked(plan: ImportPlan, folder: Path, ticks: TickGuess | None) -> Quality
     _write_description(folder, described)
     report = check_dataset(folder)
     if not report.ok and not plan.request.allow_faults:
-        more = f" (and {len(report.faults) - 1} faults of other kinds)" if len(report.faults) > 1 else ""
+        others = len(report.faults) - 1
+        more = f"; and {others} other kind{'s' * (others > 1)} of fault" if others else ""
         first = report.faults[0]
         rows = f" ({first.count} rows in all)" if first.count > 1 else ""
         sentence = re.sub(r"^(bars|book|trades|funding)\.parquet, row \d+: ", "", first.sentence)

@@ -210,6 +210,8 @@ def _unpacked(path: Path, packed: BinaryIO, stack: ExitStack) -> Any:
 def _open_csv(path: Path, preset: Preset | None, header: Sequence[str]) -> tuple[Source, int]:
     with path.open("rb") as packed, ExitStack() as stack:
         head = _unpacked(path, packed, stack).read(1 << 20)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path.name}: is text in UTF-16; write it again in UTF-8")
     text = head.decode("utf-8-sig", errors="replace")
     lines = text.splitlines()[: 1 if len(head) < 1 << 20 and "\n" not in text else 50]
     if not lines or not lines[0].strip():
@@ -222,7 +224,7 @@ def _open_csv(path: Path, preset: Preset | None, header: Sequence[str]) -> tuple
     elif header:
         raise DataError(f"{path.name}: has a header of its own ({lines[0][:60]}); leave --header out")
     elif len(lines) == 1 and len(head) < 1 << 20:
-        return _Csv(path, tuple(first), {}, {}), 0
+        raise DataError(f"{path.name}: the file is empty below its first line ({lines[0][:60]}); it needs at least one row")
     reading = pa.csv.ReadOptions(use_threads=False, column_names=list(names) if names else None)
     whole = head[: head.rfind(b"\n") + 1] or head  # the last line may be cut
     table = pa.csv.read_csv(

@@ -74,7 +74,14 @@ class Times:
         return self._from_local(ns, start) if local and self.zone is not None else ns
 
     def _text(self, text: Any, start: int) -> Ints:
-        if pc.all(pc.match_substring_regex(text, _NUMBER)).as_py():
+        number = np.asarray(pc.match_substring_regex(text, _NUMBER).to_numpy(zero_copy_only=False), bool)
+        if number.any() and not number.all():
+            index = int(np.argmax(number != number[0]))
+            raise DataError(
+                f"{self.row(start + index)}: the time {text[index].as_py()!r} is not written like those before it; write "
+                "all of them alike, as numbers or like 2026-03-01T12:00:00Z"
+            )
+        if number.all():
             parts = pc.extract_regex(text, r"^(?P<whole>[+-]?\d+)(?:\.(?P<rest>\d*))?$")
             whole = self._whole(_ints(pc.struct_field(parts, "whole").cast(pa.int64())), start)
             rest = pc.utf8_slice_codeunits(pc.utf8_rpad(pc.struct_field(parts, "rest"), 9, "0"), 0, 9)

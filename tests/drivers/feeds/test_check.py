@@ -49,6 +49,15 @@ def test_an_outlier_is_counted_and_located(tmp_path: Path) -> None:
     assert report.symbols[0].largest_return == pytest.approx(np.log(1.5), abs=0.02)
 
 
+def test_a_split_in_daily_bars_is_an_outlier(tmp_path: Path) -> None:
+    """A day of the clock has one return: it is judged among 250 of them."""
+    frame = bars(400, ("AAPL",))
+    frame["timestamp"] = pd.date_range("2024-01-01", periods=400, freq="D", tz="UTC")
+    frame.loc[200:, ["open", "high", "low", "close"]] /= 4.0
+    report = check_dataset(write(tmp_path, bars=frame), now=NOW)
+    assert (report.clock, report.symbols[0].outliers, report.symbols[0].outlier_at) == ("1d", 1, "2024-07-20T00:00:00Z")
+
+
 def test_every_kind_of_fault_is_listed_with_its_first_row_and_count(tmp_path: Path) -> None:
     frame = bars(50)
     frame.loc[[10, 12], "volume"] = -1.0

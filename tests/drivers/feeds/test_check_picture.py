@@ -186,6 +186,18 @@ def test_a_folder_that_cannot_be_read_has_a_page_that_says_why(tmp_path: Path, b
     assert page.locator("canvas").count() == 0
 
 
+def test_hundreds_of_symbols_fit_in_a_page_that_draws_a_dozen_first(tmp_path: Path, browser_page: Any) -> None:  # noqa: F811
+    names = tuple(f"S{i:03}USDT" for i in range(200))
+    path = drawn(tmp_path / "d.html", write(tmp_path / "d", bars=bars(900, names)), NOW)
+    assert path.stat().st_size < 2_000_000
+    page = browser_page
+    open_page(page, path)
+    assert page.locator("#lines figure:visible").count() == 12
+    page.get_by_role("button", name="Show all 200 symbols").click()
+    assert page.locator("#lines figure:visible").count() == 200
+    assert not overflows(page)
+
+
 @recorded
 @pytest.mark.parametrize("name", ["perps_2025-05", "crash_2021-05", "book_2025-09-04"])
 def test_the_pages_of_the_recorded_sets_are_small_and_sound(name: str, tmp_path: Path, browser_page: Any) -> None:  # noqa: F811

@@ -70,6 +70,11 @@ TEXTS: dict[str, tuple[list[str], dict[str, Any], str]] = {
         r"row 2 \(line 3\): the time '2026-03-01T00:01:00' has no zone, and those before it have a",
     ),
     "no such time": (changed(1, "03-01T", "03-41T"), {}, r"row 2 \(line 3\): '2026-03-41T00:01:00Z' is not a time"),
+    "some numbers": (
+        changed(1, "2026-03-01T00:01:00Z", "1772323260"),
+        {},
+        r"row 2 \(line 3\): the time '1772323260' is not written like those before it",
+    ),
     "no ISO time": (
         [r.replace("2026-03-01T", "01/03/2026 ") for r in ROWS],
         {},
@@ -116,9 +121,20 @@ def test_all_four_prices_missing_is_a_missing_bar(tmp_path: Path) -> None:
 
 FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "empty": (lambda p: p.write_bytes(b""), "the file is empty; it needs at least one row"),
-    "header only": (lambda p: p.write_text(HEADER), "the file is empty; it needs at least one row"),
+    "header only": (
+        lambda p: p.write_text(HEADER),
+        r"the file is empty below its first line \(time,open,high,low,close,volume\)",
+    ),
     "no header": (lambda p: p.write_text("\n".join(f"{1772323200 + 60 * i},1,2,1,1,5" for i in range(3))), "--header A,B,..."),
     "two of one name": (lambda p: p.write_text("time,open,open\n1,2,3\n"), "two columns are called open"),
+    "no table": (lambda p: p.write_text("<html>403 forbidden</html>"), r"empty below its first line \(<html>403"),
+    "UTF-16": (lambda p: p.write_text(HEADER + ROWS[0], encoding="utf-16"), "is text in UTF-16; write it again in UTF-8"),
+    "a word far down": (
+        lambda p: p.write_text(
+            HEADER + "\n".join([f"{1772323200 + 60 * i},1.5,2,1,1,5" for i in range(60_000)] + ["0,x,2,1,1,5"])
+        ),
+        "line 60002: 'x' is not a number; mend or remove that line",
+    ),
     "ragged": (lambda p: p.write_text(HEADER + ROWS[0] + "\n" + ROWS[1] + ",9\n"), "Expected 6 columns, got 7"),
 }
 
