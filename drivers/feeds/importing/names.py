@@ -24,7 +24,7 @@ _NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
 _OPTIONAL: Final[dict[Kind, tuple[str, ...]]] = {
     "bars": ("symbol", "vwap", "trade_count", "buy_volume", "buy_count"),
     "book": ("symbol",),
-    "trades": ("symbol", "trade_id"),
+    "trades": ("symbol", "buyer_is_maker", "trade_id"),
     "funding": ("symbol",),
 }
 _MAY_BE_UNKNOWN: Final = frozenset({"volume", "side"})
@@ -96,67 +96,66 @@ def match_columns(
 ) -> Matching:
     """What is what in a file with these columns.
 
-    chosen: our field -> their column, or "none". Raises DataError, one sentence that names the option to give, for a column
-    that is missing or that more than one column could be.
+    chosen: our field -> their column, or "none"; of those only what the file's kind has counts, so that one choice serves files
+    of several kinds. Raises DataError, one sentence that names the option to give, for a column that is missing or that more
+    than one column could be.
     """
-    wanted: dict[str, str | None] = _check_chosen(file, columns, chosen)
+    _check_fields(chosen)
+    wanted: dict[str, str | None] = {ours: theirs for ours, theirs in chosen.items() if theirs in columns}
+    wanted |= {ours: None for ours, theirs in chosen.items() if theirs == "none"}
     if preset is not None:
-        if kind is not None and kind != preset.kind:
-            raise DataError(
-                f"{file}: the preset {preset.name} is of {preset.kind}, and --kind says {kind}; leave one of them out"
-            )
-        kind = preset.kind
-        for field, expected in preset.columns.items():
-            if expected not in columns and field not in wanted:
-                raise DataError(
-                    f"{file}: the preset {preset.name} expects a column {expected}, and the file has {_list(columns)}; choose "
-                    f"another preset, leave it out, or name the column with --column {field}=..."
-                )
+        _check_preset(file, columns, preset, kind, chosen)
         wanted = {**preset.columns, **wanted}
-    guess = preset is None or not preset.columns
-    kind = kind or _kind_of(file, columns, wanted)
+    kind = preset.kind if preset is not None else kind or _kind_of(file, columns, wanted)
+    best_quotes = preset is not None and preset.best_quotes
+    needed = ("timestamp", "side", "price", "size") if best_quotes else _NEEDED[kind]
+    fields = [*needed, *_OPTIONAL[kind]]
+    for ours, theirs in chosen.items():
+        if ours in fields and theirs not in (*columns, "none"):
+            hint = near(theirs, list(columns))
+            raise DataError(f"{file}: --column {ours}={theirs}: the file has no column {theirs}; {hint}")
+
     folded = {name: _fold(name) for name in columns}
     found: dict[str, str | None] = {}
-    if kind == "book" and (preset is None or not preset.best_quotes):
+    if kind == "book" and not best_quotes:
         found |= _levels(file, columns, wanted)
         if not found:
             raise DataError(_no_levels(file, folded))
-    best_quotes = preset is not None and preset.best_quotes
-    fields = ("timestamp", "symbol", "side", "price", "size") if best_quotes else (*_NEEDED[kind], *_OPTIONAL[kind])
-    for field in (*fields, *(("buyer_is_maker",) if kind == "trades" else ())):
+    guess = preset is None or not preset.columns
+    for field in fields:
         if field in wanted:
             found[field] = wanted[field]
         elif guess or field == "symbol":
-            theirs = _guess(file, field, folded, taken=set(found.values()) | set(wanted.values()))
-            if theirs is not None:
-                found[field] = theirs
-    if found.get("side") is not None:
-        found.pop("buyer_is_maker", None)  # one of them is enough, and the side says it in plain words
-    if "buyer_is_maker" in found:
-        found.pop("side", None)
-    for field in (*_NEEDED[kind], *(("side", "price", "size") if best_quotes else ())):
+            guessed = _guess(file, field, folded, taken={*found.values(), *wanted.values()})
+            if guessed is not None:
+                found[field] = guessed
+    if "buyer_is_maker" in found:  # either says which side took; the side does so in plain words, unless it is unknown
+        found.pop("side" if found.get("side") is None else "buyer_is_maker", None)
+    for field in needed:
         if field not in found and not (field == "side" and "buyer_is_maker" in found):
             raise DataError(_missing(file, kind, field, folded))
     dropped = tuple(name for name in columns if name not in found.values())
     return Matching(kind, found, dropped, best_quotes)
 
 
-def _check_chosen(file: str, columns: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str | None]:
-    made: dict[str, str | None] = {}
-    for field, theirs in chosen.items():
-        if field not in _COMMON and not re.fullmatch(r"(?:bid|ask)_(?:px|sz)_\d+", field):
-            raise DataError(f"--column {field}={theirs}: {field} is none of our columns; {near(field, list(_COMMON))}")
-        if theirs == "none":
-            if field not in _MAY_BE_UNKNOWN:
-                raise DataError(f"--column {field}=none: only {' and '.join(sorted(_MAY_BE_UNKNOWN))} may be unknown")
-            made[field] = None
-        elif theirs in columns:
-            made[field] = theirs
-        else:
+def _check_fields(chosen: Mapping[str, str]) -> None:
+    for ours, theirs in chosen.items():
+        if ours not in _COMMON and not re.fullmatch(r"(?:bid|ask)_(?:px|sz)_\d+", ours):
+            raise DataError(f"--column {ours}={theirs}: {ours} is none of our columns; {near(ours, list(_COMMON))}")
+        if theirs == "none" and ours not in _MAY_BE_UNKNOWN:
+            raise DataError(f"--column {ours}=none: only {' and '.join(sorted(_MAY_BE_UNKNOWN))} may be unknown")
+
+
+def _check_preset(file: str, columns: Sequence[str], preset: Preset, kind: Kind | None, chosen: Mapping[str, str]) -> None:
+    if kind is not None and kind != preset.kind:
+        of = f"the preset {preset.name} is of {preset.kind}, and --kind says {kind}"
+        raise DataError(f"{file}: {of}; leave one of them out")
+    for ours, theirs in preset.columns.items():
+        if theirs not in columns and ours not in chosen:
             raise DataError(
-                f"{file}: --column {field}={theirs}: the file has no column {theirs}; {near(theirs, list(columns))}"
+                f"{file}: the preset {preset.name} expects a column {theirs}, and the file has {_list(columns)}; choose "
+                f"another preset, leave it out, or name the column with --column {ours}=..."
             )
-    return made
 
 
 def _kind_of(file: str, columns: Sequence[str], wanted: Mapping[str, str | None]) -> Kind:

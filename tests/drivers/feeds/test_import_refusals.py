@@ -381,3 +381,12 @@ def test_a_killed_import_leaves_nothing_under_its_name(tmp_path: Path) -> None:
     time.sleep(0.01)
     imported(tmp_path / "out", csv(tmp_path, *ROWS))  # sweeps away what the killed one could not
     assert {p.name for p in tmp_path.iterdir()} == {"BTCUSDT.csv", "out"}
+
+
+def test_one_choice_of_columns_serves_files_of_several_kinds(tmp_path: Path) -> None:
+    bars().rename(columns={"open": "first", "timestamp": "when"}).to_csv(tmp_path / "bars.csv", index=False)
+    trades().rename(columns={"timestamp": "when"}).to_csv(tmp_path / "trades.csv", index=False)
+    result = imported(tmp_path / "out", tmp_path, columns={"timestamp": "when", "open": "first"})
+    assert [kind.kind for kind in result.kinds] == ["bars", "trades"]
+    with pytest.raises(DataError, match=r"trades.csv: --column timestamp=at: the file has no column at"):
+        imported(tmp_path / "no", tmp_path / "trades.csv", columns={"timestamp": "at"})
