@@ -32,7 +32,9 @@ def flat_to_flat(fills: pd.DataFrame) -> pd.DataFrame:
         position = np.cumsum(signed).round(9)
         assert not ((position[1:] * position[:-1]) < 0).any(), "the oracle takes no turned positions"
         trip = np.concatenate([[0], np.cumsum(position == 0)[:-1]])
-        cash = pd.DataFrame({"cash": -signed * own.price.to_numpy(), "fee": own.fee.to_numpy(), "trip": trip, "flat": position == 0})
+        cash = pd.DataFrame(
+            {"cash": -signed * own.price.to_numpy(), "fee": own.fee.to_numpy(), "trip": trip, "flat": position == 0}
+        )
         opening = np.sign(signed) == np.sign(np.where(position == 0, -signed, position))
         cash["paid"] = np.where(opening, np.abs(cash.cash), 0.0)
         whole = cash.groupby("trip").agg(cash=("cash", "sum"), fee=("fee", "sum"), paid=("paid", "sum"), closed=("flat", "any"))
@@ -141,7 +143,16 @@ def test_the_interval_of_a_share_solves_wilson_s_equation(k: int, n: int) -> Non
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (3601, "1 h"), (90_000, "1 d 1 h"), (86_460, "1 d")],
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3600, "1 h"),
+        (3601, "1 h"),
+        (90_000, "1 d 1 h"),
+        (86_460, "1 d"),
+    ],
 )
 def test_a_length_of_time_is_said_in_its_two_largest_units(seconds: int, words: str) -> None:
     assert duration_words(seconds * 1e9) == words

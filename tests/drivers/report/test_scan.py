@@ -29,7 +29,13 @@ def test_panels_are_the_columns_of_the_file_in_order(traded: Report) -> None:
 
 @pytest.mark.parametrize(
     ("bars", "step", "period"),
-    [(35, MINUTE, MINUTE), (2098, 10**9, MINUTE), (1440, MINUTE, 60 * MINUTE), (43_200, MINUTE, DAY), (525_600, MINUTE, 7 * DAY)],
+    [
+        (35, MINUTE, MINUTE),
+        (2098, 10**9, MINUTE),
+        (1440, MINUTE, 60 * MINUTE),
+        (43_200, MINUTE, DAY),
+        (525_600, MINUTE, 7 * DAY),
+    ],
 )
 def test_a_run_is_shown_in_at_most_sixty_periods(bars: int, step: int, period: int) -> None:
     clock = Clock(20_000 * DAY + step, step, bars)

@@ -26,7 +26,9 @@ def series(bars: int, seed: int) -> np.ndarray:
     return values
 
 
-@given(bars=st.integers(1, 700), points=st.integers(2, 200), cuts=st.lists(st.integers(1, 699), max_size=6), seed=st.integers(0, 9))
+@given(
+    bars=st.integers(1, 700), points=st.integers(2, 200), cuts=st.lists(st.integers(1, 699), max_size=6), seed=st.integers(0, 9)
+)
 def test_no_extreme_is_lost_and_every_point_was_there_however_the_bars_are_cut(
     bars: int, points: int, cuts: list[int], seed: int
 ) -> None:
