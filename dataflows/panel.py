@@ -79,6 +79,17 @@ IntPerSymbol: TypeAlias = Annotated[Ints, Kind("i8", ("static", "N"))]
 """(N,) int64."""
 
 
+Finite: TypeAlias = Annotated[Panel, Within()]
+"""(T, N) and never infinite."""
+Size: TypeAlias = Annotated[Panel, Within(0.0)]
+"""(T, N), not negative and never infinite."""
+Unit: TypeAlias = Annotated[Panel, Within(0.0, 1.0)]
+"""(T, N) in [0, 1]."""
+Score: TypeAlias = Annotated[Panel, Within(-1.0, 1.0)]
+"""(T, N) in [-1, 1]; the sign says which side."""
+Flag: TypeAlias = Annotated[IntPanel, Within(0, 1)]
+"""(T, N) of 0 and 1."""
+
 _NUMBERS: Final = {float: Kind("f8", ()), int: Kind("i8", ())}
 
 

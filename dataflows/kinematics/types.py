@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
-from dataflows.panel import IntPanel, Panel, Within
+from dataflows.panel import Finite, Flag, IntPanel, Panel, Score, Size, Unit, Within
 
 DOWN: Final = -1
 SIDEWAYS: Final = 0
 UP: Final = 1
 
-Finite: TypeAlias = Annotated[Panel, Within()]
-Unit: TypeAlias = Annotated[Panel, Within(0.0, 1.0)]
-Score: TypeAlias = Annotated[Panel, Within(-1.0, 1.0)]
 Percent: TypeAlias = Annotated[Panel, Within(0.0, 100.0)]
 Distance: TypeAlias = Annotated[Panel, Within(-1000.0, 1000.0)]
-Age: TypeAlias = Annotated[Panel, Within(0.0)]
 Side: TypeAlias = Annotated[IntPanel, Within(DOWN, UP)]
 
 
@@ -77,7 +73,7 @@ class Macd(NamedTuple):
     line: Finite
     signal: Finite
     histogram: Finite
-    bars_since_cross: Age
+    bars_since_cross: Size  # bars
 
 
 class Directional(NamedTuple):
@@ -95,14 +91,14 @@ class Breakout(NamedTuple):
     position: Distance  # 0 at the channel's low, 1 at its high
     distance_atr: Distance  # beyond the nearer edge, negative below; 0 inside
     side: Side
-    bars_since: Age
+    bars_since: Size  # bars
 
 
 class Channel(NamedTuple):
     """L23: where the close lies between two pairs of bands."""
 
     percent_b: Distance  # 0 on the lower, 1 on the upper Bollinger band
-    bandwidth: Annotated[Panel, Within(0.0)]  # of the mean
+    bandwidth: Size  # of the mean
     keltner_position: Distance  # -1 and 1 on the bands
     squeeze: Unit
 
@@ -140,7 +136,7 @@ class Velocity(NamedTuple):
 class VarianceRatio(NamedTuple):
     """L24: do moves add up."""
 
-    ratio: Annotated[Panel, Within(0.0)]  # 1 on a random walk
+    ratio: Size  # 1 on a random walk
     z: Distance
     bias: Score  # > 0 persistent, < 0 reverting
 
@@ -174,14 +170,14 @@ class Cycle(NamedTuple):
     phase: Annotated[Panel, Within(-90.0, 360.0)]  # degrees
     sine: Score
     lead_sine: Score
-    in_cycle: Annotated[IntPanel, Within(0, 1)]
+    in_cycle: Flag
 
 
 class Efficiency(NamedTuple):
     """L55: how straight the way was."""
 
     ratio: Unit
-    kama: Annotated[Panel, Within(0.0)]  # quote currency
+    kama: Size  # quote currency
     distance_atr: Finite
 
 
@@ -198,5 +194,5 @@ class Jump(NamedTuple):
 
     share: Unit  # of the variance
     statistic: Distance
-    is_jump: Annotated[IntPanel, Within(0, 1)]
+    is_jump: Flag
     side: Side

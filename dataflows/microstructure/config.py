@@ -24,6 +24,16 @@ class MicrostructureConfig(NamedTuple):
         float, setting("fraction", "L8: proxied depth of a side within the band, as a share of a bar's mean notional", gt=0)
     ] = 0.5
 
+    imbalance_decay: Annotated[float, setting("ratio", "L9: weight of a level, over that of the one before", ge=0, le=1)] = 0.5
+    imbalance_halflife_bars: Annotated[float, setting("bars", "L9: half-life of the smoothed imbalance", gt=0)] = 5.0
+    pressure_halflife_bars: Annotated[float, setting("bars", "L10: half-life of volume in pressure and intensity", gt=0)] = 10.0
+    pressure_window_bars: Annotated[int, setting("bars", "L10: window of the z-score, and of the usual volume", ge=2)] = 240
+    impact_forget: Annotated[float, setting("ratio", "L59: weight that is left of a bar after a bar", gt=0, lt=1)] = 0.998
+    impact_least_bars: Annotated[float, setting("bars", "L59: weight from which the slope counts as known", ge=2)] = 60.0
+    toxicity_buckets: Annotated[int, setting("buckets", "L61: volume buckets that are averaged", ge=2)] = 50
+    toxicity_buckets_per_day: Annotated[float, setting("buckets", "L61: buckets that a usual day's volume fills", gt=0)] = 50.0
+    toxicity_window_bars: Annotated[int, setting("bars", "L61: bars that vpin is ranked among", ge=30)] = 480
+
     order_notionals: Annotated[
         tuple[float, float, float], setting("quote currency", "L63: the order sizes whose slippage is stated, ascending")
     ] = (1_000.0, 10_000.0, 100_000.0)
@@ -51,6 +61,12 @@ class MicrostructureConfig(NamedTuple):
         small, middle, large = self.order_notionals
         if not 0.0 < small < middle < large:
             yield f"order_notionals is {self.order_notionals}; three positive sizes are needed, each above the one before."
+        if self.impact_least_bars >= 1.0 / (1.0 - self.impact_forget):
+            most = 1.0 / (1.0 - self.impact_forget)
+            yield (
+                f"impact_least_bars is {self.impact_least_bars}; weights that fall by impact_forget "
+                f"({self.impact_forget}) never add up to more than {most:.0f} bars. Typical: 60."
+            )
         marks = ("avoid_below", "resume_above", "thin_below", "thin_until", "deep_until", "deep_above")
         for low, high in itertools.pairwise(marks):
             if not getattr(self, low) < getattr(self, high):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from dataflows.panel import IntPanel, Panel, Stack
+from dataflows.panel import Finite, IntPanel, Panel, Score, Size, Stack, Unit
 
 UNKNOWN: Final = -1
 THIN: Final = 0
@@ -33,3 +33,37 @@ class Tradeability(NamedTuple):
     avoid: IntPanel  # 1: do not enter. 1 until everything it needs is known
     slippage_bps: Stack  # (T, N, 3) for each of the three order sizes
     max_safe_notional: Panel  # quote currency
+
+
+class BookImbalance(NamedTuple):
+    """L9: which side of the book is heavier; > 0: the bids."""
+
+    top: Score
+    weighted: Score
+    smoothed: Score
+    microprice_offset_bps: Finite
+
+
+class TradePressure(NamedTuple):
+    """L10: who is in a hurry; > 0: buyers."""
+
+    signed_volume: Finite  # base units
+    pressure: Score
+    pressure_z: Finite
+    buy_intensity: Size  # 0.5 is usual
+    sell_intensity: Size
+
+
+class PriceImpact(NamedTuple):
+    """L59: what a trade moves the price."""
+
+    lambda_sqrt: Finite  # log return per root of quote currency
+    amihud: Size  # |log return| per quote currency
+    r2: Unit
+
+
+class FlowToxicity(NamedTuple):
+    """L61: how one-sided flow is."""
+
+    vpin: Unit
+    vpin_percentile: Unit

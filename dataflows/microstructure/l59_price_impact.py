@@ -1,0 +1,46 @@
+"""L59: what a trade moves the price."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dataflows.data.types import Market
+from dataflows.kernels.flow import Impact, impact
+from dataflows.kinematics.types import Returns
+from dataflows.layer import layer
+from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.types import PriceImpact, TradePressure
+
+
+class PriceImpactCarry(NamedTuple):
+    """What L59 needs of the past."""
+
+    sums: Impact
+
+
+@layer("L59")
+def l59_price_impact(
+    l0_market_feed: Market,
+    l2_returns_volatility: Returns,
+    l10_trade_pressure: TradePressure,
+    microstructure: MicrostructureConfig,
+    carry: PriceImpactCarry,
+) -> PriceImpact:
+    """Least squares, with forgetting, of the bar's log return on the signed root of its signed notional. Panels (T, N).
+
+    lambda_sqrt: log return per root of a unit of quote currency. amihud: mean |log return| over notional, per unit of quote
+    currency. r2 in [0, 1]. `impact_forget` is the weight that is left after a bar; a bar without volume neither teaches nor
+    forgets. NaN until the weights add up to `impact_least_bars`; held on bars that are not valid.
+    Source: Hasbrouck (2009), of which Kyle (1985) is the linear form; Amihud (2002).
+    """
+    bars = l0_market_feed.bars
+    slope, amihud, r2 = impact(
+        l2_returns_volatility.r_1,
+        bars.volume * bars.close,
+        l10_trade_pressure.signed_volume * bars.close,
+        l0_market_feed.quality.valid,
+        microstructure.impact_forget,
+        microstructure.impact_least_bars,
+        carry.sums,
+    )
+    return PriceImpact(slope, amihud, r2)
