@@ -37,6 +37,7 @@ SIZE_FIELDS = {
     "l0_market_feed": {
         *(f"{b}.volume" for b in ("bars", "bars_5", "bars_15", "bars_60")), "flow.buy_volume", "flow.sell_volume",
     },
+    "l10_trade_pressure": {"signed_volume"},
 }  # fmt: skip
 """Outputs in base units: they halve."""
 
