@@ -6,8 +6,8 @@ import glob
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,13 +20,14 @@ import yaml
 from drivers.feeds.check import QualityReport, check_dataset
 from drivers.feeds.description import SECOND
 from drivers.feeds.errors import DataError
-from drivers.feeds.importing.merge import Sorter, without_repeats
+from drivers.feeds.importing.merge import BUDGET, Sorter, without_repeats
 from drivers.feeds.importing.plan import ImportPlan
 from drivers.feeds.importing.presets import Kind
 from drivers.feeds.importing.ticks import TickGuess
 
 Progress = Callable[[float, str], None]
 _GROUP_ROWS: Final = 1 << 17
+_READ_AND_WRITE: Final = 0.9  # of the progress; the rest is the check
 _UNIQUE: Final = frozenset({"bars", "funding"})
 """Kinds of one row per time and symbol. Trades and snapshots may share an instant; the reader knows those that repeat."""
 
@@ -59,76 +60,102 @@ def run_import(plan: ImportPlan, progress: Progress | None = None, *, budget: in
     Raises DataError naming the row at fault; OSError when the disk is full. Whatever stops it, nothing half-written stays and
     what was there before is as it was.
     """
-    request, out = plan.request, plan.request.out
-    told: Progress = progress or (lambda share, what: None)
+    out = plan.request.out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     _sweep(out)
-    beside = out.parent / f".{out.name}.{os.getpid()}.partial"
-    beside.mkdir()
-    aside = out.parent / f".{out.name}.{os.getpid()}.runs"
+    work = _Work(plan, _beside(out, "partial"), _beside(out, "runs"), progress or (lambda share, what: None), budget or BUDGET)
+    work.folder.mkdir()
     try:
         for path in plan.kept:
-            _link(path, beside / path.name)
-        results, ticks = [], TickGuess() if request.guess_ticks else None
-        sizes = {kind: sum(f.size for f in files) for kind, files in plan.files.items()}
-        done = 0.0
-        for kind in plan.files:
-            share = 0.9 * sizes[kind] / sum(sizes.values())
-            results.append(_write_kind(plan, kind, beside, aside, ticks, done, share, told, budget))
-            done += share
-        told(0.9, "Checking")
-        report = _checked(plan, beside, ticks)
+            _link(path, work.folder / path.name)
+        results = work.write()
+        work.told(_READ_AND_WRITE, "Checking")
+        report = work.check()
+        notes = _strangers(results, report)
         if out.exists():
-            _exchange(beside, out)
+            _exchange(work.folder, out)
         else:
-            beside.rename(out)
+            work.folder.rename(out)
     finally:  # Ctrl-C too: nothing half written stays
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
-    told(1.0, "Done")
-    return ImportResult(out, tuple(results), replace(report, path=out), tuple(_strangers(results, report)))
+        shutil.rmtree(work.folder, ignore_errors=True)
+        shutil.rmtree(work.aside, ignore_errors=True)
+    work.told(1.0, "Done")
+    return ImportResult(plan.request.out, results, replace(report, path=plan.request.out), tuple(notes))
 
 
-def _write_kind(
-    plan: ImportPlan,
-    kind: Kind,
-    folder: Path,
-    aside: Path,
-    ticks: TickGuess | None,
-    done: float,
-    share: float,
-    told: Progress,
-    budget: int | None,
-) -> KindResult:
-    """Reads the files of one kind, and writes them as one Parquet file in order."""
-    aside.mkdir()
-    schema, files = plan.schemas[kind], plan.converted(kind)
-    sorter = Sorter(aside, budget) if budget is not None else Sorter(aside)
-    whole = sum(f.size for f in plan.files[kind])
-    before = 0
-    for file, planned in zip(files, plan.files[kind], strict=True):
-        for table in file.tables():
-            aligned = _aligned(table, schema)
-            if ticks is not None:
-                ticks.add(aligned)
-            sorter.add(aligned)
-            told(done + 0.7 * share * (before + planned.size * file.source.done) / whole, f"Reading {file.source.name}")
-        before += planned.size
-    rows = sum(file.rows for file in files)
-    written = repeated = 0
-    symbols: set[str] = set()
-    # page indexes and statistics are of no use here; BYTE_STREAM_SPLIT would undo what the dictionary gains on ticks
-    with pq.ParquetWriter(folder / f"{kind}.parquet", schema, compression="zstd", compression_level=3) as writer:
-        for table in _gathered(sorter.sorted()):
-            if kind in _UNIQUE:
-                table, dropped = without_repeats(table, plan.request.duplicates)
-                repeated += dropped
-            writer.write_table(table, row_group_size=_GROUP_ROWS)
-            written += table.num_rows
-            symbols.update(pc.unique(table.column("symbol")).to_pylist())
-            told(done + share * (0.7 + 0.3 * written / max(rows, written)), f"Writing {kind}.parquet")
-    shutil.rmtree(aside)
-    return KindResult(kind, len(files), rows, written, tuple(sorted(symbols)), repeated)
+@dataclass
+class _Work:
+    """An import under way. folder: what is to become the market-data folder; aside: runs of rows being sorted."""
+
+    plan: ImportPlan
+    folder: Path
+    aside: Path
+    told: Progress
+    budget: int
+    ticks: TickGuess = field(default_factory=TickGuess)
+
+    def write(self) -> tuple[KindResult, ...]:
+        """A Parquet file for each kind; the larger its sources, the larger its part of the progress."""
+        sizes = {kind: sum(f.size for f in files) for kind, files in self.plan.files.items()}
+        whole, done, results = sum(sizes.values()), 0, []
+        for kind, size in sizes.items():
+            results.append(self._kind(kind, _READ_AND_WRITE * done / whole, _READ_AND_WRITE * size / whole))
+            done += size
+        return tuple(results)
+
+    def _kind(self, kind: Kind, begun: float, share: float) -> KindResult:
+        """Reads the files of one kind, sorts their rows and writes them. begun, share: of the progress."""
+        self.aside.mkdir()
+        sorter, symbols = Sorter(self.aside, self.budget), set[str]()
+        rows = self._read(kind, sorter, lambda part, what: self.told(begun + 0.7 * share * part, what))
+        written = repeated = 0
+        # page indexes and statistics are of no use here; BYTE_STREAM_SPLIT would undo what the dictionary gains on ticks
+        out, schema = self.folder / f"{kind}.parquet", self.plan.schemas[kind]
+        with pq.ParquetWriter(out, schema, compression="zstd", compression_level=3) as writer:
+            for piece in _gathered(sorter.sorted()):
+                table, dropped = without_repeats(piece, self.plan.request.duplicates) if kind in _UNIQUE else (piece, 0)
+                writer.write_table(table, row_group_size=_GROUP_ROWS)
+                symbols.update(pc.unique(table.column("symbol")).to_pylist())
+                written, repeated = written + table.num_rows, repeated + dropped
+                self.told(begun + share * (0.7 + 0.3 * (written + repeated) / max(rows, written)), f"Writing {out.name}")
+        shutil.rmtree(self.aside)
+        return KindResult(kind, len(self.plan.files[kind]), rows, written, tuple(sorted(symbols)), repeated)
+
+    def _read(self, kind: Kind, sorter: Sorter, told: Progress) -> int:
+        """Every file's rows to the sorter; returns how many were read."""
+        planned, schema, rows, before = self.plan.files[kind], self.plan.schemas[kind], 0, 0
+        whole = sum(f.size for f in planned)
+        for file, size in zip(self.plan.converted(kind), (f.size for f in planned), strict=True):
+            for table in file.tables():
+                aligned = _aligned(table, schema)
+                if self.plan.request.guess_ticks:
+                    self.ticks.add(aligned)
+                sorter.add(aligned)
+                told((before + size * file.source.done) / whole, f"Reading {file.source.name}")
+            rows, before = rows + file.rows, before + size
+        return rows
+
+    def check(self) -> QualityReport:
+        """Describes the folder and has it read as a run would. Raises DataError when a run would refuse it."""
+        described = dict(self.plan.description) | self.ticks.found()
+        _write_description(self.folder, described)
+        report = check_dataset(self.folder)
+        if not report.ok and not self.plan.request.allow_faults:
+            first, others = report.faults[0], len(report.faults) - 1
+            more = f"; and {others} other kind{'s' * (others > 1)} of fault" if others else ""
+            rows = f" ({first.count} rows in all)" if first.count > 1 else ""
+            sentence = re.sub(r"^(bars|book|trades|funding)\.parquet, row \d+: ", "", first.sentence)
+            raise DataError(
+                f"nothing was written: {sentence}{rows}{more}; --allow-faults writes it all the same, to look at it"
+            )
+        if report.clock and "clock" not in described:
+            _write_description(self.folder, {"clock": _clock(report.step // SECOND), **described})
+        return report
+
+
+def _beside(out: Path, what: str) -> Path:
+    """A hidden folder of this process, next to the one to be made: on the same disk, so that it can be moved."""
+    return out.parent / f".{out.name}.{os.getpid()}.{what}"
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -146,35 +173,14 @@ def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 def _aligned(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The columns of the schema; those that the table lacks are not known."""
     columns = []
-    for field in schema:
-        if field.name in table.column_names:
-            columns.append(table.column(field.name).cast(field.type))
-        elif pa.types.is_floating(field.type):
+    for column in schema:
+        if column.name in table.column_names:
+            columns.append(table.column(column.name).cast(column.type))
+        elif pa.types.is_floating(column.type):
             columns.append(pa.chunked_array([np.full(table.num_rows, np.nan)]))
         else:
-            columns.append(pa.chunked_array([pa.nulls(table.num_rows, field.type)]))
+            columns.append(pa.chunked_array([pa.nulls(table.num_rows, column.type)]))
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _checked(plan: ImportPlan, folder: Path, ticks: TickGuess | None) -> QualityReport:
-    """Describes the folder and has it read as a run would. Raises DataError when a run would refuse it."""
-    described = dict(plan.description)
-    if ticks is not None:
-        described |= ticks.found()
-    _write_description(folder, described)
-    report = check_dataset(folder)
-    if not report.ok and not plan.request.allow_faults:
-        others = len(report.faults) - 1
-        more = f"; and {others} other kind{'s' * (others > 1)} of fault" if others else ""
-        first = report.faults[0]
-        rows = f" ({first.count} rows in all)" if first.count > 1 else ""
-        sentence = re.sub(r"^(bars|book|trades|funding)\.parquet, row \d+: ", "", first.sentence)
-        raise DataError(f"nothing was written: {sentence}{rows}{more}; --allow-faults writes it all the same, to look at it")
-    if report.clock and "clock" not in described:
-        seconds = report.step // SECOND
-        described = {"clock": _clock(seconds), **described}
-        _write_description(folder, described)
-    return report
 
 
 def _write_description(folder: Path, described: dict[str, Any]) -> None:
@@ -202,7 +208,7 @@ def _link(path: Path, to: Path) -> None:
 
 def _exchange(new: Path, old: Path) -> None:
     """Puts a folder in the place of another; where that fails, the other stays."""
-    away = old.parent / f".{old.name}.{os.getpid()}.replaced"
+    away = _beside(old, "replaced")
     old.rename(away)
     try:
         new.rename(old)
@@ -230,13 +236,18 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _strangers(results: list[KindResult], report: QualityReport) -> list[str]:
-    """Symbols that one kind has and the run will not see, since the bars lack them."""
+def _strangers(results: Sequence[KindResult], report: QualityReport) -> list[str]:
+    """Symbols that one kind has and a run will not see, since the bars lack them. Raises DataError where that is all it has."""
     known = {s.symbol for s in report.symbols}
     notes = []
     for result in results:
-        strange = [name for name in result.symbols if known and name not in known]
-        if strange:
-            have, not_seen = ", ".join(sorted(known)[:5]), ", ".join(strange[:5])
-            notes.append(f"{result.kind} of {not_seen} will not be seen: the bars are of {have}; name them alike with --symbol")
+        strange = [name for name in result.symbols if name not in known]
+        if not known or not strange:
+            continue
+        unseen, have = ", ".join(strange[:5]), ", ".join(sorted(known)[:5])
+        if len(strange) == len(result.symbols):
+            raise DataError(
+                f"nothing was written: the {result.kind} are of {unseen}, and the bars of {have}; name them alike with --symbol"
+            )
+        notes.append(f"{result.kind} of {unseen} will not be seen: the bars are of {have}")
     return notes

@@ -337,12 +337,16 @@ def test_adding_keeps_what_is_there(tmp_path: Path) -> None:
 
 
 def test_symbols_that_the_bars_do_not_have_are_told(tmp_path: Path) -> None:
-    bars(symbols=("BTC-PERP",)).to_csv(tmp_path / "bars.csv", index=False)
     trades().to_csv(tmp_path / "trades.csv", index=False)
-    result = imported(tmp_path / "out", tmp_path)
-    assert result.notes == (
-        "trades of BTCUSDT, ETHUSDT will not be seen: the bars are of BTC-PERP; name them alike with --symbol",
+    bars(symbols=("BTC-PERP",)).to_csv(tmp_path / "bars.csv", index=False)
+    sentence = (
+        "nothing was written: the trades are of BTCUSDT, ETHUSDT, and the bars of BTC-PERP; name them alike with --symbol"
     )
+    with pytest.raises(DataError, match=sentence):
+        imported(tmp_path / "out", tmp_path)
+    bars(symbols=("BTCUSDT", "LTCUSDT")).to_csv(tmp_path / "bars.csv", index=False)
+    result = imported(tmp_path / "out", tmp_path)
+    assert result.notes == ("trades of ETHUSDT will not be seen: the bars are of BTCUSDT, LTCUSDT",)
 
 
 def test_faults_are_written_only_when_they_are_wanted(tmp_path: Path) -> None:
@@ -390,3 +394,15 @@ def test_one_choice_of_columns_serves_files_of_several_kinds(tmp_path: Path) -> 
     assert [kind.kind for kind in result.kinds] == ["bars", "trades"]
     with pytest.raises(DataError, match=r"trades.csv: --column timestamp=at: the file has no column at"):
         imported(tmp_path / "no", tmp_path / "trades.csv", columns={"timestamp": "at"})
+
+
+def test_the_folder_may_be_the_current_one_or_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = csv(tmp_path, *ROWS)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    imported(tmp_path / "link", source)
+    assert len(open_dataset(tmp_path / "real")) == 3
+    monkeypatch.chdir(tmp_path / "real")
+    imported(Path(), csv(tmp_path, *ROWS[:2]), overwrite=True)
+    assert len(open_dataset(tmp_path / "link")) == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["BTCUSDT.csv", "link", "real"]
