@@ -18,12 +18,19 @@ class Globals:
     """The options before the command."""
 
     project: Path | None
+    debug: bool = False
 
 
 def project_of(context: typer.Context) -> Path | None:
     """The folder given as --project."""
     found = context.find_object(Globals)
     return found.project if found is not None else None
+
+
+def debug_of(context: typer.Context) -> bool:
+    """Whether --debug was given."""
+    found = context.find_object(Globals)
+    return found is not None and found.debug
 
 
 def utc_ns(text: str | None) -> int | None:

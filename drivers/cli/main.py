@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.exceptions import TyperException
 
-from drivers.cli import config, data, domain, domain_apply, layers, report, run, stream, validate, wiring
+from drivers.cli import config, data, domain, domain_apply, health, layers, report, run, stream, validate, wiring
 from drivers.cli.common import Failed, Globals
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ for command in (domain_apply.apply, domain_apply.undo, domain_apply.history, dom
 app.add_typer(domain.app, name="domain")
 app.add_typer(config.app, name="config")
 app.add_typer(wiring.app, name="wiring")
+app.command("health")(health.health)
 app.command("layers")(layers.layers)
 app.add_typer(data.app, name="data")
 
@@ -61,7 +62,7 @@ def _globals(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
-    context.obj = Globals(project)
+    context.obj = Globals(project, debug)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

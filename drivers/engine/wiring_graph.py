@@ -19,12 +19,17 @@ FILE: Final = "wiring_master.yaml"
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong: which rule says so, about which layer and edge, and what to do."""
+    """One thing that is wrong: which rule says so, about which layer and edge, and what to do.
+
+    layer, edge: empty where it is about none. file, line: where to look, once `located`; line 0: the file as a whole.
+    """
 
     rule: str
     layer: str
     edge: str
     message: str
+    file: str = ""
+    line: int = 0
 
 
 class Graph(NamedTuple):

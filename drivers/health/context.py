@@ -1,0 +1,127 @@
+"""What the checks are asked with, and what they share: read or made once, when the first of them needs it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from drivers.engine.engine import Engine
+    from drivers.engine.plan import Plan
+    from drivers.engine.wiring import Wiring
+    from drivers.feeds.check import QualityReport
+    from drivers.project import Configs, Project
+
+
+UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+"""Seconds of a unit of time."""
+
+
+def _silent(doing: str) -> None:
+    """Nobody is told what is being done."""
+
+
+class AgeError(ValueError):
+    """--max-age is not written as an age. The message says how it is."""
+
+
+def parse_age(text: str, step: int) -> int:
+    """Nanoseconds of `90m`, `2h` or `1d`, or of `5bars` of `step` nanoseconds. Raises AgeError."""
+    match = re.fullmatch(r"\s*(\d+)\s*(s|m|h|d|bars?)\s*", text)
+    if match is None or int(match[1]) == 0:
+        raise AgeError(f"{text!r} is not an age; write a number and s, m, h, d or bars, as 90m or 5bars")
+    return int(match[1]) * (step if match[2].startswith("bar") else UNITS[match[2]] * 1_000_000_000)
+
+
+@dataclass
+class Context:
+    """The options of a health check. A shared value that cannot be had raises in every check that needs it.
+
+    folder: the project's, as --project gives it. data: the market-data folders. max_age: as typed (`2h`, `5bars`); None: the
+    data are a recording. results: where `run` puts its folders. now: UTC ns. say: told what a long check is doing.
+    """
+
+    folder: Path | None = None
+    data: tuple[Path, ...] = ()
+    max_age: str | None = None
+    results: Path = field(default_factory=lambda: Path.cwd() / "runs")
+    now: int | None = None
+    say: Callable[[str], None] = _silent
+
+    @functools.cached_property
+    def project(self) -> Project:
+        """The project's files."""
+        from drivers.project import locate
+
+        return locate(self.folder)
+
+    @functools.cached_property
+    def wiring(self) -> Wiring:
+        """The wiring file."""
+        from drivers.engine.wiring import load
+
+        return load(self.project.wiring)
+
+    @functools.cached_property
+    def configs(self) -> Configs:
+        """The configuration of every domain."""
+        from drivers.project import load_configs
+
+        return load_configs(self.project)
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """The plan of the enabled layers."""
+        from drivers.session import make_plan
+
+        return make_plan(self.wiring, self.configs)
+
+    def blank_engine(self) -> Engine:
+        """An engine of one symbol of which nothing is known, with its guards."""
+        import numpy as np
+
+        from dataflows.data.types import Instruments
+        from drivers.engine.engine import Engine
+        from drivers.engine.guards import Guards
+        from drivers.session import boundaries
+
+        zero, none = np.zeros(1), np.zeros(1, np.int64)
+        facts = Instruments(none, zero, zero, zero, zero, zero, none, none, none)
+        guard = Guards(self.plan, boundaries(self.wiring), ("A",))
+        return Engine(self.plan, ("A",), {"instruments": facts}, guard=guard, epoch_ns=self.wiring.epoch_ns)
+
+    @functools.cached_property
+    def folders(self) -> tuple[Path, ...]:
+        """The market-data folders to look into: those named, else the sample market where it has been made."""
+        if self.data:
+            return self.data
+        sample = self.sample
+        return (sample,) if (sample / "dataset.yml").is_file() else ()
+
+    @property
+    def sample(self) -> Path:
+        """Where the built-in sample market is, or will be."""
+        from drivers.request import RunRequest
+        from drivers.session import sample_folder
+
+        return sample_folder(RunRequest.seed)
+
+    def named(self, folder: Path) -> str:
+        """A market-data folder, as findings call it."""
+        return folder.name if self.data else "The sample market"
+
+    @functools.cached_property
+    def reports(self) -> dict[Path, QualityReport]:
+        """What `data check` says of each folder that exists."""
+        from drivers.feeds.check import check_dataset
+
+        found = {}
+        for folder in self.folders:
+            if folder.is_dir():
+                self.say(f"Reading {folder.name}")
+                found[folder] = check_dataset(folder, now=self.now)
+        return found

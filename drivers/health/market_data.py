@@ -1,0 +1,153 @@
+"""Market data: which there is, whether it can be read, how old it is, and whether its clock is the wiring's."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from drivers.health.context import UNITS, Context, parse_age
+from drivers.health.registry import Found, check, fail, ok, several, warn
+
+TABLES: Final = ("bars", "book", "trades", "funding")
+
+
+@check("feeds")
+def feeds(context: Context) -> Iterator[Found]:
+    """Which market data a run would take."""
+    from drivers.feeds.description import read_description
+    from drivers.feeds.tables import find_table
+
+    if not context.data:
+        yield _sample(context)
+    for folder in context.data:
+        if not folder.is_dir():
+            what = "is a file" if folder.exists() else "does not exist"
+            yield fail(f"{folder} {what}; market data are a folder.", "Give --data the folder that holds bars.* or trades.*.")
+            continue
+        about = read_description(folder)
+        found = {stem: find_table(folder, stem, about.timezone) for stem in TABLES}
+        files = [table.path.name for table in found.values() if table is not None]
+        if found["bars"] is None and found["trades"] is None:
+            yield fail(
+                f"{folder} holds neither bars nor trades.",
+                "Put bars.parquet (.csv, .csv.gz, .feather) there, or `stratoquant data import` your own files.",
+            )
+        else:
+            source = f"; source: {about.source}" if about.source else ""
+            yield ok(f"{folder} holds {', '.join(files)}{source}.")
+
+
+def _sample(context: Context) -> Found:
+    none = "No --data is named: `stratoquant run` takes the built-in sample market"
+    if (context.sample / "dataset.yml").is_file():
+        return ok(f"{none}, which is in {context.sample}.")
+    return ok(f"{none}, which the first run simulates into {context.sample.parent}, in a few seconds.")
+
+
+@check("data")
+def data(context: Context) -> Iterator[Found]:
+    """Whether the market data can be read, and what `stratoquant data check` has against them."""
+    if not context.reports:
+        yield ok("There is no market data to read yet." if not context.data else "None of the named folders can be read.")
+    for folder, report in context.reports.items():
+        look = f"`stratoquant data check {folder}` lists everything."
+        if report.faults:
+            rows = sum(fault.count for fault in report.faults)
+            first = report.faults[0].sentence
+            more = f" ({several(len(report.faults), 'kind')} of fault, {several(rows, 'row')})" if rows > 1 else ""
+            yield fail(f"{context.named(folder)}: {first}{more}", f"A run refuses this; {look}")
+            continue
+        missing = sum(s.missing for s in report.symbols)
+        bars = sum(s.bars for s in report.symbols)
+        detail = (
+            f"{context.named(folder)}: {bars} bars of {report.clock} of {several(len(report.symbols), 'symbol')}, {report.start} "
+            f"to {report.end}; {missing} missing, {sum(s.outliers for s in report.symbols)} outliers"
+        )
+        if not bars:
+            yield fail(f"{context.named(folder)} has no bars.", f"A run would have nothing to do; {look}")
+        elif report.notes:
+            yield warn(f"{detail}. {'; '.join(report.notes)}.", look)
+        else:
+            yield ok(f"{detail}.")
+
+
+@check("fresh")
+def fresh(context: Context) -> Iterator[Found]:
+    """How old the newest bar is. A recording has no age to keep; a feed that is being written has, which --max-age says."""
+    now = time.time_ns() if context.now is None else context.now
+    told = False
+    for folder, report in context.reports.items():
+        last = {s.symbol: _ns(s.last) for s in report.symbols if s.last}
+        if not last:
+            continue
+        told = True
+        newest = max(last.values())
+        age = f"{context.named(folder)}: the newest bar closed at {report.end}, {_ago(now - newest)}"
+        if context.max_age is None:
+            yield ok(f"{age}; taken for a recording, which does not age (--max-age 2h makes this a check of a feed).")
+            continue
+        limit = parse_age(context.max_age, step_of(report.clock))
+        late = [f"{name} since {_ago(now - at)}" for name, at in last.items() if now - at > limit]
+        if late:
+            yield fail(
+                f"{age}; older than {context.max_age}: {_few(late)}.",
+                "See that what writes this folder is running; leave --max-age out where it is a recording.",
+            )
+        else:
+            yield ok(f"{age}; every symbol within {context.max_age}.")
+    if not told:
+        yield ok("There is no bar whose age could be told.")
+
+
+@check("clock")
+def clock(context: Context) -> Iterator[Found]:
+    """Whether the data's bars are as long as the clock of the wiring and the configuration say."""
+    from drivers.feeds.errors import span
+
+    wired, configured = context.wiring.clock_ns, int(context.configs["data"].clock_seconds) * 1_000_000_000
+    if wired != configured:
+        yield warn(
+            f"The clock is {span(wired)} in wiring_master.yaml and {span(configured)} in config/data.yml (clock_seconds).",
+            "Give both one length.",
+        )
+    for folder, report in context.reports.items():
+        if not report.clock:
+            continue
+        step = step_of(report.clock)
+        if step == wired:
+            yield ok(f"{context.named(folder)} has bars of {report.clock}, as the wiring says.")
+        else:
+            yield warn(
+                f"{context.named(folder)} has bars of {report.clock}, the wiring says {span(wired)}: a run takes the data's, "
+                f"so that every window in bars is {step / wired:g} times as long as it was meant.",
+                "Set the windows for such bars, or import the data with the wiring's clock.",
+            )
+    if not context.reports and wired == configured:
+        yield ok(f"The wiring and the configuration have bars of {span(wired)}.")
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def step_of(text: str) -> int:
+    """Nanoseconds of a length of time as reports write it: `1m`, `1h30m`."""
+    return sum(int(n) * UNITS[unit] for n, unit in re.findall(r"(\d+)([smhd])", text)) * 1_000_000_000
+
+
+def _ns(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp()) * 1_000_000_000
+
+
+def _ago(ns: int) -> str:
+    """An age in its two largest units: `3d4h ago`."""
+    from drivers.feeds.errors import span
+
+    if ns < 0:
+        return f"{span(-ns)} from now"
+    seconds = ns // 1_000_000_000
+    coarse = next((size for size in (86_400, 3_600, 60) if seconds >= 24 * size), 1)
+    return f"{span(seconds // coarse * coarse * 1_000_000_000) if seconds else 'a moment'} ago"
