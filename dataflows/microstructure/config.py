@@ -34,6 +34,11 @@ class MicrostructureConfig(NamedTuple):
     toxicity_buckets_per_day: Annotated[float, setting("buckets", "L61: buckets that a usual day's volume fills", gt=0)] = 50.0
     toxicity_window_bars: Annotated[int, setting("bars", "L61: bars that vpin is ranked among", ge=30)] = 480
 
+    flow_levels: Annotated[int, setting("levels", "L62: book levels whose order flow is joined", ge=1)] = 5
+    flow_window_bars: Annotated[int, setting("bars", "L62: window of the z-score", ge=2)] = 240
+    flow_forget: Annotated[float, setting("ratio", "L62: weight that is left of a bar after a bar", gt=0, lt=1)] = 0.998
+    flow_least_bars: Annotated[float, setting("bars", "L62: weight from which the forecast counts as known", ge=2)] = 60.0
+
     order_notionals: Annotated[
         tuple[float, float, float], setting("quote currency", "L63: the order sizes whose slippage is stated, ascending")
     ] = (1_000.0, 10_000.0, 100_000.0)
@@ -61,12 +66,13 @@ class MicrostructureConfig(NamedTuple):
         small, middle, large = self.order_notionals
         if not 0.0 < small < middle < large:
             yield f"order_notionals is {self.order_notionals}; three positive sizes are needed, each above the one before."
-        if self.impact_least_bars >= 1.0 / (1.0 - self.impact_forget):
-            most = 1.0 / (1.0 - self.impact_forget)
-            yield (
-                f"impact_least_bars is {self.impact_least_bars}; weights that fall by impact_forget "
-                f"({self.impact_forget}) never add up to more than {most:.0f} bars. Typical: 60."
-            )
+        for name in ("impact", "flow"):
+            least, forget = getattr(self, f"{name}_least_bars"), getattr(self, f"{name}_forget")
+            if least * (1.0 - forget) >= 1.0:
+                yield (
+                    f"{name}_least_bars is {least}; weights that fall by {name}_forget ({forget}) never add up to more than "
+                    f"{1.0 / (1.0 - forget):.0f} bars. Typical: 60."
+                )
         marks = ("avoid_below", "resume_above", "thin_below", "thin_until", "deep_until", "deep_above")
         for low, high in itertools.pairwise(marks):
             if not getattr(self, low) < getattr(self, high):

@@ -67,3 +67,12 @@ class FlowToxicity(NamedTuple):
 
     vpin: Unit
     vpin_percentile: Unit
+
+
+class OrderFlowImbalance(NamedTuple):
+    """L62: what was added to and taken from the book; > 0: bids added, asks taken."""
+
+    ofi: Finite  # base units, at the touch
+    ofi_integrated: Finite  # base units, over the levels
+    ofi_z: Finite
+    predicted_bps: Finite  # of the next bar

@@ -38,6 +38,7 @@ SIZE_FIELDS = {
         *(f"{b}.volume" for b in ("bars", "bars_5", "bars_15", "bars_60")), "flow.buy_volume", "flow.sell_volume",
     },
     "l10_trade_pressure": {"signed_volume"},
+    "l62_order_flow_imbalance": {"ofi", "ofi_integrated"},
 }  # fmt: skip
 """Outputs in base units: they halve."""
 

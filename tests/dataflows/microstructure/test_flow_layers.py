@@ -1,4 +1,4 @@
-"""L9, L10, L59, L61: against pandas, a slow and obvious book, and truths that were planted."""
+"""L9, L10, L59, L61, L62: against pandas, a slow and obvious book, and truths that were planted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Flow, Market
-from dataflows.kernels import flow, imbalance, window
+from dataflows.kernels import flow, imbalance, orderflow, window
 from dataflows.kernels.compile import plain
 from dataflows.kinematics.types import Returns
 from dataflows.microstructure.config import MicrostructureConfig
@@ -22,6 +22,7 @@ from dataflows.microstructure.l9_book_imbalance import l9_book_imbalance
 from dataflows.microstructure.l10_trade_pressure import l10_trade_pressure
 from dataflows.microstructure.l59_price_impact import l59_price_impact
 from dataflows.microstructure.l61_flow_toxicity import l61_flow_toxicity
+from dataflows.microstructure.l62_order_flow_imbalance import l62_order_flow_imbalance
 from dataflows.microstructure.types import TradePressure
 from dataflows.panel import leaves
 from tests.dataflows.microstructure.markets import bars_only, instruments, random_book, with_book
@@ -63,6 +64,7 @@ def _flow_layers(market: Market, returns: Returns, cuts: Any = ()) -> dict[str, 
         (l10_trade_pressure, ("l0_market_feed", "l2_returns_volatility")),
         (l59_price_impact, ("l0_market_feed", "l2_returns_volatility", "l10_trade_pressure")),
         (l61_flow_toxicity, ("l0_market_feed", "l10_trade_pressure")),
+        (l62_order_flow_imbalance, ("l0_market_feed", "l2_returns_volatility", "l10_trade_pressure")),
     ):
         values[fn.__name__] = run_columnar(fn, {name: values[name] for name in taken}, CONFIGS, cuts=cuts)
     return values
@@ -197,10 +199,57 @@ def test_the_toxicity_of_even_bars_is_the_mean_of_their_imbalances() -> None:
     np.testing.assert_allclose(vpin[1::2, 0], expected, rtol=1e-9)
 
 
+def _with_ofi(seed: int = 9, slope: float = 0.0, shape: tuple[int, int, int] = (900, 2, 4)) -> tuple[Market, Returns]:
+    """A book whose levels' flows share a common part, and returns that follow it by a bar."""
+    rng = np.random.default_rng(seed)
+    common = rng.normal(0.0, 1.0, shape[:2])
+    loads = np.array([1.0, 0.7, 0.4, 0.2])
+    market, _ = _flowing(seed, shape=shape[:2])
+    ofi = 10.0 * (common[:, :, None] * loads + 0.1 * rng.normal(0.0, 1.0, shape))
+    r = slope * np.vstack([np.zeros((1, shape[1])), common[:-1]]) + 1e-4 * rng.normal(0.0, 1.0, shape[:2])
+    book = market.book._replace(ofi=ofi, has_feed=np.ones(shape[:2], np.int64))
+    everywhere = market.quality._replace(valid=np.ones(shape[:2], np.int64))
+    return market._replace(book=book, quality=everywhere), filled(Returns, shape[:2], np.nan, r_1=r, z=r / 1e-4)
+
+
+def test_the_levels_weights_find_their_common_part() -> None:
+    market, returns = _with_ofi()
+    got = _flow_layers(market, returns)["l62_order_flow_imbalance"]
+    np.testing.assert_array_equal(got.ofi, market.book.ofi[:, :, 0])
+    flows = market.book.ofi[:, 0]
+    weight = np.sqrt(K.flow_forget ** np.arange(899, -1, -1.0))[:, None]
+    first = np.linalg.svd(weight * flows)[2][0]
+    expected = flows @ (first / first.sum())
+    np.testing.assert_allclose(got.ofi_integrated[300:, 0], expected[300:], rtol=0.05, atol=0.15)
+    rolling = pd.Series(got.ofi_integrated[:, 0]).rolling(K.flow_window_bars)
+    z = (got.ofi_integrated[:, 0] - rolling.mean()) / rolling.std(ddof=0)
+    np.testing.assert_allclose(got.ofi_z[:, 0], z, rtol=1e-6, atol=1e-8)
+
+
+def test_flow_that_leads_returns_predicts_them_and_flow_that_does_not_hardly_does() -> None:
+    for slope, low, high in ((1e-3, 0.9, 1.0), (0.0, -0.15, 0.15)):
+        market, returns = _with_ofi(slope=slope)
+        predicted = _flow_layers(market, returns)["l62_order_flow_imbalance"].predicted_bps[:-1]
+        known = np.isfinite(predicted)
+        assert low < np.corrcoef(predicted[known], returns.r_1[1:][known])[0, 1] < high
+        assert known[400:].all()
+
+
+def test_order_flow_exchanged_flips_the_sign_and_without_a_book_it_is_the_signed_volume() -> None:
+    market, returns = _with_ofi()
+    mirrored = market._replace(book=market.book._replace(ofi=-market.book.ofi))
+    a, b = (_flow_layers(m, returns)["l62_order_flow_imbalance"] for m in (market, mirrored))
+    for field in ("ofi", "ofi_integrated", "ofi_z"):
+        np.testing.assert_allclose(getattr(a, field), -getattr(b, field), rtol=1e-9, atol=1e-9)
+    bare = market._replace(book=market.book._replace(has_feed=np.zeros(returns.r_1.shape, np.int64)))
+    values = _flow_layers(bare, returns)
+    np.testing.assert_array_equal(values["l62_order_flow_imbalance"].ofi_integrated, values["l10_trade_pressure"].signed_volume)
+
+
 def test_unknown_bars_teach_nothing_and_the_cut_does_not_matter() -> None:
     market, returns = _flowing()
     whole, bars = _flow_layers(market, returns), _flow_layers(market, returns, cuts=range(1, BARS, 3))
-    for name in ("l10_trade_pressure", "l59_price_impact", "l61_flow_toxicity"):
+    for name in ("l10_trade_pressure", "l59_price_impact", "l61_flow_toxicity", "l62_order_flow_imbalance"):
         for a, b in zip(leaves(whole[name]), leaves(bars[name]), strict=True):
             np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64))
     book = with_book(*random_book(np.random.default_rng(7), (60, 2)))
@@ -221,14 +270,15 @@ def test_compiled_kernels_give_the_bits_of_plain_python(monkeypatch: pytest.Monk
         (flow.pressure, (market.bars.volume, nothing, nothing, returns.z, on, 0.93), l10_trade_pressure, "sums"),
         (flow.impact, (returns.r_1, market.bars.volume, signed, on, 0.99, 20.0), l59_price_impact, "sums"),
         (flow.toxicity, (market.bars.volume, signed, on, 3.0, 100.0), l61_flow_toxicity, "buckets"),
+        (orderflow.order_flow, (size, on, signed, returns.r_1, on, 3, 0.99, 20.0), l62_order_flow_imbalance, "flow"),
         (imbalance.book_imbalance, (size, size[:, :, ::-1].copy(), mid, mid, proxied, 0.5, 0.1), l9_book_imbalance, "average"),
     ]
-    fast = [fn(*args, getattr(carry_of(layer, 2, CONFIGS), field)) for fn, args, layer, field in calls]
-    for module in (flow, imbalance, window):
+    fast = [fn(*args, getattr(carry_of(layer, 2, CONFIGS, depth=4), field)) for fn, args, layer, field in calls]
+    for module in (flow, imbalance, orderflow, window):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
                 monkeypatch.setattr(module, name, plain(value))
     for (fn, args, layer, field), expected in zip(calls, fast, strict=True):
-        got = plain(fn)(*args, getattr(carry_of(layer, 2, CONFIGS), field))
+        got = plain(fn)(*args, getattr(carry_of(layer, 2, CONFIGS, depth=4), field))
         for a, b in zip(np.atleast_1d(got) if isinstance(got, np.ndarray) else got, expected, strict=True):
             np.testing.assert_array_equal(np.asarray(a).view(np.int64), np.asarray(b).view(np.int64))

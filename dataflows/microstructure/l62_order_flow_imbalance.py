@@ -1,0 +1,52 @@
+"""L62: what was added to and taken from the book, and what that says of the next bar."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from dataflows.carry import Bind
+from dataflows.data.types import Market
+from dataflows.kernels.orderflow import OrderFlow, order_flow
+from dataflows.kinematics.types import Returns
+from dataflows.layer import layer
+from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.types import OrderFlowImbalance, TradePressure
+
+
+class OrderFlowImbalanceCarry(NamedTuple):
+    """What L62 needs of the past."""
+
+    flow: Annotated[OrderFlow, Bind(W="flow_window_bars")]
+
+
+@layer("L62")
+def l62_order_flow_imbalance(
+    l0_market_feed: Market,
+    l2_returns_volatility: Returns,
+    l10_trade_pressure: TradePressure,
+    microstructure: MicrostructureConfig,
+    carry: OrderFlowImbalanceCarry,
+) -> OrderFlowImbalance:
+    """Order-flow imbalance of the touch and of the first `flow_levels` levels joined; signed volume without a book. Panels
+    (T, N).
+
+    ofi, ofi_integrated: base units, positive where bids were added or asks taken. ofi_z: the second's distance from its
+    mean over `flow_window_bars`, in their deviations. predicted_bps: of the next bar's return, by least squares that forget
+    (`flow_forget`) of returns on the z of the bar before; NaN until taught by `flow_least_bars`. NaN on bars that are not
+    valid and where a level's flow is not known; z until the window is whole. Bid and ask exchanged, the sign flips.
+    Source: Cont, Kukanov and Stoikov (2014); the levels' weights: Cont, Cucuringu and Zhang (2023), one step of a power
+    iteration a bar.
+    """
+    book = l0_market_feed.book
+    top, joined, z, predicted = order_flow(
+        book.ofi,
+        book.has_feed,
+        l10_trade_pressure.signed_volume,
+        l2_returns_volatility.r_1,
+        l0_market_feed.quality.valid,
+        microstructure.flow_levels,
+        microstructure.flow_forget,
+        microstructure.flow_least_bars,
+        carry.flow,
+    )
+    return OrderFlowImbalance(top, joined, z, predicted)
