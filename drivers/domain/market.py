@@ -28,7 +28,7 @@ def market_of(
     takes_facts = any("instruments" in nodes[name].params for name in cut.runs)
     kept = run.about.get("instruments")
     if not cut.observed and (kept is not None or not takes_facts):
-        return None, None if kept is None else _instruments(kept)
+        return None, None if kept is None else instruments_of(kept)
     if cut.observed:
         observers = [name for name in cut.runs if "observations" in nodes[name].params]
         why = f"{', '.join(observers)} is computed from them"
@@ -59,7 +59,8 @@ def _data_of(run: RecordedRun, need: str, path: Path | None, progress: Progress)
     return data
 
 
-def _instruments(kept: Mapping[str, Sequence[Any]]) -> Instruments:
+def instruments_of(kept: Mapping[str, Sequence[Any]]) -> Instruments:
+    """The facts of a run's symbols as its run.json keeps them."""
     columns: list[Any] = []
     for name, hint in fields_of(Instruments).items():
         values = [np.nan if x is None else x for x in kept[name]]
