@@ -32,12 +32,17 @@ _SAME_WEIGHT: Final = 1e-12
 
 @dataclass
 class Differences:
-    """Decisions of two runs at the same bars and symbols. examples: the first, as (time, symbol, one run's, the other's)."""
+    """Decisions of two runs at the same bars and symbols.
 
+    examples: the first bars at which a difference begins, as (time, symbol, one run's, the other's).
+    """
+
+    step: int = 0  # ns
     shared: int = 0  # bars x symbols that both runs have
     differ: int = 0
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)  # verdicts of the first and the second
     examples: list[tuple[int, str, str, str]] = field(default_factory=list)
+    last: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # of each symbol the last difference, with its verdicts
 
 
 def write_comparison(a: Report, b: Report, path: Path) -> Path:
@@ -169,10 +174,10 @@ def differing_decisions(a: Report, b: Report) -> Differences | None:
     """
     if not all(holds(r.run, "decisions", ("timestamp", *_COLUMNS)) for r in (a, b)):
         return None
-    found = Differences()
     symbols = sorted(set(a.symbols) & set(b.symbols))
     first, last = max(a.clock.first, b.clock.first), min(a.clock.last, b.clock.last)
     step = max(a.clock.step, b.clock.step)
+    found = Differences(step)
     if first > last or not symbols:
         return found
     found.shared = ((last - first) // step + 1) * len(symbols)
@@ -229,10 +234,18 @@ def _compare(found: Differences, a: pd.DataFrame, b: pd.DataFrame, symbols: list
     different = both[other.to_numpy()].sort_values(["time", "symbol"])
     found.differ += len(different)
     found.pairs.update(zip(different["verdict_a"], different["verdict_b"], strict=True))
-    for row in different.head(max(0, MOST_EXAMPLES - len(found.examples))).itertuples():
-        said = [f"{plain(v, VERDICTS)}, target {percent(w, 2)}" for v, w in
-                ((row.verdict_a, row.target_weight_a), (row.verdict_b, row.target_weight_b))]  # fmt: skip
-        found.examples.append((int(row.time), str(row.symbol), *said))  # type: ignore[arg-type]
+    if len(found.examples) == MOST_EXAMPLES:
+        return
+    for row in different.itertuples():
+        before, found.last[row.symbol] = found.last.get(row.symbol), (row.time, row.verdict_a, row.verdict_b)
+        if before == (row.time - found.step, row.verdict_a, row.verdict_b) or len(found.examples) == MOST_EXAMPLES:
+            continue
+        one, two = _said(row.verdict_a, row.target_weight_a), _said(row.verdict_b, row.target_weight_b)
+        found.examples.append((int(row.time), str(row.symbol), one, two))
+
+
+def _said(verdict: str, target: float) -> str:
+    return f"{plain(verdict, VERDICTS)}, target {percent(target)}"
 
 
 def _verdicts(found: Differences | None) -> Table | None:
@@ -250,7 +263,8 @@ def _examples(a: Report, found: Differences | None) -> Table | None:
     if found is None or not found.examples:
         return None
     rows = [[word(moment(t, seconds=a.seconds)), word(s), word(one), word(two)] for t, s, one, two in found.examples]
-    caption = f"The first {len(rows)}." if found.differ > len(rows) else "All of them."
+    first = f"The first {len(rows)} bars" if len(rows) == MOST_EXAMPLES else "The bars"
+    caption = f"{first} at which a difference begins: where the bar before did not differ, or by other verdicts."
     columns = (("Bar (UTC)", False), ("Symbol", False), ("First run", False), ("Second run", False))
     return Table("examples", caption, columns, rows)
 

@@ -69,10 +69,8 @@ class Report:
     @property
     def drawn(self) -> list[int]:
         """Columns of the symbols whose price is drawn, in order."""
-        traded = [0.0] * len(self.symbols)
-        for fill in self.book.fills:
-            traded[fill.symbol] += fill.notional
-        most = sorted(range(len(self.symbols)), key=lambda n: (-traded[n], n))[:MOST_DRAWN]
+        traded = {n: sum(f.notional for f in fills) for n, fills in self.book.by_symbol.items()}
+        most = sorted(range(len(self.symbols)), key=lambda n: (-traded.get(n, 0.0), n))[:MOST_DRAWN]
         return sorted(most)
 
 

@@ -77,7 +77,7 @@ def _symbol(report: Report, n: int) -> dict[str, Any]:
             "state": numbers(np.array([label + 1 for label, _ in found], np.int64)),
             "bars": numbers(np.array([bars for _, bars in found], np.int64)),
         }
-    fills = [f for f in report.book.fills if f.symbol == n]
+    fills = report.book.by_symbol.get(n, [])
     made["fills"] = _fills(report, _largest(fills))
     made["all_fills"] = len(fills)
     return made

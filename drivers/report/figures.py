@@ -70,7 +70,7 @@ def growth(account: Account) -> Part:
     """What the account became."""
     clock = account.clock
     total = float(np.prod(1.0 + account.returns[np.isfinite(account.returns)])) - 1.0
-    short = "" if clock.span >= LEAST_SPAN else f"for less than 30 days; this run spans {duration_words(clock.span)}"
+    short = "" if clock.span >= LEAST_SPAN else f"the run spans {duration_words(clock.span)}, less than 30 days"
     yearly = None if short else max(0.0, 1.0 + total) ** (clock.bars_a_year / clock.bars) - 1.0
     worst = float(account.drawdown.max())
     yield "total_return", total
@@ -88,7 +88,7 @@ def risk(account: Account) -> Part:
     yield "volatility", deviation * scale
     for key, (ratio, error) in (("sharpe", sharpe(returns)), ("sortino", sortino(returns))):
         if account.clock.span < DAY:
-            yield key, None, "for less than a day"
+            yield key, None, f"the run spans {duration_words(account.clock.span)}, less than a day"
         elif ratio is None or error is None:
             yield key, None, "no bar lost anything" if deviation else "the account did not move"
         else:

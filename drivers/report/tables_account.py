@@ -28,7 +28,7 @@ def figures(report: Report) -> Table:
         if f.group != group:
             group = f.group
             rows.append([word(group)])
-        note = f" ({f.note})" if f.note else ""
+        note = f" ({'not shown: ' if f.value is None else ''}{f.note})" if f.note else ""
         rows.append([word(f.label), number(value_of(f), f.value), word(interval_of(f)), word(f.definition + note)])
     columns = (("Figure", False), ("Value", True), ("95 % interval", False), ("Definition", False))
     return Table("figures", "Every figure of this run and how it is computed. Money is in quote currency.", columns, rows)
@@ -67,7 +67,7 @@ def symbols(report: Report) -> Table:
     """What was traded of each symbol, and what its price did."""
     rows = []
     for n, name in enumerate(report.symbols):
-        fills = [f for f in report.book.fills if f.symbol == n]
+        fills = report.book.by_symbol.get(n, [])
         trips = [t for t in report.book.trips if t.symbol == n]
         won = sum(t.profit > 0.0 for t in trips)
         profit = sum((t.profit for t in trips), 0.0)
@@ -180,9 +180,8 @@ def costs(report: Report) -> Table | None:
     delay = report.delay
     lines: list[tuple[str, float, float, float, float]] = []
     for n, name in enumerate(report.symbols):
-        own = [f for f in book.fills if f.symbol == n]
         late = float(delay[n]) if delay is not None else math.nan
-        if own:
+        if own := book.by_symbol.get(n):
             lines.append((name, sum(f.notional for f in own), sum(f.fee for f in own), sum(f.slippage for f in own), late))
     sums = [sum(values) for values in zip(*(line[1:] for line in lines), strict=True)]
     lines.append(("all", *sums))  # type: ignore[arg-type]

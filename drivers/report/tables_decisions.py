@@ -67,7 +67,7 @@ def refusals(report: Report) -> Table | None:
     columns = (("Because", False), ("Code", False), ("Bars", True), ("Share", True), ("The largest edge refused", False))
     caption = (
         f"Why {plural(told.refused, 'proposal')} with a side might not enter (L3). A proposal can have several reasons, so the "
-        "shares add up to more than 100 %."
+        "shares can add up to more than 100 %."
     )
     return Table("refusals", caption, columns, rows)
 

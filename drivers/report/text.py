@@ -18,7 +18,7 @@ THIN: Final = "\u202f"  # a narrow space that does not break
 
 def fixed(x: float | None, digits: int = 2) -> str:
     """`1,927.52`."""
-    return f"{x:,.{digits}f}" if x is not None and math.isfinite(x) else UNKNOWN
+    return signed(x, digits).removeprefix("+")
 
 
 def signed(x: float | None, digits: int = 2) -> str:

@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -112,6 +113,14 @@ class Book:
     open: list[Trip] = field(default_factory=list)
     orders: Counter[tuple[str, str]] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)  # the venue's reasons
+
+    @cached_property
+    def by_symbol(self) -> dict[int, list[Fill]]:
+        """The fills of each symbol that was traded, by column."""
+        found: dict[int, list[Fill]] = {}
+        for fill in self.fills:
+            found.setdefault(fill.symbol, []).append(fill)
+        return found
 
     @property
     def notional(self) -> float:

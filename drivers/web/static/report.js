@@ -193,7 +193,7 @@
     const label = (ms) => time(ms).slice(...(period >= 864e5 ? [5, 10] : [11, 16]));
     const full = (ms) => time(ms).slice(0, period >= 864e5 ? 10 : 16);
     let kind = kinds[0];
-    const height = Math.max(150, 84 + 26 * symbols.length);
+    const height = Math.max(150, 84 + symbols.length * Math.min(26, Math.max(9, 640 / symbols.length)));
     document.getElementById("chart-quality").style.height = `${height}px`;
     const shown = (x) => kind.share ? format.percent(x, 1) : format.number(x, 6);
     const drawn = draw("quality", (c, narrow) => {

@@ -60,8 +60,9 @@ def test_decisions_that_differ_are_those_that_pandas_finds(reports: dict[str, Re
     assert found is not None and 0 < found.differ == int(other.to_numpy().sum()) and found.shared == other.size
     pairs = pd.Series(list(zip(verdicts[0].to_numpy()[other], verdicts[1].to_numpy()[other], strict=True))).value_counts()
     assert dict(found.pairs) == pairs.to_dict()
-    first = other.stack()
-    expected = [(int(t.value), s) for t, s in first[first].index[: compare.MOST_EXAMPLES]]
+    same = (verdicts[0] == verdicts[0].shift()) & (verdicts[1] == verdicts[1].shift()) & other.shift(fill_value=False)
+    begins = (other & ~same).stack()
+    expected = [(int(t.value), s) for t, s in begins[begins].index[: compare.MOST_EXAMPLES]]
     assert [(t, s) for t, s, _, _ in found.examples] == expected
 
 

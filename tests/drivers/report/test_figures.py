@@ -104,7 +104,7 @@ def test_the_holding_time_is_the_median_of_the_bars_between_the_fills(traded: Re
 def test_what_would_mislead_is_not_shown_and_says_why(traded: Report) -> None:
     for key in ("cagr", "calmar"):
         figure = traded.figure(key)
-        assert figure is not None and figure.value is None and figure.note == "for less than 30 days; this run spans 2 d"
+        assert figure is not None and figure.value is None and figure.note == "the run spans 2 d, less than 30 days"
 
 
 def test_an_idle_run_shows_no_ratio(reports: dict[str, Report]) -> None:

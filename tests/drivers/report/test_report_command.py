@@ -18,7 +18,7 @@ from drivers.report.contents import Report, read_report
 from drivers.request import RunRequest
 from drivers.stream import run_stream
 from drivers.web.page import PageError
-from tests.drivers.report.conftest import RUNS
+from tests.drivers.report.conftest import EARLY
 from tests.drivers.small_market import folder as small_market
 
 
@@ -122,13 +122,12 @@ def test_a_run_without_a_report_has_none(market: Path, tmp_path: Path) -> None:
     show(result)
 
 
-def test_the_report_of_a_stream_has_the_figures_of_the_run(
-    finished: dict[str, Path], reports: dict[str, Report], tmp_path: Path
-) -> None:
-    request = RunRequest(data=finished["traded"].parent / "market", out=tmp_path / "streamed", overrides=RUNS["traded"])
-    run_stream(request, Console(file=StringIO()))
+def test_the_report_of_a_stream_has_the_figures_of_the_run(market: Path, tmp_path: Path) -> None:
+    run(market, tmp_path / "batch", overrides=EARLY)
+    run_stream(RunRequest(data=market, out=tmp_path / "streamed", overrides=EARLY), Console(file=StringIO()))
     assert "<title>Run streamed</title>" in (tmp_path / "streamed" / "report.html").read_text(encoding="utf-8")
-    assert read_report(tmp_path / "streamed").figures == reports["traded"].figures
+    batch, streamed = (read_report(tmp_path / name) for name in ("batch", "streamed"))
+    assert batch.figures == streamed.figures and len(batch.book.fills) > 10
 
 
 def test_seven_hours_of_a_market_that_nothing_is_learned_from_report_too(market: Path, tmp_path: Path) -> None:
