@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import shutil
 from collections import deque
@@ -31,6 +30,7 @@ from dataflows.execution import types as ex
 from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE, Proposal
 from dataflows.panel import Floats, Ints, Kind, is_log, walk
 from dataflows.risk.types import HOLD, REASONS, VERDICTS, Approval
+from drivers.plain import plain_values
 from drivers.project import Configs, Project, config_text
 from drivers.store.errors import StoreError, TakenError, is_full
 from drivers.store.orders import Order, OrderHistory
@@ -523,18 +523,3 @@ def mask_text(mask: int, names: Sequence[str]) -> str:
 def known(x: Floats) -> pa.Array:
     """NaN as null."""
     return pa.array(x, pa.float64(), mask=np.isnan(x))
-
-
-def plain_values(value: Any) -> Any:
-    """What JSON can hold: NumPy numbers as Python's, NaN and infinities as None, tuples as lists, paths as text."""
-    if isinstance(value, Mapping):
-        return {str(k): plain_values(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain_values(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [plain_values(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return str(value) if isinstance(value, Path) else value

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
+from drivers.plain import plain_values
 from drivers.web.vendor import VENDOR
 
 HERE: Final = Path(__file__).parent
@@ -60,7 +59,7 @@ def render_page(
 
 def data_element(data: Any) -> Markup:
     """JSON that cannot end the script element it stands in, whatever text is in it."""
-    text = json.dumps(_plain(data), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(plain_values(data), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     return Markup(re.sub("[&<>\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
@@ -79,17 +78,3 @@ def _inline(name: str, element: str) -> Markup:
         raise PageError(f"the page needs {name}, which is not there; fetch it with: python -m drivers.web.vendor")
     # Its own end tag within a string would end the element in the middle of it.
     return Markup(re.sub(f"</(?={element})", r"<\\/", path.read_text(encoding="utf-8"), flags=re.IGNORECASE))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int)) else str(value)

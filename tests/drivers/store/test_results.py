@@ -20,10 +20,11 @@ import pytest
 from dataflows.execution import types as ex
 from dataflows.fusion.types import REFUSALS
 from dataflows.risk.types import REASONS, VERDICTS
+from drivers.plain import plain_values
 from drivers.project import defaults, load_configs
 from drivers.store import results
 from drivers.store.errors import StoreError, TakenError
-from drivers.store.results import FILLS, ORDERS, ResultWriter, columns_of, mask_text, plain_values
+from drivers.store.results import FILLS, ORDERS, ResultWriter, columns_of, mask_text
 from tests.drivers.store.records import ANNOTATIONS, DOMAINS, MINUTE, START, SYMBOLS, UID, Shape, logs, no_logs, outputs, times
 from tests.drivers.store.test_orders import event, fill, place
 

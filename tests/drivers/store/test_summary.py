@@ -16,7 +16,7 @@ from dataflows.data.types import Market, Quality
 from dataflows.execution import types as ex
 from dataflows.regime.types import REGIMES, Regime
 from dataflows.risk.types import VERDICTS
-from drivers.store.results import plain_values
+from drivers.plain import plain_values
 from drivers.store.summary import Summary, table
 from tests.drivers.store.records import SYMBOLS, logs, outputs, times
 from tests.drivers.store.test_orders import event, fill, place
