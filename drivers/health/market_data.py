@@ -57,14 +57,16 @@ def data(context: Context) -> Iterator[Found]:
         if report.faults:
             rows = sum(fault.count for fault in report.faults)
             first = report.faults[0].sentence
+            first = first if first.startswith(f"{folder.name}:") else f"{context.named(folder)}: {first}"
             more = f" ({several(len(report.faults), 'kind')} of fault, {several(rows, 'row')})" if rows > 1 else ""
-            yield fail(f"{context.named(folder)}: {first}{more}", f"A run refuses this; {look}")
+            yield fail(f"{first}{more}", f"A run refuses this; {look}")
             continue
         missing = sum(s.missing for s in report.symbols)
         bars = sum(s.bars for s in report.symbols)
+        outliers = sum(s.outliers for s in report.symbols)
         detail = (
-            f"{context.named(folder)}: {bars} bars of {report.clock} of {several(len(report.symbols), 'symbol')}, {report.start} "
-            f"to {report.end}; {missing} missing, {sum(s.outliers for s in report.symbols)} outliers"
+            f"{context.named(folder)}: {bars} bars of {report.clock} of {several(len(report.symbols), 'symbol')}, "
+            f"{report.start} to {report.end}; {missing} missing, {several(outliers, 'outlier')}"
         )
         if not bars:
             yield fail(f"{context.named(folder)} has no bars.", f"A run would have nothing to do; {look}")

@@ -31,17 +31,18 @@ def smoke(context: Context) -> Iterator[Found]:
     engine = Engine(
         context.plan, data.symbols, {"instruments": data.instruments}, depth=data.depth, epoch_ns=context.wiring.epoch_ns
     )
-    with compiling_beside(context.plan, context.folder):
-        engine.warm_up(lambda name: context.say(f"Compiling {name}"))
-    last = ""
+    last, doing = "", "Compiling"
 
     def on_layer(name: str) -> None:
         nonlocal last
         last = name
+        context.say(f"{doing} {name}")
 
     engine.on_layer = on_layer
-    context.say("Running the small market")
     try:
+        with compiling_beside(context.plan, context.folder):
+            engine.warm_up(on_layer)
+        doing = "Running"
         values = _run(engine, data)
     except Exception as error:  # a layer may raise anything; here it is named
         node = context.plan.nodes.get(last)
