@@ -36,8 +36,7 @@ def feeds(context: Context) -> Iterator[Found]:
                 "Put bars.parquet (.csv, .csv.gz, .feather) there, or `stratoquant data import` your own files.",
             )
         else:
-            source = f"; source: {about.source}" if about.source else ""
-            yield ok(f"{folder} holds {', '.join(files)}{source}.")
+            yield ok(f"{folder} holds {', '.join(files)}.")
 
 
 def _sample(context: Context) -> Found:
@@ -124,11 +123,15 @@ def clock(context: Context) -> Iterator[Found]:
         else:
             yield warn(
                 f"{context.named(folder)} has bars of {report.clock}, the wiring says {span(wired)}: a run takes the data's, "
-                f"so that every window in bars is {step / wired:g} times as long as it was meant.",
+                f"so that every window in bars is {_ratio(step, wired)} as it was meant.",
                 "Set the windows for such bars, or import the data with the wiring's clock.",
             )
     if not context.reports and wired == configured:
         yield ok(f"The wiring and the configuration have bars of {span(wired)}.")
+
+
+def _ratio(step: int, wired: int) -> str:
+    return f"{step / wired:g} times as long" if step > wired else f"{wired / step:g} times as short"
 
 
 def _few(names: list[str]) -> str:

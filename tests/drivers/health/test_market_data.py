@@ -106,7 +106,7 @@ def test_bars_of_another_length_than_the_clock_are_told(tmp_path: Path, data: Pa
     files, bars = [detail for _, detail in wrong("clock", Context(folder=own, data=(data,)))]
     assert files == "The clock is 5m in wiring_master.yaml and 1m in config/data.yml (clock_seconds)."
     assert bars.startswith("market has bars of 1m, the wiring says 5m: a run takes the data's")
-    assert bars.endswith("every window in bars is 0.2 times as long as it was meant.")
+    assert bars.endswith("every window in bars is 5 times as short as it was meant.")
 
 
 def test_without_a_folder_it_is_the_sample_market(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
