@@ -19,9 +19,7 @@ HERE: Final = Path(__file__).parent
 VENDOR: Final = HERE / "vendor"
 STAMP: Final = VENDOR / "VERSIONS.json"
 FILES: Final = {
-    "cytoscape": ("dist/cytoscape.min.js", "LICENSE"),
     "echarts": ("dist/echarts.min.js", "LICENSE"),
-    "elkjs": ("lib/elk.bundled.js", "LICENSE.md"),
 }
 """Package to its one built file and its licence."""
 
