@@ -94,14 +94,16 @@ def closed_or_none(plan: Plan) -> tuple[str, str]:
     return "none", "no loop: these layers see the market and not the account"
 
 
-def beside_notes(cut: Cut, nodes: Nodes, data: str | None) -> list[str]:
-    """Which layers ran beside the domain, and why. data: name of the folder of market data, where it was read."""
-    return [
-        f"{nodes[name].layer_id} {name} was computed beside it, out of "
-        f"{data if 'observations' in nodes[name].params else 'the run'}, because a run does not record its {_listed(fields)}; "
-        "what it does record came out the same"
-        for name, fields in cut.beside.items()
-    ]
+def beside_notes(cut: Cut, nodes: Nodes) -> list[str]:
+    """Which layers ran beside the domain, out of what, and why."""
+    found = []
+    for name, fields in cut.beside.items():
+        out_of = "the run's market data" if "observations" in nodes[name].params else "the run"
+        found.append(
+            f"{nodes[name].layer_id} {name} was computed beside it, out of {out_of}, because a run does not record its "
+            f"{_listed(fields)}; what it does record came out the same"
+        )
+    return found
 
 
 def notes(run: RecordedRun, cut: Cut, then: Wiring, plan: Plan, configs: Configs) -> list[str]:

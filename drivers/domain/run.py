@@ -24,6 +24,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
+from dataflows.panel import is_log
 from drivers.domain import checks
 from drivers.domain.errors import DomainError
 from drivers.domain.inputs import RecordedInputs, cut_out, missing, upstream
@@ -200,8 +201,7 @@ def _on_run(request: _Request, progress: Progress) -> DomainResult:
         epoch_ns=wiring.epoch_ns,
     )
     loop, meaning = checks.loop_of(cut, nodes, plan)
-    folder = None if data is None else data.path.name
-    notes = [meaning, *checks.beside_notes(cut, nodes, folder), *checks.notes(run, cut, then, plan, configs)]
+    notes = [meaning, *checks.beside_notes(cut, nodes), *checks.notes(run, cut, then, plan, configs)]
     inputs = RecordedInputs(run, cut, nodes, models, data=data, end=request.end)
     if not len(inputs.time):
         raise DomainError(f"{run.folder.name} begins at {stamp(int(run.times()[0]))}, after --end; name a later time")
@@ -252,11 +252,12 @@ def _configured(request: _Request, run: RecordedRun, then: Wiring) -> tuple[Proj
 
 
 def _require_domain(domain: str, nodes: Mapping[str, LayerNode], wiring: Wiring) -> None:
-    there = list(dict.fromkeys(n.domain for n in nodes.values()))
+    recorded = (n.domain for n in nodes.values() if n.schedule != "epoch" and not is_log(n.returns))
+    there = list(dict.fromkeys(recorded))
     if domain in there:
         return
     if domain in wiring.domains:
-        raise DomainError(f"{domain} has no layers yet; there are layers in {', '.join(there)}")
+        raise DomainError(f"{domain} has no layers that run bar by bar; {', '.join(there)} have")
     near = difflib.get_close_matches(domain, there, n=1)
     hint = f"did you mean {near[0]}?" if near else f"domains: {', '.join(there)}"
     raise DomainError(f"there is no domain {domain!r}; {hint}")

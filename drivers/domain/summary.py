@@ -105,12 +105,16 @@ def verdict(found: Sequence[FieldFigures]) -> str:
     if not compared:
         return "Nothing was recorded to compare with."
     changed = [f for f in compared if f.changed]
+    fresh = len(found) - len(compared)
+    more = f" {fresh} are new." if fresh else ""
     if not changed:
-        return f"All {len(compared)} columns are those of the run, to the bit."
+        return f"All {len(compared)} columns that the run has are as it recorded them, to the bit.{more}"
     most = max(changed, key=lambda f: (f.changed or 0) / max(1, f.values))
     share = (most.changed or 0) / max(1, most.values)
     name = ".".join(filter(None, (most.layer, most.field)))
-    return f"{len(changed)} of {len(compared)} columns differ from the run, most of all {name} ({share:.1%} of its values)."
+    return (
+        f"{len(changed)} of {len(compared)} columns differ from the run, most of all {name} ({share:.1%} of its values).{more}"
+    )
 
 
 def plain(found: Sequence[FieldFigures]) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ def test_a_domain_run_shows_its_figures_and_where_they_are(
     shown = capsys.readouterr().out
     assert shown.startswith("regime, 200 bars of AAA, BBB\n")
     assert "- no loop: these layers see the market and not the account\n" in shown
-    assert "columns are those of the run, to the bit.\n" in shown
+    assert "columns that the run has are as it recorded them, to the bit.\n" in shown
     assert shown.endswith(f"Results: {tmp_path / 'out'}\n")
 
 

@@ -90,6 +90,14 @@ def test_on_market_data_the_upstream_is_computed(market: Path, whole: Path, tmp_
     assert all(f.changed is None for f in result.figures())
 
 
+def test_on_market_data_the_account_answers(market: Path, whole: Path, tmp_path: Path) -> None:
+    result = run_domain("risk", market, out=tmp_path / "out", overrides=EARLY, spec="prior_belief")
+    same_bits(tmp_path / "out/features/risk.parquet", whole / "features/risk.parquet")
+    assert result.loop == "closed"
+    assert result.notes[0] == "closed loop: the account is computed too, and answers what the layers do"
+    assert {"l5_execution_bridge", "l97_ledger"} <= result.run.about["beside"].keys()
+
+
 def test_a_changed_key_shows_where_it_acts_and_how_much(whole: Path, tmp_path: Path) -> None:
     result = run_domain("kinematics", whole, out=tmp_path / "out", overrides=["kinematics.slope_short_bars=45"])
     summary = result.summary()
@@ -109,7 +117,7 @@ def test_a_changed_key_shows_where_it_acts_and_how_much(whole: Path, tmp_path: P
 def test_what_runs_beside_a_domain_and_why_is_said(market: Path, whole: Path, tmp_path: Path) -> None:
     result = run_domain("microstructure", whole, out=tmp_path / "out")
     (note,) = [n for n in result.notes if "l0_market_feed" in n]
-    assert "computed beside it, out of market, because a run does not record its book." in note
+    assert "computed beside it, out of the run's market data, because a run does not record its book." in note
     assert result.run.about["beside"]["l0_market_feed"]
 
 
@@ -157,7 +165,7 @@ def test_a_domain_without_layers(whole: Path, tmp_path: Path) -> None:
     empty = next((d for d in _WIRING.domains if d not in DOMAINS), None)
     if empty is None:
         pytest.skip("every domain has layers by now")
-    assert refusal(empty, whole, tmp_path / "x").startswith(f"{empty} has no layers yet; there are layers in ")
+    assert refusal(empty, whole, tmp_path / "x").startswith(f"{empty} has no layers that run bar by bar; ")
 
 
 def test_a_folder_that_is_neither_run_nor_data(tmp_path: Path) -> None:

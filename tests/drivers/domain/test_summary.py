@@ -59,7 +59,10 @@ def test_what_changed_is_counted_by_its_bits(tmp_path: Path) -> None:
 def test_the_sentence_says_how_many_columns_differ(tmp_path: Path) -> None:
     old, new = open_run(written(tmp_path / "old")), open_run(written(tmp_path / "new", change=0.5))
     columns = len(new.columns("features/regime")) - 2
-    assert verdict(list(figures(old, "regime", old))) == f"All {columns} columns are those of the run, to the bit."
+    assert (
+        verdict(list(figures(old, "regime", old)))
+        == f"All {columns} columns that the run has are as it recorded them, to the bit."
+    )
     differs = verdict(list(figures(new, "regime", old)))
     assert differs == f"1 of {columns} columns differ from the run, most of all l1_shape.level (4.0% of its values)."
     assert verdict(list(figures(new, "regime"))) == "Nothing was recorded to compare with."
