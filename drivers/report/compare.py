@@ -164,7 +164,9 @@ def facts(a: Report, b: Report) -> Table:
         texts = [_text(_at(r.run.about, ("versions", name))) for r in (a, b)]
         if texts[0] != texts[1]:
             rows.append([word(name), *(word(t) for t in texts), word("differs")])
-    return Table("facts", "What the runs were made of.", (("", False), (a.name, False), (b.name, False), ("", False)), rows)
+    return Table(
+        "facts", "What the runs were made of.", (("Fact", False), (a.name, False), (b.name, False), ("Compared", False)), rows
+    )
 
 
 def differing_decisions(a: Report, b: Report) -> Differences | None:

@@ -42,8 +42,9 @@
         yAxis: [
           valueAxis(c, "equity", (x) => narrow ? format.number(x / 1000, 5) + "k" : format.number(x, 7), { gridIndex: 0 }),
           valueAxis(c, "drawdown", (x) => format.percent(x, x > -.01 && x < 0 ? 1 : 0), { gridIndex: 1, max: 0, splitNumber: 2 }),
-          valueAxis(c, "exposure / equity", (x) => format.percent(x, 0), { gridIndex: 2, scale: false, splitNumber: 3,
-            max: (v) => Math.max(v.max, 1.04 * (caps.gross ?? 0)), min: (v) => Math.min(v.min, -1.04 * (caps.net ?? 0)), showMinLabel: false, showMaxLabel: false }),
+          valueAxis(c, "exposure / equity", null, { gridIndex: 2, scale: false, splitNumber: 3,
+            max: (v) => Math.max(v.max, 1.04 * (caps.gross ?? 0)), min: (v) => Math.min(v.min, -1.04 * (caps.net ?? 0)),
+            axisLabel: { color: c.muted, fontSize: 11, formatter: (x) => format.percent(x, 0), showMinLabel: false, showMaxLabel: false } }),
         ],
         dataZoom: zoom(c, [0, 1, 2]),
         series: [

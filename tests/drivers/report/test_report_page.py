@@ -275,6 +275,18 @@ def test_gaps_and_a_symbol_that_comes_late_or_is_never_known(
     assert all(unknown) and page.locator("#chart-trades").evaluate(INKED) > 1000
 
 
+@pytest.mark.parametrize("bars", [1, 2, 61])
+def test_a_run_of_a_bar_or_two_has_a_report(browser_page: Any, reports: dict[str, Report], tmp_path: Path, bars: int) -> None:
+    def cut(folder: Path) -> None:
+        last = pd.Timestamp(reports["traded"].clock.first + (bars - 1) * reports["traded"].clock.step, tz="UTC")
+        for path in (*folder.glob("*.parquet"), *(folder / "features").glob("*.parquet")):
+            table = pd.read_parquet(path)
+            table[table.timestamp <= last].to_parquet(path, index=False)
+
+    page = shown(browser_page, changed(reports["traded"], tmp_path / "run", cut))
+    assert "Nothing was traded" in page.locator("#result").inner_text() and page.locator("#table-figures").count() == 1
+
+
 def test_a_month_of_five_symbols_stays_under_three_megabytes(reports: dict[str, Report]) -> None:
     """By what the page can hold at most: the points of every series and the fills of every symbol at their limits."""
     report = reports["traded"]
@@ -330,3 +342,18 @@ def test_a_month_of_five_symbols_stays_under_three_megabytes(reports: dict[str, 
     size = len(report_page(full).encode())
     assert 1_500_000 < size < 3_000_000
     assert [s["all_fills"] for s in drawn(full)["symbols"]] == [fills] * 5
+
+
+def test_two_fingers_zoom_a_chart(browser_page: Any, pages: dict[str, Path]) -> None:
+    session = browser_page.context.new_cdp_session(browser_page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    page = shown(browser_page, pages["traded"], phone=True)
+    page.locator("#chart-account").scroll_into_view_if_needed()
+    box = page.locator("#chart-account").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + 120
+    for kind, gaps in (("touchStart", (20,)), ("touchMove", (30, 50, 70, 90, 110)), ("touchEnd", (None,))):
+        for gap in gaps:
+            points = [] if gap is None else [{"x": x - gap, "y": y, "id": 0}, {"x": x + gap, "y": y, "id": 1}]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    zoomed = page.evaluate("sqChart.charts[0].getOption().dataZoom[0]")
+    assert zoomed["end"] - zoomed["start"] < 80
