@@ -39,11 +39,17 @@ def edited(text: str, values: Mapping[Path, Any], *, order: Sequence[str] = (), 
     for path, value in values.items():
         _set(wanted, path, list(value) if isinstance(value, tuple) else value)
         new = _edited_once(new, path, value, order, (notes or {}).get(path[-1]))
-        if yaml.safe_load(new) != wanted:
-            raise YamlEditError(
-                f"{'.'.join(path)} cannot be changed where it stands (an alias or a merged key?); set it by hand."
-            )
+        if not _says(new, wanted):
+            name = ".".join(path)
+            raise YamlEditError(f"{name} cannot be changed where it stands (an alias or a merged key?); set it by hand.")
     return new
+
+
+def _says(text: str, wanted: dict[str, Any]) -> bool:
+    try:
+        return bool(yaml.safe_load(text) == wanted)
+    except yaml.YAMLError:
+        return False
 
 
 def _set(values: dict[str, Any], path: Path, value: Any) -> None:

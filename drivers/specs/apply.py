@@ -18,12 +18,15 @@ from typing import Any
 
 from drivers.changes import Entry, Files, change, read
 from drivers.config_files import title_of
-from drivers.engine.wiring import with_spec
+from drivers.engine.wiring import synced, with_spec
+from drivers.engine.wiring_graph import graph_of
+from drivers.graph_modules import layer_modules
 from drivers.project import (
     WIRING,
     MachineSpec,
     Project,
     ProjectError,
+    config_records,
     config_text,
     defaults,
     explained,
@@ -84,10 +87,15 @@ def propose(project: Project, spec: MachineSpec) -> Proposal:
         for name, enabled in spec.enabled.items()
         if old.wiring.layers[name].enabled != enabled
     }
-    wired |= {("variants", name): value for name, value in spec.variants.items() if old.wiring.variants.get(name) != value}
-    if wired:
-        text = _own(project, project.wiring, WIRING, read(project.wiring)) or b""
-        before[WIRING], after[WIRING] = text, edited(text.decode(), wired).encode()
+    taken: dict[tuple[str, ...], Any] = {
+        ("variants", name): value for name, value in spec.variants.items() if old.wiring.variants.get(name) != value
+    }
+    if wired or taken:
+        before[WIRING] = _own(project, project.wiring, WIRING, read(project.wiring))
+        text = edited((before[WIRING] or b"").decode(), {**wired, **taken})
+        if taken:  # another method may take other inputs
+            text = synced(text, list(graph_of(layer_modules(), new_wiring.variants).values()), config_records())
+        after[WIRING] = text.encode()
     new = checked(project, after, f"spec {spec.name}") if after else old._replace(wiring=new_wiring)
     return Proposal(spec, difference(old, new, before, after), {"kind": "apply", "spec": spec.model_dump()})
 

@@ -46,7 +46,8 @@ def checked(project: Project, files: Files, what: str) -> State:
         try:
             findings = check_project(candidate)[1]
             if findings:
-                raise _refusal(project, findings, what)
+                at_home = [f._replace(file=f.file.replace(folder, str(project.root))) for f in findings]
+                raise _refusal(project, at_home, what)
             return state_of(candidate)
         except ValueError as error:
             if isinstance(error, WiringBreaksError):
@@ -68,7 +69,7 @@ def _copied(project: Project, folder: Path, files: Files) -> Project:
 def _refusal(project: Project, findings: Sequence[Finding], what: str) -> WiringBreaksError:
     """The door comes first: what opens a way past the gate is worse than what merely does not fit."""
     first, *more = sorted(findings, key=lambda finding: finding.rule != "door")
-    if first in check_project(project)[1]:
+    if first.message in (finding.message for finding in check_project(project)[1]):
         return WiringBreaksError(
             f"The wiring does not hold as it is, before {what}: {first.message} `stratoquant wiring check` shows all there is.",
             findings,
