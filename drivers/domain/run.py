@@ -15,7 +15,7 @@ import difflib
 import hashlib
 import time as clock_time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,6 @@ class _Setup:
     loop: str
     notes: list[str]
     about: dict[str, Any]
-    more: dict[str, Any] = field(default_factory=dict)
 
 
 def run_domain(
@@ -213,7 +212,7 @@ def _on_run(request: _Request, progress: Progress) -> DomainResult:
         "start": run.about.get("start"),
         "end": run.about.get("end"),
     }
-    setup = _Setup(plan, engine, run.symbols, project, configs, loop, notes, about, _spec_words(request, spec))
+    setup = _Setup(plan, engine, run.symbols, project, configs, loop, notes, {**about, **_changes(request, spec)})
     most = _most_bars(run.symbols)
     task = progress.add_task(f"Running {request.domain}", total=len(inputs.time))
     _show_compiling(engine, progress, task, request.domain)
@@ -312,7 +311,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
         "start": request.start,
         "end": request.end,
     }
-    setup = _Setup(plan, engine, data.symbols, project, configs, loop, notes, about, _spec_words(request, spec))
+    setup = _Setup(plan, engine, data.symbols, project, configs, loop, notes, {**about, **_changes(request, spec)})
     task = progress.add_task(f"Running {request.domain}", total=len(data))
 
     def chunks(advance: Callable[[Chunk], Outputs]) -> int:
@@ -332,7 +331,7 @@ def _most_bars(symbols: Sequence[str]) -> int:
     return max(1, CHUNK_BYTES // (8 * FIELDS * len(symbols)))
 
 
-def _spec_words(request: _Request, spec: MachineSpec | None) -> dict[str, Any]:
+def _changes(request: _Request, spec: MachineSpec | None) -> dict[str, Any]:
     return {"spec": None if spec is None else spec.model_dump(), "overrides": list(request.overrides)}
 
 
@@ -378,7 +377,6 @@ def _write(request: _Request, setup: _Setup, own: Sequence[str], chunks: Callabl
                 "symbols": list(setup.symbols),
                 "bars": bars,
                 **setup.about,
-                **setup.more,
                 "timings": {"run_seconds": clock_time.perf_counter() - begun},
             }
         )
