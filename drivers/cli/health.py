@@ -63,8 +63,8 @@ def health(
     detail says what is so, advice what to do ("" where there is nothing to do); a check may have several entries. ok is true
     where the exit code is 0.
 
-    It takes some ten seconds. Where the layers have not been compiled on this machine the smoke run does that first, once, for
-    up to two minutes. CI may call the same as a module: python -m drivers.health_check.
+    It takes some ten seconds. Where the layers have not been compiled on this machine the smoke run does that first, once,
+    which takes some minutes. CI may call the same as a module: python -m drivers.health_check.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -69,7 +69,7 @@ def kernels(context: Context) -> Iterator[Found]:
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     yield warn(
         f"{total - len(missing)} of {several(total, 'layer')} have machine code in the cache; {shown} {_lacks(missing)}.",
-        "Nothing is wrong: the next run, or this command without --quick, compiles them once, for up to two minutes.",
+        "Nothing is wrong: the next run, or this command without --quick, compiles them once, which takes some minutes.",
     )
 
 

@@ -49,7 +49,7 @@ def smoke(context: Context) -> Iterator[Found]:
         who = f"{node.layer_id} {node.name}" if node is not None else "the step loop"
         yield fail(
             f"The run stopped in or after {who}: {sentence(error)}",
-            f"`stratoquant layers {node.layer_id if node is not None else ''}` shows where its code is.",
+            f"`stratoquant layers{'' if node is None else f' {node.layer_id}'}` shows where its code is.",
         )
         return
     for domain in dict.fromkeys(node.domain for node in context.plan.nodes.values()):
@@ -92,7 +92,7 @@ def _domain(context: Context, domain: str, values: Mapping[str, Any], data: Data
         return fail(f"{domain}: {', '.join(absent)} said nothing.", "See that its stage is run; `stratoquant layers` lists it.")
     columns = columns_of(context.plan, domain, widths_of(context.plan, values))
     numbers = {c.name: leaf_of(values, c) for c in columns if c.kind.dtype == "f8"}
-    broken = _broken(context, domain, values, data.time)
+    broken = _broken(context, domain, values, data.time) if columns else ""
     if broken:
         return fail(broken, f"Correct the layer, or the range in the boundary model of {domain}.")
     known = {name: not np.isnan(x).all() for name, x in numbers.items()}
