@@ -68,8 +68,8 @@ def fresh_text(domain: str, record: type[tuple[Any, ...]], text: str | None) -> 
     fresh = config_text(record(), title=title_of(domain, record)).splitlines()
     if text is None:
         return "\n".join(fresh) + "\n"
-    parts = _parts(text)
-    made: list[str] = [fresh[0], *(line for line in parts.top if not line.startswith(f"# {domain}: "))]
+    parts = _parts(text, f"# {domain}: ")
+    made: list[str] = [fresh[0], *(line for line in parts.top if not line.startswith(parts.title))]
     for key, line in zip(record._fields, fresh[1:], strict=True):  # type: ignore[attr-defined]
         part = parts.keys.get(key)
         if part is None:
@@ -91,16 +91,17 @@ class _Part(NamedTuple):
 
 
 class _Parts(NamedTuple):
+    title: str  # what the line begins with that says what the file is
     top: list[str]  # what stands at the top and belongs to no key
     keys: dict[str, _Part]
     end: list[str]
 
 
-def _parts(text: str) -> _Parts:
+def _parts(text: str, title: str) -> _Parts:
     lines = text.splitlines()
     root = yaml.compose(text)
     if root is None:
-        return _Parts(list(_spoken(lines)), {}, [])
+        return _Parts(title, list(_spoken(lines)), {}, [])
     keys: dict[str, _Part] = {}
     next_line = 0
     for key, value in root.value:
@@ -118,9 +119,11 @@ def _parts(text: str) -> _Parts:
     first = next(iter(keys), None)
     if first is not None:
         above = keys[first].above
-        ends = max((i + 1 for i, line in enumerate(above) if not line), default=1 if above else 0)
+        ends = max(
+            (i + 1 for i, line in enumerate(above) if not line), default=int(above[:1] != [] and above[0].startswith(title))
+        )
         top, keys[first] = above[:ends], keys[first]._replace(above=above[ends:])
-    return _Parts(top, keys, list(_spoken(lines[next_line:])))
+    return _Parts(title, top, keys, list(_spoken(lines[next_line:])))
 
 
 def _spoken(lines: list[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ So the text is only parsed for where its values are, and cut there.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,8 +24,8 @@ class YamlEditError(ValueError):
 def written(value: Any) -> str:
     """A value as YAML on one line."""
     plain = list(value) if isinstance(value, tuple) else value
-    text = yaml.safe_dump(plain, default_flow_style=True, width=10**9, sort_keys=False)
-    return text.removesuffix("...\n").strip()
+    text = yaml.safe_dump(plain, default_flow_style=True, width=10**9, sort_keys=False).removesuffix("...\n").strip()
+    return text if "\n" not in text else json.dumps(plain)  # YAML reads JSON; a string of several lines
 
 
 def edited(text: str, values: Mapping[Path, Any], *, order: Sequence[str] = (), notes: Mapping[str, str] | None = None) -> str:
@@ -64,15 +65,20 @@ def _edited_once(text: str, path: Path, value: Any, order: Sequence[str], note: 
     root = yaml.compose(text)
     if root is None:
         return _with_line(text, len(text), _line(path, value, 0, note))
-    node = root
+    node, key_end = root, 0
     for depth, key in enumerate(path):
         if not isinstance(node, yaml.MappingNode):
             raise YamlEditError(f"{'.'.join(path[:depth])} is no mapping; set {'.'.join(path)} by hand.")
         inner = value_of(node, key)
         if inner is None:
             return _inserted(text, node, path[depth:], value, order if depth == 0 else (), note)
+        key_end = next(name.end_mark.index for name, _ in node.value if name.value == key)
         node = inner
     start, stop = node.start_mark.index, end_of(node)
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style:  # it begins on a line of its own, below its key
+        behind = text.index(":", key_end) + 1
+        comment = text[behind:start].partition("\n")[0].rstrip()
+        return f"{text[:behind]} {written(value)}{comment}{text[stop:]}"
     before = "" if start == 0 or text[start - 1] in " \n[{," else " "  # `key:` with nothing behind it
     return text[:start] + before + written(value) + text[stop:]
 
