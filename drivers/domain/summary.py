@@ -125,4 +125,4 @@ def plain(found: Sequence[FieldFigures]) -> list[dict[str, Any]]:
 def _number(x: float) -> str:
     if math.isnan(x):
         return ""
-    return f"{x:,.0f}" if x == round(x) and abs(x) < 1e15 else f"{x:.4g}"
+    return f"{x:,.0f}" if abs(x) < 1e15 and x == round(x) else f"{x:.4g}"  # an infinity is shown as it is

@@ -84,3 +84,11 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
     assert all(
         not (isinstance(v, float) and math.isnan(v)) for row in plain(list(figures(run, "regime"))) for v in row.values()
     )
+
+
+def test_an_infinite_value_is_shown_as_one() -> None:
+    out = StringIO()
+    worst = FieldFigures("l1_shape", "level", 4, 1.0, -math.inf, 0.5, math.inf, 0, math.nan)
+    Console(file=out, width=80).print(table([worst], "regime"))
+    assert out.getvalue().split()[-4:] == ["100.0%", "-inf", "0.5", "inf"]
+    assert plain([worst])[0]["maximum"] is None
