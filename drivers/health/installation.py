@@ -9,6 +9,7 @@ import shutil
 import traceback
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from pathlib import Path
 from types import ModuleType
 
 from drivers.health.context import Context
@@ -60,14 +61,20 @@ def modules(context: Context) -> Iterator[Found]:
     import drivers
 
     names = [name for package in (dataflows, drivers) for name in _names(package)]
-    broken = 0
+    fallen: dict[str, list[str]] = {}  # by the line at fault, for a broken module takes with it those that import it
+    errors: dict[str, BaseException] = {}
     for name in names:
         try:
             importlib.import_module(name)
         except (Exception, SystemExit) as error:  # whatever a module does when it is imported
-            broken += 1
-            yield fail(f"{name} cannot be imported: {sentence(error)}", _where(name, error))
-    if not broken:
+            place = _place(error) or name
+            fallen.setdefault(place, []).append(name)
+            errors.setdefault(place, error)
+    for place, those in fallen.items():
+        own = next((name for name in those if _is_at(name, place)), those[0])
+        more = f"; nor can {several(len(those) - 1, 'module')} that need it" if len(those) > 1 else ""
+        yield fail(f"{own} cannot be imported: {sentence(errors[place])}{more}.", _cure(place, errors[place]))
+    if not fallen:
         yield ok(f"All {len(names)} modules of dataflows and drivers can be imported.")
 
 
@@ -77,15 +84,26 @@ def _names(package: ModuleType) -> Iterator[str]:
         yield module.name
 
 
-def _where(name: str, error: BaseException) -> str:
-    """What to do about a module that cannot be imported: what to install, or which line to mend."""
-    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-    if missing and missing.partition(".")[0] not in ("dataflows", "drivers"):
-        return f"Install the package that holds {missing.partition('.')[0]}, or take its import out of {name}."
+def _place(error: BaseException) -> str:
+    """The line at fault, as file:line; empty where it is not known."""
     if isinstance(error, SyntaxError):
-        return f"Mend {error.filename}:{error.lineno}."
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
-    return f"Mend {frames[-1].filename}:{frames[-1].lineno}." if len(frames) > 1 else f"Mend {name}."
+        return f"{error.filename}:{error.lineno}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__)[1:] if "importlib" not in f.filename]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _is_at(name: str, place: str) -> bool:
+    """Whether the line is in the module of this name."""
+    file = Path(place.rpartition(":")[0]).with_suffix("").as_posix()
+    return file.removesuffix("/__init__").endswith(name.replace(".", "/"))
+
+
+def _cure(place: str, error: BaseException) -> str:
+    """What to install, or which line to mend."""
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if missing and missing not in ("dataflows", "drivers"):
+        return f"Install the package that holds {missing}, or take its import out of {place}."
+    return f"Mend {place}."
 
 
 @check("tools")

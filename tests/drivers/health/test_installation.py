@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -47,27 +49,30 @@ def test_a_python_out_of_range_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """A folder whose modules are taken for ones of dataflows; there are no others."""
-    monkeypatch.setattr(dataflows, "__path__", [str(tmp_path)])
+    folder = tmp_path / "dataflows"
+    folder.mkdir()
+    monkeypatch.setattr(dataflows, "__path__", [str(folder)])
     monkeypatch.setattr(drivers, "__path__", [])
-    return tmp_path
+    yield folder
+    sys.modules.pop("dataflows.sound", None)
 
 
 @pytest.mark.parametrize(
     ("source", "sentence", "advice"),
     [
-        ("x = 1 / 0\n", "dataflows.planted cannot be imported: ZeroDivisionError: division by zero", "planted.py:1."),
+        ("x = 1 / 0\n", "dataflows.planted cannot be imported: ZeroDivisionError: division by zero.", "planted.py:1."),
         (
             "\nx = = 1\n",
-            "dataflows.planted cannot be imported: SyntaxError: invalid syntax (planted.py, line 2)",
+            "dataflows.planted cannot be imported: SyntaxError: invalid syntax (planted.py, line 2).",
             "planted.py:2.",
         ),
-        ("raise SystemExit(3)\n", "dataflows.planted cannot be imported: SystemExit: 3", "planted.py:1."),
+        ("raise SystemExit(3)\n", "dataflows.planted cannot be imported: SystemExit: 3.", "planted.py:1."),
         (
             "import no_such_library.part\n",
-            "dataflows.planted cannot be imported: ModuleNotFoundError: No module named 'no_such_library'",
-            "Install the package that holds no_such_library, or take its import out of dataflows.planted.",
+            "dataflows.planted cannot be imported: ModuleNotFoundError: No module named 'no_such_library'.",
+            "Install the package that holds no_such_library, or take its import out of {place}:1.",
         ),
     ],
 )
@@ -78,7 +83,19 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_error_and_its_line(
     (few / "sound.py").write_text("")
     (finding,) = found("modules")
     assert (finding.status, finding.detail) == ("fail", sentence)
-    assert finding.advice.endswith(advice)
+    assert finding.advice.endswith(advice.format(place=few / "planted.py"))
+
+
+def test_modules_that_need_a_broken_one_are_counted_and_not_listed(few: Path) -> None:
+    (few / "planted.py").write_text("x = 1 / 0\n")
+    for name in ("a_first", "later"):
+        (few / f"{name}.py").write_text("import dataflows.planted\n")
+    assert wrong("modules") == [
+        (
+            "fail",
+            "dataflows.planted cannot be imported: ZeroDivisionError: division by zero; nor can 2 modules that need it.",
+        )
+    ]
 
 
 def test_a_package_that_cannot_be_imported_does_not_hide_the_modules_beside_it(few: Path) -> None:
@@ -86,8 +103,8 @@ def test_a_package_that_cannot_be_imported_does_not_hide_the_modules_beside_it(f
         (few / name).mkdir()
         (few / name / "__init__.py").write_text("raise ValueError('planted')\n")
     assert wrong("modules") == [
-        ("fail", "dataflows.first cannot be imported: ValueError: planted"),
-        ("fail", "dataflows.second cannot be imported: ValueError: planted"),
+        ("fail", "dataflows.first cannot be imported: ValueError: planted."),
+        ("fail", "dataflows.second cannot be imported: ValueError: planted."),
     ]
 
 
