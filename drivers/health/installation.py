@@ -72,7 +72,7 @@ def modules(context: Context) -> Iterator[Found]:
             errors.setdefault(place, error)
     for place, those in fallen.items():
         own = next((name for name in those if _is_at(name, place)), those[0])
-        more = f"; nor can {several(len(those) - 1, 'module')} that need it" if len(those) > 1 else ""
+        more = f"; nor can what needs it ({several(len(those) - 1, 'module')})" if len(those) > 1 else ""
         yield fail(f"{own} cannot be imported: {sentence(errors[place])}{more}.", _cure(place, errors[place]))
     if not fallen:
         yield ok(f"All {len(names)} modules of dataflows and drivers can be imported.")

@@ -93,7 +93,7 @@ def test_modules_that_need_a_broken_one_are_counted_and_not_listed(few: Path) ->
     assert wrong("modules") == [
         (
             "fail",
-            "dataflows.planted cannot be imported: ZeroDivisionError: division by zero; nor can 2 modules that need it.",
+            "dataflows.planted cannot be imported: ZeroDivisionError: division by zero; nor can what needs it (2 modules).",
         )
     ]
 
