@@ -48,10 +48,10 @@ def dr() -> driver.Driver:
     return driver.Builder().with_modules(*layer_modules()).with_config(dict(WIRING.variants)).build()
 
 
-def blocks(*about: str) -> list[str]:
-    """The page's Python, in order; of the blocks marked so."""
-    found = re.findall(r"^```python([^\n]*)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return [text for rest, text in found if tuple(rest.split()) == about]
+def blocks(about: str = "python") -> list[str]:
+    """The page's blocks that begin so, in order."""
+    found = re.findall(r"^```([^\n]+)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [text for rest, text in found if rest == about]
 
 
 def test_every_block_of_the_page_runs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_the_tracker_of_the_hamilton_ui_follows_an_execution(
     shutil.copytree(place / "market", tmp_path / "market")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    (text,) = blocks("tracker")
+    (text,) = blocks("{.python .tracker}")
     here = text.replace("http://127.0.0.1:8241", f"http://127.0.0.1:{listener.server_port}")
     assert here != text
     names: dict[str, Any] = {}
