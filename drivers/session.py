@@ -29,6 +29,7 @@ from drivers.graph_modules import layer_modules
 from drivers.precompile import compiling_beside
 from drivers.project import Configs, MachineSpec, Project, load_configs, load_spec, locate
 from drivers.request import RunRequest
+from drivers.specs.history import in_force
 
 CHUNK_BYTES: Final = 48 * 2**20
 """What one chunk's panels may take; longer days are cut."""
@@ -78,6 +79,7 @@ class Session:
             "clock_seconds": self.data.step // 1_000_000_000,
             "seed": self.request.seed if self.request.data is None else None,
             "spec": None if self.spec is None else self.spec.model_dump(),
+            "applied": [spec.model_dump() for spec in in_force(self.project.root, self.configs)],
             "overrides": list(self.request.overrides),
         }
 

@@ -170,6 +170,7 @@ def cautions(report: Report) -> list[str]:
     found: list[str] = []
     if about.get("spec"):
         found.append(f"Machine spec {about['spec']['name']}. {about['spec']['about']}")
+    found += [f"Machine spec {spec['name']}, applied to the project. {spec['about']}" for spec in about.get("applied", ())]
     if about.get("seed") is not None and about.get("source"):
         found.append(f"The market is {about['source']}.")
     years = report.clock.bars / report.clock.bars_a_year

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,18 @@ from hypothesis import strategies as st
 
 from dataflows.config import ConfigError
 from drivers import changes
+from drivers.batch import run_batch
 from drivers.changes import Entry
 from drivers.engine.wiring import load
 from drivers.project import MachineSpec, Project, ProjectError, defaults, known_specs, load_configs, load_spec, locate
+from drivers.request import RunRequest
 from drivers.specs import apply as module
 from drivers.specs import candidate
 from drivers.specs.apply import carry_out, owned, propose, take_back
 from drivers.specs.candidate import WiringBreaksError
 from drivers.specs.difference import KeyChange
 from drivers.specs.history import applied, in_force, steps
+from tests.drivers.small_market import folder
 from tests.drivers.specs.conftest import everything, held, write_spec
 
 
@@ -353,3 +357,16 @@ def test_a_value_behind_an_alias_is_left_for_a_person(project: Project) -> None:
     with pytest.raises(ValueError, match="annual_target cannot be changed where it stands"):
         apply(project, "mine")
     assert everything(project) == before
+
+
+def test_a_run_says_which_specs_are_applied_and_gives_the_same_orders_as_with_spec(project: Project, tmp_path: Path) -> None:
+    data = folder(tmp_path / "data", 240)
+    with_spec = run_batch(RunRequest(data=data, out=tmp_path / "a", project=project.root, spec="prior_belief"))
+    apply(project, "prior_belief")
+    applied_spec = run_batch(RunRequest(data=data, out=tmp_path / "b", project=project.root))
+    about = [json.loads((result.out / "run.json").read_text()) for result in (with_spec, applied_spec)]
+    name = load_spec(project, "prior_belief").name
+    assert ([a["spec"] and a["spec"]["name"] for a in about], [len(a["applied"]) for a in about]) == ([name, None], [0, 1])
+    assert about[1]["applied"][0]["about"] == load_spec(project, "prior_belief").about
+    assert about[0]["configuration_hash"] == about[1]["configuration_hash"]
+    assert (with_spec.out / "orders.parquet").read_bytes() == (applied_spec.out / "orders.parquet").read_bytes()
