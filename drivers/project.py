@@ -29,7 +29,7 @@ Configs = dict[str, Any]
 
 WIRING = "wiring_master.yaml"
 _PACKAGE = Path(__file__).parent
-_SHIPPED = _PACKAGE / "defaults"
+SHIPPED = _PACKAGE / "defaults"
 
 
 class ProjectError(ValueError):
@@ -48,7 +48,7 @@ class Project:
 
 def defaults() -> Project:
     """The package's own files: inside an installed wheel, or at the root of the repository."""
-    root = _SHIPPED if (_SHIPPED / WIRING).is_file() else _PACKAGE.parent
+    root = SHIPPED if (SHIPPED / WIRING).is_file() else _PACKAGE.parent
     return Project(root, root / WIRING, root / "config", root / "specs")
 
 

@@ -22,13 +22,13 @@ from drivers.engine.wiring import synced, with_spec
 from drivers.engine.wiring_graph import graph_of
 from drivers.graph_modules import layer_modules
 from drivers.project import (
+    SHIPPED,
     WIRING,
     MachineSpec,
     Project,
     ProjectError,
     config_records,
     config_text,
-    defaults,
     explained,
     load_configs,
     locate,
@@ -56,7 +56,7 @@ def owned(folder: Path | None = None) -> Project:
     Raises ProjectError for the package's own files, which all projects share, and for the record of a finished run.
     """
     project = locate(folder)
-    if (folder is None and project.root != Path.cwd()) or project.root == defaults().root != Path.cwd():
+    if (folder is None and project.root != Path.cwd()) or project.root.resolve() == SHIPPED:
         raise ProjectError(
             f"{folder or 'the current folder'} is no project of your own, and the package's files are shared by all projects; "
             "`stratoquant config init DIR` makes one, and --project DIR names it."

@@ -324,12 +324,13 @@ def test_the_packages_own_files_are_not_changed(tmp_path: Path, monkeypatch: pyt
 def test_an_installed_packages_files_are_not_changed_when_they_are_named(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "defaults", lambda: project)
+    monkeypatch.setattr(module, "SHIPPED", project.root)
     with pytest.raises(ProjectError, match="the package's files are shared by all projects"):
         owned(project.root)
 
 
-def test_the_source_tree_is_a_project_when_one_stands_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_source_tree_is_a_project_when_it_is_named_or_one_stands_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert owned(defaults().root).root == defaults().root
     monkeypatch.chdir(defaults().root)
     assert owned(None).root == defaults().root
 
