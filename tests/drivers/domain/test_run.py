@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from drivers.domain import DomainError, run_domain
 from drivers.domain import run as domain_run
 from drivers.engine.guards import BoundaryError
 from drivers.engine.wiring import load
+from drivers.feeds.dataset import open_dataset
 from drivers.project import defaults
 from drivers.request import RunRequest
 from drivers.store.errors import TakenError
 from drivers.store.recorded import open_run
+from drivers.stream import run_stream
 from tests.drivers.domain.conftest import EARLY
 from tests.drivers.small_market import left
 
@@ -262,11 +265,6 @@ def test_a_domain_run_is_no_source(whole: Path, tmp_path: Path) -> None:
     )
 
 
-def test_a_run_that_goes_on_from_a_checkpoint(whole: Path, tmp_path: Path) -> None:
-    later = edited(whole, tmp_path, resumed_after="2024-03-04T20:00:00Z")
-    assert "goes on from a checkpoint of 2024-03-04T20:00:00Z" in refusal("kinematics", later, tmp_path / "x")
-
-
 def test_a_run_too_old_to_know_its_instruments_needs_the_data(whole: Path, tmp_path: Path) -> None:
     old = edited(whole, tmp_path, instruments=None, data_path=None, code=None)
     assert "the run is too old to have kept the facts of its symbols" in refusal("kinematics", old, tmp_path / "x")
@@ -315,3 +313,19 @@ def test_the_spec_of_a_run_is_known_again(market: Path, tmp_path: Path) -> None:
     result = run_domain("regime", tmp_path / "run", out=tmp_path / "out")
     assert all(f.changed == 0 for f in result.figures())
     assert result.run.about["configuration"]["regime"]["dwell_bars"] == 9
+
+
+def test_a_stream_is_as_good_a_source_as_a_batch(market: Path, whole: Path, tmp_path: Path) -> None:
+    request = RunRequest(data=market, out=tmp_path / "streamed", overrides=EARLY, spec="prior_belief")
+    run_stream(request)
+    result = run_domain("risk", tmp_path / "streamed", out=tmp_path / "out", compiled=False)
+    assert all(f.changed == 0 for f in result.figures())
+    same_bits(tmp_path / "out/features/risk.parquet", whole / "features/risk.parquet")
+
+
+def test_a_stream_that_was_gone_on_with_says_so(market: Path, tmp_path: Path) -> None:
+    times = open_dataset(market).time
+    first = RunRequest(data=market, out=tmp_path / "first", end=int(times[60]), checkpoint=tmp_path / "state")
+    run_stream(first)
+    run_stream(replace(first, out=tmp_path / "later", end=int(times[90])))
+    assert "goes on from a checkpoint of " in refusal("kinematics", tmp_path / "later", tmp_path / "x")
