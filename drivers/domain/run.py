@@ -154,6 +154,8 @@ def run_domain(
             return _on_run(request, progress)
         if not given.is_dir():
             raise DomainError(f"{given} is not a folder; name a run's results, or a folder of market data")
+        if request.data is not None:
+            raise DomainError(f"{given} is market data already; --data names those of a run")
         return _on_data(request, progress)
 
 

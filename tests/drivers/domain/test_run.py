@@ -175,6 +175,10 @@ def test_a_folder_that_is_neither_run_nor_data(tmp_path: Path) -> None:
     assert "is not a folder" in refusal("regime", tmp_path / "none", tmp_path / "x")
 
 
+def test_market_data_of_market_data(market: Path, tmp_path: Path) -> None:
+    assert "is market data already; --data names those of a run" in refusal("regime", market, tmp_path / "x", data=market)
+
+
 def test_a_key_that_no_layer_of_the_domain_reads(whole: Path, tmp_path: Path) -> None:
     told = refusal("kinematics", whole, tmp_path / "x", overrides=["risk.gross=0.5"])
     assert told.startswith("--set risk.gross=0.5 changes nothing here: no layer of kinematics reads it")
