@@ -63,6 +63,14 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["wiring", "sync"],
         ["data", "simulate"],
         ["data", "check"],
+        ["config"],
+        ["config", "init"],
+        ["config", "regenerate"],
+        ["config", "show"],
+        ["domain", "apply"],
+        ["domain", "undo"],
+        ["domain", "history"],
+        ["domain", "specs"],
     ],
 )
 def test_every_command_explains_itself(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -197,6 +197,19 @@ def test_any_sequence_of_specs_taken_back_leaves_the_first_bytes(
     shutil.rmtree(project.root / changes.HOME, ignore_errors=True)
 
 
+def test_a_change_that_was_cut_short_is_completed_by_whatever_opens_the_project_next(project: Project) -> None:
+    before = held(project)
+    entry = apply(project, "conservative_risk")
+    after = held(project)
+    entry.folder.rename(project.root / changes.HOME / "pending")  # killed before the first file was put in place
+    for name, content in before.items():
+        (project.root / name).write_bytes(content)
+    assert load_configs(locate(project.root))["risk"].gross == 0.5
+    assert held(project) == after
+    undo(project)
+    assert held(project) == before
+
+
 # -- edits since -------------------------------------------------------------------------------------------------------------
 
 
