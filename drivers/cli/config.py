@@ -12,7 +12,7 @@ from drivers.cli.common import Failed, project_of
 from drivers.cli.paint import painted
 
 app = typer.Typer(
-    help="Begin a project of your own, show its settings, and bring its files up to date with the code.",
+    help="Settings, and a project of your own.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -20,9 +20,9 @@ app = typer.Typer(
 
 @app.command("init")
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; it is made if need be.")]) -> None:
-    """Begin a project of your own: wiring_master.yaml, config/ with every setting explained, and the example specs.
+    """Begin a project of your own.
 
-    What the folder has already stays as it is.
+    Writes wiring_master.yaml, config/ with every setting explained, and the example machine specs. What the folder has already stays as it is.
     """
     from drivers.config_files import begin
 
@@ -44,9 +44,9 @@ def regenerate(
         bool, typer.Option("--check", help="Write nothing, and fail when a file is not up to date: for CI.")
     ] = False,
 ) -> None:
-    """Rewrite config/*.yml from the code: every key in its place, with unit, meaning and, if you gave no value, its default.
+    """Bring config/ up to date with the code.
 
-    Your values stay as you wrote them, and so do your comments: those on lines of their own where they are, those behind a
+    Writes every key in its place, with its unit and meaning and, where you gave no value, its default. Your values stay as you wrote them, and so do your comments: those on lines of their own where they are, those behind a
     value above it. A key that the code does not have is refused by name, with the one that it resembles: it may have been
     renamed. specs/schema.json, by which editors complete machine specs, is written too.
     """
@@ -77,7 +77,10 @@ def show(
     domain: Annotated[str | None, typer.Argument(metavar="[DOMAIN]", help="Show this domain only.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Show every setting: value, bounds, unit, meaning, and the layers that read it. A star marks what is not the default."""
+    """Show every setting.
+
+    Its value, bounds, unit, the layers that read it, and its meaning. A star marks what is not the default.
+    """
     from drivers.config_files import settings
     from drivers.project import locate
 

@@ -10,7 +10,7 @@ import typer
 from drivers.cli import options
 from drivers.cli.common import names, project_of, utc_ns
 
-app = typer.Typer(help="One domain of the graph by itself.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Run one domain alone; change one by a machine spec.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("run")

@@ -24,9 +24,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def apply(context: typer.Context, spec: Spec, dry_run: DryRun = False, diff: Diff = False, json: Json = False) -> None:
-    """Apply a machine spec to this project: a named change of one domain's settings, layers and method variants.
+    """Apply a machine spec to this project.
 
-    Shows what changes, writes config/ and wiring_master.yaml together or not at all, and leaves every other byte of them as it
+    A spec is a named change of one domain: settings, layers on or off, method variants. Shows what changes, writes config/ and wiring_master.yaml together or not at all, and leaves every other byte of them as it
     is, comments too. The wiring is checked as it would be: what opens a way past the risk gate, or does not fit, is refused
     before anything is written. `stratoquant domain undo` takes it back.
 
@@ -46,9 +46,9 @@ def undo(
     diff: Diff = False,
     json: Json = False,
 ) -> None:
-    """Take back the machine spec that was applied last; again, the one before it.
+    """Take back the last machine spec.
 
-    What was edited since is kept where the spec did not change it. Where it did, taking it back is refused, unless --force.
+    Done again, the one before it. What was edited since is kept where the spec did not change it. Where it did, taking it back is refused, unless --force.
     """
     from drivers.domain_apply import Applied
     from drivers.specs.apply import carry_out, owned, take_back
@@ -62,7 +62,10 @@ def undo(
 
 
 def history(context: typer.Context, json: Json = False) -> None:
-    """List the machine specs that were applied to this project, when and by whom, and which were taken back."""
+    """List the machine specs applied so far.
+
+    When each was applied and by whom, and whether it was taken back.
+    """
     from drivers.project import locate
     from drivers.specs.history import steps
 
@@ -73,16 +76,26 @@ def history(context: typer.Context, json: Json = False) -> None:
     elif not found:
         typer.echo(f"No machine spec was ever applied in {root}.")
     else:
-        rows = [("", "applied", "by", "spec", "domain", "")]
+        rows = [("", "time (UTC)", "by", "spec", "domain", "")]
         rows += [
-            (str(s.number), s.time, s.who, s.spec.name, s.spec.domain, f"taken back {s.undone}" if s.undone else "in force")
+            (
+                str(s.number),
+                _minute(s.time),
+                s.who,
+                s.spec.name,
+                s.spec.domain,
+                f"taken back {_minute(s.undone)}" if s.undone else "applied",
+            )
             for s in found
         ]
         _print_columns(rows)
 
 
 def specs(context: typer.Context, json: Json = False) -> None:
-    """List the machine specs that this project knows, and what each is for."""
+    """List the known machine specs.
+
+    Those in specs/ of the project and of the package: the domain of each, whether it is applied, and what it is for.
+    """
     from drivers.project import known_specs, load_spec, locate
     from drivers.specs.history import applied
 
@@ -115,6 +128,10 @@ def _show(make: Callable[[], Applied], dry_run: bool, diff: bool, json: bool) ->
     for line in lines:
         typer.echo(painted(line))
     typer.echo(done.sentence(dry_run))
+
+
+def _minute(time: str) -> str:
+    return time[:16].replace("T", " ")
 
 
 def _print_columns(rows: Sequence[tuple[str, ...]]) -> None:

@@ -40,7 +40,7 @@ def test_apply_shows_the_difference_and_undo_takes_it_back(folder: Path, capsys:
     assert command(folder, "domain", "apply", "conservative_risk") == 0
     assert capsys.readouterr().out == "conservative_risk changes nothing: all of it is so already.\n"
     assert command(folder, "domain", "history") == 0
-    assert "conservative_risk  risk    in force" in capsys.readouterr().out
+    assert "conservative_risk  risk    applied" in capsys.readouterr().out
     assert command(folder, "domain", "undo") == 0
     assert capsys.readouterr().out.endswith("conservative_risk is taken back: config/risk.yml changed.\n")
     assert held(locate(folder)) == before
