@@ -22,7 +22,8 @@ app = typer.Typer(
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; it is made if need be.")]) -> None:
     """Begin a project of your own.
 
-    Writes wiring_master.yaml, config/ with every setting explained, and the example machine specs. What the folder has already stays as it is.
+    Writes wiring_master.yaml, config/ with every setting explained, and the example machine specs. What the folder has
+    already stays as it is.
     """
     from drivers.config_files import begin
 
@@ -46,9 +47,10 @@ def regenerate(
 ) -> None:
     """Bring config/ up to date with the code.
 
-    Writes every key in its place, with its unit and meaning and, where you gave no value, its default. Your values stay as you wrote them, and so do your comments: those on lines of their own where they are, those behind a
-    value above it. A key that the code does not have is refused by name, with the one that it resembles: it may have been
-    renamed. specs/schema.json, by which editors complete machine specs, is written too.
+    Writes every key in its place, with its unit and meaning and, where you gave no value, its default. Your values stay as
+    you wrote them, and so do your comments: those on lines of their own where they are, those behind a value above it. A
+    key that the code does not have is refused by name, with the one that it resembles: it may have been renamed.
+    specs/schema.json, by which editors complete machine specs, is written too.
     """
     from drivers.changes import change
     from drivers.config_files import regenerated

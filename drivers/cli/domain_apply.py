@@ -26,9 +26,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 def apply(context: typer.Context, spec: Spec, dry_run: DryRun = False, diff: Diff = False, json: Json = False) -> None:
     """Apply a machine spec to this project.
 
-    A spec is a named change of one domain: settings, layers on or off, method variants. Shows what changes, writes config/ and wiring_master.yaml together or not at all, and leaves every other byte of them as it
-    is, comments too. The wiring is checked as it would be: what opens a way past the risk gate, or does not fit, is refused
-    before anything is written. `stratoquant domain undo` takes it back.
+    A spec is a named change of one domain: settings, layers on or off, method variants. Shows what changes, writes config/
+    and wiring_master.yaml together or not at all, and leaves every other byte of them as it is, comments too. The wiring is
+    checked as it would be: what opens a way past the risk gate, or does not fit, is refused before anything is written.
+    `stratoquant domain undo` takes it back.
 
     To run with a spec without applying it: stratoquant run --spec NAME.
     """
@@ -48,7 +49,8 @@ def undo(
 ) -> None:
     """Take back the last machine spec.
 
-    Done again, the one before it. What was edited since is kept where the spec did not change it. Where it did, taking it back is refused, unless --force.
+    Done again, the one before it. What was edited since is kept where the spec did not change it. Where it did, taking it
+    back is refused, unless --force.
     """
     from drivers.domain_apply import Applied
     from drivers.specs.apply import carry_out, owned, take_back
