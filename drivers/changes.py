@@ -103,7 +103,7 @@ def change(folder: Path, before: Files, after: Files, about: Mapping[str, Any]) 
 def history(folder: Path) -> list[Entry]:
     """The changes that took place, oldest first. Raises ChangeError when a record cannot be read."""
     entries = []
-    for path in (folder / HOME / "history").glob("*"):
+    for path in (folder / HOME / "history").glob("[0-9]*"):
         try:
             about = json.loads((path / _RECORD).read_text(encoding="utf-8"))
             entries.append(Entry(path, {**about, "number": int(about["number"]), "files": list(about["files"])}))
