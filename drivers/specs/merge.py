@@ -9,7 +9,7 @@ from typing import NamedTuple
 class _Hunk(NamedTuple):
     start: int
     stop: int
-    lines: list[str]
+    lines: tuple[str, ...]
 
 
 def merged(base: str, ours: str, theirs: str) -> str | None:
@@ -18,7 +18,7 @@ def merged(base: str, ours: str, theirs: str) -> str | None:
     They meet when both change a line, or insert at the same place, unless both do exactly the same.
     """
     lines = base.splitlines(keepends=True)
-    hunks = sorted({(h.start, h.stop, tuple(h.lines)) for h in (*_hunks(lines, ours), *_hunks(lines, theirs))})
+    hunks = sorted({*_hunks(lines, ours), *_hunks(lines, theirs)})
     made: list[str] = []
     at, last = 0, -1
     for start, stop, new in hunks:
@@ -32,4 +32,4 @@ def merged(base: str, ours: str, theirs: str) -> str | None:
 def _hunks(lines: list[str], text: str) -> list[_Hunk]:
     other = text.splitlines(keepends=True)
     matcher = difflib.SequenceMatcher(a=lines, b=other, autojunk=False)
-    return [_Hunk(i, j, other[k:n]) for what, i, j, k, n in matcher.get_opcodes() if what != "equal"]
+    return [_Hunk(i, j, tuple(other[k:n])) for what, i, j, k, n in matcher.get_opcodes() if what != "equal"]
