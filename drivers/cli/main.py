@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.exceptions import TyperException
 
-from drivers.cli import config, data, domain, domain_apply, health, layers, report, run, stream, validate, wiring
+from drivers.cli import config, data, domain, domain_apply, health, layers, logs, report, run, stream, validate, wiring
 from drivers.cli.common import Failed, Globals
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("run")(run.run)
 app.command("stream")(stream.stream)
 app.command("report")(report.report)
 app.command("validate")(validate.validate)
+app.command("logs")(logs.logs)
 for command in (domain_apply.apply, domain_apply.undo, domain_apply.history, domain_apply.specs):
     domain.app.command(command.__name__)(command)
 app.add_typer(domain.app, name="domain")

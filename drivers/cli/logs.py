@@ -1,0 +1,92 @@
+"""`stratoquant logs`: what happened in a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from drivers.cli.common import utc_ns
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_STYLES = {
+    "entry": "green", "exit": "cyan", "reduction": "cyan", "refusal": "yellow", "fill": "bold green", "reject": "bold red",
+    "kill_switch": "bold red", "data_anomaly": "magenta", "regime_change": "blue",
+}  # fmt: skip
+
+
+def logs(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")],
+    symbol: Annotated[str | None, typer.Option(metavar="NAME", help="Lines of this symbol.")] = None,
+    layer: Annotated[str | None, typer.Option(metavar="L4", help="Lines of this layer.")] = None,
+    event: Annotated[str | None, typer.Option(metavar="NAME", help="Lines of this event, e.g. regime_change.")] = None,
+    order: Annotated[
+        str | None, typer.Option(metavar="ID", help="An order (BTCUSDT-52): decision, bracket, fills, what closes it.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Not before this, e.g. 2026-03-01T12:00 (UTC).")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Not after this.")] = None,
+    level: Annotated[str | None, typer.Option(metavar="LEVEL", help="This or worse: info, warning, error.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Show so many lines.")] = None,
+    count: Annotated[bool, typer.Option("--count", help="Count the lines, by event.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the lines as they are in the log.")] = False,
+) -> None:
+    """Show what happened in a run: data anomalies, regime changes, entries, exits, refusals, orders, fills, the kill switch.
+
+    Filters can be combined. Times are UTC, of the market.
+    """
+    import json as jsonlib
+    from collections import Counter
+
+    from rich.console import Console
+
+    from drivers.store.log_reading import LEVELS, Query, Reading, log_of, why_nothing
+
+    if level is not None and level not in LEVELS:
+        raise typer.BadParameter(f"{level!r} is none of {', '.join(LEVELS)}", param_hint="--level")
+    path = log_of(run)
+    query = Query(symbol, layer, event, order, utc_ns(since), utc_ns(until), level)
+    reading, console, found = Reading(path, query), Console(), Counter[str]()
+    for line in reading.matches():
+        found[str(line.get("event"))] += 1
+        if json and not count:
+            typer.echo(jsonlib.dumps(line, ensure_ascii=False))
+        elif not count:
+            console.print(_shown(line), soft_wrap=True, highlight=False)
+        if limit is not None and found.total() == limit and not count:
+            break
+    if count and json:
+        typer.echo(jsonlib.dumps(dict(found)))
+    elif count:
+        for name, lines in found.most_common():
+            typer.echo(f"{lines:>9,}  {name}")
+    if not found:
+        typer.echo(why_nothing(path, query), err=True)
+    for number, why in reading.damaged[:5]:
+        typer.echo(f"{path}, line {number}: {why}; it was left out.", err=True)
+    if reading.damaged_lines > 5:
+        typer.echo(f"{path}: {reading.damaged_lines - 5} more lines are damaged.", err=True)
+
+
+def _shown(line: dict[str, Any]) -> Text:
+    """A line in columns: time, event, layer, symbol, order, and the rest in words."""
+    from rich.text import Text
+
+    known = ("timestamp", "level", "event", "run", "epoch", "symbol", "layer", "order", "time")
+    rest = "  ".join(f"{k.replace('_', ' ')} {_word(v)}" for k, v in line.items() if k not in known and v not in ([], ""))
+    name = str(line.get("event", ""))
+    return Text.assemble(
+        f"{line.get('time', line.get('timestamp', '')):<20}  ",
+        (f"{name.replace('_', ' '):<13}", _STYLES.get(name, "")),
+        f"  {line.get('layer', ''):<4} {line.get('symbol', ''):<10} {line.get('order', ''):<14} {rest}",
+    )
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
