@@ -1,4 +1,4 @@
-"""The JSON schema of machine specs, by which editors complete and check keys, values, layers and variants as they are typed.
+"""The JSON schema of machine specs, by which editors complete and check keys, values and variants as they are typed.
 
 `specs/schema.json` is written from the models by `stratoquant config regenerate`; a spec names it in its first line:
 `# yaml-language-server: $schema=schema.json`.
@@ -10,7 +10,6 @@ import json
 from typing import Any
 
 from dataflows.config import model_of
-from drivers.graph_modules import layer_names
 from drivers.project import MachineSpec, config_records
 from drivers.specs.variants import known_variants
 
@@ -47,7 +46,8 @@ def _of_domain(domain: str, record: type[tuple[Any, ...]]) -> dict[str, Any]:
     }
     return {
         "config": _only(keys),
-        "enabled": _only({layer: {"type": "boolean"} for layer in layer_names(domain)}),
+        # by their form, not by name: a new layer must leave every generated file as it is
+        "enabled": {"patternProperties": {r"^l\d{1,3}_\w+$": {"type": "boolean"}}, "additionalProperties": False},
         "variants": _only(choices),
     }
 
