@@ -8,7 +8,6 @@ A key that the model does not have is refused by name and never dropped: it may 
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,17 @@ from drivers.engine.config_reads import reads_of
 from drivers.engine.wiring import load as load_wiring
 from drivers.engine.wiring_graph import graph_of
 from drivers.graph_modules import layer_modules
-from drivers.project import WIRING, Project, ProjectError, config_records, config_text, defaults, explained, load_configs
+from drivers.project import (
+    WIRING,
+    Project,
+    ProjectError,
+    config_records,
+    config_text,
+    defaults,
+    explained,
+    load_configs,
+    title_of,
+)
 from drivers.specs.schema import schema_text
 from drivers.yaml_text import end_of, written
 
@@ -55,12 +64,6 @@ def beginnings(folder: Path) -> Files:
         wanted |= {f"specs/{path.name}": read(path) for path in sorted(own.specs.glob("*.yaml"))}
     wanted["specs/schema.json"] = schema_text().encode()
     return {name: content for name, content in wanted.items() if not (folder / name).exists()}
-
-
-def title_of(domain: str, record: type[tuple[Any, ...]]) -> str:
-    """What a domain's file is, in one line."""
-    about = inspect.cleandoc(record.__doc__ or "").partition("\n\n")[0]
-    return f"{domain}: {' '.join(about.split())}"
 
 
 def fresh_text(domain: str, record: type[tuple[Any, ...]], text: str | None) -> str:

@@ -10,6 +10,7 @@ import difflib
 import functools
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -242,6 +243,12 @@ def parse_override(text: str) -> tuple[str, str, Any]:
         return domain, key, yaml.safe_load(value)
     except yaml.YAMLError:
         raise ConfigError(f"--set {text}: {value!r} is not a value; write a number, or a list as [5, 15, 60]") from None
+
+
+def title_of(domain: str, record: type[tuple[Any, ...]]) -> str:
+    """What a domain's file is, in one line."""
+    about = inspect.cleandoc(record.__doc__ or "").partition("\n\n")[0]
+    return f"{domain}: {' '.join(about.split())}"
 
 
 def config_text(record: Any, *, title: str) -> str:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from drivers.changes import Entry, Files, change, read
-from drivers.config_files import title_of
 from drivers.engine.wiring import synced, with_spec
 from drivers.engine.wiring_graph import graph_of
 from drivers.graph_modules import layer_modules
@@ -32,6 +31,7 @@ from drivers.project import (
     explained,
     load_configs,
     locate,
+    title_of,
 )
 from drivers.specs.candidate import checked, state_of
 from drivers.specs.difference import Difference, difference
