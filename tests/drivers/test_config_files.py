@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from dataflows.config import ConfigError, resolve, setting
 from drivers.config_files import begin, fresh_text, regenerated, settings
+from drivers.engine.wiring import load as load_wiring
 from drivers.project import MachineSpec, ProjectError, config_records, defaults, known_specs, load_configs, load_spec, locate
 from drivers.specs.schema import spec_schema
 from tests.drivers.specs.conftest import held
@@ -180,7 +182,7 @@ def test_settings_say_value_default_bounds_unit_and_readers(own: Path) -> None:
         settings(locate(own), "rsk")
 
 
-def test_the_schema_knows_every_key_with_unit_and_bounds_and_every_layer() -> None:
+def test_the_schema_knows_every_key_with_unit_and_bounds_and_a_layer_by_its_form() -> None:
     schema = spec_schema()
     assert set(schema["properties"]) == set(MachineSpec.model_fields)
     by_domain = {part["if"]["properties"]["domain"]["const"]: part["then"]["properties"] for part in schema["allOf"]}
@@ -194,7 +196,10 @@ def test_the_schema_knows_every_key_with_unit_and_bounds_and_every_layer() -> No
         "exclusiveMinimum": 0,
         "type": "number",
     }
-    assert by_domain["risk"]["enabled"]["properties"]["l4_risk_gate"] == {"type": "boolean"}
+    ((form, kind),) = by_domain["risk"]["enabled"]["patternProperties"].items()
+    assert kind == {"type": "boolean"}
+    assert all(re.search(form, name) for name in load_wiring(defaults().wiring).layers)
+    assert not any(re.search(form, name) for name in ("risk_gate", "l4", "l4000_gate"))
     assert by_domain["execution"]["variants"]["properties"]["venue"] == {"enum": ["live", "sim"]}
 
 
