@@ -83,12 +83,14 @@
   /** The edges between what is drawn; those of a collapsed domain come together in its card. */
   function drawnEdges(end) {
     const found = new Map();
+    const named = new Set(); // a delayed value that goes to several layers bears its name once
     model.edges.forEach((edge) => {
       const [from, to] = [end(edge.source), end(edge.target)];
       if (!from || !to || from === to) return;
       const key = `${from} ${to} ${edge.delay ? edge.label : ""}`;
       if (found.has(key)) found.get(key).count += 1;
-      else found.set(key, { from, to, delay: edge.delay, label: edge.label, count: 1 });
+      else found.set(key, { from, to, delay: edge.delay, label: edge.label, count: 1, named: edge.delay && !named.has(edge.label) });
+      if (edge.delay) named.add(edge.label);
     });
     return [...found.values()];
   }
@@ -105,7 +107,7 @@
     let placed = { nodes: new Map(), boxes: new Map(), width: 1, height: 1 };
     if (whole) {
       const groups = populated.map((name) => ({ name, ids: collapsed.has(name) ? [] : members.get(name).map((layer) => layer.name) }));
-      placed = sqGraph.layout.byDomain(groups, pairs, view.size());
+      placed = sqGraph.layout.byDomain(groups, pairs, view.room());
     } else if (shown.length) {
       placed = sqGraph.layout.asFlow(shown.map((layer) => layer.name), pairs);
     }
@@ -117,7 +119,7 @@
   /** Which domains begin collapsed: none where the whole can be read, else all. */
   function firstCollapsed() {
     const whole = scene(new Set());
-    const room = view.size();
+    const room = view.room();
     const scale = Math.min(room.width / whole.width, room.height / whole.height);
     return new Set(scale < READABLE ? populated : []);
   }

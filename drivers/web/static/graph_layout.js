@@ -178,12 +178,14 @@ sqGraph.layout = (() => {
   function curve(a, b, { round = false } = {}) {
     const from = { x: a.x + a.width / 2, y: a.y + a.height / 2 };
     const to = { x: b.x + b.width / 2, y: b.y + b.height / 2 };
-    if (round) { // back to what came before: below both, so that it is not taken for a step forward
-      const low = Math.max(a.y + a.height, b.y + b.height) + 26;
+    if (round && Math.abs(to.y - from.y) < 160) { // back to what came before: below both, so that it is not taken for a step on
+      const low = Math.max(a.y + a.height, b.y + b.height) + 22;
       return `M${from.x} ${a.y + a.height}C${from.x} ${low} ${to.x} ${low} ${to.x} ${b.y + b.height}`;
     }
-    if (b.x >= a.x + a.width && (b.y < a.y + a.height + 60 && b.y + b.height > a.y - 60 || b.x - a.x - a.width > Math.abs(to.y - from.y))) {
-      const bend = Math.max(24, Math.min(120, (b.x - a.x - a.width) / 2));
+    const right = b.x - a.x - a.width;
+    const rise = Math.abs(to.y - from.y);
+    if (right >= 0 && (rise < 100 || rise < right)) {
+      const bend = Math.max(24, Math.min(120, right / 2));
       return `M${a.x + a.width} ${from.y}C${a.x + a.width + bend} ${from.y} ${b.x - bend} ${to.y} ${b.x} ${to.y}`;
     }
     const down = to.y >= from.y;

@@ -56,7 +56,7 @@ sqGraph.values = (run, codes) => {
   /** What stands on the node: the first value that has a name, else the first that is known. */
   function headline(layer) {
     const all = columnsOf(layer);
-    const word = all.find(({ field }) => field.codes && !codes[field.codes].mask);
+    const word = all.find(({ field }) => field.codes && !codes[field.codes].mask && !codes[field.codes].time);
     const first = word ?? all.find(({ column }) => typeof at(column) === "number");
     if (!first) return "";
     const value = shown(first.column, codes[first.field.codes]);

@@ -114,7 +114,7 @@ sqGraph.view = (svg, hooks) => {
     const group = make("g", { class: `edge${edge.delay ? " late" : ""}${edge.count > 1 ? " many" : ""}`, "data-from": edge.from, "data-to": edge.to });
     const line = make("path", { class: "line", style: `--w: ${Math.min(6, 1 + Math.sqrt((edge.count ?? 1) - 1))}`, "marker-end": `url(#arrow-${edge.delay ? "late" : "plain"})` });
     group.append(line);
-    if (edge.delay) group.append(make("text", { class: "late-label", "text-anchor": "middle" }, `${edge.label}, one ${edge.delay} later`));
+    if (edge.named) group.append(make("text", { class: "late-label", "text-anchor": "middle" }, `${edge.label}, one ${edge.delay} later`));
     edge.element = group;
     return group;
   }
@@ -129,10 +129,12 @@ sqGraph.view = (svg, hooks) => {
     shown.edges.forEach((edge) => {
       const a = moved.get(edge.from) ?? rectOf(edge.from);
       const b = moved.get(edge.to) ?? rectOf(edge.to);
-      edge.element.firstChild.setAttribute("d", curve(a, b, { round: Boolean(edge.delay) }));
-      const label = edge.delay ? edge.element.lastChild : null;
-      label?.setAttribute("x", (a.x + b.x + a.width) / 2);
-      label?.setAttribute("y", Math.max(a.y + a.height, b.y + b.height) + 20);
+      const line = edge.element.firstChild;
+      line.setAttribute("d", curve(a, b, { round: Boolean(edge.delay) }));
+      if (!edge.named) return;
+      const middle = line.getPointAtLength(line.getTotalLength() * 0.4);
+      edge.element.lastChild.setAttribute("x", middle.x);
+      edge.element.lastChild.setAttribute("y", middle.y + 4);
     });
   }
 
@@ -196,15 +198,21 @@ sqGraph.view = (svg, hooks) => {
     hooks.onZoom?.(at.k);
   }
 
-  const size = () => ({ width: svg.clientWidth || 800, height: svg.clientHeight || 600 });
+  const size = () => ({ width: svg.clientWidth, height: svg.clientHeight });
 
-  /** Shows all of it, or what lies around one element. */
+  /** What a drawing may fill: all but a margin, and the strip below where the legend lies. */
+  function room() {
+    const { width, height } = size();
+    const margin = Math.min(20, width * 0.03);
+    return { margin, width: width - 2 * margin, height: height - 2 * margin - 36 };
+  }
+
+  /** Shows all of it. */
   function fit({ most = 1.25 } = {}) {
-    const room = size();
-    const margin = Math.min(28, room.width * 0.03);
-    at.k = Math.min(most, (room.width - 2 * margin) / shown.width, (room.height - 2 * margin) / shown.height);
-    at.x = (room.width - shown.width * at.k) / 2;
-    at.y = Math.max(margin, (room.height - shown.height * at.k) / 2);
+    const { width, height, margin } = room();
+    at.k = Math.min(most, width / shown.width, height / shown.height);
+    at.x = margin + (width - shown.width * at.k) / 2;
+    at.y = margin + (height - shown.height * at.k) / 2;
     apply();
   }
 
@@ -226,12 +234,12 @@ sqGraph.view = (svg, hooks) => {
   function reveal(name, covered = { right: 0, bottom: 0 }) {
     const rect = shown.nodes.get(name)?.rect;
     if (!rect) return;
-    const room = { width: size().width - covered.right, height: size().height - covered.bottom };
+    const free = { width: size().width - covered.right, height: size().height - covered.bottom };
     const x = at.x + (rect.x + rect.width / 2) * at.k;
     const y = at.y + (rect.y + rect.height / 2) * at.k;
     const edge = 90;
-    const inside = x > edge && x < room.width - edge && y > edge / 2 && y < room.height - edge / 2;
-    if (!inside) pan(room.width / 2 - x, room.height / 2 - y);
+    const inside = x > edge && x < free.width - edge && y > edge / 2 && y < free.height - edge / 2;
+    if (!inside) pan(free.width / 2 - x, free.height / 2 - y);
   }
 
   const pointers = new Map();
@@ -339,5 +347,5 @@ sqGraph.view = (svg, hooks) => {
   });
 
   const focusDomain = (name) => elements.get(`domain:${name}`)?.querySelector(".head").focus({ preventScroll: true });
-  return { show, emphasise, label, fit, zoom, pan, reveal, focusOn, focusDomain, size, icons: ICONS };
+  return { show, emphasise, label, fit, zoom, pan, reveal, focusOn, focusDomain, room, icons: ICONS };
 };
