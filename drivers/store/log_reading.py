@@ -138,7 +138,7 @@ def why_nothing(path: Path, query: Query) -> str:
     Raises LogError for an event, layer or symbol that the log does not have, naming those that it has.
     """
     seen: dict[str, Counter[str]] = {name: Counter() for name in _CHOICES}
-    alone = Counter({name: 0 for name in query.tests()})
+    alone = Counter(dict.fromkeys(query.tests(), 0))
     readings = {name: Query(**{name: value}) for name, value in query.tests().items() if name in ("since", "until", "level")}
     reading = Reading(path)
     for line in reading.matches():
