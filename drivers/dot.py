@@ -9,6 +9,7 @@ x86-64. WebAssembly Graphviz writes no PNG; `resvg` turns its SVG into one, with
 
 from __future__ import annotations
 
+import atexit
 import functools
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -75,6 +76,7 @@ def _graphviz() -> Any:
             self._module = wasmtime.Module.from_file(self._engine, str(PACKAGE_WASM_PATH))
             self._session = self._create_session()
 
+    atexit.register(_graphviz.cache_clear)  # freed while wasmtime is still there to do it
     try:
         return Kept()
     except wasmtime.WasmtimeError:  # no place for a cache

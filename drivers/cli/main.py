@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.exceptions import TyperException
 
-from drivers.cli import config, data, domain, domain_apply, health, layers, logs, report, run, stream, validate, wiring
+from drivers.cli import config, data, domain, domain_apply, graph, health, layers, logs, report, run, stream, validate, wiring
 from drivers.cli.common import Failed, Globals
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ app.add_typer(domain.app, name="domain")
 app.add_typer(config.app, name="config")
 app.add_typer(wiring.app, name="wiring")
 app.command("health")(health.health)
+app.command("graph")(graph.graph)
 app.command("layers")(layers.layers)
 app.add_typer(data.app, name="data")
 

@@ -39,7 +39,8 @@ class Declared(NamedTuple):
 
 
 def declared_layers(variants: Mapping[str, str]) -> dict[str, Declared]:
-    """Every layer under these variants by node name, in order of domain and id. Raises GraphError for a file that is no Python."""
+    """Every layer under these variants by node name, in order of domain and id. Raises GraphError for a file that is no
+    Python."""
     found = [layer for path in sorted(_HOME.glob("*/l*.py")) for layer in _in_file(path, variants)]
     return {layer.name: layer for layer in sorted(found, key=lambda d: (d.domain, int(d.layer_id[1:])))}
 

@@ -9,9 +9,7 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
-
-import graphviz
+from typing import Any
 
 from dataflows.config import model_of
 from dataflows.panel import walk
@@ -20,23 +18,35 @@ from drivers.engine.config_reads import reads_of
 from drivers.engine.nodes import LayerNode
 from drivers.engine.wiring import Wiring, load, wired_inputs
 from drivers.engine.wiring_graph import graph_of
+from drivers.graph import selection
+from drivers.graph.model import read_model
+from drivers.graph.picture import source
 from drivers.graph_modules import layer_modules
 from drivers.project import Project, load_configs, locate
 from drivers.whole import write_whole, write_whole_bytes
 
-COLOURS: Final = {"columnar": "#dbe9f6", "step": "#fde3cf", "post": "#e2f0d9", "epoch": "#eadcf4"}
-
 
 def write_reference(project: Project, folder: Path) -> list[Path]:
-    """Writes layers.md, configuration.md and graph.svg into the folder; returns their paths."""
+    """Writes layers.md, configuration.md and the pictures into the folder; returns their paths."""
     wiring, configs = load(project.wiring), load_configs(project)
     nodes = graph_of(layer_modules(), wiring.variants)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in ("layers.md", "configuration.md", "graph.svg")]
+    paths = [folder / name for name in ("layers.md", "configuration.md")]
     write_whole(paths[0], "\n".join(layers_page(nodes, wiring, configs)) + "\n")
     write_whole(paths[1], "\n".join(configuration_page(nodes, configs)) + "\n")
-    write_whole_bytes(paths[2], dot.render(picture(nodes, wiring).source, "svg"))
-    return paths
+    return [*paths, *write_pictures(project, folder)]
+
+
+def write_pictures(project: Project, folder: Path) -> list[Path]:
+    """The whole graph (graph.svg), the way to the gate (way-to-the-gate.svg), and each domain (<domain>.svg)."""
+    model = read_model(project)
+    parts = {"graph": selection.whole(model), "way-to-the-gate": selection.paths(model, "L66", "L4")}
+    parts |= {d.name: selection.domain(model, d.name) for d in model.domains.values() if d.layers}
+    made = []
+    for name, part in parts.items():
+        made.append(folder / f"{name}.svg")
+        write_whole_bytes(made[-1], dot.render(source(model, part), "svg"))
+    return made
 
 
 def layers_page(nodes: Mapping[str, LayerNode], wiring: Wiring, configs: Mapping[str, Any]) -> Iterator[str]:
@@ -45,7 +55,7 @@ def layers_page(nodes: Mapping[str, LayerNode], wiring: Wiring, configs: Mapping
     for domain in wiring.domains:
         own = sorted((n for n in nodes.values() if n.domain == domain), key=lambda n: int(n.layer_id[1:]))
         if own:
-            yield f"\n## {domain}"
+            yield f"\n## {domain}\n\n![{domain}]({domain}.svg)"
         for node in own:
             cross = ", cross-sectional" if node.cross_sectional else ""
             yield f"\n### {node.layer_id} `{node.name}`\n\n{node.schedule}{cross}\n"
@@ -71,30 +81,6 @@ def configuration_page(nodes: Mapping[str, LayerNode], configs: Mapping[str, Any
             unit = info.json_schema_extra.get("unit", "") if isinstance(info.json_schema_extra, dict) else ""
             read_by = ", ".join(sorted(readers.get((domain, key), ["drivers"])))
             yield f"| `{key}` | {value} | {unit} | {info.description} | {read_by} |"
-
-
-def picture(nodes: Mapping[str, LayerNode], wiring: Wiring) -> graphviz.Digraph:
-    """The graph by domain, coloured by schedule; delayed edges are dashed and bear their name."""
-    drawn = graphviz.Digraph(
-        graph_attr={"rankdir": "LR", "fontname": "sans-serif"},
-        node_attr={"shape": "box", "style": "filled", "fontname": "sans-serif", "fontsize": "10", "margin": "0.2,0.06"},
-        edge_attr={"color": "#808080", "fontname": "sans-serif", "fontsize": "9"},
-    )
-    for domain in wiring.domains:
-        with drawn.subgraph(name=f"cluster_{domain}") as box:
-            box.attr(label=domain, style="rounded")
-            for node in nodes.values():
-                if node.domain == domain:
-                    label = f"{node.layer_id} {node.name.partition('_')[2].replace('_', ' ')}"
-                    box.node(node.name, label=label, fillcolor=COLOURS[node.schedule])
-    for node in nodes.values():
-        for p in node.params:
-            edge = wiring.delayed.get(p)
-            if p in nodes:
-                drawn.edge(p, node.name)
-            elif edge is not None and edge.source in nodes:
-                drawn.edge(edge.source, node.name, label=f"{p}, one {edge.delay} later", style="dashed", constraint="false")
-    return drawn
 
 
 def _codes(names: Any) -> str:

@@ -28,6 +28,12 @@ def test_every_setting_has_its_row(pages: dict[str, str]) -> None:
     assert rows == [key for record in load_configs(defaults()).values() for key in record._fields]
 
 
+def test_every_domain_with_layers_has_its_picture(pages: dict[str, str]) -> None:
+    domains = {entry.domain for entry in load(defaults().wiring).layers.values()}
+    assert {f"{domain}.svg" for domain in domains} <= set(pages)
+    assert all(f"]({domain}.svg)" in pages["layers.md"] for domain in domains)
+
+
 def test_every_edge_is_drawn(pages: dict[str, str]) -> None:
     wiring = load(defaults().wiring)
     drawn = set(re.findall(r"<title>(\w+)&#45;&gt;(\w+)</title>", pages["graph.svg"]))

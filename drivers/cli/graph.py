@@ -1,0 +1,120 @@
+"""`stratoquant graph`: the map of the layers, drawn."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drivers.cli.common import project_of
+
+if TYPE_CHECKING:
+    from drivers.graph.model import Model
+    from drivers.graph.selection import Selection
+
+
+class Form(StrEnum):
+    """What the picture is written as."""
+
+    svg = "svg"
+    png = "png"
+    dot = "dot"
+    html = "html"
+
+
+def graph(
+    context: typer.Context,
+    domain: Annotated[str | None, typer.Option(metavar="NAME", help="Only this domain, with what it takes and gives.")] = None,
+    layer: Annotated[
+        str | None, typer.Option(metavar="L37", help="Only the surroundings of this layer: an id or a name.")
+    ] = None,
+    up: Annotated[int, typer.Option(min=0, help="With --layer: steps towards the market data.")] = 1,
+    down: Annotated[int, typer.Option(min=0, help="With --layer: steps towards the orders.")] = 1,
+    path: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="L0 L4", help="Only the ways from the first layer to the second.")
+    ] = None,
+    external: Annotated[bool, typer.Option("--external", help="Show what the engine hands in, too.")] = False,
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="FILE", help="Where to: .svg, .png, .dot, or .html for a page to explore."),
+    ] = Path("graph.svg"),
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="RUN", help="On a page: show this run's values at a bar.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="With --run: the bar that is shown first.")] = None,
+    symbol: Annotated[str | None, typer.Option(metavar="NAME", help="With --run: the symbol that is shown first.")] = None,
+) -> None:
+    """Draw the graph of layers: all of it, a domain, a layer's surroundings, or the ways between two.
+
+    Domains are boxes of a colour each; delayed edges are dashed and say how late they come; L4, the door, is red, and so are
+    all the ways from a proposal to an order, which lead through it. A page (-o graph.html) opens in any browser, offline:
+    search, zoom, click a layer for its method, fields, settings and code.
+    """
+    form = _form(out)
+    if form is not Form.html and (run or at or symbol):
+        raise typer.BadParameter("values are shown on a page alone; write -o graph.html", param_hint="--run, --at, --symbol")
+    if sum(x is not None for x in (domain, layer, path)) > 1:
+        raise typer.BadParameter("give one of them", param_hint="--domain, --layer, --path")
+    if form is Form.html and (domain or layer or path):
+        raise typer.BadParameter("a page holds the whole graph, and cuts it itself", param_hint="--domain, --layer, --path")
+    if (at or symbol) and run is None:
+        raise typer.BadParameter("these say what of a run is shown; name it with --run", param_hint="--at, --symbol")
+
+    from drivers.graph.model import read_model
+    from drivers.project import locate
+
+    project = locate(project_of(context))
+    if form is Form.html:
+        from drivers.graph.page import write_page
+        from drivers.store.recorded import open_run
+
+        model = read_model(project)
+        write_page(out, model, project, run=None if run is None else open_run(run), at=at, symbol=symbol)
+        typer.echo(f"{out}: {len(model.layers)} layers.")
+        return
+    model = read_model(project)
+    shown = _selected(model, domain, layer, up, down, path, external)
+    _write(out, form, model, shown)
+    typer.echo(f"{out}: {shown.title}; {len(shown.shown)} layers and {len(shown.edges)} edges.")
+
+
+def _form(out: Path) -> Form:
+    try:
+        return Form(out.suffix.lower().removeprefix("."))
+    except ValueError:
+        known = ", ".join(f".{form}" for form in Form)
+        raise typer.BadParameter(f"{out} is none of {known}", param_hint="-o") from None
+
+
+def _selected(
+    model: Model,
+    domain: str | None,
+    layer: str | None,
+    up: int,
+    down: int,
+    path: tuple[str, str] | None,
+    external: bool,
+) -> Selection:
+    from drivers.graph import selection
+
+    if domain is not None:
+        return selection.domain(model, domain)
+    if layer is not None:
+        return selection.around(model, layer, up=up, down=down)
+    if path is not None:
+        return selection.paths(model, *path)
+    return selection.whole(model, inputs=external)
+
+
+def _write(out: Path, form: Form, model: Model, shown: Selection) -> None:
+    from drivers import dot
+    from drivers.graph.picture import source as drawn
+    from drivers.whole import write_whole, write_whole_bytes
+
+    source = drawn(model, shown)
+    if form is Form.dot:
+        write_whole(out, source)
+    else:
+        write_whole_bytes(out, dot.render(source, "png" if form is Form.png else "svg"))
