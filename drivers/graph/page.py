@@ -34,11 +34,12 @@ def write_page(
 ) -> None:
     """Writes the page, whole or not at all.
 
-    project: where the settings come from; of a run, its own. run: a finished run whose values are shown. at: the bar shown
-    first, a time as text; without it the last with an order. symbol: the symbol shown first.
+    run: a finished run whose values and settings are shown. at: the bar shown first, a time as text; without it the last with
+    an order. symbol: the symbol shown first.
     Raises ValuesError for a bar or symbol that is not in the run.
     """
-    data = page_data(detailed(model, project), meanings(project), run=run, at=at, symbol=symbol)
+    used = project if run is None else run.project
+    data = page_data(detailed(model, used), meanings(project), run=run, at=at, symbol=symbol)
     write_whole(path, page(data))
 
 

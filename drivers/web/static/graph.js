@@ -73,9 +73,7 @@
   const panel = sqGraph.panel($("panel"), model, values, { onLayer: choose, onNear: near, onPath: path });
 
   function visible() {
-    if (state.mode === "near" && state.of) {
-      return model.around(state.of, state.direction === "down" ? 0 : state.hops, state.direction === "up" ? 0 : state.hops);
-    }
+    if (state.mode === "near") return model.near(state.of, state.hops, state.direction);
     if (state.mode === "path") return state.from && state.to ? model.between(state.from, state.to) : new Set();
     return new Set(data.layers.map((layer) => layer.name));
   }
@@ -86,11 +84,11 @@
     const named = new Set(); // a delayed value that goes to several layers bears its name once
     model.edges.forEach((edge) => {
       const [from, to] = [end(edge.source), end(edge.target)];
-      if (!from || !to || from === to) return;
+      if (!from || !to || from === to || (edge.delay && state.mode === "path")) return;
       const key = `${from} ${to} ${edge.delay ? edge.label : ""}`;
       if (found.has(key)) found.get(key).count += 1;
-      else found.set(key, { from, to, delay: edge.delay, label: edge.label, count: 1, named: edge.delay && !named.has(edge.label) });
-      if (edge.delay) named.add(edge.label);
+      else found.set(key, { from, to, delay: edge.delay, label: edge.label, count: 1, named: edge.delay && !named.has(edge.label) && from === edge.source && to === edge.target });
+      if (found.get(key).named) named.add(edge.label);
     });
     return [...found.values()];
   }
@@ -109,7 +107,7 @@
       const groups = populated.map((name) => ({ name, ids: collapsed.has(name) ? [] : members.get(name).map((layer) => layer.name) }));
       placed = sqGraph.layout.byDomain(groups, pairs, view.room());
     } else if (shown.length) {
-      placed = sqGraph.layout.asFlow(shown.map((layer) => layer.name), pairs);
+      placed = sqGraph.layout.asFlow(shown.map((layer) => layer.name), pairs, view.room());
     }
     shown.forEach((layer) => nodes.set(layer.name, { rect: placed.nodes.get(layer.name), layer }));
     placed.boxes.forEach((rect, name) => boxes.set(name, { rect, domain: { name, open: !collapsed.has(name), count: count(members.get(name).length, "layer") } }));
@@ -381,9 +379,11 @@
 
   function begin() {
     readAddress();
+    panel.show(state.layer ? model.layers.get(state.layer) : null); // it takes its share of the window first
     state.collapsed ??= firstCollapsed();
-    panel.show(state.layer ? model.layers.get(state.layer) : null);
+    if (state.layer) state.collapsed.delete(model.layers.get(state.layer).domain);
     render();
+    if (state.layer) view.reveal(state.layer, { right: 0, bottom: phone.matches ? $("panel").offsetHeight : 0 });
     if (values.there) moment();
   }
   begin();

@@ -4,7 +4,7 @@
 
 sqGraph.layout = (() => {
   const NODE = { width: 164, height: 44 };
-  const CARD = { width: 164, height: 62 };
+  const CARD = { width: 184, height: 62 };
   const GAP = { x: 34, y: 12, box: 30 };
   const PAD = { side: 14, top: 34, bottom: 14 };
   const SWEEPS = 8;
@@ -158,20 +158,24 @@ sqGraph.layout = (() => {
     return put(best(groups.map((group) => ({ ...group, columns: columns(group.ids, edges) })), window));
   }
 
-  /** A few layers as one flow from left to right, without boxes. */
-  function asFlow(ids, edges) {
-    const wide = 2.2 * GAP.x;
+  /** A few layers as one flow without boxes, from left to right or downwards, whichever shows it larger. */
+  function asFlow(ids, edges, window) {
     const made = columns(ids, edges);
-    const high = Math.max(...made.map((column) => column.length));
+    const most = Math.max(...made.map((column) => column.length));
+    const flows = [true, false].map((right) => {
+      const along = right ? NODE.width + 2 * GAP.x : NODE.height + 1.6 * GAP.x;
+      const across = right ? NODE.height + 2 * GAP.y : NODE.width + GAP.x;
+      const [length, breadth] = [made.length * along - (right ? 2 : 1.6) * GAP.x, most * across - (right ? 2 * GAP.y : GAP.x)];
+      const [width, height] = right ? [length, breadth] : [breadth, length];
+      return { right, along, across, width, height, scale: Math.min(window.width / width, window.height / height) };
+    });
+    const { right, along, across, width, height } = flows[0].scale >= flows[1].scale ? flows[0] : flows[1];
     const nodes = new Map();
-    made.forEach((column, i) => column.forEach((id, j) => nodes.set(id, {
-      x: i * (NODE.width + wide),
-      y: (j + (high - column.length) / 2) * (NODE.height + 2 * GAP.y),
-      width: NODE.width,
-      height: NODE.height,
-    })));
-    const height = high * (NODE.height + 2 * GAP.y) - 2 * GAP.y;
-    return { nodes, boxes: new Map(), width: made.length * (NODE.width + wide) - wide, height };
+    made.forEach((column, i) => column.forEach((id, j) => {
+      const [far, aside] = [i * along, (j + (most - column.length) / 2) * across];
+      nodes.set(id, { x: right ? far : aside, y: right ? aside : far, width: NODE.width, height: NODE.height });
+    }));
+    return { nodes, boxes: new Map(), width, height };
   }
 
   /** The path of an edge from one rectangle to another: a curve that leaves and enters at the sides that face each other. */

@@ -8,13 +8,16 @@ sqGraph.model = (data) => {
   const edges = data.edges.filter((edge) => layers.has(edge.source) && layers.has(edge.target));
   const now = edges.filter((edge) => !edge.delay);
 
-  function index(from, to) {
+  function index(among, from, to) {
     const found = new Map(data.layers.map((layer) => [layer.name, []]));
-    now.forEach((edge) => found.get(edge[from]).push(edge[to]));
+    among.forEach((edge) => found.get(edge[from]).push(edge[to]));
     return found;
   }
-  const takes = index("target", "source");
-  const feeds = index("source", "target");
+  const takes = index(now, "target", "source");
+  const feeds = index(now, "source", "target");
+  const before = index(edges, "target", "source"); // by a delayed edge too
+  const after = index(edges, "source", "target");
+  const beside = new Map([...before].map(([name, sources]) => [name, [...sources, ...after.get(name)]]));
 
   /** Names reached from `start` in at most `steps` steps, itself among them. */
   function reach(start, next, steps = Infinity) {
@@ -27,13 +30,13 @@ sqGraph.model = (data) => {
     return seen;
   }
 
-  /** Layers at most `up` steps before and `down` steps after a layer, within the bar. */
-  const around = (name, up, down) => new Set([...reach(name, takes, up), ...reach(name, feeds, down)]);
+  /** A layer and all that are at most `steps` edges away: those before it ("up"), after it ("down"), or whichever way. */
+  const near = (name, steps, direction) => reach(name, { up: before, down: after }[direction] ?? beside, steps);
 
   /** Layers on any path from one layer to another within the bar; empty where there is none. */
   function between(from, to) {
-    const after = reach(from, feeds);
-    return after.has(to) ? new Set([...reach(to, takes)].filter((name) => after.has(name))) : new Set();
+    const fed = reach(from, feeds);
+    return fed.has(to) ? new Set([...reach(to, takes)].filter((name) => fed.has(name))) : new Set();
   }
 
   const texts = data.layers.map((layer) => ({
@@ -74,5 +77,5 @@ sqGraph.model = (data) => {
       .map((hit) => ({ layer: hit.layer, why: hit.found[1] }));
   }
 
-  return { layers, byId, edges, around, between, find };
+  return { layers, byId, edges, near, between, find };
 };

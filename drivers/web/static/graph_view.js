@@ -93,17 +93,19 @@ sqGraph.view = (svg, hooks) => {
     const before = new Map([...shown.nodes].map(([name, each]) => [name, each.rect]));
     Object.assign(shown, next);
     elements.clear();
-    groups.boxes.replaceChildren(...[...next.boxes].map(([name, { rect, domain }]) => {
+    groups.nodes.replaceChildren(); // cards too: edges pass below them
+    groups.boxes.replaceChildren();
+    next.boxes.forEach(({ rect, domain }, name) => {
       const box = boxElement(domain, rect);
       box.setAttribute("transform", `translate(${rect.x} ${rect.y})`);
       elements.set(`domain:${name}`, box);
-      return box;
-    }));
-    groups.nodes.replaceChildren(...[...next.nodes].map(([name, { rect, layer }]) => {
+      (domain.open ? groups.boxes : groups.nodes).append(box);
+    });
+    next.nodes.forEach(({ rect, layer }, name) => {
       const node = layerElement(layer, rect);
       elements.set(name, node);
-      return node;
-    }));
+      groups.nodes.append(node);
+    });
     groups.edges.replaceChildren(...next.edges.map(edgeElement));
     if (!next.nodes.has(focusName)) focusName = next.nodes.keys().next().value ?? null;
     elements.get(focusName)?.setAttribute("tabindex", 0);
