@@ -16,6 +16,7 @@ from mkdocs.structure.files import File, Files
 
 from drivers.cli.main import app
 from drivers.feeds.description import Description
+from drivers.feeds.importing.presets import PRESETS
 from drivers.project import defaults
 from drivers.report.reference import write_reference
 
@@ -32,8 +33,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Puts the keys of dataset.yml where the page about files asks for them."""
-    return markdown.replace("DATASET_KEYS", dataset_keys())
+    """Puts the keys of dataset.yml and the presets of imports where a page asks for them."""
+    return markdown.replace("DATASET_KEYS", dataset_keys()).replace("\nPRESETS\n", f"\n{presets()}\n")
+
+
+def presets() -> str:
+    """The layouts that an import knows by name, as a table."""
+    rows = ["| preset | kind | what it is |", "|---|---|---|"]
+    return "\n".join([*rows, *(f"| `{name}` | {each.kind} | {each.about} |" for name, each in PRESETS.items())])
 
 
 def dataset_keys() -> str:

@@ -27,10 +27,10 @@ class Block(NamedTuple):
 
 def blocks() -> list[Block]:
     """The fenced blocks of the page, in order; those without a language are for the reader alone."""
-    found = re.findall(r"^```(\w+)([^\n]*)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^``` ?\{?\.?(\w+)([^\n]*)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     made = []
     for language, rest, text in found:
-        about = dict(re.findall(r'(\w+)="([^"]*)"', rest)) | ({"fails": ""} if rest.split() == ["fails"] else {})
+        about = dict(re.findall(r'(\w+)="([^"]*)"', rest)) | ({"fails": ""} if ".fails" in rest else {})
         made.append(Block(language, about, text))
     return made
 
