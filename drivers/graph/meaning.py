@@ -89,7 +89,9 @@ def comments_of(record: type[Any]) -> dict[str, str]:
         if token.type == tokenize.COMMENT
     }
     body = ast.parse(source).body[0]
-    fields = [each for each in getattr(body, "body", ()) if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)]
+    fields = [
+        each for each in getattr(body, "body", ()) if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+    ]
     return {
         field.target.id: " ".join(
             notes[line] for line in range(field.lineno, (field.end_lineno or field.lineno) + 1) if line in notes

@@ -45,7 +45,9 @@ def chosen_bar(run: RecordedRun, at: str | None, symbol: str | None) -> int:
     except (ValueError, TypeError):
         raise ValuesError(f"--at {at!r} is no time; write it as 2026-03-01T12:00Z") from None
     if not times[0] <= wanted <= times[-1]:
-        raise ValuesError(f"--at {at} is outside {run.folder.name}, whose bars close from {_utc(times[0])} to {_utc(times[-1])}")
+        raise ValuesError(
+            f"--at {at} is outside {run.folder.name}, whose bars close from {_utc(times[0])} to {_utc(times[-1])}"
+        )
     return int(np.searchsorted(times, wanted, side="right")) - 1
 
 

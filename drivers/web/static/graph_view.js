@@ -106,6 +106,7 @@ sqGraph.view = (svg, hooks) => {
       elements.set(name, node);
       groups.nodes.append(node);
     });
+    svg.classList.toggle("crowded", next.edges.filter((edge) => edge.named).length > 2); // their names are shown when lit alone
     groups.edges.replaceChildren(...next.edges.map(edgeElement));
     if (!next.nodes.has(focusName)) focusName = next.nodes.keys().next().value ?? null;
     elements.get(focusName)?.setAttribute("tabindex", 0);
