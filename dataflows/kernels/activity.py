@@ -1,0 +1,31 @@
+"""How unusual a bar is beside the bars before it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dataflows.kernels.compile import kernel
+from dataflows.kernels.window import Moments, moments_push, window_mean, window_variance
+from dataflows.panel import Floats, Ints
+
+
+@kernel
+def previous_z(x: Floats, on: Ints, state: Moments) -> Floats:
+    """Distance of x from the mean of the PREVIOUS W values that count, in their deviations; (T, N).
+
+    NaN until W are held, where they did not vary, where `on` is 0 and where x is not finite. This bar is not among its own
+    references, so that a single large one is not measured by itself.
+    """
+    bars, symbols = x.shape
+    y = np.full((bars, symbols), np.nan)
+    for t in range(bars):
+        for n in range(symbols):
+            v = x[t, n]
+            if on[t, n] != 0 and math.isfinite(v):
+                variance = window_variance(n, state)
+                if variance > 0.0:
+                    y[t, n] = (v - window_mean(n, state)) / math.sqrt(variance)
+                moments_push(v, n, state)
+    return y

@@ -1,0 +1,69 @@
+"""How long an occurrence of a pattern lives: one rule for all patterns."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Count, Unknown, Zero
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+
+class PatternClock(NamedTuple):
+    """State of `pattern_clock`: the occurrence that lives, if any."""
+
+    active: Count
+    side: Count
+    confidence: Zero
+    age: Unknown
+    refuted_at: Unknown
+
+
+@kernel
+def pattern_clock(
+    begins: Ints, side: Ints, confidence: Floats, refuted_at: Floats, close: Floats, on: Ints, life: int, state: PatternClock
+) -> tuple[Ints, Ints, Floats, Floats]:
+    """(active, side, confidence, age), each (T, N).
+
+    An occurrence begins where `begins` is not 0 and none lives, or one of the other side, with the side, confidence and
+    price of that bar. It ends after `life` bars, the first included, and before that on the first close beyond
+    `refuted_at` against its side (NaN: no such price); a bar that ends one may begin the next. active: 1 while it lives, then
+    side, confidence and age: bars since it began, 0 on that bar. Without one: 0, 0, 0 and NaN. A bar whose `on` is 0
+    neither ages nor begins nor ends anything. A confidence that is not known counts as 0.
+    """
+    bars, symbols = close.shape
+    active = np.empty((bars, symbols), np.int64)
+    sides = np.empty((bars, symbols), np.int64)
+    sure = np.empty((bars, symbols))
+    age = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            if on[t, n] != 0:
+                if state.active[n] != 0:
+                    state.age[n] += 1.0
+                    if state.age[n] >= life or state.side[n] * (close[t, n] - state.refuted_at[n]) < 0.0:
+                        _rest(n, state)
+                if begins[t, n] != 0 and (state.active[n] == 0 or state.side[n] != side[t, n]):
+                    state.active[n] = 1
+                    state.side[n] = side[t, n]
+                    state.confidence[n] = confidence[t, n] if confidence[t, n] == confidence[t, n] else 0.0
+                    state.age[n] = 0.0
+                    state.refuted_at[n] = refuted_at[t, n]
+            active[t, n] = state.active[n]
+            sides[t, n] = state.side[n]
+            sure[t, n] = state.confidence[n]
+            age[t, n] = state.age[n]
+    return active, sides, sure, age
+
+
+@kernel
+def _rest(n: int, state: PatternClock) -> None:
+    """Symbol n has no occurrence."""
+    state.active[n] = 0
+    state.side[n] = 0
+    state.confidence[n] = 0.0
+    state.age[n] = math.nan
+    state.refuted_at[n] = math.nan
