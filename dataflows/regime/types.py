@@ -46,7 +46,7 @@ class Regime(NamedTuple):
     trend_down_15: Panel
     high_vol_15: Panel
     chaotic_15: Panel
-    label_15: IntPanel
+    label_15: IntPanel  # a REGIMES index, -1 unknown
     confidence_15: Panel
     vol_percentile_15: Panel
     trend_t_15: Panel
