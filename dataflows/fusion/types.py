@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
-from dataflows.panel import Floats, IntPanel, Panel, Stack
+from dataflows.panel import Floats, IntPanel, Panel, Stack, Unit
 
 SOURCES: Final = ("regime", "trend", "momentum", "reversion")
 K: Final = len(SOURCES)
@@ -50,6 +50,19 @@ class Expectancy(NamedTuple):
     edge_std_bps: Stack  # (T, N, H)
     effective_observations: Stack  # (T, N, H)
     slope_by_source: Stack  # (T, N, K) bps per unit of the source, at the third horizon; diagnostic
+
+
+class Success(NamedTuple):
+    """L68: does the target come before the stop, for a position on the side of the edge."""
+
+    p_success: Unit
+    brier: Unit  # mean squared error of past out-of-sample chances
+
+
+class Decay(NamedTuple):
+    """L73: how old the news is."""
+
+    freshness: Unit  # 1 on renewal
 
 
 class Cost(NamedTuple):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Final, NamedTuple, TypeAlias
 
-from dataflows.panel import Flag, IntPanel, Size, Unit, Within
+from dataflows.panel import Flag, IntPanel, Score, Size, Stack, Unit, Within
+
+FIRST_PATTERN: Final = 26
+"""Id of the first pattern's layer; vote p is that of layer L(FIRST_PATTERN + p)."""
+PATTERNS: Final = 24
+"""L26 to L49."""
 
 PatternSide: TypeAlias = Annotated[IntPanel, Within(-1, 1)]
 
@@ -16,3 +21,13 @@ class PatternSignal(NamedTuple):
     side: PatternSide  # 0 without an occurrence, and where the pattern has no side
     confidence: Unit  # 0 without an occurrence
     age: Size  # valid bars since it began; NaN without an occurrence
+
+
+class PatternConsensus(NamedTuple):
+    """L50: what the patterns of a bar have been worth, together."""
+
+    p_up: Unit  # chance that the upper barrier comes first; 0.5 with no vote or no label yet
+    score: Score  # 2 * p_up - 1
+    dominant: Annotated[IntPanel, Within(0, FIRST_PATTERN + PATTERNS - 1)]  # layer id of the heaviest vote, 0: none
+    active_count: Annotated[IntPanel, Within(0, PATTERNS)]
+    votes: Stack  # (T, N, PATTERNS): side * confidence * pattern weight, each in [-1, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
-from dataflows.panel import Floats, IntPanel, Panel
+from dataflows.panel import Floats, IntPanel, Panel, Size, Unit
 
 UNKNOWN: Final = -1
 CALM: Final = 0
@@ -50,3 +50,11 @@ class Regime(NamedTuple):
     confidence_15: Panel
     vol_percentile_15: Panel
     trend_t_15: Panel
+
+
+class ChangePoint(NamedTuple):
+    """L64: has the law of the returns just changed."""
+
+    p_change: Unit  # P(run length <= recent)
+    run_length: Size  # bars: the most probable
+    instability: Unit  # 0 settled, 1: the past tells nothing

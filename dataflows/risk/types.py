@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import math
+from typing import Annotated, Final, NamedTuple
 
-from dataflows.panel import IntPanel, Panel
+from dataflows.panel import Flag, IntPanel, Panel, Size, Stack, Unit, Within
 
 RUN: Final = 0
 HALT: Final = 1
@@ -32,6 +33,37 @@ class VolForecast(NamedTuple):
     sigma_1: Panel  # of the next bar
     sigma_60: Panel  # of the next 60 bars together
     sigma_day: Panel  # of the next day's bars together
+
+
+class Tail(NamedTuple):
+    """L74: how fat the tail of the standardised returns is."""
+
+    index: Size  # Hill's tail index; the smaller the fatter
+    threshold: Size  # |z| beyond which the tail is counted
+    extreme: Flag  # 1: index below the configured level
+
+
+class TailRisk(NamedTuple):
+    """L77: losses that are exceeded rarely, as log returns, > 0."""
+
+    var_99_bar: Size  # of the next bar
+    es_99_bar: Size
+    var_99_day: Size  # of the next day's bars together
+    es_99_day: Size
+
+
+class LiquidityStress(NamedTuple):
+    """L79: how long and how dear to get out of the reference notional when liquidity dries up."""
+
+    bars_to_liquidate: Annotated[Panel, Within(0.0, math.inf)]  # infinite at no or unknown liquidity, never NaN
+    stressed_cost_bps: Annotated[Panel, Within(0.0, math.inf)]
+
+
+class Stress(NamedTuple):
+    """L80: the share of a position that each scenario would cost; never NaN where a forecast is known."""
+
+    loss_fraction: Stack  # (T, N, 3) in [0, 1]: volatility, gap, dry-up
+    worst: Unit
 
 
 class Stops(NamedTuple):
