@@ -38,7 +38,7 @@ class VolForecast(NamedTuple):
 class Tail(NamedTuple):
     """L74: how fat the tail of the standardised returns is."""
 
-    index: Size  # Hill's tail index; the smaller the fatter
+    tail_index: Size  # Hill's tail index; the smaller the fatter
     threshold: Size  # |z| beyond which the tail is counted
     extreme: Flag  # 1: index below the configured level
 
