@@ -1,0 +1,58 @@
+"""Logistic regression that learns one sample at a time and starts by believing nothing: FTRL-proximal.
+
+McMahan et al. (2013), "Ad click prediction: a view from the trenches", algorithm 1. Each feature has a learning rate of its
+own, alpha / (beta + root of its summed squared gradients); l1 keeps a weight at 0 until its evidence exceeds it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+from dataflows.carry import Axes
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats
+
+
+class Ftrl(NamedTuple):
+    """One regression a symbol. w follows from z and n, and is kept so that a prediction costs no square roots."""
+
+    w: Annotated[Floats, Axes("N", "F", start=0.0)]
+    z: Annotated[Floats, Axes("N", "F", start=0.0)]  # gradients, less what the moves of w account for
+    n: Annotated[Floats, Axes("N", "F", start=0.0)]  # sum of squared gradients
+
+
+@kernel
+def ftrl_margin(x: Floats, n: int, state: Ftrl) -> float:
+    """Log odds of symbol n: sum of w * x over the features x (F,). An unknown feature counts 0. 0 before any sample."""
+    a = 0.0
+    for k in range(x.shape[0]):
+        v = x[k]
+        if v == v:
+            a += state.w[n, k] * v
+    return a
+
+
+@kernel
+def ftrl_update(x: Floats, error: float, n: int, alpha: float, beta: float, l1: float, l2: float, state: Ftrl) -> None:
+    """Learns from one sample of symbol n. x: its features (F,); error: (chance - outcome) times the sample's weight.
+
+    The chance is that of the weights before this call. A feature that is 0 or unknown stays as it is. alpha > 0, beta > 0,
+    l1, l2 >= 0. State is updated in place.
+    """
+    for k in range(x.shape[0]):
+        v = x[k]
+        if v != v or v == 0.0:
+            continue
+        g = error * v
+        before = math.sqrt(state.n[n, k])
+        state.n[n, k] += g * g
+        after = math.sqrt(state.n[n, k])
+        state.z[n, k] += g - (after - before) / alpha * state.w[n, k]
+        z = state.z[n, k]
+        if z > l1:
+            state.w[n, k] = (l1 - z) / ((beta + after) / alpha + l2)
+        elif z < -l1:
+            state.w[n, k] = (-l1 - z) / ((beta + after) / alpha + l2)
+        else:
+            state.w[n, k] = 0.0

@@ -1,0 +1,234 @@
+"""Barrier labels against a plain walk over each sample's future, and FTRL against its definition."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+
+from dataflows.carry import Bind, start_state
+from dataflows.kernels.compile import kernel
+from dataflows.kernels.ftrl import Ftrl, ftrl_margin, ftrl_update
+from dataflows.kernels.labels import (
+    BOTH,
+    LOWER,
+    TIMEOUT,
+    UPPER,
+    Samples,
+    is_whole,
+    resolve_samples,
+    store_sample,
+    target_label,
+    two_sided_label,
+)
+from dataflows.panel import Floats, Ints
+
+H = 7
+MAX_GAP = 2
+
+
+@kernel
+def every_outcome(
+    opens: Floats,
+    highs: Floats,
+    lows: Floats,
+    closes: Floats,
+    valid: Ints,
+    told: Ints,
+    up: Floats,
+    down: Floats,
+    max_gap: int,
+    samples: Samples,
+    out: Floats,
+) -> None:
+    """Writes to out (T, N, 4) of each resolved sample's bar: bar of the resolution, how, gain, uniqueness."""
+    bars, symbols = opens.shape
+    depth = samples.stage.shape[0]
+    rows = np.empty(depth, np.int64)
+    how = np.empty(depth, np.int64)
+    gain = np.empty(depth)
+    uniqueness = np.empty(depth)
+    for t in range(bars):
+        for n in range(symbols):
+            whole = is_whole(opens[t, n], highs[t, n], lows[t, n], closes[t, n], valid[t, n])
+            count = resolve_samples(
+                opens[t, n], highs[t, n], lows[t, n], closes[t, n], whole, n, max_gap, samples, rows, how, gain, uniqueness
+            )
+            for i in range(count):
+                s = int(samples.features[rows[i], n, 0])
+                out[s, n, 0] = float(samples.bars[0])
+                out[s, n, 1] = float(how[i])
+                out[s, n, 2] = gain[i]
+                out[s, n, 3] = uniqueness[i]
+            samples.features[samples.bars[0] % depth, n, 0] = float(samples.bars[0])
+            store_sample(n, whole and told[t, n] == 1, up[t, n], down[t, n], samples)
+        samples.bars[0] += 1
+
+
+def fresh(symbols: int, horizon: int = H) -> Any:
+    return start_state(Annotated[Samples, Bind(W=horizon, F=1)], {"N": symbols}, {})
+
+
+def walked(
+    opens: Floats, highs: Floats, lows: Floats, closes: Floats, whole: Ints, told: Ints, up: Floats, down: Floats
+) -> Floats:
+    """One symbol: looks at each sample's whole future at once, then counts who lived when."""
+    bars = len(opens)
+    out = np.full((bars, 4), np.nan)
+    life = np.zeros((bars, bars), bool)  # sample, bar
+    for s in range(bars - 1):
+        if not (whole[s] and told[s] and whole[s + 1]):
+            continue
+        e = opens[s + 1]
+        for t in range(s + 1, min(s + H, bars - 1) + 1):
+            life[s, t] = True
+            missed = (~whole[s + 1 : t + 1].astype(bool)).sum()
+            if missed > MAX_GAP or (t == s + H and not whole[t]):
+                break  # void
+            if not whole[t]:
+                continue
+            above = highs[t] >= e * (1 + up[s])
+            below = lows[t] <= e * (1 - down[s])
+            if above or below or t == s + H:
+                out[s, :3] = t, (2 if above and below else 1 if above else -1 if below else 0), closes[t] / e - 1
+                break
+    living = life.sum(axis=0)
+    for s in range(bars):
+        if not np.isnan(out[s, 0]):
+            end = int(out[s, 0])
+            out[s, 3] = np.mean([1.0 / living[t] for t in range(s + 1, end + 1)])
+    return out
+
+
+def drawn(seed: int, bars: int, symbols: int) -> tuple[Any, ...]:
+    rng = np.random.default_rng(seed)
+    closes = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, (bars, symbols)), axis=0))
+    opens = np.vstack([closes[:1], closes[:-1]]) * np.exp(rng.normal(0.0, 0.004, (bars, symbols)))
+    highs = np.maximum(opens, closes) * np.exp(np.abs(rng.normal(0.0, 0.006, (bars, symbols))))
+    lows = np.minimum(opens, closes) * np.exp(-np.abs(rng.normal(0.0, 0.006, (bars, symbols))))
+    valid = (rng.random((bars, symbols)) > 0.12).astype(np.int64)
+    for x in (opens, highs, lows, closes):
+        x[bars // 2 : bars // 2 + 5, 0] = np.nan
+    told = (rng.random((bars, symbols)) > 0.3).astype(np.int64)
+    up, down = rng.uniform(0.004, 0.05, (2, bars, symbols))
+    return opens, highs, lows, closes, valid, told, up, down
+
+
+def test_every_sample_ends_as_a_walk_over_its_future_says() -> None:
+    world = drawn(1, 600, 2)
+    opens, highs, lows, closes, valid, told, up, down = world
+    out = np.full((600, 2, 4), np.nan)
+    samples = fresh(2)
+    every_outcome(*world, MAX_GAP, samples, out)
+    whole = ((valid == 1) & np.isfinite(opens)).astype(np.int64)
+    for n in range(2):
+        want = walked(*(x[:, n] for x in (opens, highs, lows, closes, whole, told, up, down)))
+        want[-H - 1 :][want[-H - 1 :, 0] >= 600] = np.nan
+        np.testing.assert_allclose(out[:, n], want, rtol=1e-9)
+        found = set(out[:, n, 1][np.isfinite(out[:, n, 1])].astype(int))
+        assert found == {UPPER, LOWER, BOTH, TIMEOUT}
+    resolved = np.isfinite(out[..., 0])
+    assert (out[..., 0] > np.arange(600)[:, None])[resolved].all()  # no label before its barrier
+
+
+def test_compiled_and_plain_resolve_alike_to_the_bit() -> None:
+    world = drawn(2, 150, 2)
+    results = []
+    for run in (every_outcome, every_outcome.py_func):
+        out = np.full((150, 2, 4), np.nan)
+        samples = fresh(2)
+        run(*world, MAX_GAP, samples, out)
+        results.append((out, *samples))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_uniqueness_of_samples_that_never_touch_is_one_over_the_horizon() -> None:
+    bars = 60
+    flat = np.full((bars, 1), 50.0)
+    ones = np.ones((bars, 1), np.int64)
+    far = np.full((bars, 1), 0.1)
+    out = np.full((bars, 1, 4), np.nan)
+    every_outcome(flat, flat, flat, flat, ones, ones, far, far, MAX_GAP, fresh(1), out)
+    assert (out[: bars - H, 0, 1] == TIMEOUT).all()
+    np.testing.assert_allclose(out[H : bars - H, 0, 3], 1.0 / H)
+    assert np.isnan(out[bars - H :]).all()
+    # a lone sample is wholly unique
+    ones[1:] = 0
+    alone = np.full((bars, 1, 4), np.nan)
+    every_outcome(flat, flat, flat, flat, np.ones_like(ones), ones, far, far, MAX_GAP, fresh(1), alone)
+    assert alone[0, 0, 3] == 1.0
+
+
+def test_a_price_that_jumps_over_a_barrier_has_reached_it() -> None:
+    prices = np.array([100.0, 100.0, 100.0, 120.0, 120.0])[:, None]
+    ones = np.ones((5, 1), np.int64)
+    far = np.full((5, 1), 0.1)
+    out = np.full((5, 1, 4), np.nan)
+    every_outcome(prices, prices, prices, prices, ones, ones, far, far, MAX_GAP, fresh(1), out)
+    np.testing.assert_allclose(out[0, 0, :3], [3.0, UPPER, 0.2])
+
+
+def test_labels_of_each_end() -> None:
+    assert two_sided_label(UPPER, 0.1) == (1.0, 1.0)
+    assert two_sided_label(LOWER, -0.1) == (0.0, 1.0)
+    assert two_sided_label(BOTH, 0.1) == (0.0, 0.0)
+    assert two_sided_label(TIMEOUT, 0.1) == (1.0, 0.5)
+    assert two_sided_label(TIMEOUT, -0.1) == (0.0, 0.5)
+    assert two_sided_label(TIMEOUT, 0.0) == (0.0, 0.0)
+    for side in (1.0, -1.0):
+        assert target_label(int(side) * UPPER, side * 0.1, side) == 1.0
+        assert target_label(int(side) * LOWER, side * -0.1, side) == 0.0
+        assert target_label(BOTH, side * 0.1, side) == 0.0
+        assert target_label(TIMEOUT, side * 0.01, side) == 1.0
+        assert target_label(TIMEOUT, side * -0.01, side) == 0.0
+        assert target_label(TIMEOUT, 0.0, side) == 0.0
+
+
+ALPHA, BETA, L1, L2 = 0.3, 1.0, 0.05, 0.5
+
+
+def test_ftrl_weights_minimise_the_objective_that_defines_them() -> None:
+    """McMahan et al. (2013), eq. 2: argmin of g.w + sum of sigma (w - w_s)^2 / 2 + l1 |w|, over all past gradients, + l2 / 2 w^2."""
+    rng = np.random.default_rng(3)
+    x = np.where(rng.random((60, 3)) < 0.3, 0.0, rng.uniform(-1.0, 1.0, (60, 3)))
+    x[5, 1] = np.nan
+    y = (rng.random(60) < 1.0 / (1.0 + np.exp(-2.0 * x[:, 0]))).astype(float)
+    weight = rng.uniform(0.1, 1.0, 60)
+    state = start_state(Annotated[Ftrl, Bind(F=3)], {"N": 2}, {})
+    seen = np.nan_to_num(x)
+    gradients, at, rates = [], [], []
+    for i in range(60):
+        w = state.w[1].copy()
+        m = ftrl_margin(x[i], 1, state)
+        assert m == pytest.approx(w @ seen[i])
+        error = (1.0 / (1.0 + math.exp(-m)) - y[i]) * weight[i]
+        ftrl_update(x[i], error, 1, ALPHA, BETA, L1, L2, state)
+        gradients.append(error * seen[i])
+        at.append(w)
+        squares = np.cumsum(np.square(gradients), axis=0)
+        rates.append((np.sqrt(squares[-1]) - np.sqrt(squares[-1] - np.square(gradients[-1]))) / ALPHA)
+        if i % 10 == 9:
+            for k in range(3):
+                g = sum(v[k] for v in gradients)
+
+                def objective(v: float, k: int = k, g: float = g) -> float:
+                    pull = sum(r[k] * (v - a[k]) ** 2 for r, a in zip(rates, at, strict=True))
+                    return float(g * v + 0.5 * pull + L1 * abs(v) + 0.5 * (L2 + BETA / ALPHA) * v * v)
+
+                best = minimize_scalar(objective, bounds=(-5.0, 5.0), method="bounded", options={"xatol": 1e-10}).x
+                assert state.w[1, k] == pytest.approx(best, abs=2e-6)
+    assert (state.w[1] != 0.0).any()
+    assert all((part[0] == 0.0).all() for part in state)  # the other symbol has learned nothing
+
+
+def test_ftrl_keeps_a_feature_without_evidence_at_zero() -> None:
+    state = start_state(Annotated[Ftrl, Bind(F=1)], {"N": 1}, {})
+    ftrl_update(np.array([0.1]), 0.5 * L1, 0, ALPHA, BETA, L1, L2, state)
+    assert state.w[0, 0] == 0.0
+    ftrl_update(np.array([1.0]), -1.0, 0, ALPHA, BETA, L1, L2, state)
+    assert state.w[0, 0] > 0.0
+    assert ftrl_margin(np.array([np.nan]), 0, state) == 0.0
