@@ -54,6 +54,7 @@ def stop_distance(
     close: Floats,
     sigma: Floats,
     atr: Floats,
+    var_bar: Floats,
     horizon: Floats,
     tick: Floats,
     by_sigma: float,
@@ -64,9 +65,10 @@ def stop_distance(
 ) -> tuple[Floats, Floats]:
     """Distance of a stop as a fraction of price, and the holding period in bars; each (T, N), NaN together.
 
-    The largest known of by_sigma * sigma * sqrt(horizon), by_atr * atr / close and min_ticks * tick / close, at most `most`.
-    close, atr (T, N) and tick (N,) in quote currency, sigma (T, N) of a bar, horizon (T, N) in bars: default where NaN.
-    NaN where the price is unknown or neither volatility is: ticks alone say nothing of how far the price moves.
+    The largest known of by_sigma * sigma * sqrt(horizon), by_atr * atr / close, var_bar and min_ticks * tick / close, at most
+    `most`. close, atr (T, N) and tick (N,) in quote currency, sigma and var_bar (T, N) of a bar, horizon (T, N) in bars:
+    default where NaN. NaN where the price is unknown or neither volatility is: ticks alone say nothing of how far the price
+    moves.
     """
     bars, symbols = close.shape
     stop, hold = np.empty((bars, symbols)), np.empty((bars, symbols))
@@ -84,6 +86,8 @@ def stop_distance(
                 d = by_atr * atr[t, n] / price
             if not d > 0.0:
                 continue
+            if var_bar[t, n] > d:
+                d = var_bar[t, n]
             if min_ticks * tick[n] / price > d:
                 d = min_ticks * tick[n] / price
             stop[t, n] = d if d < most else most

@@ -11,11 +11,35 @@ from dataflows.config import setting
 class RiskConfig(NamedTuple):
     """Volatility forecast, stops, caps, limits and the kill switch. Fractions are of equity unless said otherwise."""
 
+    tail_window: Annotated[int, setting("bars", "L74: returns among which the largest are looked at", ge=60)] = 2880
+    tail_top: Annotated[int, setting("returns", "L74: how many of the largest make the tail", ge=10)] = 60
+    tail_extreme: Annotated[
+        float, setting("index", "L74: an index below this is extreme: no variance exists below 2", gt=0)
+    ] = 2.0
+
     garch_omega: Annotated[
         float, setting("squared log price per bar", "L76: constant of the GARCH(1,1); 0: (1 - alpha - beta) sigma_slow^2", ge=0)
     ] = 0.0
     garch_alpha: Annotated[float, setting("fraction", "L76: weight of the last squared return", ge=0, lt=1)] = 0.05
     garch_beta: Annotated[float, setting("fraction", "L76: weight of the last variance", ge=0, lt=1)] = 0.94
+
+    var_window: Annotated[int, setting("bars", "L77: returns whose quantiles are taken", ge=100)] = 2880
+    var_level: Annotated[
+        float, setting("fraction", "L77: share of returns that stay within the value at risk", ge=0.9, lt=1)
+    ] = 0.99
+    var_least_bars: Annotated[int, setting("bars", "L77: returns from which their own quantiles count", ge=100)] = 500
+    var_least_index: Annotated[
+        float, setting("index", "L77: least tail index in the mean loss beyond; from 1 down there is no mean", gt=1)
+    ] = 1.5
+
+    liquidity_notional: Annotated[float, setting("quote currency", "L79: position that is to be left", gt=0)] = 10_000.0
+    liquidity_participation: Annotated[float, setting("fraction", "L79: most of the volume that leaving takes", gt=0, le=1)] = (
+        0.1
+    )
+    dry_up: Annotated[float, setting("factor", "L79: how much thinner the market gets, and its spread wider", ge=1)] = 5.0
+    liquidity_volume_bars: Annotated[int, setting("bars", "L79: window of the notional traded", ge=1)] = 60
+    stress_vol_factor: Annotated[float, setting("factor", "L80: times the volatility of a day", ge=1)] = 3.0
+    stress_gap: Annotated[float, setting("fraction of price", "L80: least gap of the gap scenario", ge=0, le=1)] = 0.1
 
     annual_target: Annotated[float, setting("fraction a year", "L83: volatility that a full position should have", gt=0)] = 0.2
     days_per_year: Annotated[
@@ -72,6 +96,10 @@ class RiskConfig(NamedTuple):
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
+        if not self.tail_top < self.tail_window:
+            yield f"tail_top is {self.tail_top}; it must be below tail_window ({self.tail_window})."
+        if self.var_least_bars > self.var_window:
+            yield f"var_least_bars is {self.var_least_bars}; the window never holds more than var_window ({self.var_window})."
         if not self.garch_alpha + self.garch_beta < 1.0:
             yield (
                 f"garch_alpha + garch_beta is {self.garch_alpha + self.garch_beta:g}; from 1 on "

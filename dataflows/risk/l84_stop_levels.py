@@ -8,7 +8,7 @@ from dataflows.kernels.caps import stop_distance
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.types import Stops, VolForecast
+from dataflows.risk.types import Stops, TailRisk, VolForecast
 
 
 @layer("L84")
@@ -17,10 +17,12 @@ def l84_stop_levels(
     l2_returns_volatility: Returns,
     l70_horizon: Horizon,
     l76_volatility_forecast: VolForecast,
+    l77_value_at_risk: TailRisk,
     instruments: Instruments,
     risk: RiskConfig,
 ) -> Stops:
-    """The stop lies beyond the noise of the holding period: the largest known of volatility, ATR and a number of ticks.
+    """The stop lies beyond the noise of the holding period: the largest known of volatility, ATR, the
+    loss that one bar exceeds once in a hundred (L77), and a number of ticks.
 
     Returns panels (T, N): distances in (0, 1) as fractions of price (target = reward_risk * stop, trail = trail_ratio * stop)
     and time_stop in bars (L70's horizon, else default_horizon_bars). All positive and finite, or all NaN: where the price is
@@ -30,6 +32,7 @@ def l84_stop_levels(
         l0_market_feed.bars.close,
         l76_volatility_forecast.sigma_1,
         l2_returns_volatility.atr,
+        l77_value_at_risk.var_99_bar,
         l70_horizon.bars,
         instruments.tick_size,
         risk.stop_sigma,

@@ -76,6 +76,8 @@ class RiskBoundary(Boundary):
             "ordered",
             ("l76_volatility_forecast.sigma_1", "l76_volatility_forecast.sigma_60", "l76_volatility_forecast.sigma_day"),
         ),
+        Rule("ordered", ("l77_value_at_risk.var_99_bar", "l77_value_at_risk.es_99_bar")),
+        Rule("ordered", ("l77_value_at_risk.var_99_day", "l77_value_at_risk.es_99_day")),
         Rule("ordered", ("l92_loss_limits.flatten", "l92_loss_limits.halt_entries")),
         Rule("ordered", ("l81_kill_switch.overall", "l81_kill_switch.level")),
     )

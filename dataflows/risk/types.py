@@ -62,7 +62,7 @@ class LiquidityStress(NamedTuple):
 class Stress(NamedTuple):
     """L80: the share of a position that each scenario would cost; never NaN where a forecast is known."""
 
-    loss_fraction: Stack  # (T, N, 3) in [0, 1]: volatility, gap, dry-up
+    loss_fraction: Annotated[Stack, Within(0.0, 1.0)]  # (T, N, 3): volatility, gap, dry-up
     worst: Unit
 
 

@@ -14,7 +14,7 @@ from dataflows.regime.types import Regime
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.l83_volatility_target import l83_volatility_target
 from dataflows.risk.l84_stop_levels import l84_stop_levels
-from dataflows.risk.types import VolForecast
+from dataflows.risk.types import TailRisk, VolForecast
 from tests.support import filled, run_columnar
 
 RISK = RiskConfig()
@@ -76,6 +76,7 @@ def stop_inputs(seed=2):
         "l2_returns_volatility": filled(Returns, (T, N), np.nan, atr=0.2 + 0.3 * rng.random((T, N))),
         "l70_horizon": Horizon(rng.choice([5.0, 60.0, 240.0, np.nan], (T, N)), nan, np.zeros((T, N), np.int64)),
         "l76_volatility_forecast": VolForecast(0.001 + 0.001 * rng.random((T, N)), nan, nan),
+        "l77_value_at_risk": filled(TailRisk, (T, N), np.nan),
         "instruments": filled(Instruments, (T, N), 0.0, tick_size=np.array([0.01, 0.0])),
     }
 
@@ -105,6 +106,13 @@ def test_the_stop_is_the_largest_of_its_terms():
     np.testing.assert_array_equal(out.time_stop, hold)
 
 
+def test_the_loss_that_a_bar_exceeds_once_in_a_hundred_is_within_the_stop():
+    x = stop_inputs()
+    far = 0.9 * RISK.stop_max
+    bars = filled(TailRisk, (T, N), np.nan, var_99_bar=np.full((T, N), far))
+    np.testing.assert_array_equal(stops(x | {"l77_value_at_risk": bars}).stop_distance, np.full((T, N), far))
+
+
 def test_ticks_bind_in_a_quiet_market_and_the_greatest_distance_in_a_wild_one():
     x = stop_inputs()
     quiet = x["l76_volatility_forecast"]._replace(sigma_1=np.full((T, N), 1e-9))
@@ -130,6 +138,7 @@ def test_positive_and_finite_or_all_unknown_for_any_input():
         "l2_returns_volatility": filled(Returns, (T, N), np.nan, atr=draw()),
         "l70_horizon": Horizon(draw(), nan, np.zeros((T, N), np.int64)),
         "l76_volatility_forecast": VolForecast(draw(), nan, nan),
+        "l77_value_at_risk": filled(TailRisk, (T, N), np.nan, var_99_bar=draw()),
         "instruments": filled(Instruments, (T, N), 0.0, tick_size=np.array([1e308, 0.01])),
     }
     out = stops(x)
@@ -169,7 +178,7 @@ def test_any_cutting_into_chunks_gives_the_same_bits():
 def test_compiled_equals_plain():
     x = stop_inputs()
     args = (
-        x["l0_market_feed"].bars.close, x["l76_volatility_forecast"].sigma_1, x["l2_returns_volatility"].atr, x["l70_horizon"].bars,
+        x["l0_market_feed"].bars.close, x["l76_volatility_forecast"].sigma_1, x["l2_returns_volatility"].atr, x["l77_value_at_risk"].var_99_bar, x["l70_horizon"].bars,
         x["instruments"].tick_size, 1.5, 2.5, 4.0, 0.1, 60.0,
     )  # fmt: skip
     for a, b in zip(stop_distance(*args), plain(stop_distance)(*args)):

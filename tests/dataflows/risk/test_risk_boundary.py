@@ -11,28 +11,33 @@ import pytest
 import yaml
 
 import dataflows.risk as domain
-from dataflows.boundary import schema_of
+from dataflows.boundary import promise_of
 from dataflows.config import ConfigError, model_of, resolve
-from dataflows.panel import walk
+from dataflows.panel import Kind, walk
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.schema import RiskBoundary
 
 
-def columns() -> dict[str, str]:
-    """Column names and dtypes of every recorded field of every layer of the domain."""
+def columns() -> dict[str, Kind]:
+    """Column names and kinds of every recorded field of every layer of the domain."""
     found = {}
     for module in pkgutil.iter_modules(domain.__path__):
         if not module.name[1:2].isdigit():
             continue
         fn = getattr(importlib.import_module(f"dataflows.risk.{module.name}"), module.name)
         for path, kind in walk(typing.get_type_hints(fn, include_extras=True)["return"]):
+            name = ".".join((module.name, *path))
             if kind.recorded:
-                found[".".join((module.name, *path))] = kind.dtype
+                found |= {f"{name}.{k}": kind for k in range(3)} if len(kind.axes) == 2 else {name: kind}
     return found
 
 
+def schema():
+    return promise_of(RiskBoundary, columns()).schema
+
+
 def frame() -> pd.DataFrame:
-    made = {c: np.zeros(3, np.float64 if t == "f8" else np.int64) for c, t in columns().items()}
+    made = {c: np.zeros(3, kind.numpy) for c, kind in columns().items()}
     for c in made:
         if any(
             s in c
@@ -51,10 +56,9 @@ def frame() -> pd.DataFrame:
 
 
 def test_every_recorded_field_has_its_column_and_no_other():
-    schema = schema_of(RiskBoundary)
-    want = {c: {"f8": "float64", "i8": "int64"}[t] for c, t in columns().items()}
-    assert {name: str(column.dtype) for name, column in schema.columns.items()} == want
-    schema.validate(frame())
+    want = {c: {"f8": "float64", "i8": "int64"}[kind.dtype] for c, kind in columns().items()}
+    assert {name: str(column.dtype) for name, column in schema().columns.items()} == want
+    schema().validate(frame())
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_a_planted_fault_is_refused(column, value):
     bad = frame()
     bad.loc[1, column] = value
     with pytest.raises((pandera.errors.SchemaError, pandera.errors.SchemaErrors), match=column.replace(".", r"\.")):
-        schema_of(RiskBoundary).validate(bad)
+        schema().validate(bad)
 
 
 def test_the_file_holds_every_key_with_its_default_and_what_it_means(pytestconfig):
