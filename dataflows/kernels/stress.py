@@ -68,9 +68,11 @@ def dried_up(
 @kernel
 def as_loss(x: float) -> float:
     """Share of a position lost by a move of log price by x against it, the worse of both sides: exp(x) - 1, at most 1."""
-    if not x < 0.7:
-        return 1.0 if x >= 0.7 else math.nan
+    if not x < 1.0:
+        return 1.0 if x >= 1.0 else math.nan
     y = math.exp(x) - 1.0
+    if y > 1.0:
+        return 1.0
     return y if y > 0.0 else 0.0
 
 

@@ -21,8 +21,11 @@ from drivers.validation.compare import first_unequal, flat
 
 __all__ = ["differs", "engine_of", "flat", "guards_of", "node_differs", "plan_of", "run"]
 
-BELIEF = ("fusion.prior_slope_bps=120", "risk.annual_target=2.0", "kinematics.volatility_halflife_slow=120")
-"""So that the closed loop trades at once: the account side is not tested by an account that never moves."""
+BELIEF = (
+    "fusion.prior_slope_bps=120", "risk.annual_target=2.0", "kinematics.volatility_halflife_slow=120",
+    "risk.tail_window=600", "risk.var_window=600",
+)  # fmt: skip
+"""So that the closed loop trades at once, and windows fill: the account side is not tested by an account that never moves."""
 
 
 @functools.cache

@@ -199,7 +199,7 @@ def test_a_fat_tail_raises_what_lies_beyond_and_nothing_else():
     np.testing.assert_allclose(fatter.es_99_bar, fatter.var_99_bar * 3.0)
 
 
-hostile = st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -1.0, 1e308, 5e-324, 1e-3, 1.0])
+hostile = st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -1.0, 1e308, 5e-324, 1e-3, 0.24, 0.7, 1.0])
 
 
 @settings(max_examples=60, deadline=None)
@@ -298,6 +298,7 @@ def test_scenarios_by_hand():
     want = [math.expm1(0.09), math.expm1(0.12), 0.005 + math.expm1(0.03 / 40 * 4)]
     np.testing.assert_allclose(out.loss_fraction[0, 0], want, rtol=1e-12)
     assert out.worst[0, 0] == out.loss_fraction[0, 0].max()
+    assert losses(0.233, 0.69, 16.0, 50.0).loss_fraction[0, 0, :2] == pytest.approx([1.0, math.expm1(0.69)])
     assert losses(0.03, 0.05, 16.0, 50.0).loss_fraction[0, 0, 1] == RISK.stress_gap
 
 
