@@ -42,21 +42,68 @@ def pattern_clock(
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] != 0:
-                if state.active[n] != 0:
-                    state.age[n] += 1.0
-                    if state.age[n] >= life or state.side[n] * (close[t, n] - state.refuted_at[n]) < 0.0:
-                        _rest(n, state)
-                if begins[t, n] != 0 and (state.active[n] == 0 or state.side[n] != side[t, n]):
-                    state.active[n] = 1
-                    state.side[n] = side[t, n]
-                    state.confidence[n] = confidence[t, n] if confidence[t, n] == confidence[t, n] else 0.0
-                    state.age[n] = 0.0
-                    state.refuted_at[n] = refuted_at[t, n]
+                _tick(n, begins[t, n], side[t, n], confidence[t, n], refuted_at[t, n], 0, close[t, n], life, state)
             active[t, n] = state.active[n]
             sides[t, n] = state.side[n]
             sure[t, n] = state.confidence[n]
             age[t, n] = state.age[n]
     return active, sides, sure, age
+
+
+@kernel
+def pattern_clock_until(
+    begins: Ints,
+    side: Ints,
+    confidence: Floats,
+    refuted_at: Floats,
+    ends: Ints,
+    close: Floats,
+    on: Ints,
+    life: int,
+    state: PatternClock,
+) -> tuple[Ints, Ints, Floats, Floats]:
+    """As `pattern_clock`; an occurrence also ends where `ends` names its side (one without a side: where it is not 0), as when
+    price has come to where the pattern points."""
+    bars, symbols = close.shape
+    active = np.empty((bars, symbols), np.int64)
+    sides = np.empty((bars, symbols), np.int64)
+    sure = np.empty((bars, symbols))
+    age = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            if on[t, n] != 0:
+                _tick(n, begins[t, n], side[t, n], confidence[t, n], refuted_at[t, n], ends[t, n], close[t, n], life, state)
+            active[t, n] = state.active[n]
+            sides[t, n] = state.side[n]
+            sure[t, n] = state.confidence[n]
+            age[t, n] = state.age[n]
+    return active, sides, sure, age
+
+
+@kernel
+def _tick(
+    n: int,
+    begins: int,
+    side: int,
+    confidence: float,
+    refuted_at: float,
+    ends: int,
+    close: float,
+    life: int,
+    state: PatternClock,
+) -> None:
+    """One bar of symbol n that counts."""
+    if state.active[n] != 0:
+        state.age[n] += 1.0
+        over = ends != 0 and ends * state.side[n] >= 0
+        if over or state.age[n] >= life or state.side[n] * (close - state.refuted_at[n]) < 0.0:
+            _rest(n, state)
+    if begins != 0 and (state.active[n] == 0 or state.side[n] != side):
+        state.active[n] = 1
+        state.side[n] = side
+        state.confidence[n] = confidence if confidence == confidence else 0.0
+        state.age[n] = 0.0
+        state.refuted_at[n] = refuted_at
 
 
 @kernel

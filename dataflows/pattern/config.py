@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 from dataflows.config import setting
@@ -20,3 +21,51 @@ class PatternConfig(NamedTuple):
     failed_within_bars: Annotated[int, setting("bars", "L27: a break that fails does so within", ge=1)] = 10
     failed_margin_atr: Annotated[float, setting("ATR", "L27: how far back inside the close must lie", ge=0)] = 0.25
     failed_life_bars: Annotated[int, setting("bars", "L27: longest life of an occurrence", ge=1)] = 30
+    pullback_average_bars: Annotated[int, setting("bars", "L28: span of the average that a trend comes back to", ge=2)] = 21
+    pullback_shallow_atr: Annotated[float, setting("ATR", "L28: least retrace", ge=0)] = 2.0
+    pullback_deep_atr: Annotated[float, setting("ATR", "L28: retrace from which the trend counts as lost", gt=0)] = 8.0
+    pullback_within_bars: Annotated[
+        int, setting("bars", "L28: the trend resumes within so long of coming to the average", ge=1)
+    ] = 30
+    pullback_life_bars: Annotated[int, setting("bars", "L28: longest life of an occurrence", ge=1)] = 60
+    range_edge: Annotated[float, setting("channel", "L32: how near to an edge counts as there", ge=0, lt=0.5)] = 0.1
+    range_calm: Annotated[float, setting("probability", "L32: least P(calm)", ge=0, le=1)] = 0.5
+    range_most_ratio: Annotated[float, setting("ratio", "L32: greatest variance ratio", gt=0)] = 1.0
+    range_least_z: Annotated[float, setting("deviations", "L32: least distance from the mean that is to be reached", ge=0)] = (
+        1.0
+    )
+    range_room: Annotated[float, setting("heights", "L32: room of a refuting close beyond the last 60-bar", ge=0)] = 0.5
+    range_life_bars: Annotated[int, setting("bars", "L32: longest life of an occurrence", ge=1)] = 120
+    gap_least_atr: Annotated[float, setting("ATR", "L39: least gap between open and the close before", gt=0)] = 1.0
+    gap_turn: Annotated[float, setting("share", "L39: share of the way back that begins an occurrence", ge=0, lt=1)] = 0.25
+    gap_within_bars: Annotated[int, setting("bars", "L39: a gap turns within", ge=0)] = 30
+    gap_life_bars: Annotated[int, setting("bars", "L39: longest life of an occurrence", ge=1)] = 120
+    opening_bars: Annotated[int, setting("bars", "L40: the session's first ones, whose range may be broken", ge=1)] = 30
+    opening_margin_atr: Annotated[float, setting("ATR", "L40: how far beyond the range the close must lie", ge=0)] = 0.5
+    opening_within_bars: Annotated[int, setting("bars", "L40: a break comes so long after the range, at most", ge=1)] = 240
+    opening_give: Annotated[float, setting("heights", "L40: a close so far back from the broken edge ends it", ge=0)] = 0.5
+    opening_life_bars: Annotated[int, setting("bars", "L40: longest life of an occurrence", ge=1)] = 120
+    vwap_least_bars: Annotated[int, setting("bars", "L41, L42: of a session, before its VWAP counts", ge=2)] = 60
+    vwap_far: Annotated[float, setting("deviations", "L41: distance from VWAP that is too far", gt=0)] = 2.0
+    vwap_near: Annotated[float, setting("deviations", "L41: distance from VWAP that is near again", ge=0)] = 1.0
+    vwap_turn_atr: Annotated[float, setting("ATR", "L41: how far back from the farthest price a close has turned", ge=0)] = 2.0
+    vwap_most_ratio: Annotated[float, setting("ratio", "L41: greatest variance ratio", gt=0)] = 1.0
+    vwap_life_bars: Annotated[int, setting("bars", "L41: longest life of an occurrence", ge=1)] = 120
+    hold_touch_atr: Annotated[float, setting("ATR", "L42: how near to VWAP a bar tests it", ge=0)] = 0.25
+    hold_away_atr: Annotated[float, setting("ATR", "L42: how far from VWAP a close is away", gt=0)] = 2.0
+    hold_deepest_atr: Annotated[float, setting("ATR", "L42: a close so far beyond VWAP loses it", gt=0)] = 2.0
+    hold_within_bars: Annotated[int, setting("bars", "L42: longest test", ge=1)] = 30
+    hold_life_bars: Annotated[int, setting("bars", "L42: longest life of an occurrence", ge=1)] = 60
+    narrow_of_bars: Annotated[int, setting("15-bars", "L43: the narrowest of so many", ge=2)] = 7
+    narrow_margin_atr: Annotated[float, setting("ATR", "L43: how far beyond the narrow bar the close must lie", ge=0)] = 0.5
+    narrow_within_bars: Annotated[int, setting("bars", "L43: a break comes so long after the narrow bar, at most", ge=1)] = 15
+    narrow_give: Annotated[float, setting("heights", "L43: a close so far back from the broken edge ends it", ge=0)] = 1.0
+    narrow_life_bars: Annotated[int, setting("bars", "L43: longest life of an occurrence", ge=1)] = 30
+
+    def problems(self) -> Iterator[str]:
+        """Keys that contradict each other."""
+        for least, most in (("pullback_shallow_atr", "pullback_deep_atr"), ("vwap_near", "vwap_far")):
+            a, b = getattr(self, least), getattr(self, most)
+            if not a < b:
+                typical = f"{self._field_defaults[least]:g} and {self._field_defaults[most]:g}"
+                yield f"{least} is {a:g}; it must be below {most} ({b:g}). Typical: {typical}."

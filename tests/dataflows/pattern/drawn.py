@@ -14,7 +14,7 @@ from dataflows.microstructure.types import OrderFlowImbalance
 from dataflows.panel import Floats
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.types import PatternSignal
-from tests.dataflows.data.observed import hole, instruments, market, observe
+from tests.dataflows.data.observed import START, hole, instruments, market, observe
 from tests.dataflows.kinematics.chain import run
 from tests.support import filled, run_columnar
 
@@ -26,19 +26,28 @@ BRISK = PatternConfig(confirmed_volume_bars=20, confirmed_life_bars=8, failed_wi
 
 
 def path(
-    drawn: Sequence[float], *, mirrored: bool = False, volume: Mapping[int, float] | None = None, lost: Any = ()
+    drawn: Sequence[float],
+    *,
+    mirrored: bool = False,
+    volume: Mapping[int, float] | None = None,
+    opens: Mapping[int, float] | None = None,
+    lost: Any = (),
+    start: int = START,
 ) -> Market:
     """Closes swing about 100 for QUIET bars and then go as drawn. volume: of bars of the drawing, else 10 and 12 in turn.
-    mirrored: about 100. lost: bars of the drawing that were not observed."""
+    opens: of bars of the drawing, else the close before. mirrored: about 100. lost: bars of the drawing that were not observed.
+    start: UTC ns, when the first bar opens."""
     close = np.concatenate([100.0 + 0.25 * np.tile([0.0, 1.0, 0.0, -1.0], QUIET // 4), drawn])[:, None]
     open_ = np.vstack([close[:1], close[:-1]])
+    for at, v in (opens or {}).items():
+        open_[QUIET + at] = v
     high, low = np.maximum(open_, close) + WICK, np.minimum(open_, close) - WICK
     if mirrored:
         open_, high, low, close = 200.0 - open_, 200.0 - low, 200.0 - high, 200.0 - close
     traded = np.where(np.arange(len(close)) % 2 == 0, 10.0, 12.0)[:, None]
     for at, v in (volume or {}).items():
         traded[QUIET + at] = v
-    seen = observe(close, open=open_, high=high, low=low, volume=traded, buy_volume=0.5 * traded)
+    seen = observe(close, start=start, open=open_, high=high, low=low, volume=traded, buy_volume=0.5 * traded)
     return market(hole(seen, [QUIET + i for i in lost]) if len(lost) else seen)
 
 

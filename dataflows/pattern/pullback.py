@@ -1,0 +1,99 @@
+"""A trend that comes back to its average and goes on."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Count, Unknown
+from dataflows.kernels.arith import clip, known
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+
+class Pullback(NamedTuple):
+    """State of `pullbacks`: the trend's side, its extreme, and the retrace that is under way."""
+
+    side: Count
+    top: Unknown  # farthest price with the trend
+    atr: Unknown  # as of that bar: the retrace itself is in those after
+    bottom: Unknown  # farthest price of the retrace; NaN: none under way
+    age: Count  # bars that counted since the retrace came to the average
+    high: Unknown  # of the bar before
+    low: Unknown
+
+
+@kernel
+def pullbacks(
+    trend: Ints,
+    aligned: Floats,
+    strength: Floats,
+    short: Floats,
+    average: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    atr: Floats,
+    on: Ints,
+    shallow: float,
+    deep: float,
+    within: int,
+    state: Pullback,
+) -> tuple[Ints, Floats, Floats]:
+    """(side, confidence, farthest), each (T, N): a retrace to the average, and the close that ends it.
+
+    The trend is intact while `trend` and `aligned` name the same side. A retrace is under way from the bar that comes to the
+    average, `shallow` ATR or more from the trend's farthest price, in the ATR of that price's bar; more than `deep` ATR, or
+    more than `within` bars later, it is none. side: the trend's, on the first later bar that closes beyond both the average and
+    the bar before, with `short` on the same side. confidence in [0, 1]: half |strength|, half for how little was given back.
+    farthest: price of the retrace. Both NaN where side is 0. After either end a new retrace starts from a new farthest price.
+    """
+    bars, symbols = close.shape
+    side = np.zeros((bars, symbols), np.int64)
+    confidence = np.full((bars, symbols), np.nan)
+    farthest = np.full((bars, symbols), np.nan)
+    for t in range(bars):
+        for n in range(symbols):
+            if on[t, n] == 0:
+                continue
+            s = trend[t, n] if trend[t, n] == aligned[t, n] else 0
+            ahead = high[t, n] if s > 0 else low[t, n]
+            behind = low[t, n] if s > 0 else high[t, n]
+            before = state.high[n] if s > 0 else state.low[n]
+            state.high[n] = high[t, n]
+            state.low[n] = low[t, n]
+            if s != state.side[n]:
+                state.side[n] = s
+                _start_anew(n, ahead, atr[t, n], state)
+            elif s != 0 and state.bottom[n] != state.bottom[n]:  # no retrace
+                if s * (ahead - state.top[n]) > 0.0:
+                    state.top[n] = ahead
+                    state.atr[n] = atr[t, n]
+                elif s * (behind - average[t, n]) <= 0.0 and s * (state.top[n] - behind) >= shallow * state.atr[n]:
+                    state.bottom[n] = behind
+                    state.age[n] = 0
+            elif s != 0:
+                state.age[n] += 1
+                if s * (behind - state.bottom[n]) < 0.0:
+                    state.bottom[n] = behind
+                most = deep * state.atr[n]
+                given = s * (state.top[n] - state.bottom[n])
+                if state.age[n] > within or given > most:
+                    _start_anew(n, ahead, atr[t, n], state)
+                elif s * (close[t, n] - before) > 0.0 and s * (close[t, n] - average[t, n]) > 0.0 and s * short[t, n] > 0.0:
+                    side[t, n] = s
+                    kept = 1.0 - given / most if most > 0.0 else 0.0
+                    confidence[t, n] = 0.5 * clip(math.fabs(known(strength[t, n], 0.0)), 0.0, 1.0) + 0.5 * clip(kept, 0.0, 1.0)
+                    farthest[t, n] = state.bottom[n]
+                    _start_anew(n, ahead, atr[t, n], state)
+    return side, confidence, farthest
+
+
+@kernel
+def _start_anew(n: int, ahead: float, atr: float, state: Pullback) -> None:
+    """Symbol n's trend has no retrace, and its farthest price is this bar's."""
+    state.top[n] = ahead
+    state.atr[n] = atr
+    state.bottom[n] = math.nan
