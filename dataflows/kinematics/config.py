@@ -81,6 +81,13 @@ class KinematicsConfig(NamedTuple):
     reversion_window_bars: Annotated[int, setting("bars", "window of L56's autoregression", ge=20)] = 480
     jump_window_bars: Annotated[int, setting("bars", "window of L57's variations", ge=20)] = 120
     jump_level: Annotated[float, setting("probability", "of one false alarm in a day of normal returns", gt=0, lt=1)] = 0.1
+    term_short_bars: Annotated[int, setting("bars", "L58: short span, and nearer target", ge=10)] = 60
+    term_medium_bars: Annotated[int, setting("bars", "L58: medium span, and farther target", ge=20)] = 1440
+    term_long_bars: Annotated[int, setting("bars", "L58: long span", ge=30)] = 7200
+    term_forget: Annotated[float, setting("ratio", "L58: weight that is left after one effective observation", gt=0, lt=1)] = (
+        0.9995
+    )
+    term_prior: Annotated[float, setting("observations", "L58: that the prior of equal weights is worth", gt=0)] = 10.0
     alignment_weights: Annotated[
         tuple[float, float, float, float], setting("weight", "of the votes of 1, 5, 15 and 60 bars", ge=0)
     ] = (1.0, 1.0, 2.0, 2.0)
@@ -119,6 +126,11 @@ class KinematicsConfig(NamedTuple):
             yield (
                 f"derivative_degree is {self.derivative_degree}; it must be below derivative_bars ({self.derivative_bars}). "
                 "Typical: 3 of 21."
+            )
+        if not self.term_short_bars < self.term_medium_bars < self.term_long_bars:
+            yield (
+                f"term_short_bars, term_medium_bars and term_long_bars are {self.term_short_bars}, {self.term_medium_bars} and "
+                f"{self.term_long_bars}; they must rise. Typical: 60, 1440 and 7200."
             )
         if self.macd_spans[0] >= self.macd_spans[1]:
             yield f"macd_spans is {list(self.macd_spans)}; the first must be below the second. Typical: [12, 26, 9]."

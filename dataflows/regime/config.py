@@ -62,8 +62,20 @@ class RegimeConfig(NamedTuple):
     high_vol_std: Annotated[Features, setting("score", "the same in high volatility")] = (1.5, 1.5, 2.0, 2.0, 2.0)
     chaotic_std: Annotated[Features, setting("score", "the same in chaos")] = (1.5, 2.0, 2.0, 2.0, 2.0)
 
+    change_hazard: Annotated[float, setting("probability", "L64: that the law of the returns changes on a bar", gt=0, lt=1)] = (
+        0.002
+    )
+    change_r_max: Annotated[int, setting("bars", "L64: longest run that is told apart", ge=60, le=5000)] = 720
+    change_recent: Annotated[int, setting("bars", "L64: a run up to this length is a recent change", ge=1, le=30)] = 10
+    change_clip: Annotated[float, setting("sigma", "L64: no return counts as larger than this", gt=0)] = 4.0
+    change_alpha: Annotated[float, setting("shape", "L64: of the prior of a new law's precision", gt=0)] = 0.5
+    change_beta: Annotated[float, setting("rate", "L64: of the prior of a new law's precision", gt=0)] = 0.5
+    change_kappa: Annotated[float, setting("bars", "L64: that the prior of a new law's mean is worth", gt=0)] = 1.0
+
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
+        if self.change_recent >= self.change_r_max:
+            yield f"change_recent is {self.change_recent}; it must be below change_r_max ({self.change_r_max}). Typical: 10."
         for key in ("calm_std", "trend_up_std", "trend_down_std", "high_vol_std", "chaotic_std"):
             if not all(s > 0.0 for s in getattr(self, key)):
                 yield f"{key} is {getattr(self, key)}; every standard deviation must be above 0."

@@ -34,6 +34,7 @@ from dataflows.kinematics.l54_cycle_phase import l54_cycle_phase
 from dataflows.kinematics.l55_efficiency_ratio import l55_efficiency_ratio
 from dataflows.kinematics.l56_mean_reversion_speed import l56_mean_reversion_speed
 from dataflows.kinematics.l57_jump_component import l57_jump_component
+from dataflows.kinematics.l58_volatility_term_structure import l58_volatility_term_structure
 from dataflows.kinematics.l60_kinematic_state import l60_kinematic_state
 from dataflows.microstructure.types import Tradeability
 from dataflows.panel import leaves
@@ -65,6 +66,7 @@ LAYERS: tuple[Any, ...] = (
     l55_efficiency_ratio,
     l56_mean_reversion_speed,
     l57_jump_component,
+    l58_volatility_term_structure,
     l60_kinematic_state,
 )
 # short windows, so that a test market of a few hundred bars fills them
@@ -93,6 +95,9 @@ BRISK = KinematicsConfig(
     efficiency_bars=10,
     reversion_window_bars=40,
     jump_window_bars=30,
+    term_short_bars=10,
+    term_medium_bars=40,
+    term_long_bars=120,
 )
 
 

@@ -1,0 +1,175 @@
+"""Volatility over three spans, and what it will be: a regression whose targets count when they are complete."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Final, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import NAN, Axes, Count, Zero
+from dataflows.kernels.arith import clip
+from dataflows.kernels.compile import kernel
+from dataflows.panel import Floats, Ints
+
+LEAST: Final = 1e-8
+"""Least volatility of a bar, log price: below a tick of any market. It keeps the logarithm of silence finite."""
+MOST: Final = 10.0
+"""Largest forecast of a bar's volatility, log price."""
+
+
+class Forecast(NamedTuple):
+    """State of one target's regression: forgetting sums over samples of 1, near, middle (see `TermStructure`) and the target,
+    the log variance that came less the sample's level."""
+
+    products: Annotated[Floats, Axes(6, "N", start=0.0)]  # 1 1, 1 near, 1 middle, near near, near middle, middle middle
+    targets: Annotated[Floats, Axes(4, "N", start=0.0)]  # 1, near, middle and the target itself, times the target
+
+
+class TermStructure(NamedTuple):
+    """State of `term_structure`: W is the long span, V the medium one."""
+
+    squares: Annotated[Floats, Axes("N", "W", start=0.0)]  # of the last returns
+    sums: Annotated[Floats, Axes("N", 3, start=0.0)]  # over the three spans
+    seen: Count  # returns so far
+    elapsed: Count  # bars so far
+    level: Annotated[Floats, Axes("N", "V", start=NAN)]  # samples that wait: mean log variance of the spans
+    near: Annotated[Floats, Axes("N", "V", start=NAN)]  # the short span's distance from it
+    middle: Annotated[Floats, Axes("N", "V", start=NAN)]  # the medium span's
+    at: Annotated[Ints, Axes("N", "V", start=0)]  # bar that the sample is of
+    short: Forecast
+    medium: Forecast
+    mean: Zero  # of log volatility
+    variance: Zero
+    averaged: Count
+    result: Annotated[Floats, Axes(4, "N", start=NAN)]
+
+
+@kernel
+def _span_mean(v: float, k: int, n: int, span: int, state: TermStructure) -> float:
+    """Mean of the last `span` squares of symbol n, or of all where there are fewer; v: the newest, not in the ring yet.
+
+    The sum is made anew every `span` returns, which bounds its drift.
+    """
+    ring = state.squares[n]
+    width = ring.shape[0]
+    seen = state.seen[n]
+    total = v
+    if (seen + 1) % span == 0:
+        for i in range(span - 1):
+            total += ring[(seen - 1 - i) % width]
+    else:
+        total += state.sums[n, k] - (ring[(seen - span) % width] if seen >= span else 0.0)
+    state.sums[n, k] = total
+    return total / span if seen >= span else total / (seen + 1)
+
+
+@kernel
+def _learn(y: float, near: float, middle: float, n: int, weight: float, fade: float, state: Forecast) -> None:
+    """One more complete sample of the given weight; what is there fades first."""
+    p, c = state.products, state.targets
+    p[0, n] = fade * p[0, n] + weight
+    p[1, n] = fade * p[1, n] + weight * near
+    p[2, n] = fade * p[2, n] + weight * middle
+    p[3, n] = fade * p[3, n] + weight * near * near
+    p[4, n] = fade * p[4, n] + weight * near * middle
+    p[5, n] = fade * p[5, n] + weight * middle * middle
+    c[0, n] = fade * c[0, n] + weight * y
+    c[1, n] = fade * c[1, n] + weight * near * y
+    c[2, n] = fade * c[2, n] + weight * middle * y
+    c[3, n] = fade * c[3, n] + weight * y * y
+
+
+@kernel
+def _expect(near: float, middle: float, n: int, strength: float, state: Forecast) -> float:
+    """Log of the mean variance to come, less the level: ridge regression towards 0 and half the residual variance."""
+    p, c = state.products, state.targets
+    a = p[0, n] + strength  # the matrix as L D L'
+    u = p[1, n] / a
+    v = p[2, n] / a
+    b = p[3, n] + strength - u * p[1, n]
+    w = (p[4, n] - u * p[2, n]) / b
+    d = p[5, n] + strength - v * p[2, n] - w * (p[4, n] - u * p[2, n])
+    x = c[1, n] - u * c[0, n]
+    z = (c[2, n] - v * c[0, n] - w * x) / d
+    y = x / b - w * z
+    o = c[0, n] / a - u * y - v * z
+    left = (c[3, n] - o * c[0, n] - y * c[1, n] - z * c[2, n]) / a
+    return float(o + y * near + z * middle + (0.5 * left if left > 0.0 else 0.0))
+
+
+@kernel
+def term_structure(
+    r: Floats, floor: Floats, short: int, forget: float, strength: float, max_gap: int, state: TermStructure
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """(ratio, forecast over `short` bars, forecast over the medium span, vol_of_vol), each (T, N); see L58.
+
+    r, floor: float64 (T, N), log returns and least volatility; where r is NaN all holds. forget: weight that is left of what
+    was learned after one effective observation, which is `short` samples of the one target or a medium span of the other.
+    strength: effective observations that the prior is worth. A sample is void if more than max_gap bars of its life had no
+    return.
+    """
+    bars, symbols = r.shape
+    medium = state.level.shape[1]
+    longest = state.squares.shape[1]
+    fade_short = math.exp(math.log(forget) / short)
+    fade_medium = math.exp(math.log(forget) / medium)
+    alpha = 2.0 / (medium + 1.0)
+    out = np.empty((4, bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            state.elapsed[n] += 1
+            if math.isfinite(r[t, n]):
+                v = r[t, n] * r[t, n]
+                least = floor[t, n] if floor[t, n] > LEAST else LEAST
+                lowest = least * least
+                first = _span_mean(v, 0, n, short, state)
+                second = _span_mean(v, 1, n, medium, state)
+                third = _span_mean(v, 2, n, longest, state)
+                seen = state.seen[n]
+                state.squares[n, seen % longest] = v
+                seen += 1
+                state.seen[n] = seen
+                if seen >= short:
+                    near = math.log(first if first > lowest else lowest)
+                    middle = math.log(second if second > lowest else lowest)
+                    far = math.log(third if third > lowest else lowest)
+                    log_volatility = 0.5 * near
+                    i = (seen - short) % medium
+                    late = state.elapsed[n] - state.at[n, i] - short
+                    if state.level[n, i] == state.level[n, i] and late <= max_gap:
+                        y = near - state.level[n, i]
+                        _learn(y, state.near[n, i], state.middle[n, i], n, 1.0 / short, fade_short, state.short)
+                    i = seen % medium
+                    late = state.elapsed[n] - state.at[n, i] - medium
+                    if state.level[n, i] == state.level[n, i] and late <= max_gap:
+                        y = middle - state.level[n, i]
+                        _learn(y, state.near[n, i], state.middle[n, i], n, 1.0 / medium, fade_medium, state.medium)
+                    level = near
+                    if seen >= medium:
+                        level = (near + middle + far) / 3.0
+                        state.result[0, n] = math.exp(0.5 * (near - far))
+                        near -= level
+                        middle -= level
+                    else:  # the spans that are not whole are left out
+                        near = 0.0
+                        middle = 0.0
+                    state.level[n, i] = level
+                    state.near[n, i] = near
+                    state.middle[n, i] = middle
+                    state.at[n, i] = state.elapsed[n]
+                    ahead = math.exp(0.5 * (level + _expect(near, middle, n, strength, state.short)))
+                    state.result[1, n] = clip(ahead, least, MOST)
+                    ahead = math.exp(0.5 * (level + _expect(near, middle, n, strength, state.medium)))
+                    state.result[2, n] = clip(ahead, least, MOST)
+                    share = 1.0 / (state.averaged[n] + 1.0)
+                    share = share if share > alpha else alpha
+                    state.averaged[n] += 1
+                    d = log_volatility - state.mean[n]
+                    state.mean[n] += share * d
+                    state.variance[n] = (1.0 - share) * (state.variance[n] + share * d * d)
+                    if state.averaged[n] >= short:
+                        state.result[3, n] = math.sqrt(state.variance[n])
+            for k in range(4):
+                out[k, t, n] = state.result[k, n]
+    return out[0], out[1], out[2], out[3]

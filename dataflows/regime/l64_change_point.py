@@ -1,0 +1,52 @@
+"""L64: has the law of the returns just changed."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+from dataflows.kernels.runlength import RunLengths, run_length_table, run_lengths
+from dataflows.kinematics.types import Returns
+from dataflows.layer import layer
+from dataflows.panel import Floats
+from dataflows.regime.config import RegimeConfig
+from dataflows.regime.types import ChangePoint
+
+
+class ChangePointCarry(NamedTuple):
+    """What L64 needs of the past."""
+
+    runs: RunLengths
+
+
+@functools.lru_cache(maxsize=8)
+def _table(r_max: int, recent: int, alpha: float, kappa: float) -> Floats:
+    return run_length_table(r_max, recent, alpha, kappa)
+
+
+@layer("L64")
+def l64_change_point(l2_returns_volatility: Returns, regime: RegimeConfig, carry: ChangePointCarry) -> ChangePoint:
+    """Bayesian online change point detection on r_1 over sigma_slow, held within +-`change_clip`. Panels (T, N).
+
+    p_change in [0, 1]: P(the law is at most `change_recent` bars old). (That it changed on this very bar has probability
+    `change_hazard` whatever the data.) run_length: bars, the most probable, up to `change_r_max`. instability in [0, 1]: mean
+    of recent / (recent + run length): 1, the past tells nothing. NaN until sigma_slow is known; held where r_1 is NaN. After a
+    gap of k bars the return counts as one of k + 1. Within a run returns are normal with unknown mean and variance.
+
+    Run lengths up to `change_recent` are exact, older ones share bins, so that a bar costs 37 of them and not 721.
+    Against the full recursion, on normal returns with planted changes, p_change was off by 0.0001 in the mean and at most 0.04.
+
+    Alarms, p_change > 0.5 from below, with the defaults: volatility times three is seen within 30 bars in 92 per cent of 1000
+    trials on normal returns (83 on Student's t with 4 degrees of freedom), half of them within 3 bars; false alarms a day: 0.15
+    on normal returns, 6.3 on t(4), where each large return looks like a new law. Volatility that falls to a third is not an
+    alarm: when that is clear, the new law is no longer recent; run_length tells of it.
+    Source: Adams and MacKay (2007).
+    """
+    table = _table(regime.change_r_max, regime.change_recent, regime.change_alpha, regime.change_kappa)
+    r = l2_returns_volatility
+    return ChangePoint(
+        *run_lengths(
+            r.r_1, r.sigma_slow, regime.change_clip, regime.change_hazard, regime.change_recent,
+            regime.change_alpha, regime.change_beta, table, carry.runs,
+        )
+    )  # fmt: skip
