@@ -14,7 +14,7 @@ help:
 	@echo "make test-long  the tests that take minutes, too"
 	@echo "make lint       style, types, import contracts, wiring"
 	@echo "make bench      the figures that the README quotes"
-	@echo "make docs       the site, into site/"
+	@echo "make docs       the pages of the layers anew, and the site, into site/"
 	@echo "make clean      remove the environment and the caches"
 
 $(STAMP): requirements-dev.lock pyproject.toml
@@ -48,6 +48,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
 
 docs: $(STAMP)
+	@$(BIN)/python -m drivers.report.layer_pages >/dev/null
 	@$(BIN)/mkdocs build --quiet --strict
 
 clean:

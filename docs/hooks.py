@@ -22,7 +22,7 @@ from drivers.report.reference import write_reference
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds reference/: layers and configuration with the graph's pictures, and every command's help."""
+    """Adds reference/: the configuration, the graph's pictures, and every command's help."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
         write_reference(defaults(), made)
