@@ -36,7 +36,7 @@ class RegimeState(NamedTuple):
     sigma: Unknown  # of the last bar that counted
     close: Unknown
     elapsed: Count  # bars since
-    log_p: Annotated[Floats, Axes(STATES, "N", start=-math.log(STATES))]  # of each state, given all so far
+    p: Annotated[Floats, Axes("N", STATES, start=1.0 / STATES)]  # of each state, given all so far
     informed: Count  # 1 once any feature was known
     label: Annotated[Ints, Axes("N", start=-1)]
     challenger: Annotated[Ints, Axes("N", start=-1)]
@@ -159,18 +159,27 @@ def is_crash(
     z: return of the bar over the previous sigma. After unknown or filled bars the previous sigma is that of the last valid bar
     times the square root of the bars gone by. The bar's sigma must be known and at its floor or above.
     """
-    far = 0.0
-    reach = 0.0
+    if not (sigma >= floor):
+        return False
+    if math.fabs(z) > limit:
+        return True
     last = state.close[n]
-    if last > 0.0 and state.sigma[n] > 0.0 and close > 0.0:
-        unit = state.sigma[n] * math.sqrt(state.elapsed[n])
-        far = math.fabs(math.log(close / last)) / unit
-        if high > 0.0:
-            reach = math.log(high / last) / unit
-        if low > 0.0:
-            down = -math.log(low / last) / unit
-            reach = down if down > reach else reach
-    return bool(sigma >= floor and (far > limit or reach > wick or math.fabs(z) > limit))
+    if not (last > 0.0 and state.sigma[n] > 0.0 and close > 0.0):
+        return False
+    unit = state.sigma[n] * math.sqrt(state.elapsed[n])
+    return (
+        _beyond(close, last, limit * unit)
+        or _beyond(last, close, limit * unit)
+        or _beyond(high, last, wick * unit)
+        or _beyond(last, low, wick * unit)
+    )
+
+
+@kernel
+def _beyond(over: float, under: float, limit: float) -> bool:
+    """Whether log(over / under) > limit; prices that are not positive are beyond nothing. The logarithm is below
+    over / under - 1, so that it is seldom taken."""
+    return bool(over > 0.0 and under > 0.0 and over / under - 1.0 > limit and math.log(over / under) > limit)
 
 
 @kernel
@@ -183,34 +192,37 @@ def hamilton_update(
     stds: Floats,
     log_stds: Floats,
     stay: float,
+    loglik: Floats,
     state: RegimeState,
 ) -> None:
-    """One bar of symbol n: predict by the transitions, weigh by the emissions of the known features, normalise; all in logs.
+    """One bar of symbol n: predict by the transitions, weigh by the emissions of the known features, normalise.
 
     x: (features,), clipped at +-clip; NaN is left out of the likelihood. means, shift, stds and their logs: (states, features);
-    shift is added to the means. A state stays with probability `stay` and moves to each other alike. Source: Hamilton (1989).
+    shift is added to the means. A state stays with probability `stay` and moves to each other alike. loglik: (states,), room to
+    work in. Likelihoods are kept as logs until the largest is taken off: no prediction is below the chance of a move, so the
+    sum is not 0 however far out a feature lies. Source: Hamilton (1989).
     """
     move = (1.0 - stay) / (STATES - 1.0)
-    top = -math.inf
     for s in range(STATES):
-        p = math.exp(state.log_p[s, n])
-        state.log_p[s, n] = math.log(stay * p + move * (1.0 - p))
+        loglik[s] = 0.0
     for f in range(x.shape[0]):
         if x[f] == x[f]:
             state.informed[n] = 1
             v = clip if x[f] > clip else (-clip if x[f] < -clip else x[f])
             for s in range(STATES):
                 d = (v - means[s, f] - shift[s, f]) / stds[s, f]
-                state.log_p[s, n] -= 0.5 * d * d + log_stds[s, f]
+                loglik[s] -= 0.5 * d * d + log_stds[s, f]
+    top = -math.inf
     for s in range(STATES):
-        if state.log_p[s, n] > top:
-            top = state.log_p[s, n]
+        if loglik[s] > top:
+            top = loglik[s]
     total = 0.0
     for s in range(STATES):
-        total += math.exp(state.log_p[s, n] - top)
-    total = top + math.log(total)
+        p = state.p[n, s]
+        state.p[n, s] = (stay * p + move * (1.0 - p)) * math.exp(loglik[s] - top)
+        total += state.p[n, s]
     for s in range(STATES):
-        state.log_p[s, n] -= total
+        state.p[n, s] /= total
 
 
 @kernel
@@ -218,16 +230,17 @@ def follow(n: int, margin: float, dwell: int, state: RegimeState) -> None:
     """Moves symbol n's label to a state that has led all others by `margin` for `dwell` bars; the first is whichever leads."""
     best = 0
     for s in range(1, STATES):
-        if state.log_p[s, n] > state.log_p[best, n]:
+        if state.p[n, s] > state.p[n, best]:
             best = s
     second = -math.inf
     for s in range(STATES):
-        if s != best and state.log_p[s, n] > second:
-            second = state.log_p[s, n]
+        if s != best and state.p[n, s] > second:
+            second = state.p[n, s]
+    lead = state.p[n, best] - second
     if state.label[n] < 0:
-        if state.log_p[best, n] > second:
+        if lead > 0.0:
             state.label[n] = best
-    elif best != state.label[n] and math.exp(state.log_p[best, n]) - math.exp(second) > margin:
+    elif best != state.label[n] and lead > margin:
         state.streak[n] = state.streak[n] + 1 if state.challenger[n] == best else 1
         state.challenger[n] = best
         if state.streak[n] >= dwell:
@@ -280,6 +293,7 @@ def regime_filter(
     out = np.full((STATES + 2, bars, symbols), np.nan)
     code = np.zeros((2, bars, symbols), np.int64)
     x = np.empty(FEATURES)
+    loglik = np.empty(STATES)
     for t in range(bars):
         for n in range(symbols):
             state.elapsed[n] += 1
@@ -296,13 +310,13 @@ def regime_filter(
                 feature_row(
                     n, s, trend[t, n] / trend_scale, wide, volume[t, n], vov_alpha, usual_alpha, relative_scale, x, state
                 )
-                hamilton_update(x, n, clip, means, shift, stds, log_stds, stay, state)
+                hamilton_update(x, n, clip, means, shift, stds, log_stds, stay, loglik, state)
                 if state.hold[n] > 0:
                     state.hold[n] -= 1
                     code[1, t, n] = 1
                     for k in range(LAST):
-                        state.log_p[k, n] = math.log((1.0 - forced_probability) / LAST)
-                    state.log_p[LAST, n] = math.log(forced_probability)
+                        state.p[n, k] = (1.0 - forced_probability) / LAST
+                    state.p[n, LAST] = forced_probability
                     state.label[n] = LAST
                     state.challenger[n] = -1
                     state.streak[n] = 0
@@ -312,7 +326,7 @@ def regime_filter(
             code[0, t, n] = state.label[n]
             if state.informed[n] != 0:
                 for k in range(STATES):
-                    out[k, t, n] = math.exp(state.log_p[k, n])
+                    out[k, t, n] = state.p[n, k]
                 if state.label[n] >= 0:
                     out[STATES, t, n] = out[state.label[n], t, n]
     return out, code
