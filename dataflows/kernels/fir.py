@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -12,12 +12,70 @@ from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
 
 
+FEW: Final = 8
+"""Windows of a chunk, below which they are summed one by one."""
+
+
 class Taps(NamedTuple):
     """State of `fir`; W is the number of taps."""
 
     ring: Ring
     pos: Count
     held: Count
+
+
+@kernel
+def _in_order(x: Floats, on: Ints, n: int, state: Taps) -> tuple[Floats, int]:
+    """Symbol n's held values and those of the chunk that count, oldest first; and how many of them were held. Then the state
+    holds the latest W."""
+    bars = x.shape[0]
+    width = state.ring.shape[0]
+    old = state.held[n]
+    size = old
+    values = np.empty(old + bars)
+    for i in range(old):
+        p = state.pos[n] - old + i
+        values[i] = state.ring[p if p >= 0 else p + width, n]
+    for t in range(bars):
+        v = x[t, n]
+        if on[t, n] != 0 and math.isfinite(v):
+            values[size] = v
+            size += 1
+            p = state.pos[n]
+            state.ring[p, n] = v
+            state.pos[n] = 0 if p == width - 1 else p + 1
+            if state.held[n] < width:
+                state.held[n] += 1
+    return values[:size], old
+
+
+@kernel
+def _windows(values: Floats, weights: Floats, sums: Floats) -> None:
+    """Weighted sums of every window of W values; sums: (windows,), 0 before.
+
+    The loop over taps is the outer one: each sum adds its terms in the order of the taps, as it would alone, while the
+    compiler takes several windows at once. For a few windows the plain order is quicker, and gives the same bits.
+    """
+    width = len(weights)
+    latest = values[width - 1 :]
+    whole = 0.0
+    for k in range(width):
+        whole += weights[k]
+    if len(sums) < FEW:
+        for i in range(len(sums)):
+            level = latest[i]
+            total = 0.0
+            for k in range(width):
+                total += weights[k] * (values[width - 1 - k + i] - level)
+            sums[i] = total + whole * level
+        return
+    for k in range(width):
+        w = weights[k]
+        lagged = values[width - 1 - k : len(values) - k]
+        for i in range(len(sums)):
+            sums[i] += w * (lagged[i] - latest[i])
+    for i in range(len(sums)):
+        sums[i] += whole * latest[i]
 
 
 @kernel
@@ -32,25 +90,18 @@ def fir(x: Floats, on: Ints, weights: Floats, state: Taps) -> Floats:
     width = state.ring.shape[0]
     filters = weights.shape[0]
     y = np.full((filters, bars, symbols), np.nan)
-    for t in range(bars):
-        for n in range(symbols):
-            v = x[t, n]
-            if on[t, n] != 0 and math.isfinite(v):
-                p = state.pos[n]
-                state.ring[p, n] = v
-                state.pos[n] = 0 if p == width - 1 else p + 1
-                if state.held[n] < width:
-                    state.held[n] += 1
-            if state.held[n] == width:
-                last = state.pos[n] - 1 if state.pos[n] > 0 else width - 1
-                level = state.ring[last, n]
+    for n in range(symbols):
+        values, old = _in_order(x, on, n, state)
+        if len(values) < width:
+            continue
+        sums = np.zeros((filters, len(values) - width + 1))
+        for f in range(filters):
+            _windows(values, weights[f], sums[f])
+        last = old - width  # of the windows, the one that ends with the latest value so far
+        for t in range(bars):
+            if on[t, n] != 0 and math.isfinite(x[t, n]):
+                last += 1
+            if last >= 0:
                 for f in range(filters):
-                    total = 0.0
-                    whole = 0.0
-                    i = last
-                    for k in range(width):
-                        total += weights[f, k] * (state.ring[i, n] - level)
-                        whole += weights[f, k]
-                        i = width - 1 if i == 0 else i - 1
-                    y[f, t, n] = total + whole * level
+                    y[f, t, n] = sums[f, last]
     return y
