@@ -11,7 +11,6 @@ from dataflows.carry import Count, Ring
 from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
 
-
 FEW: Final = 8
 """Windows of a chunk, below which they are summed one by one."""
 

@@ -69,7 +69,8 @@ def pressure(
     """
     bars, symbols = volume.shape
     out = np.full((5, bars, symbols), np.nan)
-    width = state.window.ring.shape[0]
+    window = state.window  # taken apart once: inside the loop each mention would count references
+    width = window.ring.shape[0]
     for t in range(bars):
         for n in range(symbols):
             v = volume[t, n]
@@ -87,15 +88,15 @@ def pressure(
                 usual = state.usual[n]
                 state.usual[n] = usual + (v - usual) / width if usual == usual else v
                 lean = state.signed[n] / state.traded[n] if state.traded[n] > 0.0 else 0.0
-                moments_push(lean, n, state.window)
+                moments_push(lean, n, window)
             if state.usual[n] == state.usual[n]:
                 lean = state.signed[n] / state.traded[n] if state.traded[n] > 0.0 else 0.0
                 lean = lean if lean < 1.0 else 1.0
                 lean = lean if lean > -1.0 else -1.0
                 out[1, t, n] = lean
-                variance = window_variance(n, state.window)
+                variance = window_variance(n, window)
                 if variance > 0.0:
-                    out[2, t, n] = (lean - window_mean(n, state.window)) / math.sqrt(variance)
+                    out[2, t, n] = (lean - window_mean(n, window)) / math.sqrt(variance)
                 else:
                     out[2, t, n] = 0.0 * variance
                 steady = state.usual[n] / (1.0 - decay)

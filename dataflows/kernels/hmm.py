@@ -83,96 +83,23 @@ def normal_quantile(p: float) -> float:
 
 
 @kernel
-def against_usual(value: float, which: int, n: int, alpha: float, state: RegimeState) -> float:
+def against_usual(value: float, which: int, n: int, alpha: float, usuals: Floats, counts: Ints) -> float:
     """Log of a value over its usual size so far, which then learns it; NaN until 30 values are known or while all were 0.
 
-    value: not negative; NaN changes nothing. The usual is the mean of all values, exponentially weighted with alpha from the
-    1 / alpha-th on; a value beyond 20 times the usual counts as that, so that no single one spoils it.
+    value: not negative; NaN changes nothing. usuals, counts (3, N): the mean of all values, exponentially weighted with alpha
+    from the 1 / alpha-th on, and their number; one beyond 20 times the usual counts as that, so that no single one spoils it.
     """
     if not (0.0 <= value < math.inf):
         return math.nan
-    usual = state.usual[which, n]
-    seen = state.seen[which, n]
-    state.seen[which, n] = seen + 1
+    usual = usuals[which, n]
+    seen = counts[which, n]
+    counts[which, n] = seen + 1
     share = 1.0 / (seen + 1.0)
     learn = usual * MOST if seen >= LEAST and 0.0 < usual * MOST < value else value
-    state.usual[which, n] = usual + (share if share > alpha else alpha) * (learn - usual)
+    usuals[which, n] = usual + (share if share > alpha else alpha) * (learn - usual)
     if seen < LEAST or not (usual > 0.0):
         return math.nan
     return math.log((value + EASE * usual) / (usual + EASE * usual))
-
-
-@kernel
-def feature_row(
-    n: int,
-    sigma: float,
-    trend: float,
-    spread: float,
-    volume: float,
-    vov_alpha: float,
-    usual_alpha: float,
-    scale: float,
-    x: Floats,
-    state: RegimeState,
-) -> None:
-    """Scores of symbol n's volatility, trend, volatility of volatility, spread and volume on a bar that counts, into x (5,).
-
-    sigma, spread, volume: not negative, NaN: unknown, as its score then is. Volatility's score is the normal quantile of
-    sigma's rank among the previous W; volatility of volatility is the weighted mean move of log sigma; its score and those of
-    spread and volume are log ratios to the usual, over `scale`. trend passes as it is.
-    """
-    for f in range(FEATURES):
-        x[f] = math.nan
-    if 0.0 <= sigma < math.inf:
-        ranks = SortedWindow(state.ring, state.sorted, state.pos, state.held)
-        p = window_rank(sigma, n, ranks)
-        if p == p:
-            state.percentile[n] = p
-            x[0] = normal_quantile((p * state.held[n] + 0.5) / (state.held[n] + 1.0))
-        window_push(sigma, n, ranks)
-        if sigma > 0.0 and state.sigma[n] > 0.0:
-            move = math.fabs(math.log(sigma / state.sigma[n]))
-            j = state.jitter[n]
-            state.jitter[n] = j + vov_alpha * (move - j) if j == j else move
-            x[2] = against_usual(state.jitter[n], 0, n, usual_alpha, state) / scale
-        state.sigma[n] = sigma
-    x[1] = trend
-    x[3] = against_usual(spread, 1, n, usual_alpha, state) / scale
-    x[4] = against_usual(volume, 2, n, usual_alpha, state) / scale
-
-
-@kernel
-def is_crash(
-    n: int,
-    close: float,
-    high: float,
-    low: float,
-    z: float,
-    sigma: float,
-    floor: float,
-    limit: float,
-    wick: float,
-    state: RegimeState,
-) -> bool:
-    """Whether symbol n's close lies beyond `limit` sigmas from the last valid close, or its high or low beyond `wick`.
-
-    z: return of the bar over the previous sigma. After unknown or filled bars the previous sigma is that of the last valid bar
-    times the square root of the bars gone by. The bar's sigma must be known and at its floor or above.
-    """
-    if not (sigma >= floor):
-        return False
-    if math.fabs(z) > limit:
-        return True
-    last = state.close[n]
-    if not (last > 0.0 and state.sigma[n] > 0.0 and close > 0.0):
-        return False
-    unit = state.sigma[n] * math.sqrt(state.elapsed[n])
-    return (
-        _beyond(close, last, limit * unit)
-        or _beyond(last, close, limit * unit)
-        or _beyond(high, last, wick * unit)
-        or _beyond(last, low, wick * unit)
-    )
 
 
 @kernel
@@ -183,73 +110,85 @@ def _beyond(over: float, under: float, limit: float) -> bool:
 
 
 @kernel
-def hamilton_update(
-    x: Floats,
-    n: int,
-    clip: float,
-    means: Floats,
-    shift: Floats,
-    stds: Floats,
-    log_stds: Floats,
-    stay: float,
-    loglik: Floats,
-    state: RegimeState,
-) -> None:
-    """One bar of symbol n: predict by the transitions, weigh by the emissions of the known features, normalise.
+def is_crash(
+    close: float,
+    high: float,
+    low: float,
+    z: float,
+    sigma: float,
+    floor: float,
+    limit: float,
+    wick: float,
+    last: float,
+    unit: float,
+) -> bool:
+    """Whether a close lies beyond `limit` units from the `last` valid close, or its high or low beyond `wick`.
 
-    x: (features,), clipped at +-clip; NaN is left out of the likelihood. means, shift, stds and their logs: (states, features);
-    shift is added to the means. A state stays with probability `stay` and moves to each other alike. loglik: (states,), room to
-    work in. Likelihoods are kept as logs until the largest is taken off: no prediction is below the chance of a move, so the
-    sum is not 0 however far out a feature lies. Source: Hamilton (1989).
+    z: return of the bar over the previous sigma. unit: the previous sigma; after unknown or filled bars that of the last valid
+    bar times the square root of the bars gone by. The bar's sigma must be known and at its floor or above.
     """
-    move = (1.0 - stay) / (STATES - 1.0)
-    for s in range(STATES):
-        loglik[s] = 0.0
-    for f in range(x.shape[0]):
-        if x[f] == x[f]:
-            state.informed[n] = 1
-            v = clip if x[f] > clip else (-clip if x[f] < -clip else x[f])
-            for s in range(STATES):
-                d = (v - means[s, f] - shift[s, f]) / stds[s, f]
-                loglik[s] -= 0.5 * d * d + log_stds[s, f]
-    top = -math.inf
-    for s in range(STATES):
-        if loglik[s] > top:
-            top = loglik[s]
-    total = 0.0
-    for s in range(STATES):
-        p = state.p[n, s]
-        state.p[n, s] = (stay * p + move * (1.0 - p)) * math.exp(loglik[s] - top)
-        total += state.p[n, s]
-    for s in range(STATES):
-        state.p[n, s] /= total
+    if not (sigma >= floor):
+        return False
+    if math.fabs(z) > limit:
+        return True
+    if not (last > 0.0 and unit > 0.0 and close > 0.0):
+        return False
+    return (
+        _beyond(close, last, limit * unit)
+        or _beyond(last, close, limit * unit)
+        or _beyond(high, last, wick * unit)
+        or _beyond(last, low, wick * unit)
+    )
 
 
 @kernel
-def follow(n: int, margin: float, dwell: int, state: RegimeState) -> None:
-    """Moves symbol n's label to a state that has led all others by `margin` for `dwell` bars; the first is whichever leads."""
-    best = 0
-    for s in range(1, STATES):
-        if state.p[n, s] > state.p[n, best]:
-            best = s
-    second = -math.inf
+def hamilton_update(
+    x: Floats, clip: float, centres: Floats, rates: Floats, logs: Floats, stay: float, room: Floats, p: Floats
+) -> bool:
+    """One bar: predict by the transitions, weigh by the emissions of the known features, normalise. True if one was known.
+
+    x: (features,), clipped at +-clip; NaN is left out of the likelihood. centres, rates, logs: (states, features) means,
+    reciprocals of the deviations, and their logarithms. A state stays with probability `stay` and moves to each other alike.
+    room: (states,) to work in. p: (states,) probabilities, updated in place. Likelihoods are kept as logs until the largest is
+    taken off: no prediction is below the chance of a move, so the sum is not 0 however far out a feature lies.
+    Source: Hamilton (1989).
+    """
+    move = (1.0 - stay) / (STATES - 1.0)
+    known = False
     for s in range(STATES):
-        if s != best and state.p[n, s] > second:
-            second = state.p[n, s]
-    lead = state.p[n, best] - second
-    if state.label[n] < 0:
-        if lead > 0.0:
-            state.label[n] = best
-    elif best != state.label[n] and lead > margin:
-        state.streak[n] = state.streak[n] + 1 if state.challenger[n] == best else 1
-        state.challenger[n] = best
-        if state.streak[n] >= dwell:
-            state.label[n] = best
-            state.challenger[n] = -1
-            state.streak[n] = 0
-    else:
-        state.challenger[n] = -1
-        state.streak[n] = 0
+        room[s] = 0.0
+    for f in range(FEATURES):
+        if x[f] == x[f]:
+            known = True
+            v = clip if x[f] > clip else (-clip if x[f] < -clip else x[f])
+            for s in range(STATES):
+                d = (v - centres[s, f]) * rates[s, f]
+                room[s] -= 0.5 * d * d + logs[s, f]
+    top = room[0]
+    for s in range(1, STATES):
+        if room[s] > top:
+            top = room[s]
+    total = 0.0
+    for s in range(STATES):
+        p[s] = (stay * p[s] + move * (1.0 - p[s])) * math.exp(room[s] - top)
+        total += p[s]
+    for s in range(STATES):
+        p[s] /= total
+    return known
+
+
+@kernel
+def leader(p: Floats) -> tuple[int, float]:
+    """The most probable state, and by how much it leads the next."""
+    best = 0
+    second = -1.0
+    for s in range(1, STATES):
+        if p[s] > p[best]:
+            second = p[best]
+            best = s
+        elif p[s] > second:
+            second = p[s]
+    return best, p[best] - second
 
 
 @kernel
@@ -285,48 +224,86 @@ def regime_filter(
     """Regimes of a panel (T, N) of bars; bars count where `on` is not 0, and elsewhere everything holds.
 
     Returns (7, T, N): the five filtered probabilities, the label's, and sigma's percentile among the previous W; and
-    (2, T, N): the label, and 1 while the last state is forced. Before any feature was known: NaN, and -1 for the label. In a
-    crash (`is_crash`; limits of infinity: never) the last state has `forced_probability` and the label, on this and the next
-    `dwell` bars that count. A spread that is proxied does not count. The rest is in `feature_row`, `hamilton_update`, `follow`.
+    (2, T, N): the label, and 1 while the last state is forced. Before any feature was known: NaN, and -1 for the label.
+
+    Features of a bar: the normal quantile of sigma's rank among the previous W; the trend over `trend_scale`; and as log ratios
+    to their usual, over `relative_scale`, the weighted mean move of log sigma, the spread (one that is proxied does not count)
+    and the volume. sigma, spread and volume are not negative; NaN: unknown, as the feature then is. means, shift (added to the
+    means), stds and their logs: (states, features).
+
+    A label follows a state that has led all others by `margin` for `dwell` bars; the first is whichever leads. In a crash
+    (`is_crash`; limits of infinity: never) the last state has `forced_probability` and the label, on this and the next `dwell`
+    bars that count.
     """
     bars, symbols = on.shape
     out = np.full((STATES + 2, bars, symbols), np.nan)
     code = np.zeros((2, bars, symbols), np.int64)
     x = np.empty(FEATURES)
-    loglik = np.empty(STATES)
+    room = np.empty(STATES)
+    centres = means + shift
+    rates = 1.0 / stds
+    # what the loop reads of the state, taken out once: a wide record is costly to hand to a function
+    ranks = SortedWindow(state.ring, state.sorted, state.pos, state.held)
+    usual, seen, label, jitter = state.usual, state.seen, state.label, state.jitter
     for t in range(bars):
         for n in range(symbols):
+            p = state.p[n]
             state.elapsed[n] += 1
             if on[t, n] != 0:
                 c = close[t, n]
-                s = sigma[t, n]
-                if is_crash(n, c, high[t, n], low[t, n], z[t, n], s, floor[t, n], limit, wick, state):
+                v = sigma[t, n]
+                before = state.sigma[n]
+                unit = before * math.sqrt(state.elapsed[n])
+                if is_crash(c, high[t, n], low[t, n], z[t, n], v, floor[t, n], limit, wick, state.close[n], unit):
                     state.hold[n] = dwell + 1
                     state.informed[n] = 1
                 if c > 0.0:
                     state.close[n] = c
                     state.elapsed[n] = 0
+                x[0] = math.nan
+                x[2] = math.nan
+                if 0.0 <= v < math.inf:
+                    rank = window_rank(v, n, ranks)
+                    if rank == rank:
+                        state.percentile[n] = rank
+                        x[0] = normal_quantile((rank * ranks.held[n] + 0.5) / (ranks.held[n] + 1.0))
+                    window_push(v, n, ranks)
+                    if v > 0.0 and before > 0.0:
+                        move = math.fabs(math.log(v / before))
+                        jitter[n] = jitter[n] + vov_alpha * (move - jitter[n]) if jitter[n] == jitter[n] else move
+                        x[2] = against_usual(jitter[n], 0, n, usual_alpha, usual, seen) / relative_scale
+                    state.sigma[n] = v
+                x[1] = trend[t, n] / trend_scale
                 wide = spread[t, n] if proxied[t, n] == 0 else math.nan
-                feature_row(
-                    n, s, trend[t, n] / trend_scale, wide, volume[t, n], vov_alpha, usual_alpha, relative_scale, x, state
-                )
-                hamilton_update(x, n, clip, means, shift, stds, log_stds, stay, loglik, state)
+                x[3] = against_usual(wide, 1, n, usual_alpha, usual, seen) / relative_scale
+                x[4] = against_usual(volume[t, n], 2, n, usual_alpha, usual, seen) / relative_scale
+                if hamilton_update(x, clip, centres, rates, log_stds, stay, room, p):
+                    state.informed[n] = 1
+                best, lead = leader(p)
                 if state.hold[n] > 0:
                     state.hold[n] -= 1
                     code[1, t, n] = 1
                     for k in range(LAST):
-                        state.p[n, k] = (1.0 - forced_probability) / LAST
-                    state.p[n, LAST] = forced_probability
-                    state.label[n] = LAST
+                        p[k] = (1.0 - forced_probability) / LAST
+                    p[LAST] = forced_probability
+                    label[n] = LAST
                     state.challenger[n] = -1
                     state.streak[n] = 0
                 elif state.informed[n] != 0:
-                    follow(n, margin, dwell, state)
+                    challenges = label[n] >= 0 and best != label[n] and lead > margin
+                    if label[n] < 0 and lead > 0.0:
+                        label[n] = best
+                    state.streak[n] = (state.streak[n] + 1 if state.challenger[n] == best else 1) if challenges else 0
+                    state.challenger[n] = best if challenges else -1
+                    if challenges and state.streak[n] >= dwell:
+                        label[n] = best
+                        state.challenger[n] = -1
+                        state.streak[n] = 0
             out[STATES + 1, t, n] = state.percentile[n]
-            code[0, t, n] = state.label[n]
+            code[0, t, n] = label[n]
             if state.informed[n] != 0:
                 for k in range(STATES):
-                    out[k, t, n] = state.p[n, k]
-                if state.label[n] >= 0:
-                    out[STATES, t, n] = out[state.label[n], t, n]
+                    out[k, t, n] = p[k]
+                if label[n] >= 0:
+                    out[STATES, t, n] = p[label[n]]
     return out, code

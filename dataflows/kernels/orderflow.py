@@ -68,6 +68,7 @@ def order_flow(
     bars, symbols = r.shape
     levels = ofi.shape[2] if ofi.shape[2] < most else most
     out = np.full((4, bars, symbols), np.nan)
+    window = state.window  # taken apart once: inside the loop each mention would count references
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] == 0:
@@ -85,9 +86,9 @@ def order_flow(
             z = math.nan
             if known and math.isfinite(top):
                 joined = _joined(ofi, t, n, levels, forget, state) if has_feed[t, n] != 0 else top
-                moments_push(joined, n, state.window)
-                variance = window_variance(n, state.window)
-                z = (joined - window_mean(n, state.window)) / math.sqrt(variance) if variance > 0.0 else 0.0 * variance
+                moments_push(joined, n, window)
+                variance = window_variance(n, window)
+                z = (joined - window_mean(n, window)) / math.sqrt(variance) if variance > 0.0 else 0.0 * variance
                 out[0, t, n] = top
                 out[1, t, n] = joined
                 out[2, t, n] = z

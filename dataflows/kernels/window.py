@@ -224,9 +224,13 @@ def extremes_push(high: float, low: float, n: int, state: Extremes) -> None:
     if size > 0 and state.high_at[head, n] <= now - width:  # the front has left the window
         head = 0 if head == width - 1 else head + 1
         size -= 1
-    while size > 0 and state.high[(head + size - 1) % width, n] <= high:
+    end = head + size if head + size < width else head + size - width
+    while size > 0:
+        before = end - 1 if end > 0 else width - 1
+        if not (state.high[before, n] <= high):
+            break
+        end = before
         size -= 1
-    end = (head + size) % width
     state.high[end, n] = high
     state.high_at[end, n] = now
     state.high_head[n] = head
@@ -236,9 +240,13 @@ def extremes_push(high: float, low: float, n: int, state: Extremes) -> None:
     if size > 0 and state.low_at[head, n] <= now - width:
         head = 0 if head == width - 1 else head + 1
         size -= 1
-    while size > 0 and state.low[(head + size - 1) % width, n] >= low:
+    end = head + size if head + size < width else head + size - width
+    while size > 0:
+        before = end - 1 if end > 0 else width - 1
+        if not (state.low[before, n] >= low):
+            break
+        end = before
         size -= 1
-    end = (head + size) % width
     state.low[end, n] = low
     state.low_at[end, n] = now
     state.low_head[n] = head

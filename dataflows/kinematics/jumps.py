@@ -41,7 +41,9 @@ def jumps(r: Floats, floor: Floats, on: Ints, threshold: float, state: Jumps) ->
     else 0. Nothing is known until W are held. Source: Barndorff-Nielsen and Shephard (2004); Lee and Mykland (2008).
     """
     bars, symbols = r.shape
-    width = state.squares.ring.shape[0]
+    squares = state.squares  # taken apart once: inside the loop each mention would count references
+    pairs = state.pairs
+    width = squares.ring.shape[0]
     share = np.empty((bars, symbols))
     statistic = np.full((bars, symbols), np.nan)
     is_jump = np.zeros((bars, symbols), np.int64)
@@ -50,7 +52,7 @@ def jumps(r: Floats, floor: Floats, on: Ints, threshold: float, state: Jumps) ->
         for n in range(symbols):
             v = r[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                usual = 0.5 * math.pi * window_sum(n, state.pairs) / width
+                usual = 0.5 * math.pi * window_sum(n, pairs) / width
                 if usual == usual:
                     sigma = math.sqrt(usual) if usual > 0.0 else 0.0
                     sigma = sigma if sigma > floor[t, n] else floor[t, n]
@@ -60,12 +62,12 @@ def jumps(r: Floats, floor: Floats, on: Ints, threshold: float, state: Jumps) ->
                         is_jump[t, n] = 1
                         side[t, n] = 1 if z > 0.0 else -1
                 size = math.fabs(v)
-                sum_push(v * v, n, state.squares)
+                sum_push(v * v, n, squares)
                 if state.before[n] == state.before[n]:
-                    sum_push(size * state.before[n], n, state.pairs)
+                    sum_push(size * state.before[n], n, pairs)
                 state.before[n] = size
-            whole = window_sum(n, state.squares)
-            smooth = 0.5 * math.pi * window_sum(n, state.pairs)
+            whole = window_sum(n, squares)
+            smooth = 0.5 * math.pi * window_sum(n, pairs)
             if whole > 0.0:
                 share[t, n] = clip(1.0 - smooth / whole, 0.0, 1.0)
             else:
