@@ -31,8 +31,13 @@ class FusionConfig(NamedTuple):
     ] = 0.0
     prior_score: Annotated[float, setting("score", "L67: size of a typical score before any is seen", gt=0, le=1)] = 0.25
     forget_halflife: Annotated[
-        float, setting("observations", "L67: half-life of a sample, in effective observations of its regime and horizon", gt=0)
+        float, setting("observations", "L67, L68: half-life of a sample, in effective observations of its kind", gt=0)
     ] = 200.0
+    success_horizon_bars: Annotated[int, setting("bars", "L68: time in which the target must come; one of horizons", ge=1)] = 60
+    success_alpha: Annotated[float, setting("log odds", "L68: learning rate of a weight", gt=0)] = 0.05
+    success_beta: Annotated[float, setting("root of squared gradients", "L68: holds back the first steps", gt=0)] = 1.0
+    success_l1: Annotated[float, setting("gradient", "L68: evidence below which a weight is 0", ge=0)] = 0.1
+    success_l2: Annotated[float, setting("gradient per log odds", "L68: pull of every weight to 0", ge=0)] = 1.0
     cost_fee_bps: Annotated[float, setting("bps", "L71: taker fee where the instrument's is unknown", ge=0)] = 5.0
     cost_reference_notional: Annotated[float, setting("quote currency", "L71: order size that is costed", gt=0)] = 10000.0
     cost_delta: Annotated[
@@ -42,6 +47,10 @@ class FusionConfig(NamedTuple):
         float, setting("bars", "L71: half-life of the mean traded notional and of the mean funding", gt=0)
     ] = 1440.0
     cost_seed_bars: Annotated[int, setting("bars", "L71: bars whose simple mean starts both", ge=1)] = 60
+    decay_halflife_bars: Annotated[float, setting("bars", "L73: time in which freshness halves", gt=0)] = 30.0
+    decay_step: Annotated[
+        float, setting("score", "L73: move of the sources' mean, to its side, that renews the signal", gt=0, le=1)
+    ] = 0.05
     kelly_fraction: Annotated[float, setting("fraction", "L75: share of the Kelly bet that is suggested", gt=0, le=1)] = 0.25
     kelly_cap: Annotated[float, setting("fraction of equity", "L75: most that is ever suggested", gt=0, le=1)] = 0.2
     side_enter: Annotated[float, setting("score", "L3: |score| above which there is a case for a side", gt=0, le=1)] = 0.25
@@ -55,5 +64,7 @@ class FusionConfig(NamedTuple):
         """Keys that contradict each other."""
         if len(self.horizons) != 4 or self.horizons[0] < 1 or any(a >= b for a, b in itertools.pairwise(self.horizons)):
             yield f"horizons is {list(self.horizons)}; four different numbers of bars are needed, shortest first."
+        if self.success_horizon_bars not in self.horizons:
+            yield f"success_horizon_bars is {self.success_horizon_bars}; it must be one of horizons {list(self.horizons)}."
         if self.side_leave >= self.side_enter:
             yield f"side_leave is {self.side_leave} and side_enter {self.side_enter}; leave must be below enter."

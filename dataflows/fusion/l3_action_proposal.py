@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
-
-import numpy as np
 
 from dataflows.carry import Count
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.types import Agreement, Ensemble, Expectancy, Horizon, Policy, Proposal, SizeSuggestion
+from dataflows.fusion.types import (
+    Agreement,
+    Cost,
+    Decay,
+    Ensemble,
+    Expectancy,
+    Horizon,
+    Policy,
+    Proposal,
+    SizeSuggestion,
+    Success,
+)
 from dataflows.kernels.fuse import propose
 from dataflows.kinematics.types import KinematicState, Returns
 from dataflows.layer import layer
@@ -29,8 +37,11 @@ def l3_action_proposal(
     l60_kinematic_state: KinematicState,
     l63_tradeability: Tradeability,
     l67_expectancy: Expectancy,
+    l68_success_probability: Success,
     l70_horizon: Horizon,
+    l71_trading_cost: Cost,
     l72_agreement: Agreement,
+    l73_signal_decay: Decay,
     l75_size_suggestion: SizeSuggestion,
     policy: Policy,
     fusion: FusionConfig,
@@ -39,16 +50,17 @@ def l3_action_proposal(
     """One proposal a bar and symbol, panels (T, N). Long and short are treated alike.
 
     side: LONG or SHORT from |score| > `side_enter` until the score for the side falls below `side_leave`; FLAT: there is no
-    case for a position, close it; UNKNOWN_SIDE where score, edge, cost, volatility or size is unknown: hold what there is.
+    case for a position, close it; UNKNOWN_SIDE where score, edge, cost, volatility, size, chance or freshness is unknown: hold
+    what there is.
     may_enter: 1 only if tradeability does not say avoid, the net edge is above `entry_min_t` of its standard errors and
     positive, at least `entry_min_observations` effective observations stand behind it, and there is a size. It never forces an
     exit. refusal: bit mask of REFUSALS, every reason that keeps may_enter at 0; AVOID may stand beside any other.
     edge_bps: gross, of a position on `side` (0 when FLAT, NaN when unknown). risk_bps: volatility over L70's horizon.
     size_fraction: L75's times the policy's multiplier, which never raises it; 0 when FLAT or unknown.
     confidence: chance that the net edge is positive (logistic approximation of the normal distribution, Bowling et al. 2009)
-    times the mean of the sources' agreement and the kinematic state's backing of the side; an unknown one counts 0.
+    times the mean of the sources' agreement, the kinematic state's backing of the side and p_success; an unknown one counts 0.
+    The net edge is that of a position on `side` after L71's cost over L70's horizon. p_success and freshness: L68's and L73's.
     rank: 0 is best, by net edge over risk; symbols with no case come last; ties by name.
-    p_success is NaN until L68, freshness 1 until L73 exists.
     """
     multiplier = float(policy.risk_multiplier[0])
     if not multiplier > 0.0:  # also NaN
@@ -60,7 +72,10 @@ def l3_action_proposal(
         l67_expectancy.effective_observations,
         l70_horizon.chosen,
         l70_horizon.bars,
-        l70_horizon.net_edge_bps,
+        l71_trading_cost.round_trip_bps,
+        l71_trading_cost.carry_bps_per_bar,
+        l68_success_probability.p_success,
+        l73_signal_decay.freshness,
         l2_returns_volatility.sigma,
         l75_size_suggestion.fraction,
         l63_tradeability.avoid,
@@ -74,7 +89,6 @@ def l3_action_proposal(
         fusion.entry_min_observations,
         carry.side,
     )
-    shape = side.shape
     return Proposal(
         side=side,
         may_enter=may_enter,
@@ -82,11 +96,11 @@ def l3_action_proposal(
         edge_bps=edge,
         edge_std_bps=std,
         risk_bps=risk,
-        p_success=np.full(shape, math.nan),
+        p_success=l68_success_probability.p_success,
         horizon=l70_horizon.bars,
         size_fraction=size,
         confidence=confidence,
         rank=rank,
-        freshness=np.ones(shape),
+        freshness=l73_signal_decay.freshness,
         refusal=refusal,
     )

@@ -13,7 +13,7 @@ from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
-from dataflows.microstructure.types import SpreadDepth, Tradeability
+from dataflows.microstructure.types import PriceImpact, SpreadDepth, Tradeability
 
 
 class TradingCostCarry(NamedTuple):
@@ -28,6 +28,7 @@ def l71_trading_cost(
     l0_market_feed: Market,
     l2_returns_volatility: Returns,
     l8_spread_depth: SpreadDepth,
+    l59_price_impact: PriceImpact,
     l63_tradeability: Tradeability,
     instruments: Instruments,
     data: DataConfig,
@@ -38,11 +39,12 @@ def l71_trading_cost(
     """Cost in bps of a round trip of `cost_reference_notional`, panels (T, N); no part is negative but funding.
 
     round_trip = spread (half of it twice) + impact (two trades) + fees (taker, twice; `cost_fee_bps` where unknown). Impact of
-    a trade Q: sigma_day * (Q / V_day)**cost_delta, V_day from an exponential mean of traded notional; what L63 read off the
-    book beyond the touch where that is more, so that a thin book now costs more than the day's mean says. It grows with size,
-    volatility and spread. carry_bps_per_bar: what a long pays in funding, exponential mean per bar, signed.
+    a trade Q: sigma_day * (Q / V_day)**cost_delta, V_day from an exponential mean of traded notional; drawn to lambda * sqrt(Q)
+    of L59 by the share of the returns (r2) that this explains, so that a law of all markets yields to what this one has shown;
+    what L63 read off the book beyond the touch where that is more, so that a thin book now costs more than the day's mean says.
+    It grows with size, volatility and spread. carry_bps_per_bar: what a long pays in funding, exponential mean per bar, signed.
     NaN where spread or volatility is unknown, and until `cost_seed_bars` bars are seen or while nothing trades at all.
-    Sources: square-root law, Torre (1997); exponent 0.6, Almgren, Thum, Hauptmann and Li (2005).
+    Sources: square-root law, Torre (1997); exponent 0.6, Almgren, Thum, Hauptmann and Li (2005); lambda, Hasbrouck (2009).
     """
     alpha = halflife_alpha(fusion.cost_halflife_bars)
     bars, quality = l0_market_feed.bars, l0_market_feed.quality
@@ -54,6 +56,8 @@ def l71_trading_cost(
             l2_returns_volatility.sigma,
             traded,
             l63_tradeability.slippage_bps,
+            l59_price_impact.lambda_sqrt,
+            l59_price_impact.r2,
             microstructure.order_notionals,
             instruments.taker_fee_bps,
             fusion.cost_fee_bps,

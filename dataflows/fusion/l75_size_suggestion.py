@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.types import Cost, Expectancy, Horizon, SizeSuggestion
+from dataflows.fusion.types import Cost, Expectancy, Horizon, SizeSuggestion, Success
 from dataflows.kernels.fuse import kelly_fractions
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
+from dataflows.risk.config import RiskConfig
 
 
 @layer("L75")
 def l75_size_suggestion(
     l2_returns_volatility: Returns,
     l67_expectancy: Expectancy,
+    l68_success_probability: Success,
     l70_horizon: Horizon,
     l71_trading_cost: Cost,
     fusion: FusionConfig,
+    risk: RiskConfig,
 ) -> SizeSuggestion:
     """Fraction of equity (T, N) in [0, kelly_cap], for the side of the edge.
 
     `kelly_fraction` of Kelly's bet m / (sigma^2 h) on the net edge m at L70's horizon h, times m^2 / (m^2 + e^2) for its
-    standard error e. 0 where the edge does not cover the cost; NaN where an input is unknown. Long and short alike.
+    standard error e; or `kelly_fraction` of p / lost - (1 - p) / won where that is less: the bet of L68's chance p on its
+    target and stop, both after cost. So what the mean promises must show in the odds too, and before L68 has learned these are
+    against every bet. 0 where the edge does not cover the cost; NaN where an input is unknown. Long and short alike.
     Sources: Kelly (1956); Thorp (2006), for the continuous form; Baker and McHale (2013), for the haircut.
     """
     return SizeSuggestion(
@@ -31,8 +36,13 @@ def l75_size_suggestion(
             l2_returns_volatility.sigma,
             l71_trading_cost.round_trip_bps,
             l71_trading_cost.carry_bps_per_bar,
+            l68_success_probability.p_success,
             fusion.horizons,
             fusion.kelly_fraction,
             fusion.kelly_cap,
+            float(fusion.success_horizon_bars),
+            risk.stop_sigma,
+            risk.stop_max,
+            risk.reward_risk,
         )
     )

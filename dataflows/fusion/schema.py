@@ -17,21 +17,13 @@ SIDES: Final = (SHORT, FLAT, LONG, UNKNOWN_SIDE)
 
 
 class FusionBoundary(Boundary):
-    """The recorded fields of L66, L7, L67, L70, L71, L72, L75 and L3."""
+    """The recorded fields of L7, L67, L70, L71, L72, L75 and L3 whose range their types do not say."""
 
     __rules__: ClassVar[tuple[Rule, ...]] = (
         Rule("total", (*(f"l7_ensemble.contributions.{k}" for k in range(K)), "l7_ensemble.score")),
     )
 
-    signal_regime: Series[float] = pa.Field(alias="l66_signal_matrix.values.0", ge=-1.0, le=1.0, nullable=True)
-    signal_trend: Series[float] = pa.Field(alias="l66_signal_matrix.values.1", ge=-1.0, le=1.0, nullable=True)
-    signal_momentum: Series[float] = pa.Field(alias="l66_signal_matrix.values.2", ge=-1.0, le=1.0, nullable=True)
-    signal_reversion: Series[float] = pa.Field(alias="l66_signal_matrix.values.3", ge=-1.0, le=1.0, nullable=True)
     score: Series[float] = pa.Field(alias="l7_ensemble.score", ge=-1.0, le=1.0, nullable=True)
-    contribution_regime: Series[float] = pa.Field(alias="l7_ensemble.contributions.0", ge=-1.0, le=1.0, nullable=True)
-    contribution_trend: Series[float] = pa.Field(alias="l7_ensemble.contributions.1", ge=-1.0, le=1.0, nullable=True)
-    contribution_momentum: Series[float] = pa.Field(alias="l7_ensemble.contributions.2", ge=-1.0, le=1.0, nullable=True)
-    contribution_reversion: Series[float] = pa.Field(alias="l7_ensemble.contributions.3", ge=-1.0, le=1.0, nullable=True)
     expected_edge_bps_0: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.0", ge=-FINITE, le=FINITE, nullable=True)
     expected_edge_bps_1: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.1", ge=-FINITE, le=FINITE, nullable=True)
     expected_edge_bps_2: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.2", ge=-FINITE, le=FINITE, nullable=True)
@@ -52,18 +44,6 @@ class FusionBoundary(Boundary):
     expected_effective_observations_3: Series[float] = pa.Field(
         alias="l67_expectancy.effective_observations.3", ge=0.0, le=FINITE, nullable=True
     )
-    expected_slope_by_source_0: Series[float] = pa.Field(
-        alias="l67_expectancy.slope_by_source.0", ge=-FINITE, le=FINITE, nullable=True
-    )
-    expected_slope_by_source_1: Series[float] = pa.Field(
-        alias="l67_expectancy.slope_by_source.1", ge=-FINITE, le=FINITE, nullable=True
-    )
-    expected_slope_by_source_2: Series[float] = pa.Field(
-        alias="l67_expectancy.slope_by_source.2", ge=-FINITE, le=FINITE, nullable=True
-    )
-    expected_slope_by_source_3: Series[float] = pa.Field(
-        alias="l67_expectancy.slope_by_source.3", ge=-FINITE, le=FINITE, nullable=True
-    )
     cost_round_trip_bps: Series[float] = pa.Field(alias="l71_trading_cost.round_trip_bps", ge=0.0, le=FINITE, nullable=True)
     cost_spread_bps: Series[float] = pa.Field(alias="l71_trading_cost.spread_bps", ge=0.0, le=FINITE, nullable=True)
     cost_impact_bps: Series[float] = pa.Field(alias="l71_trading_cost.impact_bps", ge=0.0, le=FINITE, nullable=True)
@@ -76,7 +56,7 @@ class FusionBoundary(Boundary):
     horizon_chosen: Series[int] = pa.Field(alias="l70_horizon.chosen", ge=-1, le=3)
     agreement: Series[float] = pa.Field(alias="l72_agreement.agreement", ge=0.0, le=1.0, nullable=True)
     agreement_entropy: Series[float] = pa.Field(alias="l72_agreement.entropy", ge=0.0, le=1.0, nullable=True)
-    agreement_dominant: Series[int] = pa.Field(alias="l72_agreement.dominant", ge=-1, le=3)
+    agreement_dominant: Series[int] = pa.Field(alias="l72_agreement.dominant", ge=-1, le=K - 1)
     size_fraction: Series[float] = pa.Field(alias="l75_size_suggestion.fraction", ge=0.0, le=1.0, nullable=True)
     side: Series[int] = pa.Field(alias="l3_action_proposal.side", isin=SIDES)
     may_enter: Series[int] = pa.Field(alias="l3_action_proposal.may_enter", isin=FLAG)

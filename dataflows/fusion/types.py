@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
-from dataflows.panel import Floats, IntPanel, Panel, Stack, Unit
+from dataflows.panel import Floats, IntPanel, Panel, Stack, Unit, Within
 
 SOURCES: Final = ("regime", "trend", "momentum", "reversion")
 K: Final = len(SOURCES)
@@ -33,14 +33,14 @@ class Policy(NamedTuple):
 class Signals(NamedTuple):
     """L66: what each source says."""
 
-    values: Stack  # (T, N, K) in [-1, 1]; NaN: the source says nothing
+    values: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, K); NaN: the source says nothing
 
 
 class Ensemble(NamedTuple):
     """L7: the weighted score of all sources."""
 
     score: Panel  # [-1, 1]
-    contributions: Stack  # (T, N, K); they add up to the score
+    contributions: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, K); they add up to the score
 
 
 class Expectancy(NamedTuple):
@@ -49,7 +49,7 @@ class Expectancy(NamedTuple):
     edge_bps: Stack  # (T, N, H), signed: of a long position
     edge_std_bps: Stack  # (T, N, H)
     effective_observations: Stack  # (T, N, H)
-    slope_by_source: Stack  # (T, N, K) bps per unit of the source, at the third horizon; diagnostic
+    slope_by_source: Annotated[Stack, Within()]  # (T, N, K) bps per unit of the source, at the third horizon; diagnostic
 
 
 class Success(NamedTuple):
@@ -106,12 +106,12 @@ class Proposal(NamedTuple):
     edge_bps: Panel  # gross, of a position on `side`
     edge_std_bps: Panel
     risk_bps: Panel  # volatility over the horizon
-    p_success: Panel  # [0, 1]; NaN until L68 exists
+    p_success: Panel  # [0, 1]
     horizon: Panel  # bars
     size_fraction: Panel  # of equity, [0, cap]
     confidence: Panel  # [0, 1]
     rank: Panel  # 0 first, by net edge over risk, ties by name
-    freshness: Panel  # [0, 1]; 1 until L73 exists
+    freshness: Panel  # [0, 1]; 1 on renewal
     refusal: IntPanel  # bit mask of REFUSALS: why may_enter is 0
 
 

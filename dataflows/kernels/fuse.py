@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from dataflows.carry import Count, Zero
 from dataflows.kernels.arith import clip, logistic, sign
 from dataflows.kernels.compile import kernel
 from dataflows.kernels.order import SortedWindow, window_median, window_push
+from dataflows.kernels.success import stop_of
 from dataflows.panel import Floats, Ints
 
 MAD_TO_SIGMA: Final = 1.4826
@@ -152,6 +154,8 @@ def trading_costs(
     sigma: Floats,
     volume: Floats,
     slippage_bps: Floats,
+    measured: Floats,
+    measured_r2: Floats,
     sizes: tuple[float, ...],
     taker_fee_bps: Floats,
     fee_default: float,
@@ -162,8 +166,10 @@ def trading_costs(
     """Round trip, spread, impact and fees in bps, each (T, N), none negative. NaN where a part is unknown.
 
     spread_bps: quoted spread (T, N). sigma: volatility a bar (T, N). volume: mean traded notional a bar (T, N). slippage_bps:
-    (T, N, S) against mid, of one order of each of `sizes`. taker_fee_bps: (N,), NaN unknown: then `fee_default`.
-    Impact of one trade: sigma_day * (notional / V_day)**delta, or what the book says beyond the touch where that is more.
+    (T, N, S) against mid, of one order of each of `sizes`. measured: log return per root of notional, and how much of the
+    returns it explains, both (T, N). taker_fee_bps: (N,), NaN unknown: then `fee_default`. Impact of one trade:
+    sigma_day * (notional / V_day)**delta, drawn to what was measured by the share that this explains, or what the book says
+    beyond the touch where that is more.
     """
     bars, symbols = spread_bps.shape
     whole = np.empty((bars, symbols))
@@ -171,6 +177,7 @@ def trading_costs(
     impact = np.empty((bars, symbols))
     fees = np.empty((bars, symbols))
     size = math.log(notional) - math.log(day_bars)
+    root = math.sqrt(notional)
     day = 1e4 * math.sqrt(day_bars)
     for t in range(bars):
         for n in range(symbols):
@@ -182,6 +189,10 @@ def trading_costs(
             v = volume[t, n]
             if v > 0.0 and math.isfinite(v):
                 one = day * sigma[t, n] * math.exp(delta * (size - math.log(v)))
+                share = measured_r2[t, n]
+                if math.isfinite(measured[t, n] + share):
+                    seen = 1e4 * measured[t, n] * root if measured[t, n] > 0.0 else 0.0
+                    one += share * (seen - one)
                 walked = slippage_of(slippage_bps, sizes, t, n, notional) - 0.5 * s
                 if walked > one:
                     one = walked
@@ -297,15 +308,21 @@ def kelly_fractions(
     sigma: Floats,
     round_trip_bps: Floats,
     carry_bps_per_bar: Floats,
+    p_success: Floats,
     horizons: tuple[int, ...],
     fraction: float,
     cap: float,
+    success_horizon: float,
+    stop_sigma: float,
+    stop_max: float,
+    reward_risk: float,
 ) -> Floats:
-    """Fraction of equity (T, N) in [0, cap]: fractional Kelly of the net edge, cut for its uncertainty.
+    """Fraction of equity (T, N) in [0, cap]: fractional Kelly of the net edge, cut for its uncertainty, or of the bet itself.
 
     Kelly's bet is m / v for a mean m and a variance v over the horizon. An estimate of m with standard error e is worth the
-    share m^2 / (m^2 + e^2) of it (Baker and McHale 2013, for small edges). 0 where the edge does not cover its cost, NaN where
-    an input is unknown.
+    share m^2 / (m^2 + e^2) of it (Baker and McHale 2013, for small edges). The bet itself wins the target with chance p or
+    loses the stop, both after cost: p / lost - (1 - p) / won; the smaller of the two counts. 0 where the edge does not cover
+    its cost or the chance the odds, NaN where an input is unknown.
     """
     bars, symbols = sigma.shape
     y = np.empty((bars, symbols))
@@ -319,14 +336,74 @@ def kelly_fractions(
             net = 1e-4 * net_of_cost(edge_bps[t, n, j], round_trip_bps[t, n], carry_bps_per_bar[t, n], h)
             error = 1e-4 * edge_std_bps[t, n, j]
             variance = sigma[t, n] * sigma[t, n] * h
-            if not math.isfinite(net + error + variance):
+            p = p_success[t, n]
+            if not math.isfinite(net + error + variance + p):
                 continue
             if not (net > LEAST_EDGE and variance > 0.0):
                 y[t, n] = 0.0
                 continue
             doubt = error / net
-            bet = fraction * (net / variance) / (1.0 + doubt * doubt)
+            bet = (net / variance) / (1.0 + doubt * doubt)
+            stop = stop_of(sigma[t, n], success_horizon, stop_sigma, stop_max)
+            cost = 1e-4 * (math.fabs(edge_bps[t, n, j])) - net
+            won = reward_risk * stop - cost
+            odds = p / (stop + cost) - (1.0 - p) / won if won > LEAST_EDGE else 0.0
+            if odds < bet:
+                bet = odds if odds > 0.0 else 0.0
+            bet *= fraction
             y[t, n] = bet if bet < cap else cap
+    return y
+
+
+class News(NamedTuple):
+    """State of `freshness_of`."""
+
+    side: Count  # of the signal when it was last renewed; 0: never yet
+    least: Zero  # the weakest that the signal, on that side, has been since
+    dominant: Count
+    fresh: Zero
+
+
+@kernel
+def freshness_of(values: Floats, dominant: Ints, step: float, halflife: float, state: News) -> Floats:
+    """Freshness (T, N) in [0, 1]: 1 on renewal, halved every `halflife` bars from then on. The rules are those of `l73`.
+
+    values (T, N, K); dominant (T, N), 0 none. State is updated in place; it is held where every source is unknown, NaN there.
+    """
+    bars, symbols, width = values.shape
+    y = np.empty((bars, symbols))
+    fade = math.exp(-math.log(2.0) / halflife)
+    for t in range(bars):
+        for n in range(symbols):
+            known = 0
+            whole = 0.0
+            for k in range(width):
+                v = values[t, n, k]
+                if v == v:
+                    whole += v
+                    known += 1
+            if known == 0:
+                y[t, n] = math.nan
+                continue
+            x = whole / width
+            side = state.side[n]
+            led = dominant[t, n]
+            new = led != 0 and led != state.dominant[n]
+            state.dominant[n] = led
+            if side == 0 or side * x <= -step:
+                if math.fabs(x) >= step:
+                    state.side[n] = 1 if x > 0.0 else -1
+                    new = True
+            elif side * x >= state.least[n] + step:
+                new = True
+            if new:
+                state.least[n] = state.side[n] * x
+                state.fresh[n] = 1.0
+            else:
+                if state.side[n] * x < state.least[n]:
+                    state.least[n] = state.side[n] * x
+                state.fresh[n] *= fade
+            y[t, n] = state.fresh[n]
     return y
 
 
@@ -350,7 +427,10 @@ def propose(
     observations: Floats,
     index: Ints,
     horizon: Floats,
-    net_bps: Floats,
+    round_trip_bps: Floats,
+    carry_bps_per_bar: Floats,
+    p_success: Floats,
+    freshness: Floats,
     sigma: Floats,
     fraction: Floats,
     avoid: Ints,
@@ -384,7 +464,6 @@ def propose(
         for n in range(symbols):
             x = score[t, n]
             j = index[t, n]
-            net = net_bps[t, n]
             if x == x:
                 sides[n] = latched_side(x, enter, leave, sides[n])
             s = sides[n]
@@ -398,7 +477,11 @@ def propose(
             share = fraction[t, n] * multiplier
             r = 1e4 * sigma[t, n] * math.sqrt(horizon[t, n]) if horizon[t, n] > 0.0 else math.nan
             bits = AVOID if avoid[t, n] != 0 else 0
-            told = math.isfinite(x + e + sd + seen + net + sigma[t, n] + fraction[t, n])
+            bars_held = horizon[t, n] if horizon[t, n] > 0.0 else 0.0
+            paid = s * carry_bps_per_bar[t, n] * bars_held
+            net = s * e - round_trip_bps[t, n] - (0.0 if paid < 0.0 else paid)  # of a position on this side
+            p = p_success[t, n]
+            told = math.isfinite(x + net + sd + seen + sigma[t, n] + fraction[t, n] + p + freshness[t, n])
             chance = 0.0
             if not told:
                 s = UNKNOWN
@@ -425,11 +508,12 @@ def propose(
             size[t, n] = share if taken and share > 0.0 else 0.0
             backing = 0.0
             if taken:
+                backing = p
                 if agreement[t, n] == agreement[t, n]:
-                    backing += 0.5 * agreement[t, n]
+                    backing += agreement[t, n]
                 if strength[t, n] == strength[t, n]:
-                    backing += 0.25 * (1.0 + s * direction[t, n] * strength[t, n])
-            confidence[t, n] = clip(chance * backing, 0.0, 1.0)
+                    backing += 0.5 * (1.0 + s * direction[t, n] * strength[t, n])
+            confidence[t, n] = clip(chance * backing / 3.0, 0.0, 1.0)
             refusal[t, n] = bits
             merit[n] = -(net / r) if taken and r > 0.0 else math.inf
         order = np.argsort(merit, kind="mergesort")  # stable: ties go by column, and columns are sorted by name

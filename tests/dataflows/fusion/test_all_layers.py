@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataflows.fusion.types import Agreement, SizeSuggestion
+from dataflows.fusion.types import Agreement, K, SizeSuggestion
 from dataflows.kernels.compile import plain
 from dataflows.panel import fields_of, leaves
 from tests.dataflows.fusion.world import CONFIGS, everything
@@ -20,13 +20,15 @@ NAMES = (
     "l66_signal_matrix",
     "l7_ensemble",
     "l67_expectancy",
+    "l68_success_probability",
     "l70_horizon",
     "l71_trading_cost",
     "l72_agreement",
+    "l73_signal_decay",
     "l75_size_suggestion",
     "l3_action_proposal",
 )
-SMALL = CONFIGS["fusion"]._replace(signal_window_5=40, horizons=(2, 5, 7, 20), cost_seed_bars=10)
+SMALL = CONFIGS["fusion"]._replace(signal_window_5=40, horizons=(2, 5, 7, 20), success_horizon_bars=7, cost_seed_bars=10)
 SETTINGS = {**CONFIGS, "fusion": SMALL}
 
 
@@ -39,7 +41,7 @@ def inputs_of(fn: Callable[..., Any], seed: int, bars: int = 300, symbols: int =
     world = everything(seed, bars, symbols)
     rng = np.random.default_rng(seed + 1)
     world["l72_agreement"] = Agreement(
-        rng.random((bars, symbols)), rng.random((bars, symbols)), rng.integers(-1, 4, (bars, symbols))
+        rng.random((bars, symbols)), rng.random((bars, symbols)), rng.integers(-1, K, (bars, symbols))
     )
     world["l75_size_suggestion"] = SizeSuggestion(rng.random((bars, symbols)) * 0.2)
     return {p: world[p] for p in inspect.signature(fn).parameters if p in world}
@@ -98,7 +100,7 @@ def test_compiled_is_plain_to_the_bit(name: str, monkeypatch: pytest.MonkeyPatch
     fn = layer_of(name)
     inputs = inputs_of(fn, 17, bars=120)
     compiled = run_columnar(fn, inputs, SETTINGS)
-    for module in ("arith", "order", "smooth", "fuse", "learn"):
+    for module in ("arith", "order", "smooth", "fuse", "learn", "ftrl", "labels", "success"):
         made = importlib.import_module(f"dataflows.kernels.{module}")
         for key, value in list(vars(made).items()):
             if hasattr(value, "py_func"):

@@ -23,10 +23,13 @@ from dataflows.fusion.types import (
     UNKNOWN_SIDE,
     Agreement,
     Cost,
+    Decay,
     Ensemble,
     Expectancy,
+    K,
     Policy,
     Proposal,
+    Success,
 )
 from dataflows.kernels import fuse
 from dataflows.kinematics.types import KinematicState
@@ -47,6 +50,8 @@ def propose(
     agreement: float = 0.5,
     multiplier: float = 1.0,
     strength: float = 0.5,
+    chance: Any = 0.7,
+    fresh: float = 1.0,
     fusion: FusionConfig = CONFIG,
 ) -> Proposal:
     """L70, L75 and L3 on scores (T,) or (T, N) with an edge of slope * score at the third horizon."""
@@ -58,7 +63,7 @@ def propose(
     configs = {**CONFIGS, "fusion": fusion}
     made: dict[str, Any] = {
         "l2_returns_volatility": returns(np.full(shape, sigma)),
-        "l7_ensemble": Ensemble(score, np.zeros((*shape, 4))),
+        "l7_ensemble": Ensemble(score, np.zeros((*shape, K))),
         "l60_kinematic_state": filled(
             KinematicState, shape, 0.0, direction=np.sign(score).astype(np.int64) * 1, strength=np.full(shape, strength)
         )
@@ -66,16 +71,17 @@ def propose(
         else filled(KinematicState, shape, 0.0, strength=np.full(shape, strength)),
         "l63_tradeability": filled(Tradeability, shape, 1.0, avoid=np.full(shape, avoid), slippage_bps=np.zeros((*shape, 3))),
         "l67_expectancy": Expectancy(
-            edge, np.full((*shape, 4), std), np.full((*shape, 4), observations), np.zeros((*shape, 4))
+            edge, np.full((*shape, 4), std), np.full((*shape, 4), observations), np.zeros((*shape, K))
         ),
+        "l68_success_probability": Success(np.broadcast_to(chance, shape).astype(float).copy(), np.full(shape, 0.2)),
+        "l73_signal_decay": Decay(np.full(shape, fresh)),
         "l71_trading_cost": filled(Cost, shape, 0.0, round_trip_bps=np.broadcast_to(round_trip, shape).astype(float).copy()),
         "l72_agreement": Agreement(np.full(shape, agreement), np.full(shape, 0.5), np.zeros(shape, np.int64)),
-        "policy": Policy(np.array([multiplier]), np.ones(4)),
+        "policy": Policy(np.array([multiplier]), np.ones(K)),
     }
     made["l70_horizon"] = run_columnar(l70_horizon, {k: made[k] for k in ("l67_expectancy", "l71_trading_cost")}, configs)
-    sized = ("l2_returns_volatility", "l67_expectancy", "l70_horizon", "l71_trading_cost")
+    sized = ("l2_returns_volatility", "l67_expectancy", "l68_success_probability", "l70_horizon", "l71_trading_cost")
     made["l75_size_suggestion"] = run_columnar(l75_size_suggestion, {k: made[k] for k in sized}, configs)
-    del made["l71_trading_cost"]
     got: Proposal = run_columnar(l3_action_proposal, made, configs)
     return got
 
@@ -104,8 +110,8 @@ def test_a_good_case_may_enter() -> None:
     assert got.horizon[0, 0] == 60.0
     assert got.risk_bps[0, 0] == pytest.approx(10.0 * math.sqrt(60.0))
     assert 0.0 < got.size_fraction[0, 0] <= CONFIG.kelly_cap
-    assert got.freshness[0, 0] == 1.0
-    assert np.isnan(got.p_success[0, 0])
+    assert propose([0.5], fresh=0.3).freshness[0, 0] == 0.3
+    assert got.p_success[0, 0] == 0.7
 
 
 def test_long_and_short_are_treated_alike() -> None:
@@ -140,6 +146,9 @@ def test_long_and_short_are_treated_alike() -> None:
         ({"sigma": math.nan}, "UNKNOWN_INPUT"),
         ({"std": math.nan}, "UNKNOWN_INPUT"),
         ({"observations": math.nan}, "UNKNOWN_INPUT"),
+        ({"chance": math.nan}, "UNKNOWN_INPUT"),
+        ({"fresh": math.nan}, "UNKNOWN_INPUT"),
+        ({"chance": 0.3}, "NO_SIZE"),
     ],
 )
 def test_a_refusal_names_its_reason(given_: dict[str, float], reason: str) -> None:
@@ -216,6 +225,7 @@ def test_confidence_grows_with_agreement_backing_and_certainty() -> None:
     base = propose([0.5]).confidence[0, 0]
     assert propose([0.5], agreement=0.9).confidence[0, 0] > base
     assert propose([0.5], strength=0.9).confidence[0, 0] > base
+    assert propose([0.5], chance=0.8).confidence[0, 0] > base
     assert propose([0.5], std=40.0).confidence[0, 0] < base
     assert propose([0.5], agreement=math.nan).confidence[0, 0] < base
 

@@ -11,7 +11,7 @@ import pytest
 from dataflows.data.config import DataConfig
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.l67_expectancy import l67_expectancy
-from dataflows.fusion.types import Ensemble, Expectancy, Signals
+from dataflows.fusion.types import Ensemble, Expectancy, K, Signals
 from dataflows.panel import Floats, Ints
 from tests.dataflows.fusion.world import market, regimes, returns
 from tests.support import run_columnar
@@ -38,8 +38,8 @@ def expectancy(
             "l0_market_feed": market(opens, closes, valid),
             "l1_regime": regimes(np.zeros(shape, np.int64) if label is None else label),
             "l2_returns_volatility": returns(np.full(shape, 1e-3) if sigma is None else sigma),
-            "l7_ensemble": Ensemble(score, np.repeat(score[..., None] / 4.0, 4, axis=-1)),
-            "l66_signal_matrix": Signals(np.repeat(score[..., None], 4, axis=-1) if sources is None else sources),
+            "l7_ensemble": Ensemble(score, np.repeat(score[..., None] / K, K, axis=-1)),
+            "l66_signal_matrix": Signals(np.repeat(score[..., None], K, axis=-1) if sources is None else sources),
         },
         {"data": GAPS, "fusion": config},
     )
@@ -75,7 +75,7 @@ def slow(
 ) -> Expectancy:
     """One symbol. Keeps every sample, looks each one up again at every bar, and solves anew."""
     bars = len(score)
-    out = [np.full((bars, 4), np.nan) for _ in range(4)]
+    out = [np.full((bars, width), np.nan) for width in (4, 4, 4, K)]
     for t in range(bars):
         if label[t] < 0:
             continue
@@ -100,7 +100,7 @@ def slow(
                 out[0][t, j] = max(slope, 0.0) * score[t]
                 out[1][t, j] = std * abs(score[t])
                 out[2][t, j] = effective + (config.prior_strength if config.prior_slope_bps > 0 else 0.0)
-        for k in range(4):
+        for k in range(K):
             h = config.horizons[2]
             samples = [(sources[s, k], y, 1.0 / h) for s, y in pools[2] if not np.isnan(sources[s, k])]
             out[3][t, k] = ridge(samples, 0.0, config, 0.0)[0]
@@ -118,7 +118,7 @@ def test_it_equals_a_slow_regression_that_keeps_every_sample(slope: float) -> No
     opens[104:109] = np.nan
     closes[104:109] = np.nan
     score = np.where(rng.random(bars) < 0.05, np.nan, rng.uniform(-1.0, 1.0, bars))
-    sources = np.where(rng.random((bars, 4)) < 0.1, np.nan, rng.uniform(-1.0, 1.0, (bars, 4)))
+    sources = np.where(rng.random((bars, K)) < 0.1, np.nan, rng.uniform(-1.0, 1.0, (bars, K)))
     label = np.repeat(rng.integers(-1, 2, bars // 20), 20)
     sigma = np.exp(rng.normal(-6.5, 0.3, bars))
     config = SHORT._replace(prior_slope_bps=slope)

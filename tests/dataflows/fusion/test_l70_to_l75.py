@@ -15,18 +15,20 @@ from dataflows.fusion.l70_horizon import l70_horizon
 from dataflows.fusion.l71_trading_cost import l71_trading_cost
 from dataflows.fusion.l72_agreement import l72_agreement
 from dataflows.fusion.l75_size_suggestion import l75_size_suggestion
-from dataflows.fusion.types import Agreement, Cost, Expectancy, Horizon, Signals, SizeSuggestion
-from dataflows.microstructure.types import SpreadDepth, Tradeability
+from dataflows.fusion.types import Agreement, Cost, Expectancy, Horizon, K, Signals, SizeSuggestion, Success
+from dataflows.microstructure.types import PriceImpact, SpreadDepth, Tradeability
 from dataflows.panel import Floats
+from dataflows.risk.config import RiskConfig
 from tests.dataflows.fusion.world import CONFIG, CONFIGS, instruments, market, returns
 from tests.support import filled, run_columnar
 
 ONE = (1, 1)
+RISK = RiskConfig()
 
 
 def expected(edges: list[float], std: float = 5.0) -> Expectancy:
     edge = np.array(edges)[None, None, :]
-    return Expectancy(edge, np.full(edge.shape, std), np.full(edge.shape, 200.0), np.zeros((1, 1, 4)))
+    return Expectancy(edge, np.full(edge.shape, std), np.full(edge.shape, 200.0), np.zeros((1, 1, K)))
 
 
 def costs(round_trip: float = 0.0, carry: float = 0.0) -> Cost:
@@ -92,6 +94,8 @@ def cost_of(
     delta: float = 0.5,
     clock: int = 60,
     funding: float = 0.0,
+    measured: float = math.nan,
+    r2: float = math.nan,
     bars: int = 61,
 ) -> Cost:
     shape = (bars, 1)
@@ -102,6 +106,7 @@ def cost_of(
             "l0_market_feed": market(price, price, volume=volume, funding=funding),
             "l2_returns_volatility": returns(np.full(shape, sigma)),
             "l8_spread_depth": filled(SpreadDepth, shape, 1.0, spread_bps=np.full(shape, spread)),
+            "l59_price_impact": PriceImpact(np.full(shape, measured), np.full(shape, 0.0), np.full(shape, r2)),
             "l63_tradeability": filled(Tradeability, shape, 0.5, slippage_bps=np.tile(np.array(slippage), (bars, 1, 1))),
             "instruments": instruments(1, fee),
         },
@@ -136,29 +141,43 @@ def test_l71_square_root_law_does_not_depend_on_the_clock() -> None:
 @given(
     spread=st.floats(0.0, 500.0),
     more=st.floats(0.0, 500.0),
+    measured=st.floats(-1e-4, 1e-4),
+    r2=st.floats(0.0, 1.0),
     notional=st.floats(1.0, 1e9),
     factor=st.floats(1.0, 100.0),
     steps=st.tuples(*[st.floats(0.0, 100.0)] * 3),
 )
 def test_l71_is_never_negative_and_grows_with_size_and_spread(
-    spread: float, more: float, notional: float, factor: float, steps: tuple[float, float, float]
+    spread: float, more: float, measured: float, r2: float, notional: float, factor: float, steps: tuple[float, float, float]
 ) -> None:
     slippage = (
         steps[0] + (spread + more) / 2.0,
         steps[0] + steps[1] + (spread + more) / 2.0,
         sum(steps) + (spread + more) / 2.0,
     )
-    base = cost_of(spread, notional=notional, slippage=slippage)
+    base = cost_of(spread, notional=notional, slippage=slippage, measured=measured, r2=r2)
     for part in base[:4]:
         assert (part[-1] >= 0.0).all()
-    larger = cost_of(spread, notional=notional * factor, slippage=slippage)
+    larger = cost_of(spread, notional=notional * factor, slippage=slippage, measured=measured, r2=r2)
     assert larger.round_trip_bps[-1, 0] >= base.round_trip_bps[-1, 0] - 1e-9
-    wider = cost_of(spread + more, notional=notional, slippage=tuple(s + more / 2.0 for s in slippage))  # type: ignore[arg-type]
+    moved = tuple(s + more / 2.0 for s in slippage)
+    wider = cost_of(spread + more, notional=notional, slippage=moved, measured=measured, r2=r2)  # type: ignore[arg-type]
     assert wider.round_trip_bps[-1, 0] >= base.round_trip_bps[-1, 0] - 1e-9
 
 
 def test_l71_thin_book_costs_more_than_the_law_says() -> None:
     assert cost_of(slippage=(50.0, 60.0, 90.0)).impact_bps[-1, 0] == pytest.approx(2.0 * (60.0 - 1.0))
+
+
+def test_l71_what_was_measured_counts_by_what_it_explains() -> None:
+    law = cost_of().impact_bps[-1, 0]
+    seen = 2.0 * 1e4 * 5e-6 * math.sqrt(10_000.0)
+    assert cost_of(measured=5e-6, r2=1.0).impact_bps[-1, 0] == pytest.approx(seen)
+    assert cost_of(measured=5e-6, r2=0.3).impact_bps[-1, 0] == pytest.approx(0.7 * law + 0.3 * seen)
+    assert cost_of(measured=5e-6, r2=0.0).impact_bps[-1, 0] == pytest.approx(law)
+    assert cost_of(measured=-5e-6, r2=0.3).impact_bps[-1, 0] == pytest.approx(0.7 * law)  # no trade is paid for its impact
+    assert cost_of(measured=5e-6).impact_bps[-1, 0] == law
+    assert cost_of(r2=0.3).impact_bps[-1, 0] == law
 
 
 def test_l71_crossed_book_and_rebates_are_no_income_and_the_unknown_is_unknown() -> None:
@@ -179,7 +198,7 @@ def agree(values: list[float]) -> Agreement:
     return got
 
 
-@given(st.lists(st.one_of(st.floats(-1.0, 1.0), st.just(math.nan)), min_size=4, max_size=4))
+@given(st.lists(st.one_of(st.floats(-1.0, 1.0), st.just(math.nan)), min_size=K, max_size=K))
 def test_l72_lies_in_zero_to_one(values: list[float]) -> None:
     got = agree(values)
     for x in (got.agreement[0, 0], got.entropy[0, 0]):
@@ -198,10 +217,13 @@ def test_l72_by_hand() -> None:
     assert (got.agreement[0, 0], math.isnan(got.entropy[0, 0]), got.dominant[0, 0]) == (0.0, True, -1)
 
 
-def size_of(edge: float, std: float = 5.0, round_trip: float = 10.0, sigma: float = 1e-3, **config: Any) -> float:
+def size_of(
+    edge: float, std: float = 5.0, round_trip: float = 10.0, sigma: float = 1e-3, p: float = 0.9, **config: Any
+) -> float:
     made: dict[str, Any] = {
         "l2_returns_volatility": returns(np.full(ONE, sigma)),
         "l67_expectancy": expected([0.0, 0.0, edge, 0.0], std),
+        "l68_success_probability": Success(np.full(ONE, p), np.full(ONE, 0.2)),
         "l71_trading_cost": costs(round_trip),
     }
     fusion = {**CONFIGS, "fusion": CONFIG._replace(**config)}
@@ -217,14 +239,34 @@ def test_l75_by_hand() -> None:
     assert size_of(-12.0, kelly_fraction=0.1) == pytest.approx(kelly)  # a short is sized as a long
 
 
-@given(edge=st.floats(-1e4, 1e4), std=st.floats(0.0, 1e4), cost=st.floats(0.0, 1e3), sigma=st.floats(1e-8, 1.0))
+@given(
+    edge=st.floats(-1e4, 1e4),
+    std=st.floats(0.0, 1e4),
+    cost=st.floats(0.0, 1e3),
+    sigma=st.floats(1e-8, 1.0),
+    p=st.floats(0.0, 1.0),
+)
 def test_l75_is_zero_when_the_edge_does_not_cover_the_cost_and_never_above_the_cap(
-    edge: float, std: float, cost: float, sigma: float
+    edge: float, std: float, cost: float, sigma: float, p: float
 ) -> None:
-    size = size_of(edge, std, cost, sigma)
+    size = size_of(edge, std, cost, sigma, p)
     assert 0.0 <= size <= CONFIG.kelly_cap
     if abs(edge) <= cost:
         assert size == 0.0
+
+
+def test_l75_no_larger_than_the_odds_of_target_and_stop_after_cost() -> None:
+    stop = RISK.stop_sigma * 1e-3 * math.sqrt(CONFIG.success_horizon_bars)
+    lost, won = stop + 10e-4, RISK.reward_risk * stop - 10e-4
+    even = lost / (lost + won)  # the chance at which the bet is fair
+    p = even + 1e-3
+    bet = CONFIG.kelly_fraction * (p / lost - (1.0 - p) / won)
+    assert 0.0 < bet < size_of(80.0, p=0.9)
+    assert size_of(80.0, p=p) == pytest.approx(bet)
+    assert size_of(-80.0, p=p) == pytest.approx(bet)
+    assert size_of(80.0, p=even - 1e-3) == 0.0
+    assert size_of(80.0, p=1.0 / (1.0 + RISK.reward_risk)) == 0.0  # L68 has learned nothing yet
+    assert size_of(300.0, round_trip=250.0, p=1.0) == 0.0  # the cost is beyond the target
 
 
 @given(edge=st.floats(11.0, 100.0), std=st.floats(0.1, 50.0), more=st.floats(0.0, 50.0))
@@ -234,10 +276,17 @@ def test_l75_falls_with_doubt_cost_and_volatility(edge: float, std: float, more:
     assert size_of(edge, std, 10.0 + more) <= size + 1e-15
     assert size_of(edge, std, sigma=1e-3 * (1.0 + more)) <= size + 1e-15
     assert size_of(edge + more, std) >= size - 1e-15
+    assert size_of(edge, std, p=0.9 / (1.0 + more)) <= size + 1e-15
 
 
 @pytest.mark.parametrize(
-    "bad", [{"edge": 20.0, "std": math.nan}, {"edge": 20.0, "sigma": math.nan}, {"edge": 20.0, "round_trip": math.nan}]
+    "bad",
+    [
+        {"edge": 20.0, "std": math.nan},
+        {"edge": 20.0, "sigma": math.nan},
+        {"edge": 20.0, "round_trip": math.nan},
+        {"edge": 20.0, "p": math.nan},
+    ],
 )
 def test_l75_is_unknown_where_an_input_is(bad: dict[str, float]) -> None:
     assert math.isnan(size_of(**bad))
@@ -251,6 +300,7 @@ def test_l75_runs_on_a_whole_panel() -> None:
         {
             "l2_returns_volatility": returns(np.full((50, 3), 1e-3)),
             "l67_expectancy": Expectancy(edge, np.abs(edge), np.abs(edge), edge),
+            "l68_success_probability": Success(np.full((50, 3), 0.9), np.full((50, 3), 0.2)),
             "l70_horizon": Horizon(np.full((50, 3), 60.0), edge[..., 0].copy(), np.full((50, 3), 2, np.int64)),
             "l71_trading_cost": filled(Cost, (50, 3), 3.0),
         },

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflows.fusion.l7_ensemble import l7_ensemble
-from dataflows.fusion.types import Ensemble, Policy, Signals, SourceWeights
+from dataflows.fusion.types import Ensemble, K, Policy, Signals, SourceWeights
 from dataflows.panel import Floats
 from tests.dataflows.fusion.world import EVEN, NEUTRAL, holes, random_regime, regimes
 from tests.support import run_columnar
@@ -29,9 +29,9 @@ def run(values: Floats, weights: SourceWeights = EVEN, policy: Policy = NEUTRAL,
 @given(seed=st.integers(0, 10_000), share=st.sampled_from([0.0, 0.2, 0.9, 1.0]))
 def test_contributions_add_up_to_the_score_which_stays_in_range(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    values = holes(rng, rng.uniform(-1.0, 1.0, (*SHAPE, 4)), share)
-    weights = SourceWeights(rng.dirichlet(np.full(4, 0.3), 5))
-    policy = Policy(np.ones(1), rng.choice([0.0, 0.5, 1.0, 3.0, -1.0, np.nan, np.inf], 4))
+    values = holes(rng, rng.uniform(-1.0, 1.0, (*SHAPE, K)), share)
+    weights = SourceWeights(rng.dirichlet(np.full(K, 0.3), 5))
+    policy = Policy(np.ones(1), rng.choice([0.0, 0.5, 1.0, 3.0, -1.0, np.nan, np.inf], K))
     got = run(values, weights, policy, seed)
     known = np.isfinite(values).any(axis=-1)
     np.testing.assert_array_equal(np.isfinite(got.score), known)
@@ -42,11 +42,11 @@ def test_contributions_add_up_to_the_score_which_stays_in_range(seed: int, share
 
 def test_weights_are_mixed_by_the_probabilities_of_the_regimes() -> None:
     rng = np.random.default_rng(2)
-    values = rng.uniform(-1.0, 1.0, (*SHAPE, 4))
-    weights = rng.dirichlet(np.ones(4), 5)
+    values = rng.uniform(-1.0, 1.0, (*SHAPE, K))
+    weights = rng.dirichlet(np.ones(K), 5)
     regime = random_regime(np.random.default_rng(1), SHAPE)
     p = np.stack([regime.calm, regime.trend_up, regime.trend_down, regime.high_vol, regime.chaotic], axis=-1)
-    tilt = np.array([1.0, 2.0, 0.5, 0.0])
+    tilt = np.array([1.0, 2.0, 0.5, 0.0, *np.ones(K - 4)])
     tilted = weights * tilt / (weights * tilt).sum(axis=1, keepdims=True)
     got = run(values, SourceWeights(weights), Policy(np.ones(1), tilt))
     np.testing.assert_allclose(got.contributions, (p @ tilted) * values, atol=1e-12)
@@ -54,19 +54,19 @@ def test_weights_are_mixed_by_the_probabilities_of_the_regimes() -> None:
 
 def test_the_score_rises_with_every_source() -> None:
     rng = np.random.default_rng(3)
-    values = rng.uniform(-0.9, 0.9, (*SHAPE, 4))
-    weights = SourceWeights(rng.dirichlet(np.ones(4), 5))
+    values = rng.uniform(-0.9, 0.9, (*SHAPE, K))
+    weights = SourceWeights(rng.dirichlet(np.ones(K), 5))
     before = run(values, weights).score
-    for k in range(4):
+    for k in range(K):
         raised = values.copy()
         raised[..., k] += 0.05
         assert (run(raised, weights).score > before).all()
 
 
 def test_missing_data_only_weakens() -> None:
-    values = np.full((*SHAPE, 4), 0.6)
+    values = np.full((*SHAPE, K), 0.6)
     values[..., 2] = np.nan
-    np.testing.assert_allclose(run(values).score, 0.45)
+    np.testing.assert_allclose(run(values).score, 0.6 * (K - 1) / K)
 
 
 def test_an_unknown_regime_gives_no_score() -> None:
@@ -74,7 +74,7 @@ def test_an_unknown_regime_gives_no_score() -> None:
         l7_ensemble,
         {
             "l1_regime": regimes(np.full(SHAPE, -1)),
-            "l66_signal_matrix": Signals(np.ones((*SHAPE, 4))),
+            "l66_signal_matrix": Signals(np.ones((*SHAPE, K))),
             "source_weights": EVEN,
             "policy": NEUTRAL,
         },
@@ -86,6 +86,6 @@ def test_an_unknown_regime_gives_no_score() -> None:
 
 @pytest.mark.parametrize("tilt", [0.0, -1.0, np.nan])
 def test_a_tilt_that_leaves_nothing_spreads_evenly(tilt: float) -> None:
-    values = np.full((*SHAPE, 4), 0.4)
-    got = run(values, EVEN, Policy(np.ones(1), np.full(4, tilt)))
-    np.testing.assert_allclose(got.contributions, 0.1)
+    values = np.full((*SHAPE, K), 0.4)
+    got = run(values, EVEN, Policy(np.ones(1), np.full(K, tilt)))
+    np.testing.assert_allclose(got.contributions, 0.4 / K)

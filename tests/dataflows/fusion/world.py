@@ -9,18 +9,24 @@ import numpy as np
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Bars, HigherBars, Instruments, Market, Quality
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.types import Cost, Ensemble, Expectancy, Horizon, Policy, Signals, SourceWeights
+from dataflows.fusion.types import Cost, Decay, Ensemble, Expectancy, Horizon, K, Policy, Signals, SourceWeights, Success
 from dataflows.kinematics.types import Alignment, KinematicState, Returns
 from dataflows.microstructure.config import MicrostructureConfig
-from dataflows.microstructure.types import SpreadDepth, Tradeability
+from dataflows.microstructure.types import PriceImpact, SpreadDepth, Tradeability
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import Regime
+from dataflows.risk.config import RiskConfig
 from tests.support import filled
 
 CONFIG = FusionConfig()
-CONFIGS: dict[str, Any] = {"data": DataConfig(), "fusion": CONFIG, "microstructure": MicrostructureConfig()}
-EVEN = SourceWeights(np.full((5, 4), 0.25))
-NEUTRAL = Policy(np.ones(1), np.ones(4))
+CONFIGS: dict[str, Any] = {
+    "data": DataConfig(),
+    "fusion": CONFIG,
+    "microstructure": MicrostructureConfig(),
+    "risk": RiskConfig(),
+}
+EVEN = SourceWeights(np.full((5, K), 1.0 / K))
+NEUTRAL = Policy(np.ones(1), np.ones(K))
 
 
 def market(opens: Floats, closes: Floats, valid: Ints | None = None, volume: float = 1000.0, funding: float = 0.0) -> Market:
@@ -113,6 +119,9 @@ def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
             trend_score=holes(rng, rng.uniform(-1.0, 1.0, shape)),
             reversion_score=holes(rng, rng.uniform(-1.0, 1.0, shape)),
         ),
+        "l59_price_impact": filled(
+            PriceImpact, shape, 0.0, lambda_sqrt=holes(rng, rng.normal(1e-6, 1e-6, shape)), r2=rng.random(shape)
+        ),
         "l63_tradeability": filled(
             Tradeability,
             shape,
@@ -120,14 +129,16 @@ def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
             avoid=(rng.random(shape) < 0.1).astype(np.int64),
             slippage_bps=np.cumsum(rng.exponential(2.0, (*shape, 3)), axis=-1),
         ),
-        "l66_signal_matrix": Signals(holes(rng, rng.uniform(-1.0, 1.0, (*shape, 4)))),
-        "l7_ensemble": Ensemble(score, rng.uniform(-0.25, 0.25, (*shape, 4))),
+        "l66_signal_matrix": Signals(holes(rng, rng.uniform(-1.0, 1.0, (*shape, K)))),
+        "l7_ensemble": Ensemble(score, rng.uniform(-1.0 / K, 1.0 / K, (*shape, K))),
         "l67_expectancy": Expectancy(
             np.sign(score)[..., None] * rng.exponential(30.0, (*shape, 4)),
             rng.exponential(10.0, (*shape, 4)),
             rng.exponential(200.0, (*shape, 4)),
-            rng.normal(0.0, 1.0, (*shape, 4)),
+            rng.normal(0.0, 1.0, (*shape, K)),
         ),
+        "l68_success_probability": Success(holes(rng, rng.random(shape)), rng.random(shape)),
+        "l73_signal_decay": Decay(holes(rng, rng.random(shape))),
         "l70_horizon": Horizon(np.full(shape, 60.0), holes(rng, rng.normal(5.0, 20.0, shape)), np.full(shape, 2, np.int64)),
         "l71_trading_cost": filled(
             Cost,
@@ -137,6 +148,6 @@ def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
             carry_bps_per_bar=rng.normal(0, 0.01, shape),
         ),
         "instruments": instruments(symbols),
-        "source_weights": SourceWeights(rng.dirichlet(np.ones(4), 5)),
-        "policy": Policy(np.array([0.5]), rng.uniform(0.5, 1.5, 4)),
+        "source_weights": SourceWeights(rng.dirichlet(np.ones(K), 5)),
+        "policy": Policy(np.array([0.5]), rng.uniform(0.5, 1.5, K)),
     }

@@ -1,0 +1,86 @@
+"""L68: does the target come before the stop."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, NamedTuple
+
+from dataflows.carry import Bind
+from dataflows.data.config import DataConfig
+from dataflows.data.types import Market
+from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.types import Expectancy, K, Signals, Success
+from dataflows.kernels.ftrl import Ftrl
+from dataflows.kernels.labels import Samples
+from dataflows.kernels.success import Told, success_chances
+from dataflows.kinematics.types import Returns
+from dataflows.layer import layer
+from dataflows.risk.config import RiskConfig
+
+FEATURES: Final = K + 2
+
+
+class SuccessProbabilityCarry(NamedTuple):
+    """Positions that could have been taken and are not over, and what those that are over have taught."""
+
+    samples: Annotated[Samples, Bind(W="success_horizon_bars", F=FEATURES)]
+    regression: Annotated[Ftrl, Bind(F=FEATURES)]
+    platt: Annotated[Ftrl, Bind(F=2)]
+    told: Annotated[Told, Bind(W="success_horizon_bars")]
+
+
+@layer("L68")
+def l68_success_probability(
+    l0_market_feed: Market,
+    l2_returns_volatility: Returns,
+    l66_signal_matrix: Signals,
+    l67_expectancy: Expectancy,
+    data: DataConfig,
+    fusion: FusionConfig,
+    risk: RiskConfig,
+    carry: SuccessProbabilityCarry,
+) -> Success:
+    """Panels (T, N) in [0, 1]: p_success of a position on the side of the edge, brier: how far off such chances were.
+
+    A sample is a close s with an edge at `success_horizon_bars` h: entry at the open of s+1, the stop stop_sigma * sigma *
+    sqrt(h) away (at most stop_max), the target reward_risk times as far: the keys of L84. It ends at the first bar that reaches
+    one of them, else at the close of s+h. Success: the target first, or a gain at the time-out; both in one bar is the stop. So
+    a random walk succeeds about half the time, most of its samples timing out, and not 1 / (1 + reward_risk) of it. Void if
+    bar s, s+1 or the one it times out at is filled or unknown, or more than `max_gap` bars of its life are.
+
+    p is learned per symbol by FTRL-proximal logistic regression on the sources on the side of the edge, a constant and the
+    edge's certainty, each sample weighing its average uniqueness; an unknown source counts 0 and learns nothing. A Platt step
+    corrects it, fitted the same way on the chances that were stated before their outcomes were known. Before any label p is
+    that of a fair bet, 1 / (1 + reward_risk), and of what L67 claims beyond: an edge m adds m / stop + m / target to the log
+    odds, so that a cold start, which has no edge, has the fair bet. Without an edge p is that of a position about which nothing
+    is known; NaN while the edge is unknown. brier: mean squared error of what was stated, half-life `forget_halflife` effective
+    observations; NaN before the first. O(1) a bar, O(h) where a barrier is reached.
+    Sources: McMahan et al. (2013); Platt (1999); Brier (1950); Lopez de Prado (2018), ch. 3 and 4.
+    """
+    bars = l0_market_feed.bars
+    return Success(
+        *success_chances(
+            bars.open,
+            bars.high,
+            bars.low,
+            bars.close,
+            l0_market_feed.quality.valid,
+            l66_signal_matrix.values,
+            l67_expectancy.edge_bps,
+            l67_expectancy.edge_std_bps,
+            fusion.horizons.index(fusion.success_horizon_bars),
+            l2_returns_volatility.sigma,
+            data.max_gap,
+            risk.stop_sigma,
+            risk.stop_max,
+            risk.reward_risk,
+            fusion.success_alpha,
+            fusion.success_beta,
+            fusion.success_l1,
+            fusion.success_l2,
+            fusion.forget_halflife,
+            carry.samples,
+            carry.regression,
+            carry.platt,
+            carry.told,
+        )
+    )
