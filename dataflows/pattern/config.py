@@ -28,6 +28,14 @@ class PatternConfig(NamedTuple):
         int, setting("bars", "L28: the trend resumes within so long of coming to the average", ge=1)
     ] = 30
     pullback_life_bars: Annotated[int, setting("bars", "L28: longest life of an occurrence", ge=1)] = 60
+    compression_share: Annotated[float, setting("share", "L30: rank of a bandwidth that is narrow", ge=0, lt=1)] = 0.2
+    compression_window: Annotated[int, setting("60-bars", "L30: bandwidths that one is ranked among", ge=2)] = 240
+    compression_enter: Annotated[float, setting("ratio", "L30: volatility over its long run that is compressed", gt=0)] = 0.8
+    compression_leave: Annotated[float, setting("ratio", "L30: volatility over its long run that no longer is", gt=0)] = 1.0
+    compression_life_bars: Annotated[int, setting("bars", "L30: longest life of an occurrence", ge=1)] = 720
+    expansion_sigmas: Annotated[float, setting("deviations", "L31: least move of five bars that is a release", gt=0)] = 3.0
+    expansion_within_bars: Annotated[int, setting("bars", "L31: a release comes so long after a compression", ge=0)] = 60
+    expansion_life_bars: Annotated[int, setting("bars", "L31: longest life of an occurrence", ge=1)] = 60
     range_edge: Annotated[float, setting("channel", "L32: how near to an edge counts as there", ge=0, lt=0.5)] = 0.1
     range_calm: Annotated[float, setting("probability", "L32: least P(calm)", ge=0, le=1)] = 0.5
     range_most_ratio: Annotated[float, setting("ratio", "L32: greatest variance ratio", gt=0)] = 1.0
@@ -64,7 +72,12 @@ class PatternConfig(NamedTuple):
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
-        for least, most in (("pullback_shallow_atr", "pullback_deep_atr"), ("vwap_near", "vwap_far")):
+        pairs = (
+            ("pullback_shallow_atr", "pullback_deep_atr"),
+            ("compression_enter", "compression_leave"),
+            ("vwap_near", "vwap_far"),
+        )
+        for least, most in pairs:
             a, b = getattr(self, least), getattr(self, most)
             if not a < b:
                 typical = f"{self._field_defaults[least]:g} and {self._field_defaults[most]:g}"

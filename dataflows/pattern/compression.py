@@ -1,0 +1,136 @@
+"""Volatility that is compressed, and its release."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import NAN, Axes, Count, Unknown, Zero
+from dataflows.kernels.arith import clip, known
+from dataflows.kernels.compile import kernel
+from dataflows.kernels.order import SortedWindow, window_push, window_rank
+from dataflows.panel import Floats, Ints
+
+
+class Compression(NamedTuple):
+    """State of `compressions`; W values of the bandwidth are ranked."""
+
+    widths: SortedWindow
+    width: Unknown  # as of the last change
+    rank: Annotated[Floats, Axes("N", start=NAN)]  # of that among those before it
+    inside: Count  # 1 while volatility is compressed
+
+
+class Release(NamedTuple):
+    """State of `releases`: the compression that may still be released."""
+
+    waits: Count  # 1 while one does
+    held: Count  # bars that counted since it began
+    since: Count  # bars that counted since it was last active
+    quiet: Unknown  # least volatility while it was
+    sure: Zero  # its confidence
+    path: Zero  # sum of all returns: log price, less that of the first bar
+
+
+@kernel
+def compressions(
+    squeeze: Floats,
+    bandwidth: Floats,
+    ratio: Floats,
+    on: Ints,
+    share: float,
+    enter: float,
+    leave: float,
+    state: Compression,
+) -> tuple[Ints, Floats, Ints]:
+    """(begins, confidence, ends), each (T, N).
+
+    Bands are narrow where `squeeze` is 1, or the bandwidth's rank among the W values before it is at most `share`; each new
+    value of the bandwidth is one, however long it is held. Volatility is compressed from the bar on which bands are narrow and
+    ratio <= enter (begins: 1) to the one on which they are not, or ratio > leave (ends: 1). confidence in [0, 1]: half 1 -
+    rank, half 1 - ratio; NaN where begins is 0. What is unknown neither begins nor ends; an unknown rank counts 1. O(log W)
+    where the bandwidth changes, else O(1).
+    """
+    bars, symbols = ratio.shape
+    begins = np.zeros((bars, symbols), np.int64)
+    confidence = np.full((bars, symbols), np.nan)
+    ends = np.zeros((bars, symbols), np.int64)
+    for t in range(bars):
+        for n in range(symbols):
+            if on[t, n] == 0:
+                continue
+            width = bandwidth[t, n]
+            if math.isfinite(width) and width != state.width[n]:
+                state.rank[n] = window_rank(width, n, state.widths)
+                window_push(width, n, state.widths)
+                state.width[n] = width
+            rank = known(state.rank[n], 1.0)
+            narrow = squeeze[t, n] == 1.0 or rank <= share
+            if state.inside[n] == 0:
+                if narrow and ratio[t, n] <= enter:
+                    state.inside[n] = 1
+                    begins[t, n] = 1
+                    confidence[t, n] = 0.5 * (1.0 - rank) + 0.5 * clip(1.0 - ratio[t, n], 0.0, 1.0)
+            elif not narrow or ratio[t, n] > leave:
+                state.inside[n] = 0
+                ends[t, n] = 1
+    return begins, confidence, ends
+
+
+@kernel
+def releases(
+    active: Ints,
+    age: Floats,
+    sure: Floats,
+    sigma: Floats,
+    r_1: Floats,
+    r_5: Floats,
+    slope: Floats,
+    least: float,
+    within: int,
+    state: Release,
+) -> tuple[Ints, Floats, Floats, Floats]:
+    """(side, confidence, refuted_at, path), each (T, N).
+
+    active, age, sure: of the compression's occurrences. One waits to be released from five bars after it begins until `within`
+    bars after it ended. side: of the last five bars' return, on the first bar on which that is `least` or more of sqrt(5) times
+    the compression's least volatility, and `slope` has the same sign; else 0. confidence in [0, 1]: half for the move x in
+    those deviations, 1 - least / (2 * x), half the compression's. path: log price from the first bar on. refuted_at: where it
+    was before the five bars. Both in log price; confidence and refuted_at NaN where side is 0. A bar whose r_1 is NaN does not
+    count.
+    """
+    bars, symbols = r_1.shape
+    side = np.zeros((bars, symbols), np.int64)
+    confidence = np.full((bars, symbols), np.nan)
+    refuted_at = np.full((bars, symbols), np.nan)
+    path = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            if math.isfinite(r_1[t, n]):
+                state.path[n] += r_1[t, n]
+                state.since[n] += 1
+                state.held[n] += 1
+                if state.waits[n] != 0 and active[t, n] == 0 and state.since[n] > within:
+                    state.waits[n] = 0
+                unit = state.quiet[n] * math.sqrt(5.0)
+                if state.waits[n] != 0 and state.held[n] >= 5 and unit > 0.0:
+                    move = r_5[t, n] / unit
+                    s = 1 if move > 0.0 else -1
+                    if s * move >= least and s * slope[t, n] > 0.0:
+                        side[t, n] = s
+                        confidence[t, n] = 0.5 * (1.0 - 0.5 * least / (s * move)) + 0.5 * state.sure[n]
+                        refuted_at[t, n] = state.path[n] - r_5[t, n]
+                        state.waits[n] = 0
+                if active[t, n] != 0:
+                    state.since[n] = 0
+                    if age[t, n] == 0.0:
+                        state.waits[n] = 1
+                        state.held[n] = 0
+                        state.quiet[n] = sigma[t, n]
+                        state.sure[n] = sure[t, n]
+                    elif not (state.quiet[n] <= sigma[t, n]):
+                        state.quiet[n] = sigma[t, n]
+            path[t, n] = state.path[n]
+    return side, confidence, refuted_at, path
