@@ -127,7 +127,7 @@ def _overhead(engine: Engine, rounds: int = 2000) -> float:
 START = """
 import time; begun = time.perf_counter()
 import numpy as np
-from dataflows.data.types import Instruments
+from dataflows.data.types import unknown_instruments
 from drivers.engine.engine import Engine
 from drivers.engine.wiring import load
 from drivers.precompile import compiling_beside
@@ -135,9 +135,8 @@ from drivers.project import defaults, load_configs
 from drivers.session import make_plan
 project = defaults()
 plan = make_plan(load(project.wiring), load_configs(project))
-f, i = np.zeros(1), np.zeros(1, np.int64)
 with compiling_beside(plan, None):
-    Engine(plan, ["A"], {"instruments": Instruments(i, f, f, f, f, f, i, i, i)}).warm_up()
+    Engine(plan, ["A"], {"instruments": unknown_instruments(1)}).warm_up()
 print(time.perf_counter() - begun)
 """
 

@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
-from dataflows.data.types import Instruments
+from dataflows.data.types import unknown_instruments
 from dataflows.kernels.compile import cache_root
 from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
@@ -58,9 +56,7 @@ def main(project: str | None = None) -> None:
 
     files = locate(Path(project) if project else None)
     plan = make_plan(load(files.wiring), load_configs(files))
-    zero, none = np.zeros(1), np.zeros(1, np.int64)
-    facts = Instruments(none, zero, zero, zero, zero, zero, none, none, none)
-    Engine(plan, ["A"], {"instruments": facts}).warm_up_columnar(lambda name: None)
+    Engine(plan, ["A"], {"instruments": unknown_instruments(1)}).warm_up_columnar(lambda name: None)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
-from dataflows.panel import Floats, IntPanel, IntPerSymbol, IntSeries, Kind, Levels, Panel, PerSymbol, Series
+import numpy as np
+
+from dataflows.panel import (
+    Floats,
+    IntPanel,
+    IntPerSymbol,
+    IntSeries,
+    Kind,
+    Levels,
+    Panel,
+    PerSymbol,
+    Series,
+    fields_of,
+    kind_of,
+)
 
 BookLevels: TypeAlias = Annotated[Floats, Kind("f8", ("N", "D"), recorded=False)]
 """(T, N, D): handed on, not recorded: they are the observations themselves, and as wide as the data set's book."""
@@ -50,6 +64,17 @@ class Instruments(NamedTuple):
     reduce_only_exempt: IntPerSymbol  # 1: the venue's minimum notional does not apply to reduce-only orders
     book_feed: IntPerSymbol  # 1: the data set has a book feed for this symbol, so the proxy is never used
     trade_side_feed: IntPerSymbol  # 1: aggressor side is known
+    price_band_bps: PerSymbol  # most that a limit price may lie from the last close; 0: no band
+    long_only: IntPerSymbol  # 1: no position below 0, as at a spot venue
+    margin: PerSymbol  # equity that a position needs, as a fraction of its notional; 0: the venue asks for none
+    most_orders: IntPerSymbol  # orders of the symbol that may be open at once; 0: no limit
+    orders_per_bar: IntPerSymbol  # order messages of all symbols together that the venue takes in one bar; 0: no limit
+
+
+def unknown_instruments(symbols: int) -> Instruments:
+    """The facts of symbols of which nothing is known: no steps, no fees, no rules."""
+    columns: list[Any] = [np.zeros(symbols, kind_of(hint).numpy) for hint in fields_of(Instruments).values()]
+    return Instruments(*columns)
 
 
 class Clock(NamedTuple):

@@ -1,26 +1,31 @@
-"""L100: what trading cost against the decision, and what was refused."""
+"""L100: what trading cost against the decision, what was refused, and who earned what."""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from dataflows.carry import Axes
+from dataflows.carry import Axes, Count, Zero
 from dataflows.data.types import Market
-from dataflows.execution.types import Audit, Orders
-from dataflows.fusion.types import LONG, SHORT, Proposal
+from dataflows.execution.types import PLACE, Audit, Ledger, OrderIntents, Orders
+from dataflows.fusion.types import LONG, SHORT, Ensemble, K, Proposal
 from dataflows.kernels.compile import kernel
 from dataflows.layer import layer
-from dataflows.panel import Ints
+from dataflows.panel import Floats, Ints
 from dataflows.regime.types import Regime
-from dataflows.risk.types import Approval
+from dataflows.risk.types import HOLD, RUN, Approval, KillSwitch
 
 
 class AuditCarry(NamedTuple):
-    """The last regime that was known."""
+    """The last regime that was known, and of each symbol: what it has made so far, its side, and who spoke for it."""
 
     label: Annotated[Ints, Axes("N", start=-1)]
+    total: Zero
+    side: Count
+    share: Annotated[Floats, Axes(K, "N")]  # of each source in the score that opened the position
+    said: Annotated[Floats, Axes(K, "N")]  # the contributions at the last close
 
 
 @kernel
@@ -36,42 +41,151 @@ def label_changes(label: Ints, state: Ints) -> Ints:
     return changed
 
 
+@kernel
+def latch_shares(share: Floats, said: Floats, n: int) -> None:
+    """Each source's part of the score of symbol n; 0 of a score that is 0 or unknown. share, said: (K, N)."""
+    score = 0.0
+    for k in range(said.shape[0]):
+        score += said[k, n]
+    for k in range(said.shape[0]):
+        part = said[k, n] / score if score != 0.0 else 0.0
+        share[k, n] = part if math.fabs(part) < math.inf else 0.0
+
+
+@kernel
+def profits(
+    position: Floats,
+    realised: Floats,
+    unrealised: Floats,
+    fees: Floats,
+    funding: Floats,
+    contributions: Floats,
+    carry: AuditCarry,
+) -> tuple[Floats, Floats]:
+    """Profit of each bar (T, N), and its parts by source (T, N, K); those add up to it where the score was known.
+
+    A position is its sources' from the close that decided to open it, the one before the bar in which it was filled, until it
+    is closed; a bar in which it turns over is the old one's. contributions: (T, N, K), NaN: nothing said.
+    """
+    bars, symbols = position.shape
+    made, parts = np.zeros((bars, symbols)), np.zeros((bars, symbols, contributions.shape[2]))
+    for t in range(bars):
+        for n in range(symbols):
+            total = realised[t, n] + unrealised[t, n] - fees[t, n] - funding[t, n]
+            made[t, n] = total - carry.total[n]
+            carry.total[n] = total
+            side = 1 if position[t, n] > 0.0 else -1 if position[t, n] < 0.0 else 0
+            if carry.side[n] == 0:
+                latch_shares(carry.share, carry.said, n)
+            for k in range(contributions.shape[2]):
+                parts[t, n, k] = made[t, n] * carry.share[k, n]
+            if carry.side[n] != 0 and side != carry.side[n]:
+                latch_shares(carry.share, carry.said, n)
+            carry.side[n] = side
+            for k in range(contributions.shape[2]):
+                said = contributions[t, n, k]
+                carry.said[k, n] = said if math.fabs(said) < math.inf else 0.0
+    return made, parts
+
+
+@kernel
+def placed(kind: Ints, symbol: Ints, order_id: Ints, decided: Ints, time: Ints, symbols: int) -> tuple[Floats, Ints]:
+    """How many orders were placed at each close (T, N), and the first of them, 0 none. time: (T,) closes; decided: of each
+    intent, in the order of time."""
+    count, first = np.zeros((time.shape[0], symbols)), np.zeros((time.shape[0], symbols), np.int64)
+    t = 0
+    for i in range(kind.shape[0]):
+        while t < time.shape[0] - 1 and time[t] < decided[i]:
+            t += 1
+        if kind[i] == PLACE and time[t] == decided[i]:
+            n = symbol[i]
+            count[t, n] += 1.0
+            if first[t, n] == 0:
+                first[t, n] = order_id[i]
+    return count, first
+
+
 @layer("L100", schedule="post")
 def l100_decision_audit(
     l0_market_feed: Market,
     l1_regime: Regime,
     l3_action_proposal: Proposal,
     l4_risk_gate: Approval,
+    l5_execution_bridge: OrderIntents,
+    l7_ensemble: Ensemble,
+    l81_kill_switch: KillSwitch,
     l96_order_lifecycle: Orders,
+    l97_ledger: Ledger,
     carry: AuditCarry,
 ) -> Audit:
-    """Implementation shortfall of the fills of each bar and its parts, and the events worth a record.
+    """Implementation shortfall of the fills of each bar and its parts, what each source made, and the events worth a record.
 
-    Returns panels (T, N). shortfall_bps = delay_bps (decision price to the open, limit or trigger) + slippage_bps (from there
-    to the fill) + fee_bps, each of the notional filled in the bar; positive costs money; NaN in a bar without a fill. The
-    decision price of a stop or target is its own price. refused: the part of the proposed weight, a fraction of equity, that
-    L4 did not approve, >= 0 (0 where nothing is proposed). regime_changed and anomaly are flags.
-    Source: Perold (1988).
+    Returns panels (T, N). shortfall_bps = delay_bps (decision price to the open, limit or trigger) + spread_bps (from there to
+    the touch) + impact_bps (from the touch to the fill) + fee_bps, each of the notional filled in the bar; positive costs
+    money; NaN in a bar without a fill. The decision price of a stop or target is its own price. vwap_bps: the fills and their
+    fees against the bar's VWAP. refused: the part of the proposed weight, a fraction of equity, that L4 did not approve, >= 0
+    (0 where nothing is proposed). profit: quote currency, finite; over bars and symbols it adds up to what the account made.
+    by_source: profit times each source's share of the score at the close that opened the position; 0 where that was unknown.
+    events, regime_changed and anomaly are flags; orders and order_id tie them to the orders of that close.
+    The fills of L90 come here through L96, which knows their orders. Source: Perold (1988).
     """
     notional = l96_order_lifecycle.filled_notional
     base = np.where(notional > 0.0, notional, np.nan)
     delay = l96_order_lifecycle.delay_cost / base * 1e4
-    slippage = l96_order_lifecycle.slippage_cost / base * 1e4
+    spread = l96_order_lifecycle.spread_cost / base * 1e4
+    impact = l96_order_lifecycle.impact_cost / base * 1e4
     fee = l96_order_lifecycle.fee_cost / base * 1e4
+    against = l96_order_lifecycle.filled_value - l0_market_feed.bars.vwap * l96_order_lifecycle.filled_quantity
     side = l3_action_proposal.side
-    asked = np.where((side == LONG) | (side == SHORT), l3_action_proposal.size_fraction, 0.0)
+    sided = (side == LONG) | (side == SHORT)
+    asked = np.where(sided, l3_action_proposal.size_fraction, 0.0)
     given = l4_risk_gate.target_weight * side
     refused = asked - np.where(given > 0.0, given, 0.0)
+    refused = np.where(refused > 0.0, refused, 0.0)
     quality = l0_market_feed.quality
     gap = (quality.missing != 0) & (quality.listed != 0)
     odd = (quality.outlier != 0) | (quality.crossed != 0) | gap | (quality.duplicates > 0) | (quality.late > 0)
+    changed = label_changes(l1_regime.label, carry.label)
+    profit, by_source = profits(
+        l97_ledger.position,
+        l97_ledger.symbol_realised,
+        l97_ledger.unrealised,
+        l97_ledger.symbol_fees,
+        l97_ledger.symbol_funding,
+        l7_ensemble.contributions,
+        carry,
+    )
+    log, n = l5_execution_bridge, l5_execution_bridge.n
+    orders, order_id = placed(
+        log.kind[:n], log.symbol[:n], log.id[:n], log.decision_time[:n], l0_market_feed.time, notional.shape[1]
+    )
+    happened = (
+        odd,
+        changed != 0,
+        (refused > 0.0) | (sided & (l3_action_proposal.may_enter == 0)),
+        l4_risk_gate.verdict != HOLD,
+        orders > 0.0,
+        notional > 0.0,
+        l96_order_lifecycle.rejects > 0.0,
+        l81_kill_switch.level != RUN,
+    )
+    events = np.zeros(notional.shape, np.int64)
+    for bit, flag in enumerate(happened):
+        events |= flag.astype(np.int64) << bit
     return Audit(
-        shortfall_bps=delay + slippage + fee,
+        shortfall_bps=delay + spread + impact + fee,
         delay_bps=delay,
-        slippage_bps=slippage,
+        spread_bps=spread,
+        impact_bps=impact,
         fee_bps=fee,
+        vwap_bps=(against + l96_order_lifecycle.fee_cost) / base * 1e4,
         filled_notional=notional,
-        refused=np.where(refused > 0.0, refused, 0.0),
-        regime_changed=label_changes(l1_regime.label, carry.label),
+        refused=refused,
+        profit=profit,
+        by_source=by_source,
+        orders=orders,
+        order_id=order_id,
+        events=events,
+        regime_changed=changed,
         anomaly=odd.astype(np.int64),
     )

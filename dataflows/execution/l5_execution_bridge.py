@@ -68,6 +68,12 @@ def write(ints: Ints, floats: Floats, k: int, kind: int, s: int, order_id: int, 
     return k + 1
 
 
+@kernel
+def rows_of(slots: int, most_orders: int) -> int:
+    """Orders of a symbol that may be open: rows of the table, or fewer where the venue takes fewer."""
+    return most_orders if 0 < most_orders < slots else slots
+
+
 @layer("L5", schedule="step")
 def l5_execution_bridge(
     l0_market_feed: Market,
@@ -121,6 +127,7 @@ def l5_execution_bridge(
     )
     buys, sells = np.zeros(symbols), np.zeros(symbols)  # working entries, also those whose cancel is not confirmed
     exits, blocked = np.zeros(symbols), np.zeros(symbols, np.int64)  # reduce-only at work; 1: something was canceled
+    open_ = np.zeros(symbols, np.int64)  # orders open when those of this instant are placed
     approved = np.full(symbols, math.nan)
     k = 0
     for s in range(symbols):
@@ -177,12 +184,13 @@ def l5_execution_bridge(
     for s in range(symbols):
         held, mark, ask = l97_ledger.position[s], l97_ledger.mark[s], l89_venue_constraints.quantity[s]
         time, reason, tick, lot = int(clock.ts), l4_risk_gate.reasons[s], instruments.tick_size[s], instruments.lot_size[s]
-        used = int(l96_order_lifecycle.open_orders[s])
+        used, rows = int(l96_order_lifecycle.open_orders[s]), rows_of(slots, instruments.most_orders[s])
         base = instruments.uid[s] << 32
-        if held != 0.0 and same_side(-held, ask) and used < slots:
+        if held != 0.0 and same_side(-held, ask) and used < rows:
             size = math.fabs(ask) if math.fabs(ask) < math.fabs(held) else math.fabs(held)
             lacks = floor_to(size - math.fabs(exits[s]), lot) if exits[s] != 0.0 else size
-            if lacks > HAIR * size:
+            refused = instruments.reduce_only_exempt[s] == 0 and lacks * mark < instruments.min_notional[s]
+            if lacks > HAIR * size and not (refused and exits[s] != 0.0):  # a trifle waits for the exit that is on its way
                 carry.sequence[s] += _STEP
                 k = write(ints, floats, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
                 log.parent[k - 1], log.reduce_only[k - 1] = l96_order_lifecycle.opened_by[s], 1
@@ -191,11 +199,12 @@ def l5_execution_bridge(
                 log.limit_price[k - 1] = l89_venue_constraints.price[s]
                 exits[s] += log.quantity[k - 1]
                 used += 1
-        if held != 0.0 and l96_order_lifecycle.stop_id[s] == 0 and used < slots:
+        if held != 0.0 and l96_order_lifecycle.stop_id[s] == 0 and used < rows:
+            active = l4_risk_gate.active_stop[s]
+            stops = 0.0 < active < LARGEST
             naked = math.fabs(held) - math.fabs(exits[s])
+            naked = naked if stops else floor_to(naked, lot)  # what is below a lot is dust: no venue takes it
             if naked > HAIR * math.fabs(held):
-                active = l4_risk_gate.active_stop[s]
-                stops = 0.0 < active < LARGEST
                 carry.sequence[s] += _STEP
                 k = write(ints, floats, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
                 log.parent[k - 1], log.reduce_only[k - 1] = l96_order_lifecycle.opened_by[s], 1
@@ -207,7 +216,13 @@ def l5_execution_bridge(
                 else:
                     exits[s] += log.quantity[k - 1]
                 used += 1
+        open_[s] = used
 
+    for s in range(symbols):  # entries after all exits and stops: where the venue counts messages, these come first
+        held, mark, ask = l97_ledger.position[s], l97_ledger.mark[s], l89_venue_constraints.quantity[s]
+        time, reason, tick, lot = int(clock.ts), l4_risk_gate.reasons[s], instruments.tick_size[s], instruments.lot_size[s]
+        used, rows = open_[s], rows_of(slots, instruments.most_orders[s])
+        base = instruments.uid[s] << 32
         verdict, distance = l4_risk_gate.verdict[s], l4_risk_gate.stop[s]
         close, target = l0_market_feed.bars.close[s], approved[s]
         if clock.is_bar == 0 or blocked[s] != 0 or exits[s] != 0.0 or verdict not in (APPROVED, REDUCED):
@@ -216,7 +231,7 @@ def l5_execution_bridge(
             continue
         if not (0.0 < close < LARGEST and 0.0 < mark < LARGEST and 0.0 < distance < 1.0):
             continue
-        if (held != 0.0 and l96_order_lifecycle.stop_id[s] == 0) or used + _ENTRY_ROWS + _KEPT_ROWS > slots:
+        if (held != 0.0 and l96_order_lifecycle.stop_id[s] == 0) or used + _ENTRY_ROWS + _KEPT_ROWS > rows:
             continue
         long = ask > 0.0
         working = buys[s] if long else -sells[s]
@@ -225,9 +240,10 @@ def l5_execution_bridge(
         lacks = floor_to(math.fabs(ask) - working, lot) if working > 0.0 else math.fabs(ask)
         if not (lacks > 0.0) or not (math.fabs(held) + working + lacks <= math.fabs(target) * (1.0 + 1e-9)):
             continue
-        if working > 0.0 and (lacks < execution.band * math.fabs(target) or lacks * mark < instruments.min_notional[s]):
-            continue
         limit = l89_venue_constraints.price[s]
+        worth = lacks * (limit if limit < mark else mark)
+        if working > 0.0 and (lacks < execution.band * math.fabs(target) or worth < instruments.min_notional[s]):
+            continue
         stop = inward(mark * (1.0 - distance) if long else mark * (1.0 + distance), not long, mark, tick)
         entry = limit if limit == limit else mark
         if not (stop > 0.0 and (stop < entry if long else stop > entry)):

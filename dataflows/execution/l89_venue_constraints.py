@@ -14,12 +14,15 @@ from dataflows.kernels.compile import kernel
 from dataflows.kernels.rounding import HAIR, ceil_to, floor_to
 from dataflows.layer import layer
 from dataflows.microstructure.types import SpreadDepth
+from dataflows.panel import Floats, Ints
 from dataflows.risk.types import Approval
 
 LOT = DROPS.index("LOT")
 MIN_NOTIONAL = DROPS.index("MIN_NOTIONAL")
 RATE = DROPS.index("RATE")
 UNKNOWN_PRICE = DROPS.index("UNKNOWN_PRICE")
+NO_SHORT = DROPS.index("NO_SHORT")
+MARGIN = DROPS.index("MARGIN")
 
 
 @kernel
@@ -67,6 +70,59 @@ def reduction(size: float, held: float, mark: float, lot: float, least: float, e
     return size, held - whole if size == whole else 0.0, 0
 
 
+@kernel
+def last_served(entry: Ints, rank: Floats) -> int:
+    """The entry that is served last: the highest rank (unknown: beyond all), of equals the last by name. entry: 1 where there
+    is one."""
+    last, worst = -1, -math.inf
+    for s in range(entry.shape[0]):
+        own = rank[s] if rank[s] == rank[s] else math.inf
+        if entry[s] != 0 and own >= worst:
+            last, worst = s, own
+    return last
+
+
+@kernel
+def within_margin(
+    quantity: Floats,
+    worth: Floats,
+    entry: Ints,
+    dropped: Ints,
+    rank: Floats,
+    held: Floats,
+    mark: Floats,
+    equity: float,
+    margin: Floats,
+    lot: Floats,
+    least: Floats,
+) -> None:
+    """Cuts entries, the last served first, until positions and entries together need no more margin than there is equity.
+
+    worth: price of a unit, 0 where there is no entry. quantity, entry and dropped are updated.
+    """
+    needed, asks = 0.0, False
+    for s in range(quantity.shape[0]):
+        if margin[s] > 0.0:
+            asks = True
+            if held[s] != 0.0:
+                needed += math.fabs(held[s]) * mark[s] * margin[s]
+            if entry[s] != 0:
+                needed += math.fabs(quantity[s]) * worth[s] * margin[s]
+    while asks and not (needed <= equity):
+        s = last_served(entry * (margin > 0.0), rank)
+        if s < 0:
+            return
+        unit = worth[s] * margin[s]
+        before = math.fabs(quantity[s])
+        left = floor_to(before - (needed - equity) / unit, lot[s]) if needed - equity < before * unit else 0.0
+        if not (left > 0.0) or left * worth[s] < least[s]:
+            left, entry[s], dropped[s] = 0.0, 0, MARGIN
+        elif not (left < before):  # rounding has nothing left to give
+            return
+        quantity[s] = left if quantity[s] > 0.0 else -left
+        needed -= (before - left) * unit
+
+
 @layer("L89", schedule="step", cross_sectional=True)
 def l89_venue_constraints(
     l0_market_feed: Market,
@@ -81,18 +137,20 @@ def l89_venue_constraints(
     """Lots, ticks, the least notional, the collar and the rate budget. Rounding never raises risk.
 
     Entries are rounded down to a lot, reductions up (never past the position); buy prices down to a tick and sell prices up,
-    within `collar_bps` of the mark. Entries below a lot or the least notional, or without a known price, are dropped. An exit
+    within `collar_bps` of the mark and the venue's price band. Entries below a lot or the least notional, or without a known
+    price, are dropped, and short ones where the venue is long only. Where it asks for margin, entries are cut until positions
+    and entries together need no more than equity. An exit
     is never dropped: what cannot be closed, below a lot or below the least notional where reduce-only orders are not exempt,
-    is dust. The first 1 - `reserve` of `rate_orders` is for entries, served by the approval's rank, ties by name; the rest is
-    kept for exits, stops and cancels, which take from the whole.
+    is dust. The first 1 - `reserve` of `rate_orders`, or of the venue's own limit where that is less, is for entries, served by
+    the approval's rank, ties by name; the rest is kept for exits, stops and cancels, which take from the whole.
     Returns signed base units, price in quote currency (NaN: at the market), a DROPS code, dust >= 0, a type and a life in bars.
     """
     symbols = l97_ledger.position.shape[0]
     quantity, price = np.zeros(symbols), np.full(symbols, math.nan)
     dropped, dust = np.zeros(symbols, np.int64), np.zeros(symbols)
     type_, lifetime = np.full(symbols, MARKET), np.zeros(symbols)
-    entry = np.zeros(symbols, np.int64)
-    entries, exits = 0, 0
+    entry, unit = np.zeros(symbols, np.int64), np.zeros(symbols)
+    exits = 0
     for s in range(symbols):
         q, held, mark = l88_order_slicing.quantity[s], l97_ledger.position[s], l97_ledger.mark[s]
         if not (math.fabs(q) > 0.0):
@@ -101,13 +159,14 @@ def l89_venue_constraints(
         buys = q > 0.0
         limit = math.nan
         if l69_order_style.type[s] != MARKET:
+            band = instruments.price_band_bps[s]
             limit = passive_price(
                 buys,
                 l8_spread_depth.mid[s],
                 l8_spread_depth.spread_bps[s],
                 l69_order_style.limit_offset_bps[s],
                 mark,
-                execution.collar_bps,
+                band if 0.0 < band < execution.collar_bps else execution.collar_bps,
                 instruments.tick_size[s],
             )
         if same_side(-held, q):
@@ -118,7 +177,7 @@ def l89_venue_constraints(
             continue  # nothing to reduce on that side, or no quantity
         else:
             size = floor_to(math.fabs(q), lot)
-            worth = size * (limit if limit < mark else mark)
+            unit[s] = limit if limit < mark else mark
             close = l0_market_feed.bars.close[s]
             if not (0.0 < close < LARGEST and 0.0 < mark < LARGEST) or (
                 l69_order_style.type[s] != MARKET and not (limit > 0.0)
@@ -126,27 +185,41 @@ def l89_venue_constraints(
                 size, dropped[s] = 0.0, UNKNOWN_PRICE
             elif not (size > 0.0):
                 size, dropped[s] = 0.0, LOT
-            elif worth < least:
+            elif size * unit[s] < least:
                 size, dropped[s] = 0.0, MIN_NOTIONAL
-            if size > 0.0:
-                entry[s] = 1
-                entries += 1
+            elif instruments.long_only[s] != 0 and not buys:
+                size, dropped[s] = 0.0, NO_SHORT
+            entry[s] = 1 if size > 0.0 else 0
         if size > 0.0:
             quantity[s] = size if buys else -size
             if limit > 0.0:
                 price[s], type_[s], lifetime[s] = limit, l69_order_style.type[s], l69_order_style.lifetime[s]
 
-    allowed = math.floor(execution.rate_orders * (1.0 - execution.reserve) + HAIR)
-    rest = execution.rate_orders - exits
-    allowed = allowed if allowed < rest else rest
-    while entries > allowed and entries > 0:  # the last by rank goes first, of equals the last by name
-        last, worst = -1, -math.inf
-        for s in range(symbols):
-            rank = l4_risk_gate.rank[s] if l4_risk_gate.rank[s] == l4_risk_gate.rank[s] else math.inf
-            if entry[s] != 0 and rank >= worst:
-                last, worst = s, rank
-        entry[last] = 0
+    within_margin(
+        quantity,
+        unit,
+        entry,
+        dropped,
+        l4_risk_gate.rank,
+        l97_ledger.position,
+        l97_ledger.mark,
+        l97_ledger.equity,
+        instruments.margin,
+        instruments.lot_size,
+        instruments.min_notional,
+    )
+    entries, budget = 0, execution.rate_orders
+    for s in range(symbols):
+        entries += entry[s]
+        if 0 < instruments.orders_per_bar[s] < budget:
+            budget = instruments.orders_per_bar[s]
+    allowed = math.floor(budget * (1.0 - execution.reserve) + HAIR)
+    allowed = allowed if allowed < budget - exits else budget - exits
+    while entries > allowed and entries > 0:
+        last = last_served(entry, l4_risk_gate.rank)
+        entry[last], quantity[last], dropped[last] = 0, 0.0, RATE
         entries -= 1
-        quantity[last], price[last], dropped[last] = 0.0, math.nan, RATE
-        type_[last], lifetime[last] = MARKET, 0.0
+    for s in range(symbols):
+        if quantity[s] == 0.0:
+            price[s], type_[s], lifetime[s] = math.nan, MARKET, 0.0
     return Constrained(quantity, price, dropped, dust, type_, lifetime)

@@ -54,8 +54,8 @@ _WOULD_CROSS = REJECTIONS.index("WOULD_CROSS")
 
 # The table is two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes` and `numbers`:
 ID, STATUS, TYPE, REDUCES, STAMP = range(5)  # STAMP: order of registration
-QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, STOP_BEFORE, DECISION_PRICE = range(6)
-# STOP_BEFORE: what the stop was before a change that the venue has not confirmed; NaN none. Rows 6 on: the bracket, and of
+QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, PRICE_BEFORE, DECISION_PRICE = range(6)
+# PRICE_BEFORE: what the price was before a change that the venue has not confirmed; NaN none. Rows 6 on: the bracket, and of
 # `bracket`, that of the order that opened the position:
 BRACKET = 6
 STOP, TARGET, TRAIL, HORIZON = range(4)
@@ -71,6 +71,12 @@ class OrderTableCarry(NamedTuple):
     position: Zero
     opened_by: Count
     bracket: Annotated[Floats, Axes(4, "N", start=NAN)]
+
+
+@kernel
+def price_row(type_: int) -> int:
+    """The row of `numbers` that holds the price which a change restates."""
+    return STOP_PRICE if type_ == STOP_MARKET else LIMIT_PRICE
 
 
 @kernel
@@ -164,12 +170,13 @@ def apply_event(carry: OrderTableCarry, s: int, m: int, event: int, reason: int)
     elif (
         event == CANCEL_REJECT
         and status != PENDING_CANCEL
-        and carry.numbers[STOP_BEFORE, m, s] == carry.numbers[STOP_BEFORE, m, s]
+        and carry.numbers[PRICE_BEFORE, m, s] == carry.numbers[PRICE_BEFORE, m, s]
     ):
-        carry.numbers[STOP_PRICE, m, s] = carry.numbers[STOP_BEFORE, m, s]  # the change was refused: the old stop still rests
-        carry.numbers[STOP_BEFORE, m, s] = math.nan
+        row = price_row(carry.codes[TYPE, m, s])
+        carry.numbers[row, m, s] = carry.numbers[PRICE_BEFORE, m, s]  # the change was refused: the order rests as it was
+        carry.numbers[PRICE_BEFORE, m, s] = math.nan
     elif event == ACCEPT:
-        carry.numbers[STOP_BEFORE, m, s] = math.nan
+        carry.numbers[PRICE_BEFORE, m, s] = math.nan
     then = NEXT[status, event]
     if then == CONTRADICTION:
         return 1, 0
@@ -214,13 +221,18 @@ def l96_order_lifecycle(
                 if kind == CANCEL:
                     carry.codes[STATUS, m, s] = PENDING_CANCEL
                 elif kind == MODIFY:
-                    if math.isnan(carry.numbers[STOP_BEFORE, m, s]):
-                        carry.numbers[STOP_BEFORE, m, s] = carry.numbers[STOP_PRICE, m, s]
-                    carry.numbers[STOP_PRICE, m, s] = carry.numbers[DECISION_PRICE, m, s] = orders.stop_price[i]
+                    row = price_row(carry.codes[TYPE, m, s])
+                    price = orders.stop_price[i] if row == STOP_PRICE else orders.limit_price[i]
+                    if math.isnan(carry.numbers[PRICE_BEFORE, m, s]):
+                        carry.numbers[PRICE_BEFORE, m, s] = carry.numbers[row, m, s]
+                    carry.numbers[row, m, s] = price
+                    if closes_position(carry.codes[TYPE, m, s]):  # what a stop or a target is worth is decided by its price
+                        carry.numbers[DECISION_PRICE, m, s] = price
 
-    sums = np.zeros((10, symbols))  # one allocation: small arrays cost more to make than to fill
+    sums = np.zeros((13, symbols))  # one allocation: small arrays cost more to make than to fill
     rejects, unknown, overfilled = sums[0], sums[1], sums[2]
-    notional, delay, slippage, fees = sums[3], sums[4], sums[5], sums[6]
+    notional, delay, spread, impact, fees = sums[3], sums[4], sums[5], sums[6], sums[7]
+    bought, value = sums[8], sums[9]
     fresh = np.zeros(l90_fills.n, np.int64)
     for i in range(l90_fills.n):
         s, order_id = l90_fills.symbol[i], l90_fills.id[i]
@@ -249,13 +261,18 @@ def l96_order_lifecycle(
         decision = decision if 0.0 < decision < LARGEST else reference
         notional[s] += math.fabs(q) * p
         delay[s] += q * (reference - decision)
-        slippage[s] += q * (p - reference)
+        touch = l90_fills.touch_price[i]
+        touch = touch if 0.0 < touch < LARGEST else reference
+        spread[s] += q * (touch - reference)
+        impact[s] += q * (p - touch)
         fees[s] += fee
+        bought[s] += q
+        value[s] += q * p
         odd, over = apply_fill(carry, s, order_id, m, q)
         unknown[s] += odd
         overfilled[s] += over
 
-    working, working_reduce, open_orders = sums[7], sums[8], sums[9]
+    working, working_reduce, open_orders = sums[10], sums[11], sums[12]
     ids = np.zeros((3, symbols), np.int64)
     stop_id, target_id, opened_by = ids[0], ids[1], ids[2]
     prices = np.full((6, symbols), math.nan)
@@ -308,6 +325,9 @@ def l96_order_lifecycle(
         carry.numbers[LIMIT_PRICE],
         notional,
         delay,
-        slippage,
+        spread,
+        impact,
         fees,
+        bought,
+        value,
     )

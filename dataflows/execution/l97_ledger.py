@@ -15,6 +15,8 @@ from dataflows.execution.types import FILL, Executions, Ledger, Orders
 from dataflows.layer import layer
 from dataflows.panel import Floats
 
+REALISED, FEES, FUNDING = range(3)  # rows of `parts`
+
 
 class LedgerCarry(NamedTuple):
     """Positions at average cost, marks, and the sums of the account."""
@@ -23,6 +25,7 @@ class LedgerCarry(NamedTuple):
     average_price: Unknown
     mark: Unknown
     mark_age: Unknown
+    parts: Annotated[Floats, Axes(3, "N")]  # realised, fees and funding of each symbol
     cash: Annotated[Floats, Axes(1, start="start_cash")]
     fees: Annotated[Floats, Axes(1)]
     funding: Annotated[Floats, Axes(1)]
@@ -47,7 +50,8 @@ def l97_ledger(
     nothing. Only fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before
     the first: the price of the first fill); mark_age counts bars since, NaN before the first. Equity = cash + sum of position
     * mark. Peak, drawdown, marks and funding move at closes only (clock.is_bar); between them equity follows fills and cash
-    flows at held marks. A cash flow scales the peak with equity, so that it changes no drawdown; REBASE sets the peak to
+    flows at held marks. Each symbol's realised gains, fees and funding are kept apart, too: their sums are the account's to
+    rounding. A cash flow scales the peak with equity, so that it changes no drawdown; REBASE sets the peak to
     equity. Drawdown is 1 - equity / peak, and 1 when equity is not positive.
     """
     symbols = carry.position.shape[0]
@@ -59,6 +63,7 @@ def l97_ledger(
                 paid = carry.position[s] * carry.mark[s] * rate
                 carry.cash[0] -= paid
                 carry.funding[0] += paid
+                carry.parts[FUNDING, s] += paid
 
     for i in range(l90_fills.n):
         if l90_fills.kind[i] != FILL or l96_order_lifecycle.fresh[i] == 0:
@@ -68,11 +73,14 @@ def l97_ledger(
         after = moved(before, q)
         carry.cash[0] -= q * p + fee
         carry.fees[0] += fee
+        carry.parts[FEES, s] += fee
         if before == 0.0 or same_side(before, q):
             carry.average_price[s] = p if before == 0.0 else (before * average + q * p) / (before + q)
         else:
             flipped = same_side(after, q)
-            carry.realised[0] += (before if flipped or after == 0.0 else -q) * (p - average)
+            gain = (before if flipped or after == 0.0 else -q) * (p - average)
+            carry.realised[0] += gain
+            carry.parts[REALISED, s] += gain
             if flipped:
                 carry.average_price[s] = p
         carry.position[s] = after
@@ -114,12 +122,16 @@ def l97_ledger(
     if at_close:
         drawdown = 1.0 - equity / carry.peak[0] if equity > 0.0 else 1.0
         carry.drawdown[0] = drawdown if drawdown > 0.0 else 0.0
+    parts = carry.parts.copy()
     return Ledger(
         carry.position.copy(),
         carry.average_price.copy(),
         carry.mark.copy(),
         carry.mark_age.copy(),
         unrealised,
+        parts[REALISED],
+        parts[FEES],
+        parts[FUNDING],
         float(carry.cash[0]),
         float(carry.fees[0]),
         float(carry.funding[0]),

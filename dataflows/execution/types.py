@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, NamedTuple
 
-from dataflows.panel import Column, IntColumn, IntPanel, Ints, IntTable, Kind, Panel, Table
+from dataflows.panel import Column, Finite, IntColumn, IntPanel, Ints, IntTable, Kind, Panel, Size, Stack, Table, Within
 
 # intents
 PLACE: Final = 1
@@ -81,6 +81,7 @@ class Executions(NamedTuple):
     fee: Column  # quote currency, paid
     liquidity: IntColumn  # a LIQUIDITY code
     reference_price: Column  # open (market), limit or trigger: what the price would be without slippage
+    touch_price: Column  # the reference, moved by half the spread quoted at the previous close; NaN: no fill, or not known
     reason: IntColumn  # a REJECTIONS index for REJECT and EXPIRE, else 0
 
 
@@ -95,6 +96,11 @@ REJECTIONS: Final = (
     "LIFETIME",
     "UNKNOWN_ORDER",
     "POSITION_CLOSED",
+    "PRICE_BAND",
+    "MIN_NOTIONAL",
+    "NO_SHORT",
+    "MOST_ORDERS",
+    "RATE",
 )
 
 
@@ -126,8 +132,11 @@ class Orders(NamedTuple):
     limit_price: Table
     filled_notional: Panel  # |quantity| * price of the fills that counted in this instant
     delay_cost: Panel  # quote currency: decision price to reference price, over those fills
-    slippage_cost: Panel  # reference price to fill price
+    spread_cost: Finite  # reference price to touch
+    impact_cost: Finite  # touch to fill price
     fee_cost: Panel
+    filled_quantity: Finite  # signed sum of those fills
+    filled_value: Finite  # signed sum of quantity * price
 
 
 class Ledger(NamedTuple):
@@ -138,6 +147,9 @@ class Ledger(NamedTuple):
     mark: Panel  # close, or the last known
     mark_age: Panel  # bars since that close; NaN before the first
     unrealised: Panel
+    symbol_realised: Finite  # since the start, before fees; with the next two, each symbol's part of the sums below
+    symbol_fees: Finite
+    symbol_funding: Finite
     cash: float
     fees: float  # paid since the start
     funding: float  # paid since the start (negative: received)
@@ -179,7 +191,7 @@ class Constrained(NamedTuple):
     lifetime: Panel  # bars; 0: good till cancelled
 
 
-DROPS: Final = ("NONE", "LOT", "MIN_NOTIONAL", "RATE", "UNKNOWN_PRICE")
+DROPS: Final = ("NONE", "LOT", "MIN_NOTIONAL", "RATE", "UNKNOWN_PRICE", "NO_SHORT", "MARGIN")
 
 
 class Audit(NamedTuple):
@@ -187,9 +199,28 @@ class Audit(NamedTuple):
 
     shortfall_bps: Panel  # of the notional filled in this bar, against decision prices; NaN: no fill
     delay_bps: Panel  # decision price to the reference price
-    slippage_bps: Panel  # reference price to the fill
+    spread_bps: Finite  # reference price to the touch
+    impact_bps: Finite  # touch to the fill
     fee_bps: Panel
+    vwap_bps: Finite  # the same fills, fees included, against the bar's VWAP
     filled_notional: Panel
     refused: Panel  # weight asked for and not approved
+    profit: Finite  # quote currency: what the bar made of the position, fees and funding paid
+    by_source: Stack  # (T, N, K) profit by what spoke for the position at the decision that opened it
+    orders: Size  # orders placed at this close
+    order_id: Annotated[IntPanel, Within(0)]  # the first of them, 0 none
+    events: Annotated[IntPanel, Within(0, 255)]  # bit mask of AUDIT_EVENTS
     regime_changed: IntPanel
     anomaly: IntPanel  # 1: an outlier, a crossed book, a gap, duplicates or late data in this bar
+
+
+AUDIT_EVENTS: Final = (
+    "DATA_ANOMALY",
+    "REGIME_CHANGE",
+    "REFUSAL",  # L3 may not enter, or L4 approves less than was asked
+    "DECISION",  # L4 says something else than HOLD
+    "ORDER",
+    "FILL",
+    "REJECT",
+    "HALT",  # L81 is at HALT or FLATTEN
+)

@@ -9,6 +9,7 @@ from dataflows.carry import NAN, Axes, Zero
 from dataflows.execution.order_table import LARGEST, closes_position, complete, moved, same_side
 from dataflows.execution.types import (
     ACCEPT,
+    CANCEL_REJECT,
     CANCELED_EVENT,
     EXPIRE,
     FILL,
@@ -23,6 +24,7 @@ from dataflows.execution.types import (
     TAKER,
 )
 from dataflows.kernels.compile import kernel
+from dataflows.kernels.rounding import HAIR
 from dataflows.panel import Floats, Ints
 
 WOULD_CROSS = REJECTIONS.index("WOULD_CROSS")
@@ -33,6 +35,9 @@ BAD_QUANTITY = REJECTIONS.index("BAD_QUANTITY")
 BAD_PRICE = REJECTIONS.index("BAD_PRICE")
 LIFETIME = REJECTIONS.index("LIFETIME")
 POSITION_CLOSED = REJECTIONS.index("POSITION_CLOSED")
+PRICE_BAND = REJECTIONS.index("PRICE_BAND")
+MIN_NOTIONAL = REJECTIONS.index("MIN_NOTIONAL")
+NO_SHORT = REJECTIONS.index("NO_SHORT")
 
 
 # Orders at the venue are two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes`:
@@ -41,12 +46,14 @@ ID, TYPE, REDUCES, LIVE_FROM, ACCEPTED_IN, TRIED, TRIGGERED, CANCEL_FROM, MODIFY
 # that accepted it; 0: still under way. TRIED: 1 once a bar has traded since, it then rests. TRIGGERED: 1: a stop that was
 # reached, now a market order. CANCEL_FROM, MODIFY_FROM: number of the bar in which a cancel or change takes effect; 0 none.
 # Rows of `numbers`:
-QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, NEW_STOP, LIFE, BRACKET_STOP, BRACKET_TARGET = range(8)
+QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, NEW_PRICE, LIFE, BRACKET_STOP, BRACKET_TARGET = range(8)
+# NEW_PRICE: what a change makes of the stop of a stop order, of the limit of another.
 # rows of `counts`: the entry that opened the position, orders in the book, fills so far; of `instant`: bars so far, last close
-# (UTC ns); of `quoted`: the market as of the previous close, VOLUME the average of a bar in base units; of `book`: its levels
+# (UTC ns), messages since then; of `quoted`: the market as of the previous close, VOLUME the average of a bar in base units,
+# CLOSE the last one known; of `book`: its levels
 OPENED_BY, ORDERS, FILLS = range(3)
-BARS, LAST_CLOSE = range(2)
-MID, SPREAD_BPS, SIGMA, VOLUME = range(4)
+BARS, LAST_CLOSE, MESSAGES = range(3)
+MID, SPREAD_BPS, SIGMA, VOLUME, CLOSE = range(5)
 BID_PRICE, BID_SIZE, ASK_PRICE, ASK_SIZE = range(4)
 
 
@@ -57,14 +64,14 @@ class VenueCarry(NamedTuple):
     numbers: Annotated[Floats, Axes(8, "slots", "N")]
     position: Zero
     counts: Annotated[Ints, Axes(3, "N")]
-    instant: Annotated[Ints, Axes(2)]
-    quoted: Annotated[Floats, Axes(4, "N", start=NAN)]
+    instant: Annotated[Ints, Axes(3)]
+    quoted: Annotated[Floats, Axes(5, "N", start=NAN)]
     book: Annotated[Floats, Axes(4, "N", "D", start=NAN)]
 
 
 class Log(NamedTuple):
     """The columns of `Executions` while they are written: kind, symbol, id, fill_id, liquidity, reason; quantity, price, fee,
-    reference_price."""
+    reference_price, touch_price."""
 
     ints: Ints
     floats: Floats
@@ -75,7 +82,7 @@ def report(log: Log, k: int, kind: int, s: int, order_id: int, reason: int) -> i
     """Writes entry k of the log, not a fill, and returns k + 1."""
     ints, floats = log.ints, log.floats
     ints[0, k], ints[1, k], ints[2, k], ints[3, k], ints[4, k], ints[5, k] = kind, s, order_id, 0, TAKER, reason
-    floats[0, k], floats[1, k], floats[2, k], floats[3, k] = 0.0, math.nan, 0.0, math.nan
+    floats[0, k], floats[1, k], floats[2, k], floats[3, k], floats[4, k] = 0.0, math.nan, 0.0, math.nan, math.nan
     return k + 1
 
 
@@ -88,7 +95,7 @@ def enter(carry: VenueCarry, s: int, order_id: int, type_: int, reduce_only: int
             carry.codes[ACCEPTED_IN, m, s] = carry.codes[TRIED, m, s] = carry.codes[TRIGGERED, m, s] = 0
             carry.codes[LIVE_FROM, m, s] = carry.codes[CANCEL_FROM, m, s] = carry.codes[MODIFY_FROM, m, s] = 0
             carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s], carry.numbers[LIFE, m, s] = quantity, 0.0, 0.0
-            carry.numbers[LIMIT_PRICE, m, s] = carry.numbers[STOP_PRICE, m, s] = carry.numbers[NEW_STOP, m, s] = math.nan
+            carry.numbers[LIMIT_PRICE, m, s] = carry.numbers[STOP_PRICE, m, s] = carry.numbers[NEW_PRICE, m, s] = math.nan
             carry.numbers[BRACKET_STOP, m, s] = carry.numbers[BRACKET_TARGET, m, s] = math.nan
             carry.counts[ORDERS, s] += 1
             return m
@@ -152,6 +159,16 @@ def slippage(carry: VenueCarry, s: int, quantity: float, use_book: int, impact: 
     if not (cost > 0.0):
         return 0.0
     return cost if cost < 0.5 else 0.5
+
+
+@kernel
+def touch_of(carry: VenueCarry, s: int, side: float, reference: float, price: float) -> float:
+    """The reference moved by half the spread of the previous close, never beyond the fill's price; NaN: no spread is known."""
+    half = carry.quoted[SPREAD_BPS, s] / 2e4
+    if not (half >= 0.0):
+        return math.nan
+    touch = reference * (1.0 + side * half)
+    return price if side * (touch - price) > 0.0 else touch
 
 
 @kernel
@@ -229,6 +246,7 @@ def fill(
     ints[0, k], ints[1, k], ints[2, k], ints[3, k], ints[4, k], ints[5, k] = FILL, s, order_id, fill_id, liquidity, 0
     fee = math.fabs(quantity) * price * fee_bps / 1e4
     floats[0, k], floats[1, k], floats[2, k], floats[3, k] = quantity, price, fee, reference
+    floats[4, k] = touch_of(carry, s, 1.0 if quantity > 0.0 else -1.0, reference, price)
     k += 1
     closed = before > 0.0 >= after or before < 0.0 <= after
     opened = after > 0.0 >= before or after < 0.0 <= before
@@ -247,27 +265,77 @@ def fill(
 
 
 @kernel
-def refusal(carry: VenueCarry, s: int, m: int, listed: int, trades: int, open_: float) -> int:
-    """Why the venue does not take the order in slot m, as a REJECTIONS index; 0: it does."""
+def on_step(x: float, step: float) -> bool:
+    """True where x is a whole number of steps, to rounding, or no step is known."""
+    if not (step > 0.0):
+        return True
+    steps = math.fabs(x) / step
+    return math.fabs(steps - math.floor(steps + 0.5)) <= HAIR * (steps if steps > 1.0 else 1.0)
+
+
+class Filters(NamedTuple):
+    """What the venue asks of the orders of one symbol."""
+
+    listed: int
+    tick: float
+    lot: float
+    min_notional: float
+    exempt: int  # 1: min_notional spares reduce-only orders
+    band: float  # fraction; 0 none
+    long_only: int
+
+
+@kernel
+def refusal(carry: VenueCarry, s: int, m: int, rules: Filters, trades: int, open_: float) -> int:
+    """Why the venue does not take the order in slot m, as a REJECTIONS index; 0: it does.
+
+    Stops and targets close whatever there is: lots and the least notional are not asked of them.
+    """
     type_, quantity = carry.codes[TYPE, m, s], carry.numbers[QUANTITY, m, s]
     price = carry.numbers[STOP_PRICE, m, s] if type_ == STOP_MARKET else carry.numbers[LIMIT_PRICE, m, s]
-    if listed == 0:
+    reduces = carry.codes[REDUCES, m, s] != 0
+    if rules.listed == 0:
         return NOT_LISTED
-    if not (0.0 < math.fabs(quantity) < LARGEST):
+    if not (0.0 < math.fabs(quantity) < LARGEST) or not (closes_position(type_) or on_step(quantity, rules.lot)):
         return BAD_QUANTITY
-    if type_ != MARKET and not (0.0 < price < LARGEST):
+    if type_ != MARKET and not (0.0 < price < LARGEST and on_step(price, rules.tick)):
         return BAD_PRICE
-    if closes_position(type_) and carry.codes[REDUCES, m, s] == 0:
+    if closes_position(type_) and not reduces:
         return REDUCE_ONLY
-    if carry.codes[REDUCES, m, s] != 0 and not same_side(-carry.position[s], quantity):
+    if reduces and not same_side(-carry.position[s], quantity):
         return REDUCE_ONLY
+    if rules.long_only != 0 and not reduces and carry.position[s] + quantity < 0.0:
+        return NO_SHORT
+    last = carry.quoted[CLOSE, s]
+    passive = type_ in (LIMIT, POST_ONLY)
+    if passive and rules.band > 0.0 and math.fabs(price - last) > rules.band * (1.0 + HAIR) * last:
+        return PRICE_BAND
+    worst = price if passive and price < last else last
+    small = math.fabs(quantity) * worst < rules.min_notional * (1.0 - HAIR)
+    if small and not closes_position(type_) and not (reduces and rules.exempt != 0):
+        return MIN_NOTIONAL
     if type_ == POST_ONLY and trades != 0 and (open_ < price if quantity > 0.0 else open_ > price):
         return WOULD_CROSS
     return 0
 
 
 @kernel
-def arrivals(carry: VenueCarry, log: Log, k: int, s: int, bar: int, listed: int, trades: int, open_: float) -> int:
+def change(carry: VenueCarry, log: Log, k: int, s: int, m: int, tick: float) -> int:
+    """The change of the order in slot m takes effect: of a stop's trigger, of a limit's or a target's price. What is no price,
+    and a change of a market order or of a stop that was reached, is refused."""
+    price, type_ = carry.numbers[NEW_PRICE, m, s], carry.codes[TYPE, m, s]
+    carry.codes[MODIFY_FROM, m, s] = 0
+    if type_ == MARKET or carry.codes[TRIGGERED, m, s] != 0 or not (0.0 < price < LARGEST and on_step(price, tick)):
+        return report(log, k, CANCEL_REJECT, s, carry.codes[ID, m, s], BAD_PRICE)
+    if type_ == STOP_MARKET:
+        carry.numbers[STOP_PRICE, m, s] = price
+    else:
+        carry.numbers[LIMIT_PRICE, m, s] = price
+    return report(log, k, ACCEPT, s, carry.codes[ID, m, s], 0)
+
+
+@kernel
+def arrivals(carry: VenueCarry, log: Log, k: int, s: int, bar: int, rules: Filters, trades: int, open_: float) -> int:
     """Cancels and changes that are due, then activations in order of id."""
     for m in range(carry.codes.shape[1]):
         if carry.codes[ID, m, s] == 0:
@@ -276,9 +344,7 @@ def arrivals(carry: VenueCarry, log: Log, k: int, s: int, bar: int, listed: int,
             k = report(log, k, CANCELED_EVENT, s, carry.codes[ID, m, s], 0)
             leave(carry, s, m)
         elif 0 < carry.codes[MODIFY_FROM, m, s] <= bar:
-            carry.numbers[STOP_PRICE, m, s] = carry.numbers[NEW_STOP, m, s]
-            carry.codes[MODIFY_FROM, m, s] = 0
-            k = report(log, k, ACCEPT, s, carry.codes[ID, m, s], 0)
+            k = change(carry, log, k, s, m, rules.tick)
     after = 0
     while True:
         best = -1
@@ -290,7 +356,7 @@ def arrivals(carry: VenueCarry, log: Log, k: int, s: int, bar: int, listed: int,
         if best < 0:
             return k
         after = carry.codes[ID, best, s]
-        why = refusal(carry, s, best, listed, trades, open_)
+        why = refusal(carry, s, best, rules, trades, open_)
         k = report(log, k, REJECT if why != 0 else ACCEPT, s, after, why)
         if why != 0:
             leave(carry, s, best)

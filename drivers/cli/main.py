@@ -16,7 +16,22 @@ from typing import Annotated, Any, Final
 import typer
 from typer.exceptions import TyperException
 
-from drivers.cli import config, data, domain, domain_apply, graph, health, layers, logs, report, run, stream, validate, wiring
+from drivers.cli import (
+    config,
+    data,
+    domain,
+    domain_apply,
+    explain,
+    graph,
+    health,
+    layers,
+    logs,
+    report,
+    run,
+    stream,
+    validate,
+    wiring,
+)
 from drivers.cli.common import Failed, Globals
 
 app = typer.Typer(
@@ -33,6 +48,7 @@ app.command("stream")(stream.stream)
 app.command("report")(report.report)
 app.command("validate")(validate.validate)
 app.command("logs")(logs.logs)
+app.command("explain")(explain.explain)
 for command in (domain_apply.apply, domain_apply.undo, domain_apply.history, domain_apply.specs):
     domain.app.command(command.__name__)(command)
 app.add_typer(domain.app, name="domain")

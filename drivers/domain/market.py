@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
-from dataflows.data.types import Instruments
-from dataflows.panel import fields_of, kind_of
+from dataflows.data.types import Instruments, unknown_instruments
 from drivers.domain.errors import DomainError
 from drivers.domain.inputs import Cut, Nodes
 from drivers.feeds.dataset import Dataset, open_dataset
@@ -61,8 +60,8 @@ def _data_of(run: RecordedRun, need: str, path: Path | None, progress: Progress)
 
 def instruments_of(kept: Mapping[str, Sequence[Any]]) -> Instruments:
     """The facts of a run's symbols as its run.json keeps them."""
-    columns: list[Any] = []
-    for name, hint in fields_of(Instruments).items():
-        values = [np.nan if x is None else x for x in kept[name]]
-        columns.append(np.array(values, kind_of(hint).numpy))
-    return Instruments(*columns)
+    facts = unknown_instruments(len(kept["uid"]))  # what an older run did not keep, no venue asked for then
+    for name, column in facts._asdict().items():
+        if name in kept:
+            column[:] = [np.nan if x is None else x for x in kept[name]]
+    return facts

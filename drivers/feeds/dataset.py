@@ -33,7 +33,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataflows.data.types import Instruments
+from dataflows.data.types import Instruments, unknown_instruments
 from dataflows.panel import Ints
 from drivers.feeds.aligned import Dataset, QualityCounts
 from drivers.feeds.bars import COLUMNS, read_bars
@@ -149,7 +149,7 @@ def _instruments(reading: Reading, axis: Axis) -> Instruments:
     names, of = axis.symbols, reading.about.per_symbol
     no = np.zeros(len(names), np.int64)
     sides = reading.panels.get("buy_volume")
-    return Instruments(
+    return unknown_instruments(len(names))._replace(
         uid=np.array([symbol_uid(name) for name in names], np.int64),
         tick_size=of("tick_size", names, 0.0),
         lot_size=of("lot_size", names, 0.0),

@@ -6,6 +6,7 @@ Labels are plain text, since Graphviz in WebAssembly draws no others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import graphviz
@@ -43,8 +44,13 @@ MEANINGS: Final = {
 }
 
 
-def source(model: Model, selection: Selection) -> str:
-    """The picture's source: every layer of the selection once, every edge once, and in words what its shapes and lines mean."""
+def source(
+    model: Model, selection: Selection, *, notes: Mapping[str, Sequence[str]] | None = None, about: Sequence[str] = ()
+) -> str:
+    """The picture's source: every layer of the selection once, every edge once, and in words what its shapes and lines mean.
+
+    notes: lines to write below the name of a layer. about: lines to write below the title.
+    """
     drawn = graphviz.Digraph(
         name="stratoquant",
         graph_attr={
@@ -53,7 +59,7 @@ def source(model: Model, selection: Selection) -> str:
             "fontname": FONT,
             "fontsize": "16",
             "fontcolor": INK,
-            "label": "".join(f"{line}\\l" for line in [selection.title, *_legend(model, selection)]),
+            "label": "".join(f"{line}\\l" for line in [selection.title, *about, *_legend(model, selection)]),
             "labelloc": "b",
             "labeljust": "l",
             "pad": "0.3",
@@ -73,7 +79,7 @@ def source(model: Model, selection: Selection) -> str:
                 look = {"style": "filled,rounded", "fillcolor": f"{colour}12", "color": colour, "fontcolor": colour}
                 box.attr(label=f"{domain.name}{part}", labelloc="t", fontsize="14", tooltip=domain.name, **look)
                 for layer in own:
-                    _layer(box, layer, colour, selection)
+                    _layer(box, layer, colour, selection, (notes or {}).get(layer.name, ()))
     for name in dict.fromkeys(e.source for e in selection.edges if e.kind == "external"):
         drawn.node(name, shape="plain", fontcolor=OTHER, tooltip=f"{name}: handed in by the engine")
     vital = passage(model)
@@ -94,7 +100,7 @@ def passage(model: Model) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def _layer(box: graphviz.Digraph, layer: Layer, colour: str, selection: Selection) -> None:
+def _layer(box: graphviz.Digraph, layer: Layer, colour: str, selection: Selection, notes: Sequence[str]) -> None:
     look = {**SHAPES[layer.schedule], "fillcolor": f"{colour}33", "color": colour}
     if layer.name in selection.beside:
         look |= {"fillcolor": "white", "style": f"{look['style']},dashed"}
@@ -103,7 +109,8 @@ def _layer(box: graphviz.Digraph, layer: Layer, colour: str, selection: Selectio
     if layer.door:
         look |= {"shape": "doubleoctagon", "style": "filled", "fillcolor": DOOR, "color": DOOR, "fontcolor": "white"}
         look |= {"fontsize": "14", "penwidth": "2.5"}
-    box.node(layer.name, label=f"{layer.id} {layer.label}", tooltip=f"{layer.id} {layer.name}: {layer.title}", **look)
+    label = "\n".join([f"{layer.id} {layer.label}", *notes])
+    box.node(layer.name, label=label, tooltip=f"{layer.id} {layer.name}: {layer.title}", **look)
 
 
 def _edge(edge: Edge, vital: bool) -> dict[str, str]:

@@ -82,17 +82,13 @@ class Context:
 
     def blank_engine(self) -> Engine:
         """An engine of one symbol of which nothing is known, with its guards."""
-        import numpy as np
-
-        from dataflows.data.types import Instruments
+        from dataflows.data.types import unknown_instruments
         from drivers.engine.engine import Engine
         from drivers.engine.guards import Guards
         from drivers.session import boundaries
 
-        zero, none = np.zeros(1), np.zeros(1, np.int64)
-        facts = Instruments(none, zero, zero, zero, zero, zero, none, none, none)
         guard = Guards(self.plan, boundaries(self.wiring), ("A",))
-        return Engine(self.plan, ("A",), {"instruments": facts}, guard=guard, epoch_ns=self.wiring.epoch_ns)
+        return Engine(self.plan, ("A",), {"instruments": unknown_instruments(1)}, guard=guard, epoch_ns=self.wiring.epoch_ns)
 
     @functools.cached_property
     def folders(self) -> tuple[Path, ...]:

@@ -146,7 +146,10 @@ class OrderHistory:
             if kind == ex.CANCEL:
                 order.status = ex.PENDING_CANCEL
             elif kind == ex.MODIFY:
-                order.stop_price = order.decision_price = rest[_STOP_PRICE]
+                if order.type == ex.STOP_MARKET:
+                    order.stop_price = order.decision_price = rest[_STOP_PRICE]
+                else:
+                    order.limit_price = rest[_LIMIT_PRICE]
 
     def _new(self, order: Order) -> None:
         self.open[order.id] = order
@@ -228,6 +231,7 @@ _REPORT_FIELDS: Final = ("kind", "symbol", "id", "fill_id", "quantity", "price",
 
 
 _STOP_PRICE: Final = _INTENT_FIELDS.index("stop_price") - 3
+_LIMIT_PRICE: Final = _INTENT_FIELDS.index("limit_price") - 3
 
 
 def _order(

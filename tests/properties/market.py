@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dataflows.data.types import Instruments, Observations
+from dataflows.data.types import Instruments, Observations, unknown_instruments
 
 MINUTE = 60_000_000_000
 MIDNIGHT = 20_454 * 86_400_000_000_000  # 2026-01-01, UTC
@@ -24,8 +24,16 @@ def instruments(symbols: int, *, book: bool = True, tick: float = 0.01, lot: flo
     has_book = flags * int(book)
     if n > 1:
         has_book[-1] = 0  # the last has no feed: the proxy's case
-    return Instruments(
-        np.arange(101, 101 + n), every(tick), every(lot), every(5.0), every(5.0), every(2.0), flags, has_book, flags
+    return unknown_instruments(n)._replace(
+        uid=np.arange(101, 101 + n),
+        tick_size=every(tick),
+        lot_size=every(lot),
+        min_notional=every(5.0),
+        taker_fee_bps=every(5.0),
+        maker_fee_bps=every(2.0),
+        reduce_only_exempt=flags,
+        book_feed=has_book,
+        trade_side_feed=flags,
     )
 
 

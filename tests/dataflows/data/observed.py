@@ -8,7 +8,7 @@ import numpy as np
 
 from dataflows.data.config import DataConfig
 from dataflows.data.l0_market_feed import l0_market_feed
-from dataflows.data.types import Instruments, Market, Observations
+from dataflows.data.types import Instruments, Market, Observations, unknown_instruments
 from tests.support import run_columnar
 
 MINUTE = 60_000_000_000
@@ -19,16 +19,16 @@ def instruments(symbols: int = 2, tick: float = 0.01, book_feed: int = 1) -> Ins
     """`symbols` alike."""
     ones = np.ones(symbols)
     flags = np.ones(symbols, np.int64)
-    return Instruments(
-        np.arange(1, symbols + 1),
-        tick * ones,
-        0.001 * ones,
-        5.0 * ones,
-        5.0 * ones,
-        2.0 * ones,
-        flags,
-        book_feed * flags,
-        flags,
+    return unknown_instruments(symbols)._replace(
+        uid=np.arange(1, symbols + 1),
+        tick_size=tick * ones,
+        lot_size=0.001 * ones,
+        min_notional=5.0 * ones,
+        taker_fee_bps=5.0 * ones,
+        maker_fee_bps=2.0 * ones,
+        reduce_only_exempt=flags,
+        book_feed=book_feed * flags,
+        trade_side_feed=flags,
     )
 
 

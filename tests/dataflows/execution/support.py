@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from dataflows.data.types import Bars, Book, Clock, Flow, HigherBars, Instruments, Market, Quality, Session
+from dataflows.data.types import Bars, Book, Clock, Flow, HigherBars, Instruments, Market, Quality, Session, unknown_instruments
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.types import Executions, OrderIntents
 from dataflows.panel import fields_of, kind_of
@@ -90,9 +90,8 @@ def instruments(n: int, **over: Any) -> Instruments:
         "taker_fee_bps": np.full(n, 5.0),
         "maker_fee_bps": np.full(n, 2.0),
         "reduce_only_exempt": np.ones(n, np.int64),
-        "book_feed": np.zeros(n, np.int64),
-        "trade_side_feed": np.zeros(n, np.int64),
     }
+    facts = unknown_instruments(n)._asdict() | facts
     return Instruments(**{k: np.asarray(over.get(k, v)).astype(v.dtype) for k, v in facts.items()})
 
 

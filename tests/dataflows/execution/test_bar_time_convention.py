@@ -196,7 +196,8 @@ def test_line_15_the_shortfall_is_counted_from_the_decision_to_the_open_to_the_f
     loop([QUIET], keep(0.1))
     orders = loop([(103.0, 104.0, 102.0, 103.0, 1e5)], keep(0.1)).orders
     assert orders.delay_cost[0] == pytest.approx(100.0 * 3.0)
-    assert orders.slippage_cost[0] == pytest.approx(100.0 * 103.0 * 10e-4)
+    assert orders.spread_cost[0] == pytest.approx(100.0 * 103.0 * 10e-4)
+    assert orders.impact_cost[0] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_rejected_stop_is_replaced_at_the_next_close() -> None:

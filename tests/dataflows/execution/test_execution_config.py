@@ -10,6 +10,7 @@ from dataflows.config import ConfigError, resolve
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.schema import ExecutionBoundary
 from dataflows.execution.types import Audit, Constrained, Ledger, Orders, Slice, Style
+from dataflows.fusion.types import K
 from dataflows.panel import walk
 
 FILE = Path(__file__).parents[3] / "config" / "execution.yml"
@@ -46,7 +47,11 @@ def test_the_boundary_has_a_column_for_every_recorded_field() -> None:
         "l100_decision_audit": Audit,
     }
     fields = {
-        f"{name}.{'.'.join(path)}": kind for name, record in layers.items() for path, kind in walk(record) if kind.recorded
+        f"{name}.{'.'.join(path)}{at}": kind
+        for name, record in layers.items()
+        for path, kind in walk(record)
+        for at in ([f".{k}" for k in range(K)] if "K" in kind.axes else [""])
+        if kind.recorded and kind.within is None  # those bring their column themselves
     }
     columns = schema_of(ExecutionBoundary).columns
     assert set(columns) == set(fields)

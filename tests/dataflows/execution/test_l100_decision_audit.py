@@ -8,16 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.data.types import Bars, Book, Flow, HigherBars, Market, Quality, Session
-from dataflows.execution.l100_decision_audit import l100_decision_audit, label_changes
-from dataflows.execution.types import Audit, Orders
-from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Proposal
+from dataflows.execution.l100_decision_audit import AuditCarry, l100_decision_audit, label_changes, placed, profits
+from dataflows.execution.types import AUDIT_EVENTS, CANCEL, PLACE, Audit, Ledger, Orders
+from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Ensemble, K, Proposal
 from dataflows.kernels.compile import plain
 from dataflows.regime.types import Regime
-from dataflows.risk.types import Approval
-from tests.dataflows.execution.support import NAN, same_bits
+from dataflows.risk.types import HALT, REJECTED, Approval, KillSwitch
+from tests.dataflows.execution.support import NAN, intents, same_bits
 from tests.support import carry_of, filled
 
 SHAPE = (6, 2)
+NOTHING = np.zeros((*SHAPE, K))
 
 
 def panel(*columns: Any, dtype: Any = float) -> Any:
@@ -51,13 +52,33 @@ def market(**quality: Any) -> Market:
 
 
 def audit(
-    fills: Orders | None = None, *, feed: Market | None = None, state: Any = None, label: Any = None, **decision: Any
+    fills: Orders | None = None,
+    *,
+    feed: Market | None = None,
+    state: Any = None,
+    label: Any = None,
+    ledger: dict[str, Any] | None = None,
+    said: Any = NOTHING,
+    told: Any = (),
+    level: Any = None,
+    **decision: Any,
 ) -> Audit:
     regime = filled(Regime, SHAPE, 0.0, **({"label": label} if label is not None else {}))
     proposal = filled(Proposal, SHAPE, 0.0, **{k: v for k, v in decision.items() if k in Proposal._fields})
     given_ = filled(Approval, SHAPE, 0.0, **{k: v for k, v in decision.items() if k in Approval._fields})
     state = state or carry_of(l100_decision_audit, SHAPE[1], {})
-    return l100_decision_audit(feed or market(), regime, proposal, given_, fills or orders(), state)
+    return l100_decision_audit(
+        feed or market(),
+        regime,
+        proposal,
+        given_,
+        intents(*told),
+        Ensemble(said.sum(axis=2), said),
+        filled(KillSwitch, SHAPE, 0.0, **({"level": level} if level is not None else {})),
+        fills or orders(),
+        filled(Ledger, SHAPE, 0.0, **(ledger or {})),
+        state,
+    )
 
 
 def test_the_parts_of_the_shortfall_add_up_and_are_of_the_filled_notional() -> None:
@@ -65,16 +86,125 @@ def test_the_parts_of_the_shortfall_add_up_and_are_of_the_filled_notional() -> N
     fills = orders(
         filled_notional=panel([0, 2000, 0, 500, 0, 0], zero),
         delay_cost=panel([0, 2.0, 0, -1.0, 0, 0], zero),
-        slippage_cost=panel([0, 1.0, 0, 0.5, 0, 0], zero),
+        spread_cost=panel([0, 0.4, 0, 0.5, 0, 0], zero),
+        impact_cost=panel([0, 0.6, 0, 0.0, 0, 0], zero),
         fee_cost=panel([0, 1.0, 0, 0.25, 0, 0], zero),
     )
     got = audit(fills)
     assert got.shortfall_bps[1, 0] == pytest.approx(20.0)
-    assert (got.delay_bps[1, 0], got.slippage_bps[1, 0], got.fee_bps[1, 0]) == pytest.approx((10.0, 5.0, 5.0))
+    parts = (got.delay_bps[1, 0], got.spread_bps[1, 0], got.impact_bps[1, 0], got.fee_bps[1, 0])
+    assert parts == pytest.approx((10.0, 2.0, 3.0, 5.0))
     assert got.shortfall_bps[3, 0] == pytest.approx(-5.0)
     known = got.filled_notional > 0.0
     assert np.isnan(got.shortfall_bps[~known]).all()
-    assert (got.shortfall_bps[known] == (got.delay_bps + got.slippage_bps + got.fee_bps)[known]).all()
+    assert (got.shortfall_bps[known] == (got.delay_bps + got.spread_bps + got.impact_bps + got.fee_bps)[known]).all()
+
+
+def test_against_vwap_counts_every_fill_of_the_bar_and_its_fee() -> None:
+    """Bought 10 at 101 and sold 4 at 102 in a bar whose VWAP is 100: 10 + 8 better and worse, and a fee of 2."""
+    zero = [0.0] * 6
+    fills = orders(
+        filled_notional=panel([0, 10 * 101.0 + 4 * 102.0, 0, 0, 0, 0], zero),
+        filled_quantity=panel([0, 6.0, 0, 0, 0, 0], zero),
+        filled_value=panel([0, 10 * 101.0 - 4 * 102.0, 0, 0, 0, 0], zero),
+        fee_cost=panel([0, 2.0, 0, 0, 0, 0], zero),
+    )
+    feed = market()
+    feed.bars.vwap[:] = 100.0
+    got = audit(fills, feed=feed)
+    assert got.vwap_bps[1, 0] == pytest.approx((10 * 1.0 - 4 * 2.0 + 2.0) / 1418.0 * 1e4)
+    assert np.isnan(got.vwap_bps[0]).all()
+
+
+def test_a_positions_profit_is_that_of_the_sources_at_the_close_before_it_was_filled() -> None:
+    said = np.zeros((*SHAPE, K))
+    said[0, 0, :2] = 0.3, 0.1  # this close decides
+    said[1:, 0, 2] = -0.5  # what is said later is of the next position
+    position = panel([0, 5, 5, 0, -5, 0], [0] * 6)
+    unrealised = panel([0, 8.0, 4.0, 0, 2.0, 0], [0] * 6)
+    realised = panel([0, 0, 0, 6.0, 6.0, 11.0], [0] * 6)
+    fees = panel([0, 1.0, 1.0, 2.0, 3.0, 4.0], [0] * 6)
+    funding = panel([0, 0, 0.5, 0.5, 0.5, 0.5], [0] * 6)
+    account = {
+        "position": position,
+        "unrealised": unrealised,
+        "symbol_realised": realised,
+        "symbol_fees": fees,
+        "symbol_funding": funding,
+    }
+    got = audit(ledger=account, said=said)
+    assert got.profit[:, 0] == pytest.approx([0.0, 7.0, -4.5, 1.0, 1.0, 2.0])
+    assert got.by_source[1:4, 0, :2] == pytest.approx(np.outer([7.0, -4.5, 1.0], [0.75, 0.25]))
+    assert got.by_source[4:, 0, 2] == pytest.approx([1.0, 2.0])
+    assert got.by_source.sum(axis=2) == pytest.approx(got.profit)
+    assert not got.by_source[:, 1].any()
+
+
+def test_every_order_is_counted_at_the_close_that_placed_it() -> None:
+    told = [
+        {"kind": CANCEL, "id": 4, "decision_time": 1},
+        {"kind": PLACE, "id": 8, "decision_time": 1},
+        {"kind": PLACE, "id": 12, "decision_time": 1},
+        {"kind": PLACE, "id": 16, "symbol": 1, "decision_time": 4},
+    ]
+    got = audit(told=told)
+    assert got.orders.tolist() == [[0, 0], [2, 0], [0, 0], [0, 0], [0, 1], [0, 0]]
+    assert got.order_id.tolist() == [[0, 0], [8, 0], [0, 0], [0, 0], [0, 16], [0, 0]]
+
+
+def test_each_kind_of_event_has_its_bit() -> None:
+    none = np.zeros(SHAPE, np.int64)
+    one, two = none.copy(), none.copy()
+    one[2, 1], two[3, 0] = 1, HALT
+    verdict = none.copy()
+    verdict[4, 0] = REJECTED
+    side, size = one * LONG, one * 0.1
+    got = audit(
+        orders(rejects=one.astype(float), filled_notional=one * 50.0),
+        feed=market(outlier=one),
+        side=side,
+        size_fraction=size,
+        verdict=verdict,
+        level=two,
+        told=[{"kind": PLACE, "id": 8, "symbol": 1, "decision_time": 2}],
+    )
+    names = {
+        (t, n): [name for bit, name in enumerate(AUDIT_EVENTS) if got.events[t, n] >> bit & 1]
+        for t, n in np.argwhere(got.events)
+    }
+    assert names == {
+        (2, 1): ["DATA_ANOMALY", "REFUSAL", "ORDER", "FILL", "REJECT"],
+        (3, 0): ["HALT"],
+        (4, 0): ["DECISION"],
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.sampled_from([-2.0, 0.0, 0.0, 1.5, NAN])] * 6), min_size=2, max_size=25),
+    st.sets(st.integers(1, 24)),
+)
+def test_profits_are_the_same_compiled_plain_and_however_the_bars_are_cut(rows: list[Any], cuts: set[int]) -> None:
+    x = np.array(rows)
+    position, *money = (np.ascontiguousarray(np.nan_to_num(x[:, k : k + 1])) for k in range(5))
+    said = np.ascontiguousarray(np.repeat(x[:, 5:6, None], 3, axis=2) * np.array([1.0, -0.5, 0.0]))
+
+    def state() -> AuditCarry:
+        return AuditCarry(np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64), np.zeros((3, 1)), np.zeros((3, 1)))
+
+    parts, one, other = state(), state(), state()
+    whole = profits(position, *money, said, one)
+    assert same_bits(whole, plain(profits)(position, *money, said, other))
+    assert same_bits(one, other)
+    at = sorted(c for c in cuts if c < len(rows))
+    pieces = zip(*(np.split(a, at) for a in (position, *money, said)), strict=True)
+    got = [profits(*map(np.ascontiguousarray, p), parts) for p in pieces]
+    assert same_bits(tuple(np.concatenate(g) for g in zip(*got, strict=True)), whole)
+    total = money[0] + money[1] - money[2] - money[3]
+    assert whole[0].sum() == pytest.approx(total[-1, 0])
+    time = np.arange(len(rows))
+    log = (np.full(3, PLACE), np.zeros(3, np.int64), np.arange(4, 16, 4), np.array([0, 0, len(rows) - 1]))
+    assert same_bits(placed(*log, time, 1), plain(placed)(*log, time, 1))
 
 
 def test_refused_is_what_was_proposed_and_not_approved() -> None:

@@ -253,11 +253,13 @@ def test_costs_are_measured_from_the_decision_to_the_reference_to_the_fill() -> 
     got = r([entry(4)], [r.fill(4, 2.0, 101.5, reference_price=101.0, fee=0.25)])
     assert got.filled_notional[0] == pytest.approx(203.0)
     assert got.delay_cost[0] == pytest.approx(2.0)
-    assert got.slippage_cost[0] == pytest.approx(1.0)
+    assert (got.spread_cost[0], got.impact_cost[0]) == (0.0, pytest.approx(1.0)), "no touch is known: all of it is impact"
+    assert (got.filled_quantity[0], got.filled_value[0]) == (2.0, pytest.approx(203.0))
     assert got.fee_cost[0] == 0.25
-    got = r(events=[r.fill(5, -2.0, 93.0, reference_price=94.0)])
+    got = r(events=[r.fill(5, -2.0, 93.0, reference_price=94.0, touch_price=93.75)])
     assert got.delay_cost[0] == pytest.approx(2.0), "a stop's decision price is its trigger: 95 to the open at 94"
-    assert got.slippage_cost[0] == pytest.approx(2.0)
+    assert (got.spread_cost[0], got.impact_cost[0]) == (pytest.approx(0.5), pytest.approx(1.5))
+    assert (got.filled_quantity[0], got.filled_value[0]) == (-2.0, pytest.approx(-186.0))
 
 
 ORDERS = st.integers(1, 5).map(lambda k: 4 * k)

@@ -1,0 +1,84 @@
+"""`stratoquant explain`: from an order, or a refusal, back to the market data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+WIDE = 1000
+
+if TYPE_CHECKING:
+    from drivers.explain.trace import Explanation
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar='ORDER|"SYMBOL TIME"',
+            help='An order\'s id, as BTCUSDT-52; or a symbol and a time (UTC), as "BTCUSDT 2026-03-01T12:00", in quotes.',
+        ),
+    ],
+    up: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Go back so many steps; without it, to the market data.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Show every value of every layer, unknown ones too.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it instead: .svg, .png or .dot.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Show how an order came about, or why there was none: each layer on the way back to the market data, with its values.
+
+    For an order the way begins at L5, which sent it; for a symbol and a time, at L4, which approved or refused it.
+    All values are those of that close, as the run recorded them; what it did not record is named. A layer stands once, below
+    the first that takes it.
+
+    Ids of orders are in orders.parquet, in report.html, and in `stratoquant logs RUN --event order`. What was refused, and
+    when: `stratoquant logs RUN --event refusal`. The decisive part alone: --up 2. Everything: --full.
+    """
+    if out is not None and json:
+        raise typer.BadParameter("a picture is drawn, or JSON is printed; give one of them", param_hint="-o, --json")
+    if out is not None and out.suffix.lower() not in (".svg", ".png", ".dot"):
+        raise typer.BadParameter(f"{out} is none of .svg, .png, .dot", param_hint="-o")
+
+    from drivers.explain.target import target_of
+    from drivers.explain.trace import explain as way_back
+    from drivers.store.recorded import open_run
+
+    recorded = open_run(run)
+    found = way_back(recorded, target_of(recorded, what), up=up)
+    if json:
+        import json as jsonlib
+
+        from drivers.explain.show import as_data
+
+        typer.echo(jsonlib.dumps({"run": recorded.folder.name, **as_data(found)}, indent=2, allow_nan=False))
+    elif out is not None:
+        _draw(found, out)
+        typer.echo(f"{out}: {found.target.name}, {len(found.steps)} layers.")
+    else:
+        from rich.console import Console
+
+        from drivers.explain.show import tree
+
+        console = Console(highlight=False)
+        if not console.is_terminal:  # a file or a pipe has no edge to wrap at
+            console = Console(highlight=False, width=WIDE)
+        console.print(tree(found, full=full))
+
+
+def _draw(found: Explanation, out: Path) -> None:
+    from drivers import dot
+    from drivers.explain.show import headline, lines_of
+    from drivers.graph.picture import source
+    from drivers.whole import write_whole, write_whole_bytes
+
+    drawn = source(found.model, found.selection(), notes=lines_of(found), about=headline(found))
+    if out.suffix.lower() == ".dot":
+        write_whole(out, drawn)
+    else:
+        write_whole_bytes(out, dot.render(drawn, "png" if out.suffix.lower() == ".png" else "svg"))

@@ -1,0 +1,140 @@
+"""What is to be explained: an order by its id, or what was decided of a symbol at a bar."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from dataflows.panel import Ints
+from drivers.plain import plain_values
+from drivers.store.recorded import RecordedRun
+
+ORDER_ROOT: Final = "l5_execution_bridge"
+GATE: Final = "l4_risk_gate"
+
+
+class ExplainError(ValueError):
+    """What was asked for is not in the run. One sentence: what, and what there is."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The bar and symbol whose decision is explained, and the order where there is one.
+
+    bar: index into the run's bars. root: the layer at which the way back begins. order: its row of orders.parquet; entry: that
+    of the entry whose bracket it is. fills: rows of fills.parquet. notes: what a reader must know beside.
+    """
+
+    name: str
+    symbol: str
+    bar: int
+    time: int  # UTC ns, the close of that bar
+    root: str
+    order: dict[str, Any] | None = None
+    entry: dict[str, Any] | None = None
+    fills: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def target_of(run: RecordedRun, wanted: str) -> Target:
+    """What `BTCUSDT-52` or `BTCUSDT 2026-03-01T12:00` means in a run. Raises ExplainError when it means nothing there."""
+    words = wanted.split()
+    if len(words) > 1:
+        return _at_a_bar(run, words[0], " ".join(words[1:]))
+    if not words:
+        raise ExplainError('name an order, as BTCUSDT-52, or a symbol and a time, as "BTCUSDT 2026-03-01T12:00"')
+    return _of_an_order(run, words[0])
+
+
+def _of_an_order(run: RecordedRun, wanted: str) -> Target:
+    orders = _rows(run, "orders")
+    ids = orders["order_id"].tolist()
+    if wanted not in ids:
+        raise ExplainError(_unknown_order(run, wanted, ids))
+    order = _row(orders, wanted)
+    notes, entry, decided = [], None, order
+    if order["parent_id"] is not None and order["type"] in ("STOP_MARKET", "TAKE_PROFIT") and _is_bracket(order):
+        if order["parent_id"] in ids:
+            entry = decided = _row(orders, order["parent_id"])
+            what = "stop" if order["type"] == "STOP_MARKET" else "target"
+            notes.append(f"{wanted} is the {what} of {entry['order_id']}: what follows is the decision that sent that entry.")
+        else:
+            notes.append(f"{wanted} belongs to {order['parent_id']}, which is from before this run.")
+    fills = _rows(run, "fills")
+    own = [plain_values(row) for row in fills[fills["order_id"] == wanted].to_dict("records")]
+    time = decided["timestamp"].value
+    bar = _bar(run.times(), time)
+    if bar < 0:
+        raise ExplainError(f"{wanted} was decided before the first bar of {run.folder.name}; explain it in the run that did")
+    if run.times()[bar] != time:
+        notes.append(f"It was decided between two bars, at {utc(time)}: the values are those of the last close before.")
+    return Target(wanted, order["symbol"], bar, int(run.times()[bar]), ORDER_ROOT, order, entry, tuple(own), tuple(notes))
+
+
+def _is_bracket(order: dict[str, Any]) -> bool:
+    """An entry takes every fourth number; the next two are its stop and its target."""
+    return int(order["order_id"].rpartition("-")[2]) % 4 in (1, 2)
+
+
+def _at_a_bar(run: RecordedRun, symbol: str, at: str) -> Target:
+    if symbol not in run.symbols:
+        near = difflib.get_close_matches(symbol, run.symbols, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(run.symbols[:12])}"
+        raise ExplainError(f"{run.folder.name} has no symbol {symbol!r}; {hint}")
+    try:
+        stamp = pd.Timestamp(at)
+        wanted = (stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")).as_unit("ns").value
+    except (ValueError, TypeError):
+        raise ExplainError(f"{at!r} is no time; write it as 2026-03-01T12:00") from None
+    times = run.times()
+    if not len(times) or not times[0] <= wanted <= times[-1]:
+        held = f"its bars close from {utc(times[0])} to {utc(times[-1])}" if len(times) else "it has no bars"
+        raise ExplainError(f"{run.folder.name} has no bar at {at}; {held}")
+    bar = _bar(times, wanted)
+    notes = [f"No bar closes at {utc(wanted)}; this is the last before."] if times[bar] != wanted else []
+    return Target(f"{symbol} {utc(times[bar])}", symbol, bar, int(times[bar]), GATE, notes=tuple(notes))
+
+
+def _bar(times: Ints, at: int) -> int:
+    """The bar that closes at a time, or last before it; -1: none."""
+    return int(np.searchsorted(times, at, side="right")) - 1
+
+
+def _rows(run: RecordedRun, name: str) -> pd.DataFrame:
+    if name not in run.tables():
+        raise ExplainError(
+            f"{run.folder.name} holds no {name}.parquet: no layer of it gave orders, so there is none to explain"
+        )
+    return run.frame(name)
+
+
+def _row(orders: pd.DataFrame, name: str) -> dict[str, Any]:
+    row = orders[orders["order_id"] == name].iloc[0].to_dict()
+    return {str(k): None if _missing(v) else v for k, v in row.items()}
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value is pd.NaT or (isinstance(value, float) and value != value)
+
+
+def _unknown_order(run: RecordedRun, wanted: str, ids: list[str]) -> str:
+    symbol, _, number = wanted.rpartition("-")
+    same = sorted((int(i.rpartition("-")[2]), i) for i in ids if i.rpartition("-")[0] == symbol)
+    if same and number.isdigit():
+        near = min(same, key=lambda each: abs(each[0] - int(number)))[1]
+        hint = f"{symbol} has {len(same)} orders, from {same[0][1]} to {same[-1][1]}; the nearest is {near}"
+    elif not ids:
+        hint = f"it has no orders at all; `stratoquant logs {run.folder} --event refusal` shows what was refused, and why"
+    else:
+        near_ids = difflib.get_close_matches(wanted, ids, n=1, cutoff=0.4)
+        hint = f"did you mean {near_ids[0]}?" if near_ids else f"`stratoquant logs {run.folder} --event order` lists them"
+    return f"{run.folder.name} has no order {wanted!r}; {hint}"
+
+
+def utc(stamp: Any) -> str:
+    """UTC, ISO 8601."""
+    return pd.Timestamp(int(stamp), tz="UTC").strftime("%Y-%m-%dT%H:%M:%SZ")

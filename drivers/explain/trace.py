@@ -1,0 +1,206 @@
+"""The way back from a decision: which layers it came from, and what each said at that bar.
+
+1. The root is L5 for an order, L4 for a bar. The layers are those from which a way leads to the root within the bar.
+2. Each is shown once, below the layer nearest the root that takes it, in the order in which that one names its inputs.
+3. Its values are read from the run, for that symbol and bar. What a run does not record is named: book levels and order
+   tables, values of an epoch, layers whose results are not in this folder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from drivers.explain.target import ExplainError, Target, utc
+from drivers.graph.meaning import Leaf, Meaning, meanings
+from drivers.graph.model import Layer, Model, read_model
+from drivers.graph.selection import Selection
+from drivers.graph.values import columns_at
+from drivers.store.recorded import RecordedRun
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a layer. text: as people read it; known: False for NaN."""
+
+    field: str
+    value: Any  # a number; of codes, the name or the list of names
+    text: str
+    about: str = ""
+    known: bool = True
+
+
+@dataclass
+class Step:
+    """One layer on the way back. entries: of a log, one list of values for each of its entries at that bar."""
+
+    layer: Layer
+    depth: int
+    values: list[Value] = field(default_factory=list)
+    entries: list[list[Value]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # what is not recorded, in words
+    below: list[str] = field(default_factory=list)  # layers that are shown below this one
+    elsewhere: list[str] = field(default_factory=list)  # layers it takes that are shown at another place
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A target and its way back; steps by node name, the root first."""
+
+    target: Target
+    model: Model
+    steps: dict[str, Step]
+
+    @property
+    def root(self) -> str:
+        """The layer at which the way begins."""
+        return next(iter(self.steps))
+
+    def selection(self) -> Selection:
+        """The same layers for a picture."""
+        shown = frozenset(self.steps)
+        edges = tuple(e for e in self.model.edges if e.kind == "now" and e.source in shown and e.target in shown)
+        return Selection(f"{self.target.name}, and what it came from", shown, frozenset(), frozenset({self.root}), edges)
+
+
+def explain(run: RecordedRun, target: Target, *, up: int | None = None) -> Explanation:
+    """The way back from a target. up: at most so many steps; None: to the market data.
+
+    Raises ExplainError where the run recorded no layer at all.
+    """
+    if not run.domains():
+        raise ExplainError(
+            f"{run.folder.name} has no features/ folder, so no layer's values are recorded; make the run again with "
+            "`stratoquant run`, which records them"
+        )
+    model = read_model(run.project)
+    root = target.root
+    if root not in model.layers:
+        raise ExplainError(f"{root} is not among the layers that {run.folder.name} ran")
+    said = meanings(run.project)
+    steps = {root: Step(model.layers[root], 0)}
+    queue = [root]
+    while queue:
+        name = queue.pop(0)
+        step = steps[name]
+        if up is not None and step.depth >= up:
+            continue
+        for taken in model.layers[name].inputs:
+            if taken.kind == "layer" and taken.name in steps:
+                step.elsewhere.append(taken.name)
+            elif taken.kind == "layer":
+                steps[taken.name] = Step(model.layers[taken.name], step.depth + 1)
+                step.below.append(taken.name)
+                queue.append(taken.name)
+            elif taken.kind == "delayed":
+                step.missing.append(_delayed(model, name, taken.name))
+            elif taken.kind == "missing":
+                step.missing.append(f"{taken.name}: not among the layers of this run")
+    for name, step in steps.items():
+        _fill(run, target, step, said.get(name))
+    return Explanation(target, model, steps)
+
+
+def _delayed(model: Model, target: str, name: str) -> str:
+    edge = next((e for e in model.edges if e.kind == "delayed" and e.target == target and e.name == name), None)
+    if edge is None:
+        return f"{name}: not recorded"
+    if edge.awaits:
+        return f"{name}: its start value, since no {edge.source} runs yet"
+    if edge.delay == "bar":
+        return (
+            f"{name}: what {model.layers[edge.source].id if edge.source in model.layers else edge.source} said one bar before"
+        )
+    return f"{name}: of the {edge.delay} before, not recorded"
+
+
+def _fill(run: RecordedRun, target: Target, step: Step, meaning: Meaning | None) -> None:
+    """Reads a layer's values of that symbol and bar."""
+    name, domain = step.layer.name, step.layer.domain
+    if meaning is None:
+        step.missing.append("what its fields mean is not known to this version")
+        return
+    if meaning.log:
+        _entries(run, target, step, meaning)
+        return
+    if domain not in run.domains():
+        step.missing.append(f"features/{domain}.parquet is not in {run.folder.name}: that domain was not run, or not recorded")
+        return
+    there = run.columns(f"features/{domain}")
+    found: dict[str, tuple[Leaf, list[str]]] = {}
+    for path, leaf in meaning.leaves.items():
+        if not leaf.kind.recorded:
+            step.missing.append(f"{path}: shown within the bar only")
+            continue
+        columns = columns_at(f"{name}.{path}".rstrip("."), leaf.kind, there)
+        if columns:
+            found[path] = (leaf, columns)
+        else:
+            step.missing.append(f"{path or name}: another version made this run, without it")
+    wanted = [column for _, columns in found.values() for column in columns]
+    if not wanted:
+        return
+    table = run.table(f"features/{domain}", wanted, symbols=[target.symbol], start=target.time - 1, end=target.time)
+    row = {column: table[column][0].as_py() for column in wanted} if table.num_rows else {}
+    for path, (leaf, columns) in found.items():
+        for k, column in enumerate(columns):
+            field_ = path or name
+            step.values.append(value_of(f"{field_}.{k}" if len(columns) > 1 else field_, row.get(column), leaf))
+
+
+def _entries(run: RecordedRun, target: Target, step: Step, meaning: Meaning) -> None:
+    """What a log holds of that symbol and bar."""
+    path = run.folder / "logs" / f"{step.layer.name}.parquet"
+    if not path.is_file():
+        step.missing.append(f"logs/{path.name} is not in {run.folder.name}")
+        return
+    table = pq.read_table(path)
+    stamps = pc.cast(table["timestamp"], "int64")
+    mine = pc.and_(pc.equal(stamps, target.time), pc.equal(table["symbol"], run.symbols.index(target.symbol)))
+    for row in table.filter(mine).to_pylist():
+        values = [value_of(f, row[f], leaf) for f, leaf in meaning.leaves.items() if f in row and f != "symbol"]
+        step.entries.append([v if v.field not in _IDS else _id(v, target.symbol) for v in values])
+
+
+_IDS = ("id", "parent", "fill_id")
+
+
+def _id(value: Value, symbol: str) -> Value:
+    number = int(value.value or 0)
+    text = f"{symbol}-{number & 0xFFFFFFFF}" if number else "none"
+    return Value(value.field, text, text, value.about, number != 0)
+
+
+def value_of(name: str, value: Any, leaf: Leaf) -> Value:
+    """A recorded number as people read it: codes by name, masks as lists, times in UTC, NaN as unknown."""
+    codes = leaf.codes
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return Value(name, None, "unknown", leaf.about, known=False)
+    if codes is not None and codes.time:
+        return Value(name, utc(value) if value else None, utc(value) if value else "none", leaf.about, bool(value))
+    if codes is not None and leaf.kind.dtype == "i8":
+        if codes.mask:
+            names = [codes.names[bit] for bit in sorted(codes.names) if bit >= 0 and int(value) >> bit & 1]
+            return Value(name, names, ", ".join(names) or "none", leaf.about)
+        text = codes.names.get(int(value), str(value))
+        return Value(name, text, text, leaf.about)
+    if isinstance(value, float):
+        return Value(name, value, f"{value:.6g}", leaf.about)
+    return Value(name, value, str(value), leaf.about)
+
+
+def found(explanation: Explanation, layer: str) -> Mapping[str, Value]:
+    """The values of one layer by field; none where it is not on the way."""
+    step = explanation.steps.get(layer)
+    return {} if step is None else {value.field: value for value in step.values}
+
+
+def stamp(value: Any) -> str:
+    """A pandas or nanosecond time as text."""
+    return utc(value.value if isinstance(value, pd.Timestamp) else value)

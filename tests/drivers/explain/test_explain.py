@@ -1,0 +1,199 @@
+"""`stratoquant explain`: what is told is what the run recorded, each layer once, and errors say what there is."""
+
+from __future__ import annotations
+
+import html
+import json
+import shutil
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from drivers.batch import run_batch
+from drivers.cli.main import run_command
+from drivers.explain.show import as_data, headline
+from drivers.explain.target import target_of, utc
+from drivers.explain.trace import Explanation, explain
+from drivers.feeds.simulate import simulate
+from drivers.graph.model import read_model
+from drivers.request import RunRequest
+from drivers.store.recorded import RecordedRun, open_run
+from tests.drivers.report.conftest import RUNS, SYMBOLS
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> RecordedRun:
+    folder = tmp_path_factory.mktemp("explained")
+    simulate(folder / "market", seed=5, symbols=SYMBOLS, days=2, edge=3.0, trades=False)
+    request = RunRequest(data=folder / "market", out=folder / "run", overrides=RUNS["traded"], report=False)
+    run_batch(request, Console(file=StringIO()))
+    return open_run(folder / "run")
+
+
+@pytest.fixture(scope="module")
+def orders(recorded: RecordedRun) -> pd.DataFrame:
+    return recorded.frame("orders")
+
+
+def told(recorded: RecordedRun, wanted: str, **how: Any) -> Explanation:
+    return explain(recorded, target_of(recorded, wanted), **how)
+
+
+def an_entry(orders: pd.DataFrame) -> pd.Series[Any]:
+    return orders[(orders["type"] == "MARKET") & ~orders["reduce_only"]].iloc[0]
+
+
+def test_the_layers_are_all_those_from_which_a_way_leads_to_the_order_each_once(
+    recorded: RecordedRun, orders: pd.DataFrame
+) -> None:
+    found = told(recorded, an_entry(orders)["order_id"])
+    now = read_model(recorded.project).now
+    assert set(found.steps) == {found.root, *nx.ancestors(now, found.root)}
+    assert "l0_market_feed" in found.steps
+    shown = [name for step in found.steps.values() for name in step.below]
+    assert sorted([found.root, *shown]) == sorted(found.steps)
+    for name, step in found.steps.items():
+        taken = {i.name for i in step.layer.inputs if i.kind == "layer"}
+        assert set(step.below) | set(step.elsewhere) == taken, name
+
+
+def test_every_value_is_the_runs_own_at_the_close_that_decided(recorded: RecordedRun, orders: pd.DataFrame) -> None:
+    row = an_entry(orders)
+    found = told(recorded, row["order_id"])
+    checked = 0
+    for domain in recorded.domains():
+        frame = recorded.frame(f"features/{domain}", symbols=[row["symbol"]])
+        bar = frame[frame["timestamp"] == row["timestamp"]].iloc[0]
+        for name, step in found.steps.items():
+            for value in step.values if step.layer.domain == domain else ():
+                kept = bar[name if value.field == name else f"{name}.{value.field}"]
+                if isinstance(value.value, float):
+                    assert value.value == kept
+                    checked += 1
+                elif value.value is None and not isinstance(kept, (int, np.integer)):
+                    assert np.isnan(kept)
+    assert checked > 150
+
+
+def test_codes_are_told_by_name(recorded: RecordedRun, orders: pd.DataFrame) -> None:
+    row = an_entry(orders)
+    values = {v.field: v.value for v in told(recorded, row["order_id"]).steps["l4_risk_gate"].values}
+    assert values["verdict"] in ("APPROVED", "REDUCED")
+    assert "|".join(values["reasons"]) == (row["reason"] or "")
+
+
+def test_the_order_its_fills_and_what_sent_it_are_in_the_headline_and_the_intents(
+    recorded: RecordedRun, orders: pd.DataFrame
+) -> None:
+    row = an_entry(orders)
+    found = told(recorded, row["order_id"])
+    fills = recorded.frame("fills")
+    mine = fills[fills["order_id"] == row["order_id"]]
+    text = "\n".join(headline(found))
+    assert text.startswith(f"{row['order_id']}: {row['side']} ")
+    assert text.count("  filled ") == len(mine) > 0
+    intents = found.steps["l5_execution_bridge"].entries
+    assert {"id": row["order_id"], "kind": "PLACE"}.items() <= {v.field: v.value for v in intents[-1]}.items()
+
+
+def test_a_stop_is_explained_by_the_decision_that_sent_its_entry(recorded: RecordedRun, orders: pd.DataFrame) -> None:
+    stop = orders[(orders["type"] == "STOP_MARKET") & orders["parent_id"].notna()].iloc[0]
+    found = told(recorded, stop["order_id"])
+    entry = orders[orders["order_id"] == stop["parent_id"]].iloc[0]
+    assert found.target.entry is not None
+    assert found.target.time == entry["timestamp"].value
+    assert f"{stop['order_id']} is the stop of {entry['order_id']}" in "\n".join(headline(found))
+
+
+def test_a_refusal_is_explained_from_the_gate_on(recorded: RecordedRun) -> None:
+    refused = recorded.frame("decisions").query("verdict == 'REJECTED'").iloc[-1]
+    found = told(recorded, f"{refused['symbol']} {refused['timestamp'].isoformat()}")
+    assert found.root == "l4_risk_gate"
+    assert "l5_execution_bridge" not in found.steps
+    assert f"REJECTED, target {refused['target_weight']:.6g} of equity, because of" in "\n".join(headline(found))
+
+
+def test_a_time_between_two_closes_is_the_bar_before_and_says_so(recorded: RecordedRun) -> None:
+    found = told(recorded, f"SIMA {utc(int(recorded.times()[100]) + 7_000_000_000)}")
+    assert found.target.bar == 100
+    assert found.target.notes[0].startswith("No bar closes at ")
+
+
+def test_what_is_not_recorded_is_named(recorded: RecordedRun, orders: pd.DataFrame, tmp_path: Path) -> None:
+    found = told(recorded, an_entry(orders)["order_id"])
+    assert any("one bar before" in m for m in found.steps["l96_order_lifecycle"].missing)
+    assert any(m.startswith("book.bid_price: shown within the bar only") for m in found.steps["l0_market_feed"].missing)
+    part = tmp_path / "part"
+    shutil.copytree(recorded.folder, part)
+    (part / "features" / "kinematics.parquet").unlink()
+    found = told(open_run(part), an_entry(orders)["order_id"])
+    assert found.steps["l2_returns_volatility"].missing[-1].startswith("features/kinematics.parquet is not in part")
+    assert found.steps["l4_risk_gate"].values
+
+
+def test_up_stops_the_way(recorded: RecordedRun, orders: pd.DataFrame) -> None:
+    found = told(recorded, an_entry(orders)["order_id"], up=1)
+    taken = {i.name for i in found.model.layers["l5_execution_bridge"].inputs if i.kind == "layer"}
+    assert set(found.steps) == {"l5_execution_bridge", *taken}
+
+
+def test_the_command_prints_a_tree_json_and_a_picture(
+    recorded: RecordedRun, orders: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, order = str(recorded.folder), an_entry(orders)["order_id"]
+    assert run_command(["explain", run, order]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"{order}: ")
+    for name in ("L5 execution bridge", "L4 risk gate", "L3 action proposal", "L0 market feed"):
+        assert text.count(name) == 1
+    assert run_command(["explain", run, order, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data == {"run": "run", **as_data(told(recorded, order))}
+    svg = tmp_path / "way.svg"
+    assert run_command(["explain", run, order, "-o", str(svg), "--up", "2"]) == 0
+    drawn = html.unescape(svg.read_text(encoding="utf-8"))
+    assert "L4 risk gate" in drawn
+    assert "verdict" in drawn
+    assert order in drawn
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        ("SIMA-9999", "run has no order 'SIMA-9999'; SIMA has "),
+        ("whatever", "run has no order 'whatever'; `stratoquant logs"),
+        ("SIMD 2020-01-01", "run has no symbol 'SIMD'; did you mean SIM"),
+        ("SIMA 2020-01-01", "run has no bar at 2020-01-01; its bars close from "),
+        ("SIMA noon", "'noon' is no time; write it as 2026-03-01T12:00"),
+    ],
+)
+def test_what_is_not_there_is_one_sentence(
+    recorded: RecordedRun, wanted: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["explain", str(recorded.folder), wanted]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert sentence in err
+
+
+def test_a_run_without_features_says_so(
+    recorded: RecordedRun, orders: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(recorded.folder, bare)
+    shutil.rmtree(bare / "features")
+    assert run_command(["explain", str(bare), an_entry(orders)["order_id"]]) == 2
+    assert "bare has no features/ folder, so no layer's values are recorded" in capsys.readouterr().err
+
+
+def test_options_that_exclude_each_other_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["explain", "x", "A-4", "--json", "-o", "a.svg"]) == 2
+    assert "give one of them" in capsys.readouterr().err
+    assert run_command(["explain", "x", "A-4", "-o", "a.pdf"]) == 2
+    assert "is none of .svg, .png, .dot" in capsys.readouterr().err
