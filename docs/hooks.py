@@ -13,10 +13,12 @@ import typer.cli
 import typer.main
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from pydantic import BaseModel
 
 from drivers.cli.main import app
 from drivers.feeds.description import Description
 from drivers.feeds.importing.presets import PRESETS
+from drivers.feeds.venue import Venue
 from drivers.project import defaults
 from drivers.report.reference import write_reference
 
@@ -33,8 +35,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Puts the keys of dataset.yml and the presets of imports where a page asks for them."""
-    return markdown.replace("DATASET_KEYS", dataset_keys()).replace("\nPRESETS\n", f"\n{presets()}\n")
+    """Puts the keys of dataset.yml and of a venue's file and the presets of imports where a page asks for them."""
+    markdown = markdown.replace("DATASET_KEYS", keys_of(Description)).replace("VENUE_KEYS", keys_of(Venue))
+    return markdown.replace("\nPRESETS\n", f"\n{presets()}\n")
 
 
 def presets() -> str:
@@ -43,11 +46,12 @@ def presets() -> str:
     return "\n".join([*rows, *(f"| `{name}` | {each.kind} | {each.about} |" for name, each in PRESETS.items())])
 
 
-def dataset_keys() -> str:
-    """The keys of dataset.yml as a table, from the model that reads them."""
+def keys_of(model: type[BaseModel]) -> str:
+    """The keys of a file as a table, from the model that reads them."""
     rows = ["| key | default | says |", "|---|---|---|"]
-    for name, field in Description.model_fields.items():
-        rows.append(f"| `{name}` | {'' if field.default in (None, '') else f'`{field.default}`'} | {field.description} |")
+    for name, field in model.model_fields.items():
+        default = "" if field.is_required() or field.default in (None, "") else f"`{field.default}`"
+        rows.append(f"| `{name}` | {default} | {field.description} |")
     return "\n".join(rows)
 
 

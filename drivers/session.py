@@ -151,7 +151,8 @@ def open_session(request: RunRequest, progress: Progress, *, compiled: bool = Tr
     configs = load_configs(project, request.overrides, spec)
     path = request.data if request.data is not None else sample_market(request.seed, progress)
     reading = progress.add_task(f"Reading {path.name}", total=None)
-    data = open_dataset(path, symbols=request.symbols, start=request.start, end=request.end)
+    venues = project.config / "venues"
+    data = open_dataset(path, symbols=request.symbols, start=request.start, end=request.end, venues=venues)
     progress.remove_task(reading)
     configs["data"] = configs["data"]._replace(clock_seconds=data.step // 1_000_000_000)
     plan = make_plan(wiring, configs)

@@ -34,7 +34,8 @@ def market_of(
     else:
         why = "the run is too old to have kept the facts of its symbols"
     data = _data_of(run, f"the {cut.domain} domain needs the market data of {run.folder.name} ({why})", named, progress)
-    return (data if cut.observed else None), data.instruments
+    # the facts as the run used them, where it kept them: a venue's file may have changed since
+    return (data if cut.observed else None), (data.instruments if kept is None else instruments_of(kept))
 
 
 def _data_of(run: RecordedRun, need: str, path: Path | None, progress: Progress) -> Dataset:

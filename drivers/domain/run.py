@@ -278,7 +278,8 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
     nodes = {n.name: n for n in layer_nodes(modules, wiring.variants)}
     _require_domain(request.domain, nodes, wiring)
     reading = progress.add_task(f"Reading {request.source.name}", total=None)
-    data = open_dataset(request.source, symbols=request.symbols, start=request.start, end=request.end)
+    venues = project.config / "venues"
+    data = open_dataset(request.source, symbols=request.symbols, start=request.start, end=request.end, venues=venues)
     progress.remove_task(reading)
     configs["data"] = configs["data"]._replace(clock_seconds=data.step // 1_000_000_000)
     needed = upstream(request.domain, nodes, wiring.delayed_edges())

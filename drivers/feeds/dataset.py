@@ -37,11 +37,12 @@ from dataflows.data.types import Instruments, unknown_instruments
 from dataflows.panel import Ints
 from drivers.feeds.aligned import Dataset, QualityCounts
 from drivers.feeds.bars import COLUMNS, read_bars
-from drivers.feeds.description import DAY, read_description
+from drivers.feeds.description import DAY, SECOND, Description, read_description
 from drivers.feeds.errors import DataError, Sink, refuse
 from drivers.feeds.reading import Axis, Reading, symbol_uid
 from drivers.feeds.tables import Table, find_table
 from drivers.feeds.ticks import BOOK_SIDES, read_book, read_funding, read_trades, trade_axis
+from drivers.feeds.venue import described
 
 __all__ = ["Dataset", "QualityCounts", "open_dataset", "read_folder", "symbol_uid"]
 
@@ -53,15 +54,17 @@ def open_dataset(
     start: int | None = None,
     end: int | None = None,
     now: int | None = None,
+    venues: Path | None = None,
 ) -> Dataset:
     """Reads a market-data folder (see interfaces in the docs) onto its clock.
 
     symbols: which of them, None for all. start, end: UTC ns; the bars whose close lies in (start, end].
-    now: UTC ns, the latest time that data may have (plus a day); None asks the system's clock.
+    now: UTC ns, the latest time that data may have (plus a day); None asks the system's clock. venues: the folder in which a
+    venue that `dataset.yml` names is looked for, before the package's own.
     Returns a Dataset whose columns are sorted by name. Where there is no bars file, bars of the clock are built from the
     trades (see the module); the first and the last of them hold what the file holds of them. Raises DataError (see the module).
     """
-    return read_folder(path, symbols=symbols, start=start, end=end, now=now, sink=refuse)
+    return read_folder(path, symbols=symbols, start=start, end=end, now=now, venues=venues, sink=refuse)
 
 
 def read_folder(
@@ -71,6 +74,7 @@ def read_folder(
     start: int | None = None,
     end: int | None = None,
     now: int | None = None,
+    venues: Path | None = None,
     sink: Sink,
 ) -> Dataset:
     """As `open_dataset`, with `sink` told of each impossible row: where it returns, the row counts as missing."""
@@ -79,6 +83,7 @@ def read_folder(
         what = "is a file; name the folder that holds it" if path.exists() else "does not exist; check the path"
         raise DataError(f"{path}: {what}")
     about = read_description(path)
+    rules = described(about, path, venues)
     tables = {stem: find_table(path, stem, about.timezone) for stem in ("bars", "book", "trades", "funding")}
     latest = (clock_time.time_ns() if now is None else now) + DAY
 
@@ -105,7 +110,7 @@ def read_folder(
         step=axis.step,
         time=axis.first + axis.step * np.arange(axis.bars, dtype=np.int64),
         depth=depth,
-        instruments=_instruments(reading, axis),
+        instruments=_instruments(reading, axis, rules),
         calendar=about.calendar,
         source=about.source,
         licence=about.licence,
@@ -145,9 +150,10 @@ def _quality(reading: Reading, axis: Axis, listed: Ints) -> QualityCounts:
     return QualityCounts(**counts)
 
 
-def _instruments(reading: Reading, axis: Axis) -> Instruments:
-    names, of = axis.symbols, reading.about.per_symbol
+def _instruments(reading: Reading, axis: Axis, rules: Description) -> Instruments:
+    names, of = axis.symbols, rules.per_symbol
     no = np.zeros(len(names), np.int64)
+    messages = rules.orders_per_minute * axis.step // (60 * SECOND)
     sides = reading.panels.get("buy_volume")
     return unknown_instruments(len(names))._replace(
         uid=np.array([symbol_uid(name) for name in names], np.int64),
@@ -158,6 +164,11 @@ def _instruments(reading: Reading, axis: Axis) -> Instruments:
         maker_fee_bps=of("maker_fee_bps", names, 2.0),
         reduce_only_exempt=of("reduce_only_exempt", names, 0.0).astype(np.int64),
         book_feed=no + reading.has_book,
+        price_band_bps=np.full(len(names), rules.price_band_bps),
+        long_only=no + (not rules.shorting),
+        margin=np.full(len(names), 0.0 if rules.leverage is None else 1.0 / rules.leverage),
+        most_orders=no + rules.most_orders,
+        orders_per_bar=no + (max(1, messages) if rules.orders_per_minute else 0),
         trade_side_feed=no if sides is None else np.asarray((~np.isnan(sides)).any(axis=0), np.int64),
     )
 

@@ -36,6 +36,14 @@ class Description(BaseModel):
     taker_fee_bps: float | dict[str, float] = Field(default=5.0, description="fee of a taker's fill")
     maker_fee_bps: float | dict[str, float] = Field(default=2.0, description="fee of a maker's fill; negative: a rebate")
     reduce_only_exempt: bool | dict[str, bool] = Field(default=False, description="min_notional spares reduce-only orders")
+    venue: str | None = Field(default=None, description="a file of config/venues, whose rules hold where this file is silent")
+    price_band_bps: float = Field(default=0.0, ge=0.0, le=1e4, description="most of a limit from the last close; 0: no band")
+    shorting: bool = Field(default=True, description="positions may go below 0")
+    leverage: float | None = Field(
+        default=None, ge=1.0, description="most notional over equity; without it the venue asks nothing"
+    )
+    most_orders: int = Field(default=0, ge=0, description="orders of a symbol open at once; 0: no limit")
+    orders_per_minute: int = Field(default=0, ge=0, description="order messages of all symbols together; 0: no limit")
 
     @field_validator("clock", mode="before")
     @classmethod
