@@ -77,13 +77,13 @@ def test_a_venue_may_list_symbols_that_the_data_do_not_have(tmp_path: Path) -> N
 )
 def test_a_wrong_venue_is_refused_by_file_and_key(wrong: dict[str, object], says: str, tmp_path: Path) -> None:
     path = venue(tmp_path, **wrong)
-    with pytest.raises(DataError, match="mine.yml") as refused:
+    with pytest.raises(DataError, match=r"mine\.yml") as refused:
         read_venue(path)
     assert says in str(refused.value)
 
 
 def test_a_venue_that_is_not_there_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"config/venues has no perpetal.yml; did you mean perpetual\?"):
+    with pytest.raises(DataError, match=r"config/venues has no perpetal\.yml; did you mean perpetual\?"):
         open_dataset(write(tmp_path, bars=bars(), description="venue: perpetal"), now=NOW)
-    with pytest.raises(DataError, match=r"nowhere.yml: no such file"):
+    with pytest.raises(DataError, match=r"nowhere\.yml: no such file"):
         open_dataset(write(tmp_path, bars=bars(), description="venue: nowhere.yml"), now=NOW)
