@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.window import Moments, moments_push, window_mean, window_variance
+from dataflows.kernels.window import Moments, moments_push, window_moments
 from dataflows.panel import Floats, Ints
 
 
@@ -24,8 +24,8 @@ def previous_z(x: Floats, on: Ints, state: Moments) -> Floats:
         for n in range(symbols):
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                variance = window_variance(n, state)
+                mean, variance = window_moments(n, state)
                 if variance > 0.0:
-                    y[t, n] = (v - window_mean(n, state)) / math.sqrt(variance)
+                    y[t, n] = (v - mean) / math.sqrt(variance)
                 moments_push(v, n, state)
     return y

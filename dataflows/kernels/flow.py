@@ -9,7 +9,7 @@ import numpy as np
 
 from dataflows.carry import NAN, Axes, Count, Ring, Unknown, Zero
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.window import Moments, moments_push, window_mean, window_variance
+from dataflows.kernels.window import Moments, moments_push, window_moments
 from dataflows.panel import Floats, Ints
 
 
@@ -94,9 +94,9 @@ def pressure(
                 lean = lean if lean < 1.0 else 1.0
                 lean = lean if lean > -1.0 else -1.0
                 out[1, t, n] = lean
-                variance = window_variance(n, window)
+                mean, variance = window_moments(n, window)
                 if variance > 0.0:
-                    out[2, t, n] = (lean - window_mean(n, window)) / math.sqrt(variance)
+                    out[2, t, n] = (lean - mean) / math.sqrt(variance)
                 else:
                     out[2, t, n] = 0.0 * variance
                 steady = state.usual[n] / (1.0 - decay)

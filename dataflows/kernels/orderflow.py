@@ -9,7 +9,7 @@ import numpy as np
 
 from dataflows.carry import Axes, Unknown, Zero
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.window import Moments, moments_push, window_mean, window_variance
+from dataflows.kernels.window import Moments, moments_push, window_moments
 from dataflows.panel import Floats, Ints
 
 
@@ -87,8 +87,8 @@ def order_flow(
             if known and math.isfinite(top):
                 joined = _joined(ofi, t, n, levels, forget, state) if has_feed[t, n] != 0 else top
                 moments_push(joined, n, window)
-                variance = window_variance(n, window)
-                z = (joined - window_mean(n, window)) / math.sqrt(variance) if variance > 0.0 else 0.0 * variance
+                mean, variance = window_moments(n, window)
+                z = (joined - mean) / math.sqrt(variance) if variance > 0.0 else 0.0 * variance
                 out[0, t, n] = top
                 out[1, t, n] = joined
                 out[2, t, n] = z

@@ -96,27 +96,16 @@ def moments_push(v: float, n: int, state: Moments) -> None:
 
 
 @kernel
-def window_mean(n: int, state: Moments) -> float:
-    """Mean of symbol n's window; NaN until it is full."""
+def window_moments(n: int, state: Moments) -> tuple[float, float]:
+    """Mean and population variance of symbol n's window, never negative and 0 for equal values; NaN until it is full."""
     width = state.ring.shape[0]
     if state.held[n] < width:
-        return math.nan
+        return math.nan, math.nan
     if state.run[n] >= width:
-        return float(state.ring[0, n])
-    return float(state.anchor[n] + state.first[n] / width)
-
-
-@kernel
-def window_variance(n: int, state: Moments) -> float:
-    """Population variance of symbol n's window, never negative, 0 for equal values; NaN until it is full."""
-    width = state.ring.shape[0]
-    if state.held[n] < width:
-        return math.nan
-    if state.run[n] >= width:
-        return 0.0
+        return state.ring[0, n], 0.0
     m = state.first[n] / width
     s = state.second[n] / width - m * m
-    return float(s) if s > 0.0 else 0.0
+    return state.anchor[n] + m, s if s > 0.0 else 0.0
 
 
 @kernel
@@ -134,8 +123,7 @@ def rolling_moments(x: Floats, on: Ints, state: Moments) -> tuple[Floats, Floats
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
                 moments_push(v, n, state)
-            mean[t, n] = window_mean(n, state)
-            variance[t, n] = window_variance(n, state)
+            mean[t, n], variance[t, n] = window_moments(n, state)
     return mean, variance
 
 

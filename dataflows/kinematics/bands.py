@@ -11,7 +11,7 @@ from dataflows.carry import NAN, Axes
 from dataflows.kernels.arith import clip
 from dataflows.kernels.compile import kernel
 from dataflows.kernels.smooth import SeededEwm, seeded_push
-from dataflows.kernels.window import Moments, moments_push, window_mean, window_variance
+from dataflows.kernels.window import Moments, moments_push, window_moments
 from dataflows.panel import Floats, Ints
 
 FAR = 1000.0
@@ -40,19 +40,20 @@ def bands(
     average and range; Carter (2005).
     """
     bars, symbols = close.shape
-    width = state.closes.ring.shape[0]
+    closes, average = state.closes, state.middle
+    width = closes.ring.shape[0]
     out = np.empty((4, bars, symbols))
     for t in range(bars):
         for n in range(symbols):
             c = close[t, n]
             if on[t, n] != 0 and math.isfinite(c):
-                moments_push(c, n, state.closes)
-                seeded_push(c, n, 2.0 / (width + 1.0), width, state.middle)
-                mean = window_mean(n, state.closes)
-                reach = wide * math.sqrt(window_variance(n, state.closes))
+                moments_push(c, n, closes)
+                seeded_push(c, n, 2.0 / (width + 1.0), width, average)
+                mean, variance = window_moments(n, closes)
+                reach = wide * math.sqrt(variance)
                 state.result[0, n] = clip(0.5 + 0.5 * ((c - mean) / reach), -FAR, FAR) if reach > 0.0 else 0.5 + 0.0 * reach
                 state.result[1, n] = 2.0 * reach / mean if mean > 0.0 else math.nan
-                middle = state.middle.mean[n]
+                middle = average.mean[n]
                 room = narrow * atr[t, n]
                 state.result[2, n] = clip((c - middle) / room, -FAR, FAR) if room > 0.0 else 0.0 * room
                 inside = mean + reach < middle + room and mean - reach > middle - room

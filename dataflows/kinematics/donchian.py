@@ -36,8 +36,9 @@ def donchian(
     count. side: 1 above, -1 below, 0 inside or not known. bars_since: bars that counted since the last close outside, 0 on it;
     NaN before the first. Nothing is known until W bars are held. Position and distance lie within `FAR`.
     """
+    channel = state.channel
     bars, symbols = close.shape
-    width = state.channel.high.shape[0]
+    width = channel.high.shape[0]
     position = np.empty((bars, symbols))
     distance = np.empty((bars, symbols))
     side = np.zeros((bars, symbols), np.int64)
@@ -47,9 +48,9 @@ def donchian(
             c = close[t, n]
             distance[t, n] = math.nan
             if on[t, n] != 0 and math.isfinite(high[t, n]) and math.isfinite(low[t, n]) and math.isfinite(c):
-                if state.channel.seen[n] >= width:
-                    top = state.channel.high[state.channel.high_head[n], n]
-                    bottom = state.channel.low[state.channel.low_head[n], n]
+                if channel.seen[n] >= width:
+                    top = channel.high[channel.high_head[n], n]
+                    bottom = channel.low[channel.low_head[n], n]
                     state.since[n] += 1.0
                     beyond = 0.0
                     if c > top:
@@ -66,7 +67,7 @@ def donchian(
                         distance[t, n] = 0.0
                     elif atr[t, n] > 0.0:
                         distance[t, n] = clip(beyond / atr[t, n], -FAR, FAR)
-                extremes_push(high[t, n], low[t, n], n, state.channel)
+                extremes_push(high[t, n], low[t, n], n, channel)
             position[t, n] = state.position[n]
             since[t, n] = state.since[n]
     return position, distance, side, since

@@ -38,6 +38,7 @@ def wilder_rsi(close: Floats, on: Ints, period: int, state: Rsi) -> Floats:
     The mean gain and the mean loss are seeded with the first `period` changes, then Wilder's averages. 50 where nothing has
     moved. NaN before the seed is whole; held where `on` is 0 or the close is not finite. Source: Wilder (1978).
     """
+    gain, loss = state.gain, state.loss
     bars, symbols = close.shape
     y = np.empty((bars, symbols))
     for t in range(bars):
@@ -46,11 +47,11 @@ def wilder_rsi(close: Floats, on: Ints, period: int, state: Rsi) -> Floats:
             if on[t, n] != 0 and math.isfinite(c):
                 change = c - state.close[n]
                 if change == change:
-                    seeded_push(change if change > 0.0 else 0.0, n, 1.0 / period, period, state.gain)
-                    seeded_push(-change if change < 0.0 else 0.0, n, 1.0 / period, period, state.loss)
+                    seeded_push(change if change > 0.0 else 0.0, n, 1.0 / period, period, gain)
+                    seeded_push(-change if change < 0.0 else 0.0, n, 1.0 / period, period, loss)
                 state.close[n] = c
-            up = state.gain.mean[n]
-            moved = up + state.loss.mean[n]
+            up = gain.mean[n]
+            moved = up + loss.mean[n]
             if moved > 0.0:
                 y[t, n] = 100.0 * (up / moved)
             else:
@@ -66,6 +67,7 @@ def macd(close: Floats, on: Ints, fast: int, slow: int, signal: int, state: Macd
     average, so seeded. NaN until whole, bars_since also until the first cross; held where `on` is 0 or the close is not finite.
     """
     bars, symbols = close.shape
+    quick, calm, smoothed = state.fast, state.slow, state.signal
     line = np.empty((bars, symbols))
     smooth = np.empty((bars, symbols))
     since = np.empty((bars, symbols))
@@ -73,18 +75,18 @@ def macd(close: Floats, on: Ints, fast: int, slow: int, signal: int, state: Macd
         for n in range(symbols):
             c = close[t, n]
             if on[t, n] != 0 and math.isfinite(c):
-                seeded_push(c, n, 2.0 / (fast + 1.0), fast, state.fast)
-                seeded_push(c, n, 2.0 / (slow + 1.0), slow, state.slow)
-                x = state.fast.mean[n] - state.slow.mean[n]
+                seeded_push(c, n, 2.0 / (fast + 1.0), fast, quick)
+                seeded_push(c, n, 2.0 / (slow + 1.0), slow, calm)
+                x = quick.mean[n] - calm.mean[n]
                 if x == x:
-                    seeded_push(x, n, 2.0 / (signal + 1.0), signal, state.signal)
-                    apart = x - state.signal.mean[n]
+                    seeded_push(x, n, 2.0 / (signal + 1.0), signal, smoothed)
+                    apart = x - smoothed.mean[n]
                     side = 1.0 if apart > 0.0 else (-1.0 if apart < 0.0 else state.side[n])
                     state.since[n] += 1.0
                     if side * state.side[n] < 0.0:
                         state.since[n] = 0.0
                     state.side[n] = side
-            line[t, n] = state.fast.mean[n] - state.slow.mean[n]
-            smooth[t, n] = state.signal.mean[n]
+            line[t, n] = quick.mean[n] - calm.mean[n]
+            smooth[t, n] = smoothed.mean[n]
             since[t, n] = state.since[n]
     return line, smooth, since
