@@ -4,7 +4,7 @@
 
 1. Refuse a chunk that goes back in time or straddles an epoch boundary. Where it opens a new epoch, close the last: run the
    epoch layers on what the epoch recorded and put their results into the delayed values.
-2. Columnar layers, over the whole chunk, in graph order.
+2. Columnar layers, over the whole chunk: in graph order, or side by side (see `together`).
 3. The step stage: one compiled loop over the chunk's instants. It returns early where a log is full and is called again.
 4. Post layers, over the whole chunk, with what the steps produced.
 5. Guards: every output within its boundary model.
@@ -28,6 +28,7 @@ from drivers.engine.arena import Arena
 from drivers.engine.generate import FIRST
 from drivers.engine.nodes import LayerNode
 from drivers.engine.plan import Plan
+from drivers.engine.together import run_layers
 
 DAY_NS: Final = 86_400_000_000_000
 
@@ -155,9 +156,7 @@ class Engine:
             closed = self._close_epoch()
             self.epoch = epoch
         values = self._inputs(chunk, np.ones(bars, np.int64))
-        for node in self.plan.stage["columnar"]:
-            self.on_layer(node.name)
-            values[node.name] = node.fn(*[values[p] for p in node.params])
+        run_layers(self.plan.stage["columnar"], values, bars * self.dims["N"], self.on_layer)
         offsets = self._run_steps(values, bars) if self.plan.stage["step"] else {}
         for node in self.plan.stage["post"]:
             self.on_layer(node.name)
