@@ -34,20 +34,7 @@ def pattern_clock(
     side, confidence and age: bars since it began, 0 on that bar. Without one: 0, 0, 0 and NaN. A bar whose `on` is 0
     neither ages nor begins nor ends anything. A confidence that is not known counts as 0.
     """
-    bars, symbols = close.shape
-    active = np.empty((bars, symbols), np.int64)
-    sides = np.empty((bars, symbols), np.int64)
-    sure = np.empty((bars, symbols))
-    age = np.empty((bars, symbols))
-    for t in range(bars):
-        for n in range(symbols):
-            if on[t, n] != 0:
-                _tick(n, begins[t, n], side[t, n], confidence[t, n], refuted_at[t, n], 0, close[t, n], life, state)
-            active[t, n] = state.active[n]
-            sides[t, n] = state.side[n]
-            sure[t, n] = state.confidence[n]
-            age[t, n] = state.age[n]
-    return active, sides, sure, age
+    return _clock(begins, side, confidence, refuted_at, begins, 0, close, on, life, state)
 
 
 @kernel
@@ -64,53 +51,51 @@ def pattern_clock_until(
 ) -> tuple[Ints, Ints, Floats, Floats]:
     """As `pattern_clock`; an occurrence also ends where `ends` names its side (one without a side: where it is not 0), as when
     price has come to where the pattern points."""
+    return _clock(begins, side, confidence, refuted_at, ends, 1, close, on, life, state)
+
+
+@kernel
+def _clock(
+    begins: Ints,
+    side: Ints,
+    confidence: Floats,
+    refuted_at: Floats,
+    ends: Ints,
+    heeded: int,
+    close: Floats,
+    on: Ints,
+    life: int,
+    state: PatternClock,
+) -> tuple[Ints, Ints, Floats, Floats]:
+    """Both clocks; heeded: 1 where `ends` counts. One loop without calls: what every pattern waits for."""
     bars, symbols = close.shape
     active = np.empty((bars, symbols), np.int64)
     sides = np.empty((bars, symbols), np.int64)
     sure = np.empty((bars, symbols))
     age = np.empty((bars, symbols))
+    lives, way, trust, since, void = state.active, state.side, state.confidence, state.age, state.refuted_at
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] != 0:
-                _tick(n, begins[t, n], side[t, n], confidence[t, n], refuted_at[t, n], ends[t, n], close[t, n], life, state)
-            active[t, n] = state.active[n]
-            sides[t, n] = state.side[n]
-            sure[t, n] = state.confidence[n]
-            age[t, n] = state.age[n]
+                if lives[n] != 0:
+                    since[n] += 1.0
+                    over = since[n] >= life or way[n] * (close[t, n] - void[n]) < 0.0
+                    if heeded != 0 and ends[t, n] != 0 and ends[t, n] * way[n] >= 0:
+                        over = True
+                    if over:
+                        lives[n] = 0
+                        way[n] = 0
+                        trust[n] = 0.0
+                        since[n] = math.nan
+                        void[n] = math.nan
+                if begins[t, n] != 0 and (lives[n] == 0 or way[n] != side[t, n]):
+                    lives[n] = 1
+                    way[n] = side[t, n]
+                    trust[n] = confidence[t, n] if confidence[t, n] == confidence[t, n] else 0.0
+                    since[n] = 0.0
+                    void[n] = refuted_at[t, n]
+            active[t, n] = lives[n]
+            sides[t, n] = way[n]
+            sure[t, n] = trust[n]
+            age[t, n] = since[n]
     return active, sides, sure, age
-
-
-@kernel
-def _tick(
-    n: int,
-    begins: int,
-    side: int,
-    confidence: float,
-    refuted_at: float,
-    ends: int,
-    close: float,
-    life: int,
-    state: PatternClock,
-) -> None:
-    """One bar of symbol n that counts."""
-    if state.active[n] != 0:
-        state.age[n] += 1.0
-        over = ends != 0 and ends * state.side[n] >= 0
-        if over or state.age[n] >= life or state.side[n] * (close - state.refuted_at[n]) < 0.0:
-            _rest(n, state)
-    if begins != 0 and (state.active[n] == 0 or state.side[n] != side):
-        state.active[n] = 1
-        state.side[n] = side
-        state.confidence[n] = confidence if confidence == confidence else 0.0
-        state.age[n] = 0.0
-        state.refuted_at[n] = refuted_at
-
-
-@kernel
-def _rest(n: int, state: PatternClock) -> None:
-    """Symbol n has no occurrence."""
-    state.active[n] = 0
-    state.side[n] = 0
-    state.confidence[n] = 0.0
-    state.age[n] = math.nan
-    state.refuted_at[n] = math.nan
