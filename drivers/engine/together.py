@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from drivers.engine.nodes import LayerNode
 
-LEAST: Final = 4096
+LEAST: Final = 1024
 """Bars times symbols of a chunk from which on layers run side by side."""
 MOST: Final = 4
 """Threads: the graph is hardly wider where it matters."""
