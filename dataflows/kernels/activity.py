@@ -12,6 +12,20 @@ from dataflows.panel import Floats, Ints
 
 
 @kernel
+def z_push(v: float, n: int, state: Moments) -> float:
+    """Distance of v from the mean of symbol n's window, in its deviations; then the window takes v.
+
+    NaN until the window is full, where it did not vary, and where v is not finite: the window does not take that.
+    """
+    if not math.isfinite(v):
+        return math.nan
+    mean, variance = window_moments(n, state)
+    z = (v - mean) / math.sqrt(variance) if variance > 0.0 else math.nan
+    moments_push(v, n, state)
+    return z
+
+
+@kernel
 def previous_z(x: Floats, on: Ints, state: Moments) -> Floats:
     """Distance of x from the mean of the PREVIOUS W values that count, in their deviations; (T, N).
 
@@ -22,10 +36,6 @@ def previous_z(x: Floats, on: Ints, state: Moments) -> Floats:
     y = np.full((bars, symbols), np.nan)
     for t in range(bars):
         for n in range(symbols):
-            v = x[t, n]
-            if on[t, n] != 0 and math.isfinite(v):
-                mean, variance = window_moments(n, state)
-                if variance > 0.0:
-                    y[t, n] = (v - mean) / math.sqrt(variance)
-                moments_push(v, n, state)
+            if on[t, n] != 0:
+                y[t, n] = z_push(x[t, n], n, state)
     return y

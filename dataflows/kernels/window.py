@@ -171,20 +171,26 @@ def rolling_sum(x: Floats, on: Ints, state: RollingSum) -> Floats:
 
 
 @kernel
+def lag_push(v: float, n: int, state: Lag) -> float:
+    """The value that symbol n's window took W values ago, NaN where there is none; then it takes v."""
+    p = state.pos[n]
+    old = state.ring[p, n]
+    state.ring[p, n] = v
+    state.pos[n] = 0 if p == state.ring.shape[0] - 1 else p + 1
+    return float(old)
+
+
+@kernel
 def lagged(x: Floats, on: Ints, state: Lag) -> Floats:
     """The value W counted bars before this one. NaN until there is one, where `on` is 0 and where x is not finite."""
     bars, symbols = x.shape
-    width = state.ring.shape[0]
     y = np.empty((bars, symbols))
     for t in range(bars):
         for n in range(symbols):
             v = x[t, n]
             y[t, n] = math.nan
             if on[t, n] != 0 and math.isfinite(v):
-                p = state.pos[n]
-                y[t, n] = state.ring[p, n]
-                state.ring[p, n] = v
-                state.pos[n] = 0 if p == width - 1 else p + 1
+                y[t, n] = lag_push(v, n, state)
     return y
 
 

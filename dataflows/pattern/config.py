@@ -28,6 +28,12 @@ class PatternConfig(NamedTuple):
         int, setting("bars", "L28: the trend resumes within so long of coming to the average", ge=1)
     ] = 30
     pullback_life_bars: Annotated[int, setting("bars", "L28: longest life of an occurrence", ge=1)] = 60
+    flag_pole_bars: Annotated[int, setting("bars", "L29: an impulse is measured over so long", ge=2)] = 15
+    flag_pole_atr: Annotated[float, setting("ATR", "L29: least impulse", gt=0)] = 5.0
+    flag_least_bars: Annotated[int, setting("bars", "L29: shortest rest", ge=1)] = 5
+    flag_most_bars: Annotated[int, setting("bars", "L29: longest rest", ge=1)] = 30
+    flag_retrace: Annotated[float, setting("fraction", "L29: most of the impulse that a rest gives back", gt=0, lt=1)] = 0.5
+    flag_life_bars: Annotated[int, setting("bars", "L29: longest life of an occurrence", ge=1)] = 30
     compression_share: Annotated[float, setting("share", "L30: rank of a bandwidth that is narrow", ge=0, lt=1)] = 0.2
     compression_window: Annotated[int, setting("60-bars", "L30: bandwidths that one is ranked among", ge=2)] = 240
     compression_enter: Annotated[float, setting("ratio", "L30: volatility over its long run that is compressed", gt=0)] = 0.8
@@ -44,6 +50,33 @@ class PatternConfig(NamedTuple):
     )
     range_room: Annotated[float, setting("heights", "L32: room of a refuting close beyond the last 60-bar", ge=0)] = 0.5
     range_life_bars: Annotated[int, setting("bars", "L32: longest life of an occurrence", ge=1)] = 120
+    swing_reversal_atr: Annotated[
+        float, setting("ATR", "L33, L37, L38: move away from a high or low that confirms it as a swing point", gt=0)
+    ] = 4.0
+    sweep_volume_bars: Annotated[int, setting("bars", "L33: bars that the volume of a sweep is compared with", ge=2)] = 240
+    sweep_volume_z: Annotated[float, setting("deviations", "L33: least volume of a sweep", gt=0)] = 1.0
+    sweep_pierce_atr: Annotated[float, setting("ATR", "L33: how far beyond the swing point the wick must reach", ge=0)] = 0.1
+    sweep_life_bars: Annotated[int, setting("bars", "L33: longest life of an occurrence", ge=1)] = 30
+    climax_bars: Annotated[int, setting("bars", "L35: bars that the volume of a climax is compared with", ge=2)] = 240
+    climax_range_atr: Annotated[float, setting("ATR", "L35: least range of a climax", gt=0)] = 2.0
+    climax_volume_z: Annotated[float, setting("deviations", "L35: least volume of a climax", gt=0)] = 3.0
+    climax_velocity_atr: Annotated[float, setting("ATR a bar", "L35: least velocity of the move at its climax", gt=0)] = 0.4
+    climax_within_bars: Annotated[int, setting("bars", "L35: the move decelerates at most so long after its climax", ge=0)] = 5
+    climax_life_bars: Annotated[int, setting("bars", "L35: longest life of an occurrence", ge=1)] = 30
+    divergence_window_bars: Annotated[
+        int, setting("bars", "L36: an extreme is that of so many bars, half of them later", ge=3)
+    ] = 21
+    divergence_most_bars: Annotated[int, setting("bars", "L36: most bars between the two extremes", ge=1)] = 120
+    divergence_rsi_points: Annotated[float, setting("points", "L36: shortfall of L15 that diverges", gt=0)] = 5.0
+    divergence_flow_halflife: Annotated[int, setting("bars", "L36: half-life of the mean of L62's flow", ge=1)] = 10
+    divergence_flow_z: Annotated[float, setting("deviations", "L36: shortfall of the mean flow that diverges", gt=0)] = 0.5
+    divergence_life_bars: Annotated[int, setting("bars", "L36: longest life of an occurrence", ge=1)] = 30
+    double_tolerance_atr: Annotated[float, setting("ATR", "L37: most that two extremes alike differ", gt=0)] = 1.0
+    double_within_bars: Annotated[
+        int, setting("bars", "L37: the neckline breaks at most so long after the pair is confirmed", ge=1)
+    ] = 60
+    double_life_bars: Annotated[int, setting("bars", "L37: longest life of an occurrence", ge=1)] = 60
+    structure_life_bars: Annotated[int, setting("bars", "L38: longest life of an occurrence", ge=1)] = 60
     gap_least_atr: Annotated[float, setting("ATR", "L39: least gap between open and the close before", gt=0)] = 1.0
     gap_turn: Annotated[float, setting("share", "L39: share of the way back that begins an occurrence", ge=0, lt=1)] = 0.25
     gap_within_bars: Annotated[int, setting("bars", "L39: a gap turns within", ge=0)] = 30
@@ -69,11 +102,20 @@ class PatternConfig(NamedTuple):
     narrow_within_bars: Annotated[int, setting("bars", "L43: a break comes so long after the narrow bar, at most", ge=1)] = 15
     narrow_give: Annotated[float, setting("heights", "L43: a close so far back from the broken edge ends it", ge=0)] = 1.0
     narrow_life_bars: Annotated[int, setting("bars", "L43: longest life of an occurrence", ge=1)] = 30
+    reversal_zone: Annotated[float, setting("of the channel", "L44: how near its edge the close before lies", ge=0, lt=0.5)] = (
+        0.1
+    )
+    reversal_range_atr: Annotated[float, setting("ATR", "L44: least range of the bar", gt=0)] = 1.5
+    reversal_close_share: Annotated[
+        float, setting("of the range", "L44: least part of the range that the close leaves behind", ge=0, le=1)
+    ] = 0.7
+    reversal_life_bars: Annotated[int, setting("bars", "L44: longest life of an occurrence", ge=1)] = 30
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
         pairs = (
             ("pullback_shallow_atr", "pullback_deep_atr"),
+            ("flag_least_bars", "flag_most_bars"),
             ("compression_enter", "compression_leave"),
             ("vwap_near", "vwap_far"),
         )

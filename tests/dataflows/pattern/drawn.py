@@ -31,17 +31,22 @@ def path(
     mirrored: bool = False,
     volume: Mapping[int, float] | None = None,
     opens: Mapping[int, float] | None = None,
+    highs: Mapping[int, float] | None = None,
+    lows: Mapping[int, float] | None = None,
     lost: Any = (),
     start: int = START,
 ) -> Market:
     """Closes swing about 100 for QUIET bars and then go as drawn. volume: of bars of the drawing, else 10 and 12 in turn.
-    opens: of bars of the drawing, else the close before. mirrored: about 100. lost: bars of the drawing that were not observed.
-    start: UTC ns, when the first bar opens."""
+    opens: of bars of the drawing, else the close before; highs, lows: else a wick beyond open and close. mirrored: about 100.
+    lost: bars of the drawing that were not observed. start: UTC ns, when the first bar opens."""
     close = np.concatenate([100.0 + 0.25 * np.tile([0.0, 1.0, 0.0, -1.0], QUIET // 4), drawn])[:, None]
     open_ = np.vstack([close[:1], close[:-1]])
     for at, v in (opens or {}).items():
         open_[QUIET + at] = v
     high, low = np.maximum(open_, close) + WICK, np.minimum(open_, close) - WICK
+    for prices, given in ((high, highs), (low, lows)):
+        for at, price in (given or {}).items():
+            prices[QUIET + at] = price
     if mirrored:
         open_, high, low, close = 200.0 - open_, 200.0 - low, 200.0 - high, 200.0 - close
     traded = np.where(np.arange(len(close)) % 2 == 0, 10.0, 12.0)[:, None]

@@ -1,0 +1,127 @@
+"""What a row of swing points says: double extremes, trends of highs and lows, and their breaks."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Count, Unknown
+from dataflows.kernels.arith import clip
+from dataflows.kernels.compile import kernel
+from dataflows.kernels.swings import Swings, swing_push
+from dataflows.panel import Floats, Ints
+
+
+class Double(NamedTuple):
+    """State of `double_extremes`: the pair that waits for its neckline to break. Side 0: none."""
+
+    swings: Swings
+    side: Count  # 1 two highs, -1 two lows
+    age: Count
+    neck: Unknown
+    extreme: Unknown
+    alike: Unknown
+
+
+class Structure(NamedTuple):
+    """State of `structure_breaks`: the structure that a close beyond `guard` ends. Side 0: none."""
+
+    swings: Swings
+    side: Count  # 1 rising, -1 falling
+    guard: Unknown
+    step: Unknown
+
+
+@kernel
+def double_extremes(
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    atr: Floats,
+    on: Ints,
+    reversal: float,
+    tolerance: float,
+    within: int,
+    state: Double,
+) -> tuple[Ints, Floats, Floats]:
+    """(side, confidence, extreme), each (T, N): the first closes beyond the neckline of two swing points alike.
+
+    Two successive swing highs (lows) at most `tolerance` ATR apart are a pair from the bar that confirms the second, for
+    `within` bars, until a close beyond the farther of them, or until another pair takes its place; the swing point between
+    them is the neckline. side: away from the pair. confidence in [0, 1]: half for how alike, half for how far beyond the
+    neckline, up to one ATR. extreme: the farther of the two. 0, NaN and NaN elsewhere.
+    """
+    bars, symbols = close.shape
+    side = np.zeros((bars, symbols), np.int64)
+    confidence = np.full((bars, symbols), np.nan)
+    extreme = np.full((bars, symbols), np.nan)
+    swings, price = state.swings, state.swings.price
+    for t in range(bars):
+        for n in range(symbols):
+            if on[t, n] == 0:
+                continue
+            c = close[t, n]
+            state.age[n] += 1
+            if state.age[n] > within or state.side[n] * (c - state.extreme[n]) > 0.0:
+                state.side[n] = 0
+            s = swing_push(high[t, n], low[t, n], c, reversal * atr[t, n], n, swings)
+            if s != 0:
+                second, first = price[0, n], price[2, n]
+                apart, allowed = math.fabs(second - first), tolerance * atr[t, n]
+                if apart <= allowed:  # NaN: no first yet
+                    state.side[n] = s
+                    state.age[n] = 0
+                    state.neck[n] = price[1, n]
+                    state.extreme[n] = second if s * (second - first) > 0.0 else first
+                    state.alike[n] = 1.0 - apart / allowed
+            beyond = state.side[n] * (state.neck[n] - c)
+            if beyond > 0.0 and atr[t, n] > 0.0:
+                side[t, n] = -state.side[n]
+                confidence[t, n] = 0.5 * state.alike[n] + 0.5 * clip(beyond / atr[t, n], 0.0, 1.0)
+                extreme[t, n] = state.extreme[n]
+                state.side[n] = 0
+    return side, confidence, extreme
+
+
+@kernel
+def structure_breaks(
+    high: Floats, low: Floats, close: Floats, atr: Floats, on: Ints, reversal: float, state: Structure
+) -> tuple[Ints, Floats, Floats]:
+    """(side, confidence, extreme), each (T, N): the first closes that end a row of higher highs and higher lows, or its mirror.
+
+    A structure stands from the bar that confirms a swing point where the last two highs and the last two lows step the same
+    way; the latest low of a rising one, high of a falling one, guards it. It ends with a close beyond the guard, or a swing
+    point that does not step its way. side: against the structure. confidence in [0, 1]: half for its smaller step, up to
+    `reversal` ATR, half for how far beyond the guard, up to one ATR. extreme: the farthest price of its last leg. 0, NaN and
+    NaN elsewhere.
+    """
+    bars, symbols = close.shape
+    side = np.zeros((bars, symbols), np.int64)
+    confidence = np.full((bars, symbols), np.nan)
+    extreme = np.full((bars, symbols), np.nan)
+    swings, price = state.swings, state.swings.price
+    for t in range(bars):
+        for n in range(symbols):
+            if on[t, n] == 0:
+                continue
+            far = reversal * atr[t, n]
+            s = swing_push(high[t, n], low[t, n], close[t, n], far, n, swings)
+            if s != 0:
+                latest, other = price[0, n] - price[2, n], price[1, n] - price[3, n]
+                state.side[n] = 0
+                if latest > 0.0 and other > 0.0:
+                    state.side[n] = 1
+                elif latest < 0.0 and other < 0.0:
+                    state.side[n] = -1
+                smaller = min(math.fabs(latest), math.fabs(other))
+                state.step[n] = clip(smaller / far, 0.0, 1.0)
+                state.guard[n] = price[1, n] if s == state.side[n] else price[0, n]
+            beyond = state.side[n] * (state.guard[n] - close[t, n])
+            if beyond > 0.0 and atr[t, n] > 0.0:
+                side[t, n] = -state.side[n]
+                confidence[t, n] = 0.5 * state.step[n] + 0.5 * clip(beyond / atr[t, n], 0.0, 1.0)
+                extreme[t, n] = swings.extreme[n] if swings.leg[n] == state.side[n] else price[0, n]
+                state.side[n] = 0
+    return side, confidence, extreme
