@@ -21,13 +21,24 @@ class Guard(NamedTuple):
 
 
 @kernel
-def walk_side(price: Floats, size: Floats, t: int, n: int, mid: float, sign: float, band_bps: float, notional: float) -> float:
+def walk_side(
+    price: Floats,
+    size: Floats,
+    t: int,
+    n: int,
+    mid: float,
+    sign: float,
+    band_bps: float,
+    impact_bps: float,
+    notional: float,
+) -> float:
     """Average distance from mid, bps, at which an order of `notional` fills against one side of the book.
 
     price, size: (T, N, D), best first; sign: 1 asks, -1 bids. The touch counts wherever it is, other levels within band_bps of
-    mid. What these do not hold fills beyond them at max(band, touch) times the square root of the notional so far over the
-    notional shown: liquidity that nobody sees costs at least the band. So no thinner and no wider book is ever cheaper.
-    NaN where no level counts.
+    mid. What these do not hold, the rest, fills beyond them by the dearer of two laws of the square root, of which e =
+    max(band, touch) is where both begin: e times the root of the notional so far over the notional shown, and e plus
+    impact_bps times the root of the part of the rest so far. So no thinner and no wider book is ever cheaper. NaN where no
+    level counts.
     """
     shown = 0.0
     cost = 0.0
@@ -46,8 +57,11 @@ def walk_side(price: Floats, size: Floats, t: int, n: int, mid: float, sign: flo
                 edge = away if away > edge else edge
     if not (shown > 0.0):
         return math.nan
-    if notional > shown:
-        cost += edge * (2.0 / 3.0) * (notional * math.sqrt(notional / shown) - shown)
+    rest = notional - shown
+    if rest > 0.0:
+        unseen = edge * (2.0 / 3.0) * (notional * math.sqrt(notional / shown) - shown)
+        moved = edge * rest + impact_bps * (2.0 / 3.0) * rest * math.sqrt(rest)
+        cost += moved if moved > unseen else unseen
     return cost / notional
 
 
@@ -84,36 +98,45 @@ def costs(
     ask_price: Floats,
     ask_size: Floats,
     band_bps: float,
+    impact_bps: float,
     sizes: tuple[float, float, float],
     safe_bps: float,
     slippage: Floats,
 ) -> float:
     """Slippage of each size, bps, into slippage[t, n], and the largest safe notional; both of the worse side.
 
-    Without a book: half the spread, and the band at `depth`, less by the square root law (Torre 1997) for smaller orders.
+    impact_bps: what the root of a unit of notional moves the price. Without a book: half the spread, and two thirds of the
+    dearer of impact_bps times the root of the order and the band times the root of the order over `depth` (Torre 1997).
     """
     safe = math.nan
     worst = 0.0
+    per_root = band_bps / math.sqrt(depth) if depth > 0.0 else math.nan
+    per_root = impact_bps if impact_bps > per_root else per_root
     for i in range(len(sizes)):
         if proxied != 0:
-            cost = math.nan
-            if depth > 0.0:
-                cost = 0.5 * spread_bps + band_bps * (2.0 / 3.0) * math.sqrt(sizes[i] / depth)
+            cost = 0.5 * spread_bps + per_root * (2.0 / 3.0) * math.sqrt(sizes[i])
         else:
-            cost = walk_side(ask_price, ask_size, t, n, mid, 1.0, band_bps, sizes[i])
-            sell = walk_side(bid_price, bid_size, t, n, mid, -1.0, band_bps, sizes[i])
+            cost = walk_side(ask_price, ask_size, t, n, mid, 1.0, band_bps, impact_bps, sizes[i])
+            sell = walk_side(bid_price, bid_size, t, n, mid, -1.0, band_bps, impact_bps, sizes[i])
             cost = sell if not (sell <= cost) else cost
         worst = worst if cost < worst else cost  # a larger order is no cheaper, also to the last bit
         slippage[t, n, i] = worst
     if worst == worst:
         if proxied != 0:
-            x = 1.5 * (safe_bps - 0.5 * spread_bps) / band_bps
-            safe = 0.0 if x <= 0.0 else (depth if x >= 1.0 else depth * (x * x))
+            x = 1.5 * (safe_bps - 0.5 * spread_bps) / per_root
+            safe = 0.0 if x <= 0.0 else (depth if x * x >= depth else x * x)
         else:
             safe = safe_side(ask_price, ask_size, t, n, mid, 1.0, band_bps, safe_bps)
             sell = safe_side(bid_price, bid_size, t, n, mid, -1.0, band_bps, safe_bps)
             safe = sell if sell < safe else safe
     return safe
+
+
+@kernel
+def one_sided(x: float) -> float:
+    """|x| within [0, 1]; 1 where x is unknown: what is not known counts as the worst."""
+    size = math.fabs(x)
+    return size if size < 1.0 else 1.0
 
 
 @kernel
@@ -145,6 +168,11 @@ def tradeability(
     bid_size: Floats,
     ask_price: Floats,
     ask_size: Floats,
+    lambda_sqrt: Floats,
+    vpin_rank: Floats,
+    imbalance: Floats,
+    pressure: Floats,
+    flow_z: Floats,
     band_bps: float,
     sizes: tuple[float, float, float],
     safe_bps: float,
@@ -155,13 +183,17 @@ def tradeability(
     slippage_scale: float,
     stale_weight: float,
     chaotic_weight: float,
+    toxic_weight: float,
+    lean_weight: float,
+    flow_full_z: float,
     marks: tuple[float, float, float, float, float, float],
     state: Guard,
 ) -> tuple[Floats, Ints, Ints, Floats, Floats]:
     """Score, liquidity class, avoid, slippage (T, N, 3) in bps, and the largest safe notional; see L63.
 
-    The score is logistic(base - spread / scale - scale / depth - slippage / scale - staleness - chaos): each term only takes
-    away, and none can be bought back by another. NaN, class -1 and avoid where anything it needs is unknown.
+    The score is logistic(base - spread / scale - scale / depth - slippage / scale - staleness - chaos - toxicity - lean): each
+    term only takes away, and none can be bought back by another. NaN, class -1 and avoid where the market, its costs or the
+    regime are unknown.
     """
     bars, symbols = mid.shape
     score = np.full((bars, symbols), np.nan)
@@ -179,12 +211,16 @@ def tradeability(
             if not (depth <= ask_depth[t, n]):
                 depth = ask_depth[t, n]
             if mid[t, n] > 0.0 and spread_bps[t, n] >= 0.0 and depth >= 0.0:
+                impact_bps = 1e4 * lambda_sqrt[t, n] if lambda_sqrt[t, n] > 0.0 else 0.0
                 safe[t, n] = costs(
                     t, n, mid[t, n], spread_bps[t, n], depth, proxied[t, n],
-                    bid_price, bid_size, ask_price, ask_size, band_bps, sizes, safe_bps, slippage,
+                    bid_price, bid_size, ask_price, ask_size, band_bps, impact_bps, sizes, safe_bps, slippage,
                 )  # fmt: skip
+                lean = one_sided(pressure[t, n]) + one_sided(flow_z[t, n] / flow_full_z)
+                lean += one_sided(imbalance[t, n]) if proxied[t, n] == 0 else 0.0
                 x = base - spread_bps[t, n] / spread_scale - slippage[t, n, 1] / slippage_scale
                 x -= stale_weight * old / stale_bars + chaotic_weight * chaotic[t, n]
+                x -= toxic_weight * one_sided(vpin_rank[t, n]) + lean_weight * (lean / 3.0)
                 x -= depth_scale / depth if depth > 0.0 else math.inf
                 s = logistic(x)
             score[t, n] = s

@@ -95,9 +95,16 @@ class KinematicsConfig(NamedTuple):
     state_enter: Annotated[float, setting("score", "trend above which L60 takes a direction", gt=0, lt=1)] = 0.3
     state_leave: Annotated[float, setting("score", "trend below which L60 leaves it", ge=0, lt=1)] = 0.15
     state_max_step: Annotated[float, setting("score", "most that an L60 score moves in a bar", gt=0, le=2)] = 0.25
-    state_regime_weight: Annotated[
-        float, setting("weight", "of the regime's direction in the trend, beside L25", ge=0, le=1)
-    ] = 0.4
+    state_weights: Annotated[
+        tuple[float, float, float, float, float, float, float, float, float],
+        setting("weight", "L60: of L25, the regime, L13, L15, L16, L18, L23, L51 and L53 in the trend", ge=0),
+    ] = (0.4, 0.25, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05)
+    state_full: Annotated[
+        tuple[float, float, float, float],
+        setting(
+            "t, ATR, ATR a bar, z", "L60: L13's t, L16's line, L51's velocity and L53's and L56's z that count in full", gt=0
+        ),
+    ] = (3.0, 2.0, 0.3, 3.0)
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
@@ -146,5 +153,7 @@ class KinematicsConfig(NamedTuple):
             )
         if not sum(self.alignment_weights) > 0.0:
             yield "alignment_weights are all 0; one at least must be positive. Typical: [1, 1, 2, 2]."
+        if not sum(self.state_weights) > 0.0:
+            yield "state_weights are all 0; one at least must be positive."
         if self.state_leave > self.state_enter:
             yield f"state_leave is {self.state_leave}; it must not be above state_enter ({self.state_enter}). Typical: 0.15."

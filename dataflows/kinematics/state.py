@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from dataflows.carry import Count, Zero
-from dataflows.kernels.arith import clip, known
+from dataflows.kernels.arith import clip, known, sign
 from dataflows.kernels.compile import kernel
 from dataflows.kinematics.types import DOWN, SIDEWAYS, UP
 from dataflows.panel import Floats, Ints
+
+VOTES: Final = 9
 
 
 class KinematicCarry(NamedTuple):
@@ -36,6 +38,12 @@ def next_direction(trend: float, held: int, enter: float, leave: float) -> int:
 
 
 @kernel
+def _stepped(aim: float, held: float, free: bool, max_step: float) -> float:
+    """aim, at most max_step from what is held unless free."""
+    return aim if free else clip(aim, held - max_step, held + max_step)
+
+
+@kernel
 def kinematic_state(
     score: Floats,
     agreement: Floats,
@@ -48,8 +56,28 @@ def kinematic_state(
     vol_percentile: Floats,
     forced: Ints,
     tradeability: Floats,
+    velocity_t: Floats,
+    rsi: Floats,
+    macd: Floats,
+    position: Floats,
+    side: Ints,
+    percent_b: Floats,
+    keltner: Floats,
+    ratio_bias: Floats,
+    velocity: Floats,
+    persistent: Floats,
+    fraction_z: Floats,
+    sine: Floats,
+    lead_sine: Floats,
+    in_cycle: Ints,
+    straight: Floats,
+    reversion_z: Floats,
+    reverts: Floats,
+    jump_share: Floats,
+    vol_ratio: Floats,
+    weights: tuple[float, ...],
     full_t: float,
-    regime_weight: float,
+    full: tuple[float, float, float, float],
     enter: float,
     leave: float,
     max_step: float,
@@ -59,48 +87,69 @@ def kinematic_state(
     bars, symbols = score.shape
     direction = np.empty((bars, symbols), np.int64)
     y = np.full((7, bars, symbols), np.nan)
+    vote = np.empty(VOTES)
+    whole = 0.0
+    for k in range(VOTES):
+        whole += weights[k]
     for t in range(bars):
         for n in range(symbols):
-            tilt = trend_up[t, n] - trend_down[t, n]
-            short = clip(short_t[t, n] / full_t, -1.0, 1.0)
+            vote[0] = score[t, n]
+            vote[1] = trend_up[t, n] - trend_down[t, n]
+            vote[2] = velocity_t[t, n] / full[0]
+            vote[3] = rsi[t, n]
+            vote[4] = macd[t, n] / full[1]
+            vote[5] = 2.0 * position[t, n] - 1.0
+            vote[6] = 2.0 * percent_b[t, n] - 1.0
+            vote[7] = velocity[t, n] / full[2]
+            vote[8] = fraction_z[t, n] / full[3]
             seen = 0
-            seen += 1 if score[t, n] == score[t, n] else 0
-            seen += 2 if tilt == tilt else 0
-            seen += 4 if tradeability[t, n] == tradeability[t, n] else 0
-            seen += 8 if short == short else 0
-            lost = state.seen[n] & ~seen
+            trend = 0.0
+            for k in range(VOTES):
+                if vote[k] == vote[k]:
+                    seen |= 1 << k
+                    trend += weights[k] / whole * clip(vote[k], -1.0, 1.0)
+            trend = clip(trend, -1.0, 1.0) if seen & 3 != 0 else math.nan
+            short = clip(short_t[t, n] / full_t, -1.0, 1.0)
+            stretch = clip(reversion_z[t, n] / full[3], -1.0, 1.0)
+            band = clip(keltner[t, n], -1.0, 1.0)
+            seen |= (1 << VOTES) if tradeability[t, n] == tradeability[t, n] else 0
+            seen |= (2 << VOTES) if short == short else 0
+            seen |= (4 << VOTES) if stretch == stretch else 0
+            seen |= (8 << VOTES) if band == band else 0
+            seen |= (16 << VOTES) if calm[t, n] == calm[t, n] else 0
+            free = (state.seen[n] & ~seen) != 0 or forced[t, n] != 0
             state.seen[n] = seen
-            trend = math.nan
-            if seen & 3 != 0:
-                trend = (1.0 - regime_weight) * known(score[t, n], 0.0) + regime_weight * known(tilt, 0.0)
-                trend = clip(trend, -1.0, 1.0)
             state.direction[n] = next_direction(trend, state.direction[n], enter, leave)
             direction[t, n] = state.direction[n]
             if trend != trend:
                 state.trend[n] = 0.0
                 state.reversion[n] = 0.0
-            else:
-                size = math.fabs(trend)
-                agreed = known(agreement[t, n], 0.0)
-                along = known(short, 0.0) * trend  # the short move seen from the trend
-                damping = known(tradeability[t, n], 0.0) * known(clip(1.0 - chaotic[t, n], 0.0, 1.0), 0.0)
-                persistence = clip(agreed * known(trend_up[t, n] + trend_down[t, n], 0.0), 0.0, 1.0)
-                free = lost != 0 or forced[t, n] != 0
-                fade = known(-short, 0.0) * known(calm[t, n], 0.0) * (1.0 - agreed)
-                for k in range(2):
-                    held = state.trend[n] if k == 0 else state.reversion[n]
-                    aim = damping * (trend if k == 0 else fade)
-                    if not free:
-                        aim = clip(aim, held - max_step, held + max_step)
-                    if k == 0:
-                        state.trend[n] = aim
-                    else:
-                        state.reversion[n] = aim
-                y[0, t, n] = size
-                y[1, t, n] = persistence
-                y[2, t, n] = -along if along < 0.0 else 0.0
-                y[3, t, n] = along * known(vol_percentile[t, n], 0.0) if along > 0.0 else 0.0
-                y[4, t, n] = trend * persistence * (1.0 - known(conflict[t, n], 0.0))
-                y[5, t, n] = state.trend[n]
-                y[6, t, n] = state.reversion[n]
+                continue
+            short = known(short, 0.0)
+            size = math.fabs(trend)
+            agreed = known(agreement[t, n], 0.0)
+            along = short * trend  # the short move seen from the trend
+            memory = 0.5 * known(ratio_bias[t, n], 0.0) + 0.5 * known(persistent[t, n], 0.0)
+            trending = clip(agreed * known(trend_up[t, n] + trend_down[t, n], 0.0), 0.0, 1.0)
+            lasting = memory if memory > 0.0 else 0.0
+            persistence = 0.5 * trending + 0.25 * known(straight[t, n], 0.0) + 0.25 * lasting
+            energy = 0.5 * known(vol_percentile[t, n], 0.0) + 0.25 * clip(known(vol_ratio[t, n], 0.0), 0.0, 2.0)
+            beyond = 1.0 if side[t, n] * sign(trend) > 0.0 else 0.0
+            ahead = along if along > 0.0 else 0.0
+            smooth = known(1.0 - jump_share[t, n], 0.0) * (1.0 - known(conflict[t, n], 0.0))
+            stretched = (short + known(stretch, 0.0) + known(band, 0.0)) / 3.0
+            pull = 0.5 + 0.25 * known(reverts[t, n], 0.0) + (-0.25 * memory if memory < 0.0 else 0.0)
+            turn = known(lead_sine[t, n] - sine[t, n], 0.0) if in_cycle[t, n] != 0 else 0.0
+            fade = 0.25 * clip(turn, -1.0, 1.0) - 0.75 * stretched * pull
+            room = known(calm[t, n], 0.0) * (1.0 - agreed)
+            damping = known(tradeability[t, n], 0.0) * known(clip(1.0 - chaotic[t, n], 0.0, 1.0), 0.0)
+            state.trend[n] = _stepped(damping * trend, state.trend[n], free, max_step)
+            state.reversion[n] = _stepped(damping * room * fade, state.reversion[n], free, max_step)
+            y[0, t, n] = size
+            y[1, t, n] = persistence
+            y[2, t, n] = -along if along < 0.0 else 0.0
+            y[3, t, n] = 0.5 * (ahead + size * beyond) * energy
+            y[4, t, n] = trend * persistence * smooth
+            y[5, t, n] = state.trend[n]
+            y[6, t, n] = state.reversion[n]
     return direction, y

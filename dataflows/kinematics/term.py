@@ -46,28 +46,25 @@ class TermStructure(NamedTuple):
 
 
 @kernel
-def _span_mean(v: float, k: int, n: int, span: int, state: TermStructure) -> float:
-    """Mean of the last `span` squares of symbol n, or of all where there are fewer; v: the newest, not in the ring yet.
+def _span_mean(v: float, k: int, n: int, span: int, seen: int, squares: Floats, sums: Floats) -> float:
+    """Mean of the last `span` squares of symbol n, or of all where there are fewer; v: number `seen`, not in the ring yet.
 
     The sum is made anew every `span` returns, which bounds its drift.
     """
-    ring = state.squares[n]
-    width = ring.shape[0]
-    seen = state.seen[n]
+    width = squares.shape[1]
     total = v
     if (seen + 1) % span == 0:
         for i in range(span - 1):
-            total += ring[(seen - 1 - i) % width]
+            total += squares[n, (seen - 1 - i) % width]
     else:
-        total += state.sums[n, k] - (ring[(seen - span) % width] if seen >= span else 0.0)
-    state.sums[n, k] = total
+        total += sums[n, k] - (squares[n, (seen - span) % width] if seen >= span else 0.0)
+    sums[n, k] = total
     return total / span if seen >= span else total / (seen + 1)
 
 
 @kernel
-def _learn(y: float, near: float, middle: float, n: int, weight: float, fade: float, state: Forecast) -> None:
-    """One more complete sample of the given weight; what is there fades first."""
-    p, c = state.products, state.targets
+def _learn(y: float, near: float, middle: float, n: int, weight: float, fade: float, p: Floats, c: Floats) -> None:
+    """One more complete sample of the given weight into the products p and targets c; what is there fades first."""
     p[0, n] = fade * p[0, n] + weight
     p[1, n] = fade * p[1, n] + weight * near
     p[2, n] = fade * p[2, n] + weight * middle
@@ -81,9 +78,8 @@ def _learn(y: float, near: float, middle: float, n: int, weight: float, fade: fl
 
 
 @kernel
-def _expect(near: float, middle: float, n: int, strength: float, state: Forecast) -> float:
+def _expect(near: float, middle: float, n: int, strength: float, p: Floats, c: Floats) -> float:
     """Log of the mean variance to come, less the level: ridge regression towards 0 and half the residual variance."""
-    p, c = state.products, state.targets
     a = p[0, n] + strength  # the matrix as L D L'
     u = p[1, n] / a
     v = p[2, n] / a
@@ -123,10 +119,10 @@ def term_structure(
                 v = r[t, n] * r[t, n]
                 least = floor[t, n] if floor[t, n] > LEAST else LEAST
                 lowest = least * least
-                first = _span_mean(v, 0, n, short, state)
-                second = _span_mean(v, 1, n, medium, state)
-                third = _span_mean(v, 2, n, longest, state)
                 seen = state.seen[n]
+                first = _span_mean(v, 0, n, short, seen, state.squares, state.sums)
+                second = _span_mean(v, 1, n, medium, seen, state.squares, state.sums)
+                third = _span_mean(v, 2, n, longest, seen, state.squares, state.sums)
                 state.squares[n, seen % longest] = v
                 seen += 1
                 state.seen[n] = seen
@@ -139,12 +135,30 @@ def term_structure(
                     late = state.elapsed[n] - state.at[n, i] - short
                     if state.level[n, i] == state.level[n, i] and late <= max_gap:
                         y = near - state.level[n, i]
-                        _learn(y, state.near[n, i], state.middle[n, i], n, 1.0 / short, fade_short, state.short)
+                        _learn(
+                            y,
+                            state.near[n, i],
+                            state.middle[n, i],
+                            n,
+                            1.0 / short,
+                            fade_short,
+                            state.short.products,
+                            state.short.targets,
+                        )
                     i = seen % medium
                     late = state.elapsed[n] - state.at[n, i] - medium
                     if state.level[n, i] == state.level[n, i] and late <= max_gap:
                         y = middle - state.level[n, i]
-                        _learn(y, state.near[n, i], state.middle[n, i], n, 1.0 / medium, fade_medium, state.medium)
+                        _learn(
+                            y,
+                            state.near[n, i],
+                            state.middle[n, i],
+                            n,
+                            1.0 / medium,
+                            fade_medium,
+                            state.medium.products,
+                            state.medium.targets,
+                        )
                     level = near
                     if seen >= medium:
                         level = (near + middle + far) / 3.0
@@ -158,9 +172,13 @@ def term_structure(
                     state.near[n, i] = near
                     state.middle[n, i] = middle
                     state.at[n, i] = state.elapsed[n]
-                    ahead = math.exp(0.5 * (level + _expect(near, middle, n, strength, state.short)))
+                    ahead = math.exp(
+                        0.5 * (level + _expect(near, middle, n, strength, state.short.products, state.short.targets))
+                    )
                     state.result[1, n] = clip(ahead, least, MOST)
-                    ahead = math.exp(0.5 * (level + _expect(near, middle, n, strength, state.medium)))
+                    ahead = math.exp(
+                        0.5 * (level + _expect(near, middle, n, strength, state.medium.products, state.medium.targets))
+                    )
                     state.result[2, n] = clip(ahead, least, MOST)
                     share = 1.0 / (state.averaged[n] + 1.0)
                     share = share if share > alpha else alpha

@@ -44,7 +44,7 @@ class MicrostructureConfig(NamedTuple):
     ] = (1_000.0, 10_000.0, 100_000.0)
     safe_slippage_bps: Annotated[float, setting("bps", "L63: slippage up to which an order is safe", gt=0)] = 10.0
     stale_bars: Annotated[float, setting("bars", "L63: book or bar older than this: avoid", gt=0)] = 5.0
-    score_base: Annotated[float, setting("logit", "L63: score of a perfect market", gt=0)] = 4.0
+    score_base: Annotated[float, setting("logit", "L63: score of a perfect market", gt=0)] = 4.5
     spread_scale_bps: Annotated[float, setting("bps", "L63: a spread that costs one logit", gt=0)] = 10.0
     depth_scale: Annotated[float, setting("quote currency", "L63: a depth of the thinner side that costs one logit", gt=0)] = (
         10_000.0
@@ -54,6 +54,9 @@ class MicrostructureConfig(NamedTuple):
     ] = 10.0
     stale_weight: Annotated[float, setting("logit", "L63: cost of data that are stale_bars old", ge=0)] = 3.0
     chaotic_weight: Annotated[float, setting("logit", "L63: cost of a regime that is certainly chaotic", ge=0)] = 3.0
+    toxic_weight: Annotated[float, setting("logit", "L63: cost of flow as toxic as it ever was", ge=0)] = 1.0
+    lean_weight: Annotated[float, setting("logit", "L63: cost of a market that leans wholly to one side", ge=0)] = 0.5
+    lean_full_z: Annotated[float, setting("deviations", "L63: order flow that is wholly one-sided", gt=0)] = 4.0
     avoid_below: Annotated[float, setting("score", "L63: avoid starts below", gt=0, lt=1)] = 0.2
     resume_above: Annotated[float, setting("score", "L63: avoid ends above", gt=0, lt=1)] = 0.35
     thin_below: Annotated[float, setting("score", "L63: THIN starts below", gt=0, lt=1)] = 0.6

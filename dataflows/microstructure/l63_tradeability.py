@@ -8,7 +8,15 @@ from dataflows.data.types import Market
 from dataflows.kernels.bookwalk import Guard, tradeability
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
-from dataflows.microstructure.types import SpreadDepth, Tradeability
+from dataflows.microstructure.types import (
+    BookImbalance,
+    FlowToxicity,
+    OrderFlowImbalance,
+    PriceImpact,
+    SpreadDepth,
+    Tradeability,
+    TradePressure,
+)
 from dataflows.regime.types import Regime
 
 
@@ -23,6 +31,11 @@ def l63_tradeability(
     l0_market_feed: Market,
     l1_regime: Regime,
     l8_spread_depth: SpreadDepth,
+    l9_book_imbalance: BookImbalance,
+    l10_trade_pressure: TradePressure,
+    l59_price_impact: PriceImpact,
+    l61_flow_toxicity: FlowToxicity,
+    l62_order_flow_imbalance: OrderFlowImbalance,
     microstructure: MicrostructureConfig,
     carry: TradeabilityCarry,
 ) -> Tradeability:
@@ -33,17 +46,20 @@ def l63_tradeability(
     for a larger one; `max_safe_notional`, the most that is shown within `depth_band_bps` of mid and costs no more than
     `safe_slippage_bps`.
 
-    Book: levels are walked; what an order needs beyond the band costs the band's edge times the square root of its size over
-    the size shown. Bars only: half the proxied spread plus the same law with the proxied depth.
+    Book: levels are walked; what an order needs beyond the band costs the dearer of two laws, both from the band's edge on:
+    the edge times the square root of its size over the size shown, and the edge plus L59's impact of what is not shown. Bars
+    only: half the proxied spread plus the dearer of the same laws with the proxied depth. An unknown impact counts as none.
     score = logistic(score_base - spread / spread_scale_bps - depth_scale / depth - slippage of the middle size /
-    slippage_scale_bps - stale_weight * staleness / stale_bars - chaotic_weight * P(chaotic)), depth of the thinner side,
-    staleness the older of last bar and book: every term only takes away, so the score never rises with a wider spread, a
-    thinner book or staler data. The touch wider than the band has no depth and scores 0.
+    slippage_scale_bps - stale_weight * staleness / stale_bars - chaotic_weight * P(chaotic) - toxic_weight * rank of L61's vpin
+    - lean_weight * lean), depth of the thinner side, staleness the older of last bar and book, lean the mean size of L9's
+    smoothed imbalance (0 without a book), L10's pressure and L62's z over `lean_full_z`, each at most 1. Every term only takes
+    away, so the score never rises with a wider spread, a thinner book, staler data or more toxic flow; rank and lean count 1
+    while unknown. The touch wider than the band has no depth and scores 0.
     avoid: from the bar on which the score is below `avoid_below` until one on which it reaches `resume_above`; and 1 while
-    anything that the score needs is unknown (book empty, broken or not there, proxies or regime warming up), data are staler
-    than `stale_bars`, the symbol is not listed or the session is closed. Only what is unknown makes the score NaN.
-    A held estimate of a bars-only symbol counts as long as its close is known.
-    Source: square-root impact as in Torre (1997).
+    book, proxies or regime are unknown (empty, broken, warming up), data are staler than `stale_bars`, the symbol is not listed
+    or the session is closed. These alone make the score NaN. A held estimate of a bars-only symbol counts as long as its close
+    is known.
+    Source: square-root impact as in Torre (1997); toxicity: Easley, Lopez de Prado and O'Hara (2012).
     """
     market, seen = l0_market_feed, l8_spread_depth
     marks = (
@@ -58,8 +74,11 @@ def l63_tradeability(
         market.quality.listed, market.session.is_open, market.quality.stale, market.book.age, l1_regime.chaotic,
         seen.mid, seen.spread_bps, seen.bid_depth, seen.ask_depth, seen.proxied,
         market.book.bid_price, market.book.bid_size, market.book.ask_price, market.book.ask_size,
+        l59_price_impact.lambda_sqrt, l61_flow_toxicity.vpin_percentile, l9_book_imbalance.smoothed,
+        l10_trade_pressure.pressure, l62_order_flow_imbalance.ofi_z,
         microstructure.depth_band_bps, microstructure.order_notionals, microstructure.safe_slippage_bps,
         microstructure.stale_bars, microstructure.score_base, microstructure.spread_scale_bps, microstructure.depth_scale,
-        microstructure.slippage_scale_bps, microstructure.stale_weight, microstructure.chaotic_weight, marks, carry.guard,
+        microstructure.slippage_scale_bps, microstructure.stale_weight, microstructure.chaotic_weight,
+        microstructure.toxic_weight, microstructure.lean_weight, microstructure.lean_full_z, marks, carry.guard,
     )  # fmt: skip
     return Tradeability(score, grade, avoid, slippage, safe)

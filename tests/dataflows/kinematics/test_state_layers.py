@@ -13,13 +13,38 @@ from dataflows.kinematics import state, votes
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.l25_timeframe_alignment import l25_timeframe_alignment
 from dataflows.kinematics.l60_kinematic_state import l60_kinematic_state
-from dataflows.kinematics.types import DOWN, SIDEWAYS, UP, Alignment, Directional, KinematicState, Momentum, Slope, Trend
+from dataflows.kinematics.types import (
+    DOWN,
+    SIDEWAYS,
+    UP,
+    Alignment,
+    Breakout,
+    Channel,
+    Cycle,
+    Derivatives,
+    Directional,
+    Efficiency,
+    FractionalDifference,
+    Hurst,
+    Jump,
+    KinematicState,
+    Macd,
+    Momentum,
+    Oscillator,
+    Reversion,
+    Slope,
+    Trend,
+    VarianceRatio,
+    Velocity,
+    VolTerm,
+)
 from tests.dataflows.kinematics.both import assert_plain_is_compiled
 from tests.dataflows.kinematics.chain import regime, run, tradeability
 from tests.support import filled
 
 K = KinematicsConfig()
-
+TWO = K._replace(state_weights=(0.6, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+"""Only L25 and the regime vote."""
 
 VOTERS: dict[str, tuple[Any, str, float]] = {  # record, field, share of all weight
     "l11_ema_trend_short": (Trend, "score", 1 / 18),
@@ -88,8 +113,44 @@ def test_alignment_is_bounded_and_monotone(votes: Any, more: float) -> None:
         assert ((panel >= 0) & (panel <= 1)).all()
 
 
+OTHERS: dict[str, tuple[Any, dict[str, float]]] = {  # nothing to say: no vote, no stretch, no jump, ordinary volatility
+    "l13_kalman_velocity": (Velocity, {}),
+    "l15_rsi_short": (Oscillator, {}),
+    "l16_macd_short": (Macd, {}),
+    "l18_breakout_short": (Breakout, {"position": 0.5}),
+    "l23_channel_position_medium": (Channel, {"percent_b": 0.5}),
+    "l24_variance_ratio": (VarianceRatio, {}),
+    "l51_velocity_acceleration": (Derivatives, {}),
+    "l52_hurst_exponent": (Hurst, {}),
+    "l53_fractional_difference": (FractionalDifference, {}),
+    "l54_cycle_phase": (Cycle, {}),
+    "l55_efficiency_ratio": (Efficiency, {}),
+    "l56_mean_reversion_speed": (Reversion, {}),
+    "l57_jump_component": (Jump, {}),
+    "l58_volatility_term_structure": (VolTerm, {"ratio": 1.0}),
+}
+
+
+def _others(shape: tuple[int, int], more: dict[tuple[str, str], Any] | None = None) -> dict[str, Any]:
+    """The records of OTHERS; more: {(layer, field): value or panel}."""
+    made = {}
+    for name, (record, fields) in OTHERS.items():
+        values = dict(fields) | {f: v for (layer, f), v in (more or {}).items() if layer == name}
+        panels = {f: np.broadcast_to(np.asarray(v).reshape(-1, 1), shape) for f, v in values.items()}
+        kinds = {f: np.int64 if f in ("side", "in_cycle") else np.float64 for f in panels}
+        made[name] = filled(record, shape, **{f: np.ascontiguousarray(v, kinds[f]) for f, v in panels.items()})
+    return made
+
+
 def _state(
-    score: Any, *, forced: Any = None, p: Any = None, trade: Any = 1.0, k: KinematicsConfig = K, **over: Any
+    score: Any,
+    *,
+    forced: Any = None,
+    p: Any = None,
+    trade: Any = 1.0,
+    k: KinematicsConfig = TWO,
+    more: dict[tuple[str, str], Any] | None = None,
+    **over: Any,
 ) -> KinematicState:
     score = np.ascontiguousarray(np.asarray(score, np.float64).reshape(-1, 1))
     shape = score.shape
@@ -108,6 +169,7 @@ def _state(
         "l1_regime": regime(shape, **names, forced=flags),
         "l25_timeframe_alignment": Alignment(score, over.get("agreement", np.ones(shape)), over.get("conflict", zeros)),
         "l63_tradeability": tradeability(shape, np.broadcast_to(np.asarray(trade, np.float64).reshape(-1, 1), shape).copy()),
+        **_others(shape, more),
     }
     made: KinematicState = run(l60_kinematic_state, inputs, k)
     return made
@@ -115,7 +177,7 @@ def _state(
 
 def test_direction_has_hysteresis_and_holds_while_unknown() -> None:
     wanted = [0.0, 0.3, 0.31, 0.2, 0.15, 0.14, -0.31, -0.16, np.nan, -0.14, 0.9, -0.9]
-    k = K._replace(state_regime_weight=0.0)
+    k = K._replace(state_weights=(1.0, *[0.0] * 8))
     got = _state(wanted, p={"trend_up": [0.0 if w == w else np.nan for w in wanted]}, k=k).direction[:, 0].tolist()
     expected = [SIDEWAYS, SIDEWAYS, UP, UP, UP, SIDEWAYS, DOWN, DOWN, DOWN, SIDEWAYS, UP, DOWN]
     assert got == expected
@@ -148,8 +210,9 @@ def test_scores_step_at_most_max_step_on_random_inputs() -> None:
         "l1_regime": regime(shape, forced=forced),
         "l25_timeframe_alignment": Alignment(score, rng.random(shape), rng.random(shape)),
         "l63_tradeability": tradeability(shape, trade),
+        **_others(shape),
     }
-    got = run(l60_kinematic_state, inputs, K)
+    got = run(l60_kinematic_state, inputs, TWO)
     known = np.isfinite(score) * 1 + np.isfinite(trade) * 2
     lost = (known[:-1] & ~known[1:]) != 0
     bound = ~lost & (forced[1:] == 0)
@@ -200,7 +263,7 @@ def test_mirrored_inputs_mirror_the_state() -> None:
         np.testing.assert_array_equal(getattr(a, name), -getattr(b, name))
     for name in ("strength", "persistence", "pullback", "breakout"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    assert np.abs(a.reversion_score).max() > 0.05
+    assert np.abs(a.reversion_score).max() > 0.02
 
 
 def test_a_short_move_against_the_trend_is_a_pullback_and_with_it_a_breakout() -> None:
@@ -208,7 +271,90 @@ def test_a_short_move_against_the_trend_is_a_pullback_and_with_it_a_breakout() -
     got = _state(np.full(4, 0.5), p=p)
     trend = 0.6 * 0.5 + 0.4 * 0.5
     assert got.pullback[:, 0].tolist() == pytest.approx([trend, 0.0, trend, 0.0])
-    assert got.breakout[:, 0].tolist() == pytest.approx([0.0, trend / 2, 0.0, 0.0])
+    assert got.breakout[:, 0].tolist() == pytest.approx([0.0, trend / 4, 0.0, 0.0])  # half of it, in a market of half energy
+    beyond = _state(np.full(4, 0.5), p=p, more={("l18_breakout_short", "side"): [1, 1, -1, 0]}).breakout[:, 0]
+    assert beyond.tolist() == pytest.approx([trend / 4, trend / 2, 0.0, 0.0])
+    busy = _state(np.full(4, 0.5), p={**p, "vol_percentile": 1.0}, more={("l58_volatility_term_structure", "ratio"): 3.0})
+    assert busy.breakout[1, 0] == pytest.approx(trend / 2)
+
+
+TREND_INPUTS = (
+    ("l13_kalman_velocity", "t_stat", 3.0),
+    ("l15_rsi_short", "centred", 1.0),
+    ("l16_macd_short", "line", 2.0),
+    ("l18_breakout_short", "position", 0.5),
+    ("l23_channel_position_medium", "percent_b", 0.5),
+    ("l51_velocity_acceleration", "velocity", 0.3),
+    ("l53_fractional_difference", "z", 3.0),
+)
+"""Layer, field, and how much of it is a full vote."""
+
+
+@pytest.mark.parametrize(("layer", "field", "full"), TREND_INPUTS)
+@settings(max_examples=20)
+@given(
+    at=st.lists(st.floats(-2, 2), min_size=3, max_size=3),
+    more=st.lists(st.floats(0, 3), min_size=3, max_size=3),
+    score=st.floats(-1, 1),
+    short=st.floats(-9, 9),
+)
+def test_each_trend_input_lifts_the_trend_and_never_lowers_it(
+    layer: str, field: str, full: float, at: list[float], more: list[float], score: float, short: float
+) -> None:
+    middle = OTHERS[layer][1].get(field, 0.0)
+    p = {"trend_up": 0.3, "trend_down": 0.1, "calm": 0.5, "trend_t": short}
+
+    def of(values: Any) -> KinematicState:
+        return _state(np.full(3, score), p=p, trade=0.8, k=K, more={(layer, field): middle + full * np.asarray(values)})
+
+    low, high, least = of(at), of(np.add(at, more)), of([-1.0] * 3)
+    assert (high.trend_score >= low.trend_score - 1e-15).all()
+    assert (high.direction >= low.direction).all()
+    full_vote = of([1.0] * 3)
+    for a, b in ((full_vote, of([9.0] * 3)), (least, of([-9.0] * 3))):
+        np.testing.assert_array_equal(a.trend_score, b.trend_score)
+    k = K._replace(state_max_step=2.0)
+    up, down = (
+        _state([0.0], p={"calm": 1.0}, k=k, more={(layer, field): [middle + full * s]}).trend_score[0, 0] for s in (1.0, -1.0)
+    )
+    assert (up, down) == pytest.approx((0.05, -0.05))
+
+
+def test_memory_makes_persistence_and_jumps_and_conflict_take_from_what_goes_on() -> None:
+    p = {"trend_up": 1.0}
+    lasting = {
+        ("l24_variance_ratio", "bias"): 0.6,
+        ("l52_hurst_exponent", "persistent"): 1.0,
+        ("l55_efficiency_ratio", "ratio"): 0.4,
+    }
+    got = _state([1.0], p=p, more=lasting)
+    assert got.persistence[0, 0] == pytest.approx(0.5 + 0.25 * 0.4 + 0.25 * 0.8)
+    assert got.continuation_bias[0, 0] == got.persistence[0, 0]
+    torn = _state([1.0], p=p, more={**lasting, ("l57_jump_component", "share"): 0.25}, conflict=np.full((1, 1), 0.2))
+    assert torn.continuation_bias[0, 0] == pytest.approx(got.persistence[0, 0] * 0.75 * 0.8)
+    unknown = _state([1.0], p=p, more={**lasting, ("l57_jump_component", "share"): np.nan})
+    assert unknown.continuation_bias[0, 0] == 0.0
+
+
+def test_what_is_stretched_is_faded_in_a_calm_market_and_more_where_it_reverts() -> None:
+    k = TWO._replace(state_max_step=2.0)
+    p = {"calm": 0.8, "trend_t": 6.0}
+    stretch = {("l56_mean_reversion_speed", "z"): 3.0, ("l23_channel_position_medium", "keltner_position"): 1.0}
+    none = np.zeros((1, 1))
+
+    def score(**more: Any) -> float:
+        return float(_state([0.0], p=p, k=k, agreement=none, more={**stretch, **more.get("more", {})}).reversion_score[0, 0])
+
+    assert score() == pytest.approx(-0.8 * 0.75 * 0.5)
+    reverting = {
+        ("l56_mean_reversion_speed", "score"): 1.0,
+        ("l24_variance_ratio", "bias"): -1.0,
+        ("l52_hurst_exponent", "persistent"): -1.0,
+    }
+    assert score(more=reverting) == pytest.approx(-0.8 * 0.75)
+    turning = {("l54_cycle_phase", "lead_sine"): 0.9, ("l54_cycle_phase", "sine"): 0.4}
+    assert score(more=turning) == score()
+    assert score(more={**turning, ("l54_cycle_phase", "in_cycle"): 1}) == pytest.approx(-0.8 * 0.75 * 0.5 + 0.8 * 0.25 * 0.5)
 
 
 def test_missing_data_only_weakens() -> None:
@@ -233,7 +379,14 @@ def test_kernels_are_the_same_compiled_and_plain(monkeypatch: pytest.MonkeyPatch
     probabilities[2][rng.random((200, 2)) < 0.1] = np.nan
     panels[0][rng.random((200, 2)) < 0.1] = np.nan
     forced = (rng.random((200, 2)) < 0.05).astype(np.int64)
-    args = (*panels[:1], *probabilities, panels[2] * 9, panels[3], forced, np.abs(panels[1]), 6.0, 0.4, 0.3, 0.15, 0.25)
+    more = [rng.normal(0.0, 1.0, (200, 2)) for _ in range(17)]
+    for x in more:
+        x[rng.random((200, 2)) < 0.1] = np.nan
+    side, cycles = rng.integers(-1, 2, (200, 2)), rng.integers(0, 2, (200, 2))
+    args = (
+        *panels[:1], *probabilities, panels[2] * 9, panels[3], forced, np.abs(panels[1]), *more[:4], side, *more[4:12], cycles,
+        *more[12:], K.state_weights, 6.0, K.state_full, 0.3, 0.15, 0.25,
+    )  # fmt: skip
     with monkeypatch.context() as p:
         assert_plain_is_compiled(state.kinematic_state, args, l60_kinematic_state, K, p, state)
     args = (tuple(panels), (1.0, 0.5, 1.0, 1.0), (1.0, 1.0, 2.0, 2.0))

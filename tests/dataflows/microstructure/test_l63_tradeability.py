@@ -18,7 +18,18 @@ from dataflows.kernels.compile import plain
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.microstructure.l63_tradeability import l63_tradeability
-from dataflows.microstructure.types import DEEP, NORMAL, THIN, SpreadDepth, Tradeability
+from dataflows.microstructure.types import (
+    DEEP,
+    NORMAL,
+    THIN,
+    BookImbalance,
+    FlowToxicity,
+    OrderFlowImbalance,
+    PriceImpact,
+    SpreadDepth,
+    Tradeability,
+    TradePressure,
+)
 from dataflows.panel import Floats, leaves
 from dataflows.regime.types import Regime
 from tests.dataflows.microstructure.markets import bars_only, instruments, random_book, traded, with_book
@@ -34,13 +45,32 @@ def spread_depth(market: Market, feed: Any = 1, config: MicrostructureConfig = C
 
 
 def run(
-    market: Market, feed: Any = 1, config: MicrostructureConfig = CONFIG, chaotic: Any = 0.0, **kwargs: Any
+    market: Market,
+    feed: Any = 1,
+    config: MicrostructureConfig = CONFIG,
+    chaotic: Any = 0.0,
+    *,
+    impact: Any = 0.0,
+    toxic: Any = 0.0,
+    imbalance: Any = 0.0,
+    pressure: Any = 0.0,
+    flow_z: Any = 0.0,
+    **kwargs: Any,
 ) -> Tradeability:
     shape = market.bars.close.shape
+
+    def panel(x: Any) -> Floats:
+        return np.broadcast_to(np.asarray(x, float), shape).copy()
+
     given_ = {
         "l0_market_feed": market,
-        "l1_regime": filled(Regime, shape, chaotic=np.broadcast_to(np.asarray(chaotic, float), shape).copy()),
+        "l1_regime": filled(Regime, shape, chaotic=panel(chaotic)),
         "l8_spread_depth": spread_depth(market, feed, config),
+        "l9_book_imbalance": filled(BookImbalance, shape, smoothed=panel(imbalance)),
+        "l10_trade_pressure": filled(TradePressure, shape, pressure=panel(pressure)),
+        "l59_price_impact": filled(PriceImpact, shape, lambda_sqrt=panel(impact)),
+        "l61_flow_toxicity": filled(FlowToxicity, shape, vpin_percentile=panel(toxic)),
+        "l62_order_flow_imbalance": filled(OrderFlowImbalance, shape, ofi_z=panel(flow_z)),
     }
     out: Tradeability = run_columnar(l63_tradeability, given_, {"microstructure": config}, **kwargs)
     return out
@@ -65,7 +95,7 @@ def test_slippage_is_the_integral_of_marginal_cost(seed: int, notional: float) -
     rng = np.random.default_rng(seed)
     away, size = np.cumsum(rng.uniform(0.1, 5.0, 6)), 10.0 ** rng.uniform(-1, 2, 6)
     price = 100.0 * (1.0 + 1e-4 * away)
-    got = walk_side(price[None, None], size[None, None], 0, 0, 100.0, 1.0, 10.0, notional)
+    got = walk_side(price[None, None], size[None, None], 0, 0, 100.0, 1.0, 10.0, 0.0, notional)
     keep = (away <= 10.0) | (np.arange(6) == 0)
     stops = [x for x in np.cumsum((price * size)[keep]) if x < notional]
     pieces = [0.0, *stops, notional]
@@ -75,6 +105,26 @@ def test_slippage_is_the_integral_of_marginal_cost(seed: int, notional: float) -
     assert got == pytest.approx(area / notional, rel=1e-7)
 
 
+@given(seed=st.integers(0, 2**32 - 1), notional=st.floats(1e3, 1e7), impact=st.floats(0.0, 0.5))
+@settings(max_examples=40, deadline=None)
+def test_what_the_book_does_not_show_costs_the_dearer_of_both_laws(seed: int, notional: float, impact: float) -> None:
+    rng = np.random.default_rng(seed)
+    away, size = np.cumsum(rng.uniform(0.1, 5.0, 6)), 10.0 ** rng.uniform(-1, 2, 6)
+    price = 100.0 * (1.0 + 1e-4 * away)
+    keep = (away <= 10.0) | (np.arange(6) == 0)
+    shown, edge = (price * size)[keep].sum(), max(10.0, away[0])
+
+    def cost(impact_bps: float) -> float:
+        return walk_side(price[None, None], size[None, None], 0, 0, 100.0, 1.0, 10.0, impact_bps, notional) * notional
+
+    if notional <= shown:
+        assert cost(impact) == cost(0.0)
+        return
+    visible = float((away * price * size)[keep].sum())
+    moved = integrate.quad(lambda q: edge + impact * np.sqrt(q - shown), shown, notional, epsrel=1e-10)[0]
+    assert cost(impact) == pytest.approx(max(cost(0.0), visible + moved), rel=1e-7)
+
+
 def test_the_safe_notional_costs_the_limit_or_is_all_that_is_shown() -> None:
     price, size = one([100.01, 100.05, 100.09, 101.0], [1.0, 5.0, 10.0, 1e9])
     shown = 100.01 + 5 * 100.05 + 10 * 100.09
@@ -82,7 +132,7 @@ def test_the_safe_notional_costs_the_limit_or_is_all_that_is_shown() -> None:
     for limit in (2.0, 4.0, 6.0):
         safe = safe_side(price, size, 0, 0, 100.0, 1.0, 10.0, limit)
         assert 100.0 < safe < shown
-        assert walk_side(price, size, 0, 0, 100.0, 1.0, 10.0, safe) == pytest.approx(limit)
+        assert walk_side(price, size, 0, 0, 100.0, 1.0, 10.0, 0.0, safe) == pytest.approx(limit)
     assert safe_side(price, size, 0, 0, 100.0, 1.0, 10.0, 0.5) == 0.0
 
 
@@ -95,13 +145,13 @@ def test_a_book_walked_by_hand() -> None:
     assert out.max_safe_notional[0, 0] == pytest.approx(100.01 * 50 + 100.03 * 1000)  # and show less
 
 
-def score(book: tuple[Floats, ...], age: Floats | None = None, chaotic: float = 0.0) -> Tradeability:
-    return run(with_book(*book, age=age), config=SMALL, chaotic=chaotic)
+def score(book: tuple[Floats, ...], age: Floats | None = None, **more: Any) -> Tradeability:
+    return run(with_book(*book, age=age), config=SMALL, **more)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None)
-def test_score_never_rises_with_a_wider_spread_a_thinner_book_or_staler_data(seed: int) -> None:
+def test_score_never_rises_with_a_wider_spread_a_thinner_book_staler_data_or_more_toxic_flow(seed: int) -> None:
     rng = np.random.default_rng(seed)
     mid, shape = 100.0, (3, 2)
     away = np.cumsum(rng.uniform(0.2, 3.0, (2, *shape, 6)), axis=3) * 1e-4
@@ -114,13 +164,23 @@ def test_score_never_rises_with_a_wider_spread_a_thinner_book_or_staler_data(see
     whole = np.ones((2, *shape, 6))
     thin = whole * rng.uniform(0.1, 1.0, (2, *shape, 6))
     holes = np.where((rng.random((2, *shape, 6)) < 0.4) & (np.arange(6) > 0), 0.0, 1.0)
-    best = score(book(1.0, whole))
+    usual = {
+        "impact": rng.exponential(1e-4),
+        "toxic": rng.random(),
+        "imbalance": rng.uniform(-1.0, 1.0),
+        "pressure": rng.uniform(-1.0, 1.0),
+        "flow_z": rng.normal(0.0, 3.0),
+    }
+    best = score(book(1.0, whole), **usual)
+    louder = {k: v * (1.0 + rng.random()) for k, v in usual.items()}
     worse = [
-        score(book(1.0 + rng.exponential(2.0), whole)),
-        score(book(1.0, thin)),
-        score(book(1.0, holes)),
-        score(book(1.0, whole), age=np.full(shape, rng.uniform(0.0, 6.0))),
-        score(book(1.0, whole), chaotic=rng.random()),
+        *(score(book(1.0, whole), **{**usual, k: louder[k]}) for k in usual),
+        *(score(book(1.0, whole), **{**usual, k: np.nan}) for k in usual if k != "impact"),
+        score(book(1.0 + rng.exponential(2.0), whole), **usual),
+        score(book(1.0, thin), **usual),
+        score(book(1.0, holes), **usual),
+        score(book(1.0, whole), age=np.full(shape, rng.uniform(0.0, 6.0)), **usual),
+        score(book(1.0, whole), chaotic=rng.random(), **usual),
     ]
     assert ((best.score >= 0.0) & (best.score <= 1.0)).all()
     for other in worse:
@@ -239,6 +299,36 @@ def test_proxied_slippage_and_safe_notional_agree() -> None:
     assert again.slippage_bps[99, 0, 2] == pytest.approx(CONFIG.safe_slippage_bps)
 
 
+def test_impact_raises_the_cost_and_lowers_what_is_safe_without_a_book_too() -> None:
+    market = traded(np.random.default_rng(5), 100, 1, spread=1e-3, sigma=3e-4)
+    free, dear = (run(market, feed=0, impact=x) for x in (0.0, 3e-3))
+    half = 0.5 * spread_depth(market, 0).spread_bps[99, 0]
+    sizes = np.array(CONFIG.order_notionals)
+    np.testing.assert_allclose(dear.slippage_bps[99, 0], half + 2.0 / 3.0 * 30.0 * np.sqrt(sizes))
+    safe = float(dear.max_safe_notional[99, 0])
+    assert 0.0 < safe < free.max_safe_notional[99, 0]
+    assert half + 2.0 / 3.0 * 30.0 * np.sqrt(safe) == pytest.approx(CONFIG.safe_slippage_bps)
+    for unknown in (np.nan, -1.0):
+        np.testing.assert_array_equal(run(market, feed=0, impact=unknown).slippage_bps, free.slippage_bps)
+
+
+def test_flow_to_one_side_costs_as_much_as_is_configured() -> None:
+    market = with_book(*random_book(np.random.default_rng(9), (5, 1)))
+    base = score_logit(run(market))
+    assert base - score_logit(run(market, toxic=0.5)) == pytest.approx(0.5 * CONFIG.toxic_weight)
+    third = CONFIG.lean_weight / 3.0
+    assert base - score_logit(run(market, pressure=-0.5, imbalance=0.25)) == pytest.approx(0.75 * third)
+    assert base - score_logit(run(market, flow_z=-9.0)) == pytest.approx(third)
+    assert base - score_logit(run(market, flow_z=np.nan)) == pytest.approx(third)
+    bars = traded(np.random.default_rng(5), 100, 1, spread=1e-3, sigma=3e-4)
+    np.testing.assert_array_equal(run(bars, feed=0, imbalance=np.nan).score, run(bars, feed=0).score)
+
+
+def score_logit(out: Tradeability) -> float:
+    p = float(out.score[-1, 0])
+    return float(np.log(p / (1.0 - p)))
+
+
 def test_an_unknown_bar_without_a_book_is_avoided() -> None:
     market = traded(np.random.default_rng(6), 100, 1, spread=2e-4, sigma=5e-4)
     bars = {k: getattr(market.bars, k).copy() for k in ("close", "high", "low", "volume")}
@@ -299,6 +389,7 @@ def test_compiled_equals_plain() -> None:
             m.book.bid_size,
             m.book.ask_price,
             m.book.ask_size,
+            *np.random.default_rng(9).normal(0.0, [[[[1e-4]], [[1.0]], [[1.0]], [[1.0]], [[3.0]]]], (1, 5, *chaotic.shape))[0],
             10.0,
             SMALL.order_notionals,
             10.0,
@@ -309,6 +400,9 @@ def test_compiled_equals_plain() -> None:
             10.0,
             3.0,
             3.0,
+            1.0,
+            0.5,
+            4.0,
             marks,
             guard,
         )

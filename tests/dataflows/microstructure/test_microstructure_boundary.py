@@ -12,6 +12,7 @@ from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.microstructure.l63_tradeability import l63_tradeability
 from dataflows.microstructure.schema import MicrostructureBoundary
+from dataflows.microstructure.types import BookImbalance, FlowToxicity, OrderFlowImbalance, PriceImpact, TradePressure
 from dataflows.regime.types import Regime
 from tests.dataflows.microstructure.markets import instruments, random_book, traded, with_book
 from tests.support import filled, run_columnar
@@ -26,6 +27,13 @@ def frame() -> pd.DataFrame:
         l8_spread_depth, {"l0_market_feed": market, "instruments": instruments(2, feed=np.array([0, 1]))}, configs
     )
     given = {"l0_market_feed": market, "l1_regime": filled(Regime, (100, 2), 0.1), "l8_spread_depth": seen}
+    given |= {
+        "l9_book_imbalance": filled(BookImbalance, (100, 2), 0.1),
+        "l10_trade_pressure": filled(TradePressure, (100, 2), 0.1),
+        "l59_price_impact": filled(PriceImpact, (100, 2), 1e-6),
+        "l61_flow_toxicity": filled(FlowToxicity, (100, 2), 0.5),
+        "l62_order_flow_imbalance": filled(OrderFlowImbalance, (100, 2), 1.0),
+    }
     fit = run_columnar(l63_tradeability, given, configs)
     data = {f"l8_spread_depth.{k}": v for k, v in seen._asdict().items()}
     for k, v in fit._asdict().items():
