@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from dataflows.carry import Count
 from dataflows.data.types import Clock, Instruments, Market
 from dataflows.execution.config import ExecutionConfig
@@ -25,6 +23,7 @@ from dataflows.execution.types import (
 )
 from dataflows.kernels.compile import kernel
 from dataflows.kernels.rounding import HAIR, ceil_to, floor_to
+from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.risk.types import APPROVED, EXIT, REDUCED, Approval
@@ -104,7 +103,7 @@ def l5_execution_bridge(
     room = 4 * symbols
     for s in range(symbols):
         room += int(l96_order_lifecycle.open_orders[s])
-    ints, floats = np.empty((8, room), np.int64), np.empty((9, room))
+    ints, floats = fresh((8, room), 0), fresh((9, room), math.nan)
     log = OrderIntents(
         0,
         ints[0],
@@ -125,10 +124,10 @@ def l5_execution_bridge(
         floats[8],
         ints[7],
     )
-    buys, sells = np.zeros(symbols), np.zeros(symbols)  # working entries, also those whose cancel is not confirmed
-    exits, blocked = np.zeros(symbols), np.zeros(symbols, np.int64)  # reduce-only at work; 1: something was canceled
-    open_ = np.zeros(symbols, np.int64)  # orders open when those of this instant are placed
-    approved = np.full(symbols, math.nan)
+    buys, sells = fresh(symbols, 0.0), fresh(symbols, 0.0)  # working entries, also those whose cancel is not confirmed
+    exits, blocked = fresh(symbols, 0.0), fresh(symbols, 0)  # reduce-only at work; 1: something was canceled
+    open_ = fresh(symbols, 0)  # orders open when those of this instant are placed
+    approved = fresh(symbols, math.nan)
     k = 0
     for s in range(symbols):
         held, mark, ask = l97_ledger.position[s], l97_ledger.mark[s], l89_venue_constraints.quantity[s]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import LARGEST
 from dataflows.execution.types import LIMIT, MARKET, POST_ONLY, Style
 from dataflows.fusion.types import Cost
+from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN, SpreadDepth, Tradeability
 from dataflows.risk.types import EXIT, Approval
@@ -32,8 +31,8 @@ def l69_order_style(
     Source: the trade-off of alpha decay and spread, after Grinold and Kahn (2000), ch. 16.
     """
     symbols = l4_risk_gate.verdict.shape[0]
-    type_ = np.full(symbols, MARKET)
-    offset, lifetime = np.zeros(symbols), np.zeros(symbols)
+    type_ = fresh(symbols, MARKET)
+    offset, lifetime = fresh(symbols, 0.0), fresh(symbols, 0.0)
     for s in range(symbols):
         leaves = l4_risk_gate.verdict[s] == EXIT or l4_risk_gate.target_weight[s] == 0.0
         if leaves or l4_risk_gate.reduce_only[s] != 0:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from dataflows.carry import Count, Unknown
 from dataflows.data.types import Clock, Market
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import LARGEST, same_side
 from dataflows.execution.types import MARKET, Ledger, Slice, Style
 from dataflows.kernels.compile import kernel
+from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.microstructure.types import Tradeability
 from dataflows.risk.types import APPROVED, EXIT, REDUCED, Approval
@@ -63,8 +62,8 @@ def l88_order_slicing(
     Returns base units; 0, never NaN, where nothing is to be done (`remaining`: NaN where the target is unknown).
     """
     symbols = l97_ledger.position.shape[0]
-    quantity, remaining = np.zeros(symbols), np.zeros(symbols)
-    reduce_only = np.zeros(symbols, np.int64)
+    quantity, remaining = fresh(symbols, 0.0), fresh(symbols, 0.0)
+    reduce_only = fresh(symbols, 0)
     is_bar = clock.is_bar != 0
     alpha = 1.0 - math.exp(-math.log(2.0) / execution.slice_volume_bars)
     kappa = execution.slice_kappa / execution.slice_bars

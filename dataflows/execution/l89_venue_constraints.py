@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from dataflows.data.types import Instruments, Market
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import LARGEST, same_side
 from dataflows.execution.types import DROPS, MARKET, Constrained, Ledger, Slice, Style
 from dataflows.kernels.compile import kernel
 from dataflows.kernels.rounding import HAIR, ceil_to, floor_to
+from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats, Ints
@@ -146,10 +145,10 @@ def l89_venue_constraints(
     Returns signed base units, price in quote currency (NaN: at the market), a DROPS code, dust >= 0, a type and a life in bars.
     """
     symbols = l97_ledger.position.shape[0]
-    quantity, price = np.zeros(symbols), np.full(symbols, math.nan)
-    dropped, dust = np.zeros(symbols, np.int64), np.zeros(symbols)
-    type_, lifetime = np.full(symbols, MARKET), np.zeros(symbols)
-    entry, unit = np.zeros(symbols, np.int64), np.zeros(symbols)
+    quantity, price = fresh(symbols, 0.0), fresh(symbols, math.nan)
+    dropped, dust = fresh(symbols, 0), fresh(symbols, 0.0)
+    type_, lifetime = fresh(symbols, MARKET), fresh(symbols, 0.0)
+    entry, unit = fresh(symbols, 0), fresh(symbols, 0.0)
     exits = 0
     for s in range(symbols):
         q, held, mark = l88_order_slicing.quantity[s], l97_ledger.position[s], l97_ledger.mark[s]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from dataflows.data.types import Clock, Instruments, Market
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import find
@@ -57,6 +55,7 @@ from dataflows.execution.venue import (
     leave,
     report,
 )
+from dataflows.kernels.scratch import fresh
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer, variant
 from dataflows.microstructure.types import SpreadDepth
@@ -99,8 +98,8 @@ def l90_fills__sim(
     for s in range(symbols):
         under_way += carry.counts[ORDERS, s]
     room = 8 * under_way + 8  # an order makes at most 6 reports in a bar, those of its bracket included
-    ints = np.empty((6, room), np.int64)
-    floats = np.empty((5, room))
+    ints = fresh((6, room), 0)
+    floats = fresh((5, room), math.nan)
     log = Log(ints, floats)
     k = 0
     bar = carry.instant[BARS] + 1  # the number of this bar; between bars, of the one under way

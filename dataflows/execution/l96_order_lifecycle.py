@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Annotated, NamedTuple
 
-import numpy as np
-
 from dataflows.carry import NAN, Axes, Count, Zero
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import (
@@ -45,6 +43,7 @@ from dataflows.execution.types import (
     Orders,
 )
 from dataflows.kernels.compile import kernel
+from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 
@@ -229,11 +228,11 @@ def l96_order_lifecycle(
                     if closes_position(carry.codes[TYPE, m, s]):  # what a stop or a target is worth is decided by its price
                         carry.numbers[DECISION_PRICE, m, s] = price
 
-    sums = np.zeros((13, symbols))  # one allocation: small arrays cost more to make than to fill
+    sums = fresh((13, symbols), 0.0)
     rejects, unknown, overfilled = sums[0], sums[1], sums[2]
     notional, delay, spread, impact, fees = sums[3], sums[4], sums[5], sums[6], sums[7]
     bought, value = sums[8], sums[9]
-    fresh = np.zeros(l90_fills.n, np.int64)
+    counts = fresh(l90_fills.n, 0)
     for i in range(l90_fills.n):
         s, order_id = l90_fills.symbol[i], l90_fills.id[i]
         m = find(carry.codes[ID], s, order_id)
@@ -254,7 +253,7 @@ def l96_order_lifecycle(
             unknown[s] += 1.0
         if sight != FRESH:
             continue
-        fresh[i] = 1
+        counts[i] = 1
         reference = l90_fills.reference_price[i]
         reference = reference if 0.0 < reference < LARGEST else p
         decision = carry.numbers[DECISION_PRICE, m, s] if m >= 0 else math.nan
@@ -273,9 +272,9 @@ def l96_order_lifecycle(
         overfilled[s] += over
 
     working, working_reduce, open_orders = sums[10], sums[11], sums[12]
-    ids = np.zeros((3, symbols), np.int64)
+    ids = fresh((3, symbols), 0)
     stop_id, target_id, opened_by = ids[0], ids[1], ids[2]
-    prices = np.full((6, symbols), math.nan)
+    prices = fresh((6, symbols), math.nan)
     stop_price, target_price = prices[4], prices[5]
     for s in range(symbols):
         opened_by[s] = carry.opened_by[s]
@@ -315,7 +314,7 @@ def l96_order_lifecycle(
         prices[TRAIL],
         prices[HORIZON],
         opened_by,
-        fresh,
+        counts,
         carry.codes[ID],  # the table itself, unrecorded: the layers of this bar read it, and none changes it
         carry.codes[STATUS],
         carry.codes[TYPE],

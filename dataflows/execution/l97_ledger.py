@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import Annotated, NamedTuple
 
-import numpy as np
-
 from dataflows.carry import Axes, Unknown, Zero
 from dataflows.data.types import OPERATOR_CASH_FLOW, OPERATOR_REBASE, Clock, Market
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import moved, same_side
 from dataflows.execution.types import FILL, Executions, Ledger, Orders
+from dataflows.kernels.scratch import copied, fresh
 from dataflows.layer import layer
 from dataflows.panel import Floats
 
@@ -98,7 +97,7 @@ def l97_ledger(
                 if l0_market_feed.quality.missing[s] == 0:
                     carry.mark_age[s] = 0.0
 
-    unrealised = np.zeros(symbols)
+    unrealised = fresh(symbols, 0.0)
     net, gross = 0.0, 0.0
     for s in range(symbols):
         if carry.position[s] != 0.0:
@@ -122,12 +121,12 @@ def l97_ledger(
     if at_close:
         drawdown = 1.0 - equity / carry.peak[0] if equity > 0.0 else 1.0
         carry.drawdown[0] = drawdown if drawdown > 0.0 else 0.0
-    parts = carry.parts.copy()
+    parts = copied(carry.parts)
     return Ledger(
-        carry.position.copy(),
-        carry.average_price.copy(),
-        carry.mark.copy(),
-        carry.mark_age.copy(),
+        copied(carry.position),
+        copied(carry.average_price),
+        copied(carry.mark),
+        copied(carry.mark_age),
         unrealised,
         parts[REALISED],
         parts[FEES],

@@ -9,6 +9,7 @@ import numpy as np
 from dataflows.execution.types import Ledger
 from dataflows.fusion.types import FLAT, LONG, SHORT, Proposal
 from dataflows.kernels.arith import clip, known
+from dataflows.kernels.scratch import copied, fresh
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import (
@@ -69,10 +70,10 @@ def l4_risk_gate(
     symbols = l3_action_proposal.side.shape[0]
     equity = l97_ledger.equity
     solvent = 0.0 < equity < math.inf
-    target, current = np.zeros(symbols), np.zeros(symbols)
-    asked = np.zeros(symbols)  # the weight that L3 asks for; the position's where it says nothing
-    reasons, fixed = np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
-    must_close, untold = np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
+    target, current = fresh(symbols, 0.0), fresh(symbols, 0.0)
+    asked = fresh(symbols, 0.0)  # the weight that L3 asks for; the position's where it says nothing
+    reasons, fixed = fresh(symbols, 0), fresh(symbols, 0)
+    must_close, untold = fresh(symbols, 0), fresh(symbols, 0)
     blind = False
     for n in range(symbols):
         w = weight_of(l97_ledger.position[n], l97_ledger.mark[n], equity)
@@ -164,7 +165,7 @@ def l4_risk_gate(
 
     _, net = exposure(target, current, fixed)
     if not math.fabs(net) <= risk.net:
-        key = np.empty(symbols)
+        key = fresh(symbols, math.nan)
         for n in range(symbols):
             key[n] = sort_key(l3_action_proposal.rank[n])
             if not math.isfinite(net) and grows(target[n], current[n]):
@@ -174,11 +175,11 @@ def l4_risk_gate(
         heavy = 1.0 if net > 0.0 else -1.0
         shrink(target, current, fixed, reasons, order, heavy, math.fabs(net) - risk.net, WHY_NET_CAP)
 
-    stop, take_profit = np.full(symbols, math.nan), np.full(symbols, math.nan)
-    trail, horizon = np.full(symbols, math.nan), np.full(symbols, math.nan)
-    urgency, rank = np.zeros(symbols), np.empty(symbols)
-    verdict, halt = np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
-    reduce_only = np.ones(symbols, np.int64)
+    stop, take_profit = fresh(symbols, math.nan), fresh(symbols, math.nan)
+    trail, horizon = fresh(symbols, math.nan), fresh(symbols, math.nan)
+    urgency, rank = fresh(symbols, 0.0), fresh(symbols, math.nan)
+    verdict, halt = fresh(symbols, 0), fresh(symbols, 0)
+    reduce_only = fresh(symbols, 1)
     for n in range(symbols):
         rank[n] = l3_action_proposal.rank[n] if math.isfinite(l3_action_proposal.rank[n]) else float(symbols)
         halt[n] = 1 if l81_kill_switch.level[n] != RUN else 0
@@ -215,9 +216,9 @@ def l4_risk_gate(
         reduce_only,
         verdict,
         reasons,
-        l3_action_proposal.edge_bps.copy(),
-        l3_action_proposal.freshness.copy(),
+        copied(l3_action_proposal.edge_bps),
+        copied(l3_action_proposal.freshness),
         rank,
-        l94_position_exits.active_stop.copy(),
+        copied(l94_position_exits.active_stop),
         halt,
     )

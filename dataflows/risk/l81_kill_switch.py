@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, NamedTuple
 
-import numpy as np
-
 from dataflows.carry import Axes, Count
 from dataflows.data.types import OPERATOR_FLATTEN, OPERATOR_HALT, OPERATOR_RELEASE, Clock, Market
 from dataflows.execution.types import Ledger, Orders
+from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN as NO_CLASS
 from dataflows.microstructure.types import Tradeability
@@ -154,7 +153,7 @@ def l81_kill_switch(
         carry.level[0] = overall
         carry.since[0] = clock.ts if overall != RUN else 0
 
-    level, reason = np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
+    level, reason = fresh(symbols, 0), fresh(symbols, 0)
     for n in range(symbols):
         level[n], reason[n] = overall, why
         if carry.wait[n] > 0:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, NamedTuple
 
-import numpy as np
-
 from dataflows.carry import Bind
 from dataflows.data.types import Clock, Market
 from dataflows.execution.types import Ledger
-from dataflows.kernels.window import RollingSum, rolling_sum
+from dataflows.kernels.scratch import fresh
+from dataflows.kernels.window import RollingSum, sum_push, window_sum
 from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN, Tradeability
 from dataflows.risk.config import RiskConfig
@@ -39,16 +38,13 @@ def l85_instrument_cap(
     """
     symbols = l0_market_feed.bars.volume.shape[0]
     equity = l97_ledger.equity
-    traded, counts = np.empty((1, symbols)), np.zeros((1, symbols), np.int64)
+    fraction = fresh(symbols, 0.0)
     for n in range(symbols):
-        traded[0, n] = l0_market_feed.bars.volume[n] * l0_market_feed.bars.vwap[n]
-        if clock.is_bar != 0 and l0_market_feed.quality.valid[n] != 0 and traded[0, n] >= 0.0:
-            counts[0, n] = 1
-    window = rolling_sum(traded, counts, carry.notional)
-    fraction = np.zeros(symbols)
-    for n in range(symbols):
+        traded = l0_market_feed.bars.volume[n] * l0_market_feed.bars.vwap[n]
+        if clock.is_bar != 0 and l0_market_feed.quality.valid[n] != 0 and 0.0 <= traded < math.inf:
+            sum_push(traded, n, carry.notional)
         if 0.0 < equity < math.inf and l63_tradeability.liquidity_class[n] != UNKNOWN:
-            cap = risk.cap_participation * window[0, n] / equity
+            cap = risk.cap_participation * window_sum(n, carry.notional) / equity
             if cap >= 0.0:
                 fraction[n] = cap if cap < risk.max_fraction else risk.max_fraction
     return SizeCap(fraction)

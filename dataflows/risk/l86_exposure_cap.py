@@ -10,6 +10,7 @@ import numpy as np
 from dataflows.carry import Count
 from dataflows.execution.types import Ledger
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Proposal
+from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import (
@@ -70,8 +71,8 @@ def l86_exposure_cap(
     told = 0.0 <= factor <= 1.0
     if not told:
         factor = 1.0
-    weight, current = np.zeros(symbols), np.zeros(symbols)
-    reasons, fixed = np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
+    weight, current = fresh(symbols, 0.0), fresh(symbols, 0.0)
+    reasons, fixed = fresh(symbols, 0), fresh(symbols, 0)
     blind = False
     for n in range(symbols):
         w = weight_of(l97_ledger.position[n], l97_ledger.mark[n], equity)
@@ -152,7 +153,7 @@ def l86_exposure_cap(
     gross, net = exposure(weight, current, fixed)
     most, tilt = risk.gross * factor, risk.net * factor
     if not (gross <= most and math.fabs(net) <= tilt):
-        key = np.empty(symbols)
+        key = fresh(symbols, math.nan)
         for n in range(symbols):
             key[n] = sort_key(l3_action_proposal.rank[n])
         order = np.argsort(key, kind="mergesort")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from dataflows.carry import Count, Unknown, Zero
 from dataflows.data.types import Clock, Market
 from dataflows.execution.types import FILL, Executions, Ledger, Orders
 from dataflows.kernels.compile import kernel
+from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import NO_EXIT, STOP, TARGET, TIME, TRAIL, Exit, Stops
@@ -101,8 +100,8 @@ def l94_position_exits(
     """
     symbols = l97_ledger.position.shape[0]
     at_close = clock.is_bar != 0
-    filled = np.zeros(symbols, np.int64)
-    filled_side = np.zeros(symbols, np.int64)
+    filled = fresh(symbols, 0)
+    filled_side = fresh(symbols, 0)
     for i in range(l90_fills.n):
         n, order = l90_fills.symbol[i], l90_fills.id[i]
         if l90_fills.kind[i] == FILL and l96_order_lifecycle.fresh[i] != 0 and 0 <= n < symbols:
@@ -115,10 +114,10 @@ def l94_position_exits(
                 continue
             filled_side[n] = -1 if l90_fills.quantity[i] > 0.0 else 1
 
-    exit_, reason = np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
-    lockout, locked_now = np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
-    active_stop, active_target = np.full(symbols, math.nan), np.full(symbols, math.nan)
-    bars_held = np.full(symbols, math.nan)
+    exit_, reason = fresh(symbols, 0), fresh(symbols, 0)
+    lockout, locked_now = fresh(symbols, 0), fresh(symbols, 0)
+    active_stop, active_target = fresh(symbols, math.nan), fresh(symbols, math.nan)
+    bars_held = fresh(symbols, math.nan)
     for n in range(symbols):
         position = l97_ledger.position[n]
         side = 1 if position > 0.0 else (-1 if position < 0.0 else 0)

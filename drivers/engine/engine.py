@@ -22,6 +22,7 @@ import numpy as np
 
 from dataflows.carry import start_state
 from dataflows.data.types import OPERATOR_NONE, Clock
+from dataflows.kernels import scratch
 from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, leaves, unwrap_generic
 from drivers.engine.address import WHERE_COLUMNS
 from drivers.engine.arena import Arena
@@ -258,7 +259,11 @@ class Engine:
                 self._loop, self._addresses = stage.compiled(arguments, self.on_layer)
                 self._layers_checked = True
             first = (t, bars, self.room, self._addresses, self.arena.f8, self.arena.i8, self._where)
-            done = int(self._loop(*first, *arguments))
+            scratch.ready()
+            try:
+                done = int(self._loop(*first, *arguments))
+            finally:
+                scratch.over()
             parts.append((t, done, logs))
             t = done
         values.update(self._box(*blocks))

@@ -25,9 +25,9 @@ import numpy as np
 from dataflows.carry import Axes
 from dataflows.kernels.compile import inner_kernel, kernel
 from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of, unwrap_generic, walk
-from drivers.engine.address import address_of, by_address, helpers, plainly
+from drivers.engine.address import address_of, by_address, helpers, plain_recorder, plainly, recorder
 from drivers.engine.nodes import SUFFIX, Delayed, LayerNode, PlanError
-from drivers.engine.rows import Path, RowSpec, row_class, uncompiled, used_paths
+from drivers.engine.rows import Path, RowSpec, chains, row_class, uncompiled, used_paths
 
 nb: Any = numba  # its own annotations leave out what a compiler's user needs
 
@@ -38,8 +38,9 @@ class LayerCompileError(TypeError):
 
 Loop = Callable[..., int]
 FIRST: Final = 7  # arguments of the loop before those that depend on the graph
-HELPERS: Final = tuple(f"{name}_{dtype}" for name in ("record", "append", "keep") for dtype in ("f8", "i8"))
-BLOCKS: Final = ("panel_f8", "panel_i8", "series_f8", "series_i8")
+HELPERS: Final = tuple(f"{name}_{dtype}" for name in ("append", "keep") for dtype in ("f8", "i8"))
+PANELS: Final = ("panel_f8", "panel_i8")
+BLOCKS: Final = (*PANELS, "series_f8", "series_i8")
 
 
 class Recorded(NamedTuple):
@@ -143,7 +144,7 @@ class StepStage:
 
     def _generate(self) -> str:
         head: list[str] = []
-        row: list[str] = []
+        row: list[str] = ["turn(t)"]
         args = ["t", "end", "room", "address", "arena_f8", "arena_i8", "where"]
         value: dict[str, str] = {name: f"v_{name}" for name in self.own}
         leaf_number = 0
@@ -279,12 +280,18 @@ class StepStage:
 
     def _recording(self) -> list[str]:
         series = [r for r in self.recorded if r.block.startswith("series")]
-        panels = [r for r in self.recorded if r.block.startswith("panel")]
         lines = [f"{r.block}[{r.row}, t] = v_{'.'.join((r.node, *r.path))}" for r in series]
-        for r in panels:
-            value = f"v_{'.'.join((r.node, *r.path))}"
-            lines.append(f"{self._helper(f'record_{r.kind.dtype}')}{r.block}, {r.row}, t, {value})")
+        for block in PANELS:
+            nodes, leaves = self._recorded_in(block)
+            if leaves:
+                lines.append(f"record_{block}({', '.join([block, 't', *(f'v_{n}' for n in nodes)])})")
         return lines
+
+    def _recorded_in(self, block: str) -> tuple[list[str], list[tuple[int, Path]]]:
+        """The layers that a block of panels records, and which of them, and which of its fields, each row takes."""
+        own = [r for r in self.recorded if r.block == block]
+        nodes = list(dict.fromkeys(r.node for r in own))
+        return nodes, [(nodes.index(r.node), r.path) for r in own]
 
     def _logging(self, node: LayerNode) -> list[str]:
         name, columns = node.name, self.log_columns[node.name]
@@ -293,9 +300,10 @@ class StepStage:
             f"if k + v_{name}.n > {name}__f8.shape[1]:",
             f"    raise RuntimeError('{node.layer_id} {name}: more entries in one instant than a log has room for')",
         ]
+        lines.append(f"if v_{name}.n > 0:")
         for dtype, names in columns.items():
             call = self._helper(f"append_{dtype}")
-            lines += [f"{call}{name}__{dtype}, {c}, k, v_{name}.n, v_{name}.{f})" for c, f in enumerate(names)]
+            lines += [f"    {call}{name}__{dtype}, {c}, k, v_{name}.n, v_{name}.{f})" for c, f in enumerate(names)]
         lines.append(f"{name}__at[t + 1] = k + v_{name}.n")
         return lines
 
@@ -306,6 +314,7 @@ class StepStage:
         own = helpers(compiled=False)
         calls = {f"_{n.name}": plainly(n.fn) for n in self.nodes}
         calls |= {name: plainly(own[name[:-3]]) for name in HELPERS}
+        calls |= {f"record_{block}": plain_recorder(self._recorded_in(block)[1]) for block in PANELS}
         addresses = np.zeros(len(self.nodes) + len(HELPERS), np.int64)
         return self._execute("plain", {**own, **calls, "kernel": uncompiled}), addresses
 
@@ -327,16 +336,21 @@ class StepStage:
             addresses = np.zeros(len(self.nodes) + len(HELPERS), np.int64)
             for i, node in enumerate(self.nodes):
                 on_layer(node.name)
-                takes = tuple(types[p] for p in node.params)
+                given = tuple(types[p] for p in node.params)
+                takes = _taken(node, given)
                 layer = _compiled_layer(node, takes)
                 types[node.name] = returns = layer.overloads[takes].signature.return_type
                 addresses[i] = address_of(layer, takes)
-                layers[f"_{node.name}"] = by_address(node.name, returns, takes, f"{node.name} {returns} {takes}")
+                layers[f"_{node.name}"] = by_address(node.name, returns, given, takes)
             on_layer("the step loop")
             for i, name in enumerate(HELPERS):
                 helper, takes = _compiled_helper(name)
                 addresses[len(self.nodes) + i] = address_of(helper, takes)
-                layers[name] = by_address(name, nb.none, takes, name)
+                layers[name] = by_address(name, nb.none, takes, takes)
+            for block, element in zip(PANELS, (nb.float64, nb.int64), strict=True):
+                nodes, leaves = self._recorded_in(block)
+                given = tuple(types[name] for name in nodes)
+                layers[f"record_{block}"] = recorder(f"record_{block}", nb.types.Array(element, 3, "C"), given, leaves)
             more = {**helpers(compiled=True), **layers, "kernel": kernel}
             self._made[key] = self._execute(str(len(self._made)), more), addresses
         return self._made[key]
@@ -347,8 +361,8 @@ class StepStage:
         values: what the stage takes, by name, in panels. Raises LayerCompileError, and what `loading_only` does.
         """
         types = self._input_types(dict(zip(self.arguments[FIRST:], self.flattener()(values), strict=False)))
-        takes = tuple(types[p] if p in types else _declared(self.hints[p]) for p in node.params)
-        _compiled_layer(node, takes)
+        given = tuple(types[p] if p in types else _declared(self.hints[p]) for p in node.params)
+        _compiled_layer(node, _taken(node, given))
 
     def _execute(self, which: str, more: Mapping[str, Any]) -> Loop:
         name = f"stratoquant_steps_{which}_{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
@@ -394,7 +408,6 @@ def _compiled_helper(name: str) -> tuple[Any, tuple[Any, ...]]:
         return nb.types.Array(element, axes, "C")
 
     takes = {
-        "record": (array(3), nb.int64, nb.int64, array(1)),
         "append": (array(2), nb.int64, nb.int64, nb.int64, array(1)),
         "keep": (array(1), array(2, nb.int64), nb.int64, nb.int64, array(1)),
     }[kind]
@@ -423,6 +436,34 @@ def _compiled_layer(node: LayerNode, takes: tuple[Any, ...]) -> Any:
     return layer
 
 
+def _taken(node: LayerNode, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The types that a layer is compiled for: records without the fields that it does not read, its own carry as it is."""
+    names = node.fn.__code__.co_varnames[: len(given)]
+    return tuple(
+        t if p.endswith(SUFFIX) else _narrowed(t, chains(node.fn, own), f"Row_{p}")
+        for own, p, t in zip(names, node.params, given, strict=True)
+    )
+
+
+def _narrowed(kind: Any, read: frozenset[Path], name: str) -> Any:
+    if not isinstance(kind, nb.types.BaseNamedTuple) or () in read:
+        return kind
+    inner = {
+        f: _narrowed(t, frozenset(c[1:] for c in read if c[0] == f), f"{name}_{f}")
+        for f, t in zip(kind.fields, kind.types, strict=True)
+        if any(c[0] == f for c in read)
+    }
+    if not inner or tuple(inner.values()) == tuple(kind.types):
+        return kind
+    return _tuple_type(list(inner.values()), row_class(name, tuple(inner)))
+
+
+def _tuple_type(inner: list[Any], kind: Any) -> Any:
+    if len(set(inner)) == 1:
+        return nb.types.NamedUniTuple(inner[0], len(inner), kind)
+    return nb.types.NamedTuple(inner, kind)
+
+
 def _arg(p: str, path: Path) -> str:
     return "__".join((p, *path))
 
@@ -431,10 +472,7 @@ def _record_type(annotation: Any, leaves: Iterator[Any]) -> Any:
     bare = unwrap_generic(annotation)
     if not is_record(bare):
         return next(leaves)
-    inner = [_record_type(t, leaves) for t in fields_of(bare).values()]
-    if len(set(inner)) == 1:
-        return nb.types.NamedUniTuple(inner[0], len(inner), bare)
-    return nb.types.NamedTuple(inner, bare)
+    return _tuple_type([_record_type(t, leaves) for t in fields_of(bare).values()], bare)
 
 
 def _declared(annotation: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import functools
 import hashlib
 import inspect
 import sys
@@ -25,12 +26,19 @@ _HOME = "stratoquant_rows"
 def used_paths(fn: Callable[..., Any], parameter: str, record: Any) -> set[Path]:
     """Which leaves of `record` the function reads through `parameter`; all of them where it hands the record on."""
     every = [path for path, _ in walk(record)]
+    read = chains(fn, parameter)
+    return {p for p in every for c in read if p[: len(c)] == c[: len(p)]}
+
+
+@functools.cache
+def chains(fn: Callable[..., Any], parameter: str) -> frozenset[Path]:
+    """Every `parameter.a.b` in the function, as (a, b); the empty chain where the parameter itself is handed on."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(fn)))
     except OSError:  # a function with no source file
-        return set(every)
+        return frozenset({()})
     inner: set[int] = set()
-    chains: list[Path] = []
+    found: set[Path] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and id(node) not in inner:
             chain: list[str] = []
@@ -41,14 +49,12 @@ def used_paths(fn: Callable[..., Any], parameter: str, record: Any) -> set[Path]
                 at = at.value
             if isinstance(at, ast.Name) and at.id == parameter:
                 inner.add(id(at))
-                chains.append(tuple(reversed(chain)))
+                found.add(tuple(reversed(chain)))
     whole = any(
         isinstance(node, ast.Name) and node.id == parameter and isinstance(node.ctx, ast.Load) and id(node) not in inner
         for node in ast.walk(tree)
     )
-    if whole:
-        return set(every)
-    return {p for p in every for c in chains if p[: len(c)] == c[: len(p)]}
+    return frozenset({()}) if whole else frozenset(found)
 
 
 def row_class(name: str, fields: tuple[str, ...]) -> type[tuple[Any, ...]]:

@@ -11,6 +11,9 @@ REDUCTIONS: Final = frozenset(
     {"sum", "mean", "std", "var", "prod", "average", "nansum", "nanmean", "nanstd", "nanvar", "nanprod", "cumprod", "trace"}
 )
 UNSTABLE: Final = frozenset({"argsort", "sort", "argpartition", "partition"})
+HEAP: Final = frozenset(
+    {"empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "full_like", "array", "copy"}
+)
 COMPILERS: Final = frozenset({"njit", "jit", "vectorize", "guvectorize", "cfunc", "stencil"})
 POWERS: Final = frozenset({"power", "float_power"})
 ALWAYS: Final = {
@@ -40,20 +43,30 @@ def slips(source: str) -> list[Slip]:
         if isinstance(node, ast.FunctionDef):
             kind = _kind(node)
             if kind is not None:
-                found.update(_inside(node, looped=kind == "row"))
+                found.update(_inside(node, looped=kind != "panel"))
+            if kind == "step":
+                found.update(allocations(node))
     return sorted(found)
 
 
+def allocations(fn: ast.AST) -> Iterator[Slip]:
+    """What a step layer, or a kernel that one calls, takes from the heap in every bar."""
+    for node in ast.walk(fn):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in HEAP:
+            instead = "copied(row)" if node.func.attr == "copy" else "fresh(n, value)"
+            yield Slip(node.lineno, f"{node.func.attr}() takes from the heap in every bar: use {instead} of kernels/scratch.py")
+
+
 def _kind(fn: ast.FunctionDef) -> str | None:
-    """ "row" for kernels and step layers, which run compiled; "panel" for other layers; None for other functions."""
+    """ "kernel"; "step" for step layers, which run compiled as kernels do; "panel" for other layers; None for the rest."""
     for decorator in fn.decorator_list:
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
         name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
         if name == "kernel":
-            return "row"
+            return "kernel"
         if name == "layer" and isinstance(decorator, ast.Call):
             schedules = [k.value for k in decorator.keywords if k.arg == "schedule"]
-            return "row" if any(isinstance(s, ast.Constant) and s.value == "step" for s in schedules) else "panel"
+            return "step" if any(isinstance(s, ast.Constant) and s.value == "step" for s in schedules) else "panel"
     return None
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from numba.core.dispatcher import Dispatcher
 
-from tests.drivers.lint_walk import slips
+from dataflows.kernels.compile import plain
+from tests.drivers.lint_walk import allocations, slips
+from tests.properties.graph import plan_of
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "dataflows").rglob("*.py"))
 
 EXEMPT: Final[dict[str, str]] = {
-    "dataflows/kernels/compile.py": "the one file that knows numba: it makes @kernel",
+    "dataflows/kernels/compile.py": "it makes @kernel out of numba's own",
 }
 """File to the reason why the rules do not hold for it."""
 
@@ -151,6 +156,49 @@ def test_a_driver_may_read_the_clock() -> None:
     command = [sys.executable, "-m", "ruff", "check", "--no-cache", "-", "--stdin-filename", "drivers/planted.py"]
     done = subprocess.run(command, cwd=ROOT, input=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("np.zeros(x)", "fresh(n, value)"),
+        ("np.empty((2, x))", "fresh(n, value)"),
+        ("np.full(x, 1.0)", "fresh(n, value)"),
+        ("y.copy()", "copied(row)"),
+    ],
+)
+def test_a_step_layer_that_takes_from_the_heap_is_found(body: str, message: str) -> None:
+    (found,) = slips(step(body))
+    assert message in found.message
+    assert slips(kernel(body)) == []  # panels are made once a chunk
+
+
+def test_no_kernel_that_a_step_layer_calls_takes_from_the_heap() -> None:
+    found = []
+    for node in plan_of().stage["step"]:
+        for fn in reached(node.fn):
+            source, first = inspect.getsourcelines(fn)
+            for line, message in allocations(ast.parse(textwrap.dedent("".join(source)))):
+                found.append(f"{inspect.getsourcefile(fn)}:{first + line - 1}: {node.layer_id} calls {fn.__name__}: {message}")
+    assert not found, "\n" + "\n".join(found)
+
+
+def reached(fn: Any) -> set[Any]:
+    """The kernels that a function calls, and those that they call."""
+    called: set[Any] = set()
+    todo = [fn]
+    while todo:
+        code, names = todo[-1].__code__, todo.pop().__globals__
+        for kernel_ in (names[n] for n in code.co_names if isinstance(names.get(n), Dispatcher)):
+            if plain(kernel_) not in called:
+                called.add(plain(kernel_))
+                todo.append(plain(kernel_))
+    return called
+
+
+def test_the_kernels_of_a_step_layer_are_found_through_those_that_call_them() -> None:
+    fills = next(n for n in plan_of().stage["step"] if n.layer_id == "L90")
+    assert {"in_path", "fill", "close_out", "report"} <= {fn.__name__ for fn in reached(fills.fn)}
 
 
 def test_what_a_domain_takes_from_another_is_its_types_alone() -> None:

@@ -1,0 +1,199 @@
+"""Rows that live for one instant: what a step layer fills and returns.
+
+A small array from the heap costs more to make, count and free than to fill, and the account side needs a hundred of them a bar.
+In compiled code, while the account loop runs, `fresh` cuts them off one block of memory instead, which the loop reuses: no
+allocation, no count of references, nothing to free. The block has two halves that take turns, since the orders of one instant
+are read in the next. Whatever does not fit, and all that is made while no loop runs, comes from the heap as ever: the block
+saves time, and is never a limit. As plain Python, `fresh` is `np.full`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from typing import Any, Final, TypeVar, overload
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.imputils import impl_ret_new_ref
+from numba.extending import intrinsic, lower_builtin, type_callable
+from numba.np import arrayobj
+
+from dataflows.panel import Floats, Ints
+
+Rows = TypeVar("Rows", Floats, Ints)
+
+_AT, _END, _BASE, _HALF, _MISSED, _WORST = range(6)
+# addresses of the next free byte and of the first beyond what is free (0 and 0: no loop runs); the block's address; bytes in a
+# half; bytes that did not fit in this instant, and the most that did not in any
+_STATE: Final = np.zeros(6, np.int64)
+_SYMBOL: Final = "stratoquant_scratch"  # by this name machine code finds _STATE, also code that another process has cached
+_ALIGN: Final = 16
+_LEAST, _MOST = 1 << 16, 1 << 26  # bytes in a half
+_block: list[Any] = []
+
+llvmlite.binding.add_symbol(_SYMBOL, _STATE.ctypes.data)
+
+
+@overload
+def fresh(shape: int | tuple[int, int], value: int) -> Ints: ...
+@overload
+def fresh(shape: int | tuple[int, int], value: float) -> Floats: ...
+def fresh(shape: Any, value: Any) -> Any:
+    """A row (n,), or a table (m, n), full of `value`: int64 of an int, float64 of a float. It lives until the next instant."""
+    return np.full(shape, value, np.int64 if isinstance(value, int) else np.float64)
+
+
+def copied(row: Rows) -> Rows:
+    """A copy of a row or table that lives as long as what `fresh` makes."""
+    made: Rows = row.copy()
+    return made
+
+
+def ready() -> None:
+    """Before the loop is called: room for what did not fit the last time."""
+    half, lacks = max(_LEAST, int(_STATE[_HALF])), int(_STATE[_WORST])
+    while half < _MOST and lacks > 0:
+        half, lacks = 2 * half, lacks - half
+    if half != _STATE[_HALF]:
+        block = np.empty(2 * half, np.uint8)
+        _STATE[:] = 0, 0, block.ctypes.data, half, 0, 0
+        _block[:] = [block]
+    _STATE[_MISSED:] = 0
+
+
+def over() -> None:
+    """After the loop, also where it has failed: from here on `fresh` takes from the heap."""
+    _STATE[:2] = 0
+    _STATE[_WORST] = max(_STATE[_MISSED], _STATE[_WORST])
+
+
+# ---- compiled
+
+
+def _entries(builder: Any) -> list[Any]:
+    """Pointers to the entries of _STATE."""
+    word = ir.IntType(64)
+    kind = ir.ArrayType(word, len(_STATE))
+    found = builder.module.globals.get(_SYMBOL)
+    if found is None:
+        found = ir.GlobalVariable(builder.module, kind, _SYMBOL)
+    return [builder.gep(found, [word(0), word(i)], inbounds=True) for i in range(len(_STATE))]
+
+
+def _declare(shape: Any, value: Any) -> Any:
+    axes = 1 if isinstance(shape, types.Integer) else len(shape) if isinstance(shape, types.BaseTuple) else 0
+    if axes not in (1, 2) or isinstance(value, types.Boolean):
+        return None
+    if isinstance(value, types.Integer):
+        return types.Array(types.int64, axes, "C")
+    return types.Array(types.float64, axes, "C") if isinstance(value, types.Float) else None
+
+
+@type_callable(fresh)  # type: ignore[untyped-decorator]  # numba ships no types
+def _fresh_type(context: Any) -> Any:
+    return _declare
+
+
+def _cut(context: Any, builder: Any, kind: Any, shape: list[Any]) -> Any:
+    """An array of 8-byte values off the block, or off the heap."""
+    at, end, _, _, missed, _ = _entries(builder)
+    word = cgutils.intp_t
+    size = word(8)
+    for length in shape:
+        size = builder.mul(size, length)
+    size = builder.and_(builder.add(size, word(_ALIGN - 1)), word(-_ALIGN))
+    pointer = context.get_value_type(kind.dtype).as_pointer()
+    meminfo = cgutils.alloca_once_value(builder, cgutils.voidptr_t(None))
+    first = cgutils.alloca_once(builder, pointer)
+    free = builder.load(at)
+    room = builder.sub(builder.load(end), free)
+    with builder.if_else(builder.icmp_unsigned("<=", size, room), likely=True) as (fits, misses):
+        with fits:
+            builder.store(builder.add(free, size), at)
+            builder.store(builder.inttoptr(free, pointer), first)
+        with misses:
+            builder.store(builder.add(builder.load(missed), size), missed)
+            made = context.nrt.meminfo_alloc_aligned(builder, size, ir.IntType(32)(_ALIGN))
+            builder.store(made, meminfo)
+            builder.store(builder.bitcast(context.nrt.meminfo_data(builder, made), pointer), first)
+    strides = [word(8)]
+    for length in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], length))
+    array = context.make_array(kind)(context, builder)
+    arrayobj.populate_array(
+        array, data=builder.load(first), shape=shape, strides=strides, itemsize=word(8), meminfo=builder.load(meminfo)
+    )
+    return array
+
+
+def _make(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    kind = signature.return_type
+    asked, value = signature.args
+    if isinstance(asked, types.BaseTuple):
+        given = zip(cgutils.unpack_tuple(builder, values[0]), asked, strict=True)
+    else:
+        given = zip([values[0]], [asked], strict=True)
+    shape = [context.cast(builder, v, t, types.intp) for v, t in given]
+    negative = cgutils.false_bit
+    for length in shape:
+        negative = builder.or_(negative, builder.icmp_signed("<", length, cgutils.intp_t(0)))
+    with cgutils.if_unlikely(builder, negative):
+        context.call_conv.return_user_exc(builder, ValueError, ("negative dimensions are not allowed",))
+    array = _cut(context, builder, kind, shape)
+    full = context.cast(builder, values[1], value, kind.dtype)
+    with cgutils.for_range(builder, array.nitems) as loop:
+        builder.store(full, builder.gep(array.data, [loop.index], inbounds=True))
+    return impl_ret_new_ref(context, builder, kind, array._getvalue())
+
+
+@type_callable(copied)  # type: ignore[untyped-decorator]
+def _copied_type(context: Any) -> Any:
+    def declare(row: Any) -> Any:
+        eight = isinstance(row, types.Array) and row.dtype in (types.float64, types.int64) and row.layout == "C"
+        return types.Array(row.dtype, row.ndim, "C") if eight else None
+
+    return declare
+
+
+@lower_builtin(copied, types.Array)  # type: ignore[untyped-decorator]
+def _copy(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    kind = signature.return_type
+    source = context.make_array(signature.args[0])(context, builder, values[0])
+    array = _cut(context, builder, kind, cgutils.unpack_tuple(builder, source.shape, kind.ndim))
+    with cgutils.for_range(builder, array.nitems) as loop:
+        value = builder.load(builder.gep(source.data, [loop.index], inbounds=True))
+        builder.store(value, builder.gep(array.data, [loop.index], inbounds=True))
+    return impl_ret_new_ref(context, builder, kind, array._getvalue())
+
+
+for _shape in (types.Integer, types.BaseTuple):
+    for _value in (types.Integer, types.Float):
+        lower_builtin(fresh, _shape, _value)(_make)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def turn(context: Any, t: Any) -> Any:
+    """`turn(t)`: instant t begins; the half of instant t - 2 is free again."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        at, end, base, half, missed, worst = _entries(builder)
+        size = builder.load(half)
+        which = builder.and_(values[0], cgutils.intp_t(1))
+        first = builder.add(builder.load(base), builder.mul(which, size))
+        builder.store(first, at)
+        builder.store(builder.add(first, size), end)
+        lacked, most = builder.load(missed), builder.load(worst)
+        builder.store(builder.select(builder.icmp_signed(">", lacked, most), lacked, most), worst)
+        builder.store(cgutils.intp_t(0), missed)
+        return context.get_dummy_value()
+
+    return types.none(types.int64), generate
+
+
+# what the cache of machine code tells versions of these by
+_CONTENT = hashlib.sha256("".join(inspect.getsource(f) for f in (_entries, _cut, _make, _copy)).encode()).hexdigest()
+fresh.__content__ = copied.__content__ = _CONTENT  # type: ignore[attr-defined]
+turn.__content__ = hashlib.sha256(inspect.getsource(turn._defn).encode()).hexdigest()
