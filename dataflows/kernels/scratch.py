@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar, overload
 
 import llvmlite.binding
@@ -33,6 +36,7 @@ _SYMBOL: Final = "stratoquant_scratch"  # by this name machine code finds _STATE
 _ALIGN: Final = 16
 _LEAST, _MOST = 1 << 16, 1 << 26  # bytes in a half
 _block: list[Any] = []
+_LOCK: Final = threading.Lock()
 
 llvmlite.binding.add_symbol(_SYMBOL, _STATE.ctypes.data)
 
@@ -50,6 +54,17 @@ def copied(row: Rows) -> Rows:
     """A copy of a row or table that lives as long as what `fresh` makes."""
     made: Rows = row.copy()
     return made
+
+
+@contextmanager
+def open_block() -> Iterator[None]:
+    """While this holds, compiled code cuts its rows off the block. One loop at a time: the block is the process's."""
+    with _LOCK:
+        ready()
+        try:
+            yield
+        finally:
+            over()
 
 
 def ready() -> None:

@@ -22,7 +22,7 @@ import numpy as np
 
 from dataflows.carry import start_state
 from dataflows.data.types import OPERATOR_NONE, Clock
-from dataflows.kernels import scratch
+from dataflows.kernels.scratch import open_block
 from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, leaves, unwrap_generic
 from drivers.engine.address import WHERE_COLUMNS
 from drivers.engine.arena import Arena
@@ -259,11 +259,8 @@ class Engine:
                 self._loop, self._addresses = stage.compiled(arguments, self.on_layer)
                 self._layers_checked = True
             first = (t, bars, self.room, self._addresses, self.arena.f8, self.arena.i8, self._where)
-            scratch.ready()
-            try:
+            with open_block():
                 done = int(self._loop(*first, *arguments))
-            finally:
-                scratch.over()
             parts.append((t, done, logs))
             t = done
         values.update(self._box(*blocks))

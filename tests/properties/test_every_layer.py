@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from dataflows.data.types import Observations
+from dataflows.kernels import scratch
 from dataflows.panel import fields_of, is_record, kind_of
 from drivers.engine.engine import Chunk, Engine, cut
 from drivers.engine.guards import validate_whole
@@ -101,6 +102,18 @@ def _plain() -> dict[str, dict[str, Any]]:
 def test_the_compiled_step_loop_equals_plain_python(layer: str) -> None:
     short = flat(PLAN, run(engine_of(PLAN, instruments(3), 5), cut(market(symbols=3), Observations, 0, 1900)))
     assert not node_differs(short[layer], _plain()[layer])
+
+
+def test_a_block_that_is_too_small_for_an_instant_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit comes from the heap, in the middle of a layer."""
+    monkeypatch.setattr(scratch, "_LEAST", 600)
+    monkeypatch.setattr(scratch, "_MOST", 0)
+    scratch._STATE[:] = 0
+    found = flat(PLAN, run(engine_of(PLAN, instruments(3), 5), cut(market(symbols=3), Observations, 0, 1900)))
+    assert scratch._STATE[scratch._WORST] > 0
+    for node in PLAN.stage["step"]:
+        assert not node_differs(found[node.name], _plain()[node.name]), node.name
+    scratch._STATE[:] = 0
 
 
 def _hash() -> str:

@@ -9,9 +9,10 @@ import types
 import pytest
 
 from dataflows.data.types import Observations
+from dataflows.kernels import scratch
 from dataflows.layer import LayerError
 from drivers.engine.engine import Engine, EngineError
-from drivers.engine.generate import LayerCompileError
+from drivers.engine.generate import LayerCompileError, _compile_once
 from drivers.engine.nodes import Delayed, PlanError
 from drivers.engine.plan import Plan
 from drivers.engine.rows import used_paths
@@ -204,6 +205,34 @@ def l2_b(l1_a: Panel, carry: OneCarry) -> Panel:
 ''')  # fmt: skip
     with pytest.raises(IndexError):
         engine.warm_up()
+    assert not scratch._STATE[:2].any()  # the loop's block is closed: what Python is handed is its own again
+
+
+def test_a_layer_is_compiled_for_what_it_reads_of_a_record_and_of_its_configuration() -> None:
+    body = (
+        FEED
+        + '''
+class Wide(NamedTuple):
+    a: Panel
+    b: Panel
+    c: float
+
+@layer("L2", schedule="step")
+def l2_b(l1_a: Panel) -> Wide:
+    """b"""
+    return Wide(l1_a, l1_a, 1.0)
+
+@layer("L3", schedule="step")
+def l3_c(l2_b: Wide) -> Panel:
+    """c"""
+    return l2_b.b
+'''
+    )
+    made = plan("narrow", body)
+    Engine(made, ["A"], {}).warm_up()
+    (_, layer) = made.steps.nodes
+    (taken,) = _compile_once(layer.fn).overloads.keys()
+    assert taken[0].fields == ("b",)
 
 
 def test_a_row_holds_just_the_fields_that_step_layers_read() -> None:
