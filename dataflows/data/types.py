@@ -69,6 +69,7 @@ class Instruments(NamedTuple):
     margin: PerSymbol  # equity that a position needs, as a fraction of its notional; 0: the venue asks for none
     most_orders: IntPerSymbol  # orders of the symbol that may be open at once; 0: no limit
     orders_per_bar: IntPerSymbol  # order messages of all symbols together that the venue takes in one bar; 0: no limit
+    leader: IntPerSymbol  # 1: the symbol whose moves the others may follow; at most one
 
 
 def unknown_instruments(symbols: int) -> Instruments:

@@ -30,7 +30,7 @@ class SortedWindow(NamedTuple):
 
 
 @kernel
-def _below(values: Floats, size: int, v: float) -> int:
+def count_below(values: Floats, size: int, v: float) -> int:
     """How many of the first `size` sorted values are less than v."""
     a = 0
     b = size
@@ -44,7 +44,7 @@ def _below(values: Floats, size: int, v: float) -> int:
 
 
 @kernel
-def _up_to(values: Floats, size: int, v: float) -> int:
+def count_up_to(values: Floats, size: int, v: float) -> int:
     """How many of the first `size` sorted values are less than or equal to v."""
     a = 0
     b = size
@@ -82,12 +82,12 @@ def window_push(v: float, n: int, state: SortedWindow) -> None:
     values = state.sorted[n]
     p = state.pos[n]
     size = state.held[n]
-    to = _below(values, size, v)
+    to = count_below(values, size, v)
     if size < width:
         hole = size
         state.held[n] = size + 1
     else:
-        hole = _below(values, size, state.ring[n, p])
+        hole = count_below(values, size, state.ring[n, p])
         if to > hole:
             to -= 1
     state.ring[n, p] = v
@@ -107,9 +107,9 @@ def window_rank(v: float, n: int, state: SortedWindow) -> float:
     if size < (LEAST if LEAST < width else width) or v != v:
         return math.nan
     values = state.sorted[n]
-    below = _below(values, size, v)
+    below = count_below(values, size, v)
     tied = below < size and values[below] == v
-    return float(0.5 * (below + (_up_to(values, size, v) if tied else below)) / size)
+    return float(0.5 * (below + (count_up_to(values, size, v) if tied else below)) / size)
 
 
 @kernel

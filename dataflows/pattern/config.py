@@ -110,6 +110,48 @@ class PatternConfig(NamedTuple):
         float, setting("of the range", "L44: least part of the range that the close leaves behind", ge=0, le=1)
     ] = 0.7
     reversal_life_bars: Annotated[int, setting("bars", "L44: longest life of an occurrence", ge=1)] = 30
+    vacuum_usual_bars: Annotated[int, setting("bars", "L34: known books whose mean depth and spread are usual", ge=2)] = 240
+    vacuum_depth_share: Annotated[
+        float, setting("fraction", "L34: most of the usual depth that is left on the side of the move", gt=0, lt=1)
+    ] = 0.5
+    vacuum_spread_times: Annotated[float, setting("factor", "L34: least spread, over the usual one", gt=0)] = 1.5
+    vacuum_move_sigma: Annotated[float, setting("deviations", "L34: least move of 5 bars", gt=0)] = 1.0
+    vacuum_life_bars: Annotated[int, setting("bars", "L34: longest life of an occurrence", ge=1)] = 10
+    absorption_bars: Annotated[int, setting("bars", "L45: bars over which volume and progress are compared", ge=1)] = 10
+    absorption_usual_bars: Annotated[int, setting("bars", "L45: bars before, whose mean volume is usual", ge=2)] = 240
+    absorption_volume_times: Annotated[float, setting("factor", "L45: least volume, over the usual one", gt=0)] = 1.5
+    absorption_lean: Annotated[
+        float, setting("fraction", "L45: least share of the volume that is net on one side", gt=0, le=1)
+    ] = 0.15
+    absorption_progress_sigma: Annotated[
+        float, setting("deviations", "L45: most progress of the price to the aggressor's side", gt=0)
+    ] = 0.5
+    absorption_refuted_atr: Annotated[
+        float, setting("ATR", "L45: a close so far on the aggressor's side ends an occurrence", gt=0)
+    ] = 1.0
+    absorption_life_bars: Annotated[int, setting("bars", "L45: longest life of an occurrence", ge=1)] = 15
+    flow_bars: Annotated[int, setting("bars", "L46: bars whose flow is counted by its side", ge=1)] = 15
+    flow_share: Annotated[
+        float, setting("fraction", "L46: least excess of bars with flow on one side over the other", gt=0, le=1)
+    ] = 0.4
+    flow_pressure: Annotated[float, setting("score", "L46: least trade pressure to the side of the flow", gt=0, le=1)] = 0.15
+    flow_slope_t: Annotated[float, setting("deviations", "L46: least t of the short slope to the side of the flow", gt=0)] = 2.0
+    flow_life_bars: Annotated[int, setting("bars", "L46: longest life of an occurrence", ge=1)] = 15
+    impact_halflife_bars: Annotated[float, setting("bars", "L47: half-life of the impact of a bar's flow", gt=0)] = 10.0
+    impact_peak_sigma: Annotated[float, setting("deviations", "L47: least peak of the impact that is left", gt=0)] = 2.0
+    impact_left: Annotated[float, setting("fraction", "L47: share of the peak at which it counts as fading", gt=0, lt=1)] = 0.7
+    impact_life_bars: Annotated[int, setting("bars", "L47: longest life of an occurrence", ge=1)] = 15
+    lead_forget: Annotated[float, setting("fraction", "L48: weight that is left after a bar", gt=0, lt=1)] = 0.9995
+    lead_most_sigma: Annotated[float, setting("deviations", "L48: a larger move counts as one of this size", gt=0)] = 5.0
+    lead_least_bars: Annotated[float, setting("bars", "L48: sum of weights before there is an answer", ge=3)] = 240.0
+    lead_least_t: Annotated[float, setting("standard errors", "L48: least t of the leader's coefficient", gt=0)] = 2.0
+    lead_move_sigma: Annotated[float, setting("deviations", "L48: least move of the leader", gt=0)] = 1.0
+    strength_least_symbols: Annotated[int, setting("symbols", "L49: fewest known symbols that are ranked", ge=2)] = 3
+    strength_momentum_share: Annotated[
+        float, setting("fraction", "L49: weight of momentum's rank; the rest is reversal's", ge=0, le=1)
+    ] = 0.5
+    strength_enter: Annotated[float, setting("rank", "L49: joint rank at which a symbol stands out", gt=0, le=1)] = 0.75
+    strength_leave: Annotated[float, setting("rank", "L49: joint rank below which it no longer does", gt=0, le=1)] = 0.5
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
@@ -124,3 +166,6 @@ class PatternConfig(NamedTuple):
             if not a < b:
                 typical = f"{self._field_defaults[least]:g} and {self._field_defaults[most]:g}"
                 yield f"{least} is {a:g}; it must be below {most} ({b:g}). Typical: {typical}."
+        if self.strength_leave > self.strength_enter:
+            enter = self.strength_enter
+            yield f"strength_leave is {self.strength_leave:g}; it must not be above strength_enter ({enter:g})."

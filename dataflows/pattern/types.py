@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
-from dataflows.panel import Flag, IntPanel, Score, Size, Stack, Unit, Within
+from dataflows.carry import Axes
+from dataflows.panel import Flag, Floats, IntPanel, Score, Size, Stack, Unit, Within
 
 FIRST_PATTERN: Final = 26
 """Id of the first pattern's layer; vote p is that of layer L(FIRST_PATTERN + p)."""
@@ -21,6 +22,12 @@ class PatternSignal(NamedTuple):
     side: PatternSide  # 0 without an occurrence, and where the pattern has no side
     confidence: Unit  # 0 without an occurrence
     age: Size  # valid bars since it began; NaN without an occurrence
+
+
+class PatternWeights(NamedTuple):
+    """Delayed from L65: how much of each pattern's vote counts. Starts at 1."""
+
+    weights: Annotated[Floats, Axes(PATTERNS, start=1.0)]  # in [0, 1]; 0: deactivated
 
 
 class PatternConsensus(NamedTuple):

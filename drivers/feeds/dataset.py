@@ -170,6 +170,7 @@ def _instruments(reading: Reading, axis: Axis, rules: Description) -> Instrument
         most_orders=no + rules.most_orders,
         orders_per_bar=no + (max(1, messages) if rules.orders_per_minute else 0),
         trade_side_feed=no if sides is None else np.asarray((~np.isnan(sides)).any(axis=0), np.int64),
+        leader=reading.about.leads(names),
     )
 
 

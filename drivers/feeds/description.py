@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from dataflows.panel import Floats
+from dataflows.panel import Floats, Ints
 from drivers.feeds.errors import DataError, near
 
 SECOND: Final = 1_000_000_000
@@ -44,6 +44,7 @@ class Description(BaseModel):
     )
     most_orders: int = Field(default=0, ge=0, description="orders of a symbol open at once; 0: no limit")
     orders_per_minute: int = Field(default=0, ge=0, description="order messages of all symbols together; 0: no limit")
+    leader: str = Field(default="", description="symbol whose moves the others may follow; else the first by name")
 
     @field_validator("clock", mode="before")
     @classmethod
@@ -82,6 +83,13 @@ class Description(BaseModel):
             for name in value if isinstance(value, dict) else ():
                 if name not in known:
                     raise DataError(f"{where}: {key} names {name}, which the data do not have; {near(name, known)}")
+        if self.leader and self.leader not in known:
+            raise DataError(f"{where}: leader names {self.leader}, which the data do not have; {near(self.leader, known)}")
+
+    def leads(self, symbols: Sequence[str]) -> Ints:
+        """1 for the leader among `symbols`, all 0 where it is not among them."""
+        leader = self.leader or min(symbols, default="")
+        return np.array([int(s == leader) for s in symbols], np.int64)
 
 
 def parse_clock(text: str) -> int:

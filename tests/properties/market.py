@@ -26,6 +26,7 @@ def instruments(symbols: int, *, book: bool = True, tick: float = 0.01, lot: flo
         has_book[-1] = 0  # the last has no feed: the proxy's case
     return unknown_instruments(n)._replace(
         uid=np.arange(101, 101 + n),
+        leader=(np.arange(n) == 0).astype(np.int64),
         tick_size=every(tick),
         lot_size=every(lot),
         min_notional=every(5.0),

@@ -29,6 +29,7 @@ def instruments(symbols: int = 2, tick: float = 0.01, book_feed: int = 1) -> Ins
         reduce_only_exempt=flags,
         book_feed=book_feed * flags,
         trade_side_feed=flags,
+        leader=(np.arange(symbols) == 0).astype(np.int64),
     )
 
 

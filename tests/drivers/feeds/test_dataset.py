@@ -11,6 +11,7 @@ import pytest
 from dataflows.data.types import Observations
 from drivers.feeds.dataset import Dataset, open_dataset, symbol_uid
 from drivers.feeds.description import DAY
+from drivers.feeds.errors import DataError
 from tests.drivers.feeds.folders import NOW, START, bars, book, trades, write
 
 MINUTE = 60 * 10**9
@@ -42,6 +43,17 @@ def test_panels_hold_the_rows_of_the_file(tmp_path: Path) -> None:
     assert seen.bid_price.shape == (20, 2, 1)
     assert seen.listed.all()
     assert not seen.funding_rate.any()
+
+
+def test_the_leader_is_who_the_folder_names_else_the_first_by_name(tmp_path: Path) -> None:
+    folder = write(tmp_path, bars=bars())
+    assert open_dataset(folder, now=NOW).instruments.leader.tolist() == [1, 0]
+    (folder / "dataset.yml").write_text("leader: ETHUSDT\n", encoding="utf-8")
+    assert open_dataset(folder, now=NOW).instruments.leader.tolist() == [0, 1]
+    assert open_dataset(folder, symbols=["BTCUSDT"], now=NOW).instruments.leader.tolist() == [0]
+    (folder / "dataset.yml").write_text("leader: ETHUSD\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"leader names ETHUSD, which the data do not have; did you mean ETHUSDT"):
+        open_dataset(folder, now=NOW)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".feather"])

@@ -1,0 +1,257 @@
+"""What order flow and the book draw: a book that empties, flow that is absorbed, flow that goes on, impact that fades."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Final, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Bind, Unknown, Zero
+from dataflows.kernels.arith import clip, known, sign
+from dataflows.kernels.compile import kernel
+from dataflows.kernels.window import Moments, RollingSum, moments_push, sum_push, window_moments, window_sum
+from dataflows.panel import Floats, Ints
+
+_RUN: Final = 5
+"""Bars of L2's r_5."""
+
+
+class Vacuum(NamedTuple):
+    """State of `vacuums`; W is the window of what is usual."""
+
+    bids: Moments
+    asks: Moments
+    spread: Moments
+
+
+class Absorption(NamedTuple):
+    """State of `absorptions`: sums over K bars, and the volume of W bars, which is what is usual."""
+
+    signed: Annotated[RollingSum, Bind(W="K")]
+    traded: Annotated[RollingSum, Bind(W="K")]
+    moved: Annotated[RollingSum, Bind(W="K")]
+    usual: RollingSum
+
+
+class Persistence(NamedTuple):
+    """State of `continuations`; W is the window of the flow's signs."""
+
+    signs: RollingSum
+
+
+class Transient(NamedTuple):
+    """State of `fading_impacts`: what is left of the impact of past flow, its peak, and the farthest close of its swing."""
+
+    impact: Zero
+    peak: Zero
+    extreme: Unknown
+
+
+@kernel
+def vacuums(
+    bid_depth: Floats,
+    ask_depth: Floats,
+    spread: Floats,
+    proxied: Ints,
+    r_5: Floats,
+    sigma: Floats,
+    score: Floats,
+    close: Floats,
+    on: Ints,
+    most_depth: float,
+    least_spread: float,
+    least_move: float,
+    state: Vacuum,
+) -> tuple[Ints, Floats, Floats]:
+    """(side, confidence, start), each (T, N): price runs into a side of the book that has emptied.
+
+    side: of the run; else 0. confidence: half for how much of the usual depth is gone, half for 1 - score (L63's). start: the
+    price before the run. Both NaN where side is 0. Usual: mean over the W known books before this one.
+    """
+    bars, symbols = close.shape
+    side = np.zeros((bars, symbols), np.int64)
+    confidence = np.full((bars, symbols), np.nan)
+    start = np.full((bars, symbols), np.nan)
+    bid_window = state.bids
+    ask_window = state.asks
+    spread_window = state.spread
+    for t in range(bars):
+        for n in range(symbols):
+            b = bid_depth[t, n]
+            a = ask_depth[t, n]
+            s = spread[t, n]
+            if on[t, n] == 0 or proxied[t, n] != 0 or not math.isfinite(b + a + s):
+                continue
+            bids, _ = window_moments(n, bid_window)
+            asks, _ = window_moments(n, ask_window)
+            usual, _ = window_moments(n, spread_window)
+            moments_push(b, n, bid_window)
+            moments_push(a, n, ask_window)
+            moments_push(s, n, spread_window)
+            move = least_move * sigma[t, n] * math.sqrt(_RUN)
+            if not (s >= least_spread * usual and move > 0.0):
+                continue
+            if r_5[t, n] >= move and a <= most_depth * asks:
+                side[t, n] = 1
+                gone = 1.0 - (a / asks if asks > 0.0 else 0.0)
+            elif r_5[t, n] <= -move and b <= most_depth * bids:
+                side[t, n] = -1
+                gone = 1.0 - (b / bids if bids > 0.0 else 0.0)
+            else:
+                continue
+            confidence[t, n] = 0.5 * gone + 0.5 * (1.0 - known(score[t, n], 1.0))
+            start[t, n] = close[t, n] * math.exp(-r_5[t, n])
+    return side, confidence, start
+
+
+@kernel
+def absorptions(
+    volume: Floats,
+    signed: Floats,
+    r: Floats,
+    sigma: Floats,
+    atr: Floats,
+    close: Floats,
+    on: Ints,
+    least_volume: float,
+    least_lean: float,
+    most_progress: float,
+    refuted_atr: float,
+    state: Absorption,
+) -> tuple[Ints, Floats, Floats]:
+    """(side, confidence, refuted_at), each (T, N): much is traded on one side over K bars, and the price stays.
+
+    side: against the aggressor; else 0. confidence: half the lean (|bought - sold| over both), half for how little of
+    `most_progress` was made. refuted_at: the close and `refuted_atr` ATR further on the aggressor's side. Both NaN where
+    side is 0.
+    """
+    bars, symbols = close.shape
+    side = np.zeros((bars, symbols), np.int64)
+    confidence = np.full((bars, symbols), np.nan)
+    refuted_at = np.full((bars, symbols), np.nan)
+    signed_sum = state.signed
+    traded_sum = state.traded
+    moved_sum = state.moved
+    usual_sum = state.usual
+    run = traded_sum.ring.shape[0]
+    long = usual_sum.ring.shape[0]
+    for t in range(bars):
+        for n in range(symbols):
+            if on[t, n] == 0 or not math.isfinite(volume[t, n] + signed[t, n] + r[t, n]):
+                continue
+            usual = window_sum(n, usual_sum) * run / long
+            sum_push(volume[t, n], n, usual_sum)
+            sum_push(volume[t, n], n, traded_sum)
+            sum_push(signed[t, n], n, signed_sum)
+            sum_push(r[t, n], n, moved_sum)
+            traded = window_sum(n, traded_sum)
+            if not (usual > 0.0 and traded >= least_volume * usual and sigma[t, n] > 0.0):
+                continue
+            lean = window_sum(n, signed_sum) / traded
+            aggressor = sign(lean)
+            progress = aggressor * window_sum(n, moved_sum) / (sigma[t, n] * math.sqrt(run))
+            if not (math.fabs(lean) >= least_lean and progress <= most_progress):
+                continue
+            side[t, n] = -int(aggressor)
+            confidence[t, n] = 0.5 * clip(math.fabs(lean), 0.0, 1.0) + 0.5 * (1.0 - clip(progress / most_progress, 0.0, 1.0))
+            refuted_at[t, n] = close[t, n] + aggressor * refuted_atr * atr[t, n]
+    return side, confidence, refuted_at
+
+
+@kernel
+def continuations(
+    ofi_z: Floats,
+    pressure: Floats,
+    smoothed: Floats,
+    slope: Floats,
+    t_stat: Floats,
+    close: Floats,
+    on: Ints,
+    least_share: float,
+    least_pressure: float,
+    least_t: float,
+    state: Persistence,
+) -> tuple[Ints, Floats, Floats]:
+    """(side, confidence, start), each (T, N): flow keeps to one side for W bars and the price goes with it.
+
+    side: of the flow; else 0. confidence: mean of the excess of bars on the side over the others, |pressure|, the book's
+    lean to the side (0 where it leans the other way or is not known) and t / (1 + t). start: where the regression line was W
+    bars ago. Both NaN where side is 0.
+    """
+    bars, symbols = close.shape
+    side = np.zeros((bars, symbols), np.int64)
+    confidence = np.full((bars, symbols), np.nan)
+    start = np.full((bars, symbols), np.nan)
+    signs = state.signs
+    width = signs.ring.shape[0]
+    for t in range(bars):
+        for n in range(symbols):
+            if on[t, n] == 0:
+                continue
+            sum_push(known(sign(ofi_z[t, n]), 0.0), n, signs)
+            share = window_sum(n, signs) / width
+            s = sign(share)
+            lean = s * pressure[t, n]
+            steep = s * t_stat[t, n]
+            if not (s * share >= least_share and lean >= least_pressure and steep >= least_t):
+                continue
+            side[t, n] = int(s)
+            book = clip(known(s * smoothed[t, n], 0.0), 0.0, 1.0)
+            confidence[t, n] = 0.25 * (s * share + clip(lean, 0.0, 1.0) + book + steep / (1.0 + steep))
+            start[t, n] = close[t, n] * math.exp(-slope[t, n] * width)
+    return side, confidence, start
+
+
+@kernel
+def fading_impacts(
+    signed: Floats,
+    strength: Floats,
+    r2: Floats,
+    sigma: Floats,
+    close: Floats,
+    on: Ints,
+    decay: float,
+    least_peak: float,
+    most_left: float,
+    state: Transient,
+) -> tuple[Ints, Floats, Floats]:
+    """(side, confidence, extreme), each (T, N): a large impact of past flow has begun to fade.
+
+    The impact is what is left (`decay` a bar) of the move that each bar's signed notional makes by the square-root law with
+    L59's `strength`. Its peak is large where it is `least_peak` of the deviations that it would have if every move were an
+    impact. side: against the flow, on the bar at which no more than `most_left` of a large peak is left; what is left is the
+    next peak; else 0.
+    confidence: half L59's r2, half p / (1 + p) of the peak p. extreme: the farthest close on the flow's side since its
+    swing began. Both NaN where side is 0.
+    """
+    bars, symbols = close.shape
+    side = np.zeros((bars, symbols), np.int64)
+    confidence = np.full((bars, symbols), np.nan)
+    extreme = np.full((bars, symbols), np.nan)
+    spread = math.sqrt(1.0 - decay * decay)
+    for t in range(bars):
+        for n in range(symbols):
+            c = close[t, n]
+            q = signed[t, n] * c
+            if on[t, n] == 0 or not (math.isfinite(q) and strength[t, n] >= 0.0 and sigma[t, n] > 0.0):
+                continue
+            before = state.impact[n]
+            now = decay * before + sign(q) * strength[t, n] * math.sqrt(math.fabs(q))
+            state.impact[n] = now
+            s = sign(now)
+            size = math.fabs(now)
+            if before * now <= 0.0:
+                state.peak[n] = 0.0
+                state.extreme[n] = c
+            if size > state.peak[n]:
+                state.peak[n] = size
+            if s * (c - state.extreme[n]) > 0.0:
+                state.extreme[n] = c
+            peak = state.peak[n] * spread / sigma[t, n]
+            if s != 0.0 and peak >= least_peak and size <= most_left * state.peak[n]:
+                side[t, n] = -int(s)
+                confidence[t, n] = 0.5 * known(r2[t, n], 0.0) + 0.5 * peak / (1.0 + peak)
+                extreme[t, n] = state.extreme[n]
+                state.peak[n] = size
+    return side, confidence, extreme
