@@ -60,8 +60,8 @@ class PatternConfig(NamedTuple):
     climax_bars: Annotated[int, setting("bars", "L35: bars that the volume of a climax is compared with", ge=2)] = 240
     climax_range_atr: Annotated[float, setting("ATR", "L35: least range of a climax", gt=0)] = 2.0
     climax_volume_z: Annotated[float, setting("deviations", "L35: least volume of a climax", gt=0)] = 3.0
-    climax_velocity_atr: Annotated[float, setting("ATR a bar", "L35: least velocity of the move at its climax", gt=0)] = 0.4
-    climax_within_bars: Annotated[int, setting("bars", "L35: the move decelerates at most so long after its climax", ge=0)] = 5
+    climax_velocity_atr: Annotated[float, setting("ATR a bar", "L35: least velocity of the move at its climax", gt=0)] = 0.5
+    climax_within_bars: Annotated[int, setting("bars", "L35: the move decelerates at most so long after its climax", ge=0)] = 10
     climax_life_bars: Annotated[int, setting("bars", "L35: longest life of an occurrence", ge=1)] = 30
     divergence_window_bars: Annotated[
         int, setting("bars", "L36: an extreme is that of so many bars, half of them later", ge=3)
