@@ -8,6 +8,7 @@ again by itself on what it takes, with one of its own parameters a tenth lower a
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import start_state
-from dataflows.config import ConfigError, resolve
+from dataflows.config import ConfigError, model_of, resolve
 from dataflows.data.types import Instruments
 from dataflows.panel import Ints, leaves
 from dataflows.pattern.types import PatternSignal
@@ -118,25 +119,34 @@ def again(node: LayerNode, seen: Recorded, configs: Configs) -> PatternSignal:
 
 
 def changes_of(node: LayerNode, configs: Configs, share: float = SHARE) -> Iterator[Change]:
-    """Each parameter of its own domain that a pattern reads, lower and then higher; what is out of bounds is left out."""
-    record_, domain = configs[node.domain], node.domain
+    """Each parameter of its own domain that a pattern reads, lower and then higher; what is out of bounds is left out.
+
+    A number that cannot be a share higher, since it lies close below its bound (a factor of 0.9995), changes by that share of
+    its distance from the bound.
+    """
+    settings, domain = configs[node.domain], node.domain
     read = {r.key for r in reads_of(node.fn, configs) if r.domain == domain}
-    for key in [k for k in record_._fields if k in read]:
-        default = getattr(record_, key)
+    for key in [k for k in settings._fields if k in read]:
+        default, most = getattr(settings, key), _upper_bound(type(settings), key)
         elements = default if isinstance(default, tuple) else (default,)
         for i, x in enumerate(elements):
-            for sign in (-1, 1):
-                step = max(1, round(share * x)) if isinstance(x, int) else share * x
-                if step == 0:
-                    continue
-                value = x + sign * step
+            step = max(1, round(share * x)) if isinstance(x, int) else share * x
+            if not isinstance(x, int) and x + step > most:
+                step = share * (most - x)
+            for value in (x - step, x + step) if step else ():
                 new = (*elements[:i], value, *elements[i + 1 :]) if isinstance(default, tuple) else value
                 try:
-                    changed = resolve(type(record_), {**record_._asdict(), key: new}, source=key)
+                    changed = resolve(type(settings), {**settings._asdict(), key: new}, source=key)
                 except ConfigError:
                     continue
                 name = f"{key}[{i}]" if isinstance(default, tuple) else key
                 yield Change(name, x, value, {**configs, domain: changed})
+
+
+def _upper_bound(settings: Any, key: str) -> float:
+    """The bound that a key's value must not be above; infinity where there is none."""
+    bounds = [getattr(m, "le", getattr(m, "lt", None)) for m in model_of(settings).model_fields[key].metadata]
+    return min((float(b) for b in bounds if b is not None), default=math.inf)
 
 
 def begins(signal: PatternSignal, valid: Ints) -> list[tuple[int, int, Ints]]:

@@ -80,10 +80,19 @@ def test_a_parameter_moves_by_a_tenth_and_an_integer_by_one_at_least() -> None:
         assert getattr(c.configs["pattern"], c.key) == c.value != c.default == getattr(CONFIGS["pattern"], c.key)
 
 
-def test_a_change_out_of_bounds_is_left_out() -> None:
-    edge = {**CONFIGS, "pattern": CONFIGS["pattern"]._replace(reversal_close_share=1.0)}
-    found = [c.value for c in changes_of(plan().nodes["l44_reversal_bar"], edge) if c.key == "reversal_close_share"]
-    assert found == [0.9]
+@pytest.mark.parametrize(
+    ("key", "x", "wanted"),
+    [
+        ("reversal_close_share", 0.7, [0.63, 0.77]),
+        ("reversal_close_share", 0.95, [0.945, 0.955]),  # close below its bound: a tenth of the distance
+        ("reversal_close_share", 1.0, []),  # on it
+        ("reversal_life_bars", 1, [2]),  # 0 is out of bounds
+    ],
+)
+def test_a_change_stays_within_the_bounds(key: str, x: float, wanted: list[float]) -> None:
+    edge = {**CONFIGS, "pattern": CONFIGS["pattern"]._replace(**{key: x})}
+    found = [c.value for c in changes_of(plan().nodes["l44_reversal_bar"], edge) if c.key == key]
+    assert found == pytest.approx(wanted)
 
 
 def test_the_tables_stand_between_the_markers_and_nowhere_else(tmp_path: Path) -> None:
