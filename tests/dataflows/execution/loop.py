@@ -132,6 +132,7 @@ class Loop:
         amount = about.pop("amount", 0.0)
         row = market(self.t, bars, **about)
         at = clock(self.t, is_bar=is_bar, operator=operator, amount=amount)
+        self.seen = (row, at)
         returns = filled(Returns, (n,), NAN, sigma=np.full(n, self.sigma))
         close = row.bars.close
         spread = filled(SpreadDepth, (n,), NAN, mid=close.copy(), spread_bps=np.full(n, self.spread))
