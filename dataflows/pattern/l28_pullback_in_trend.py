@@ -37,9 +37,10 @@ def l28_pullback_in_trend(
     The trend is intact while L60's direction and L19's alignment name one side. The retrace: a bar that comes to the average,
     `pullback_shallow_atr` or more from the trend's farthest price and never `pullback_deep_atr`. Begins on the close that
     resumes, within `pullback_within_bars`: beyond the average and the bar before, L11 on the trend's side. side: the trend's.
-    confidence: half L19's strength, half for how little was given back. Ends with a close beyond the retrace's farthest
-    price, or after `pullback_life_bars`. Nothing is active until trend, average and ATR are known.
-    Source: Raschke and Connors (1995), "Holy Grail", with the alignment of averages for ADX; the parameters are folklore.
+    confidence: half L19's strength, half for how little was given back. Ends with a close beyond the retrace's farthest price,
+    or after `pullback_life_bars`; the next wants a new farthest price of the trend. Nothing is active until trend, average and
+    ATR are known. Source: Raschke and Connors (1995), "Holy Grail", with the alignment of averages for ADX; the parameters are
+    folklore.
     """
     bars, valid = l0_market_feed.bars, l0_market_feed.quality.valid
     span = pattern.pullback_average_bars

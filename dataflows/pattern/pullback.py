@@ -18,6 +18,7 @@ class Pullback(NamedTuple):
 
     side: Count
     top: Unknown  # farthest price with the trend
+    fresh: Count  # 1: it is later than the last retrace
     atr: Unknown  # as of that bar: the retrace itself is in those after
     bottom: Unknown  # farthest price of the retrace; NaN: none under way
     age: Count  # bars that counted since the retrace came to the average
@@ -48,7 +49,7 @@ def pullbacks(
     average, `shallow` ATR or more from the trend's farthest price, in the ATR of that price's bar; more than `deep` ATR, or
     more than `within` bars later, it is none. side: the trend's, on the first later bar that closes beyond both the average and
     the bar before, with `short` on the same side. confidence in [0, 1]: half |strength|, half for how little was given back.
-    farthest: price of the retrace. Both NaN where side is 0. After either end a new retrace starts from a new farthest price.
+    farthest: price of the retrace. Both NaN where side is 0. After either end a new retrace wants a new farthest price.
     """
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
@@ -66,14 +67,23 @@ def pullbacks(
             state.low[n] = low[t, n]
             if s != state.side[n]:
                 state.side[n] = s
-                _start_anew(n, ahead, atr[t, n], state)
+                state.top[n] = ahead
+                state.atr[n] = atr[t, n]
+                state.fresh[n] = 1
+                state.bottom[n] = math.nan
             elif s != 0 and state.bottom[n] != state.bottom[n]:  # no retrace
                 if s * (ahead - state.top[n]) > 0.0:
                     state.top[n] = ahead
                     state.atr[n] = atr[t, n]
-                elif s * (behind - average[t, n]) <= 0.0 and s * (state.top[n] - behind) >= shallow * state.atr[n]:
+                    state.fresh[n] = 1
+                elif (
+                    state.fresh[n] != 0
+                    and s * (behind - average[t, n]) <= 0.0
+                    and s * (state.top[n] - behind) >= shallow * state.atr[n]
+                ):
                     state.bottom[n] = behind
                     state.age[n] = 0
+                    state.fresh[n] = 0
             elif s != 0:
                 state.age[n] += 1
                 if s * (behind - state.bottom[n]) < 0.0:
@@ -81,19 +91,11 @@ def pullbacks(
                 most = deep * state.atr[n]
                 given = s * (state.top[n] - state.bottom[n])
                 if state.age[n] > within or given > most:
-                    _start_anew(n, ahead, atr[t, n], state)
+                    state.bottom[n] = math.nan
                 elif s * (close[t, n] - before) > 0.0 and s * (close[t, n] - average[t, n]) > 0.0 and s * short[t, n] > 0.0:
                     side[t, n] = s
                     kept = 1.0 - given / most if most > 0.0 else 0.0
                     confidence[t, n] = 0.5 * clip(math.fabs(known(strength[t, n], 0.0)), 0.0, 1.0) + 0.5 * clip(kept, 0.0, 1.0)
                     farthest[t, n] = state.bottom[n]
-                    _start_anew(n, ahead, atr[t, n], state)
+                    state.bottom[n] = math.nan
     return side, confidence, farthest
-
-
-@kernel
-def _start_anew(n: int, ahead: float, atr: float, state: Pullback) -> None:
-    """Symbol n's trend has no retrace, and its farthest price is this bar's."""
-    state.top[n] = ahead
-    state.atr[n] = atr
-    state.bottom[n] = math.nan

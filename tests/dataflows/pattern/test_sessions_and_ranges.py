@@ -198,6 +198,13 @@ def test_what_ends_an_occurrence(name: str, drawn: Sequence[float], bars: int, m
     assert active[at : at + bars + 1] == [1] * bars + [0]
 
 
+@pytest.mark.parametrize(("peak", "begins"), [(102.25, [11]), (103.5, [11, 18])])
+def test_a_second_retrace_wants_a_new_farthest_price(peak: float, begins: list[int]) -> None:
+    again = (peak, 102.25, 101.5, 101.0, 101.0, 101.25, 102.0, 102.25)
+    got = fired(CASES["L28"], drawn=(*CASES["L28"].drawn[:12], *again), config=SHORT._replace(pullback_life_bars=2))
+    assert (np.flatnonzero(got.age[:, 0] == 0.0) - QUIET).tolist() == begins
+
+
 def test_a_range_that_is_reverted_ends_at_the_mean_and_beyond_its_room() -> None:
     for drawn, z in (([100.0] * 12, 0.5), ([100.0] * 5 + [98.0] * 7, -1.5)):
         seen = path(drawn)
