@@ -152,6 +152,14 @@ class PatternConfig(NamedTuple):
     ] = 0.5
     strength_enter: Annotated[float, setting("rank", "L49: joint rank at which a symbol stands out", gt=0, le=1)] = 0.75
     strength_leave: Annotated[float, setting("rank", "L49: joint rank below which it no longer does", gt=0, le=1)] = 0.5
+    consensus_horizon_bars: Annotated[int, setting("bars", "L50: longest wait for a barrier", ge=1)] = 60
+    consensus_barrier_sigma: Annotated[
+        float, setting("deviations", "L50: distance of both barriers, of a move over the horizon", gt=0)
+    ] = 1.0
+    consensus_alpha: Annotated[float, setting("rate", "L50: learning rate of a pattern's weight", gt=0)] = 0.1
+    consensus_beta: Annotated[float, setting("rate", "L50: keeps the first steps small", gt=0)] = 1.0
+    consensus_l1: Annotated[float, setting("evidence", "L50: gradient that a weight needs to leave 0", ge=0)] = 0.1
+    consensus_l2: Annotated[float, setting("penalty", "L50: pull of a weight to 0", ge=0)] = 1.0
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""

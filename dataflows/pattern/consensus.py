@@ -21,6 +21,36 @@ def vote_of(side: int, confidence: float, weight: float) -> float:
 
 
 @kernel
+def gathered(
+    sides: tuple[Ints, ...],
+    confidences: tuple[Floats, ...],
+    weights: Floats,
+    first_id: int,
+    votes: Floats,
+    dominant: Ints,
+    count: Ints,
+) -> None:
+    """Writes the votes (T, N, P) of P patterns, the id of the heaviest and how many have a side or a confidence, (T, N).
+
+    A pattern at a time: to take one of a tuple of panels costs more than to read it.
+    """
+    bars, symbols = dominant.shape
+    heaviest = np.zeros((bars, symbols))
+    for k in range(len(sides)):
+        side = sides[k]
+        confidence = confidences[k]
+        for t in range(bars):
+            for n in range(symbols):
+                v = vote_of(side[t, n], confidence[t, n], weights[k])
+                votes[t, n, k] = v
+                if side[t, n] != 0 or confidence[t, n] > 0.0:
+                    count[t, n] += 1
+                if math.fabs(v) > heaviest[t, n]:
+                    heaviest[t, n] = math.fabs(v)
+                    dominant[t, n] = first_id + k
+
+
+@kernel
 def agree(
     sides: tuple[Ints, ...],
     confidences: tuple[Floats, ...],
@@ -53,6 +83,7 @@ def agree(
     dominant = np.zeros((bars, symbols), np.int64)
     count = np.zeros((bars, symbols), np.int64)
     votes = np.empty((bars, symbols, width))
+    gathered(sides, confidences, weights, first_id, votes, dominant, count)
     rows = np.empty(depth, np.int64)
     how = np.empty(depth, np.int64)
     gain = np.empty(depth)
@@ -72,21 +103,13 @@ def agree(
                     x = samples.features[rows[i], n]
                     error = logistic(ftrl_margin(x, n, state)) - up
                     ftrl_update(x, error * weight * uniqueness[i], n, alpha, beta, l1, l2, state)
-            heaviest = 0.0
+            x = samples.features[here, n]
             for k in range(width):
-                side = sides[k][t, n]
-                v = vote_of(side, confidences[k][t, n], weights[k])
-                votes[t, n, k] = v
-                samples.features[here, n, k] = v
-                if side != 0 or confidences[k][t, n] > 0.0:
-                    count[t, n] += 1
-                if math.fabs(v) > heaviest:
-                    heaviest = math.fabs(v)
-                    dominant[t, n] = first_id + k
-            p = logistic(ftrl_margin(votes[t, n], n, state))
+                x[k] = votes[t, n, k]
+            p = logistic(ftrl_margin(x, n, state))
             chance[t, n] = p
             score[t, n] = 2.0 * p - 1.0
             apart = distance * sigma[t, n]
-            store_sample(n, whole and heaviest > 0.0, apart, apart, samples)
+            store_sample(n, whole and dominant[t, n] != 0, apart, apart, samples)
         samples.bars[0] += 1
     return chance, score, dominant, count, votes

@@ -37,4 +37,4 @@ class PatternConsensus(NamedTuple):
     score: Score  # 2 * p_up - 1
     dominant: Annotated[IntPanel, Within(0, FIRST_PATTERN + PATTERNS - 1)]  # layer id of the heaviest vote, 0: none
     active_count: Annotated[IntPanel, Within(0, PATTERNS)]
-    votes: Stack  # (T, N, PATTERNS): side * confidence * pattern weight, each in [-1, 1]
+    votes: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, PATTERNS): side * confidence * pattern weight

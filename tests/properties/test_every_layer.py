@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import inspect
@@ -15,12 +16,13 @@ import pytest
 
 from dataflows.data.types import Observations
 from dataflows.kernels import scratch
-from dataflows.panel import fields_of, is_record, kind_of
+from dataflows.panel import fields_of, is_record, kind_of, leaves
 from drivers.engine.engine import Chunk, Engine, cut
 from drivers.engine.guards import validate_whole
 from drivers.engine.wiring import load
 from drivers.project import defaults
 from drivers.session import boundaries
+from drivers.validation.apart import single_symbol_layers
 from tests.properties.graph import differs, engine_of, flat, guards_of, node_differs, plan_of, run
 from tests.properties.market import instruments, market
 
@@ -28,6 +30,9 @@ PLAN = plan_of()
 LAYERS = list(PLAN.nodes)
 COLUMNAR = [n.name for n in PLAN.stage["columnar"]]
 SINGLE = [n.name for n in PLAN.stage["columnar"] if not n.cross_sectional]
+APART = single_symbol_layers(PLAN)
+BEHIND = [name for name in SINGLE if name not in APART]
+"""Layers that see one symbol at a time, and take of a layer that sees several: what reaches them of another comes from there."""
 
 RANDOM_CUTS = tuple(sorted(np.random.default_rng(5).integers(1, 2400, 60).tolist()))
 ONE_BAR_CUTS = tuple(range(300, 420)) + tuple(range(890, 910)) + tuple(range(1780, 1860)) + (2399,)
@@ -174,12 +179,63 @@ def _holed() -> dict[str, dict[str, Any]]:
     return flat(PLAN, run(engine_of(PLAN, instruments(3), 5), holed))
 
 
-@pytest.mark.parametrize("layer", SINGLE)
+@pytest.mark.parametrize("layer", APART)
 def test_what_is_unknown_of_one_symbol_never_reaches_another(layer: str) -> None:
     for field, x in reference(3)[layer].items():
         if x.ndim > 1:
             for n in (0, 2):
                 assert not differs(x[:, n], _holed()[layer][field][:, n]), f"{field} of symbol {n}"
+
+
+def _spliced(a: Any, b: Any, annotation: Any, n: int) -> Any:
+    """The value a with symbol n as in b."""
+    if is_record(annotation):
+        return annotation(*[_spliced(x, y, t, n) for x, y, t in zip(a, b, fields_of(annotation).values(), strict=True)])
+    axes = kind_of(annotation).axes
+    if axes[:1] != ("N",):
+        return a
+    made = a.copy()
+    made[:, n] = b[:, n]
+    return made
+
+
+@functools.cache
+def _whole_and_holed() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What every layer takes and gives on bars 700 to 800, the market whole and with a hole in symbol 1; carries as of bar 700."""
+    data = market(symbols=3)
+    chunk = cut(data, Observations, 700, 800)
+    hole = chunk._replace(**{f: getattr(chunk, f).copy() for f in ("open", "high", "low", "close", "volume")})
+    for f in ("open", "high", "low", "close", "volume"):
+        getattr(hole, f)[:60, 1] = np.nan
+    runs, carries = [], {}
+    for observed in (chunk, hole):
+        engine = engine_of(PLAN, instruments(3), 5)
+        engine.advance(Chunk(data.time[:700], {"observations": cut(data, Observations, 0, 700)}))
+        values = engine._inputs(Chunk(data.time[700:800], {"observations": observed}), np.ones(100, np.int64))
+        carries = {p: copy.deepcopy(v) for p, v in values.items() if p.endswith("__carry")}
+        for node in PLAN.stage["columnar"]:
+            values[node.name] = node.fn(*[values[p] for p in node.params])
+        runs.append(values)
+    return runs[0], runs[1], carries
+
+
+@pytest.mark.parametrize("layer", BEHIND)
+def test_a_layer_behind_a_cross_sectional_one_mixes_no_symbols_itself(layer: str) -> None:
+    whole, holed, carries = _whole_and_holed()
+    node = PLAN.nodes[layer]
+    inputs = {
+        p: copy.deepcopy(carries[p])
+        if p in carries
+        else _spliced(whole[p], holed[p], PLAN.hints[p], 1)
+        if p in PLAN.nodes
+        else whole[p]
+        for p in node.params
+    }
+    made = leaves(node.fn(**{_parameter(node, p): v for p, v in inputs.items()}))
+    for x, y in zip(leaves(whole[layer]), made, strict=True):
+        if x.ndim > 1:
+            for n in (0, 2):
+                assert not differs(x[:, n], y[:, n])
 
 
 @pytest.mark.parametrize("domain", sorted({n.domain for n in PLAN.nodes.values()}))
@@ -197,8 +253,6 @@ def test_the_guards_pass_what_the_models_pass() -> None:
 @pytest.mark.parametrize("layer", COLUMNAR)
 def test_a_layer_changes_none_of_its_inputs_and_repeats_itself(layer: str) -> None:
     """Same inputs and same carry: same outputs, and the inputs as they were."""
-    import copy
-
     engine: Engine = engine_of(PLAN, instruments(3), 5)
     data = market(symbols=3)
     engine.advance(Chunk(data.time[:500], {"observations": cut(data, Observations, 0, 500)}))

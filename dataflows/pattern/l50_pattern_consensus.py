@@ -1,0 +1,124 @@
+"""L50: what the patterns say together, each by what it has been worth."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+from dataflows.carry import Bind
+from dataflows.data.config import DataConfig
+from dataflows.data.types import Market
+from dataflows.kernels.ftrl import Ftrl
+from dataflows.kernels.labels import Samples
+from dataflows.kinematics.types import Returns
+from dataflows.layer import layer
+from dataflows.pattern.config import PatternConfig
+from dataflows.pattern.consensus import agree
+from dataflows.pattern.types import FIRST_PATTERN, PATTERNS, PatternConsensus, PatternSignal, PatternWeights
+
+
+class PatternConsensusCarry(NamedTuple):
+    """Votes whose outcome is not known yet, and a regression on those whose is."""
+
+    samples: Annotated[Samples, Bind(W="consensus_horizon_bars", F=PATTERNS)]
+    regression: Annotated[Ftrl, Bind(F=PATTERNS)]
+
+
+@layer("L50")
+def l50_pattern_consensus(
+    l0_market_feed: Market,
+    l2_returns_volatility: Returns,
+    l26_breakout_confirmed: PatternSignal,
+    l27_failed_breakout: PatternSignal,
+    l28_pullback_in_trend: PatternSignal,
+    l29_flag_continuation: PatternSignal,
+    l30_volatility_compression: PatternSignal,
+    l31_volatility_expansion: PatternSignal,
+    l32_range_reversion: PatternSignal,
+    l33_liquidity_sweep: PatternSignal,
+    l34_liquidity_vacuum: PatternSignal,
+    l35_exhaustion_climax: PatternSignal,
+    l36_momentum_divergence: PatternSignal,
+    l37_double_extreme: PatternSignal,
+    l38_structure_break: PatternSignal,
+    l39_gap_reversion: PatternSignal,
+    l40_opening_range_break: PatternSignal,
+    l41_vwap_reversion: PatternSignal,
+    l42_vwap_hold: PatternSignal,
+    l43_narrow_range_break: PatternSignal,
+    l44_reversal_bar: PatternSignal,
+    l45_absorption: PatternSignal,
+    l46_flow_continuation: PatternSignal,
+    l47_impact_reversal: PatternSignal,
+    l48_lead_lag: PatternSignal,
+    l49_relative_strength: PatternSignal,
+    pattern_weights: PatternWeights,
+    data: DataConfig,
+    pattern: PatternConfig,
+    carry: PatternConsensusCarry,
+) -> PatternConsensus:
+    """Chance that the upper of two barriers comes first, by logistic regression on the patterns' votes. Panels (T, N).
+
+    A vote is side * confidence * `pattern_weights`, in [-1, 1]; votes (T, N, 24), L26 to L49. p_up = logistic(w . votes), w
+    learned per symbol and with no intercept: 0.5 with no vote or before any label. score = 2 p_up - 1. dominant: id of the
+    layer with the heaviest vote, the first of equals, 0 without one. active_count: patterns with a side or a confidence.
+
+    The bar at close s is a sample if any of its votes is not 0 and it was observed. Entry: the OPEN of s+1. Barriers:
+    `consensus_barrier_sigma` * sigma(s) * sqrt(`consensus_horizon_bars`) of the entry above and below. The first that a later
+    bar reaches decides; both in one bar: no label; neither within the horizon: the sign of the return, at half the weight.
+    A sample is void if the bar of its entry or of its time-out was not observed, if more than `max_gap` bars of its life
+    were not, or if sigma is not known. Each weighs its average uniqueness, the mean of 1 over the samples alive with it. At
+    each close the samples that it resolves are learned from, oldest first, with the votes as they were stored, the weights of
+    that day included; then p_up is told; then the new sample is stored. A weight of 0 deactivates a pattern: its vote counts
+    for nothing then, and what is learned meanwhile does not touch it. O(1) a bar, but O(horizon) where a barrier is reached.
+    Source: FTRL-proximal, McMahan et al. (2013); barriers and uniqueness: Lopez de Prado (2018), ch. 3 and 4.
+    """
+    bars = l0_market_feed.bars
+    signals = (
+        l26_breakout_confirmed,
+        l27_failed_breakout,
+        l28_pullback_in_trend,
+        l29_flag_continuation,
+        l30_volatility_compression,
+        l31_volatility_expansion,
+        l32_range_reversion,
+        l33_liquidity_sweep,
+        l34_liquidity_vacuum,
+        l35_exhaustion_climax,
+        l36_momentum_divergence,
+        l37_double_extreme,
+        l38_structure_break,
+        l39_gap_reversion,
+        l40_opening_range_break,
+        l41_vwap_reversion,
+        l42_vwap_hold,
+        l43_narrow_range_break,
+        l44_reversal_bar,
+        l45_absorption,
+        l46_flow_continuation,
+        l47_impact_reversal,
+        l48_lead_lag,
+        l49_relative_strength,
+    )
+    return PatternConsensus(
+        *agree(
+            tuple([s.side for s in signals]),
+            tuple([s.confidence for s in signals]),
+            pattern_weights.weights,
+            FIRST_PATTERN,
+            bars.open,
+            bars.high,
+            bars.low,
+            bars.close,
+            l0_market_feed.quality.valid,
+            l2_returns_volatility.sigma,
+            data.max_gap,
+            pattern.consensus_barrier_sigma * math.sqrt(pattern.consensus_horizon_bars),
+            pattern.consensus_alpha,
+            pattern.consensus_beta,
+            pattern.consensus_l1,
+            pattern.consensus_l2,
+            carry.samples,
+            carry.regression,
+        )
+    )
