@@ -65,6 +65,10 @@ Series: TypeAlias = Annotated[Floats, Kind("f8", ())]
 """(T,): one value a bar; a float in a step."""
 IntSeries: TypeAlias = Annotated[Ints, Kind("i8", ())]
 """(T,) int64; an int in a step."""
+Passed: TypeAlias = Annotated[Floats, Kind("f8", ("N",), recorded=False)]
+"""(N,): one value a symbol, shown to the layers of the bar and not recorded."""
+Matrix: TypeAlias = Annotated[Floats, Kind("f8", ("N", "N"), recorded=False)]
+"""(N, N): one value a pair of symbols, shown to the layers of the bar and not recorded."""
 Table: TypeAlias = Annotated[Floats, Kind("f8", ("table", "N"), recorded=False)]
 """(slots, N): the order table, shown to the layers of the bar and not recorded."""
 IntTable: TypeAlias = Annotated[Ints, Kind("i8", ("table", "N"), recorded=False)]

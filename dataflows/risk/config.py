@@ -41,6 +41,12 @@ class RiskConfig(NamedTuple):
     stress_vol_factor: Annotated[float, setting("factor", "L80: times the volatility of a day", ge=1)] = 3.0
     stress_gap: Annotated[float, setting("fraction of price", "L80: least gap of the gap scenario", ge=0, le=1)] = 0.1
 
+    correlation_halflife: Annotated[int, setting("15-bars", "L78: half-life of the correlations, here a week", ge=2)] = 672
+    correlation_shrink: Annotated[float, setting("fraction", "L78: how far they go to their mean", ge=0, le=1)] = 0.2
+    correlation_unknown: Annotated[
+        float, setting("fraction", "L78: most of the last half-life that may be unknown of a symbol", ge=0, lt=1)
+    ] = 0.1
+
     annual_target: Annotated[float, setting("fraction a year", "L83: volatility that a full position should have", gt=0)] = 0.2
     days_per_year: Annotated[
         float, setting("days", "L83: trading days a year: 365 on a 24/7 calendar, 252 on most exchanges", gt=0, le=366)
@@ -83,8 +89,20 @@ class RiskConfig(NamedTuple):
     ] = 0.01
     cap_volume_bars: Annotated[int, setting("bars", "L85: window of the notional traded, a day of minutes", ge=1)] = 1440
 
+    max_liquidation_bars: Annotated[
+        float, setting("bars", "L85: most that it may take to leave a position in a dried-up market (L79)", gt=0)
+    ] = 120.0
+
     gross: Annotated[float, setting("fraction", "L86: greatest sum of |weight|", gt=0)] = 1.0
     net: Annotated[float, setting("fraction", "L86, L4: greatest |sum of weights|", gt=0)] = 0.5
+
+    max_share: Annotated[
+        float, setting("fraction", "L87: most that a symbol may add to the variance that annual_target allows", gt=0)
+    ] = 0.5
+    risk_budget: Annotated[float, setting("fraction", "L93: most that all stops together may cost", gt=0)] = 0.02
+    risk_per_symbol: Annotated[float, setting("fraction", "L93: most that one stop may cost", gt=0)] = 0.005
+    es_budget: Annotated[float, setting("fraction", "L95: most that the mean loss of the worst days may be", gt=0)] = 0.02
+    stress_budget: Annotated[float, setting("fraction", "L95: most that a scenario may cost, all falling together", gt=0)] = 0.1
 
     hard_drawdown: Annotated[
         float, setting("fraction of the peak", "L81: drawdown at which everything is closed, latched", gt=0, lt=1)
@@ -122,5 +140,7 @@ class RiskConfig(NamedTuple):
             )
         if not self.hard_drawdown > self.drawdown_stop:
             yield f"hard_drawdown is {self.hard_drawdown:g}; it must be above drawdown_stop ({self.drawdown_stop:g})."
+        if self.risk_per_symbol > self.risk_budget:
+            yield f"risk_per_symbol is {self.risk_per_symbol:g}, above risk_budget ({self.risk_budget:g}); it would never bind."
         if self.net > self.gross:
             yield f"net is {self.net:g}, above gross ({self.gross:g}); it would never bind."

@@ -50,16 +50,20 @@ def l4_risk_gate(
     l84_stop_levels: Stops,
     l85_instrument_cap: SizeCap,
     l86_exposure_cap: TargetWeights,
+    l87_concentration_cap: TargetWeights,
+    l93_open_risk_budget: TargetWeights,
     l94_position_exits: Exit,
+    l95_tail_budget: TargetWeights,
     l97_ledger: Ledger,
     risk: RiskConfig,
 ) -> Approval:
     """What may be held, for any input at all: |target| at most the proposal and every cap, or between 0 and the position.
 
-    In this order: FLATTEN and L94's exits give 0; the smallest of L85, L86 and the proposal; a change of sign closes first;
-    then net is trimmed on its heavy side, new risk before held, lowest rank first. A target beyond the position (an increase)
-    needs RUN, may_enter, equity and price finite and positive, every input that is read here finite, and a stop; otherwise the
-    position stays. Where equity or price is unknown or not positive no weight can be told: only closing is possible then.
+    In this order: FLATTEN and L94's exits give 0; the smallest of L85, L86, L87, L93, L95 and the proposal, 0 where their sides
+    differ; a change of sign closes first; then net is trimmed on its heavy side, new risk before held, lowest rank first. A
+    target beyond the position (an increase) needs RUN, may_enter, equity and price finite and positive, every input that is
+    read here finite, and a stop; otherwise the position stays. Where equity or price is unknown or not positive no weight can
+    be told: only closing is possible then.
     Returns (N,). target_weight: signed fraction of equity, never NaN; 0 without meaning where the verdict is HOLD and the
     weight of the position cannot be told. verdict: EXIT closes the whole position (and is what FLATTEN and exits always give);
     HOLD: nothing was asked and the position stays; REJECTED: an increase was asked and the position stays; APPROVED: as
@@ -110,9 +114,19 @@ def l4_risk_gate(
 
         want = l86_exposure_cap.weight[n]
         reasons[n] = l86_exposure_cap.reasons[n] & ALL_REASONS
+        unknown = not math.isfinite(want)
+        for above in (l87_concentration_cap, l93_open_risk_budget, l95_tail_budget):
+            w = above.weight[n]
+            reasons[n] |= above.reasons[n] & ALL_REASONS
+            if not math.isfinite(w):
+                unknown = True
+            elif not ((w > 0.0 and want > 0.0) or (w < 0.0 and want < 0.0)):
+                want = 0.0
+            elif math.fabs(w) < math.fabs(want):
+                want = w
         if not proposed:
             reasons[n] |= WHY_UNKNOWN_INPUT
-        if not math.isfinite(want):
+        if unknown:
             want = now
             reasons[n] |= WHY_UNKNOWN_INPUT
         if untold[n] != 0:

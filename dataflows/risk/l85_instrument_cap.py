@@ -13,7 +13,7 @@ from dataflows.kernels.window import RollingSum, sum_push, window_sum
 from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN, Tradeability
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.types import SizeCap
+from dataflows.risk.types import LiquidityStress, SizeCap
 
 
 class InstrumentCapCarry(NamedTuple):
@@ -26,15 +26,18 @@ class InstrumentCapCarry(NamedTuple):
 def l85_instrument_cap(
     l0_market_feed: Market,
     l63_tradeability: Tradeability,
+    l79_liquidity_stress: LiquidityStress,
     l97_ledger: Ledger,
     clock: Clock,
     risk: RiskConfig,
     carry: InstrumentCapCarry,
 ) -> SizeCap:
-    """The smaller of max_fraction and cap_participation of the notional traded in the last `cap_volume_bars` valid bars.
+    """The smallest of max_fraction, a share of what trades, and what can be left in time when the market dries up.
 
-    Returns (N,) fractions of equity, >= 0. 0 when equity is not positive or unknown, until that many valid bars are known, and
-    where the liquidity is unknown. 0 admits no increase; it is no reason to close (see L86). Thinner liquidity never raises it.
+    The share is cap_participation of the notional traded in the last `cap_volume_bars` valid bars; in time is within
+    `max_liquidation_bars`, by L79. Returns (N,) fractions of equity, >= 0. 0 when equity is not positive or unknown, until that
+    many valid bars are known, and where the liquidity is unknown or L79 is infinite. 0 admits no increase; it is no reason to
+    close (see L86). Thinner liquidity never raises it.
     """
     symbols = l0_market_feed.bars.volume.shape[0]
     equity = l97_ledger.equity
@@ -45,6 +48,9 @@ def l85_instrument_cap(
             sum_push(traded, n, carry.notional)
         if 0.0 < equity < math.inf and l63_tradeability.liquidity_class[n] != UNKNOWN:
             cap = risk.cap_participation * window_sum(n, carry.notional) / equity
-            if cap >= 0.0:
+            time = l79_liquidity_stress.bars_to_liquidate[n]
+            in_time = risk.max_liquidation_bars / time * risk.liquidity_notional / equity if time > 0.0 else math.nan
+            if cap >= 0.0 and in_time >= 0.0:
+                cap = cap if cap < in_time else in_time
                 fraction[n] = cap if cap < risk.max_fraction else risk.max_fraction
     return SizeCap(fraction)

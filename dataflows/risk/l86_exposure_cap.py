@@ -163,4 +163,4 @@ def l86_exposure_cap(
         if not math.fabs(net) <= tilt:
             side_of = 1.0 if net > 0.0 else -1.0
             shrink(weight, current, fixed, reasons, order, side_of, math.fabs(net) - tilt, WHY_NET_CAP)
-    return TargetWeights(weight, reasons, fixed)
+    return TargetWeights(weight, reasons, fixed, current)

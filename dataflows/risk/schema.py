@@ -46,10 +46,6 @@ class RiskBoundary(Boundary):
     lockout: Series[int] = pa.Field(alias="l94_position_exits.lockout", isin=[-1, 0, 1, 2])
     locked_now: Series[int] = pa.Field(alias="l94_position_exits.locked_now", isin=[-1, 0, 1, 2])
 
-    weight: Series[float] = pa.Field(alias="l86_exposure_cap.weight", gt=-INF, lt=INF)
-    cap_reasons: Series[int] = pa.Field(alias="l86_exposure_cap.reasons", ge=0, le=ANY_REASON)
-    untradeable: Series[int] = pa.Field(alias="l86_exposure_cap.untradeable", isin=[0, 1])
-
     level: Series[int] = pa.Field(alias="l81_kill_switch.level", isin=list(range(len(LEVELS))))
     kill_reason: Series[int] = pa.Field(alias="l81_kill_switch.reason", ge=0, le=ANY_KILL)
     overall: Series[int] = pa.Field(alias="l81_kill_switch.overall", isin=list(range(len(LEVELS))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Final, NamedTuple
 
-from dataflows.panel import Flag, IntPanel, Panel, Size, Stack, Unit, Within
+from dataflows.panel import Finite, Flag, IntPanel, Matrix, Panel, Passed, Size, Stack, Unit, Within
 
 RUN: Final = 0
 HALT: Final = 1
@@ -50,6 +50,15 @@ class TailRisk(NamedTuple):
     es_99_bar: Size
     var_99_day: Size  # of the next day's bars together
     es_99_day: Size
+
+
+class Correlation(NamedTuple):
+    """L78: how the symbols move together. The covariance of a day is correlation times both symbols' sigma_day."""
+
+    correlation: Matrix  # in [-1, 1], 1 on the diagonal; NaN: not known, to be counted as 1
+    sigma_day: Passed  # L76's forecast
+    mean_correlation: Annotated[float, Within(-1.0, 1.0)]  # over the pairs that are known; NaN: none is
+    effective_bets: Annotated[float, Within(1.0)]  # how many independent symbols have as much variety; NaN: none is known
 
 
 class LiquidityStress(NamedTuple):
@@ -102,12 +111,39 @@ class Exit(NamedTuple):
     locked_now: IntPanel  # side (-1, 1, 2 both) whose lockout began at this instant; 0 none
 
 
+REASONS: Final = (
+    "NOT_PERMITTED",  # L3's may_enter is 0
+    "UNKNOWN_INPUT",
+    "NO_STOP",
+    "EQUITY",
+    "INSTRUMENT_CAP",
+    "VOLATILITY_TARGET",
+    "GROSS_CAP",
+    "NET_CAP",
+    "CONCENTRATION",
+    "OPEN_RISK",
+    "TAIL_BUDGET",
+    "DRAWDOWN_THROTTLE",
+    "LOSS_LIMIT",
+    "LOCKOUT",
+    "HALTED",
+    "FLATTENED",
+    "STOP",
+    "TARGET",
+    "TRAIL",
+    "TIME",
+    "CLOSE_FIRST",  # a change of sign becomes a close
+    "FLAT_PROPOSAL",  # no side, or a size of 0
+)
+
+
 class TargetWeights(NamedTuple):
     """L86, L87, L93, L95: the target after one more cap; no later one raises it."""
 
-    weight: Panel  # signed fraction of equity
-    reasons: IntPanel  # bit mask of REASONS: what lowered it
-    untradeable: IntPanel  # 1: counted at its position because it cannot be traded now
+    weight: Finite  # signed fraction of equity
+    reasons: Annotated[IntPanel, Within(0, (1 << len(REASONS)) - 1)]  # bit mask of REASONS: what lowered it
+    untradeable: Flag  # 1: counted at its position because it cannot be traded now
+    held: Passed  # signed weight of the position, 0 where it cannot be told: what is beyond it is new risk
 
 
 class KillSwitch(NamedTuple):
@@ -156,31 +192,6 @@ class Approval(NamedTuple):
     halt: IntPanel  # 1: L81 is at HALT or FLATTEN for the symbol, so every working entry is cancelled
 
 
-REASONS: Final = (
-    "NOT_PERMITTED",  # L3's may_enter is 0
-    "UNKNOWN_INPUT",
-    "NO_STOP",
-    "EQUITY",
-    "INSTRUMENT_CAP",
-    "VOLATILITY_TARGET",
-    "GROSS_CAP",
-    "NET_CAP",
-    "CONCENTRATION",
-    "OPEN_RISK",
-    "TAIL_BUDGET",
-    "DRAWDOWN_THROTTLE",
-    "LOSS_LIMIT",
-    "LOCKOUT",
-    "HALTED",
-    "FLATTENED",
-    "STOP",
-    "TARGET",
-    "TRAIL",
-    "TIME",
-    "CLOSE_FIRST",  # a change of sign becomes a close
-    "FLAT_PROPOSAL",  # no side, or a size of 0
-)
-
 # the bits of REASONS, by name
 WHY_NOT_PERMITTED: Final = 1 << 0
 WHY_UNKNOWN_INPUT: Final = 1 << 1
@@ -190,6 +201,9 @@ WHY_INSTRUMENT_CAP: Final = 1 << 4
 WHY_VOLATILITY_TARGET: Final = 1 << 5
 WHY_GROSS_CAP: Final = 1 << 6
 WHY_NET_CAP: Final = 1 << 7
+WHY_CONCENTRATION: Final = 1 << 8
+WHY_OPEN_RISK: Final = 1 << 9
+WHY_TAIL_BUDGET: Final = 1 << 10
 WHY_DRAWDOWN_THROTTLE: Final = 1 << 11
 WHY_LOSS_LIMIT: Final = 1 << 12
 WHY_LOCKOUT: Final = 1 << 13

@@ -52,9 +52,13 @@ TAKES = (
     "l84_stop_levels",
     "l85_instrument_cap",
     "l86_exposure_cap",
+    "l87_concentration_cap",
+    "l93_open_risk_budget",
     "l94_position_exits",
+    "l95_tail_budget",
     "l97_ledger",
 )
+LATER = ("l87_concentration_cap", "l93_open_risk_budget", "l95_tail_budget")
 ABOVE = (
     "l3_action_proposal",
     "l83_volatility_target",
@@ -66,12 +70,20 @@ ABOVE = (
 )
 
 
+def targets(weight, reasons=0, stuck=0) -> TargetWeights:
+    """Targets of a cap layer; nothing held."""
+    w = np.atleast_1d(np.asarray(weight, float))
+    codes = [np.array(np.broadcast_to(np.asarray(x, np.int64), w.shape)) for x in (reasons, stuck)]
+    return TargetWeights(w, *codes, np.zeros(len(w)))
+
+
 def gate(n=1, mode="plain", side=LONG, size=0.1, risk=RISK, **over):
-    """L4 behind L86, unless L86's targets are given."""
+    """L4 behind L86, unless L86's targets are given; the later caps pass what is not given."""
     inputs = allowed(n, side, size) | over
     if "l86_exposure_cap" not in over:
         carry = carry_of(l86_exposure_cap, n, {"risk": risk})
         inputs["l86_exposure_cap"] = run(l86_exposure_cap, mode, **{k: inputs[k] for k in ABOVE}, risk=risk, carry=carry)
+    inputs = {k: inputs["l86_exposure_cap"] for k in LATER if k not in over} | inputs
     return run(l4_risk_gate, mode, **{k: inputs[k] for k in TAKES}, risk=risk)
 
 
@@ -120,12 +132,12 @@ REFUSALS = [
     ({"l84_stop_levels": Stops(*[np.array([math.nan])] * 4)}, WHY_NO_STOP),
     ({"l84_stop_levels": Stops(*[np.array([x]) for x in (0.0, 0.1, 0.1, 60.0)])}, WHY_NO_STOP),
     ({"l84_stop_levels": Stops(*[np.array([x]) for x in (0.1, 0.1, 0.1, math.inf)])}, WHY_NO_STOP),
-    ({"l85_instrument_cap": SizeCap(np.array([math.inf])), "l86_exposure_cap": TargetWeights(np.array([0.1]), np.zeros(1, np.int64), np.zeros(1, np.int64))}, WHY_INSTRUMENT_CAP),
-    ({"l86_exposure_cap": TargetWeights(np.array([0.1]), np.zeros(1, np.int64), np.ones(1, np.int64))}, WHY_UNKNOWN_INPUT),
+    ({"l85_instrument_cap": SizeCap(np.array([math.inf])), "l86_exposure_cap": targets(0.1)}, WHY_INSTRUMENT_CAP),
+    ({"l86_exposure_cap": targets(0.1, stuck=1)}, WHY_UNKNOWN_INPUT),
 ]  # fmt: skip
 
 
-ASKED = TargetWeights(np.array([0.1]), np.zeros(1, np.int64), np.zeros(1, np.int64))
+ASKED = targets(0.1)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +170,7 @@ def test_no_layer_above_can_grant_more_than_was_proposed():
 
 
 def test_a_position_whose_weight_is_unknown_keeps_all_others_from_growing():
-    above = TargetWeights(np.array([0.1, 0.1]), np.zeros(2, np.int64), np.zeros(2, np.int64))
+    above = targets([0.1, 0.1])
     out = gate(2, l86_exposure_cap=above, l97_ledger=ledger(2, position=[0.0, 1.0], mark=[100.0, math.nan]))
     assert said(out) == (0.0, REJECTED, WHY_UNKNOWN_INPUT, 1) and said(out, 1) == (0.0, HOLD, WHY_UNKNOWN_INPUT, 1)
 
@@ -220,7 +232,7 @@ def test_it_hands_on_the_active_stop_and_the_halt():
 
 
 def test_every_reason_of_the_layers_above_is_kept_and_no_other_bit_is():
-    strange = TargetWeights(np.array([0.05]), np.array([-1]), np.zeros(1, np.int64))
+    strange = targets(0.05, -1)
     out = gate(l86_exposure_cap=strange)
     assert said(out) == (0.05, REDUCED, (1 << len(REASONS)) - 1, 0)
 
@@ -230,7 +242,7 @@ doors = st.fixed_dictionaries(
         "level": codes(-1, 3), "stop": arrays(st.one_of(st.just(0.02), hostile)), "profit": arrays(st.one_of(st.just(0.03), hostile)),
         "trail": arrays(st.one_of(st.just(0.02), hostile)), "time": arrays(st.one_of(st.just(60.0), hostile)),
         "edge": arrays(st.one_of(st.just(20.0), hostile)), "fresh": arrays(st.one_of(st.just(1.0), hostile)), "confidence": arrays(hostile),
-        "weight": arrays(hostile), "why": codes(-(2**40), 2**40), "stuck": codes(0, 1), "given": st.booleans(), "net": st.sampled_from([0.5, 1e-9, 3.0]),
+        "weight": arrays(hostile), "later": st.lists(st.one_of(st.none(), arrays(hostile)), min_size=3, max_size=3), "why": codes(-(2**40), 2**40), "stuck": codes(0, 1), "given": st.booleans(), "net": st.sampled_from([0.5, 1e-9, 3.0]),
     }
 )  # fmt: skip
 # half of the books are sane, so that increases are common
@@ -252,7 +264,7 @@ sane_doors = doors.map(
             "trail": np.full(N, 0.02),
             "time": np.full(N, 60.0),
         }
-        | {"edge": np.full(N, 20.0), "fresh": np.ones(N), "given": False, "net": 0.5}
+        | {"edge": np.full(N, 20.0), "fresh": np.ones(N), "given": False, "net": 0.5, "later": [None] * 3}
     )
 )
 
@@ -293,7 +305,7 @@ def test_no_input_whatsoever_gets_past_the_caps_and_compiled_is_plain(case):
     inputs["l81_kill_switch"] = level(*d["level"])
     risk = RISK._replace(net=d["net"])
     if d["given"]:
-        above = TargetWeights(d["weight"], d["why"], d["stuck"])
+        above = targets(d["weight"], d["why"], d["stuck"])
     else:
         above = run(
             l86_exposure_cap,
@@ -302,7 +314,9 @@ def test_no_input_whatsoever_gets_past_the_caps_and_compiled_is_plain(case):
             risk=RISK,
             carry=carry_of(l86_exposure_cap, N, {"risk": RISK}),
         )
-    out, twin = (gate(N, mode, risk=risk, **(inputs | {"l86_exposure_cap": above})) for mode in MODES)
+    caps = [above if w is None else targets(w, d["why"], d["stuck"]) for w in d["later"]]
+    inputs |= dict(zip(LATER, caps, strict=True)) | {"l86_exposure_cap": above}
+    out, twin = (gate(N, mode, risk=risk, **inputs) for mode in MODES)
     same(out, twin)
 
     now = current_of(b)
@@ -325,10 +339,10 @@ def test_no_input_whatsoever_gets_past_the_caps_and_compiled_is_plain(case):
             assert (
                 asked is not None
                 and abs(w[n]) <= abs(asked)
-                and abs(w[n]) <= abs(above.weight[n])
+                and all(abs(w[n]) <= abs(cap.weight[n]) for cap in (above, *caps))
                 and abs(w[n]) <= b["cap"][n] < math.inf
             )
-            assert np.sign(w[n]) == b["side"][n] == np.sign(above.weight[n])
+            assert all(np.sign(w[n]) == b["side"][n] == np.sign(cap.weight[n]) for cap in (above, *caps))
             assert (
                 told.all()
                 and 0 < b["equity"] < math.inf

@@ -43,6 +43,7 @@ def frame() -> pd.DataFrame:
             s in c
             for s in (
                 "sigma",
+                "effective_bets",
                 "distance",
                 "time_stop",
                 "4_risk_gate.stop",

@@ -1,0 +1,94 @@
+"""L87: no symbol may be too much of the risk."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dataflows.kernels.compile import kernel
+from dataflows.layer import layer
+from dataflows.panel import Floats
+from dataflows.risk.budgets import SLACK, put_back, split, together
+from dataflows.risk.config import RiskConfig
+from dataflows.risk.types import WHY_CONCENTRATION, WHY_UNKNOWN_INPUT, Correlation, TargetWeights
+
+
+@kernel
+def beside(x: Floats, i: int, correlation: Floats, counted: Floats) -> float:
+    """What the other symbols' risks x add to symbol i's."""
+    total = 0.0
+    for j in range(x.shape[0]):
+        if j != i and x[j] > 0.0:
+            rho = together(correlation, counted, i, j)
+            if rho > 0.0:
+                total += rho * x[j]
+    return total
+
+
+@kernel
+def largest_beside(others: float, budget: float) -> float:
+    """The x >= 0 with x (x + others) = budget."""
+    return 2.0 * budget / (others + math.sqrt(others * others + 4.0 * budget))
+
+
+@layer("L87", schedule="step", cross_sectional=True)
+def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: TargetWeights, risk: RiskConfig) -> TargetWeights:
+    """Each symbol's part of the variance is at most `max_share` of the variance that annual_target (L83) allows for a day.
+
+    Its part: x_i sum_j x_j max(rho_ij sign_i sign_j, 0), x = |weight| sigma_day; hedges earn no credit, an unknown correlation
+    counts as 1. A share of the budget and not of the portfolio: one symbol alone can trade, and no cut of one breaks another's.
+    Held risk is cut to its own budget as if nothing were new; then each new risk to its own; then the new risk that others
+    bring to a symbol that has no room for it. So held is never cut for new, and the order of symbols does not matter. An
+    unknown sigma admits no increase of that symbol, which then counts for nothing. Untradeable symbols count as held and are
+    not cut.
+    Returns (N,) weights, none above L86's. O(N^2) in the symbols that are not flat.
+    Source: risk contributions as in Litterman (1996), without credit for hedges.
+    """
+    above = l86_exposure_cap
+    weight, reasons, fixed = above.weight.copy(), above.reasons.copy(), above.untradeable
+    symbols = weight.shape[0]
+    budget = risk.max_share * risk.annual_target * risk.annual_target / risk.days_per_year
+    most = budget * SLACK
+    kept, new, counted = np.empty(symbols), np.empty(symbols), np.empty(symbols)
+    sigma = l78_correlation.sigma_day
+    split(weight, above.held, fixed, sigma, reasons, WHY_CONCENTRATION | WHY_UNKNOWN_INPUT, kept, new, counted)
+    busy = 0
+    for n in range(symbols):
+        if counted[n] != 0.0:
+            kept[n] *= sigma[n]
+            new[n] *= sigma[n]
+            busy += 1
+    if busy > 0:
+        rho = l78_correlation.correlation
+        held = kept.copy()
+        for i in range(symbols):
+            if held[i] > 0.0 and fixed[i] == 0:
+                others = beside(held, i, rho, counted)
+                if not held[i] * (held[i] + others) <= most:
+                    kept[i], new[i] = largest_beside(others, budget), 0.0
+        whole = np.empty(symbols)
+        for i in range(symbols):
+            whole[i] = kept[i] + new[i]
+        for i in range(symbols):
+            if new[i] > 0.0:
+                others = beside(whole, i, rho, counted)
+                if not whole[i] * (whole[i] + others) <= most:
+                    room = largest_beside(others, budget) - kept[i]
+                    new[i] = (room if room < new[i] else new[i]) if room > 0.0 else 0.0
+        share = np.ones(symbols)
+        for i in range(symbols):
+            if kept[i] > 0.0 and not new[i] > 0.0:
+                bases, more = kept[i] + beside(kept, i, rho, counted), beside(new, i, rho, counted)
+                if more > 0.0 and not kept[i] * (bases + more) <= most:
+                    s = (budget / kept[i] - bases) / more
+                    s = s if s > 0.0 else 0.0
+                    for j in range(symbols):
+                        if s < share[j] and new[j] > 0.0 and together(rho, counted, i, j) > 0.0:
+                            share[j] = s
+        for n in range(symbols):
+            if counted[n] != 0.0:
+                kept[n] /= sigma[n]
+                new[n] *= share[n] / sigma[n]
+        put_back(weight, fixed, counted, kept, new, reasons, WHY_CONCENTRATION)
+    return TargetWeights(weight, reasons, fixed, above.held)

@@ -1,0 +1,75 @@
+"""L93: what is lost if every stop is hit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dataflows.execution.types import Ledger
+from dataflows.layer import layer
+from dataflows.risk.budgets import SLACK, put_back, scale, share_within, split
+from dataflows.risk.config import RiskConfig
+from dataflows.risk.types import WHY_NO_STOP, WHY_OPEN_RISK, Exit, Stops, TargetWeights
+from dataflows.risk.weights import is_distance
+
+
+@layer("L93", schedule="step", cross_sectional=True)
+def l93_open_risk_budget(
+    l84_stop_levels: Stops,
+    l87_concentration_cap: TargetWeights,
+    l94_position_exits: Exit,
+    l97_ledger: Ledger,
+    risk: RiskConfig,
+) -> TargetWeights:
+    """Weight times distance to the stop, within `risk_per_symbol` for each symbol and within `risk_budget` for all together.
+
+    What is held counts to its active stop, never below 0 (a stop that secures a gain risks nothing), what is new to L84's. Held
+    risk beyond its own budget is cut, then new risk to what is left; beyond the sum, all new risk by one factor, then all held.
+    An unknown distance admits nothing new; a position whose stop is unknown counts in full against new risk and is itself not
+    cut. Untradeable symbols count as held and are not cut. Returns (N,) weights, none above L87's.
+    Source: fixed fractional risk as in Tharp (1998).
+    """
+    above = l87_concentration_cap
+    weight, reasons, fixed = above.weight.copy(), above.reasons.copy(), above.untradeable
+    symbols = weight.shape[0]
+    kept, new, counted, unit = np.empty(symbols), np.empty(symbols), np.empty(symbols), np.ones(symbols)
+    split(weight, above.held, fixed, unit, reasons, WHY_OPEN_RISK, kept, new, counted)
+    distance, stuck = np.zeros(symbols), fixed.copy()  # 1: not to be cut; 2: no stop is known
+    held, more, unknown = 0.0, 0.0, 0.0
+    for n in range(symbols):
+        if counted[n] == 0.0:
+            continue
+        if kept[n] > 0.0:
+            mark, stop = l97_ledger.mark[n], l94_position_exits.active_stop[n]
+            d = (mark - stop) / mark if counted[n] > 0.0 else (stop - mark) / mark
+            if 0.0 < mark < math.inf and stop > 0.0 and d < math.inf:
+                distance[n] = d if d > 0.0 else 0.0
+                if fixed[n] == 0 and not kept[n] * distance[n] <= risk.risk_per_symbol * SLACK:
+                    kept[n], new[n] = risk.risk_per_symbol / distance[n], 0.0
+                held += kept[n] * distance[n]
+            else:
+                distance[n], stuck[n] = 1.0, 2
+                unknown += kept[n]
+        if new[n] > 0.0:
+            far = l84_stop_levels.stop_distance[n]
+            if is_distance(far):
+                room = (risk.risk_per_symbol - kept[n] * distance[n]) / far
+                if not new[n] <= room * SLACK:
+                    new[n] = room if room > 0.0 else 0.0
+                more += new[n] * far
+            else:
+                new[n] = 0.0
+                reasons[n] |= WHY_NO_STOP
+    if not held + unknown + more <= risk.risk_budget * SLACK:
+        scale(new, fixed, share_within(held + unknown, 0.5 * more, 0.0, risk.risk_budget))
+        if not held <= risk.risk_budget * SLACK:
+            fast, free = 0.0, 0.0
+            for n in range(symbols):
+                if stuck[n] == 1:
+                    fast += kept[n] * distance[n]
+                elif stuck[n] == 0:
+                    free += kept[n] * distance[n]
+            scale(kept, stuck, share_within(fast, 0.5 * free, 0.0, risk.risk_budget))
+    put_back(weight, fixed, counted, kept, new, reasons, WHY_OPEN_RISK)
+    return TargetWeights(weight, reasons, fixed, above.held)

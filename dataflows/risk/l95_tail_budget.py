@@ -1,0 +1,96 @@
+"""L95: what a bad day may cost, and a very bad one on which everything falls together."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dataflows.kernels.compile import kernel
+from dataflows.layer import layer
+from dataflows.panel import Floats
+from dataflows.risk.budgets import SLACK, put_back, scale, share_within, split, together
+from dataflows.risk.config import RiskConfig
+from dataflows.risk.types import WHY_TAIL_BUDGET, WHY_UNKNOWN_INPUT, Correlation, Stress, TailRisk, TargetWeights
+
+
+@kernel
+def joint(a: Floats, b: Floats, unit: Floats, correlation: Floats, counted: Floats) -> float:
+    """Sum over pairs of a_i u_i rho_ij u_j b_j without credit for hedges; symbols that do not count are left out."""
+    total = 0.0
+    for i in range(a.shape[0]):
+        if not a[i] > 0.0:
+            continue
+        for j in range(b.shape[0]):
+            if b[j] > 0.0:
+                rho = together(correlation, counted, i, j)
+                if rho > 0.0:
+                    total += rho * (a[i] * unit[i]) * (b[j] * unit[j])
+    return total
+
+
+@kernel
+def added(part: Floats, loss: Floats, k: int) -> float:
+    """Sum of part_i loss_ik; symbols that do not count are left out."""
+    total = 0.0
+    for i in range(part.shape[0]):
+        if part[i] > 0.0:
+            total += part[i] * loss[i, k]
+    return total
+
+
+@layer("L95", schedule="step", cross_sectional=True)
+def l95_tail_budget(
+    l77_value_at_risk: TailRisk,
+    l78_correlation: Correlation,
+    l80_scenario_stress: Stress,
+    l93_open_risk_budget: TargetWeights,
+    risk: RiskConfig,
+) -> TargetWeights:
+    """The portfolio's expected shortfall of a day within `es_budget`, and each scenario within `stress_budget`.
+
+    Shortfall: root of sum_ij |w_i| es_i |w_j| es_j max(rho_ij sign_i sign_j, 0): hedges earn no credit, an unknown correlation
+    counts as 1. Scenario: sum of |w_i| loss_i, as if all correlations were 1. Where one is exceeded, all new risk is cut by one
+    factor, then all that is held. An unknown shortfall or loss admits no increase of that symbol, which then counts for
+    nothing. Untradeable symbols count as held and are not cut. Returns (N,) weights, none above L93's.
+    Source: expected shortfall: Acerbi and Tasche (2002); aggregation as in the square-root rule of Solvency II.
+    """
+    above = l93_open_risk_budget
+    weight, reasons, fixed = above.weight.copy(), above.reasons.copy(), above.untradeable
+    symbols = weight.shape[0]
+    kept, new, counted, unit = np.empty(symbols), np.empty(symbols), np.empty(symbols), np.empty(symbols)
+    loss, rho = l80_scenario_stress.loss_fraction, l78_correlation.correlation
+    for n in range(symbols):
+        unit[n] = l77_value_at_risk.es_99_day[n]
+        for k in range(loss.shape[1]):
+            if not 0.0 <= loss[n, k] <= 1.0:
+                unit[n] = math.nan
+    split(weight, above.held, fixed, unit, reasons, WHY_TAIL_BUDGET | WHY_UNKNOWN_INPUT, kept, new, counted)
+    tail, stress = risk.es_budget * risk.es_budget, risk.stress_budget
+    base = joint(kept, kept, unit, rho, counted)
+    cross, square = joint(kept, new, unit, rho, counted), joint(new, new, unit, rho, counted)
+    s = 1.0
+    if not base + 2.0 * cross + square <= tail * SLACK:
+        s = share_within(base, cross, square, tail)
+    over = not base <= tail * SLACK
+    for k in range(loss.shape[1]):
+        held, more = added(kept, loss, k), added(new, loss, k)
+        if not held + more <= stress * SLACK:
+            s = min(s, share_within(held, 0.5 * more, 0.0, stress))
+        over = over or not held <= stress * SLACK
+    if s < 1.0:
+        scale(new, fixed, s)
+    if over:
+        fast, free = np.zeros(symbols), np.zeros(symbols)
+        for n in range(symbols):
+            if fixed[n] != 0:
+                fast[n] = kept[n]
+            else:
+                free[n] = kept[n]
+        base = joint(fast, fast, unit, rho, counted)
+        s = share_within(base, joint(fast, free, unit, rho, counted), joint(free, free, unit, rho, counted), tail)
+        for k in range(loss.shape[1]):
+            s = min(s, share_within(added(fast, loss, k), 0.5 * added(free, loss, k), 0.0, stress))
+        scale(kept, fixed, s)
+    put_back(weight, fixed, counted, kept, new, reasons, WHY_TAIL_BUDGET)
+    return TargetWeights(weight, reasons, fixed, above.held)
