@@ -72,6 +72,51 @@ def garch_volatility(
 
 
 @kernel
+def with_har(
+    one: Floats,
+    mid: Floats,
+    far: Floats,
+    har_mid: Floats,
+    har_far: Floats,
+    p_change: Floats,
+    bars_mid: int,
+    bars_long: int,
+    widen: float,
+) -> None:
+    """Joins the forecasts of `garch_volatility` with those of a HAR, in place, and widens them where the law may have changed.
+
+    har_mid, har_far: volatility of a bar over the next bars. The mean of both where both are known, else the one that is; of
+    one bar, of which a HAR says nothing, GARCH's, and har_mid only where that is unknown. All times 1 + (widen - 1) p_change,
+    1 where p_change is NaN. A longer span is never below a shorter one. All (T, N), > 0, or NaN together.
+    """
+    bars, symbols = one.shape
+    for t in range(bars):
+        for n in range(symbols):
+            short, long = har_mid[t, n] * math.sqrt(bars_mid), har_far[t, n] * math.sqrt(bars_long)
+            if not one[t, n] > 0.0 and 0.0 < har_mid[t, n] < math.inf:
+                one[t, n] = har_mid[t, n]
+            if 0.0 < short < math.inf:
+                mid[t, n] = 0.5 * (mid[t, n] + short) if mid[t, n] > 0.0 else short
+            if 0.0 < long < math.inf:
+                far[t, n] = 0.5 * (far[t, n] + long) if far[t, n] > 0.0 else long
+            if not far[t, n] > 0.0 and mid[t, n] > 0.0:
+                far[t, n] = mid[t, n] * math.sqrt(bars_long / bars_mid)
+            if p_change[t, n] > 0.0:
+                factor = 1.0 + (widen - 1.0) * p_change[t, n]
+                one[t, n] *= factor
+                mid[t, n] *= factor
+                far[t, n] *= factor
+            if mid[t, n] < one[t, n]:
+                mid[t, n] = one[t, n]
+            if bars_long >= bars_mid and far[t, n] < mid[t, n]:
+                far[t, n] = mid[t, n]
+            if far[t, n] < one[t, n]:
+                far[t, n] = one[t, n]
+            if not (one[t, n] > 0.0 and mid[t, n] < math.inf and far[t, n] < math.inf):
+                one[t, n] = mid[t, n] = far[t, n] = math.nan
+
+
+@kernel
 def _above(variance: float, least: float) -> float:
     """Root of a variance, at least `least`; NaN where it is not positive."""
     sigma = math.sqrt(variance) if variance > 0.0 else 0.0

@@ -23,6 +23,10 @@ class RiskConfig(NamedTuple):
     garch_alpha: Annotated[float, setting("fraction", "L76: weight of the last squared return", ge=0, lt=1)] = 0.05
     garch_beta: Annotated[float, setting("fraction", "L76: weight of the last variance", ge=0, lt=1)] = 0.94
 
+    change_widen: Annotated[
+        float, setting("factor", "L76: how much wider a forecast is when the law of the returns has surely changed", ge=1)
+    ] = 1.5
+
     var_window: Annotated[int, setting("bars", "L77: returns whose quantiles are taken", ge=100)] = 2880
     var_level: Annotated[
         float, setting("fraction", "L77: share of returns that stay within the value at risk", ge=0.9, lt=1)

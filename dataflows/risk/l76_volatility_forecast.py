@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.config import DataConfig
-from dataflows.kernels.garch import Garch, garch_volatility
-from dataflows.kinematics.types import Returns
+from dataflows.kernels.garch import Garch, garch_volatility, with_har
+from dataflows.kinematics.types import Returns, VolTerm
 from dataflows.layer import layer
+from dataflows.regime.types import ChangePoint
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import VolForecast
 
@@ -22,28 +23,37 @@ class VolatilityForecastCarry(NamedTuple):
 
 @layer("L76")
 def l76_volatility_forecast(
-    l2_returns_volatility: Returns, data: DataConfig, risk: RiskConfig, carry: VolatilityForecastCarry
+    l2_returns_volatility: Returns,
+    l58_volatility_term_structure: VolTerm,
+    l64_change_point: ChangePoint,
+    data: DataConfig,
+    risk: RiskConfig,
+    carry: VolatilityForecastCarry,
 ) -> VolForecast:
-    """GARCH(1,1) with the constant aimed at the slow volatility of L2, and its own recursion over 60 bars and a day.
+    """The mean of two forecasts: a GARCH(1,1) aimed at the slow volatility of L2, and the HAR of L58.
 
     Returns panels (T, N) of standard deviations of log price, > 0: sigma_1 of the next bar, sigma_60 and sigma_day of the next
-    60 bars and the next 86400 s of bars together; never below L2's floor. An unknown return holds the forecast. NaN until L2's
-    sigma is known, and sigma_slow too unless `garch_omega` is given; NaN where nothing has moved and there is no tick.
-    The recursion starts from L2's sigma: a backcast over later bars, as estimation packages use, would look ahead.
-    Source: Bollerslev (1986); constant by variance targeting: Engle and Mezrich (1996).
+    60 bars and the next 86400 s of bars together; never below L2's floor, a longer span never below a shorter one. Of one bar
+    a HAR says nothing: sigma_1 is GARCH's. Where only one of the two is known it counts alone (so from some 60 bars on), and a
+    day that neither tells is 60 bars' to the root of time. Times 1 + (change_widen - 1) * P(the law has just changed), by L64.
+    An unknown return holds the forecast. GARCH is NaN until L2's sigma is known, and sigma_slow too unless `garch_omega` is
+    given. NaN where nothing is known, or nothing has moved and there is no tick. GARCH's recursion starts from L2's sigma: a
+    backcast over later bars, as estimation packages use, would look ahead.
+    Source: Bollerslev (1986); constant by variance targeting: Engle and Mezrich (1996); equal weights: Timmermann (2006).
     """
-    x = l2_returns_volatility
-    return VolForecast(
-        *garch_volatility(
-            x.r_1,
-            x.sigma,
-            x.sigma_slow,
-            x.sigma_floor,
-            risk.garch_omega,
-            risk.garch_alpha,
-            risk.garch_beta,
-            60,
-            max(1, SECONDS_A_DAY // data.clock_seconds),
-            carry.garch,
-        )
+    x, har = l2_returns_volatility, l58_volatility_term_structure
+    day = max(1, SECONDS_A_DAY // data.clock_seconds)
+    made = garch_volatility(
+        x.r_1,
+        x.sigma,
+        x.sigma_slow,
+        x.sigma_floor,
+        risk.garch_omega,
+        risk.garch_alpha,
+        risk.garch_beta,
+        60,
+        day,
+        carry.garch,
     )
+    with_har(*made, har.har_60, har.har_day, l64_change_point.p_change, 60, day, risk.change_widen)
+    return VolForecast(*made)

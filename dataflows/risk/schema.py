@@ -68,10 +68,8 @@ class RiskBoundary(Boundary):
     halt: Series[int] = pa.Field(alias="l4_risk_gate.halt", isin=[0, 1])
 
     __rules__: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "ordered",
-            ("l76_volatility_forecast.sigma_1", "l76_volatility_forecast.sigma_60", "l76_volatility_forecast.sigma_day"),
-        ),
+        Rule("ordered", ("l76_volatility_forecast.sigma_1", "l76_volatility_forecast.sigma_60")),
+        Rule("ordered", ("l76_volatility_forecast.sigma_1", "l76_volatility_forecast.sigma_day")),
         Rule("ordered", ("l77_value_at_risk.var_99_bar", "l77_value_at_risk.es_99_bar")),
         Rule("ordered", ("l77_value_at_risk.var_99_day", "l77_value_at_risk.es_99_day")),
         Rule("ordered", ("l92_loss_limits.flatten", "l92_loss_limits.halt_entries")),

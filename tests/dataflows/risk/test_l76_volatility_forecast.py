@@ -10,8 +10,9 @@ from arch.univariate import GARCH, ZeroMean
 from dataflows.carry import start_state
 from dataflows.data.config import DataConfig
 from dataflows.kernels.compile import plain
-from dataflows.kernels.garch import Garch, garch_volatility
-from dataflows.kinematics.types import Returns
+from dataflows.kernels.garch import Garch, garch_volatility, with_har
+from dataflows.kinematics.types import Returns, VolTerm
+from dataflows.regime.types import ChangePoint
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.l76_volatility_forecast import l76_volatility_forecast
 from tests.support import filled, run_columnar
@@ -28,10 +29,21 @@ def returns(scale: float = 1e-3, known_from: int = 60, seed: int = 5) -> Returns
     return filled(Returns, (T, N), np.nan, r_1=r, sigma=sigma, sigma_slow=1.1 * sigma, sigma_floor=np.full((T, N), scale / 100))
 
 
-def forecast(x: Returns, cuts: tuple[int, ...] = (), **risk: float):
-    return run_columnar(
-        l76_volatility_forecast, {"l2_returns_volatility": x}, CONFIGS | {"risk": RiskConfig(**risk)}, cuts=cuts
-    )
+def inputs(x: Returns, har_60=np.nan, har_day=np.nan, p_change=np.nan) -> dict[str, object]:
+    """By default neither a HAR nor a change point is known: the GARCH part alone."""
+
+    def panel(v):
+        return np.array(np.broadcast_to(np.asarray(v, float), (T, N)))
+
+    return {
+        "l2_returns_volatility": x,
+        "l58_volatility_term_structure": filled(VolTerm, (T, N), np.nan, har_60=panel(har_60), har_day=panel(har_day)),
+        "l64_change_point": filled(ChangePoint, (T, N), np.nan, p_change=panel(p_change)),
+    }
+
+
+def forecast(x: Returns, cuts: tuple[int, ...] = (), other: dict[str, object] | None = None, **risk: float):
+    return run_columnar(l76_volatility_forecast, inputs(x, **(other or {})), CONFIGS | {"risk": RiskConfig(**risk)}, cuts=cuts)
 
 
 @pytest.mark.parametrize("alpha, beta", [(0.05, 0.94), (0.1, 0.8), (0.0, 0.5)])
@@ -60,7 +72,7 @@ def test_the_day_is_the_bars_that_fit_into_it():
     risk = {"garch_alpha": 0.0, "garch_beta": 0.0}  # then the variance of a bar is omega, and a day has 86400 / clock of them
     for seconds, bars in ((60, 1440), (1, 86_400), (3600, 24)):
         configs = {"risk": RiskConfig(**risk), "data": DataConfig()._replace(clock_seconds=seconds)}
-        out = run_columnar(l76_volatility_forecast, {"l2_returns_volatility": x}, configs)
+        out = run_columnar(l76_volatility_forecast, inputs(x), configs)
         np.testing.assert_allclose(out.sigma_day[60:], math.sqrt(bars) * x.sigma_slow[60:], rtol=1e-9)
         np.testing.assert_allclose(out.sigma_60[60:], math.sqrt(60) * x.sigma_slow[60:], rtol=1e-9)
 
@@ -112,6 +124,37 @@ def test_unknown_until_volatility_is_known_and_held_where_a_return_is_not():
     np.testing.assert_array_equal(out.sigma_1[:, 1], forecast(x).sigma_1[:, 1])
 
 
+def test_the_mean_of_both_where_both_are_known_and_the_one_that_is_where_not():
+    x = returns()
+    alone, both = forecast(x), forecast(x, other={"har_60": 2e-3, "har_day": 3e-3})
+    np.testing.assert_array_equal(both.sigma_1[60:], alone.sigma_1[60:])
+    np.testing.assert_allclose(both.sigma_60[60:], 0.5 * (alone.sigma_60[60:] + 2e-3 * math.sqrt(60)))
+    np.testing.assert_allclose(both.sigma_day[60:], 0.5 * (alone.sigma_day[60:] + 3e-3 * math.sqrt(1440)))
+    np.testing.assert_allclose(both.sigma_1[:60], 2e-3)
+    np.testing.assert_allclose(both.sigma_60[:60], 2e-3 * math.sqrt(60))
+    np.testing.assert_allclose(both.sigma_day[:60], 3e-3 * math.sqrt(1440))
+    np.testing.assert_allclose(forecast(x, other={"har_60": 2e-3}).sigma_day[:60], 2e-3 * math.sqrt(1440))
+
+
+def test_a_change_of_the_law_widens_every_forecast():
+    x = returns()
+    calm, sure, half = (forecast(x, other={"har_60": 1e-3, "har_day": 1e-3, "p_change": p}) for p in (0.0, 1.0, 0.5))
+    for a, b, c in zip(calm, sure, half, strict=True):
+        np.testing.assert_allclose(b, 1.5 * a)
+        np.testing.assert_allclose(c, 1.25 * a)
+
+
+def test_a_longer_span_is_never_below_a_shorter_one_and_all_are_positive_or_unknown_together():
+    rng = np.random.default_rng(1)
+    pool = np.array([np.nan, np.inf, 0.0, -1.0, 1e-9, 1e-3, 5.0, 1e308])
+    other = {k: rng.choice(pool, (T, N)) for k in ("har_60", "har_day")} | {"p_change": rng.choice([np.nan, 0.0, 1.0], (T, N))}
+    out = forecast(returns(), other=other)
+    known = ~np.isnan(out.sigma_1)
+    assert (np.isnan(out.sigma_day) == ~known).all() and known.any() and (~known).any()
+    assert (out.sigma_1[known] > 0).all() and np.isfinite(out.sigma_day[known]).all()
+    assert (out.sigma_1[known] <= out.sigma_60[known]).all() and (out.sigma_60[known] <= out.sigma_day[known]).all()
+
+
 def test_any_cutting_into_chunks_gives_the_same_bits():
     x = returns()
     whole = forecast(x)
@@ -127,5 +170,12 @@ def test_compiled_equals_plain():
         state = start_state(Garch, {"N": N}, {})
         return *fn(x.r_1, x.sigma, x.sigma_slow, x.sigma_floor, 0.0, 0.05, 0.94, 60, 1440, state), *state
 
+    def join(fn):
+        made = [x.sigma.copy(), 7 * x.sigma, 30 * x.sigma]
+        fn(*made, x.sigma_slow, 2 * x.sigma_slow, np.clip(200 * np.abs(x.r_1), 0, 1), 60, 1440, 1.5)
+        return made
+
+    for a, b in zip(join(with_har), join(plain(with_har))):
+        np.testing.assert_array_equal(a, b)
     for a, b in zip(run(garch_volatility), run(plain(garch_volatility))):
         np.testing.assert_array_equal(a, b)
