@@ -20,6 +20,15 @@ class ExecutionConfig(NamedTuple):
         int, setting("fills", "last fills of each symbol among which one that is reported twice is recognised", ge=16)
     ] = 256
 
+    # reconciliation (L98)
+    reconcile_grace: Annotated[
+        int, setting("bars", "L98: closes in a row at which our books may differ from the venue's before it counts", ge=0)
+    ] = 2
+    reconcile_max_age: Annotated[float, setting("bars", "L98: age from which a snapshot of the venue says nothing", gt=0)] = 5.0
+    reconcile_tolerance: Annotated[
+        float, setting("fraction", "L98: difference that is rounding, of a position and of the turnover so far", gt=0, lt=1)
+    ] = 1e-6
+
     # the simulated venue (L90)
     participation: Annotated[
         float, setting("fraction", "most of a bar's volume that entries take, at the venue and in slices", gt=0, le=1)

@@ -162,6 +162,26 @@ class Ledger(NamedTuple):
     net: float  # sum position * mark
 
 
+class VenueSnapshot(NamedTuple):
+    """What a live venue says of the account when asked."""
+
+    age: float  # bars since it was asked; NaN: never
+    position: Panel  # signed base units
+    open_orders: Panel  # count, resting stops and targets included
+    cash: float  # quote currency
+
+
+class Reconciliation(NamedTuple):
+    """L98: do our books agree with the venue's."""
+
+    matched: Annotated[int, Within(0, 1)]  # 0: they have not for longer than may be
+    position_gap: Finite  # the venue's position less ours, base units; NaN: one of them is not known
+    cash_gap: Annotated[float, Within()]  # the same of cash, quote currency
+    unknown_orders: Size  # orders or reports of orders that we do not know
+    missing_orders: Size  # our orders that the venue does not know of, though it should by now
+    snapshot_age: Annotated[float, Within(0.0)]  # bars; 0: as of this instant
+
+
 class Style(NamedTuple):
     """L69: how to trade it."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Axes, Count
 from dataflows.data.types import OPERATOR_FLATTEN, OPERATOR_HALT, OPERATOR_RELEASE, Clock, Market
-from dataflows.execution.types import Ledger, Orders
+from dataflows.execution.types import Ledger, Orders, Reconciliation
 from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN as NO_CLASS
@@ -27,12 +27,15 @@ from dataflows.risk.types import (
     KILL_LOSS_LIMIT,
     KILL_OPERATOR_FLATTEN,
     KILL_OPERATOR_HALT,
+    KILL_RECONCILIATION,
     KILL_REJECTS,
     KILL_STALE,
+    KILL_TAIL,
     KILL_UNKNOWN,
     RUN,
     KillSwitch,
     LossLimits,
+    Tail,
 )
 
 LATCH_FLATTENS = KILL_DRAWDOWN | KILL_EQUITY | KILL_OPERATOR_FLATTEN
@@ -57,9 +60,11 @@ def l81_kill_switch(
     l0_market_feed: Market,
     l1_regime: Regime,
     l63_tradeability: Tradeability,
+    l74_tail_index: Tail,
     l92_loss_limits: LossLimits,
     l96_order_lifecycle: Orders,
     l97_ledger: Ledger,
+    l98_reconciliation: Reconciliation,
     clock: Clock,
     risk: RiskConfig,
     carry: KillSwitchCarry,
@@ -67,10 +72,11 @@ def l81_kill_switch(
     """Level per symbol and overall: RUN, HALT (nothing grows, working entries go, stops stay) or FLATTEN.
 
     Overall, latched until the operator's RELEASE: FLATTEN at hard_drawdown, at equity <= 0 and on the operator's word; HALT on
-    the operator's word and on reject_count rejects within reject_window_bars. Overall, while it lasts: FLATTEN by L92; HALT
-    plus cooldown_bars on unknown equity; HALT while more than half of the listed symbols are halted. Per symbol, HALT while it
-    lasts plus cooldown_bars: a feed older than stale_bars, CHAOTIC, nothing that can safely be traded, or an unknown feed,
-    regime or liquidity. What is measured moves at closes only; the operator's words and rejects act at any instant. RELEASE
+    the operator's word, on books that differ from the venue's for too long (L98), and on reject_count rejects within
+    reject_window_bars. Overall, while it lasts: FLATTEN by L92; HALT plus cooldown_bars on unknown equity; HALT while more than
+    half of the listed symbols are halted. Per symbol, HALT while it lasts plus cooldown_bars: a feed older than stale_bars,
+    CHAOTIC, an extreme tail (an unknown one is none), nothing that can safely be traded, or an unknown feed, regime or
+    liquidity. What is measured moves at closes only; the operator's words and rejects act at any instant. RELEASE
     clears latches and waits first: what still holds at a close takes effect again at that close.
     Returns level and reason (N,), the worse of the symbol's and the overall; overall's own, and since when it holds (UTC ns).
     """
@@ -109,6 +115,8 @@ def l81_kill_switch(
             carry.blind[0] = 1 + risk.cooldown_bars
         elif not l97_ledger.drawdown < risk.hard_drawdown:
             carry.latched[0] |= KILL_DRAWDOWN
+        if l98_reconciliation.matched != 1:
+            carry.latched[0] |= KILL_RECONCILIATION
         for n in range(symbols):
             cause = 0
             stale = l0_market_feed.quality.stale[n]
@@ -118,6 +126,8 @@ def l81_kill_switch(
                 cause |= KILL_UNKNOWN
             if l1_regime.label[n] == CHAOTIC:
                 cause |= KILL_CHAOTIC
+            if l74_tail_index.extreme[n] != 0:
+                cause |= KILL_TAIL
             safe = l63_tradeability.max_safe_notional[n]
             if l63_tradeability.liquidity_class[n] == NO_CLASS or math.isnan(safe):
                 cause |= KILL_UNKNOWN

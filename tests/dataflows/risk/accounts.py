@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.types import Bars, Clock, Market, Quality
-from dataflows.execution.types import Executions, Ledger, Orders
+from dataflows.execution.types import Executions, Ledger, Orders, Reconciliation
 from dataflows.fusion.types import Proposal
 from dataflows.kernels.compile import kernel
 from dataflows.microstructure.types import Tradeability
 from dataflows.panel import leaves
 from dataflows.regime.types import Regime
-from dataflows.risk.types import Exit, KillSwitch, LossLimits, SizeCap, Stops, TargetWeights
+from dataflows.risk.types import Exit, KillSwitch, LossLimits, SizeCap, Stops, Tail, TargetWeights
 from tests.support import filled
 
 MINUTE = 60 * 1_000_000_000
@@ -103,9 +103,11 @@ def quiet(n: int = 1) -> dict[str, Any]:
         "l0_market_feed": market(n),
         "l1_regime": row(Regime, n, label=np.zeros(n)),
         "l63_tradeability": liquid(n),
+        "l74_tail_index": row(Tail, n, tail_index=np.full(n, 3.0)),
         "l92_loss_limits": LossLimits(0, 0, 0.0, 0.0),
         "l96_order_lifecycle": row(Orders, n),
         "l97_ledger": ledger(n),
+        "l98_reconciliation": row(Reconciliation, n, matched=1),
         "clock": clock(),
     }
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.data.types import OPERATOR_FLATTEN, OPERATOR_HALT, OPERATOR_REBASE, OPERATOR_RELEASE
-from dataflows.execution.types import Orders
+from dataflows.execution.types import Orders, Reconciliation
 from dataflows.regime.types import CHAOTIC, Regime
 from dataflows.risk import types
 from dataflows.risk.config import RiskConfig
@@ -25,11 +25,14 @@ from dataflows.risk.types import (
     KILL_OPERATOR_FLATTEN,
     KILL_OPERATOR_HALT,
     KILL_REASONS,
+    KILL_RECONCILIATION,
     KILL_REJECTS,
     KILL_STALE,
+    KILL_TAIL,
     KILL_UNKNOWN,
     RUN,
     LossLimits,
+    Tail,
 )
 from tests.dataflows.risk.accounts import HOSTILE, MINUTE, MODES, MONDAY, clock, ledger, liquid, market, quiet, row, run, same
 from tests.support import carry_of
@@ -67,6 +70,7 @@ def test_it_halts_until_the_first_close_and_runs_when_all_is_well():
         ({"operator": OPERATOR_FLATTEN}, FLATTEN, KILL_OPERATOR_FLATTEN),
         ({"operator": OPERATOR_HALT}, HALT, KILL_OPERATOR_HALT),
         ({"l96_order_lifecycle": row(Orders, 1, rejects=[5.0])}, HALT, KILL_REJECTS),
+        ({"l98_reconciliation": row(Reconciliation, 1, matched=0)}, HALT, KILL_RECONCILIATION),
     ],
 )
 def test_latched_until_the_operator_releases(over, level, reason, mode):
@@ -120,6 +124,7 @@ def test_rejects_are_a_storm_only_within_their_window():
         ({"l0_market_feed": market(3, stale=[math.nan, 0.0, 0.0])}, KILL_UNKNOWN),
         ({"l1_regime": row(Regime, 3, label=[CHAOTIC, 0, 0])}, KILL_CHAOTIC),
         ({"l1_regime": row(Regime, 3, label=[-1, 0, 0])}, KILL_UNKNOWN),
+        ({"l74_tail_index": row(Tail, 3, extreme=[1, 0, 0])}, KILL_TAIL),
         ({"l63_tradeability": liquid(3, [-1, 1, 1])}, KILL_UNKNOWN),
         ({"l63_tradeability": liquid(3, 1, [math.nan, 1.0, 1.0])}, KILL_UNKNOWN),
         ({"l63_tradeability": liquid(3, 0, [0.0, 1.0, 1.0])}, KILL_LIQUIDITY),
@@ -132,6 +137,12 @@ def test_one_symbol_halts_while_it_lasts_plus_the_cooldown(over, reason, mode):
         out = switch(**over)
         assert out.level.tolist() == [HALT, RUN, RUN] and out.reason.tolist() == [reason, 0, 0] and out.overall == RUN
     assert [switch().level[0] for _ in range(3)] == [HALT, HALT, RUN]
+
+
+def test_an_unknown_tail_index_halts_nothing():
+    switch = Switch()
+    switch()
+    assert switch(l74_tail_index=row(Tail, 1, tail_index=[math.nan])).level.tolist() == [RUN]
 
 
 def test_more_than_half_of_the_listed_symbols_halt_all():
@@ -171,9 +182,11 @@ def test_reason_names_and_bits_agree():
         "OPERATOR_FLATTEN",
         "LOSS_LIMIT",
         "OPERATOR_HALT",
+        "RECONCILIATION",
         "REJECTS",
         "STALE",
         "CHAOTIC",
+        "TAIL",
         "LIQUIDITY",
         "UNKNOWN",
         "HALF_OF_SYMBOLS",
@@ -199,6 +212,8 @@ instants = st.lists(
         hostile,
         hostile,
         hostile,
+        st.integers(0, 1),
+        st.sampled_from([1, 1, 1, 0]),
     ),
     min_size=1,
     max_size=12,
@@ -210,7 +225,7 @@ instants = st.lists(
 def test_a_latch_is_never_left_but_by_release_survives_a_restart_and_compiled_is_plain(rows, restart):
     plain, twin = Switch(2), Switch(2, "compiled")
     latched = 0
-    for i, (is_bar, operator, equity, drawdown, flatten, label, cls, safe, stale, rejects) in enumerate(rows):
+    for i, (is_bar, operator, equity, drawdown, flatten, label, cls, safe, stale, rejects, fat, matched) in enumerate(rows):
         if i == restart:
             plain.carry = type(plain.carry)(*[a.copy() for a in plain.carry])
         over = {
@@ -220,6 +235,8 @@ def test_a_latch_is_never_left_but_by_release_survives_a_restart_and_compiled_is
             "l63_tradeability": liquid(2, cls, safe),
             "l0_market_feed": market(2, stale=[stale, 0.0]),
             "l96_order_lifecycle": row(Orders, 2, rejects=[rejects, 0.0]),
+            "l74_tail_index": row(Tail, 2, extreme=[fat, 0]),
+            "l98_reconciliation": row(Reconciliation, 2, matched=matched),
         }
         out = plain(is_bar, operator, **over)
         same(out, twin(is_bar, operator, **over))
@@ -228,9 +245,9 @@ def test_a_latch_is_never_left_but_by_release_survives_a_restart_and_compiled_is
         assert out.overall >= latched
         if operator == OPERATOR_FLATTEN or (is_bar and (equity <= 0 or (equity < math.inf and drawdown >= 0.2))):
             latched = FLATTEN
-        if operator == OPERATOR_HALT or rejects >= 5:
+        if operator == OPERATOR_HALT or rejects >= 5 or (is_bar and matched == 0):
             latched = max(latched, HALT)
-        if is_bar and (not equity < math.inf or label in (-1, CHAOTIC) or cls == -1 or not safe > 0 or not stale <= 3):
+        if is_bar and (not equity < math.inf or label in (-1, CHAOTIC) or fat or cls == -1 or not safe > 0 or not stale <= 3):
             assert out.level[0] >= HALT
         assert out.overall >= latched and (out.level >= out.overall).all()
         assert ((out.reason != 0) == (out.level != RUN)).all() and (out.overall_reason != 0) == (out.overall != RUN)
