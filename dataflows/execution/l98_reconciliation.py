@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Annotated, NamedTuple
 
-import numpy as np
-
 from dataflows.carry import Axes, Zero
 from dataflows.data.types import Clock
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import is_live, moved, same_side
 from dataflows.execution.types import FILL, SUBMITTED, Executions, Ledger, Orders, Reconciliation, VenueSnapshot
 from dataflows.kernels.compile import kernel
+from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer, variant
 from dataflows.panel import Floats, Ints
 
@@ -77,7 +76,7 @@ def l98_reconciliation__sim(
             carry.position[s] = moved(carry.position[s], q)
             carry.money[0] -= value + l90_fills.fee[i]
             carry.money[1] += math.fabs(value)
-    gap, unknown, missing = np.empty(symbols), np.empty(symbols), np.zeros(symbols)
+    gap, unknown, missing = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
     wrong = False
     for s in range(symbols):
         gap[s] = carry.position[s] - l97_ledger.position[s]
@@ -126,7 +125,7 @@ def l98_reconciliation__live(
     cash and equity. Only closes count.
     """
     symbols = l97_ledger.position.shape[0]
-    gap, unknown, missing = np.empty(symbols), np.zeros(symbols), np.zeros(symbols)
+    gap, unknown, missing = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
     wrong = False
     for s in range(symbols):
         gap[s] = venue_snapshot.position[s] - l97_ledger.position[s]

@@ -115,9 +115,13 @@ def l4_risk_gate(
         want = l86_exposure_cap.weight[n]
         reasons[n] = l86_exposure_cap.reasons[n] & ALL_REASONS
         unknown = not math.isfinite(want)
-        for above in (l87_concentration_cap, l93_open_risk_budget, l95_tail_budget):
-            w = above.weight[n]
-            reasons[n] |= above.reasons[n] & ALL_REASONS
+        for weight, why in (
+            (l87_concentration_cap.weight, l87_concentration_cap.reasons),
+            (l93_open_risk_budget.weight, l93_open_risk_budget.reasons),
+            (l95_tail_budget.weight, l95_tail_budget.reasons),
+        ):
+            w = weight[n]
+            reasons[n] |= why[n] & ALL_REASONS
             if not math.isfinite(w):
                 unknown = True
             elif not ((w > 0.0 and want > 0.0) or (w < 0.0 and want < 0.0)):

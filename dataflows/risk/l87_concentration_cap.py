@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from dataflows.kernels.compile import kernel
+from dataflows.kernels.scratch import copied, fresh
 from dataflows.layer import layer
 from dataflows.panel import Floats
 from dataflows.risk.budgets import SLACK, put_back, split, together
@@ -45,14 +44,13 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
     Returns (N,) weights, none above L86's. O(N^2) in the symbols that are not flat.
     Source: risk contributions as in Litterman (1996), without credit for hedges.
     """
-    above = l86_exposure_cap
-    weight, reasons, fixed = above.weight.copy(), above.reasons.copy(), above.untradeable
+    weight, reasons, fixed = copied(l86_exposure_cap.weight), copied(l86_exposure_cap.reasons), l86_exposure_cap.untradeable
     symbols = weight.shape[0]
     budget = risk.max_share * risk.annual_target * risk.annual_target / risk.days_per_year
     most = budget * SLACK
-    kept, new, counted = np.empty(symbols), np.empty(symbols), np.empty(symbols)
+    kept, new, counted = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
     sigma = l78_correlation.sigma_day
-    split(weight, above.held, fixed, sigma, reasons, WHY_CONCENTRATION | WHY_UNKNOWN_INPUT, kept, new, counted)
+    split(weight, l86_exposure_cap.held, fixed, sigma, reasons, WHY_CONCENTRATION | WHY_UNKNOWN_INPUT, kept, new, counted)
     busy = 0
     for n in range(symbols):
         if counted[n] != 0.0:
@@ -61,13 +59,13 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
             busy += 1
     if busy > 0:
         rho = l78_correlation.correlation
-        held = kept.copy()
+        held = copied(kept)
         for i in range(symbols):
             if held[i] > 0.0 and fixed[i] == 0:
                 others = beside(held, i, rho, counted)
                 if not held[i] * (held[i] + others) <= most:
                     kept[i], new[i] = largest_beside(others, budget), 0.0
-        whole = np.empty(symbols)
+        whole = fresh(symbols, 0.0)
         for i in range(symbols):
             whole[i] = kept[i] + new[i]
         for i in range(symbols):
@@ -76,7 +74,7 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
                 if not whole[i] * (whole[i] + others) <= most:
                     room = largest_beside(others, budget) - kept[i]
                     new[i] = (room if room < new[i] else new[i]) if room > 0.0 else 0.0
-        share = np.ones(symbols)
+        share = fresh(symbols, 1.0)
         for i in range(symbols):
             if kept[i] > 0.0 and not new[i] > 0.0:
                 bases, more = kept[i] + beside(kept, i, rho, counted), beside(new, i, rho, counted)
@@ -91,4 +89,4 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
                 kept[n] /= sigma[n]
                 new[n] *= share[n] / sigma[n]
         put_back(weight, fixed, counted, kept, new, reasons, WHY_CONCENTRATION)
-    return TargetWeights(weight, reasons, fixed, above.held)
+    return TargetWeights(weight, reasons, fixed, l86_exposure_cap.held)

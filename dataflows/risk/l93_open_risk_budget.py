@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from dataflows.execution.types import Ledger
+from dataflows.kernels.scratch import copied, fresh
 from dataflows.layer import layer
 from dataflows.risk.budgets import SLACK, put_back, scale, share_within, split
 from dataflows.risk.config import RiskConfig
@@ -30,12 +29,15 @@ def l93_open_risk_budget(
     cut. Untradeable symbols count as held and are not cut. Returns (N,) weights, none above L87's.
     Source: fixed fractional risk as in Tharp (1998).
     """
-    above = l87_concentration_cap
-    weight, reasons, fixed = above.weight.copy(), above.reasons.copy(), above.untradeable
+    weight, reasons, fixed = (
+        copied(l87_concentration_cap.weight),
+        copied(l87_concentration_cap.reasons),
+        l87_concentration_cap.untradeable,
+    )
     symbols = weight.shape[0]
-    kept, new, counted, unit = np.empty(symbols), np.empty(symbols), np.empty(symbols), np.ones(symbols)
-    split(weight, above.held, fixed, unit, reasons, WHY_OPEN_RISK, kept, new, counted)
-    distance, stuck = np.zeros(symbols), fixed.copy()  # 1: not to be cut; 2: no stop is known
+    kept, new, counted, unit = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 1.0)
+    split(weight, l87_concentration_cap.held, fixed, unit, reasons, WHY_OPEN_RISK, kept, new, counted)
+    distance, stuck = fresh(symbols, 0.0), copied(fixed)  # 1: not to be cut; 2: no stop is known
     held, more, unknown = 0.0, 0.0, 0.0
     for n in range(symbols):
         if counted[n] == 0.0:
@@ -72,4 +74,4 @@ def l93_open_risk_budget(
                     free += kept[n] * distance[n]
             scale(kept, stuck, share_within(fast, 0.5 * free, 0.0, risk.risk_budget))
     put_back(weight, fixed, counted, kept, new, reasons, WHY_OPEN_RISK)
-    return TargetWeights(weight, reasons, fixed, above.held)
+    return TargetWeights(weight, reasons, fixed, l87_concentration_cap.held)

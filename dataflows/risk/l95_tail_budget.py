@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from dataflows.kernels.compile import kernel
+from dataflows.kernels.scratch import copied, fresh
 from dataflows.layer import layer
 from dataflows.panel import Floats
 from dataflows.risk.budgets import SLACK, put_back, scale, share_within, split, together
@@ -55,17 +54,20 @@ def l95_tail_budget(
     nothing. Untradeable symbols count as held and are not cut. Returns (N,) weights, none above L93's.
     Source: expected shortfall: Acerbi and Tasche (2002); aggregation as in the square-root rule of Solvency II.
     """
-    above = l93_open_risk_budget
-    weight, reasons, fixed = above.weight.copy(), above.reasons.copy(), above.untradeable
+    weight, reasons, fixed = (
+        copied(l93_open_risk_budget.weight),
+        copied(l93_open_risk_budget.reasons),
+        l93_open_risk_budget.untradeable,
+    )
     symbols = weight.shape[0]
-    kept, new, counted, unit = np.empty(symbols), np.empty(symbols), np.empty(symbols), np.empty(symbols)
+    kept, new, counted, unit = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
     loss, rho = l80_scenario_stress.loss_fraction, l78_correlation.correlation
     for n in range(symbols):
         unit[n] = l77_value_at_risk.es_99_day[n]
         for k in range(loss.shape[1]):
             if not 0.0 <= loss[n, k] <= 1.0:
                 unit[n] = math.nan
-    split(weight, above.held, fixed, unit, reasons, WHY_TAIL_BUDGET | WHY_UNKNOWN_INPUT, kept, new, counted)
+    split(weight, l93_open_risk_budget.held, fixed, unit, reasons, WHY_TAIL_BUDGET | WHY_UNKNOWN_INPUT, kept, new, counted)
     tail, stress = risk.es_budget * risk.es_budget, risk.stress_budget
     base = joint(kept, kept, unit, rho, counted)
     cross, square = joint(kept, new, unit, rho, counted), joint(new, new, unit, rho, counted)
@@ -81,7 +83,7 @@ def l95_tail_budget(
     if s < 1.0:
         scale(new, fixed, s)
     if over:
-        fast, free = np.zeros(symbols), np.zeros(symbols)
+        fast, free = fresh(symbols, 0.0), fresh(symbols, 0.0)
         for n in range(symbols):
             if fixed[n] != 0:
                 fast[n] = kept[n]
@@ -93,4 +95,4 @@ def l95_tail_budget(
             s = min(s, share_within(added(fast, loss, k), 0.5 * added(free, loss, k), 0.0, stress))
         scale(kept, fixed, s)
     put_back(weight, fixed, counted, kept, new, reasons, WHY_TAIL_BUDGET)
-    return TargetWeights(weight, reasons, fixed, above.held)
+    return TargetWeights(weight, reasons, fixed, l93_open_risk_budget.held)
