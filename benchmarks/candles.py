@@ -190,7 +190,7 @@ class Drawing:
             if label == "void beyond":
                 self.text(words, RIGHT - 4, at, colour, text_anchor="end", **HALO)
             elif self.p.levels_from > 0.0:
-                self.text(words, start - 4, y + 4, colour, text_anchor="end", **HALO)
+                self.text(words, start - 4, at, colour, text_anchor="end", **HALO)
             else:
                 self.text(words, start + 2, at, colour, **HALO)
 

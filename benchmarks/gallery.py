@@ -380,7 +380,8 @@ data, the one whose picture is least overshadowed by a single bar. What came aft
 these came to nothing.
 
 The **mark** stands on the bar on which the occurrence begins and points its way: ▲ up, ▼ down, ◆ no side. The yellow ground is
-its life. A close beyond **void** ends it early. Under the candles: volume, or what the pattern read instead.
+its life. A close beyond **void** ends it early. Under the candles: volume, or what the pattern read instead. How often each
+occurs elsewhere, and how much hangs on its parameters: [how often the patterns occur](patterns.md).
 
 Data: 1-minute bars of five perpetuals of Binance USD-M futures, {start} to {end} UTC, from the repository
 [typhonun/DcaTpStrategy](https://github.com/typhonun/DcaTpStrategy), MIT licence. The counts are of these {days} days and

@@ -94,7 +94,8 @@ SCENES: Final = {
     ),
     "L38": Scene(
         "A staircase of swing points, and the first close beyond the last step.",
-        minutes=2,
+        minutes=3,
+        before=100,
         points="structure.swings.price",
         levels=(("structure.guard", "last step"),),
     ),
