@@ -21,7 +21,19 @@ from drivers.validation.compare import first_unequal, flat
 
 __all__ = ["differs", "engine_of", "flat", "guards_of", "node_differs", "plan_of", "run"]
 
+EAGER = (
+    "kinematics.channel_bars=6", "pattern.compression_window=5", "pattern.compression_share=0.7",
+    "pattern.compression_enter=1.0", "pattern.compression_leave=1.2",
+    "pattern.confirmed_volume_z=0.1", "pattern.confirmed_flow_z=0.1",
+    "pattern.swing_reversal_atr=2.5", "pattern.sweep_volume_z=0.1",
+    "pattern.climax_range_atr=1.2", "pattern.climax_volume_z=0.5", "pattern.climax_velocity_atr=0.2",
+    "pattern.hold_away_atr=0.5",
+    "pattern.impact_peak_sigma=0.1", "pattern.impact_left=0.95", "pattern.impact_halflife_bars=3",
+    "pattern.lead_least_t=0.5",
+)  # fmt: skip
+"""So that every pattern occurs within a day and a half: nothing is proved of a pattern that never does."""
 BELIEF = (
+    *EAGER,
     "fusion.prior_slope_bps=120", "risk.annual_target=2.0", "kinematics.volatility_halflife_slow=120",
     "risk.tail_window=600", "risk.var_window=600",
 )  # fmt: skip

@@ -17,6 +17,7 @@ import pytest
 from dataflows.data.types import Observations
 from dataflows.kernels import scratch
 from dataflows.panel import fields_of, is_record, kind_of, leaves
+from dataflows.pattern.types import PatternSignal
 from drivers.engine.engine import Chunk, Engine, cut
 from drivers.engine.guards import validate_whole
 from drivers.engine.wiring import load
@@ -56,6 +57,11 @@ def test_the_reference_market_makes_the_account_side_work() -> None:
     assert (found["l4_risk_gate"]["verdict"] != 0).mean() > 0.01
     assert np.ptp(found["l97_ledger"]["equity"]) > 0.0
     assert (found["l1_regime"]["label"] == 4).any()
+
+
+@pytest.mark.parametrize("layer", [n.name for n in PLAN.nodes.values() if n.returns is PatternSignal])
+def test_every_pattern_occurs_in_the_reference_market(layer: str) -> None:
+    assert reference(3)[layer]["active"].any()
 
 
 @pytest.mark.parametrize("chunking", list(CHUNKINGS))
