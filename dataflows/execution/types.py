@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Final, NamedTuple
 
-from dataflows.panel import Column, Finite, IntColumn, IntPanel, Ints, IntTable, Kind, Panel, Size, Stack, Table, Within
+from dataflows.panel import (
+    Column,
+    Finite,
+    Flag,
+    IntColumn,
+    IntPanel,
+    Ints,
+    IntSeries,
+    IntTable,
+    Kind,
+    Panel,
+    Score,
+    Series,
+    Size,
+    Stack,
+    Table,
+    Within,
+)
 
 # intents
 PLACE: Final = 1
@@ -244,3 +261,32 @@ AUDIT_EVENTS: Final = (
     "REJECT",
     "HALT",  # L81 is at HALT or FLATTEN
 )
+
+
+class Mirror(NamedTuple):
+    """L99: what a chart shows: what was decided and is held, and what it can compute by itself and compare."""
+
+    time: Annotated[IntSeries, Within(0)]  # UTC ns, the bar's close
+    signal: Annotated[IntPanel, Within(-1, 2)]  # L3's side: SHORT, FLAT, LONG, UNKNOWN_SIDE
+    score: Score
+    side: Annotated[IntPanel, Within(-1, 1)]  # of the approved weight: SHORT, FLAT, LONG
+    verdict: Annotated[IntPanel, Within(0, 4)]  # a VERDICTS code
+    target_weight: Finite  # signed fraction of equity
+    regime: Annotated[IntPanel, Within(-1, 4)]  # a REGIMES index, -1 unknown
+    risk_state: Annotated[IntPanel, Within(0, 2)]  # a LEVELS code
+    throttle: Annotated[Series, Within(0.0, 1.0)]  # L91's factor
+    halt_entries: Annotated[IntSeries, Within(0, 1)]  # L92
+    position: Finite  # base units
+    weight: Finite  # of the position, signed fraction of equity
+    average_price: Size  # NaN while flat
+    stop: Size  # L94's stop of the position; NaN while flat
+    target: Size
+    equity: Annotated[Series, Within()]
+    peak: Annotated[Series, Within(0.0)]
+    close: Size
+    return_1: Finite  # log return of the bar
+    atr: Size
+    sigma: Size
+    trend_z: Finite  # L11: fast less slow average, in ATR
+    direction: Annotated[IntPanel, Within(-1, 1)]  # L60: DOWN, SIDEWAYS, UP
+    comparable: Flag  # 1: a chart with the same bars must agree
