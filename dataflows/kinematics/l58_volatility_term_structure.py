@@ -35,6 +35,10 @@ def l58_volatility_term_structure(
     bars of it, since neighbours overlap; `term_forget` counts these effective observations. It is void if more than `max_gap`
     bars without a return fell into its life.
 
+    On 30 days of five perpetuals, by the loss that noise does not turn (Patton 2011), har_60 has 0.196: L2's sigma 0.229, the
+    best span by itself 0.254. For a day ahead that is too few effective observations to learn much: har_day has 0.120, the best
+    span 0.125, but L2's sigma_slow 0.109.
+
     vol_of_vol: deviation of log volatility over short, exponentially weighted over some `term_medium_bars` bars; NaN until
     it has `term_short_bars` values. Source: Corsi (2009), here in logs and with weights that add up to one.
     """

@@ -35,6 +35,7 @@ EAGER = (
 BELIEF = (
     *EAGER,
     "fusion.prior_slope_bps=120", "risk.annual_target=2.0", "kinematics.volatility_halflife_slow=120",
+    "kinematics.term_medium_bars=120", "kinematics.term_long_bars=300",
     "risk.tail_window=600", "risk.var_window=600",
 )  # fmt: skip
 """So that the closed loop trades at once, and windows fill: the account side is not tested by an account that never moves."""
