@@ -148,6 +148,7 @@ def _describe(path: Path, market: SimulatedMarket, seed: int, edge: float) -> No
         "stamp": "open",
         "source": f"simulated, seed {seed}, edge {edge:g}: no real market; the trend edge in it is planted",
         "licence": "Apache-2.0",
+        "leader": market.symbols[0],
         **{key: {s: float(x) for s, x in zip(market.symbols, values, strict=True)} for key, values in facts.items()},
     }
     path.write_text(yaml.safe_dump(text, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")

@@ -164,6 +164,7 @@ def test_the_folder_describes_itself(folder: Path) -> None:
     said = yaml.safe_load((folder / "dataset.yml").read_text())
     assert (said["clock"], said["calendar"], said["stamp"]) == ("1m", "24/7", "open")
     assert "simulated, seed 7" in said["source"] and said["licence"]
+    assert said["leader"] == "SIMA"
     assert set(said["tick_size"]) == set(said["lot_size"]) == set(said["min_notional"]) == {"SIMA", "SIMB"}
     assert sorted(p.name for p in folder.iterdir()) == ["bars.parquet", "book.parquet", "dataset.yml", "trades.parquet"]
     times = pd.read_parquet(folder / "bars.parquet").timestamp
