@@ -30,7 +30,7 @@ def market(symbols: int, bars: int) -> Dataset:
 def engine_for(data: Dataset) -> Engine:
     """An engine of the whole graph, warm, with the belief that makes the account side work."""
     project = defaults()
-    plan = make_plan(load(project.wiring), load_configs(project, ("fusion.prior_slope_bps=60",)))
+    plan = make_plan(load(project.wiring), load_configs(project, ("fusion.prior_slope_bps=120",)))
     engine = Engine(plan, data.symbols, {"instruments": data.instruments}, depth=data.depth)
     engine.warm_up()
     return engine
@@ -43,4 +43,4 @@ def chunks(data: Dataset, bars: int | None = None, *, most: int | None = None) -
         if most is not None and a >= most:
             return
         observations = data.rows(a, b)
-        yield Chunk(observations.time, {"observations": observations})
+        yield Chunk(observations.time, data.inputs(observations))

@@ -50,7 +50,7 @@ def inputs_on_data(dr: Driver, wanted: Sequence[str], data: Dataset, *, project:
     given = _held(dr, needed, project or locate(), data.symbols, data.instruments, data.depth)
     if "data" in given:
         given["data"] = given["data"]._replace(clock_seconds=data.step // 1_000_000_000)
-    return {**given, "observations": data.rows(0, len(data))}
+    return {**given, **data.inputs(data.rows(0, len(data)))}
 
 
 def inputs_on_run(

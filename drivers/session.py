@@ -75,6 +75,7 @@ class Session:
             "symbols": list(self.data.symbols),
             "bars": len(self.data),
             "depth": self.data.depth,
+            "external_alpha": self.data.has_alpha,
             "instruments": self.data.instruments._asdict(),
             "clock_seconds": self.data.step // 1_000_000_000,
             "seed": self.request.seed if self.request.data is None else None,

@@ -101,7 +101,7 @@ def _bars(
             if stop.asked:
                 break
             observations = data.rows(t, t + 1)
-            waiting.append(engine.advance(Chunk(observations.time, {"observations": observations})))
+            waiting.append(engine.advance(Chunk(observations.time, data.inputs(observations))))
             if len(waiting) == BUFFER_BARS or int(data.time[t]) % engine.epoch_ns == 0:
                 _flush(session, recorder, waiting)
             show(f"Streaming {stamp(engine.last_time)}")

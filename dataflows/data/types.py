@@ -52,6 +52,13 @@ class Observations(NamedTuple):
     late: IntPanel  # observations that came after their bar had been handed on: counted here, never inserted
 
 
+class ExternalAlpha(NamedTuple):
+    """What a model outside of the graph said of each symbol, handed in by the engine: panels (T, N)."""
+
+    value: Panel  # stated since the last bar, in any unit, positive for up; NaN: nothing was
+    age: Panel  # bars from the statement to this bar: 0, more only on the first bar of the data; NaN where value is
+
+
 class Instruments(NamedTuple):
     """Facts of each symbol, in column order. Symbols are sorted by name, so that ties go by name."""
 

@@ -243,7 +243,7 @@ class Audit(NamedTuple):
     filled_notional: Panel
     refused: Panel  # weight asked for and not approved
     profit: Finite  # quote currency: what the bar made of the position, fees and funding paid
-    by_source: Stack  # (T, N, K) profit by what spoke for the position at the decision that opened it
+    by_source: Annotated[Stack, Within()]  # (T, N, K) profit by what spoke for the position at the decision that opened it
     orders: Size  # orders placed at this close
     order_id: Annotated[IntPanel, Within(0)]  # the first of them, 0 none
     events: Annotated[IntPanel, Within(0, 255)]  # bit mask of AUDIT_EVENTS

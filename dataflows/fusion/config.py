@@ -14,6 +14,10 @@ class FusionConfig(NamedTuple):
 
     signal_window_5: Annotated[int, setting("5-bars", "L66: trailing window of the scale of an unbounded source", ge=30)] = 288
     signal_floor: Annotated[float, setting("units of the source", "L66: least scale of an unbounded source", gt=0)] = 0.1
+    external_floor: Annotated[float, setting("units of the value", "L66: least scale of the external value", gt=0)] = 1e-6
+    external_max_age_bars: Annotated[
+        int, setting("bars", "L66: how long an external value holds that nothing replaces", ge=0)
+    ] = 1440
     horizons: Annotated[
         tuple[int, ...], setting("bars", "L67: the four horizons at which the score's worth is learned, ascending")
     ] = (5, 15, 60, 240)
@@ -29,7 +33,7 @@ class FusionConfig(NamedTuple):
             ge=0,
         ),
     ] = 0.0
-    prior_score: Annotated[float, setting("score", "L67: size of a typical score before any is seen", gt=0, le=1)] = 0.25
+    prior_score: Annotated[float, setting("score", "L67: size of a typical score before any is seen", gt=0, le=1)] = 0.12
     forget_halflife: Annotated[
         float, setting("observations", "L67, L68: half-life of a sample, in effective observations of its kind", gt=0)
     ] = 200.0
@@ -50,11 +54,11 @@ class FusionConfig(NamedTuple):
     decay_halflife_bars: Annotated[float, setting("bars", "L73: time in which freshness halves", gt=0)] = 30.0
     decay_step: Annotated[
         float, setting("score", "L73: move of the sources' mean, to its side, that renews the signal", gt=0, le=1)
-    ] = 0.05
+    ] = 0.03
     kelly_fraction: Annotated[float, setting("fraction", "L75: share of the Kelly bet that is suggested", gt=0, le=1)] = 0.25
     kelly_cap: Annotated[float, setting("fraction of equity", "L75: most that is ever suggested", gt=0, le=1)] = 0.2
-    side_enter: Annotated[float, setting("score", "L3: |score| above which there is a case for a side", gt=0, le=1)] = 0.25
-    side_leave: Annotated[float, setting("score", "L3: score for the side below which the case is gone", ge=0, le=1)] = 0.1
+    side_enter: Annotated[float, setting("score", "L3: |score| above which there is a case for a side", gt=0, le=1)] = 0.12
+    side_leave: Annotated[float, setting("score", "L3: score for the side below which the case is gone", ge=0, le=1)] = 0.04
     entry_min_t: Annotated[float, setting("standard errors", "L3: net edge that an entry needs", ge=0)] = 1.0
     entry_min_observations: Annotated[
         float, setting("observations", "L3: effective observations that an entry needs", ge=0)

@@ -5,49 +5,77 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
-from dataflows.data.types import Market
+from dataflows.data.types import ExternalAlpha, Market
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.types import Signals
-from dataflows.kernels.fuse import signal_values, squashed
-from dataflows.kernels.order import SortedWindow
+from dataflows.kernels.fuse import Scales, signal_values
 from dataflows.kinematics.types import Alignment, KinematicState
 from dataflows.layer import layer
-from dataflows.regime.types import Regime
+from dataflows.microstructure.types import BookImbalance, OrderFlowImbalance, TradePressure
+from dataflows.pattern.types import PatternConsensus, PatternSignal
+from dataflows.regime.types import ChangePoint, Regime
 
 
 class SignalMatrixCarry(NamedTuple):
-    """The last sizes of every source that is not bounded by construction."""
+    """The last sizes of every source that is not bounded by construction, and the last word from outside."""
 
-    momentum: Annotated[SortedWindow, Bind(W="signal_window_5")]
+    scales: Annotated[Scales, Bind(W="signal_window_5")]
 
 
 @layer("L66")
 def l66_signal_matrix(
     l0_market_feed: Market,
     l1_regime: Regime,
+    l9_book_imbalance: BookImbalance,
+    l10_trade_pressure: TradePressure,
     l25_timeframe_alignment: Alignment,
+    l48_lead_lag: PatternSignal,
+    l49_relative_strength: PatternSignal,
+    l50_pattern_consensus: PatternConsensus,
     l60_kinematic_state: KinematicState,
+    l62_order_flow_imbalance: OrderFlowImbalance,
+    l64_change_point: ChangePoint,
+    external_alpha: ExternalAlpha,
     fusion: FusionConfig,
     carry: SignalMatrixCarry,
 ) -> Signals:
-    """Four sources, panels (T, N, 4), each in [-1, 1] and positive for up.
+    """Ten sources, panels (T, N, 10), each in [-1, 1] and positive for up; all times 1 - L64's instability (unknown: 0).
 
-    regime: P(trend up) - P(trend down). trend: mean of L25's agreement across timeframes and L60's damped trend score; one that
-    is unknown counts 0. reversion: L60's reversion score. These three are bounded by construction and pass as they are.
-    momentum: the t-statistic of the last half hour's slope, which is not: tanh(t / s), s = 1.4826 * trailing median of |t| at
-    the last `signal_window_5` closes of 5-bars before this bar, at least `signal_floor`. Not centred, so the sign is kept.
-    (Every fifth bar: neighbours share most of their half hour, so the others add work and hardly any knowledge.)
-    NaN where a source says nothing: momentum until 30 values are known, the others while what they read is unknown.
-    Takes L0 for that mask alone; a 5-bar with a missing part does not enter the scale. Later sources append columns.
+    Bounded by construction, as they are: regime, P(trend up) - P(trend down); trend, mean of L25's agreement across timeframes
+    and L60's damped trend score; reversion, L60's reversion score; book, L9's smoothed imbalance; pattern, L50's score;
+    lead_lag and relative_strength, side * confidence of L48 and L49. Not bounded, tanh(x / s): momentum, x the t-statistic of
+    the last half hour's slope; flow, the mean of L10's pressure and tanh(x / s) of L62's ofi_z; external, x the value that was
+    last stated from outside, in whatever unit, until one replaces it or it is `external_max_age_bars` old.
+
+    s = 1.4826 * trailing median of |x| at the last `signal_window_5` closes of 5-bars before this bar, at least `signal_floor`
+    (external: `external_floor`). Not centred, so the sign is kept. (Every fifth bar: neighbours share most of their half hour,
+    so the others add work and hardly any knowledge.) One half of trend or flow that is unknown counts 0. NaN where a source
+    says nothing: what is scaled until 30 values are known, the others while what they read is unknown, external where nothing
+    was stated. Takes L0 for the 5-bars alone; one with a missing part does not enter the scale.
     """
-    momentum = squashed(l1_regime.trend_t, l0_market_feed.bars_5.closed, fusion.signal_floor, carry.momentum)
     return Signals(
         signal_values(
+            l0_market_feed.bars_5.closed,
             l1_regime.trend_up,
             l1_regime.trend_down,
             l25_timeframe_alignment.score,
             l60_kinematic_state.trend_score,
-            momentum,
+            l1_regime.trend_t,
             l60_kinematic_state.reversion_score,
+            l9_book_imbalance.smoothed,
+            l10_trade_pressure.pressure,
+            l62_order_flow_imbalance.ofi_z,
+            l50_pattern_consensus.score,
+            l48_lead_lag.side,
+            l48_lead_lag.confidence,
+            l49_relative_strength.side,
+            l49_relative_strength.confidence,
+            external_alpha.value,
+            external_alpha.age,
+            l64_change_point.instability,
+            fusion.signal_floor,
+            fusion.external_floor,
+            float(fusion.external_max_age_bars),
+            carry.scales,
         )
     )

@@ -8,8 +8,8 @@ from dataflows.carry import Bind
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Market
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.types import Ensemble, Expectancy, Signals
-from dataflows.kernels.learn import SOURCE_COUNT, Pending, Sums, learn_edges
+from dataflows.fusion.types import Ensemble, Expectancy, K, Signals
+from dataflows.kernels.learn import Pending, Sums, learn_edges
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.regime.types import Regime
@@ -18,9 +18,9 @@ from dataflows.regime.types import Regime
 class ExpectancyCarry(NamedTuple):
     """Samples whose time is not up, and what the others added up to."""
 
-    pending: Annotated[Pending, Bind(W="max(horizons)")]
+    pending: Annotated[Pending, Bind(W="max(horizons)", S=K)]
     by_score: Annotated[Sums, Bind(C="len(horizons)")]
-    by_source: Annotated[Sums, Bind(C=SOURCE_COUNT)]
+    by_source: Annotated[Sums, Bind(C=K)]
 
 
 @layer("L67")
@@ -37,7 +37,7 @@ def l67_expectancy(
     """Expected return of a long position at four horizons: edge = b * score, b learned per symbol, regime and horizon.
 
     Returns edge_bps and edge_std_bps (T, N, 4), in bps, the sign of the score; effective_observations (T, N, 4);
-    slope_by_source (T, N, 4 sources), bps per unit of the source at the third horizon. NaN while the score or the regime's
+    slope_by_source (T, N, K sources), bps per unit of the source at the third horizon. NaN while the score or the regime's
     label is unknown (edge_std_bps also while volatility is).
 
     A sample is the score at close s and the simple return from the OPEN of bar s+1 to the close of s+h: what an order decided

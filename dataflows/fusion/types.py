@@ -7,7 +7,18 @@ from typing import Annotated, Final, NamedTuple
 from dataflows.carry import Axes
 from dataflows.panel import Floats, IntPanel, Panel, Stack, Unit, Within
 
-SOURCES: Final = ("regime", "trend", "momentum", "reversion")
+SOURCES: Final = (
+    "regime",
+    "trend",
+    "momentum",
+    "reversion",
+    "book",
+    "flow",
+    "pattern",
+    "lead_lag",
+    "relative_strength",
+    "external",
+)
 K: Final = len(SOURCES)
 
 SHORT: Final = -1

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from dataflows.carry import Count, Zero
-from dataflows.kernels.arith import clip, logistic, sign
+from dataflows.carry import Count, Unknown, Zero
+from dataflows.kernels.arith import clip, known, logistic, sign
 from dataflows.kernels.compile import kernel
 from dataflows.kernels.order import SortedWindow, window_median, window_push
 from dataflows.kernels.success import stop_of
@@ -28,28 +28,21 @@ AVOID, NOT_LEARNED, EDGE_BELOW_COST, EDGE_UNCERTAIN, UNKNOWN_INPUT, NO_SIGNAL, N
 
 
 @kernel
-def squashed(x: Floats, on: Ints, floor: float, state: SortedWindow) -> Floats:
-    """tanh(x / s), s = 1.4826 * median |x| of the PREVIOUS W values, at least `floor`: (T, N) in [-1, 1].
+def squashed(v: float, n: int, joins: bool, floor: float, state: SortedWindow) -> float:
+    """tanh(v / s) in [-1, 1], s = 1.4826 * median |v| of the PREVIOUS W values of symbol n, at least `floor`.
 
-    For a source that is not bounded by construction. Not centred: centring turns a steady trend negative, and the sign of x
-    must be kept. x: float64 (T, N); on: int64 (T, N), 1 where |x| joins the window afterwards; floor > 0, in units of x. NaN
-    where x is not finite, and until the window holds 30 values (W where W is less). State is updated in place.
+    For a source that is not bounded by construction. Not centred: centring turns a steady trend negative, and the sign of v
+    must be kept. floor > 0, in units of v. |v| joins the window afterwards if it `joins`. NaN where v is not finite, and until
+    the window holds 30 values (W where W is less).
     """
-    bars, symbols = x.shape
-    y = np.empty((bars, symbols))
-    for t in range(bars):
-        for n in range(symbols):
-            v = x[t, n]
-            if not math.isfinite(v):
-                y[t, n] = math.nan
-                continue
-            scale = MAD_TO_SIGMA * window_median(n, state)
-            if scale < floor:
-                scale = floor
-            y[t, n] = math.tanh(v / scale)
-            if on[t, n] != 0:
-                window_push(math.fabs(v), n, state)
-    return y
+    if not math.isfinite(v):
+        return math.nan
+    scale = MAD_TO_SIGMA * window_median(n, state)
+    if scale < floor:
+        scale = floor
+    if joins:
+        window_push(math.fabs(v), n, state)
+    return math.tanh(v / scale)
 
 
 @kernel
@@ -60,17 +53,68 @@ def mean_of_two(a: float, b: float) -> float:
     return 0.5 * b
 
 
+class Scales(NamedTuple):
+    """Past sizes of the sources that are not bounded by construction, and the last word from outside."""
+
+    momentum: SortedWindow
+    flow: SortedWindow
+    external: SortedWindow
+    stated: Unknown
+    stated_age: Zero  # bars since it was stated
+
+
 @kernel
-def signal_values(up: Floats, down: Floats, alignment: Floats, trend: Floats, momentum: Floats, reversion: Floats) -> Floats:
-    """The sources of L66 side by side: (T, N, 4) in [-1, 1], NaN where a source is unknown. All arguments (T, N)."""
+def signal_values(
+    closed_5: Ints,
+    up: Floats,
+    down: Floats,
+    alignment: Floats,
+    trend: Floats,
+    momentum: Floats,
+    reversion: Floats,
+    book: Floats,
+    pressure: Floats,
+    order_flow: Floats,
+    pattern: Floats,
+    lead_side: Ints,
+    lead_confidence: Floats,
+    strength_side: Ints,
+    strength_confidence: Floats,
+    stated: Floats,
+    stated_age: Floats,
+    instability: Floats,
+    floor: float,
+    external_floor: float,
+    external_max_age: float,
+    state: Scales,
+) -> Floats:
+    """The sources of L66 side by side: (T, N, 10) in [-1, 1], NaN where a source is unknown. All panels (T, N).
+
+    The rules are those of `l66_signal_matrix`. State is updated in place.
+    """
     bars, symbols = up.shape
-    y = np.empty((bars, symbols, 4))
+    y = np.empty((bars, symbols, 10))
     for t in range(bars):
         for n in range(symbols):
-            y[t, n, 0] = up[t, n] - down[t, n]
-            y[t, n, 1] = mean_of_two(alignment[t, n], trend[t, n])
-            y[t, n, 2] = momentum[t, n]
-            y[t, n, 3] = reversion[t, n]
+            joins = closed_5[t, n] != 0
+            state.stated_age[n] += 1.0
+            if math.isfinite(stated[t, n]):
+                state.stated[n] = stated[t, n]
+                state.stated_age[n] = known(stated_age[t, n], 0.0)
+            if state.stated_age[n] > external_max_age:
+                state.stated[n] = math.nan
+            calm = 1.0 - known(instability[t, n], 0.0)
+            flow = mean_of_two(pressure[t, n], squashed(order_flow[t, n], n, joins, floor, state.flow))
+            y[t, n, 0] = calm * (up[t, n] - down[t, n])
+            y[t, n, 1] = calm * mean_of_two(alignment[t, n], trend[t, n])
+            y[t, n, 2] = calm * squashed(momentum[t, n], n, joins, floor, state.momentum)
+            y[t, n, 3] = calm * reversion[t, n]
+            y[t, n, 4] = calm * book[t, n]
+            y[t, n, 5] = calm * flow
+            y[t, n, 6] = calm * pattern[t, n]
+            y[t, n, 7] = calm * lead_side[t, n] * lead_confidence[t, n]
+            y[t, n, 8] = calm * strength_side[t, n] * strength_confidence[t, n]
+            y[t, n, 9] = calm * squashed(state.stated[n], n, joins, external_floor, state.external)
     return y
 
 

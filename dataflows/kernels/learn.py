@@ -16,7 +16,6 @@ from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
 
 REGIME_COUNT: Final = 5
-SOURCE_COUNT: Final = 4
 SOURCE_HORIZON: Final = 2
 """Index of the horizon at which the sources are looked at one by one, and to which the prior slope refers."""
 
@@ -25,7 +24,7 @@ class Pending(NamedTuple):
     """The last W bars' samples, oldest overwritten; W is the longest horizon. Bar i is in row i % W."""
 
     score: Ring
-    sources: Annotated[Floats, Axes("W", "N", SOURCE_COUNT, start=NAN)]
+    sources: Annotated[Floats, Axes("W", "N", "S", start=NAN)]
     regime: Annotated[Ints, Axes("W", "N", start=-1)]  # -1: void
     entry: Ring  # open of the next bar; NaN: void
     missed: Annotated[Ints, Axes("W", "N", start=0)]  # bars without data up to and including that one

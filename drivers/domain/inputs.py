@@ -29,7 +29,6 @@ class Cut(NamedTuple):
     own: the domain's layers. beside: layers that have to run beside it, since a run does not record these of their fields.
     panels: recorded layers and which of their leaves are read. logs: input name to the layer that wrote the log; of those in
     `late` the entries of the instant before are taken. epochs: delayed values whose source learns them once an epoch.
-    observed: the market data themselves are needed.
     """
 
     domain: str
@@ -39,7 +38,6 @@ class Cut(NamedTuple):
     logs: dict[str, str]
     late: frozenset[str]
     epochs: dict[str, str]
-    observed: bool
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -99,7 +97,6 @@ def cut_out(domain: str, nodes: Nodes, delayed: Mapping[str, Delayed]) -> Cut:
         logs,
         frozenset(p for p in logs if p in delayed),
         epochs,
-        any("observations" in nodes[name].params for name in running),
     )
 
 
@@ -207,8 +204,8 @@ class RecordedInputs:
         self._check(inputs, time)
         for p, source in self.cut.logs.items():
             inputs[p], inputs[f"{p}__at"] = self._log(p, source, a, b)
-        if self.cut.observed and self.data is not None:
-            inputs["observations"] = self.data.rows(a, b)
+        if self.data is not None:
+            inputs |= self.data.inputs(self.data.rows(a, b))
         return Chunk(np.array(time), inputs)
 
     def teach(self, a: int, delayed: Mapping[str, Any]) -> None:

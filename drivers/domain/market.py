@@ -26,16 +26,17 @@ def market_of(
     """
     takes_facts = any("instruments" in nodes[name].params for name in cut.runs)
     kept = run.about.get("instruments")
-    if not cut.observed and (kept is not None or not takes_facts):
+    watched = ["observations", *(["external_alpha"] if run.about.get("external_alpha") else [])]
+    observers = [name for name in cut.runs if set(watched) & set(nodes[name].params)]
+    if not observers and (kept is not None or not takes_facts):
         return None, None if kept is None else instruments_of(kept)
-    if cut.observed:
-        observers = [name for name in cut.runs if "observations" in nodes[name].params]
+    if observers:
         why = f"{', '.join(observers)} is computed from them"
     else:
         why = "the run is too old to have kept the facts of its symbols"
     data = _data_of(run, f"the {cut.domain} domain needs the market data of {run.folder.name} ({why})", named, progress)
     # the facts as the run used them, where it kept them: a venue's file may have changed since
-    return (data if cut.observed else None), (data.instruments if kept is None else instruments_of(kept))
+    return (data if observers else None), (data.instruments if kept is None else instruments_of(kept))
 
 
 def _data_of(run: RecordedRun, need: str, path: Path | None, progress: Progress) -> Dataset:

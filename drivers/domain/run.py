@@ -319,7 +319,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
 
     def chunks(advance: Callable[[Chunk], Outputs]) -> int:
         for observations in data.chunks(_most_bars(data.symbols)):
-            advance(Chunk(observations.time, {"observations": observations}))
+            advance(Chunk(observations.time, data.inputs(observations)))
             progress.update(task, advance=len(observations.time))
         return len(data)
 

@@ -32,6 +32,7 @@ from drivers.engine.plan import Plan
 from drivers.engine.together import run_layers
 
 DAY_NS: Final = 86_400_000_000_000
+ALPHA: Final = "external_alpha"
 
 
 class EngineError(RuntimeError):
@@ -41,9 +42,10 @@ class EngineError(RuntimeError):
 class Chunk(NamedTuple):
     """Successive bars, or one instant between two bars.
 
-    time: (T,) closes, UTC ns. inputs: external and recorded values by name (at least `observations` for the whole graph); a
-    recorded log has its offsets, (T + 1,), beside it as `<name>__at`. operator, amount: (T,) the operator's word and the cash
-    that goes with it. events: the venue's reports (a log) with `events_at` (T + 1,), where each instant's begin.
+    time: (T,) closes, UTC ns. inputs: external and recorded values by name (at least `observations` for the whole graph;
+    without `external_alpha` it is unknown); a recorded log has its offsets, (T + 1,), beside it as `<name>__at`. operator,
+    amount: (T,) the operator's word and the cash that goes with it. events: the venue's reports (a log) with `events_at`
+    (T + 1,), where each instant's begin.
     """
 
     time: Ints
@@ -217,6 +219,8 @@ class Engine:
         operator = np.zeros(bars, np.int64) if chunk.operator is None else chunk.operator
         amount = np.zeros(bars) if chunk.amount is None else chunk.amount
         values = {**self._fixed, **chunk.inputs, "clock": Clock(chunk.time, is_bar, operator, amount)}
+        if ALPHA in self.plan.hints and ALPHA not in values:  # nobody stated any
+            values[ALPHA] = _blank(self.plan.hints[ALPHA], bars, self.dims, chunk.time)
         if "venue_events" in self.plan.hints:
             events = chunk.events if chunk.events is not None else self._no_events()
             values["venue_events"] = events

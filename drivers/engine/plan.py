@@ -12,7 +12,7 @@ from dataflows.panel import is_log
 from drivers.engine.generate import StepStage
 from drivers.engine.nodes import SUFFIX, Delayed, LayerNode, PlanError, layer_nodes
 
-EXTERNAL = ("observations", "instruments", "clock", "venue_events", "venue_snapshot")
+EXTERNAL = ("observations", "external_alpha", "instruments", "clock", "venue_events", "venue_snapshot")
 
 
 class Plan:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from dataflows.data.types import Instruments, Observations
+from dataflows.data.types import ExternalAlpha, Instruments, Observations
 from dataflows.panel import Floats, Ints
 from drivers.feeds.description import DAY
 
@@ -75,6 +75,23 @@ class Dataset:
             elif name not in made:
                 made[name] = unknown_levels if name in LEVELS else unknown
         return Observations(**made)
+
+    def inputs(self, observations: Observations) -> dict[str, Any]:
+        """What the engine is handed with these rows, by name: they themselves, and what was stated from outside."""
+        found: dict[str, Any] = {"observations": observations}
+        if "alpha" in self._panels:
+            a = (int(observations.time[0]) - int(self.time[0])) // self.step
+            value = self._panels["alpha"][a : a + len(observations.time)]
+            age = np.where(np.isnan(value), np.nan, 0.0)
+            if a == 0:
+                age[0] = self._panels["alpha_age"][0]
+            found["external_alpha"] = ExternalAlpha(value, age)
+        return found
+
+    @property
+    def has_alpha(self) -> bool:
+        """True where the folder holds an alpha file."""
+        return "alpha" in self._panels
 
     def _listed_in(self, a: int, b: int) -> Ints:
         first, last = self._listed

@@ -7,7 +7,8 @@ How a folder is read:
    in the future, off the grid or double.
 3. The numbers, batch by batch, each batch checked and written to its place in the panels. What a file does not have takes no
    memory: its NaN panels are made chunk by chunk.
-4. Book snapshots and trades run through the kernels of `dataflows.data.aggregate`, batch by batch; so does funding.
+4. Book snapshots and trades run through the kernels of `dataflows.data.aggregate`, batch by batch; so does funding. What an
+   alpha file states goes to the first bar that closes at or after its time (see `drivers.feeds.alpha`).
 
 Bars built from trades (no bars file): bar t has the trades of (t-1, t]. A bar in which nothing traded although the exchange was
 at work is an observed one: open, high, low and close are the last trade's price, volume, trade count and buys are 0, vwap is
@@ -36,6 +37,7 @@ import numpy as np
 from dataflows.data.types import Instruments, unknown_instruments
 from dataflows.panel import Ints
 from drivers.feeds.aligned import Dataset, QualityCounts
+from drivers.feeds.alpha import read_alpha
 from drivers.feeds.bars import COLUMNS, read_bars
 from drivers.feeds.description import DAY, SECOND, Description, read_description
 from drivers.feeds.errors import DataError, Sink, refuse
@@ -84,7 +86,7 @@ def read_folder(
         raise DataError(f"{path}: {what}")
     about = read_description(path)
     rules = described(about, path, venues)
-    tables = {stem: find_table(path, stem, about.timezone) for stem in ("bars", "book", "trades", "funding")}
+    tables = {stem: find_table(path, stem, about.timezone) for stem in ("bars", "book", "trades", "funding", "alpha")}
     latest = (clock_time.time_ns() if now is None else now) + DAY
 
     bars, book, trades, funding = (tables[stem] for stem in ("bars", "book", "trades", "funding"))
@@ -104,6 +106,8 @@ def read_folder(
     assert listed is not None  # there are bars or trades
     if funding is not None:
         read_funding(reading, funding, axis)
+    if tables["alpha"] is not None:
+        read_alpha(reading, tables["alpha"], axis)
     return Dataset(
         path=path,
         symbols=axis.symbols,
@@ -128,6 +132,7 @@ def _require(tables: Mapping[str, Table | None]) -> None:
         "trades": ("price", "size", "side"),
         "book": tuple(f"{side}_0" for side in BOOK_SIDES),
         "funding": ("funding_rate",),
+        "alpha": ("value",),
     }
     for stem, columns in needed.items():
         table = tables[stem]

@@ -73,7 +73,7 @@ def _run(engine: Engine, data: Dataset) -> dict[str, Any]:
     """What every layer said, over all bars."""
     from drivers.engine.engine import Chunk, joined
 
-    parts = [engine.advance(Chunk(seen.time, {"observations": seen})) for seen in data.chunks(len(data))]
+    parts = [engine.advance(Chunk(seen.time, data.inputs(seen))) for seen in data.chunks(len(data))]
     hints = engine.plan.annotations
     said = {name: joined([p.values[name] for p in parts], hints[name]) for name in parts[0].values}
     closed = [p.epoch for p in parts if p.epoch]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dataflows.data.types import Observations
+from dataflows.data.types import ExternalAlpha, Observations
 from dataflows.panel import fields_of, is_record, kind_of
 from drivers.engine.plan import Plan
 from drivers.validation.compare import Record
@@ -51,6 +51,12 @@ class _Alone:
     def rows(self, a: int, b: int) -> Observations:
         made: Observations = column(self._market.rows(a, b), Observations, self._n)
         return made
+
+    def inputs(self, observations: Observations) -> dict[str, Any]:
+        given = self._market.inputs(observations)
+        if "external_alpha" in given:
+            given["external_alpha"] = column(given["external_alpha"], ExternalAlpha, self._n)
+        return given
 
 
 def _static(trial: Trial, n: int) -> Mapping[str, Any]:

@@ -124,7 +124,7 @@ class _Run:
                 state = save(engine) if a else None
             observations = self.trial.market.rows(a, b)
             try:
-                outputs = engine.advance(Chunk(observations.time, {"observations": observations}))
+                outputs = engine.advance(Chunk(observations.time, self.trial.market.inputs(observations)))
             except Exception as error:
                 self._ended(error, int(observations.time[0]), int(observations.time[-1]))
                 return

@@ -39,6 +39,9 @@ class Market(Protocol):
     def rows(self, a: int, b: int) -> Observations:
         """The observations of rows a to b."""
 
+    def inputs(self, observations: Observations) -> dict[str, Any]:
+        """What the engine is handed with these observations, by name."""
+
     def cuts(self, max_bars: int) -> Iterator[tuple[int, int]]:
         """The (first, end) rows of successive chunks of at most so many bars."""
 
@@ -133,5 +136,5 @@ class Stretch:
                 blob, engine = save(engine), self.trial.engine(compiled=a != plain_from)
                 restore(engine, blob)
             observations = (rows or self.trial.market.rows)(a, b)
-            made.append(engine.advance(Chunk(observations.time, {"observations": observations})))
+            made.append(engine.advance(Chunk(observations.time, self.trial.market.inputs(observations))))
         return Record.of(self.trial.plan, made)

@@ -23,7 +23,7 @@ from drivers.request import RunRequest
 
 SYMBOLS = ("SIMA", "SIMB", "SIMC")
 EARLY = (  # an edge that is believed in without having been learned, and windows that are full after some hours
-    "fusion.prior_slope_bps=200",
+    "fusion.prior_slope_bps=400",
     "fusion.prior_strength=400",
     "kinematics.volatility_halflife_slow=240",
     "risk.cap_volume_bars=240",

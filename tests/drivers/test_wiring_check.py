@@ -81,7 +81,11 @@ def test_a_missing_edge_is_a_finding_with_its_line(ask: Ask, project: Path, caps
 def test_a_finding_about_a_layers_code_has_the_line_of_its_function(
     ask: Ask, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changed(project, "external: [observations, instruments, clock]", "external: [observations, instruments]")
+    changed(
+        project,
+        "external: [observations, external_alpha, instruments, clock]",
+        "external: [observations, external_alpha, instruments]",
+    )
     assert ask(project, "--json") == 1
     found = [f for f in given(capsys)["findings"] if f["rule"] == "inputs"]
     assert found

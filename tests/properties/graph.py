@@ -34,7 +34,7 @@ EAGER = (
 """So that every pattern occurs within a day and a half: nothing is proved of a pattern that never does."""
 BELIEF = (
     *EAGER,
-    "fusion.prior_slope_bps=120", "risk.annual_target=2.0", "kinematics.volatility_halflife_slow=120",
+    "fusion.prior_slope_bps=250", "risk.annual_target=2.0", "kinematics.volatility_halflife_slow=120",
     "kinematics.term_medium_bars=120", "kinematics.term_long_bars=300",
     "risk.tail_window=600", "risk.var_window=600",
 )  # fmt: skip

@@ -34,8 +34,10 @@ from dataflows.fusion.types import (
 from dataflows.kernels import fuse
 from dataflows.kinematics.types import KinematicState
 from dataflows.microstructure.types import Tradeability
-from tests.dataflows.fusion.world import CONFIG, CONFIGS, returns
+from tests.dataflows.fusion.world import CONFIGS, returns
 from tests.support import filled, run_columnar
+
+CONFIG = FusionConfig(side_enter=0.25, side_leave=0.1)
 
 
 def propose(

@@ -8,22 +8,38 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dataflows.data.types import ExternalAlpha, HigherBars
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.l66_signal_matrix import l66_signal_matrix
+from dataflows.fusion.types import K
 from dataflows.kernels.fuse import squashed
 from dataflows.kernels.order import SortedWindow
 from dataflows.panel import Floats
+from dataflows.regime.types import ChangePoint
 from tests.dataflows.fusion.world import everything
-from tests.support import run_columnar
+from tests.support import filled, run_columnar
 
 CONFIG = FusionConfig(signal_window_5=50)
-REGIME, TREND, MOMENTUM, REVERSION = range(4)
+REGIME, TREND, MOMENTUM, REVERSION, BOOK, FLOW, PATTERN, LEAD_LAG, STRENGTH, EXTERNAL = range(K)
+NAMES = tuple(name for name in l66_signal_matrix.__annotations__ if name not in ("fusion", "carry", "return"))
 
 
-def run(world: dict[str, Any]) -> Floats:
-    names = ("l0_market_feed", "l1_regime", "l25_timeframe_alignment", "l60_kinematic_state")
-    got: Floats = run_columnar(l66_signal_matrix, {k: world[k] for k in names}, {"fusion": CONFIG}).values
+def run(world: dict[str, Any], config: FusionConfig = CONFIG) -> Floats:
+    got: Floats = run_columnar(l66_signal_matrix, {k: world[k] for k in NAMES}, {"fusion": config}).values
     return got
+
+
+def settled(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
+    """Everything, with no change point in sight."""
+    world = everything(seed, bars, symbols)
+    world["l64_change_point"] = filled(ChangePoint, (bars, symbols), 0.0)
+    return world
+
+
+def squash(x: Floats, floor: float, width: int = 100) -> Floats:
+    """The kernel over a path of one symbol, every value joining."""
+    state = window(width)
+    return np.array([squashed(v, 0, True, floor, state) for v in x])
 
 
 def window(width: int, symbols: int = 1) -> SortedWindow:
@@ -35,11 +51,17 @@ def test_values_lie_in_minus_one_to_one_and_keep_the_raw_sign() -> None:
     world = everything(1)
     values = run(world)
     assert np.nanmax(np.abs(values)) <= 1.0
+    assert np.isfinite(values).any(axis=(0, 1)).all()
     regime = world["l1_regime"]
     for k, raw in (
         (REGIME, regime.trend_up - regime.trend_down),
         (MOMENTUM, regime.trend_t),
         (REVERSION, world["l60_kinematic_state"].reversion_score),
+        (BOOK, world["l9_book_imbalance"].smoothed),
+        (PATTERN, world["l50_pattern_consensus"].score),
+        (LEAD_LAG, world["l48_lead_lag"].side * world["l48_lead_lag"].confidence),
+        (STRENGTH, world["l49_relative_strength"].side * world["l49_relative_strength"].confidence),
+        (EXTERNAL, pd.DataFrame(world["external_alpha"].value).ffill().to_numpy()),
     ):
         known = np.isfinite(values[..., k])
         np.testing.assert_array_equal(np.sign(values[..., k][known]), np.sign(raw[known]))
@@ -54,13 +76,21 @@ def test_values_lie_in_minus_one_to_one_and_keep_the_raw_sign() -> None:
         ("l60_kinematic_state", "trend_score", TREND, 1.0),
         ("l1_regime", "trend_t", MOMENTUM, 1.0),
         ("l60_kinematic_state", "reversion_score", REVERSION, 1.0),
+        ("l9_book_imbalance", "smoothed", BOOK, 1.0),
+        ("l10_trade_pressure", "pressure", FLOW, 1.0),
+        ("l62_order_flow_imbalance", "ofi_z", FLOW, 1.0),
+        ("l50_pattern_consensus", "score", PATTERN, 1.0),
+        ("l48_lead_lag", "side", LEAD_LAG, 1.0),
+        ("l49_relative_strength", "side", STRENGTH, 1.0),
     ],
 )
 def test_each_source_is_monotone_in_its_raw_input(record: str, field: str, source: int, sign: float) -> None:
-    world = everything(2, bars=200)
+    world = settled(2, bars=200)
+    for name in ("l48_lead_lag", "l49_relative_strength"):
+        world[name] = world[name]._replace(confidence=np.full((200, 3), 0.5))
     before = run(world)
     raised = getattr(world[record], field).copy()
-    raised[-1] += 0.1
+    raised[-1] += 1 if raised.dtype == np.int64 else 0.1
     world[record] = world[record]._replace(**{field: raised})
     after = run(world)
     np.testing.assert_array_equal(after[:-1], before[:-1])
@@ -69,7 +99,7 @@ def test_each_source_is_monotone_in_its_raw_input(record: str, field: str, sourc
 
 
 def test_momentum_is_tanh_over_the_trailing_median_of_the_bars_before() -> None:
-    world = everything(3, bars=900, symbols=1)
+    world = settled(3, bars=900, symbols=1)
     raw = world["l1_regime"].trend_t[:, 0]
     closed = world["l0_market_feed"].bars_5.closed[:, 0] == 1
     seen = pd.Series(np.abs(raw))[closed & np.isfinite(raw)]
@@ -80,26 +110,66 @@ def test_momentum_is_tanh_over_the_trailing_median_of_the_bars_before() -> None:
 
 
 def test_a_source_that_is_zero_most_of_the_time_stays_finite() -> None:
-    x = np.zeros((400, 1))
+    x = np.zeros(400)
     x[::37] = 3.0
     x[200] = -3.0
-    y = squashed(x, np.ones_like(x, np.int64), 0.1, window(100))
+    y = squash(x, 0.1)
     assert np.isfinite(y[30:]).all()
     assert (y[40:][x[40:] == 0.0] == 0.0).all()
-    assert y[200, 0] < -0.99
+    assert y[200] < -0.99
 
 
 def test_a_steady_trend_stays_positive() -> None:
     """Centring would turn it to 0 and, when it eases, negative."""
-    x = np.full((300, 1), 5.0)
+    x = np.full(300, 5.0)
     x[200:] = 4.0
-    y = squashed(x, np.ones_like(x, np.int64), 0.1, window(100))
+    y = squash(x, 0.1)
     assert (y[30:] > 0.4).all()
 
 
 def test_one_unknown_half_of_the_trend_only_weakens_it() -> None:
-    world = everything(4, bars=5)
+    world = settled(4, bars=5)
     shape = (5, 3)
     world["l25_timeframe_alignment"] = world["l25_timeframe_alignment"]._replace(score=np.full(shape, np.nan))
     world["l60_kinematic_state"] = world["l60_kinematic_state"]._replace(trend_score=np.full(shape, 0.8))
     np.testing.assert_allclose(run(world)[..., TREND], 0.4)
+
+
+def test_what_is_unstable_says_less_and_an_unknown_change_point_nothing_of_it() -> None:
+    world = settled(5, bars=60)
+    whole = run(world)
+    for instability, left in ((0.25, 0.75), (1.0, 0.0), (np.nan, 1.0)):
+        world["l64_change_point"] = filled(ChangePoint, (60, 3), 0.0, instability=np.full((60, 3), instability))
+        np.testing.assert_allclose(run(world), left * whole, atol=1e-15)
+
+
+def outside(said: dict[int, float], bars: int = 400, age: float = 0.0, **config: Any) -> Floats:
+    """The external source of one symbol, given what was stated at which bar."""
+    world = settled(6, bars, 1)
+    value = np.full((bars, 1), np.nan)
+    for t, x in said.items():
+        value[t] = x
+    world["external_alpha"] = ExternalAlpha(value, np.where(np.isnan(value), np.nan, age))
+    world["l0_market_feed"] = world["l0_market_feed"]._replace(
+        bars_5=filled(HigherBars, (bars, 1), 1.0, closed=np.ones((bars, 1), np.int64))
+    )
+    return run(world, CONFIG._replace(**config))[:, 0, EXTERNAL]
+
+
+def test_an_external_value_holds_until_it_is_replaced_or_too_old() -> None:
+    y = outside({0: 2.0, 200: -4.0}, external_max_age_bars=100)
+    assert np.isnan(y[:30]).all()  # its scale is not known
+    np.testing.assert_allclose(y[30:101], np.tanh(1.0 / 1.4826))
+    assert np.isnan(y[101:200]).all()  # 100 bars old at bar 100
+    assert y[200] == pytest.approx(np.tanh(-4.0 / (1.4826 * 2.0)))  # by what was usual before
+    assert np.isnan(y[301:]).all()
+    aged = outside({0: 2.0}, age=40.0, external_max_age_bars=100)
+    assert np.isfinite(aged[30:61]).all()
+    assert np.isnan(aged[61:]).all()
+
+
+def test_nothing_stated_is_nan_and_the_unit_of_what_is_does_not_matter() -> None:
+    assert np.isnan(outside({})).all()
+    rng = np.random.default_rng(7)
+    said = {int(t): float(x) for t, x in zip(range(0, 400, 7), rng.normal(0.0, 1.0, 58), strict=True)}
+    np.testing.assert_allclose(outside(said), outside({t: 1e4 * x for t, x in said.items()}), rtol=1e-9)

@@ -2,69 +2,41 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dataflows.carry import start_state
-from dataflows.config import resolve
-from dataflows.fusion.types import REFUSALS, Policy, SourceWeights
+from dataflows.fusion.types import REFUSALS
 from dataflows.panel import leaves
-from dataflows.regime.types import RegimeThresholds
+from drivers.engine.engine import Chunk, Engine, joined
+from drivers.engine.plan import Plan
+from drivers.engine.wiring import load
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.simulate import simulate
-from drivers.project import config_records
-from tests.support import run_columnar
-
-# in an order in which each finds what it takes
-LAYERS = (
-    "data.l0_market_feed",
-    "kinematics.l2_returns_volatility",
-    "microstructure.l8_spread_depth",
-    "kinematics.l12_regression_slope_short",
-    "kinematics.l20_regression_slope_medium",
-    "regime.l1_regime",
-    "microstructure.l63_tradeability",
-    "microstructure.l10_trade_pressure",
-    "microstructure.l59_price_impact",
-    "kinematics.l11_ema_trend_short",
-    "kinematics.l19_ema_trend_medium",
-    "kinematics.l21_momentum_medium",
-    "kinematics.l14_momentum_short",
-    "kinematics.l17_directional_movement_short",
-    "kinematics.l22_directional_movement_medium",
-    "kinematics.l25_timeframe_alignment",
-    "kinematics.l60_kinematic_state",
-    "fusion.l66_signal_matrix",
-    "fusion.l7_ensemble",
-    "fusion.l67_expectancy",
-    "fusion.l68_success_probability",
-    "fusion.l71_trading_cost",
-    "fusion.l70_horizon",
-    "fusion.l72_agreement",
-    "fusion.l73_signal_decay",
-    "fusion.l75_size_suggestion",
-    "fusion.l3_action_proposal",
-)
+from drivers.graph_modules import layer_modules
+from drivers.project import load_configs, locate
 
 
 def market_side(folder: Path, **fusion: Any) -> dict[str, Any]:
-    """Every layer of the market side over a data set."""
+    """All that L3 depends on, over a data set."""
     data = open_dataset(folder)
-    configs: dict[str, Any] = {d: resolve(r, fusion if d == "fusion" else {}, source=d) for d, r in config_records().items()}
-    dims = {"N": len(data.symbols), "D": data.depth}
-    values: dict[str, Any] = {"observations": data.rows(0, len(data)), "instruments": data.instruments}
-    for name, kind in (("source_weights", SourceWeights), ("policy", Policy), ("regime_thresholds", RegimeThresholds)):
-        values[name] = start_state(kind, dims, configs)
-    for path in LAYERS:
-        name = path.split(".")[1]
-        fn = getattr(importlib.import_module(f"dataflows.{path}"), name)
-        taken = {p: values[p] for p in fn.__annotations__ if p in values}
-        values[name] = run_columnar(fn, taken, {k: v for k, v in configs.items() if k in fn.__annotations__}, depth=data.depth)
-    return values
+    project = locate(None)
+    wiring = load(project.wiring)
+    configs = load_configs(project, tuple(f"fusion.{key}={value}" for key, value in fusion.items()))
+    modules, delayed = layer_modules(), wiring.delayed_edges()
+    whole = Plan(modules, configs, delayed, variant=wiring.variants)
+    needed, waiting = set(), ["l3_action_proposal"]
+    while waiting:
+        name = waiting.pop()
+        if name in whole.nodes and name not in needed:
+            needed.add(name)
+            waiting += whole.nodes[name].params
+    plan = Plan(modules, configs, delayed, variant=wiring.variants, only=needed)
+    engine = Engine(plan, data.symbols, {"instruments": data.instruments}, depth=data.depth)
+    made = [engine.advance(Chunk(seen.time, data.inputs(seen))).values for seen in data.chunks(len(data))]
+    return {name: joined([values[name] for values in made], plan.annotations[name]) for name in needed}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +69,7 @@ def test_a_planted_edge_is_learned_and_traded_and_no_edge_is_not(folders: dict[f
 
 
 def test_a_stated_belief_may_enter_within_the_first_hours_where_there_is_no_edge(folders: dict[float, Path]) -> None:
-    values = market_side(folders[0.0], prior_slope_bps=200.0, prior_strength=400.0)
+    values = market_side(folders[0.0], prior_slope_bps=400.0, prior_strength=400.0)
     assert values["l3_action_proposal"].may_enter[:480].any(axis=0).all()
     for name in ("l66_signal_matrix", "l7_ensemble", "l67_expectancy", "l71_trading_cost", "l3_action_proposal"):
         assert not any(np.isinf(leaf).any() for leaf in leaves(values[name]))

@@ -7,14 +7,22 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.config import DataConfig
-from dataflows.data.types import Bars, HigherBars, Instruments, Market, Quality
+from dataflows.data.types import Bars, ExternalAlpha, HigherBars, Instruments, Market, Quality
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.types import Cost, Decay, Ensemble, Expectancy, Horizon, K, Policy, Signals, SourceWeights, Success
 from dataflows.kinematics.types import Alignment, KinematicState, Returns
 from dataflows.microstructure.config import MicrostructureConfig
-from dataflows.microstructure.types import PriceImpact, SpreadDepth, Tradeability
+from dataflows.microstructure.types import (
+    BookImbalance,
+    OrderFlowImbalance,
+    PriceImpact,
+    SpreadDepth,
+    Tradeability,
+    TradePressure,
+)
 from dataflows.panel import Floats, Ints
-from dataflows.regime.types import Regime
+from dataflows.pattern.types import PatternConsensus, PatternSignal
+from dataflows.regime.types import ChangePoint, Regime
 from dataflows.risk.config import RiskConfig
 from tests.support import filled
 
@@ -93,6 +101,19 @@ def instruments(n: int, fee: float = 5.0) -> Instruments:
     return made
 
 
+def vote(rng: np.random.Generator, shape: tuple[int, int]) -> PatternSignal:
+    """A pattern that comes and goes."""
+    side = rng.integers(-1, 2, shape)
+    confidence = np.where(side == 0, 0.0, rng.random(shape))
+    return PatternSignal(np.abs(side), side, confidence, np.zeros(shape))
+
+
+def said(rng: np.random.Generator, shape: tuple[int, int]) -> ExternalAlpha:
+    """A word from outside now and then, in a unit of its own."""
+    spoken = rng.random(shape) < 0.1
+    return ExternalAlpha(np.where(spoken, rng.normal(0.0, 50.0, shape), np.nan), np.where(spoken, 0.0, np.nan))
+
+
 def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
     """Every input of the domain, random, with holes: one dict to run all layers from."""
     rng = np.random.default_rng(seed)
@@ -109,6 +130,21 @@ def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
         "l1_regime": regime,
         "l2_returns_volatility": returns(holes(rng, np.exp(rng.normal(-7.0, 0.5, shape)), 0.02)),
         "l8_spread_depth": filled(SpreadDepth, shape, 1.0, spread_bps=holes(rng, rng.exponential(2.0, shape))),
+        "l9_book_imbalance": filled(BookImbalance, shape, 0.0, smoothed=holes(rng, rng.uniform(-1.0, 1.0, shape))),
+        "l10_trade_pressure": filled(TradePressure, shape, 0.0, pressure=holes(rng, rng.uniform(-1.0, 1.0, shape))),
+        "l62_order_flow_imbalance": filled(OrderFlowImbalance, shape, 0.0, ofi_z=holes(rng, rng.normal(0.0, 1.0, shape))),
+        "l48_lead_lag": vote(rng, shape),
+        "l49_relative_strength": vote(rng, shape),
+        "l50_pattern_consensus": filled(
+            PatternConsensus,
+            shape,
+            0.5,
+            score=holes(rng, rng.uniform(-1.0, 1.0, shape)),
+            dominant=np.repeat(rng.integers(26, 30, (-(-bars // 20), symbols)), 20, axis=0)[:bars],
+            votes=np.zeros((*shape, 24)),
+        ),
+        "l64_change_point": filled(ChangePoint, shape, 0.0, instability=holes(rng, rng.random(shape))),
+        "external_alpha": said(rng, shape),
         "l25_timeframe_alignment": filled(Alignment, shape, 0.5, score=holes(rng, rng.uniform(-1.0, 1.0, shape))),
         "l60_kinematic_state": filled(
             KinematicState,

@@ -28,6 +28,9 @@ class Observed:
         made: Observations = cut(self.observations, Observations, a, b)
         return made
 
+    def inputs(self, observations: Observations) -> dict[str, Any]:
+        return {"observations": observations}
+
     def cuts(self, max_bars: int) -> Iterator[tuple[int, int]]:
         """At most `max_bars`, and never across midnight."""
         edges = {0, len(self), *(np.flatnonzero(np.diff((self.time - 1) // DAY_NS)) + 1).tolist()}
