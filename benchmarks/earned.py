@@ -1,4 +1,4 @@
-"""`python -m benchmarks.earned DATA... [--out DIR]`: what L3, and each source alone, would have earned; tables and pictures.
+"""`python -m benchmarks.earned DATA...`: what L3, and each source alone, would have earned. `--into PAGE`, `-o FOLDER`.
 
 A position decided at a close is taken at the next open and marked from open to open. Gross is before any cost; net is after
 L71's round trip on what is traded, and funding. All symbols count alike, each with one unit of notional. Intervals of 95 per
@@ -9,11 +9,9 @@ mean block length after Politis and White (2004).
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -21,7 +19,7 @@ from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from benchmarks.recorded import SCORE, Said, said
+from benchmarks.recorded import SCORE, Said, put_into, said
 from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE
 from dataflows.panel import Floats, Ints
 
@@ -164,6 +162,9 @@ def tables(what: Said, found: Mapping[str, Mapping[str, Earned]]) -> str:
             lines.append(f"| {name} | " + " | ".join(cell(by[str(h)]) for h in what.horizons) + " |")
     lines += ["", "| L3 | gross | net | in the market | turnover |", "|---|---|---|---|---|"]
     for name, one in found["L3"].items():
+        if one.held == 0.0:
+            lines.append(f"| {name} | none | none | 0.0% | 0.00 |")
+            continue
         net = f"{one.net:+.1f} ({one.net_low:+.1f} to {one.net_high:+.1f})"
         gross = f"{one.gross:+.1f} ({one.gross_low:+.1f} to {one.gross_high:+.1f})"
         lines.append(f"| {name} | {gross} | {net} | {one.held:.1%} | {one.turnover:.2f} |")
@@ -201,30 +202,25 @@ def picture(what: Said, found: Mapping[str, Mapping[str, Earned]], path: Path) -
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs every data set, prints the tables and writes the pictures and the figures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.earned", description=__doc__)
+    """Runs every data set, prints the tables and draws the pictures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.earned", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, nargs="+", help="folders of market data")
-    parser.add_argument("--out", type=Path, help="where to put earned_<name>.svg and earned.json")
+    parser.add_argument("--into", type=Path, help="the page whose tables are to be replaced; without it they are printed")
+    parser.add_argument("-o", "--out", type=Path, help="folder for the pictures, earned-<name>.svg")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="configuration, as in a run")
     asked = parser.parse_args(arguments)
-    console, figures = Console(stderr=True), {}
+    console, made = Console(stderr=True), []
     for folder in asked.data:
         what = said(folder, console, overrides=tuple(asked.set))
         found = all_of(what)
-        figures[what.name] = {name: {k: asdict(v) for k, v in by.items()} for name, by in found.items()}
-        print(f"## {what.name}\n\n{tables(what, found)}\n")
+        made.append(f"## `{what.name}`\n\n{tables(what, found)}")
         if asked.out:
             asked.out.mkdir(parents=True, exist_ok=True)
-            picture(what, found, asked.out / f"earned_{what.name}.svg")
-    if asked.out:
-        (asked.out / "earned.json").write_text(json.dumps(_plain(figures), indent=1), encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """NaN is no JSON."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return None if isinstance(value, float) and value != value else value
+            picture(what, found, asked.out / f"earned-{what.name}.svg")
+    if asked.into:
+        put_into(asked.into, "earned", "\n\n".join(made))
+    else:
+        print("\n\n".join(made))
 
 
 if __name__ == "__main__":

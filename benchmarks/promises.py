@@ -1,4 +1,4 @@
-"""`python -m benchmarks.promises [DATA...] [--out DIR]`: does what L67 and L68 say come true? No DATA: the sample market.
+"""`python -m benchmarks.promises [DATA...]`: does what L67 and L68 say come true? The sample market first. `--into`, `-o`.
 
 For L67, the gross return of a position on the side of the edge against the edge it was promised, at each horizon; for L68, how
 often the target or a gain came before the stop against the chance it was given. Both by walking each sample's future once more,
@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from benchmarks.recorded import Said, said
+from benchmarks.recorded import Said, put_into, said
 from dataflows.panel import Floats
 
 BINS = 5
@@ -127,20 +127,24 @@ def picture(found: Sequence[Curve], path: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs every data set, prints the tables and draws the curves."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.promises", description=__doc__)
-    parser.add_argument("data", type=Path, nargs="*", help="folders of market data; none: the sample market")
-    parser.add_argument("--out", type=Path, help="where to put promises_<name>.svg")
+    """Runs the sample market and every data set, prints the tables and draws the curves."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.promises", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("data", type=Path, nargs="*", help="folders of market data")
+    parser.add_argument("--into", type=Path, help="the page whose tables are to be replaced; without it they are printed")
+    parser.add_argument("-o", "--out", type=Path, help="folder for the curves, promises-<name>.svg")
     asked = parser.parse_args(arguments)
-    console = Console(stderr=True)
-    for folder in asked.data or [None]:
+    console, made = Console(stderr=True), []
+    for folder in (None, *asked.data):
         what = said(folder, console)
         found = curves(what)
-        print(f"## {what.name}\n\n{table(what, found)}\n")
+        made.append(f"### {'The sample market' if folder is None else f'`{what.name}`'}\n\n{table(what, found)}")
         if asked.out and found:
             asked.out.mkdir(parents=True, exist_ok=True)
-            name = "sample" if folder is None else what.name
-            picture(found, asked.out / f"promises_{name}.svg")
+            picture(found, asked.out / f"promises-{'sample' if folder is None else what.name}.svg")
+    if asked.into:
+        put_into(asked.into, "promises", "\n\n".join(made))
+    else:
+        print("\n\n".join(made))
 
 
 if __name__ == "__main__":

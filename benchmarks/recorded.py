@@ -14,6 +14,7 @@ from dataflows.panel import Floats, Ints
 from drivers.engine.engine import Chunk, Engine
 from drivers.request import RunRequest
 from drivers.session import open_session, progress_bar
+from drivers.whole import write_whole
 
 SCORE = "score"
 """Name of L7's score among the signals."""
@@ -69,6 +70,16 @@ def said(folder: Path | None, console: Console, *, overrides: tuple[str, ...] = 
         risk=session.configs["risk"],
         **whole,
     )
+
+
+def put_into(page: Path, name: str, tables: str) -> None:
+    """Replaces what stands on a page between the lines `<!-- name: begin -->` and `<!-- name: end -->`."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    text = page.read_text(encoding="utf-8")
+    if begin not in text or end not in text:
+        raise ValueError(f"{page} has no lines {begin} and {end}; put them where the tables go.")
+    head, tail = text.partition(begin)[0], text.partition(end)[2]
+    write_whole(page, f"{head}{begin}\n\n{tables.strip()}\n\n{end}{tail}")
 
 
 def _kept(engine: Engine, time: Ints, inputs: dict[str, Any]) -> dict[str, Any]:
