@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -12,8 +13,15 @@ from dataflows.execution.l96_order_lifecycle import ID, STATUS
 from dataflows.execution.types import ACCEPT, CANCELED_EVENT, FILL, MODIFY, PLACE, REJECTED_ORDER, STOP_MARKET, Ledger, Orders
 from dataflows.execution.venue import ORDERS
 from dataflows.risk.types import Approval
+from drivers.engine.engine import Chunk, EngineError
+from drivers.graph.model import read_model
+from drivers.project import defaults
 from tests.dataflows.execution.loop import Loop, Step, approval, leaving
 from tests.dataflows.execution.support import CONFIG, NAN, clock, entries_of
+from tests.properties.graph import engine_of, plan_of
+from tests.properties.market import MIDNIGHT
+from tests.properties.market import MINUTE as BAR
+from tests.properties.market import instruments as facts_of
 
 Bar = tuple[float, float, float, float, float]
 FREE = CONFIG._replace(
@@ -144,6 +152,38 @@ def test_line_8_peak_and_drawdown_exist_only_at_closes() -> None:
     assert after.drawdown == pytest.approx(900.0 / before.peak)
 
 
+AFTER_THE_CLOSE = (
+    ("l90_fills", "l96_order_lifecycle"),
+    ("l96_order_lifecycle", "l97_ledger"),
+    ("l97_ledger", "l98_reconciliation"),
+    ("l98_reconciliation", "l81_kill_switch"),
+    ("l92_loss_limits", "l81_kill_switch"),
+    ("l81_kill_switch", "l4_risk_gate"),
+    ("l94_position_exits", "l86_exposure_cap"),
+    ("l86_exposure_cap", "l4_risk_gate"),
+    ("l4_risk_gate", "l69_order_style"),
+    ("l69_order_style", "l88_order_slicing"),
+    ("l88_order_slicing", "l89_venue_constraints"),
+    ("l89_venue_constraints", "l5_execution_bridge"),
+)
+
+
+@pytest.mark.parametrize(("first", "then"), AFTER_THE_CLOSE)
+def test_line_9_each_decides_with_what_comes_before_it_and_nothing_of_what_comes_after(first: str, then: str) -> None:
+    model = read_model(defaults())
+    if first not in model.layers or then not in model.layers:
+        pytest.skip(f"{first} or {then} is not in the graph yet")
+    assert nx.has_path(model.now, first, then)
+    assert not nx.has_path(model.now, then, first)
+
+
+def test_line_11_the_bar_stamped_midnight_is_the_last_of_its_day_and_of_the_epoch() -> None:
+    engine = engine_of(plan_of(), facts_of(1), 1)
+    engine._refuse(Chunk(np.array([MIDNIGHT - BAR, MIDNIGHT]), {}))
+    with pytest.raises(EngineError, match="straddles an epoch boundary"):
+        engine.advance(Chunk(np.array([MIDNIGHT, MIDNIGHT + BAR]), {}))
+
+
 def test_line_10_a_stop_moved_at_a_close_acts_from_the_next_bar() -> None:
     loop = holding()
     step = loop([(100.0, 104.0, 96.0, 103.0, 1e5)], approval([0.1], active_stop=98.0))
@@ -198,6 +238,15 @@ def test_line_15_the_shortfall_is_counted_from_the_decision_to_the_open_to_the_f
     assert orders.delay_cost[0] == pytest.approx(100.0 * 3.0)
     assert orders.spread_cost[0] == pytest.approx(100.0 * 103.0 * 10e-4)
     assert orders.impact_cost[0] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_line_15_the_fills_of_a_bar_are_held_against_its_vwap_too() -> None:
+    loop = Loop(1, FREE, spread_bps=20.0)
+    loop([QUIET], keep(0.1))
+    orders = loop([(103.0, 104.0, 102.0, 103.0, 1e5)], keep(0.1)).orders
+    vwap = (104.0 + 102.0 + 103.0) / 3.0  # as the loop's market has it
+    cost = orders.filled_value[0] - vwap * orders.filled_quantity[0] + orders.fee_cost[0]
+    assert cost == pytest.approx(100.0 * (103.0 * 1.001 - vwap) + 100.0 * 103.0 * 1.001 * 5e-4)
 
 
 def test_a_rejected_stop_is_replaced_at_the_next_close() -> None:
