@@ -9,7 +9,7 @@ import numpy as np
 
 from dataflows.carry import Axes, Count, Zero
 from dataflows.data.types import Market
-from dataflows.execution.types import PLACE, Audit, Ledger, OrderIntents, Orders
+from dataflows.execution.types import PLACE, Audit, Ledger, OrderIntents, Orders, Reconciliation
 from dataflows.fusion.types import LONG, SHORT, Ensemble, K, Proposal
 from dataflows.kernels.compile import kernel
 from dataflows.layer import layer
@@ -116,6 +116,7 @@ def l100_decision_audit(
     l81_kill_switch: KillSwitch,
     l96_order_lifecycle: Orders,
     l97_ledger: Ledger,
+    l98_reconciliation: Reconciliation,
     carry: AuditCarry,
 ) -> Audit:
     """Implementation shortfall of the fills of each bar and its parts, what each source made, and the events worth a record.
@@ -168,6 +169,7 @@ def l100_decision_audit(
         notional > 0.0,
         l96_order_lifecycle.rejects > 0.0,
         l81_kill_switch.level != RUN,
+        (np.asarray(l98_reconciliation.matched) == 0)[:, None] & np.ones(notional.shape, np.bool_),
     )
     events = np.zeros(notional.shape, np.int64)
     for bit, flag in enumerate(happened):

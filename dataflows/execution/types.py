@@ -246,7 +246,7 @@ class Audit(NamedTuple):
     by_source: Annotated[Stack, Within()]  # (T, N, K) profit by what spoke for the position at the decision that opened it
     orders: Size  # orders placed at this close
     order_id: Annotated[IntPanel, Within(0)]  # the first of them, 0 none
-    events: Annotated[IntPanel, Within(0, 255)]  # bit mask of AUDIT_EVENTS
+    events: Annotated[IntPanel, Within(0, 511)]  # bit mask of AUDIT_EVENTS
     regime_changed: IntPanel
     anomaly: IntPanel  # 1: an outlier, a crossed book, a gap, duplicates or late data in this bar
 
@@ -260,6 +260,7 @@ AUDIT_EVENTS: Final = (
     "FILL",
     "REJECT",
     "HALT",  # L81 is at HALT or FLATTEN
+    "MISMATCH",  # L98: our books and the venue's do not agree
 )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dataflows.data.types import Bars, Book, Flow, HigherBars, Market, Quality, Session
 from dataflows.execution.l100_decision_audit import AuditCarry, l100_decision_audit, label_changes, placed, profits
-from dataflows.execution.types import AUDIT_EVENTS, CANCEL, PLACE, Audit, Ledger, Orders
+from dataflows.execution.types import AUDIT_EVENTS, CANCEL, PLACE, Audit, Ledger, Orders, Reconciliation
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Ensemble, K, Proposal
 from dataflows.kernels.compile import plain
 from dataflows.regime.types import Regime
@@ -61,6 +61,7 @@ def audit(
     said: Any = NOTHING,
     told: Any = (),
     level: Any = None,
+    matched: Any = 1,
     **decision: Any,
 ) -> Audit:
     regime = filled(Regime, SHAPE, 0.0, **({"label": label} if label is not None else {}))
@@ -77,6 +78,7 @@ def audit(
         filled(KillSwitch, SHAPE, 0.0, **({"level": level} if level is not None else {})),
         fills or orders(),
         filled(Ledger, SHAPE, 0.0, **(ledger or {})),
+        filled(Reconciliation, SHAPE, 0.0, matched=np.full(SHAPE[0], matched)),
         state,
     )
 
@@ -159,6 +161,7 @@ def test_each_kind_of_event_has_its_bit() -> None:
     verdict = none.copy()
     verdict[4, 0] = REJECTED
     side, size = one * LONG, one * 0.1
+    matched = np.array([1, 1, 1, 1, 1, 0])
     got = audit(
         orders(rejects=one.astype(float), filled_notional=one * 50.0),
         feed=market(outlier=one),
@@ -166,6 +169,7 @@ def test_each_kind_of_event_has_its_bit() -> None:
         size_fraction=size,
         verdict=verdict,
         level=two,
+        matched=matched,
         told=[{"kind": PLACE, "id": 8, "symbol": 1, "decision_time": 2}],
     )
     names = {
@@ -176,6 +180,8 @@ def test_each_kind_of_event_has_its_bit() -> None:
         (2, 1): ["DATA_ANOMALY", "REFUSAL", "ORDER", "FILL", "REJECT"],
         (3, 0): ["HALT"],
         (4, 0): ["DECISION"],
+        (5, 0): ["MISMATCH"],
+        (5, 1): ["MISMATCH"],
     }
 
 
