@@ -96,13 +96,13 @@ def round_trips(report: Report) -> tuple[Table, str]:
     trips = sorted(report.book.trips, key=lambda t: (-abs(t.profit), t.entry_time))
     shown = sorted(trips[:MOST_TRIPS], key=lambda t: t.exit_time)
     names = (
-        "Symbol", "Side", "Opened", "Closed", "Bars", "Entry", "Exit", "Paid", "Fees", "Slippage", "Profit", "bps",
+        "Symbol", "Side", "Opened", "Closed", "Bars", "Entry", "Exit", "Paid", "Fees", "Slippage", "Funding", "Profit", "bps",
         "Closed because",
     )  # fmt: skip
     table = Table(
         "trips",
         "Round trips. Times are closes of bars, month and day, UTC; entry and exit are mean prices; profit is after fees, "
-        "before funding; bps: of what was paid to open.",
+        "before the funding that the position paid; bps: of what was paid to open.",
         [(n, n not in ("Symbol", "Side", "Opened", "Closed", "Closed because")) for n in names],
         [_trip(report, t) for t in shown],
         True,
@@ -127,6 +127,7 @@ def _trip(report: Report, trip: Trip) -> list[Cell]:
         money(trip.entry_notional),
         money(trip.fees),
         money(trip.slippage),
+        money(trip.funding),
         money(trip.profit, toned=True),
         number(signed(trip.bps, 1), trip.bps, toned=True),
         word(reason),

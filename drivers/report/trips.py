@@ -1,7 +1,7 @@
 """Round trips: from a flat position to a flat position, put together from the fills.
 
 A fill that turns a position over closes one trip and opens the next, its fee shared by quantity. The money of a trip is what
-its fills paid and received; funding is the account's, not a trip's. So, to rounding:
+its fills paid and received; what funding its position paid stands beside it. So, to rounding:
 
     change of the account = trips' profit + what is open + (- funding)
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -21,11 +21,12 @@ import pyarrow as pa
 from dataflows.execution.order_table import moved
 from dataflows.kernels.compile import plain
 from drivers.report.account import Account
-from drivers.report.scan import holds
+from drivers.report.scan import holds, panels
 from drivers.store.recorded import RecordedRun
 
 _FILL: Final = ("order_id", "side", "price", "quantity", "fee", "liquidity", "reference_price")
 _ORDER: Final = ("order_id", "type", "status", "reason", "end_reason")
+_FUNDING: Final = "symbol_funding"
 _moved = plain(moved)
 
 
@@ -76,6 +77,7 @@ class Trip:
     exit_notional: float = 0.0
     fees: float = 0.0
     slippage: float = 0.0
+    funding: float = 0.0  # paid while it was held; 0 too where the run did not keep it by symbol
     fills: int = 0
 
     @property
@@ -174,7 +176,23 @@ def read_book(run: RecordedRun, account: Account | None) -> Book:
             under_way[fill.symbol] = _opened(fill, abs(fill.quantity))
         else:
             _add(under_way[fill.symbol], fill, abs(fill.quantity))
+    if account is not None and holds(run, "ledger", (_FUNDING,)):
+        _share_funding(run, account, [*trips, *under_way.values()])
     return Book(fills, trips, list(under_way.values()), counts, ends)
+
+
+def _share_funding(run: RecordedRun, account: Account, trips: Sequence[Trip]) -> None:
+    """Funding is paid on what a bar is entered with: a trip pays from the bar after its entry to that of its exit."""
+    clock = account.clock
+    entries = np.maximum(0, clock.bar(np.array([t.entry_time for t in trips], np.int64)))  # 0: held since before the run
+    exits = clock.bar(np.array([t.exit_time or clock.last for t in trips], np.int64))
+    symbols = np.array([t.symbol for t in trips], np.int64)
+    for first, part in panels(run, "ledger", (_FUNDING,)):
+        paid = part[_FUNDING]
+        for bars, sign in ((exits, 1.0), (entries, -1.0)):
+            here = np.flatnonzero((bars >= first) & (bars < first + len(paid)))
+            for i in here.tolist():
+                trips[i].funding += sign * float(paid[bars[i] - first, symbols[i]])
 
 
 def _ns(table: pa.Table) -> list[int]:

@@ -27,6 +27,14 @@ def test_trips_open_positions_and_funding_add_up_to_what_the_account_gained(trad
     assert explained == pytest.approx(account.change, abs=1e-6)
 
 
+def test_the_funding_of_all_positions_is_the_account_s(traded: Report) -> None:
+    account = traded.account
+    assert account is not None and account.funding != 0.0
+    whole = [*traded.book.trips, *traded.book.open]
+    assert sum(t.funding for t in whole) == pytest.approx(account.funding, abs=1e-9 * traded.book.notional)
+    assert sum(t.funding != 0.0 for t in whole) < len(whole), "a position that no payment met paid nothing"
+
+
 def test_positions_after_each_fill_are_the_ledger_s(traded: Report) -> None:
     ledger = pd.read_parquet(traded.run.folder / "ledger.parquet", columns=["timestamp", "symbol", "position"])
     wide = ledger.pivot(index="timestamp", columns="symbol", values="position")
