@@ -18,6 +18,7 @@ from rich.console import Console
 
 from dataflows.data.types import OPERATOR_CASH_FLOW, Instruments, Observations
 from dataflows.execution.types import FILL, REJECT, REJECTIONS
+from dataflows.fusion.types import K
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import APPROVED, EXIT, EXITS, FLATTEN, HALT, KILL_REASONS, REDUCED, RUN
 from drivers.batch import run_batch
@@ -308,12 +309,15 @@ def test_at_no_equity_and_below_everything_is_closed_and_nothing_is_entered(left
 # -- real ---------------------------------------------------------------------------------------------------------------------------
 
 
+NEAR = ("risk.stop_sigma=0.3", "risk.stop_atr=1.0")
+
+
 @pytest.fixture(scope="module")
 def crash(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> RecordedRun:
-    """The crash of 2021-05-19 with the built-in belief."""
+    """The crash of 2021-05-19 with the built-in belief, and stops so near that they are reached."""
     out = tmp_path_factory.mktemp("crash") / "run"
     span = {"start": utc_ns("2021-05-17T12:00"), "end": utc_ns("2021-05-20")}
-    request = RunRequest(data=shared_data / "crash_2021-05", out=out, spec="prior_belief", report=False, **span)
+    request = RunRequest(data=shared_data / "crash_2021-05", out=out, spec="prior_belief", overrides=NEAR, report=False, **span)
     run_batch(request, Console(file=io.StringIO()))
     return open_run(out)
 
@@ -378,7 +382,7 @@ def as_log(rows: pd.DataFrame, symbols: tuple[str, ...]) -> Any:
 
 def test_in_the_crash_the_audit_s_profit_is_the_account_s(crash: RecordedRun) -> None:
     audit = crash.frame(
-        "features/execution", ["l100_decision_audit.profit", *(f"l100_decision_audit.by_source.{k}" for k in range(4))]
+        "features/execution", ["l100_decision_audit.profit", *(f"l100_decision_audit.by_source.{k}" for k in range(K))]
     )
     equity = crash.frame("ledger", ["equity"])["equity"]
     made = audit["l100_decision_audit.profit"]

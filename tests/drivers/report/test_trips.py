@@ -27,12 +27,30 @@ def test_trips_open_positions_and_funding_add_up_to_what_the_account_gained(trad
     assert explained == pytest.approx(account.change, abs=1e-6)
 
 
-def test_the_funding_of_all_positions_is_the_account_s(traded: Report) -> None:
-    account = traded.account
-    assert account is not None and account.funding != 0.0
-    whole = [*traded.book.trips, *traded.book.open]
-    assert sum(t.funding for t in whole) == pytest.approx(account.funding, abs=1e-9 * traded.book.notional)
-    assert sum(t.funding != 0.0 for t in whole) < len(whole), "a position that no payment met paid nothing"
+def test_a_trip_pays_the_funding_of_the_bars_that_its_position_was_carried_into(
+    reports: dict[str, Report], tmp_path: Path
+) -> None:
+    """Funding is planted in the ledger of a run: every hour, on what the bar before left."""
+    report = reports["traded"]
+    folder = tmp_path / "funded"
+    shutil.copytree(report.run.folder, folder)
+    ledger = pd.read_parquet(folder / "ledger.parquet")
+    symbols = len(report.symbols)
+    held, mark = (ledger[name].to_numpy().reshape(-1, symbols) for name in ("position", "mark"))
+    paid = np.zeros_like(held)
+    paid[1:] = np.where(held[:-1] != 0.0, held[:-1] * mark[:-1], 0.0) * 1e-4
+    paid[np.arange(len(paid)) % 60 != 0] = 0.0
+    total = np.cumsum(paid, axis=0)
+    ledger["symbol_funding"], ledger["funding"] = total.reshape(-1), np.repeat(total.sum(axis=1), symbols)
+    ledger.to_parquet(folder / "ledger.parquet", index=False)
+    found = read_report(folder)
+    whole = [*found.book.trips, *found.book.open]
+    times = found.run.times()
+    for trip in whole:
+        entered, left = np.searchsorted(times, [trip.entry_time, trip.exit_time or times[-1]])
+        assert trip.funding == pytest.approx(paid[entered + 1 : left + 1, trip.symbol].sum(), abs=1e-9)
+    assert sum(t.funding for t in whole) == pytest.approx(total[-1].sum(), abs=1e-9)
+    assert any(t.funding != 0.0 for t in whole)
 
 
 def test_positions_after_each_fill_are_the_ledger_s(traded: Report) -> None:
@@ -100,7 +118,10 @@ def test_a_position_from_before_the_run_is_carried_in_at_its_average_cost(report
     report = reports["traded"]
     folder = tmp_path / "run"
     shutil.copytree(report.run.folder, folder)
-    cut = pd.Timestamp(max(f.time for f in report.book.fills if f.after != 0.0), tz="UTC")
+    ledger = pd.read_parquet(folder / "ledger.parquet", columns=["timestamp", "symbol", "position"])
+    wide = ledger.pivot(index="timestamp", columns="symbol", values="position")
+    carried = (wide != 0.0) & (wide.shift(1) != 0.0)
+    cut = wide.index[carried.any(axis=1)][-1] - pd.Timedelta(report.clock.step, unit="ns")
     for path in (*folder.glob("*.parquet"), *(folder / "features").glob("*.parquet")):
         table = pd.read_parquet(path)
         table[table.timestamp > cut].to_parquet(path, index=False)
