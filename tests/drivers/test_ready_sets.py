@@ -77,7 +77,7 @@ def test_with_a_prior_belief_perpetuals_are_traded(shared_data: Path, tmp_path: 
     decisions = frame(run, "decisions")
     early = decisions[decisions.index < ledger.index[0] + pd.Timedelta(minutes=WARM_UP)]
     assert (early["target_weight"] == 0.0).all()
-    assert early["reasons"].str.contains("UNKNOWN_INPUT").mean() > 0.99
+    assert early["reasons"].str.contains("INSTRUMENT_CAP").mean() > 0.99  # how much a day trades is not known yet
 
 
 def test_with_nothing_learned_nothing_is_traded_and_the_summary_says_why(shared_data: Path, tmp_path: Path) -> None:
