@@ -23,8 +23,8 @@ def beyond_caps(values: Mapping[str, Any], risk: Any) -> tuple[int, int, str] | 
     """The first approval of L4 beyond a cap, as (bar, column, what is wrong); None where there is none.
 
     A target is a finite weight. It closes, or lies between nothing and the position that is there; or it is an increase: with
-    equity and a stop, and no more than the proposal and than L85, L86 and `risk.max_fraction` allow. The targets of all
-    symbols together keep within `risk.gross` and `risk.net`, or within what is held already where that is more.
+    equity and a stop, and no more than the proposal and than L85, L86, L87, L93, L95 and `risk.max_fraction` allow. The targets
+    of all symbols together keep within `risk.gross` and `risk.net`, or within what is held already where that is more.
     values: outputs by node, of any bars.
     """
     gate, ledger, proposal = values["l4_risk_gate"], values["l97_ledger"], values["l3_action_proposal"]
@@ -35,6 +35,9 @@ def beyond_caps(values: Mapping[str, Any], risk: Any) -> tuple[int, int, str] | 
     caps = {
         "the instrument cap": values["l85_instrument_cap"].fraction,
         "the exposure cap": np.abs(values["l86_exposure_cap"].weight),
+        "the concentration cap": np.abs(values["l87_concentration_cap"].weight),
+        "the open risk budget": np.abs(values["l93_open_risk_budget"].weight),
+        "the tail budget": np.abs(values["l95_tail_budget"].weight),
         "risk.max_fraction": np.full(target.shape, float(risk.max_fraction)),
         "what was proposed": proposal.size_fraction,
     }
@@ -108,6 +111,9 @@ class Working:
     "l3_action_proposal",
     "l85_instrument_cap",
     "l86_exposure_cap",
+    "l87_concentration_cap",
+    "l93_open_risk_budget",
+    "l95_tail_budget",
     "l97_ledger",
 )
 def approvals_within_caps(trial: Trial) -> Along:
@@ -120,7 +126,7 @@ def approvals_within_caps(trial: Trial) -> Along:
             t, n, what = found
             weight, symbol = float(target[t, n]), trial.market.symbols[n]
             raise Broken(f"L4 l4_risk_gate approved {what}: {weight!r} of equity in {symbol} at {stamp(outputs.time[t])}.")
-        return Tested(len(target), 9 * target.size, 9)
+        return Tested(len(target), 12 * target.size, 12)
 
     return take
 

@@ -383,6 +383,13 @@ def test_no_input_whatsoever_gets_past_the_caps_and_compiled_is_plain(case):
             assert abs(counted.sum()) <= risk.net * (1 + 1e-9) + 1e-12
 
 
+@pytest.mark.long
+@settings(max_examples=4000, deadline=None)
+@given(st.one_of(st.tuples(books, doors), st.tuples(sane, sane_doors), st.tuples(sane, doors), spoilt))
+def test_no_input_whatsoever_gets_past_the_caps_in_thousands_of_cases(case):
+    test_no_input_whatsoever_gets_past_the_caps_and_compiled_is_plain.hypothesis.inner_test(case)
+
+
 @settings(max_examples=60, deadline=None)
 @given(sane, st.sampled_from(HOSTILE), st.integers(0, N - 1))
 def test_what_is_unknown_of_one_symbol_never_raises_another_s_risk(b, bad, n):

@@ -253,3 +253,27 @@ def test_a_latch_is_never_left_but_by_release_survives_a_restart_and_compiled_is
         assert ((out.reason != 0) == (out.level != RUN)).all() and (out.overall_reason != 0) == (out.overall != RUN)
         assert (out.since != 0) == (out.overall != RUN) and out.since <= plain.ts
     assert np.isin(out.level, (RUN, HALT, FLATTEN)).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([1, 1, 1, 0]), st.sampled_from([0] * 9 + [OPERATOR_RELEASE, OPERATOR_REBASE]),
+                          st.sampled_from([0, 0, 0, CHAOTIC, -1]), st.sampled_from([0.0, 0.0, 9.0, math.nan])), min_size=1, max_size=25))  # fmt: skip
+def test_a_symbol_is_never_released_before_its_cool_down_but_by_the_operator(rows):
+    switch, closes = Switch(2, "compiled"), 0
+    for is_bar, operator, label, stale in rows:
+        out = switch(is_bar, operator, l1_regime=row(Regime, 2, label=[label, 0]), l0_market_feed=market(2, stale=[stale, 0.0]))
+        if operator == OPERATOR_RELEASE:
+            closes = 0
+        if is_bar and (label in (CHAOTIC, -1) or not stale <= RISK.stale_bars):
+            closes = RISK.cooldown_bars + 1
+        elif is_bar:
+            closes = max(0, closes - 1)
+        if closes > 0:
+            assert out.level[0] == HALT
+
+
+@pytest.mark.long
+@settings(max_examples=3000, deadline=None)
+@given(instants, st.integers(0, 11))
+def test_a_latch_is_never_left_but_by_release_in_thousands_of_cases(rows, restart):
+    test_a_latch_is_never_left_but_by_release_survives_a_restart_and_compiled_is_plain.hypothesis.inner_test(rows, restart)
