@@ -35,9 +35,9 @@ STYLES = {
         "execution.style_limit_ratio=0.5",
         "execution.style_post_ratio=1.0",
     ),
-    "hasty": ("risk.stop_sigma=0.3", "risk.stop_atr=1.0", "risk.loss_daily=0.004", "risk.loss_flatten_at=1.0"),
+    "hasty": ("risk.stop_sigma=0.3", "risk.stop_atr=1.0", "risk.loss_daily=0.0005", "risk.loss_flatten_at=1.0"),
 }
-START_CASH, LOSS_DAILY = 100_000.0, 0.004
+START_CASH, LOSS_DAILY = 100_000.0, 0.0005
 RUN, FLATTEN = 0, 2
 MINUTE = pd.Timedelta("1min")
 BRACKET = ("STOP_MARKET", "TAKE_PROFIT")
