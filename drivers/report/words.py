@@ -55,6 +55,11 @@ REJECTIONS: Final = {
     "LIFETIME": "its time was over",
     "UNKNOWN_ORDER": "the venue did not know it",
     "POSITION_CLOSED": "its position was closed by something else",
+    "PRICE_BAND": "its price was outside the venue's band",
+    "MIN_NOTIONAL": "it was worth less than the venue takes",
+    "NO_SHORT": "the venue takes no short sales",
+    "MOST_ORDERS": "the venue takes no more open orders of the symbol",
+    "RATE": "the venue takes no more messages in a bar",
 }
 TYPES: Final = {
     "MARKET": "market",
