@@ -126,7 +126,11 @@ def test_what_runs_beside_a_domain_and_why_is_said(market: Path, whole: Path, tm
 
 def test_an_open_loop_names_what_does_not_answer(whole: Path, tmp_path: Path) -> None:
     result = run_domain("execution", whole, out=tmp_path / "out", compiled=False)
-    assert result.notes[0].startswith("open loop: l4_risk_gate is as the run recorded; ")
+    said, _, rest = result.notes[0].removeprefix("open loop: ").partition(" as the run recorded; ")
+    named = set(said.removesuffix(" is").removesuffix(" are").replace(" and ", ", ").split(", "))
+    assert "l4_risk_gate" in named  # what decides, and what the audit and the mirror repeat
+    assert named <= {n for n, entry in load(defaults().wiring).layers.items() if entry.domain == "risk"}
+    assert rest
 
 
 def test_columnar_domains_need_no_market_data(whole: Path, tmp_path: Path) -> None:
