@@ -22,6 +22,9 @@ def main() -> None:
     found: dict[str, Any] = {"machine": platform.machine(), "python": platform.python_version()}
     found["batch, 1 symbol"] = cases.batch(1, YEAR_BARS // cut)
     found["batch, 20 symbols"] = cases.batch(20, YEAR_BARS // (10 * cut))
+    for symbols in (1, 10, 100):
+        found[f"step stage, {symbols} symbols"] = cases.step_stage(symbols, 14_400 // cut)
+    found["step stage, compilation"] = cases.step_compilation()
     for symbols, bars in ((1, 5000), (20, 3000), (200, 1000)):
         found[f"stream, {symbols} symbols"] = cases.latency(symbols, bars // cut)
     found["start"] = cases.starts()

@@ -67,6 +67,62 @@ def layer_times(symbols: int, bars: int) -> dict[str, float]:
     return {name: ns / (bars * symbols) for name, ns in sorted(spent.items(), key=lambda item: -item[1])}
 
 
+def step_stage(symbols: int, bars: int, *, repeats: int = 30) -> dict[str, float]:
+    """Bars a second of the step stage alone, over a day's chunk in which it trades: compiled and as plain Python; the share of
+    a compiled day that goes into what is around the loop. The best of `repeats`, since other work on the machine only slows."""
+    data = market(symbols, bars)
+    engine = engine_for(data)
+    inner = engine._run_steps
+    day: dict[str, Any] = {}
+
+    def remember(values: Any, n: int) -> Any:
+        day.update(values=dict(values), bars=n, f8=engine.arena.f8.copy(), i8=engine.arena.i8.copy())
+        return inner(values, n)
+
+    engine._run_steps = remember  # type: ignore[method-assign]
+    for chunk in chunks(data, most=bars):
+        engine.advance(chunk)
+    compiled, spent = engine._loop, [0.0]
+
+    def timed(*arguments: Any) -> int:
+        begun = time.perf_counter()
+        done = compiled(*arguments)
+        spent[0] += time.perf_counter() - begun
+        return done
+
+    def once() -> tuple[float, float]:
+        engine.arena.f8[:], engine.arena.i8[:] = day["f8"], day["i8"]
+        spent[0] = 0.0
+        begun = time.perf_counter()
+        inner(dict(day["values"]), day["bars"])
+        return time.perf_counter() - begun, spent[0]
+
+    engine._loop = timed
+    stage, loop = min(once() for _ in range(repeats))
+    engine._loop, engine._addresses = engine.plan.steps.plain()
+    plain, _ = min(once() for _ in range(2))
+    return {
+        "bars_per_second": day["bars"] / stage,
+        "share_around_the_loop": 1.0 - loop / stage,
+        "plain_bars_per_second": day["bars"] / plain,
+    }
+
+
+COMPILE = """
+import time
+from benchmarks.setup import compile_steps
+begun = time.process_time(); compile_steps(); print(time.process_time() - begun)
+"""
+
+
+def step_compilation() -> dict[str, float]:
+    """Processor seconds until the step stage is compiled, with an empty cache, and loaded, with a full one."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "STRATOQUANT_CACHE": folder}
+        taken = [float(subprocess.check_output([sys.executable, "-c", COMPILE], env=environment, text=True)) for _ in range(2)]
+    return {"cold_cpu_seconds": taken[0], "warm_cpu_seconds": taken[1]}
+
+
 def latency(symbols: int, bars: int) -> dict[str, float]:
     """Microseconds of one streamed bar: median, 99th percentile, and the engine's own share for each node."""
     data = market(symbols, bars + 400)

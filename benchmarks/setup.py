@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dataflows.data.types import unknown_instruments
 from dataflows.kernels.compile import cache_root
 from drivers.engine.engine import Chunk, Engine
 from drivers.engine.wiring import load
@@ -34,6 +35,14 @@ def engine_for(data: Dataset) -> Engine:
     engine = Engine(plan, data.symbols, {"instruments": data.instruments}, depth=data.depth)
     engine.warm_up()
     return engine
+
+
+def compile_steps() -> None:
+    """Compiles, or loads, the step stage of the whole graph and nothing else."""
+    project = defaults()
+    plan = make_plan(load(project.wiring), load_configs(project))
+    engine = Engine(plan, ["A"], {"instruments": unknown_instruments(1)})
+    engine.warm_up_steps()
 
 
 def chunks(data: Dataset, bars: int | None = None, *, most: int | None = None) -> Iterator[Chunk]:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from drivers.engine.engine import Outputs
-from drivers.events import Events
+from drivers.events import Events, stamp
 from drivers.logs import open_run_log
 from drivers.session import Session
 from drivers.store.learned import Learned
@@ -52,6 +52,15 @@ class Recorder:
         if outputs.epoch:
             self.learned.add(int(outputs.time[0]), self.session.engine.arena.values)
         self.bars += len(outputs.time)
+
+    def take_between(self, outputs: Outputs, said: dict[str, Any]) -> None:
+        """One instant between two bars: its orders and fills count, a bar it is not. said: the log line of the word."""
+        self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
+        self.summary.add_between(outputs.values, outputs.time, outputs.offsets)
+        with self.writer.whole():
+            at = int(outputs.time[0])
+            self.log.event("operator", time=stamp(at), epoch=(at - 1) // self.session.engine.epoch_ns, **said)
+            self.events.write(self.log, outputs)
 
     def memory(self) -> dict[str, Any]:
         """What a later stretch of the same run needs beside the engine's state, for `recall`."""

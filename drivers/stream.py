@@ -1,10 +1,15 @@
-"""The streaming driver: the same engine, one bar at a time; Ctrl-C leaves a checkpoint to go on from."""
+"""The streaming driver: the same engine, one bar at a time; Ctrl-C leaves a checkpoint to go on from.
+
+Between two bars act the operator's words and the watchdog, a HALT when no data has come for too long. Both are in the journal
+before they act.
+"""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,15 +17,18 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from dataflows.data.types import OPERATOR_HALT, Observations
 from dataflows.kernels.compile import compilation_frozen
 from drivers.batch import RunResult, default_out
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.engine import Chunk, Outputs, joined
 from drivers.events import stamp
 from drivers.recorder import Recorder
+from drivers.replay import Journaled
 from drivers.request import RunRequest
 from drivers.session import Session, open_session, progress_bar
 from drivers.whole import write_whole_bytes
+from drivers.words import NAMES, Word, WordError, WordFile
 
 BUFFER_BARS = 512
 """Bars whose outputs wait in memory before they go to the sinks together."""
@@ -31,7 +39,8 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
 
     With `request.checkpoint` naming a file that exists, it goes on after the bar that the file was left at. Ctrl-C, and the
     end of the data, write the checkpoint (to `request.checkpoint`, else `checkpoint.npz` in the results) and finish the
-    results of the bars that were run. Raises ValueError when nothing is left to stream.
+    results of the bars that were run. Raises ValueError when nothing is left to stream, and WordError for a file of words that
+    cannot be understood.
     """
     console = console or Console(stderr=True)
     out = request.out or default_out(datetime.now(UTC))
@@ -43,15 +52,17 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
             at = stamp(session.engine.last_time)
             raise ValueError(f"the checkpoint is at {at}, the end of the data; there is nothing left to stream")
         ready = time.perf_counter()
-        with Recorder(session, out) as recorder, compilation_frozen():
+        between = Between(session, first, lambda text: console.print(text, style="bold", highlight=False))
+        with Recorder(session, out) as recorder, compilation_frozen(), _journaled(session, first, out, console) as engine:
             recorder.recall(memory)
             task = progress.add_task("Streaming", total=len(session.data), completed=first)
-            stopped = _bars(session, recorder, first, sleep, lambda text: progress.update(task, advance=1, description=text))
+            run = _Run(session, recorder, engine, between)
+            stopped = run.bars(first, sleep, lambda text: progress.update(task, advance=1, description=text))
             timings = {"prepare_seconds": ready - begun, "run_seconds": time.perf_counter() - ready}
             blob = save(session.engine, recorder.memory())
             resumed = stamp(int(session.data.time[first - 1])) if first else None
             ended = stamp(session.engine.last_time) if stopped else None
-            summary = recorder.finish(timings, stopped_at=ended, resumed_after=resumed)
+            summary = recorder.finish(timings, stopped_at=ended, resumed_after=resumed, said=between.said)
     path = request.checkpoint or out / "checkpoint.npz"
     write_whole_bytes(path, blob)
     if stopped:
@@ -86,33 +97,129 @@ class _Stop:
         signal.signal(signal.SIGINT, self._before)
 
 
-def _bars(
-    session: Session, recorder: Recorder, first: int, sleep: Callable[[float], None], show: Callable[[str], None]
-) -> bool:
-    """Runs bar by bar; True when Ctrl-C ended it, with every bar that was begun finished."""
-    data, engine = session.data, session.engine
-    waiting: list[Outputs] = []
-    begun, origin = time.monotonic(), int(data.time[first])
-    with _Stop() as stop:
-        for t in range(first, len(data)):
-            due = begun + (int(data.time[t]) - origin) / 1e9 if session.request.speed == "realtime" else 0.0
-            while not stop.asked and (wait := due - time.monotonic()) > 0.0:
-                sleep(min(wait, 0.2))
-            if stop.asked:
-                break
-            observations = data.rows(t, t + 1)
-            waiting.append(engine.advance(Chunk(observations.time, data.inputs(observations))))
-            if len(waiting) == BUFFER_BARS or int(data.time[t]) % engine.epoch_ns == 0:
-                _flush(session, recorder, waiting)
-            show(f"Streaming {stamp(engine.last_time)}")
-        _flush(session, recorder, waiting)
-        return stop.asked
+@contextmanager
+def _journaled(session: Session, first: int, out: Path, console: Console) -> Iterator[Journaled]:
+    """The engine, with its journal where one was asked for, and where somebody may speak to it."""
+    request = session.request
+    path = request.journal
+    if path is None and (request.words is not None or request.stale_after is not None):
+        path = out.with_name(f"{out.name}.journal")
+    if path is not None and first == 0 and path.is_file() and path.stat().st_size:
+        raise ValueError(f"{path} is the journal of another run; name another with --journal, or remove it")
+    engine = Journaled(session, path)
+    if engine.cut:
+        console.print(engine.cut, highlight=False)
+    try:
+        yield engine
+        engine.state()
+    finally:
+        engine.close()
 
 
-def _flush(session: Session, recorder: Recorder, waiting: list[Outputs]) -> None:
-    if waiting:
-        recorder.take(together(session, waiting))
-        waiting.clear()
+class Between:
+    """What is due between two bars: timed words, words appended to their file just now, and the watchdog.
+
+    said: what was, for the results. tell: shows it to whoever watches. The watchdog says HALT once when no price of any symbol
+    has been known for `stale_after` seconds, and is armed again by the next one.
+    """
+
+    def __init__(self, session: Session, first: int, tell: Callable[[str], None]) -> None:
+        request, data = session.request, session.data
+        self.tell, self.said = tell, list[dict[str, Any]]()
+        self.live = request.speed == "realtime"  # an appended word then has the time at which it was read
+        self.file = None if request.words is None else WordFile(request.words, self._refused)
+        self.stale_ns = None if request.stale_after is None else int(request.stale_after * 1e9)
+        if self.stale_ns is not None and self.stale_ns <= data.step:
+            raise ValueError(f"data comes every {data.step / 1e9:g} s: --stale-after must be longer than that")
+        self.known = session.engine.last_time
+        if self.file is not None:
+            if first:
+                self.file.timed = [w for w in self.file.timed if w.time is not None and w.time > session.engine.last_time]
+            elif self.file.timed and (self.file.timed[0].time or 0) < int(data.time[0]):
+                word = self.file.timed[0]
+                raise WordError(
+                    f"{word.where}: {stamp(word.time or 0)} is before the first bar closes, at {stamp(int(data.time[0]))}"
+                )
+
+    def _refused(self, why: str) -> None:
+        self.tell(f"Not understood, and left out: {why}")
+
+    def saw(self, observations: Observations) -> None:
+        """A bar has come."""
+        if np.isfinite(observations.close).any():
+            self.known = int(observations.time[-1])
+
+    def due(self, now: int, last: int) -> Iterator[tuple[int, Word, str]]:
+        """(when, word, who) of all that is due before `now`, in order; `last`: the last instant."""
+        if self.file is not None:
+            for word in self.file.appended():
+                last = max(last, now - 1) if self.live else last
+                yield last, word, "operator"
+        while True:
+            timed = self.file.timed[0] if self.file is not None and self.file.timed else None
+            silent = self.known + self.stale_ns if self.stale_ns is not None and self.known else None
+            if timed is not None and (timed.time or 0) < now and (silent is None or (timed.time or 0) <= silent):
+                assert self.file is not None
+                self.file.timed.pop(0)
+                last = max(last, timed.time or 0)
+                yield last, timed, "operator"
+            elif silent is not None and silent < now:
+                self.known = 0
+                last = max(last, silent)
+                yield last, Word(silent, OPERATOR_HALT, 0.0, ""), "watchdog"
+            else:
+                return
+
+
+class _Run:
+    """The bars of one stream, and what comes between them."""
+
+    def __init__(self, session: Session, recorder: Recorder, engine: Journaled, between: Between) -> None:
+        self.session, self.recorder, self.engine, self.between = session, recorder, engine, between
+        self.waiting: list[Outputs] = []
+
+    def bars(self, first: int, sleep: Callable[[float], None], show: Callable[[str], None]) -> bool:
+        """Runs bar by bar; True when Ctrl-C ended it, with every bar that was begun finished."""
+        data, engine = self.session.data, self.session.engine
+        begun, origin = time.monotonic(), int(data.time[first])
+        real = self.session.request.speed == "realtime"
+        with _Stop() as stop:
+            for t in range(first, len(data)):
+                closes = int(data.time[t])
+                due = begun + (closes - origin) / 1e9 if real else 0.0
+                while not stop.asked and (wait := due - time.monotonic()) > 0.0:
+                    self.speak(min(closes, closes - int(wait * 1e9)))
+                    sleep(min(wait, 0.2))
+                if stop.asked:
+                    break
+                self.speak(closes)
+                observations = data.rows(t, t + 1)
+                self.waiting.append(self.engine.advance(Chunk(observations.time, data.inputs(observations))))
+                self.between.saw(observations)
+                if len(self.waiting) == BUFFER_BARS or closes % engine.epoch_ns == 0:
+                    self.flush()
+                show(f"Streaming {stamp(engine.last_time)}")
+            self.speak(engine.last_time + 1)
+            self.flush()
+            return stop.asked
+
+    def speak(self, now: int) -> None:
+        """All that is due before `now`."""
+        if not self.session.engine.held:
+            return  # no bar yet: there is nothing to act on
+        for at, word, by in self.between.due(now, self.session.engine.last_time):
+            self.flush()
+            outputs = self.engine.react(at, operator=word.operator, amount=word.amount, by=by)
+            said = {"word": NAMES[word.operator], "by": by, **({"amount": word.amount} if word.amount else {})}
+            self.recorder.take_between(outputs, said)
+            self.between.said.append({"time": stamp(at), **said})
+            self.between.tell(f"{stamp(at)} {said['word']} ({by})")
+
+    def flush(self) -> None:
+        """What waits goes to the sinks."""
+        if self.waiting:
+            self.recorder.take(together(self.session, self.waiting))
+            self.waiting.clear()
 
 
 def together(session: Session, outputs: list[Outputs]) -> Outputs:

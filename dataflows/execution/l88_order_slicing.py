@@ -97,7 +97,9 @@ def l88_order_slicing(
                 quantity[s], reduce_only[s] = target - held, 1
             continue
         close, volume, safe = l0_market_feed.bars.close[s], carry.volume[s], l63_tradeability.max_safe_notional[s]
-        permitted = verdict in (APPROVED, REDUCED) and l4_risk_gate.reduce_only[s] == 0 and is_bar
+        if not is_bar:
+            continue  # nothing grows between bars; slices under way go on at the next close
+        permitted = verdict in (APPROVED, REDUCED) and l4_risk_gate.reduce_only[s] == 0
         if not (permitted and 0.0 < close < math.inf and volume > 0.0 and 0.0 < safe < math.inf):
             carry.left[s] = 0
             continue

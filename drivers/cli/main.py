@@ -26,6 +26,7 @@ from drivers.cli import (
     health,
     layers,
     logs,
+    replay,
     report,
     run,
     stream,
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("stream")(stream.stream)
+app.command("replay")(replay.replay)
 app.command("report")(report.report)
 app.command("validate")(validate.validate)
 app.command("logs")(logs.logs)
@@ -142,7 +144,7 @@ def _usage(error: TyperException) -> str:
     return f"{where}: {message[:1].lower()}{message[1:]}; see {where} --help"
 
 
-_FAILED: Final = frozenset({"BoundaryError", "EngineError", "LayerCompileError", "StoreError"})
+_FAILED: Final = frozenset({"BoundaryError", "EngineError", "LayerCompileError", "ReplayError", "StoreError"})
 """The errors of the drivers that say that a run failed, by name: to import them would cost every --help a second."""
 
 

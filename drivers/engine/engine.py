@@ -335,16 +335,20 @@ class Engine:
         scratch = self._scratch(on_layer)
         scratch.guard = self.guard
         if self.compiled and self.plan.stage["step"]:
-            # the account side first, on blank values: another process may be compiling the market side meanwhile
-            chunk = scratch.blank()
-            values = scratch._inputs(chunk, np.ones(2, np.int64))
-            for node in self.plan.stage["columnar"]:
-                values[node.name] = _blank(node.returns, 2, {**self.dims, "K": 1}, chunk.time)
-            scratch._run_steps(values, 2)
+            # the account side first: another process may be compiling the market side meanwhile
+            scratch.warm_up_steps()
             told = {*self.plan.steps.own, "the step loop"}
             scratch = self._scratch(lambda name: None if name in told else on_layer(name))
             scratch.guard = self.guard
         scratch.advance(scratch.blank())
+
+    def warm_up_steps(self) -> None:
+        """Compiles the step stage, and nothing else, by running it over two blank bars: not for an engine that is to run."""
+        chunk = self.blank()
+        values = self._inputs(chunk, np.ones(2, np.int64))
+        for node in self.plan.stage["columnar"]:
+            values[node.name] = _blank(node.returns, 2, {**self.dims, "K": 1}, chunk.time)
+        self._run_steps(values, 2)
 
     def warm_up_columnar(self, on_layer: Callable[[str], None]) -> None:
         """Compiles what the columnar layers call, and nothing else."""

@@ -74,6 +74,10 @@ class Summary:
             if name in values:
                 self._parts.add(name)
                 take(values[name])
+        self.add_between(values, time, offsets)
+
+    def add_between(self, values: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
+        """Takes the orders and fills alone, also those of an instant between two bars."""
         if "l5_execution_bridge" in values and "l90_fills" in values:
             self._parts.add("orders")
             reports, reports_at = values["l90_fills"], offsets["l90_fills"]

@@ -1,0 +1,44 @@
+"""`stratoquant replay`: a stream again, out of its journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drivers.cli.common import project_of
+
+
+def replay(
+    context: typer.Context,
+    journal: Annotated[
+        Path, typer.Argument(metavar="JOURNAL", help="What `stratoquant stream` wrote: OUT.journal, or --journal.")
+    ],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Leave the state after the last instant here, for `stratoquant stream --checkpoint`."
+        ),
+    ] = None,
+) -> None:
+    """Replay: a stream again, out of its journal alone, to the same bits.
+
+    The journal says now and then what the state was; the replay stops at the first that is another. After a crash it gives back
+    what the stream had come to: --checkpoint FILE, and `stratoquant stream --checkpoint FILE ...` goes on.
+    """
+    from drivers.engine.checkpoint import save
+    from drivers.events import stamp
+    from drivers.replay import replay as run
+    from drivers.whole import write_whole_bytes
+
+    done = run(journal, project_of(context))
+    if done.torn:
+        typer.echo(done.torn, err=True)
+    if checkpoint is not None:
+        write_whole_bytes(checkpoint, save(done.engine))
+    words = f"{done.words} word{'' if done.words == 1 else 's'} between bars"
+    typer.echo(
+        f"{done.bars:,} bars and {words}, to {stamp(done.engine.last_time)}; the state is that of the stream, at "
+        f"{done.checks} of {done.checks} checks."
+    )
