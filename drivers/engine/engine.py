@@ -376,7 +376,7 @@ class Engine:
             if node.schedule == "step":
                 yield node, functools.partial(self.plan.steps.load, node, values)
             else:
-                yield node, functools.partial(node.fn, *[values[p] for p in node.params])
+                yield node, functools.partial(_load_layer, node, values)
 
     def _scratch(self, on_layer: Callable[[str], None]) -> Engine:
         made = Engine(
@@ -384,6 +384,11 @@ class Engine:
         )
         made.on_layer = on_layer
         return made
+
+
+def _load_layer(node: LayerNode, values: dict[str, Any]) -> None:
+    """Runs a layer over blank inputs. Those after it get what it returns: a blank does not know how wide its stacks are."""
+    values[node.name] = node.fn(*[values[p] for p in node.params])
 
 
 def _blank(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints, *, recorded_only: bool = False) -> Any:
