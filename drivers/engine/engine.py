@@ -388,7 +388,8 @@ class Engine:
 
 def _load_layer(node: LayerNode, values: dict[str, Any]) -> None:
     """Runs a layer over blank inputs. Those after it get what it returns: a blank does not know how wide its stacks are."""
-    values[node.name] = node.fn(*[values[p] for p in node.params])
+    with np.errstate(all="ignore"):  # a blank is NaN where a layer promises a number
+        values[node.name] = node.fn(*[values[p] for p in node.params])
 
 
 def _blank(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints, *, recorded_only: bool = False) -> Any:
