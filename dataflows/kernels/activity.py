@@ -7,22 +7,8 @@ import math
 import numpy as np
 
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.window import Moments, moments_push, window_moments
+from dataflows.kernels.window import Moments, previous_moments
 from dataflows.panel import Floats, Ints
-
-
-@kernel
-def z_push(v: float, n: int, state: Moments) -> float:
-    """Distance of v from the mean of symbol n's window, in its deviations; then the window takes v.
-
-    NaN until the window is full, where it did not vary, and where v is not finite: the window does not take that.
-    """
-    if not math.isfinite(v):
-        return math.nan
-    mean, variance = window_moments(n, state)
-    z = (v - mean) / math.sqrt(variance) if variance > 0.0 else math.nan
-    moments_push(v, n, state)
-    return z
 
 
 @kernel
@@ -33,9 +19,11 @@ def previous_z(x: Floats, on: Ints, state: Moments) -> Floats:
     references, so that a single large one is not measured by itself.
     """
     bars, symbols = x.shape
-    y = np.full((bars, symbols), np.nan)
+    z = np.full((bars, symbols), np.nan)
+    mean, variance = previous_moments(x, on, state)
     for t in range(bars):
         for n in range(symbols):
-            if on[t, n] != 0:
-                y[t, n] = z_push(x[t, n], n, state)
-    return y
+            v = x[t, n]
+            if variance[t, n] > 0.0 and on[t, n] != 0 and math.isfinite(v):
+                z[t, n] = (v - mean[t, n]) / math.sqrt(variance[t, n])
+    return z

@@ -118,12 +118,64 @@ def rolling_moments(x: Floats, on: Ints, state: Moments) -> tuple[Floats, Floats
     bars, symbols = x.shape
     mean = np.empty((bars, symbols))
     variance = np.empty((bars, symbols))
+    ring, pos, held, run = state.ring, state.pos, state.held, state.run
+    anchor, first, second = state.anchor, state.first, state.second
+    width = ring.shape[0]
     for t in range(bars):
-        for n in range(symbols):
+        for n in range(symbols):  # the two above, written out: to hand them the state costs ten times the work
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                moments_push(v, n, state)
-            mean[t, n], variance[t, n] = window_moments(n, state)
+                p = pos[n]
+                old = ring[p, n]
+                run[n] = run[n] + 1 if v == ring[p - 1 if p > 0 else width - 1, n] else 1
+                ring[p, n] = v
+                if p == width - 1:
+                    a = 0.0
+                    b = 0.0
+                    for i in range(width):
+                        d = ring[i, n] - v
+                        a += d
+                        b += d * d
+                    anchor[n] = v
+                    first[n] = a
+                    second[n] = b
+                    pos[n] = 0
+                else:
+                    if held[n] == width:
+                        d = v - anchor[n]
+                        o = old - anchor[n]
+                        first[n] += d - o
+                        second[n] += d * d - o * o
+                    pos[n] = p + 1
+                if held[n] < width:
+                    held[n] += 1
+            if held[n] < width:
+                mean[t, n] = math.nan
+                variance[t, n] = math.nan
+            elif run[n] >= width:
+                mean[t, n] = ring[0, n]
+                variance[t, n] = 0.0
+            else:
+                m = first[n] / width
+                s = second[n] / width - m * m
+                mean[t, n] = anchor[n] + m
+                variance[t, n] = s if s > 0.0 else 0.0
+    return mean, variance
+
+
+@kernel
+def previous_moments(x: Floats, on: Ints, state: Moments) -> tuple[Floats, Floats]:
+    """`rolling_moments` as they were before each bar: of the W values that counted before it."""
+    bars, symbols = x.shape
+    mean = np.empty((bars, symbols))
+    variance = np.empty((bars, symbols))
+    for n in range(symbols):
+        mean[0, n], variance[0, n] = window_moments(n, state)
+    means, variances = rolling_moments(x, on, state)
+    for t in range(1, bars):
+        for n in range(symbols):
+            mean[t, n] = means[t - 1, n]
+            variance[t, n] = variances[t - 1, n]
     return mean, variance
 
 
@@ -161,12 +213,28 @@ def rolling_sum(x: Floats, on: Ints, state: RollingSum) -> Floats:
     """Sum of the last W values; NaN until W are held; the last sum where `on` is 0 or x is not finite."""
     bars, symbols = x.shape
     y = np.empty((bars, symbols))
+    ring, pos, held, total = state.ring, state.pos, state.held, state.total
+    width = ring.shape[0]
     for t in range(bars):
-        for n in range(symbols):
+        for n in range(symbols):  # the two above, written out: to hand them the state costs ten times the work
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                sum_push(v, n, state)
-            y[t, n] = window_sum(n, state)
+                p = pos[n]
+                old = ring[p, n]
+                ring[p, n] = v
+                if p == width - 1:
+                    a = 0.0
+                    for i in range(width):
+                        a += ring[i, n]
+                    total[n] = a
+                    pos[n] = 0
+                else:
+                    if held[n] == width:
+                        total[n] += v - old
+                    pos[n] = p + 1
+                if held[n] < width:
+                    held[n] += 1
+            y[t, n] = total[n] if held[n] == width else math.nan
     return y
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.carry import Unknown
 from dataflows.kernels.arith import clip
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.window import RollingSum, sum_push, window_sum
+from dataflows.kernels.window import RollingSum, rolling_sum, window_sum
 from dataflows.kinematics.volatility import z_score
 from dataflows.panel import Floats, Ints
 
@@ -41,18 +41,31 @@ def jumps(r: Floats, floor: Floats, on: Ints, threshold: float, state: Jumps) ->
     else 0. Nothing is known until W are held. Source: Barndorff-Nielsen and Shephard (2004); Lee and Mykland (2008).
     """
     bars, symbols = r.shape
-    squares = state.squares  # taken apart once: inside the loop each mention would count references
-    pairs = state.pairs
-    width = squares.ring.shape[0]
+    width = state.pairs.ring.shape[0]
     share = np.empty((bars, symbols))
     statistic = np.full((bars, symbols), np.nan)
     is_jump = np.zeros((bars, symbols), np.int64)
     side = np.zeros((bars, symbols), np.int64)
+    squares = np.full((bars, symbols), np.nan)
+    pairs = np.full((bars, symbols), np.nan)
+    before = state.before
+    last = np.empty(symbols)  # bipower sum of the bars before
+    for n in range(symbols):
+        last[n] = window_sum(n, state.pairs)
     for t in range(bars):
         for n in range(symbols):
             v = r[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                usual = 0.5 * math.pi * window_sum(n, pairs) / width
+                squares[t, n] = v * v
+                pairs[t, n] = math.fabs(v) * before[n]
+                before[n] = math.fabs(v)
+    wholes = rolling_sum(squares, on, state.squares)
+    smooths = rolling_sum(pairs, on, state.pairs)
+    for t in range(bars):
+        for n in range(symbols):
+            v = r[t, n]
+            if on[t, n] != 0 and math.isfinite(v):
+                usual = 0.5 * math.pi * last[n] / width
                 if usual == usual:
                     sigma = math.sqrt(usual) if usual > 0.0 else 0.0
                     sigma = sigma if sigma > floor[t, n] else floor[t, n]
@@ -61,13 +74,9 @@ def jumps(r: Floats, floor: Floats, on: Ints, threshold: float, state: Jumps) ->
                     if math.fabs(z) > threshold:
                         is_jump[t, n] = 1
                         side[t, n] = 1 if z > 0.0 else -1
-                size = math.fabs(v)
-                sum_push(v * v, n, squares)
-                if state.before[n] == state.before[n]:
-                    sum_push(size * state.before[n], n, pairs)
-                state.before[n] = size
-            whole = window_sum(n, squares)
-            smooth = 0.5 * math.pi * window_sum(n, pairs)
+            last[n] = smooths[t, n]
+            whole = wholes[t, n]
+            smooth = 0.5 * math.pi * smooths[t, n]
             if whole > 0.0:
                 share[t, n] = clip(1.0 - smooth / whole, 0.0, 1.0)
             else:

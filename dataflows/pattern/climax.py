@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dataflows.carry import Bind, Count, Unknown
-from dataflows.kernels.activity import z_push
+from dataflows.kernels.activity import previous_z
 from dataflows.kernels.compile import kernel
 from dataflows.kernels.window import Moments
 from dataflows.panel import Floats, Ints
@@ -53,12 +53,12 @@ def climaxes(
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
     extreme = np.full((bars, symbols), np.nan)
-    traded = state.volume
+    busyness = previous_z(volume, on, state.volume)
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] == 0:
                 continue
-            busy = z_push(volume[t, n], n, traded)
+            busy = busyness[t, n]
             s = state.side[n]
             if s != 0:
                 state.age[n] += 1

@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.carry import Bind, Unknown, Zero
 from dataflows.kernels.arith import clip, known, sign
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.window import Moments, RollingSum, moments_push, sum_push, window_moments, window_sum
+from dataflows.kernels.window import Moments, RollingSum, previous_moments, rolling_sum, window_sum
 from dataflows.panel import Floats, Ints
 
 _RUN: Final = 5
@@ -73,22 +73,24 @@ def vacuums(
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
     start = np.full((bars, symbols), np.nan)
-    bid_window = state.bids
-    ask_window = state.asks
-    spread_window = state.spread
+    whole = np.zeros((bars, symbols), np.int64)
     for t in range(bars):
         for n in range(symbols):
+            if on[t, n] != 0 and proxied[t, n] == 0 and math.isfinite(bid_depth[t, n] + ask_depth[t, n] + spread[t, n]):
+                whole[t, n] = 1
+    usual_bid, _ = previous_moments(bid_depth, whole, state.bids)
+    usual_ask, _ = previous_moments(ask_depth, whole, state.asks)
+    usual_spread, _ = previous_moments(spread, whole, state.spread)
+    for t in range(bars):
+        for n in range(symbols):
+            if whole[t, n] == 0:
+                continue
             b = bid_depth[t, n]
             a = ask_depth[t, n]
             s = spread[t, n]
-            if on[t, n] == 0 or proxied[t, n] != 0 or not math.isfinite(b + a + s):
-                continue
-            bids, _ = window_moments(n, bid_window)
-            asks, _ = window_moments(n, ask_window)
-            usual, _ = window_moments(n, spread_window)
-            moments_push(b, n, bid_window)
-            moments_push(a, n, ask_window)
-            moments_push(s, n, spread_window)
+            bids = usual_bid[t, n]
+            asks = usual_ask[t, n]
+            usual = usual_spread[t, n]
             move = least_move * sigma[t, n] * math.sqrt(_RUN)
             if not (s >= least_spread * usual and move > 0.0):
                 continue
@@ -130,27 +132,32 @@ def absorptions(
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
     refuted_at = np.full((bars, symbols), np.nan)
-    signed_sum = state.signed
-    traded_sum = state.traded
-    moved_sum = state.moved
-    usual_sum = state.usual
-    run = traded_sum.ring.shape[0]
-    long = usual_sum.ring.shape[0]
+    run = state.traded.ring.shape[0]
+    long = state.usual.ring.shape[0]
+    whole = np.zeros((bars, symbols), np.int64)
+    last = np.empty(symbols)  # sum of the usual volume over the bars before
+    for n in range(symbols):
+        last[n] = window_sum(n, state.usual)
     for t in range(bars):
         for n in range(symbols):
-            if on[t, n] == 0 or not math.isfinite(volume[t, n] + signed[t, n] + r[t, n]):
+            if on[t, n] != 0 and math.isfinite(volume[t, n] + signed[t, n] + r[t, n]):
+                whole[t, n] = 1
+    usual_sum = rolling_sum(volume, whole, state.usual)
+    traded_sum = rolling_sum(volume, whole, state.traded)
+    signed_sum = rolling_sum(signed, whole, state.signed)
+    moved_sum = rolling_sum(r, whole, state.moved)
+    for t in range(bars):
+        for n in range(symbols):
+            if whole[t, n] == 0:
                 continue
-            usual = window_sum(n, usual_sum) * run / long
-            sum_push(volume[t, n], n, usual_sum)
-            sum_push(volume[t, n], n, traded_sum)
-            sum_push(signed[t, n], n, signed_sum)
-            sum_push(r[t, n], n, moved_sum)
-            traded = window_sum(n, traded_sum)
+            usual = last[n] * run / long
+            last[n] = usual_sum[t, n]
+            traded = traded_sum[t, n]
             if not (usual > 0.0 and traded >= least_volume * usual and sigma[t, n] > 0.0):
                 continue
-            lean = window_sum(n, signed_sum) / traded
+            lean = signed_sum[t, n] / traded
             aggressor = sign(lean)
-            progress = aggressor * window_sum(n, moved_sum) / (sigma[t, n] * math.sqrt(run))
+            progress = aggressor * moved_sum[t, n] / (sigma[t, n] * math.sqrt(run))
             if not (math.fabs(lean) >= least_lean and progress <= most_progress):
                 continue
             side[t, n] = -int(aggressor)
@@ -183,14 +190,17 @@ def continuations(
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
     start = np.full((bars, symbols), np.nan)
-    signs = state.signs
-    width = signs.ring.shape[0]
+    width = state.signs.ring.shape[0]
+    signs = np.empty((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            signs[t, n] = known(sign(ofi_z[t, n]), 0.0)
+    excess = rolling_sum(signs, on, state.signs)
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] == 0:
                 continue
-            sum_push(known(sign(ofi_z[t, n]), 0.0), n, signs)
-            share = window_sum(n, signs) / width
+            share = excess[t, n] / width
             s = sign(share)
             lean = s * pressure[t, n]
             steep = s * t_stat[t, n]

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dataflows.carry import Bind, Unknown
-from dataflows.kernels.activity import z_push
+from dataflows.kernels.activity import previous_z
 from dataflows.kernels.arith import clip
 from dataflows.kernels.compile import kernel
 from dataflows.kernels.swings import Swings, swing_push
@@ -52,12 +52,13 @@ def sweeps(
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
     extreme = np.full((bars, symbols), np.nan)
-    traded, swings, above, below = state.volume, state.swings, state.above, state.below
+    traded = previous_z(volume, on, state.volume)
+    swings, above, below = state.swings, state.above, state.below
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] == 0:
                 continue
-            z = z_push(volume[t, n], n, traded)
+            z = traded[t, n]
             for s in (1, -1):
                 wick = high[t, n] if s > 0 else low[t, n]
                 point = above[n] if s > 0 else below[n]
