@@ -23,14 +23,20 @@ class Ftrl(NamedTuple):
 
 
 @kernel
-def ftrl_margin(x: Floats, n: int, state: Ftrl) -> float:
-    """Log odds of symbol n: sum of w * x over the features x (F,). An unknown feature counts 0. 0 before any sample."""
+def margin(x: Floats, w: Floats) -> float:
+    """Sum of w * x, both (F,); an unknown x counts 0."""
     a = 0.0
     for k in range(x.shape[0]):
         v = x[k]
         if v == v:
-            a += state.w[n, k] * v
+            a += w[k] * v
     return a
+
+
+@kernel
+def ftrl_margin(x: Floats, n: int, state: Ftrl) -> float:
+    """Log odds of symbol n: sum of w * x over the features x (F,). An unknown feature counts 0. 0 before any sample."""
+    return margin(x, state.w[n])
 
 
 @kernel

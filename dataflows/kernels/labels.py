@@ -1,20 +1,20 @@
 """What became of a sample: which of two barriers the price reached first, told when it is known and not before.
 
-The triple-barrier method and average uniqueness of Lopez de Prado (2018), ch. 3 and 4, for a stream. How a layer uses it, at
-each bar and symbol:
+The triple-barrier method and average uniqueness of Lopez de Prado (2018), ch. 3 and 4, for a stream. How a layer uses it:
 
-    count = resolve_samples(...)               # age what is pending; the samples that this bar resolves, oldest first
-    for i in range(count): learn from features[rows[i]]
-    predict
-    samples.features[row, n, :] = ...          # row = samples.bars[0] % horizon
-    store_sample(...)                          # may become a sample, if its entry does
-    ... and samples.bars[0] += 1 once all symbols have had the bar
+    at = samples.bars[0]
+    counts, rows, how, gain, uniqueness = barrier_labels(...)   # ages what is pending, resolves it, takes what is new
+    at each bar t and symbol n: for the next counts[t, n] of them: learn from features[rows[i]]
+        predict
+        samples.features[(at + t) % horizon, n, :] = ...
 """
 
 from __future__ import annotations
 
 import math
 from typing import Annotated, Final, NamedTuple
+
+import numpy as np
 
 from dataflows.carry import Axes, Count, Ring, Unknown, Zero
 from dataflows.kernels.compile import kernel
@@ -56,107 +56,109 @@ def is_whole(opened: float, high: float, low: float, close: float, valid: int) -
 
 
 @kernel
-def resolve_samples(
-    opened: float,
-    high: float,
-    low: float,
-    close: float,
-    whole: bool,
-    n: int,
+def barrier_labels(
+    opened: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    valid: Ints,
+    told: Ints,
+    up: Floats,
+    down: Floats,
     max_gap: int,
     samples: Samples,
-    rows: Ints,
-    how: Ints,
-    gain: Floats,
-    uniqueness: Floats,
-) -> int:
-    """How many samples of symbol n this bar resolves. Writes, oldest first, each one's row, outcome, gain and uniqueness.
+) -> tuple[Ints, Ints, Ints, Floats, Floats]:
+    """Of each bar and symbol (T, N) how many samples it resolves; and of all these samples row, outcome, gain and uniqueness.
 
-    The bar's prices count if `whole`. rows, how, gain, uniqueness: scratch of at least W entries. how: UPPER, LOWER, BOTH or
-    TIMEOUT (W bars after the sample, at the close); gain: close over entry less 1; uniqueness in (0, 1]: mean of 1 / live over
-    its life. A price that jumps over a barrier has reached it.
+    The samples (any number,) come bar by bar, symbol by symbol, oldest first. how: UPPER, LOWER, BOTH or TIMEOUT (W bars after
+    the sample, at the close); gain: close over entry less 1; uniqueness in (0, 1]: mean of 1 / live over its life. A price that
+    jumps over a barrier has reached it. What a bar says becomes a sample if it is `told`, the bar is whole and both distances
+    `up` and `down` (fractions of the entry) are positive.
 
     Void, and never told: where the bar of the entry or of the timeout is not whole, or more than `max_gap` bars of its life
     are not. O(1) a bar, but where a barrier is reached or a gap voids: then O(W), a comparison each.
     """
+    bars, symbols = close.shape
     depth = samples.stage.shape[0]
-    i = samples.bars[0]
-    here = i % depth
-    before = (i - 1) % depth
-    if not whole:
-        samples.missed_now[n] += 1
-    if samples.stage[before, n] == _WAITING:
-        if whole:
-            samples.stage[before, n] = _LIVE
-            samples.live[n] += 1
-            samples.entry[before, n] = opened
-            up = opened * (1.0 + samples.upper[before, n])
-            down = opened * (1.0 - samples.lower[before, n])
-            samples.upper[before, n] = up
-            samples.lower[before, n] = down
-            if not up >= samples.nearest_up[n]:  # also where there was none
-                samples.nearest_up[n] = up
-            if not down <= samples.nearest_down[n]:
-                samples.nearest_down[n] = down
-        else:
-            samples.stage[before, n] = _NONE
-    if samples.live[n] == 0:
-        return 0
-    samples.shared[n] += 1.0 / samples.live[n]
-    if not whole:
-        for row in range(depth):
-            late = row == here  # its time is up, and there is no close to tell how it ended
-            if samples.stage[row, n] == _LIVE and (late or samples.missed_now[n] - samples.missed[row, n] > max_gap):
-                samples.stage[row, n] = _NONE
-                samples.live[n] -= 1
-        return 0
-    count = 0
-    if high >= samples.nearest_up[n] or low <= samples.nearest_down[n]:
-        nearest_up = math.nan
-        nearest_down = math.nan
-        for age in range(depth, 0, -1):
-            row = (i - age) % depth
-            if samples.stage[row, n] != _LIVE:
-                continue
-            above = high >= samples.upper[row, n]
-            below = low <= samples.lower[row, n]
-            if above or below or age == depth:
-                rows[count] = row
-                how[count] = BOTH if above and below else (UPPER if above else (LOWER if below else TIMEOUT))
-                gain[count] = close / samples.entry[row, n] - 1.0
-                uniqueness[count] = (samples.shared[n] - samples.begun[row, n]) / age
-                samples.stage[row, n] = _NONE
-                samples.live[n] -= 1
-                count += 1
-            else:
-                if not samples.upper[row, n] >= nearest_up:
-                    nearest_up = samples.upper[row, n]
-                if not samples.lower[row, n] <= nearest_down:
-                    nearest_down = samples.lower[row, n]
-        samples.nearest_up[n] = nearest_up
-        samples.nearest_down[n] = nearest_down
-    elif samples.stage[here, n] == _LIVE:
-        rows[0] = here
-        how[0] = TIMEOUT
-        gain[0] = close / samples.entry[here, n] - 1.0
-        uniqueness[0] = (samples.shared[n] - samples.begun[here, n]) / depth
-        samples.stage[here, n] = _NONE
-        samples.live[n] -= 1
-        count = 1
-    return count
-
-
-@kernel
-def store_sample(n: int, told: bool, up: float, down: float, samples: Samples) -> None:
-    """What symbol n's bar says becomes a sample, if it is `told` and both distances (fractions of the entry) are positive."""
-    here = samples.bars[0] % samples.stage.shape[0]
-    good = told and up > 0.0 and down > 0.0 and math.isfinite(up + down)
-    samples.stage[here, n] = _WAITING if good else _NONE
-    samples.upper[here, n] = up
-    samples.lower[here, n] = down
-    samples.entry[here, n] = math.nan
-    samples.begun[here, n] = samples.shared[n]
-    samples.missed[here, n] = samples.missed_now[n]
+    counts = np.zeros((bars, symbols), np.int64)
+    most = (bars + depth) * symbols
+    rows = np.empty(most, np.int64)
+    how = np.empty(most, np.int64)
+    gain = np.empty(most)
+    uniqueness = np.empty(most)
+    # taken out of the state once: inside the loop each mention would count references
+    stage, entry, upper, lower, begun, missed = (
+        samples.stage, samples.entry, samples.upper, samples.lower, samples.begun, samples.missed,
+    )  # fmt: skip
+    missed_now, live, shared = samples.missed_now, samples.live, samples.shared
+    nearest_up, nearest_down = samples.nearest_up, samples.nearest_down
+    end = 0
+    here = samples.bars[0] % depth
+    for t in range(bars):
+        before = here - 1 if here > 0 else depth - 1
+        for n in range(symbols):
+            c = close[t, n]
+            whole = is_whole(opened[t, n], high[t, n], low[t, n], c, valid[t, n])
+            if not whole:
+                missed_now[n] += 1
+            if stage[before, n] == _WAITING:
+                if whole:
+                    stage[before, n] = _LIVE
+                    live[n] += 1
+                    entry[before, n] = opened[t, n]
+                    upper[before, n] = opened[t, n] * (1.0 + upper[before, n])
+                    lower[before, n] = opened[t, n] * (1.0 - lower[before, n])
+                    if not upper[before, n] >= nearest_up[n]:  # also where there was none
+                        nearest_up[n] = upper[before, n]
+                    if not lower[before, n] <= nearest_down[n]:
+                        nearest_down[n] = lower[before, n]
+                else:
+                    stage[before, n] = _NONE
+            if live[n] > 0:
+                shared[n] += 1.0 / live[n]
+                first = end
+                reached = whole and (high[t, n] >= nearest_up[n] or low[t, n] <= nearest_down[n])
+                if not whole:
+                    for row in range(depth):
+                        late = row == here  # its time is up, and there is no close to tell how it ended
+                        if stage[row, n] == _LIVE and (late or missed_now[n] - missed[row, n] > max_gap):
+                            stage[row, n] = _NONE
+                            live[n] -= 1
+                elif reached or stage[here, n] == _LIVE:
+                    if reached:
+                        nearest_up[n] = math.nan
+                        nearest_down[n] = math.nan
+                    row = here
+                    for age in range(depth, 0 if reached else depth - 1, -1):  # the oldest alone where only its time is up
+                        if stage[row, n] == _LIVE:
+                            above = high[t, n] >= upper[row, n]
+                            below = low[t, n] <= lower[row, n]
+                            if above or below or age == depth:
+                                rows[end] = row
+                                how[end] = BOTH if above and below else (UPPER if above else (LOWER if below else TIMEOUT))
+                                gain[end] = c / entry[row, n] - 1.0
+                                uniqueness[end] = (shared[n] - begun[row, n]) / age
+                                stage[row, n] = _NONE
+                                live[n] -= 1
+                                end += 1
+                            else:
+                                if not upper[row, n] >= nearest_up[n]:
+                                    nearest_up[n] = upper[row, n]
+                                if not lower[row, n] <= nearest_down[n]:
+                                    nearest_down[n] = lower[row, n]
+                        row = row + 1 if row < depth - 1 else 0
+                counts[t, n] = end - first
+            far, near = up[t, n], down[t, n]
+            good = whole and told[t, n] != 0 and far > 0.0 and near > 0.0 and math.isfinite(far + near)
+            stage[here, n] = _WAITING if good else _NONE
+            upper[here, n] = far
+            lower[here, n] = near
+            entry[here, n] = math.nan
+            begun[here, n] = shared[n]
+            missed[here, n] = missed_now[n]
+        here = here + 1 if here < depth - 1 else 0
+    samples.bars[0] += bars
+    return counts, rows[:end], how[:end], gain[:end], uniqueness[:end]
 
 
 @kernel

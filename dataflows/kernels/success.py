@@ -10,8 +10,8 @@ import numpy as np
 from dataflows.carry import Ring, Zero
 from dataflows.kernels.arith import clip, logistic, sign
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.ftrl import Ftrl, ftrl_margin, ftrl_update
-from dataflows.kernels.labels import Samples, is_whole, resolve_samples, store_sample, target_label
+from dataflows.kernels.ftrl import Ftrl, ftrl_update, margin
+from dataflows.kernels.labels import Samples, barrier_labels, target_label
 from dataflows.panel import Floats, Ints
 
 
@@ -71,67 +71,81 @@ def success_chances(
     depth = samples.stage.shape[0]
     chance = np.empty((bars, symbols))
     brier = np.empty((bars, symbols))
-    rows = np.empty(depth, np.int64)
-    how = np.empty(depth, np.int64)
-    gain = np.empty(depth)
-    uniqueness = np.empty(depth)
     step = np.empty(2)
     step[0] = 1.0
     prior = -math.log(reward_risk)  # log odds of 1 / (1 + reward_risk)
     rate = math.log(2.0) / halflife
+    sides = np.empty((bars, symbols))
+    taken = np.zeros((bars, symbols), np.int64)
+    stops = np.empty((bars, symbols))
+    up = np.empty((bars, symbols))
+    down = np.empty((bars, symbols))
     for t in range(bars):
-        here = samples.bars[0] % depth
         for n in range(symbols):
-            o, h, low, c = opens[t, n], highs[t, n], lows[t, n], closes[t, n]
-            whole = is_whole(o, h, low, c, valid[t, n])
-            count = resolve_samples(o, h, low, c, whole, n, max_gap, samples, rows, how, gain, uniqueness)
-            for i in range(count):
-                row = rows[i]
-                u = uniqueness[i]
-                y = target_label(how[i], gain[i], told.side[row, n])
-                fade = math.exp(-rate * u)
-                miss = told.chance[row, n] - y
-                told.loss[n] = fade * told.loss[n] + u * miss * miss
-                told.weight[n] = fade * told.weight[n] + u
-                step[1] = told.lean[row, n]
-                error = logistic(told.base[row, n] + step[1] + ftrl_margin(step, n, platt)) - y
-                ftrl_update(step, u * error, n, alpha, beta, 0.0, 0.0, platt)
-                x = samples.features[row, n]
-                error = logistic(prior + told.claim[row, n] + ftrl_margin(x, n, regression)) - y
-                ftrl_update(x, u * error, n, alpha, beta, l1, l2, regression)
             side = sign(edge_bps[t, n, column])
-            x = samples.features[here, n]
-            for k in range(width):
-                x[k] = side * values[t, n, k]
-            x[width] = 1.0
-            std = edge_std_bps[t, n, column]
-            size = math.fabs(edge_bps[t, n, column])
-            x[width + 1] = size / (size + std) if size > 0.0 else 0.0
-            base = prior + regression.w[n, width]
             stop = stop_of(sigma[t, n], float(depth), stop_sigma, stop_max)
             target = reward_risk * stop
+            sides[t, n] = side
+            stops[t, n] = stop
+            taken[t, n] = 1 if side != 0.0 and side == side else 0
+            up[t, n] = stop if side < 0.0 else target
+            down[t, n] = target if side < 0.0 else stop
+    here = samples.bars[0] % depth
+    counts, rows, how, gain, uniqueness = barrier_labels(opens, highs, lows, closes, valid, taken, up, down, max_gap, samples)
+    # taken out of the states once: inside the loop each mention would count references
+    features, w, correction, loss, weight = samples.features, regression.w, platt.w, told.loss, told.weight
+    told_side, told_base, told_claim, told_lean, told_chance = told.side, told.base, told.claim, told.lean, told.chance
+    i = 0
+    for t in range(bars):
+        for n in range(symbols):
+            for _ in range(counts[t, n]):
+                row = rows[i]
+                u = uniqueness[i]
+                y = target_label(how[i], gain[i], told_side[row, n])
+                i += 1
+                fade = math.exp(-rate * u)
+                miss = told_chance[row, n] - y
+                loss[n] = fade * loss[n] + u * miss * miss
+                weight[n] = fade * weight[n] + u
+                step[1] = told_lean[row, n]
+                error = logistic(told_base[row, n] + step[1] + margin(step, correction[n])) - y
+                ftrl_update(step, u * error, n, alpha, beta, 0.0, 0.0, platt)
+                x = features[row, n]
+                error = logistic(prior + told_claim[row, n] + margin(x, w[n])) - y
+                ftrl_update(x, u * error, n, alpha, beta, l1, l2, regression)
+            side = sides[t, n]
+            std = edge_std_bps[t, n, column]
+            size = math.fabs(edge_bps[t, n, column])
+            said = 0.0
+            for k in range(width + 2):
+                if k < width:
+                    v = side * values[t, n, k]
+                elif k == width:
+                    v = 1.0
+                else:
+                    v = size / (size + std) if size > 0.0 else 0.0
+                features[here, n, k] = v
+                if v == v:
+                    said += w[n, k] * v
+            base = prior + w[n, width]
+            stop = stops[t, n]
             claim = 0.0
             if size > 0.0 and stop > 0.0:
-                claim = 1e-4 * size * (1.0 / stop + 1.0 / target)
+                claim = 1e-4 * size * (1.0 / stop + 1.0 / (reward_risk * stop))
             lean = math.nan
             p = math.nan
             if side == side:
-                lean = claim + ftrl_margin(x, n, regression) - regression.w[n, width]
-                slope = 1.0 + platt.w[n, 1]
+                lean = claim + said - w[n, width]
+                slope = 1.0 + correction[n, 1]
                 if slope < 0.0:
                     slope = 0.0  # what the regression says never counts against itself
-                p = logistic(clip(base + platt.w[n, 0] + slope * lean, -30.0, 30.0))
+                p = logistic(clip(base + correction[n, 0] + slope * lean, -30.0, 30.0))
             chance[t, n] = p
-            brier[t, n] = told.loss[n] / told.weight[n] if told.weight[n] > 0.0 else math.nan
-            taken = whole and side != 0.0 and side == side
-            if side < 0.0:
-                store_sample(n, taken, stop, target, samples)
-            else:
-                store_sample(n, taken, target, stop, samples)
-            told.side[here, n] = side
-            told.base[here, n] = base
-            told.claim[here, n] = claim
-            told.lean[here, n] = lean
-            told.chance[here, n] = p
-        samples.bars[0] += 1
+            brier[t, n] = loss[n] / weight[n] if weight[n] > 0.0 else math.nan
+            told_side[here, n] = side
+            told_base[here, n] = base
+            told_claim[here, n] = claim
+            told_lean[here, n] = lean
+            told_chance[here, n] = p
+        here = here + 1 if here < depth - 1 else 0
     return chance, brier

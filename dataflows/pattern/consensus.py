@@ -8,8 +8,8 @@ import numpy as np
 
 from dataflows.kernels.arith import clip, logistic
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.ftrl import Ftrl, ftrl_margin, ftrl_update
-from dataflows.kernels.labels import Samples, is_whole, resolve_samples, store_sample, two_sided_label
+from dataflows.kernels.ftrl import Ftrl, ftrl_update, margin
+from dataflows.kernels.labels import Samples, barrier_labels, two_sided_label
 from dataflows.panel import Floats, Ints
 
 
@@ -30,7 +30,8 @@ def gathered(
     dominant: Ints,
     count: Ints,
 ) -> None:
-    """Writes the votes (T, N, P) of P patterns, the id of the heaviest and how many have a side or a confidence, (T, N).
+    """Writes the votes (T, N, P) of P patterns where they are not 0, the id of the heaviest and how many have a side or a
+    confidence, (T, N).
 
     A pattern at a time: to take one of a tuple of panels costs more than to read it.
     """
@@ -41,10 +42,11 @@ def gathered(
         confidence = confidences[k]
         for t in range(bars):
             for n in range(symbols):
+                if side[t, n] == 0 and not (confidence[t, n] > 0.0):
+                    continue
                 v = vote_of(side[t, n], confidence[t, n], weights[k])
                 votes[t, n, k] = v
-                if side[t, n] != 0 or confidence[t, n] > 0.0:
-                    count[t, n] += 1
+                count[t, n] += 1
                 if math.fabs(v) > heaviest[t, n]:
                     heaviest[t, n] = math.fabs(v)
                     dominant[t, n] = first_id + k
@@ -82,34 +84,30 @@ def agree(
     score = np.empty((bars, symbols))
     dominant = np.zeros((bars, symbols), np.int64)
     count = np.zeros((bars, symbols), np.int64)
-    votes = np.empty((bars, symbols, width))
+    votes = np.zeros((bars, symbols, width))
     gathered(sides, confidences, weights, first_id, votes, dominant, count)
-    rows = np.empty(depth, np.int64)
-    how = np.empty(depth, np.int64)
-    gain = np.empty(depth)
-    uniqueness = np.empty(depth)
+    apart = distance * sigma
+    here = samples.bars[0] % depth
+    counts, rows, how, gain, uniqueness = barrier_labels(
+        opened, high, low, close, valid, dominant, apart, apart, max_gap, samples
+    )
+    features, w = samples.features, state.w
+    i = 0
     for t in range(bars):
-        here = samples.bars[0] % depth
         for n in range(symbols):
-            o = opened[t, n]
-            h = high[t, n]
-            low_ = low[t, n]
-            c = close[t, n]
-            whole = is_whole(o, h, low_, c, valid[t, n])
-            told = resolve_samples(o, h, low_, c, whole, n, max_gap, samples, rows, how, gain, uniqueness)
-            for i in range(told):
+            for _ in range(counts[t, n]):
                 up, weight = two_sided_label(how[i], gain[i])
                 if weight > 0.0:
-                    x = samples.features[rows[i], n]
-                    error = logistic(ftrl_margin(x, n, state)) - up
+                    x = features[rows[i], n]
+                    error = logistic(margin(x, w[n])) - up
                     ftrl_update(x, error * weight * uniqueness[i], n, alpha, beta, l1, l2, state)
-            x = samples.features[here, n]
+                i += 1
+            a = 0.0
             for k in range(width):
-                x[k] = votes[t, n, k]
-            p = logistic(ftrl_margin(x, n, state))
+                a += w[n, k] * votes[t, n, k]
+                features[here, n, k] = votes[t, n, k]
+            p = logistic(a)
             chance[t, n] = p
             score[t, n] = 2.0 * p - 1.0
-            apart = distance * sigma[t, n]
-            store_sample(n, whole and dominant[t, n] != 0, apart, apart, samples)
-        samples.bars[0] += 1
+        here = here + 1 if here < depth - 1 else 0
     return chance, score, dominant, count, votes

@@ -18,9 +18,7 @@ from dataflows.kernels.labels import (
     TIMEOUT,
     UPPER,
     Samples,
-    is_whole,
-    resolve_samples,
-    store_sample,
+    barrier_labels,
     target_label,
     two_sided_label,
 )
@@ -48,25 +46,19 @@ def every_outcome(
     """Writes to out (T, N, 4) of each resolved sample's bar: bar of the resolution, how, gain, uniqueness."""
     bars, symbols = opens.shape
     depth = samples.stage.shape[0]
-    rows = np.empty(depth, np.int64)
-    how = np.empty(depth, np.int64)
-    gain = np.empty(depth)
-    uniqueness = np.empty(depth)
+    first = samples.bars[0]
+    counts, rows, how, gain, uniqueness = barrier_labels(opens, highs, lows, closes, valid, told, up, down, max_gap, samples)
+    i = 0
     for t in range(bars):
         for n in range(symbols):
-            whole = is_whole(opens[t, n], highs[t, n], lows[t, n], closes[t, n], valid[t, n])
-            count = resolve_samples(
-                opens[t, n], highs[t, n], lows[t, n], closes[t, n], whole, n, max_gap, samples, rows, how, gain, uniqueness
-            )
-            for i in range(count):
+            for _ in range(counts[t, n]):
                 s = int(samples.features[rows[i], n, 0])
-                out[s, n, 0] = float(samples.bars[0])
+                out[s, n, 0] = float(first + t)
                 out[s, n, 1] = float(how[i])
                 out[s, n, 2] = gain[i]
                 out[s, n, 3] = uniqueness[i]
-            samples.features[samples.bars[0] % depth, n, 0] = float(samples.bars[0])
-            store_sample(n, whole and told[t, n] == 1, up[t, n], down[t, n], samples)
-        samples.bars[0] += 1
+                i += 1
+            samples.features[(first + t) % depth, n, 0] = float(first + t)
 
 
 def fresh(symbols: int, horizon: int = H) -> Any:
