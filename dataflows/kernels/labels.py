@@ -148,11 +148,11 @@ def barrier_labels(
                                     nearest_down[n] = lower[row, n]
                         row = row + 1 if row < depth - 1 else 0
                 counts[t, n] = end - first
-            far, near = up[t, n], down[t, n]
-            good = whole and told[t, n] != 0 and far > 0.0 and near > 0.0 and math.isfinite(far + near)
+            rise, fall = up[t, n], down[t, n]
+            good = whole and told[t, n] != 0 and rise > 0.0 and fall > 0.0 and math.isfinite(rise + fall)
             stage[here, n] = _WAITING if good else _NONE
-            upper[here, n] = far
-            lower[here, n] = near
+            upper[here, n] = rise
+            lower[here, n] = fall
             entry[here, n] = math.nan
             begun[here, n] = shared[n]
             missed[here, n] = missed_now[n]

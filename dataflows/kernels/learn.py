@@ -42,15 +42,6 @@ class Sums(NamedTuple):
 
 
 @kernel
-def add_sample(x: float, y: float, weight: float, fade: float, r: int, c: int, n: int, sums: Sums) -> None:
-    """One more sample of the given weight; what is there fades by `fade` first."""
-    sums.n[r, c, n] = fade * sums.n[r, c, n] + weight
-    sums.xx[r, c, n] = fade * sums.xx[r, c, n] + weight * x * x
-    sums.xy[r, c, n] = fade * sums.xy[r, c, n] + weight * x * y
-    sums.yy[r, c, n] = fade * sums.yy[r, c, n] + weight * y * y
-
-
-@kernel
 def slope_posterior(
     n: float, xx: float, xy: float, yy: float, prior: float, strength: float, prior_xx: float, prior_yy: float
 ) -> tuple[float, float]:
@@ -121,6 +112,11 @@ def learn_edges(
         priors[j] = prior_slope_bps * math.sqrt(horizons[j] / horizons[SOURCE_HORIZON])
     stated = strength if prior_slope_bps > 0.0 else 0.0
     typical = prior_score * prior_score
+    # taken out of the states once: inside the loop each mention would count references
+    n_h, xx_h, xy_h, yy_h = by_score.n, by_score.xx, by_score.xy, by_score.yy
+    n_k, xx_k, xy_k, yy_k = by_source.n, by_source.xx, by_source.xy, by_source.yy
+    scores, regimes, entries, missed = pending.score, pending.regime, pending.entry, pending.missed
+    stored, missed_now = pending.sources, pending.missed_now
     for t in range(bars):
         i = pending.bars[0]
         here = i % depth
@@ -130,25 +126,35 @@ def learn_edges(
             c = closes[t, n]
             good = valid[t, n] == 1 and o > 0.0 and c > 0.0 and math.isfinite(o) and math.isfinite(c)
             if not good:
-                pending.missed_now[n] += 1
+                missed_now[n] += 1
             if i > 0:
-                pending.entry[before, n] = o if good else math.nan
+                entries[before, n] = o if good else math.nan
             if good:
                 for j in range(width):
                     if i < horizons[j]:
                         continue
-                    s = (i - horizons[j]) % depth
-                    r = pending.regime[s, n]
-                    e = pending.entry[s, n]
-                    if r < 0 or e != e or pending.missed_now[n] - pending.missed[s, n] > max_gap:
+                    s = here - horizons[j]
+                    s = s if s >= 0 else s + depth
+                    r = regimes[s, n]
+                    e = entries[s, n]
+                    if r < 0 or e != e or missed_now[n] - missed[s, n] > max_gap:
                         continue
                     y = 1e4 * (c / e - 1.0)
-                    add_sample(pending.score[s, n], y, weights[j], fades[j], r, j, n, by_score)
+                    x = scores[s, n]
+                    w = weights[j]
+                    fade = fades[j]
+                    n_h[r, j, n] = fade * n_h[r, j, n] + w
+                    xx_h[r, j, n] = fade * xx_h[r, j, n] + w * x * x
+                    xy_h[r, j, n] = fade * xy_h[r, j, n] + w * x * y
+                    yy_h[r, j, n] = fade * yy_h[r, j, n] + w * y * y
                     if j == SOURCE_HORIZON:
                         for k in range(count):
-                            x = pending.sources[s, n, k]
+                            x = stored[s, n, k]
                             if x == x:
-                                add_sample(x, y, weights[j], fades[j], r, k, n, by_source)
+                                n_k[r, k, n] = fade * n_k[r, k, n] + w
+                                xx_k[r, k, n] = fade * xx_k[r, k, n] + w * x * x
+                                xy_k[r, k, n] = fade * xy_k[r, k, n] + w * x * y
+                                yy_k[r, k, n] = fade * yy_k[r, k, n] + w * y * y
             x = score[t, n]
             r = regime[t, n]
             told = x == x and r >= 0
@@ -156,34 +162,24 @@ def learn_edges(
             for j in range(width):
                 if told:
                     b, v = slope_posterior(
-                        by_score.n[r, j, n],
-                        by_score.xx[r, j, n],
-                        by_score.xy[r, j, n],
-                        by_score.yy[r, j, n],
-                        priors[j],
-                        strength,
-                        typical,
-                        scale * scale * horizons[j],
-                    )
+                        n_h[r, j, n], xx_h[r, j, n], xy_h[r, j, n], yy_h[r, j, n],
+                        priors[j], strength, typical, scale * scale * horizons[j],
+                    )  # fmt: skip
                     edge[t, n, j] = b * x if b > 0.0 else 0.0
                     std[t, n, j] = math.fabs(x) * math.sqrt(v)
-                    known[t, n, j] = by_score.n[r, j, n] + stated
+                    known[t, n, j] = n_h[r, j, n] + stated
                 else:
                     edge[t, n, j] = math.nan
                     std[t, n, j] = math.nan
                     known[t, n, j] = math.nan
             for k in range(count):
-                if r >= 0:
-                    slope[t, n, k] = slope_shrunk(
-                        by_source.n[r, k, n], by_source.xx[r, k, n], by_source.xy[r, k, n], strength, typical
-                    )
-                else:
-                    slope[t, n, k] = math.nan
-            pending.score[here, n] = x
-            pending.regime[here, n] = r if told and good else -1
-            pending.entry[here, n] = math.nan
-            pending.missed[here, n] = pending.missed_now[n]
-            for k in range(count):
-                pending.sources[here, n, k] = sources[t, n, k]
+                slope[t, n, k] = (
+                    slope_shrunk(n_k[r, k, n], xx_k[r, k, n], xy_k[r, k, n], strength, typical) if r >= 0 else math.nan
+                )
+                stored[here, n, k] = sources[t, n, k]
+            scores[here, n] = x
+            regimes[here, n] = r if told and good else -1
+            entries[here, n] = math.nan
+            missed[here, n] = missed_now[n]
         pending.bars[0] = i + 1
     return edge, std, known, slope
