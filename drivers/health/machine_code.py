@@ -68,10 +68,10 @@ def kernels(context: Context) -> Iterator[Found]:
         return
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     yield warn(
-        f"{total - len(missing)} of {several(total, 'layer')} have machine code in the cache; {shown} {_lacks(missing)}.",
+        f"{len(missing)} of {several(total, 'layer')} {_lacks(missing)} machine code in the cache: {shown}.",
         "Nothing is wrong: the next run, or this command without --quick, compiles them once, which takes some minutes.",
     )
 
 
 def _lacks(missing: list[str]) -> str:
-    return "lacks it" if len(missing) == 1 else "lack it"
+    return "lacks" if len(missing) == 1 else "lack"

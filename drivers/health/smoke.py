@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from drivers.feeds.dataset import Dataset
 
 SYMBOLS: Final = ("AAA", "BBB")
-DAYS: Final = 2  # of one-minute bars, so that an epoch closes between them
+DAYS: Final = 3  # of one-minute bars: epochs close between them, and windows of two days fill
 SEED: Final = 7
 
 
@@ -109,7 +109,7 @@ def _domain(context: Context, domain: str, values: Mapping[str, Any], data: Data
     if silent:
         return warn(
             f"{domain}: {size}; {', '.join(silent)} never knew anything.",
-            "Its windows may be longer than two days of minutes; if they are not, see what it takes.",
+            "Its windows may be longer than three days of minutes; if they are not, see what it takes.",
         )
     unknown = len(known) - sum(known.values())
     rest = f"; {several(unknown, 'column')} had nothing to say, as where nothing was traded" if unknown else ""
