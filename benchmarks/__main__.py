@@ -21,6 +21,8 @@ def main() -> None:
     cut = 10 if asked.quick else 1
     found: dict[str, Any] = {"machine": platform.machine(), "python": platform.python_version()}
     found["batch, 1 symbol"] = cases.batch(1, YEAR_BARS // cut)
+    with cases.threads(1):
+        found["batch, 1 symbol, one core"] = cases.batch(1, YEAR_BARS // cut)
     found["batch, 20 symbols"] = cases.batch(20, YEAR_BARS // (10 * cut))
     for symbols in (1, 10, 100):
         found[f"step stage, {symbols} symbols"] = cases.step_stage(symbols, 14_400 // cut)
@@ -35,6 +37,11 @@ def main() -> None:
         for name, value in figures.items() if isinstance(figures, dict) else []:
             if value == value:
                 print(f"| {case} | {name.replace('_', ' ')} | {value:,.2f} |")
+    layers = cases.layer_times(1, 50_000 // cut)
+    print("\n| layer | ns a bar |\n|---|---|")
+    for name, ns in layers.items():
+        print(f"| {name} | {ns:,.0f} |")
+    found["layers, ns a bar"] = layers
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=2))
 

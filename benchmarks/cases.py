@@ -8,14 +8,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from benchmarks.peers import talib_seconds
 from benchmarks.setup import YEAR_BARS, chunks, engine_for, market
+from drivers.engine import together
 from drivers.engine.engine import Engine
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """While this holds, so many threads run columnar layers."""
+    before = os.environ.get("STRATOQUANT_THREADS")
+    os.environ["STRATOQUANT_THREADS"] = str(number)
+    for cached in (together.cores, together._pool):
+        cached.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.pop("STRATOQUANT_THREADS")
+        if before is not None:
+            os.environ["STRATOQUANT_THREADS"] = before
+        for cached in (together.cores, together._pool):
+            cached.cache_clear()
 
 
 def batch(symbols: int, bars: int) -> dict[str, float]:
@@ -39,6 +58,8 @@ def batch(symbols: int, bars: int) -> dict[str, float]:
     scale = YEAR_BARS / bars
     return {
         "seconds_per_year": total * scale,
+        "columnar_and_rest_seconds_per_year": (total - steps[0]) * scale,
+        "columnar_and_rest_times_talib_per_symbol": (total - steps[0]) / symbols / peer,
         "step_bars_per_second": bars / steps[0],
         "talib_seconds_per_year": peer * scale,
         "times_talib_per_symbol": total / symbols / peer,
@@ -124,19 +145,29 @@ def step_compilation() -> dict[str, float]:
 
 
 def latency(symbols: int, bars: int) -> dict[str, float]:
-    """Microseconds of one streamed bar: median, 99th percentile, and the engine's own share for each node."""
+    """Microseconds of one streamed bar: median, until the step stage begins, 99th percentile, and the engine's own share for each node."""
     data = market(symbols, bars + 400)
     engine = engine_for(data)
     single = list(chunks(data, 1, most=bars + 400))
     for chunk in single[:400]:
         engine.advance(chunk)
-    taken = np.empty(bars)
+    taken, columnar, inner = np.empty(bars), np.empty(bars), engine._run_steps
+    at = [0]
+
+    def told(values: Any, n: int) -> Any:
+        at[0] = time.perf_counter_ns()
+        return inner(values, n)
+
+    engine._run_steps = told  # type: ignore[method-assign]
     for i, chunk in enumerate(single[400:]):
         begun = time.perf_counter_ns()
         engine.advance(chunk)
         taken[i] = time.perf_counter_ns() - begun
+        columnar[i] = at[0] - begun
+    engine._run_steps = inner  # type: ignore[method-assign]
     return {
         "median_us": float(np.median(taken)) / 1e3,
+        "columnar_median_us": float(np.median(columnar)) / 1e3,
         "p99_us": float(np.percentile(taken, 99)) / 1e3,
         "engine_us_per_node": _overhead(engine) if symbols == 1 else float("nan"),
     }
@@ -184,6 +215,7 @@ START = """
 import time; begun = time.perf_counter()
 import numpy as np
 from dataflows.data.types import unknown_instruments
+from drivers.engine import together
 from drivers.engine.engine import Engine
 from drivers.engine.wiring import load
 from drivers.precompile import compiling_beside
