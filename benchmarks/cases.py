@@ -145,7 +145,7 @@ def step_compilation() -> dict[str, float]:
 
 
 def latency(symbols: int, bars: int) -> dict[str, float]:
-    """Microseconds of one streamed bar: median, until the step stage begins, 99th percentile, and the engine's own share for each node."""
+    """Microseconds of one streamed bar: median, of it before the step stage, 99th percentile; the engine's share a node."""
     data = market(symbols, bars + 400)
     engine = engine_for(data)
     single = list(chunks(data, 1, most=bars + 400))
