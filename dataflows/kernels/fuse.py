@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.carry import Count, Unknown, Zero
 from dataflows.kernels.arith import clip, known, logistic, sign
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.order import SortedWindow, window_median, window_push
+from dataflows.kernels.order import SortedWindow, count_below, sorted_median, window_push
 from dataflows.kernels.success import stop_of
 from dataflows.panel import Floats, Ints
 
@@ -28,20 +28,17 @@ AVOID, NOT_LEARNED, EDGE_BELOW_COST, EDGE_UNCERTAIN, UNKNOWN_INPUT, NO_SIGNAL, N
 
 
 @kernel
-def squashed(v: float, n: int, joins: bool, floor: float, state: SortedWindow) -> float:
-    """tanh(v / s) in [-1, 1], s = 1.4826 * median |v| of the PREVIOUS W values of symbol n, at least `floor`.
+def squashed(v: float, size: int, sizes: Floats, floor: float) -> float:
+    """tanh(v / s) in [-1, 1], s = 1.4826 * median of the first `size` of the sorted `sizes` (W,), at least `floor`.
 
     For a source that is not bounded by construction. Not centred: centring turns a steady trend negative, and the sign of v
-    must be kept. floor > 0, in units of v. |v| joins the window afterwards if it `joins`. NaN where v is not finite, and until
-    the window holds 30 values (W where W is less).
+    must be kept. floor > 0, in units of v. NaN where v is not finite, and where there are not 30 sizes (W where W is less).
     """
     if not math.isfinite(v):
         return math.nan
-    scale = MAD_TO_SIGMA * window_median(n, state)
+    scale = MAD_TO_SIGMA * sorted_median(size, sizes)
     if scale < floor:
         scale = floor
-    if joins:
-        window_push(math.fabs(v), n, state)
     return math.tanh(v / scale)
 
 
@@ -94,27 +91,41 @@ def signal_values(
     """
     bars, symbols = up.shape
     y = np.empty((bars, symbols, 10))
+    # taken out of the state once: inside the loop each mention would count references
+    last, age = state.stated, state.stated_age
+    ring_m, sizes_m, pos_m, held_m = state.momentum.ring, state.momentum.sorted, state.momentum.pos, state.momentum.held
+    ring_f, sizes_f, pos_f, held_f = state.flow.ring, state.flow.sorted, state.flow.pos, state.flow.held
+    ring_e, sizes_e, pos_e, held_e = state.external.ring, state.external.sorted, state.external.pos, state.external.held
     for t in range(bars):
         for n in range(symbols):
-            joins = closed_5[t, n] != 0
-            state.stated_age[n] += 1.0
+            age[n] += 1.0
             if math.isfinite(stated[t, n]):
-                state.stated[n] = stated[t, n]
-                state.stated_age[n] = known(stated_age[t, n], 0.0)
-            if state.stated_age[n] > external_max_age:
-                state.stated[n] = math.nan
+                last[n] = stated[t, n]
+                age[n] = known(stated_age[t, n], 0.0)
+            if age[n] > external_max_age:
+                last[n] = math.nan
             calm = 1.0 - known(instability[t, n], 0.0)
-            flow = mean_of_two(pressure[t, n], squashed(order_flow[t, n], n, joins, floor, state.flow))
+            flow = mean_of_two(pressure[t, n], squashed(order_flow[t, n], held_f[n], sizes_f[n], floor))
             y[t, n, 0] = calm * (up[t, n] - down[t, n])
             y[t, n, 1] = calm * mean_of_two(alignment[t, n], trend[t, n])
-            y[t, n, 2] = calm * squashed(momentum[t, n], n, joins, floor, state.momentum)
+            y[t, n, 2] = calm * squashed(momentum[t, n], held_m[n], sizes_m[n], floor)
             y[t, n, 3] = calm * reversion[t, n]
             y[t, n, 4] = calm * book[t, n]
             y[t, n, 5] = calm * flow
             y[t, n, 6] = calm * pattern[t, n]
             y[t, n, 7] = calm * lead_side[t, n] * lead_confidence[t, n]
             y[t, n, 8] = calm * strength_side[t, n] * strength_confidence[t, n]
-            y[t, n, 9] = calm * squashed(state.stated[n], n, joins, external_floor, state.external)
+            y[t, n, 9] = calm * squashed(last[n], held_e[n], sizes_e[n], external_floor)
+            if closed_5[t, n] != 0:
+                if math.isfinite(order_flow[t, n]):
+                    v = math.fabs(order_flow[t, n])
+                    window_push(v, count_below(sizes_f[n], held_f[n], v), n, ring_f, sizes_f, pos_f, held_f)
+                if math.isfinite(momentum[t, n]):
+                    v = math.fabs(momentum[t, n])
+                    window_push(v, count_below(sizes_m[n], held_m[n], v), n, ring_m, sizes_m, pos_m, held_m)
+                if math.isfinite(last[n]):
+                    v = math.fabs(last[n])
+                    window_push(v, count_below(sizes_e[n], held_e[n], v), n, ring_e, sizes_e, pos_e, held_e)
     return y
 
 

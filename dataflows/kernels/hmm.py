@@ -9,7 +9,7 @@ import numpy as np
 
 from dataflows.carry import Axes, Count, Unknown
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.order import LEAST, SortedWindow, window_push, window_rank
+from dataflows.kernels.order import LEAST, count_below, sorted_push, sorted_rank
 from dataflows.panel import Floats, Ints
 
 STATES: Final = 5
@@ -243,7 +243,8 @@ def regime_filter(
     centres = means + shift
     rates = 1.0 / stds
     # what the loop reads of the state, taken out once: a wide record is costly to hand to a function
-    ranks = SortedWindow(state.ring, state.sorted, state.pos, state.held)
+    ring, ranked, pos, held = state.ring, state.sorted, state.pos, state.held
+    width = ring.shape[1]
     usual, seen, label, jitter = state.usual, state.seen, state.label, state.jitter
     for t in range(bars):
         for n in range(symbols):
@@ -263,11 +264,17 @@ def regime_filter(
                 x[0] = math.nan
                 x[2] = math.nan
                 if 0.0 <= v < math.inf:
-                    rank = window_rank(v, n, ranks)
+                    values = ranked[n]
+                    below = count_below(values, held[n], v)
+                    rank = sorted_rank(v, below, held[n], values)
                     if rank == rank:
                         state.percentile[n] = rank
-                        x[0] = normal_quantile((rank * ranks.held[n] + 0.5) / (ranks.held[n] + 1.0))
-                    window_push(v, n, ranks)
+                        x[0] = normal_quantile((rank * held[n] + 0.5) / (held[n] + 1.0))
+                    at = pos[n]
+                    sorted_push(v, below, ring[n, at], held[n], values)
+                    ring[n, at] = v
+                    pos[n] = 0 if at == width - 1 else at + 1
+                    held[n] = held[n] + 1 if held[n] < width else width
                     if v > 0.0 and before > 0.0:
                         move = math.fabs(math.log(v / before))
                         jitter[n] = jitter[n] + vov_alpha * (move - jitter[n]) if jitter[n] == jitter[n] else move

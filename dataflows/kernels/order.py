@@ -76,22 +76,16 @@ def _rightwards(values: Floats, to: int, hole: int) -> None:
 
 
 @kernel
-def window_push(v: float, n: int, state: SortedWindow) -> None:
-    """Puts the finite value v into symbol n's window; the oldest leaves when it is full."""
-    width = state.ring.shape[1]
-    values = state.sorted[n]
-    p = state.pos[n]
-    size = state.held[n]
-    to = count_below(values, size, v)
-    if size < width:
+def sorted_push(v: float, below: int, oldest: float, size: int, values: Floats) -> None:
+    """Puts v, which has `below` values below it, into the sorted row `values` of `size` entries; `oldest`, which is one of
+    them, leaves when the row is full."""
+    to = below
+    if size < values.shape[0]:
         hole = size
-        state.held[n] = size + 1
     else:
-        hole = count_below(values, size, state.ring[n, p])
+        hole = count_below(values, size, oldest)
         if to > hole:
             to -= 1
-    state.ring[n, p] = v
-    state.pos[n] = 0 if p == width - 1 else p + 1
     if to > hole:
         _leftwards(values, hole, to)
     else:
@@ -100,39 +94,34 @@ def window_push(v: float, n: int, state: SortedWindow) -> None:
 
 
 @kernel
-def window_rank(v: float, n: int, state: SortedWindow) -> float:
-    """Share of symbol n's window that is below v, values equal to v counted half; NaN while the window is too short."""
-    size = state.held[n]
-    width = state.ring.shape[1]
-    if size < (LEAST if LEAST < width else width) or v != v:
+def sorted_rank(v: float, below: int, size: int, values: Floats) -> float:
+    """Share of the first `size` sorted values that is below v, as `below` of them are, those equal to v counted half; NaN where
+    there are too few."""
+    width = values.shape[0]
+    if size < (LEAST if LEAST < width else width):
         return math.nan
-    values = state.sorted[n]
-    below = count_below(values, size, v)
     tied = below < size and values[below] == v
     return float(0.5 * (below + (count_up_to(values, size, v) if tied else below)) / size)
 
 
 @kernel
-def window_median(n: int, state: SortedWindow) -> float:
-    """Median of symbol n's window; NaN while it is too short."""
-    size = state.held[n]
-    width = state.ring.shape[1]
+def sorted_median(size: int, values: Floats) -> float:
+    """Median of the first `size` sorted values; NaN where they are too few."""
+    width = values.shape[0]
     if size < (LEAST if LEAST < width else width):
         return math.nan
     h = size >> 1
     if size & 1:
-        return float(state.sorted[n, h])
-    return float(0.5 * (state.sorted[n, h - 1] + state.sorted[n, h]))
+        return float(values[h])
+    return float(0.5 * (values[h - 1] + values[h]))
 
 
 @kernel
-def window_mad(centre: float, n: int, state: SortedWindow) -> float:
-    """Median absolute deviation of symbol n's window from `centre`, in O(log W); NaN while the window is too short."""
-    size = state.held[n]
-    width = state.ring.shape[1]
+def sorted_mad(centre: float, size: int, values: Floats) -> float:
+    """Median absolute deviation of the first `size` sorted values from `centre`, in O(log W); NaN where they are too few."""
+    width = values.shape[0]
     if size < (LEAST if LEAST < width else width):
         return math.nan
-    values = state.sorted[n]
     h = size >> 1
     a = 0
     b = size - 1 - h
@@ -156,6 +145,21 @@ def window_mad(centre: float, n: int, state: SortedWindow) -> float:
 
 
 @kernel
+def window_push(v: float, below: int, n: int, ring: Floats, values: Floats, pos: Ints, held: Ints) -> None:
+    """Puts the finite value v, which has `below` values below it, into symbol n's window; the oldest leaves when it is full.
+
+    ring .. held: the fields of a SortedWindow, which a loop takes out of it once: to hand over the record costs more than the
+    work.
+    """
+    p = pos[n]
+    sorted_push(v, below, ring[n, p], held[n], values[n])
+    ring[n, p] = v
+    pos[n] = 0 if p == ring.shape[1] - 1 else p + 1
+    if held[n] < ring.shape[1]:
+        held[n] += 1
+
+
+@kernel
 def rolling_rank(x: Floats, on: Ints, state: SortedWindow) -> Floats:
     """Share of the PREVIOUS W values that are at most x, ties counted half: in [0, 1], (T, N).
 
@@ -164,13 +168,15 @@ def rolling_rank(x: Floats, on: Ints, state: SortedWindow) -> Floats:
     """
     bars, symbols = x.shape
     y = np.empty((bars, symbols))
+    ring, values, pos, held = state.ring, state.sorted, state.pos, state.held
     for t in range(bars):
         for n in range(symbols):
             v = x[t, n]
             if math.isfinite(v):
-                y[t, n] = window_rank(v, n, state)
+                below = count_below(values[n], held[n], v)
+                y[t, n] = sorted_rank(v, below, held[n], values[n])
                 if on[t, n] != 0:
-                    window_push(v, n, state)
+                    window_push(v, below, n, ring, values, pos, held)
             else:
                 y[t, n] = math.nan
     return y
@@ -181,9 +187,10 @@ def rolling_median(x: Floats, on: Ints, state: SortedWindow) -> Floats:
     """Median of the PREVIOUS W values, whatever this bar's is: (T, N). NaN until 30 values are held (W where W is less)."""
     bars, symbols = x.shape
     y = np.empty((bars, symbols))
+    ring, values, pos, held = state.ring, state.sorted, state.pos, state.held
     for t in range(bars):
         for n in range(symbols):
-            y[t, n] = window_median(n, state)
+            y[t, n] = sorted_median(held[n], values[n])
             if on[t, n] != 0 and math.isfinite(x[t, n]):
-                window_push(x[t, n], n, state)
+                window_push(x[t, n], count_below(values[n], held[n], x[t, n]), n, ring, values, pos, held)
     return y

@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.carry import NAN, Axes, Count, Unknown, Zero
 from dataflows.kernels.arith import clip, known
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.order import SortedWindow, window_push, window_rank
+from dataflows.kernels.order import SortedWindow, count_below, sorted_rank, window_push
 from dataflows.panel import Floats, Ints
 
 
@@ -57,14 +57,16 @@ def compressions(
     begins = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
     ends = np.zeros((bars, symbols), np.int64)
+    ring, widths, pos, held = state.widths.ring, state.widths.sorted, state.widths.pos, state.widths.held
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] == 0:
                 continue
             width = bandwidth[t, n]
             if math.isfinite(width) and width != state.width[n]:
-                state.rank[n] = window_rank(width, n, state.widths)
-                window_push(width, n, state.widths)
+                below = count_below(widths[n], held[n], width)
+                state.rank[n] = sorted_rank(width, below, held[n], widths[n])
+                window_push(width, below, n, ring, widths, pos, held)
                 state.width[n] = width
             rank = known(state.rank[n], 1.0)
             narrow = squeeze[t, n] == 1.0 or rank <= share

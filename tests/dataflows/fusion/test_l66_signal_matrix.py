@@ -13,7 +13,7 @@ from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.l66_signal_matrix import l66_signal_matrix
 from dataflows.fusion.types import K
 from dataflows.kernels.fuse import squashed
-from dataflows.kernels.order import SortedWindow
+from dataflows.kernels.order import SortedWindow, count_below, window_push
 from dataflows.panel import Floats
 from dataflows.regime.types import ChangePoint
 from tests.dataflows.fusion.world import everything
@@ -39,7 +39,12 @@ def settled(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
 def squash(x: Floats, floor: float, width: int = 100) -> Floats:
     """The kernel over a path of one symbol, every value joining."""
     state = window(width)
-    return np.array([squashed(v, 0, True, floor, state) for v in x])
+    y = np.empty(len(x))
+    for t, v in enumerate(x):
+        y[t] = squashed(v, state.held[0], state.sorted[0], floor)
+        if np.isfinite(v):
+            window_push(abs(v), count_below(state.sorted[0], state.held[0], abs(v)), 0, *state)
+    return y
 
 
 def window(width: int, symbols: int = 1) -> SortedWindow:

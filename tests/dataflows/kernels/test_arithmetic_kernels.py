@@ -212,18 +212,19 @@ def test_rank_and_median_are_numpys_over_the_previous_values() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 30, 41])
-def test_window_mad_is_scipys(size: int) -> None:
+def test_median_absolute_deviation_of_a_window_is_scipys(size: int) -> None:
     rng = np.random.default_rng(size)
     state = _state(order.SortedWindow, size)
     for _ in range(3 * size):
-        order.window_push(float(np.round(rng.normal(), 1)), 1, state)
+        v = float(np.round(rng.normal(), 1))
+        order.window_push(v, order.count_below(state.sorted[1], state.held[1], v), 1, *state)
         held = state.ring[1, : state.held[1]]
         np.testing.assert_array_equal(np.sort(held), state.sorted[1, : state.held[1]])
         if state.held[1] < min(size, order.LEAST):
             continue
-        m = order.window_median(1, state)
+        m = order.sorted_median(state.held[1], state.sorted[1])
         assert m == pytest.approx(np.median(held), abs=1e-15)
-        assert order.window_mad(m, 1, state) == pytest.approx(stats.median_abs_deviation(held), abs=1e-12)
+        assert order.sorted_mad(m, state.held[1], state.sorted[1]) == pytest.approx(stats.median_abs_deviation(held), abs=1e-12)
 
 
 def test_resample_is_pandas_closed_right_label_right() -> None:
