@@ -30,7 +30,8 @@ from numba.core.dispatcher import Dispatcher
 F = TypeVar("F", bound=Callable[..., Any])
 
 # no fastmath: it reorders sums. Bounds are checked: without it an index past the end wrote into a neighbour's state.
-OPTIONS: Final[dict[str, Any]] = {"fastmath": False, "error_model": "numpy", "boundscheck": True}
+# nogil: layers that do not wait for each other run side by side (drivers/engine/together.py).
+OPTIONS: Final[dict[str, Any]] = {"fastmath": False, "error_model": "numpy", "boundscheck": True, "nogil": True}
 _FOREIGN: Final = frozenset({"numpy", "numba", "math", "builtins", "typing", "operator"})
 _KERNELS: Final[list[Dispatcher]] = []
 

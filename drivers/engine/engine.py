@@ -119,7 +119,8 @@ class Engine:
         self.epoch = -1
         self.last_time = 0
         self.records: dict[str, list[Any]] = {p: [] for p in plan.epoch_needs}
-        self.held: dict[str, Any] = {}
+        self._held: dict[str, Any] = {}
+        self._held_bars = 1
         self._poisoned_at: int | None = None
         self.on_layer: Callable[[str], None] = lambda name: None
 
@@ -294,12 +295,22 @@ class Engine:
         return offsets
 
     def _hold(self, values: Mapping[str, Any]) -> None:
-        bars = len(values["clock"].ts)
-        self.held = (
-            {p: cut(values[p], self.plan.hints[p], bars - 1, bars) for p in self._held_names}
-            if bars > 1
-            else {p: values[p] for p in self._held_names}
-        )
+        self._held = {p: values[p] for p in self._held_names}
+        self._held_bars = len(values["clock"].ts)
+
+    @property
+    def held(self) -> dict[str, Any]:
+        """What the step stage read at the last bar, one row each: `react` and checkpoints start from it. Cut when asked for,
+        since a batch asks for it once."""
+        if self._held_bars > 1:
+            last = self._held_bars - 1
+            self._held = {p: cut(v, self.plan.hints[p], last, last + 1) for p, v in self._held.items()}
+            self._held_bars = 1
+        return self._held
+
+    @held.setter
+    def held(self, values: dict[str, Any]) -> None:
+        self._held, self._held_bars = values, 1
 
     # ---- epochs
 

@@ -1,15 +1,17 @@
 """Columnar layers side by side: on a long chunk, layers that do not wait for each other run on all cores.
 
 Kernels hold no lock, a layer moves its own memory and nothing else, and its inputs are read only: so the bits are those of one
-layer after the other. A short chunk is not worth the hand-over (some 30 us a layer) and runs in graph order.
+layer after the other. A short chunk is not worth the hand-over and runs in graph order.
 """
 
 from __future__ import annotations
 
 import functools
+import heapq
 import os
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from drivers.engine.nodes import LayerNode
@@ -34,7 +36,7 @@ def cores() -> int:
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores(), thread_name_prefix="layers")
+    return ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="layers")
 
 
 def run_layers(nodes: Sequence[LayerNode], values: dict[str, Any], size: int, on_layer: Callable[[str], None]) -> None:
@@ -47,34 +49,55 @@ def run_layers(nodes: Sequence[LayerNode], values: dict[str, Any], size: int, on
             on_layer(node.name)
             values[node.name] = node.fn(*[values[p] for p in node.params])
         return
-    place = {node.name: i for i, node in enumerate(nodes)}
-    takers: dict[str, list[LayerNode]] = {node.name: [] for node in nodes}
-    missing = {node.name: {p for p in node.params if p in place} for node in nodes}
-    for node in nodes:
-        for p in missing[node.name]:
-            takers[p].append(node)
-    under_way: dict[Future[Any], LayerNode] = {}
+    work = _Round(nodes, values, on_layer)
+    helpers = [_pool().submit(work.take_part) for _ in range(cores() - 1)]
+    work.take_part()
+    for helper in helpers:
+        helper.result()
+    if work.failed:
+        raise work.failed[min(work.failed)]
 
-    def begin(node: LayerNode) -> None:
-        on_layer(node.name)
-        under_way[_pool().submit(node.fn, *[values[p] for p in node.params])] = node
 
-    for node in nodes:
-        if not missing[node.name]:
-            begin(node)
-    while under_way:
-        done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-        if any(future.exception() is not None for future in done):
-            wait(under_way)
-            failed = [f for f in under_way if f.exception() is not None]
-            min(failed, key=lambda f: place[under_way[f].name]).result()
-        ready: list[LayerNode] = []
-        for future in done:
-            made = under_way.pop(future)
-            values[made.name] = future.result()
-            for taker in takers[made.name]:
-                missing[taker.name].discard(made.name)
-                if not missing[taker.name]:
-                    ready.append(taker)
-        for node in sorted(ready, key=lambda n: place[n.name]):
-            begin(node)
+class _Round:
+    """The layers of one chunk, which every thread takes as they become ready, in graph order."""
+
+    def __init__(self, nodes: Sequence[LayerNode], values: dict[str, Any], on_layer: Callable[[str], None]) -> None:
+        self.nodes, self.values, self.on_layer = nodes, values, on_layer
+        place = {node.name: i for i, node in enumerate(nodes)}
+        needs = [{place[p] for p in node.params if p in place} for node in nodes]
+        self.takers: list[list[int]] = [[] for _ in nodes]
+        for i, own in enumerate(needs):
+            for j in own:
+                self.takers[j].append(i)
+        self.missing = [len(own) for own in needs]
+        self.ready = [i for i, left in enumerate(self.missing) if left == 0]  # a heap
+        self.left = len(nodes)
+        self.failed: dict[int, BaseException] = {}
+        self.changed = threading.Condition()
+
+    def take_part(self) -> None:
+        """Runs layers until none is left, or one has failed."""
+        while True:
+            with self.changed:
+                while not self.ready and self.left > 0 and not self.failed:
+                    self.changed.wait()
+                if self.left == 0 or self.failed:
+                    return
+                i = heapq.heappop(self.ready)
+                self.on_layer(self.nodes[i].name)
+            node = self.nodes[i]
+            try:
+                made = node.fn(*[self.values[p] for p in node.params])
+            except BaseException as error:
+                with self.changed:
+                    self.failed[i] = error
+                    self.changed.notify_all()
+                return
+            with self.changed:
+                self.values[node.name] = made
+                self.left -= 1
+                for taker in self.takers[i]:
+                    self.missing[taker] -= 1
+                    if self.missing[taker] == 0:
+                        heapq.heappush(self.ready, taker)
+                self.changed.notify_all()

@@ -17,6 +17,11 @@ from drivers.project import Project, defaults
 from drivers.whole import write_whole
 
 PLOTS: Final = "plots"
+DRAWN: Final = (
+    "The pictures beside the layers show eight hours of BTCUSDT, a perpetual of Binance USD-M futures, in May 2025, by "
+    "`python -m benchmarks.layer_plots` under the specification `prior_belief`; the bars are from the repository "
+    "[typhonun/DcaTpStrategy](https://github.com/typhonun/DcaTpStrategy), MIT licence."
+)
 SCHEDULES: Final = {
     "columnar": "columnar: over whole panels",
     "step": "step: bar by bar, the account in view",
@@ -40,7 +45,7 @@ def write_layer_pages(project: Project, folder: Path) -> list[Path]:
 
 def index_page(model: Model) -> Iterator[str]:
     """Every layer by id."""
-    yield f"# Layers\n\n{len(model.layers)} layers run. [The whole graph](../reference/graph.svg).\n"
+    yield f"# Layers\n\n{len(model.layers)} layers run. [The whole graph](../reference/graph.svg). {DRAWN}\n"
     yield "| id | layer | what it is | domain | runs |\n|---|---|---|---|---|"
     for layer in sorted(model.layers.values(), key=lambda one: one.number):
         where = f"[{layer.domain}]({layer.domain}.md)"
