@@ -76,28 +76,35 @@ class _Round:
         self.changed = threading.Condition()
 
     def take_part(self) -> None:
-        """Runs layers until none is left, or one has failed."""
-        while True:
+        """Runs layers until none is left, or one has failed. Whatever goes wrong here, also Ctrl-C, ends the round for all:
+        nobody waits for a layer that nobody runs."""
+        at = len(self.nodes)
+        try:
+            while (at := self._next()) < len(self.nodes):
+                node = self.nodes[at]
+                self._put(at, node.fn(*[self.values[p] for p in node.params]))
+        except BaseException as error:
             with self.changed:
-                while not self.ready and self.left > 0 and not self.failed:
-                    self.changed.wait()
-                if self.left == 0 or self.failed:
-                    return
-                i = heapq.heappop(self.ready)
-                self.on_layer(self.nodes[i].name)
-            node = self.nodes[i]
-            try:
-                made = node.fn(*[self.values[p] for p in node.params])
-            except BaseException as error:
-                with self.changed:
-                    self.failed[i] = error
-                    self.changed.notify_all()
-                return
-            with self.changed:
-                self.values[node.name] = made
-                self.left -= 1
-                for taker in self.takers[i]:
-                    self.missing[taker] -= 1
-                    if self.missing[taker] == 0:
-                        heapq.heappush(self.ready, taker)
+                self.failed[at] = error
                 self.changed.notify_all()
+
+    def _next(self) -> int:
+        """The next layer's place, as soon as one is ready; that after the last where nothing is left to run."""
+        with self.changed:
+            while not self.ready and self.left > 0 and not self.failed:
+                self.changed.wait()
+            if self.left == 0 or self.failed:
+                return len(self.nodes)
+            at = heapq.heappop(self.ready)
+            self.on_layer(self.nodes[at].name)
+            return at
+
+    def _put(self, at: int, made: Any) -> None:
+        with self.changed:
+            self.values[self.nodes[at].name] = made
+            self.left -= 1
+            for taker in self.takers[at]:
+                self.missing[taker] -= 1
+                if self.missing[taker] == 0:
+                    heapq.heappush(self.ready, taker)
+            self.changed.notify_all()

@@ -99,3 +99,15 @@ def test_a_numerical_warning_inside_a_thread_is_still_an_error() -> None:
 
     with pytest.raises(RuntimeWarning):
         run_layers([node("a", divides, "x")], {"x": np.ones(2)}, LEAST, lambda n: None)
+
+
+def test_an_error_outside_a_layer_ends_the_round_instead_of_leaving_the_others_waiting() -> None:
+    def told(name: str) -> None:
+        if name == "b":
+            raise KeyboardInterrupt
+
+    values: dict[str, Any] = {"x": 1}
+    chain = [node("a", lambda x: x, "x"), node("b", lambda a: a, "a"), node("c", lambda b: b, "b")]
+    with pytest.raises(KeyboardInterrupt):
+        run_layers(chain, values, LEAST, told)
+    assert values == {"x": 1, "a": 1}
