@@ -34,12 +34,6 @@ def margin(x: Floats, w: Floats) -> float:
 
 
 @kernel
-def ftrl_margin(x: Floats, n: int, state: Ftrl) -> float:
-    """Log odds of symbol n: sum of w * x over the features x (F,). An unknown feature counts 0. 0 before any sample."""
-    return margin(x, state.w[n])
-
-
-@kernel
 def ftrl_update(x: Floats, error: float, n: int, alpha: float, beta: float, l1: float, l2: float, state: Ftrl) -> None:
     """Learns from one sample of symbol n. x: its features (F,); error: (chance - outcome) times the sample's weight.
 

@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from dataflows.carry import Bind, start_state
 from dataflows.kernels.compile import kernel
-from dataflows.kernels.ftrl import Ftrl, ftrl_margin, ftrl_update
+from dataflows.kernels.ftrl import Ftrl, ftrl_update, margin
 from dataflows.kernels.labels import (
     BOTH,
     LOWER,
@@ -151,7 +151,7 @@ def test_ftrl_weights_minimise_the_objective_that_defines_them() -> None:
     gradients, at, rates = [], [], []
     for i in range(60):
         w = state.w[1].copy()
-        m = ftrl_margin(x[i], 1, state)
+        m = margin(x[i], state.w[1])
         assert m == pytest.approx(w @ seen[i])
         error = (1.0 / (1.0 + math.exp(-m)) - y[i]) * weight[i]
         ftrl_update(x[i], error, 1, ALPHA, BETA, L1, L2, state)
@@ -179,4 +179,4 @@ def test_ftrl_keeps_a_feature_without_evidence_at_zero() -> None:
     assert state.w[0, 0] == 0.0
     ftrl_update(np.array([1.0]), -1.0, 0, ALPHA, BETA, L1, L2, state)
     assert state.w[0, 0] > 0.0
-    assert ftrl_margin(np.array([np.nan]), 0, state) == 0.0
+    assert margin(np.array([np.nan]), state.w[0]) == 0.0
