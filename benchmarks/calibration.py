@@ -26,10 +26,11 @@ from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.consensus import agree
 from dataflows.pattern.l50_pattern_consensus import PatternConsensusCarry
 from dataflows.pattern.types import FIRST_PATTERN, PATTERNS
-from drivers.engine.wiring import load
-from drivers.graph.picture import COLOURS, OTHER
-from drivers.project import defaults, load_configs
-from drivers.whole import write_whole
+from drivers.diagrams.picture import COLOURS, OTHER
+from drivers.files.atomic import write_atomic
+from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
+from drivers.project.locate import defaults
 
 BEGIN, END = "<!-- l50: begin -->", "<!-- l50: end -->"
 WIDTH: Final = 0.05
@@ -280,15 +281,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = f"### Planted patterns\n\n{text}\n\n### `{asked.folder.name}`\n\n{more}"
     if asked.out is not None:
         asked.out.mkdir(parents=True, exist_ok=True)
-        write_whole(asked.out / "calibration-l50-planted.svg", drawn(artificial, "L50, planted patterns"))
-        write_whole(asked.out / "calibration-l50-market.svg", drawn(real, f"L50, {asked.folder.name}"))
+        write_atomic(asked.out / "calibration-l50-planted.svg", drawn(artificial, "L50, planted patterns"))
+        write_atomic(asked.out / "calibration-l50-market.svg", drawn(real, f"L50, {asked.folder.name}"))
     if asked.into is None:
         print(tables)
         return
     page = asked.into.read_text(encoding="utf-8")
     head, _, rest = page.partition(BEGIN)
     tail = rest.partition(END)[2]
-    write_whole(asked.into, f"{head}{BEGIN}\n\n{tables}\n\n{END}{tail}")
+    write_atomic(asked.into, f"{head}{BEGIN}\n\n{tables}\n\n{END}{tail}")
     print(f"{asked.into} has the new tables.", file=sys.stderr)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.peers import talib_seconds
 from benchmarks.setup import YEAR_BARS, chunks, engine_for, market
-from drivers.engine import together
+from drivers.engine import parallel as together
 from drivers.engine.engine import Engine
 
 
@@ -25,7 +25,7 @@ def threads(number: int) -> Iterator[None]:
     """While this holds, so many threads run columnar layers."""
     before = os.environ.get("STRATOQUANT_THREADS")
     os.environ["STRATOQUANT_THREADS"] = str(number)
-    for cached in (together.cores, together._pool):
+    for cached in (parallel.cores, together._pool):
         cached.cache_clear()
     try:
         yield
@@ -33,7 +33,7 @@ def threads(number: int) -> Iterator[None]:
         os.environ.pop("STRATOQUANT_THREADS")
         if before is not None:
             os.environ["STRATOQUANT_THREADS"] = before
-        for cached in (together.cores, together._pool):
+        for cached in (parallel.cores, together._pool):
             cached.cache_clear()
 
 
@@ -215,12 +215,13 @@ START = """
 import time; begun = time.perf_counter()
 import numpy as np
 from dataflows.data.types import unknown_instruments
-from drivers.engine import together
+from drivers.engine import parallel
 from drivers.engine.engine import Engine
-from drivers.engine.wiring import load
-from drivers.precompile import compiling_beside
-from drivers.project import defaults, load_configs
-from drivers.session import make_plan
+from drivers.graph.wiring import load
+from drivers.run.precompile import compiling_beside
+from drivers.project.configs import load_configs
+from drivers.project.locate import defaults
+from drivers.engine.building import make_plan
 project = defaults()
 plan = make_plan(load(project.wiring), load_configs(project))
 with compiling_beside(plan, None):

@@ -26,14 +26,15 @@ from dataflows.panel import Floats, Ints
 from dataflows.pattern.types import PatternSignal
 from drivers.domain.inputs import upstream
 from drivers.engine.engine import Chunk, Engine, Outputs
-from drivers.engine.nodes import LayerNode, layer_nodes
 from drivers.engine.plan import Plan
-from drivers.engine.wiring import load
 from drivers.feeds.dataset import Dataset, open_dataset
 from drivers.feeds.simulate import default_symbols, simulate
-from drivers.graph_modules import layer_modules
-from drivers.project import defaults, load_configs
-from drivers.session import CHUNK_BYTES, FIELDS
+from drivers.graph.layers import LayerNode, layer_nodes
+from drivers.graph.modules import layer_modules
+from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
+from drivers.project.locate import defaults
+from drivers.run.assembly import CHUNK_BYTES, FIELDS
 
 MINUTE: Final = 60_000_000_000
 WARM: Final = 1440

@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from drivers.batch import run_batch
+from drivers.diagrams.picture import COLOURS, OTHER
 from drivers.feeds.dataset import open_dataset
-from drivers.graph.picture import COLOURS, OTHER
-from drivers.request import RunRequest
-from drivers.store.recorded import RecordedRun, open_run
+from drivers.run.batch import run_batch
+from drivers.run.request import RunRequest
+from drivers.store.reader import RecordedRun, open_run
 
 SHOWN: Final = 480
 """Bars in a picture."""

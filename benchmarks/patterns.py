@@ -21,17 +21,18 @@ from dataflows.config import ConfigError, model_of, resolve
 from dataflows.data.types import Instruments
 from dataflows.panel import Ints, leaves
 from dataflows.pattern.types import PatternSignal
-from drivers.engine.config_reads import reads_of
+from drivers.engine.building import make_plan
 from drivers.engine.engine import Chunk, Engine, joined
-from drivers.engine.nodes import SUFFIX, LayerNode
 from drivers.engine.plan import Plan
-from drivers.engine.wiring import Wiring, load
 from drivers.feeds.dataset import open_dataset
-from drivers.graph_modules import layer_modules
-from drivers.project import Configs, defaults, load_configs
-from drivers.session import make_plan
+from drivers.files.atomic import write_atomic
+from drivers.graph.config_reads import reads_of
+from drivers.graph.layers import SUFFIX, LayerNode
+from drivers.graph.modules import layer_modules
+from drivers.graph.wiring import Wiring, load
+from drivers.project.configs import Configs, load_configs
+from drivers.project.locate import defaults
 from drivers.validation.compare import first_unequal
-from drivers.whole import write_whole
 
 SHARE: Final = 0.1
 """By how much of its value a parameter is changed; an integer by 1 at least."""
@@ -283,7 +284,7 @@ def put_into(page: Path, tables: str) -> None:
     if BEGIN not in text or END not in text:
         raise ValueError(f"{page} has no lines {BEGIN} and {END}; put them where the tables go.")
     head, tail = text.partition(BEGIN)[0], text.partition(END)[2]
-    write_whole(page, f"{head}{BEGIN}\n\n{tables}\n\n{END}{tail}")
+    write_atomic(page, f"{head}{BEGIN}\n\n{tables}\n\n{END}{tail}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

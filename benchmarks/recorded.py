@@ -12,9 +12,10 @@ from rich.console import Console
 from dataflows.fusion.types import SOURCES
 from dataflows.panel import Floats, Ints
 from drivers.engine.engine import Chunk, Engine
-from drivers.request import RunRequest
-from drivers.session import open_session, progress_bar
-from drivers.whole import write_whole
+from drivers.files.atomic import write_atomic
+from drivers.run.assembly import open_session
+from drivers.run.progress import progress_bar
+from drivers.run.request import RunRequest
 
 SCORE = "score"
 """Name of L7's score among the signals."""
@@ -79,7 +80,7 @@ def put_into(page: Path, name: str, tables: str) -> None:
     if begin not in text or end not in text:
         raise ValueError(f"{page} has no lines {begin} and {end}; put them where the tables go.")
     head, tail = text.partition(begin)[0], text.partition(end)[2]
-    write_whole(page, f"{head}{begin}\n\n{tables.strip()}\n\n{end}{tail}")
+    write_atomic(page, f"{head}{begin}\n\n{tables.strip()}\n\n{end}{tail}")
 
 
 def _kept(engine: Engine, time: Ints, inputs: dict[str, Any]) -> dict[str, Any]:

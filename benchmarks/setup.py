@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dataflows.data.types import unknown_instruments
-from dataflows.kernels.compile import cache_root
+from dataflows.runtime.compile import cache_root
+from drivers.engine.building import make_plan
 from drivers.engine.engine import Chunk, Engine
-from drivers.engine.wiring import load
 from drivers.feeds.dataset import Dataset, open_dataset
 from drivers.feeds.simulate import default_symbols, simulate
-from drivers.project import defaults, load_configs
-from drivers.session import CHUNK_BYTES, FIELDS, make_plan
+from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
+from drivers.project.locate import defaults
+from drivers.run.assembly import CHUNK_BYTES, FIELDS
 
 YEAR_BARS = 525_600
 DAY_BARS = 1440

@@ -18,9 +18,9 @@ from pydantic import BaseModel
 from drivers.cli.main import app
 from drivers.feeds.description import Description
 from drivers.feeds.importing.presets import PRESETS
-from drivers.feeds.venue import Venue
-from drivers.project import defaults
+from drivers.project.locate import defaults
 from drivers.report.reference import write_reference
+from drivers.venues.description import Venue
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

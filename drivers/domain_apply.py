@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from drivers.changes import Entry
-from drivers.project import load_spec
+from drivers.files.transaction import Entry
+from drivers.project.machine_specs import load_spec
 from drivers.specs.apply import Proposal, carry_out, owned, propose
 from drivers.specs.candidate import WiringBreaksError
 

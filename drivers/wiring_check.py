@@ -12,12 +12,14 @@ from typing import Any, Final
 
 import yaml
 
-from drivers.engine.nodes import LayerNode
-from drivers.engine.wiring import Wiring, load
-from drivers.engine.wiring_graph import Finding, graph_of
-from drivers.engine.wiring_rules import check
-from drivers.graph_modules import layer_modules
-from drivers.project import Project, config_records, load_configs, locate
+from drivers.graph.layers import LayerNode
+from drivers.graph.modules import layer_modules
+from drivers.graph.network import Finding, graph_of
+from drivers.graph.rules.check import check
+from drivers.graph.wiring import Wiring, load
+from drivers.project.configs import load_configs
+from drivers.project.domains import config_records
+from drivers.project.locate import Project, locate
 
 _IN_THE_FILE: Final = frozenset({"layers", "ids", "delayed", "domains", "door", "sink"})
 """Rules whose findings are put right in the wiring file, where it has a line for them; those of the others in the code."""

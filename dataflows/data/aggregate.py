@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class TradeBars(NamedTuple):

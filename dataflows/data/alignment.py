@@ -9,9 +9,9 @@ import numpy as np
 
 from dataflows.carry import Axes, Unknown, Zero
 from dataflows.data.types import Observations
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.order import SortedWindow, count_below, sorted_mad, sorted_median, window_push
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 SECOND: Final = 1_000_000_000
 DAY: Final = 86_400 * SECOND

@@ -11,11 +11,11 @@ from dataflows.carry import Axes, Count, Zero
 from dataflows.data.types import Market
 from dataflows.execution.types import PLACE, Audit, Ledger, OrderIntents, Orders, Reconciliation
 from dataflows.fusion.types import LONG, SHORT, Ensemble, K, Proposal
-from dataflows.kernels.compile import kernel
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import Regime
 from dataflows.risk.types import HOLD, RUN, Approval, KillSwitch
+from dataflows.runtime.compile import kernel
 
 
 class AuditCarry(NamedTuple):

@@ -9,6 +9,7 @@ from dataflows.carry import Count
 from dataflows.data.types import Clock, Instruments, Market
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import LARGEST, closes_position, is_live, same_side
+from dataflows.execution.rounding import HAIR, ceil_to, floor_to
 from dataflows.execution.types import (
     CANCEL,
     MARKET,
@@ -21,12 +22,11 @@ from dataflows.execution.types import (
     OrderIntents,
     Orders,
 )
-from dataflows.kernels.compile import kernel
-from dataflows.kernels.rounding import HAIR, ceil_to, floor_to
-from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.risk.types import APPROVED, EXIT, REDUCED, Approval
+from dataflows.runtime.compile import kernel
+from dataflows.runtime.scratch import fresh
 
 _STEP = 4  # of the sequence: the next two ids are the bracket's
 _ENTRY_ROWS = 3  # an entry and its bracket

@@ -8,10 +8,10 @@ from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import LARGEST
 from dataflows.execution.types import LIMIT, MARKET, POST_ONLY, Style
 from dataflows.fusion.types import Cost
-from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN, SpreadDepth, Tradeability
 from dataflows.risk.types import EXIT, Approval
+from dataflows.runtime.scratch import fresh
 
 
 @layer("L69", schedule="step")

@@ -10,11 +10,11 @@ from dataflows.data.types import Clock, Market
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import LARGEST, same_side
 from dataflows.execution.types import MARKET, Ledger, Slice, Style
-from dataflows.kernels.compile import kernel
-from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.microstructure.types import Tradeability
 from dataflows.risk.types import APPROVED, EXIT, REDUCED, Approval
+from dataflows.runtime.compile import kernel
+from dataflows.runtime.scratch import fresh
 
 
 class SlicingCarry(NamedTuple):

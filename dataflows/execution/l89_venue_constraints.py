@@ -7,14 +7,14 @@ import math
 from dataflows.data.types import Instruments, Market
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import LARGEST, same_side
+from dataflows.execution.rounding import HAIR, ceil_to, floor_to
 from dataflows.execution.types import DROPS, MARKET, Constrained, Ledger, Slice, Style
-from dataflows.kernels.compile import kernel
-from dataflows.kernels.rounding import HAIR, ceil_to, floor_to
-from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats, Ints
 from dataflows.risk.types import Approval
+from dataflows.runtime.compile import kernel
+from dataflows.runtime.scratch import fresh
 
 LOT = DROPS.index("LOT")
 MIN_NOTIONAL = DROPS.index("MIN_NOTIONAL")

@@ -6,19 +6,7 @@ import math
 
 from dataflows.data.types import Clock, Instruments, Market
 from dataflows.execution.config import ExecutionConfig
-from dataflows.execution.order_table import find
-from dataflows.execution.types import (
-    CANCEL,
-    CANCEL_REJECT,
-    CANCELED_EVENT,
-    PLACE,
-    REJECT,
-    REJECTIONS,
-    STOP_MARKET,
-    Executions,
-    OrderIntents,
-)
-from dataflows.execution.venue import (
+from dataflows.execution.matching_engine import (
     ASK_PRICE,
     ASK_SIZE,
     BARS,
@@ -55,10 +43,22 @@ from dataflows.execution.venue import (
     leave,
     report,
 )
-from dataflows.kernels.scratch import fresh
+from dataflows.execution.order_table import find
+from dataflows.execution.types import (
+    CANCEL,
+    CANCEL_REJECT,
+    CANCELED_EVENT,
+    PLACE,
+    REJECT,
+    REJECTIONS,
+    STOP_MARKET,
+    Executions,
+    OrderIntents,
+)
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer, variant
 from dataflows.microstructure.types import SpreadDepth
+from dataflows.runtime.scratch import fresh
 
 _UNKNOWN_ORDER = REJECTIONS.index("UNKNOWN_ORDER")
 _MOST_ORDERS = REJECTIONS.index("MOST_ORDERS")

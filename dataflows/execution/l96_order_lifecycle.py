@@ -42,10 +42,10 @@ from dataflows.execution.types import (
     OrderIntents,
     Orders,
 )
-from dataflows.kernels.compile import kernel
-from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
+from dataflows.runtime.scratch import fresh
 
 _UNKNOWN_ORDER = REJECTIONS.index("UNKNOWN_ORDER")
 _WOULD_CROSS = REJECTIONS.index("WOULD_CROSS")

@@ -10,9 +10,9 @@ from dataflows.data.types import OPERATOR_CASH_FLOW, OPERATOR_REBASE, Clock, Mar
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import moved, same_side
 from dataflows.execution.types import FILL, Executions, Ledger, Orders
-from dataflows.kernels.scratch import copied, fresh
 from dataflows.layer import layer
 from dataflows.panel import Floats
+from dataflows.runtime.scratch import copied, fresh
 
 REALISED, FEES, FUNDING = range(3)  # rows of `parts`
 

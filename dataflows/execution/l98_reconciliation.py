@@ -10,10 +10,10 @@ from dataflows.data.types import Clock
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import is_live, moved, same_side
 from dataflows.execution.types import FILL, SUBMITTED, Executions, Ledger, Orders, Reconciliation, VenueSnapshot
-from dataflows.kernels.compile import kernel
-from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer, variant
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
+from dataflows.runtime.scratch import fresh
 
 
 class VenueBooksCarry(NamedTuple):

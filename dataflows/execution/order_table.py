@@ -33,8 +33,8 @@ from dataflows.execution.types import (
     SUBMITTED,
     TAKE_PROFIT,
 )
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Ints
+from dataflows.runtime.compile import kernel
 
 TRANSITIONS: Final[dict[tuple[int, int], int]] = {
     (SUBMITTED, ACCEPT): ACCEPTED,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from dataflows.carry import Count
 from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.proposals import propose
 from dataflows.fusion.types import (
     Agreement,
     Cost,
@@ -18,7 +19,6 @@ from dataflows.fusion.types import (
     SizeSuggestion,
     Success,
 )
-from dataflows.kernels.fuse import propose
 from dataflows.kinematics.types import KinematicState, Returns
 from dataflows.layer import layer
 from dataflows.microstructure.types import Tradeability

@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import Bind
 from dataflows.data.types import ExternalAlpha, Market
 from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.signal_scales import Scales, signal_values
 from dataflows.fusion.types import Signals
-from dataflows.kernels.fuse import Scales, signal_values
 from dataflows.kinematics.types import Alignment, KinematicState
 from dataflows.layer import layer
 from dataflows.microstructure.types import BookImbalance, OrderFlowImbalance, TradePressure

@@ -8,8 +8,8 @@ from dataflows.carry import Bind
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Market
 from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.edge_learning import Pending, Sums, learn_edges
 from dataflows.fusion.types import Ensemble, Expectancy, K, Signals
-from dataflows.kernels.learn import Pending, Sums, learn_edges
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.regime.types import Regime

@@ -8,10 +8,10 @@ from dataflows.carry import Bind
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Market
 from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.success import Told, success_chances
 from dataflows.fusion.types import Expectancy, K, Signals, Success
 from dataflows.kernels.ftrl import Ftrl
 from dataflows.kernels.labels import Samples
-from dataflows.kernels.success import Told, success_chances
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig

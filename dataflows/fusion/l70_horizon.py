@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.horizons import best_horizon
 from dataflows.fusion.types import Cost, Expectancy, Horizon
-from dataflows.kernels.fuse import best_horizon
 from dataflows.layer import layer
 
 

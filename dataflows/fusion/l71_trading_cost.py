@@ -7,8 +7,8 @@ from typing import NamedTuple
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Instruments, Market
 from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.costs import trading_costs
 from dataflows.fusion.types import Cost
-from dataflows.kernels.fuse import trading_costs
 from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataflows.fusion.agreement import source_agreement
 from dataflows.fusion.types import Agreement, Signals
-from dataflows.kernels.fuse import source_agreement
 from dataflows.layer import layer
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.freshness import News, freshness_of
 from dataflows.fusion.types import Decay, Signals
-from dataflows.kernels.fuse import News, freshness_of
 from dataflows.layer import layer
 from dataflows.pattern.types import PatternConsensus
 

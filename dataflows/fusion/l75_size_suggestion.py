@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.kelly import kelly_fractions
 from dataflows.fusion.types import Cost, Expectancy, Horizon, SizeSuggestion, Success
-from dataflows.kernels.fuse import kelly_fractions
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig

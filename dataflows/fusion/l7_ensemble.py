@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataflows.fusion.ensemble import tilted_weights, weighted_score
 from dataflows.fusion.types import Ensemble, Policy, Signals, SourceWeights
-from dataflows.kernels.fuse import tilted_weights, weighted_score
 from dataflows.layer import layer
 from dataflows.regime.types import Regime
 

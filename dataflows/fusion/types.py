@@ -135,3 +135,12 @@ REFUSALS: Final = (
     "NO_SIGNAL",
     "NO_SIZE",
 )
+"""Why an entry is refused, by bit: REFUSALS[k] is bit 1 << k."""
+
+AVOID: Final = 1
+NOT_LEARNED: Final = 2
+EDGE_BELOW_COST: Final = 4
+EDGE_UNCERTAIN: Final = 8
+UNKNOWN_INPUT: Final = 16
+NO_SIGNAL: Final = 32
+NO_SIZE: Final = 64

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 @kernel

@@ -10,8 +10,8 @@ import math
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Axes
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats
+from dataflows.runtime.compile import kernel
 
 
 class Ftrl(NamedTuple):

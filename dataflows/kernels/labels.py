@@ -17,8 +17,8 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import Axes, Count, Ring, Unknown, Zero
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 UPPER: Final = 1
 LOWER: Final = -1

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dataflows.carry import Count, Unknown
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class Latch(NamedTuple):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dataflows.carry import Count, Ring, Zero
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 EXACT = 1e-14
 """Least unexplained share of the variance: on an exact line rounding alone would decide the t-statistic."""

@@ -13,8 +13,8 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import Axes, Count
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 LEAST: Final = 30
 """A statistic is NaN until the window holds this many values (or W, where W is less)."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dataflows.carry import Count, Unknown, Zero
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class SeededEwm(NamedTuple):

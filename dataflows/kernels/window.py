@@ -12,8 +12,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dataflows.carry import Axes, Count, Ring, Unknown, Zero
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class Moments(NamedTuple):

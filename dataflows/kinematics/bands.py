@@ -9,10 +9,10 @@ import numpy as np
 
 from dataflows.carry import NAN, Axes
 from dataflows.kernels.arith import clip
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.smooth import SeededEwm, seeded_push
 from dataflows.kernels.window import Moments, moments_push, window_moments
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 FAR = 1000.0
 """Widths of a band beyond which a distance is not told apart."""

@@ -8,8 +8,8 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import Axes, Count
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 WARM_UP: Final = 63
 """Bars until the recursions have forgotten their start, as TA-Lib has it for the phase."""

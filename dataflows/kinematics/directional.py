@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dataflows.carry import Unknown
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.smooth import SeededEwm, seeded_push
-from dataflows.kernels.true_range import true_range
+from dataflows.kinematics.true_range import true_range
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class DirectionalMovement(NamedTuple):

@@ -9,9 +9,9 @@ import numpy as np
 
 from dataflows.carry import Unknown
 from dataflows.kernels.arith import clip
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.window import Extremes, extremes_push
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 FAR = 1000.0
 """Heights of the channel, and ATR, beyond which a distance is not told apart."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from dataflows.carry import Unknown
 from dataflows.kernels.arith import clip
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.window import RollingSum, rolling_sum, window_sum
 from dataflows.kinematics.volatility import z_score
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class Jumps(NamedTuple):

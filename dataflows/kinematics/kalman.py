@@ -8,9 +8,9 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import NAN, Axes, Count, Unknown
-from dataflows.kernels.compile import kernel
 from dataflows.kinematics.volatility import z_score
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 DIFFUSE: Final = 1e6
 """Variance of the first velocity, in units of the observation's: nothing is known of it."""

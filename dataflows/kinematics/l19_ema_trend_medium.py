@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
-from dataflows.kernels.true_range import TrueRange, wilder_atr
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.ribbon import Ribbon, ribbon
+from dataflows.kinematics.true_range import TrueRange, wilder_atr
 from dataflows.kinematics.types import Trend
 from dataflows.layer import layer
 

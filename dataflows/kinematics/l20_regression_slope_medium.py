@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import Bind
 from dataflows.data.types import Market
 from dataflows.kernels.arith import log_panel
-from dataflows.kernels.hac import RollingHac, rolling_hac
 from dataflows.kinematics.config import KinematicsConfig
+from dataflows.kinematics.hac import RollingHac, rolling_hac
 from dataflows.kinematics.types import Slope
 from dataflows.layer import layer
 

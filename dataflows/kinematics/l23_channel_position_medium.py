@@ -6,9 +6,9 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
 from dataflows.data.types import Market
-from dataflows.kernels.true_range import TrueRange, wilder_atr
 from dataflows.kinematics.bands import Bands, bands
 from dataflows.kinematics.config import KinematicsConfig
+from dataflows.kinematics.true_range import TrueRange, wilder_atr
 from dataflows.kinematics.types import Channel
 from dataflows.layer import layer
 

@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import Bind
 from dataflows.data.types import Market
 from dataflows.kernels.arith import log_panel, over
-from dataflows.kernels.fir import Taps, fir
 from dataflows.kinematics.config import KinematicsConfig
+from dataflows.kinematics.fir import Taps, fir
 from dataflows.kinematics.types import Derivatives, Returns
 from dataflows.kinematics.weights import savitzky_golay
 from dataflows.layer import layer

@@ -9,9 +9,9 @@ import numpy as np
 from dataflows.carry import Bind
 from dataflows.data.types import Market
 from dataflows.kernels.arith import log_panel, over
-from dataflows.kernels.fir import Taps, fir
 from dataflows.kernels.window import Moments, rolling_moments
 from dataflows.kinematics.config import KinematicsConfig
+from dataflows.kinematics.fir import Taps, fir
 from dataflows.kinematics.types import FractionalDifference
 from dataflows.kinematics.weights import fractional_difference
 from dataflows.layer import layer

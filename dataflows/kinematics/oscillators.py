@@ -8,9 +8,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dataflows.carry import Axes, Unknown
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.smooth import SeededEwm, seeded_push
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class Rsi(NamedTuple):

@@ -9,9 +9,9 @@ import numpy as np
 
 from dataflows.carry import NAN, Axes, Count, Ring, Zero
 from dataflows.kernels.arith import clip
-from dataflows.kernels.compile import kernel
 from dataflows.kinematics.volatility import z_score
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 TEN_PERCENT: Final = -2.57
 ONE_PERCENT: Final = -3.43

@@ -8,8 +8,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dataflows.carry import NAN, Axes, Unknown
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class Ribbon(NamedTuple):

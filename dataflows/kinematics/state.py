@@ -9,9 +9,9 @@ import numpy as np
 
 from dataflows.carry import Count, Zero
 from dataflows.kernels.arith import clip, known, sign
-from dataflows.kernels.compile import kernel
 from dataflows.kinematics.types import DOWN, SIDEWAYS, UP
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 VOTES: Final = 9
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from dataflows.carry import NAN, Axes, Count, Zero
 from dataflows.kernels.arith import clip
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 LEAST: Final = 1e-8
 """Least volatility of a bar, log price: below a tick of any market. It keeps the logarithm of silence finite."""

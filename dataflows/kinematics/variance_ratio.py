@@ -8,9 +8,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dataflows.carry import NAN, Axes, Count, Ring, Zero
-from dataflows.kernels.compile import kernel
 from dataflows.kinematics.volatility import z_score
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class VarianceRatioWindow(NamedTuple):

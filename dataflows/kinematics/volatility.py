@@ -10,10 +10,10 @@ import numpy as np
 from dataflows.carry import NAN, Axes, Count, Unknown
 from dataflows.data.types import Bars, HigherBars
 from dataflows.kernels.arith import clip
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.smooth import halflife_alpha
-from dataflows.kernels.true_range import true_range
+from dataflows.kinematics.true_range import true_range
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 LAGS: Final = (5, 15, 60)
 DEEP: Final = 60

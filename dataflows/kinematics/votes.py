@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from dataflows.kernels.arith import clip, sign
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats
+from dataflows.runtime.compile import kernel
 
 
 @kernel

@@ -6,11 +6,11 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
 from dataflows.data.types import Market
-from dataflows.kernels.flow import Pressure, pressure
 from dataflows.kernels.smooth import halflife_alpha
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.trade_flow import Pressure, pressure
 from dataflows.microstructure.types import TradePressure
 
 

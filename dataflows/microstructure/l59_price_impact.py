@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
-from dataflows.kernels.flow import Impact, impact
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.trade_flow import Impact, impact
 from dataflows.microstructure.types import PriceImpact, TradePressure
 
 

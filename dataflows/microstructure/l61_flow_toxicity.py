@@ -7,10 +7,10 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import Bind
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Market
-from dataflows.kernels.flow import Buckets, toxicity
 from dataflows.kernels.order import SortedWindow, rolling_rank
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.trade_flow import Buckets, toxicity
 from dataflows.microstructure.types import FlowToxicity, TradePressure
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
 from dataflows.data.types import Market
-from dataflows.kernels.orderflow import OrderFlow, order_flow
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.order_flow import OrderFlow, order_flow
 from dataflows.microstructure.types import OrderFlowImbalance, TradePressure
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
-from dataflows.kernels.bookwalk import Guard, tradeability
 from dataflows.layer import layer
+from dataflows.microstructure.book_walk import Guard, tradeability
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.types import (
     BookImbalance,

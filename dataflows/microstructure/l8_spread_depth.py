@@ -6,9 +6,9 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
 from dataflows.data.types import Instruments, Market
-from dataflows.kernels.spread import SpreadProxy, spread_depth
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.spread import SpreadProxy, spread_depth
 from dataflows.microstructure.types import SpreadDepth
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
-from dataflows.kernels.imbalance import Imbalance, book_imbalance
 from dataflows.kernels.smooth import halflife_alpha
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
+from dataflows.microstructure.imbalance import Imbalance, book_imbalance
 from dataflows.microstructure.types import BookImbalance, SpreadDepth
 
 

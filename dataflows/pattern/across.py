@@ -9,9 +9,9 @@ import numpy as np
 
 from dataflows.carry import NAN, Axes, Count, Unknown, Zero
 from dataflows.kernels.arith import clip, sign
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.order import count_below, count_up_to
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 _COLLINEAR: Final = 1e-9
 """Share of a determinant below which two regressors are one."""

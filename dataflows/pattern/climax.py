@@ -8,10 +8,10 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dataflows.carry import Bind, Count, Unknown
-from dataflows.kernels.activity import previous_z
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.window import Moments
 from dataflows.panel import Floats, Ints
+from dataflows.pattern.activity import previous_z
+from dataflows.runtime.compile import kernel
 
 
 class Climax(NamedTuple):

@@ -9,9 +9,9 @@ import numpy as np
 
 from dataflows.carry import NAN, Axes, Count, Unknown, Zero
 from dataflows.kernels.arith import clip, known
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.order import SortedWindow, count_below, sorted_rank, window_push
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class Compression(NamedTuple):

@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from dataflows.kernels.arith import clip, logistic
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.ftrl import Ftrl, ftrl_update, margin
 from dataflows.kernels.labels import Samples, barrier_labels, two_sided_label
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 @kernel

@@ -8,10 +8,10 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dataflows.carry import Bind, Count, Ring, Unknown
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.smooth import Ewm
 from dataflows.kernels.window import Extremes, extremes_push
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class Peak(NamedTuple):

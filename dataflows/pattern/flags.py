@@ -9,9 +9,9 @@ import numpy as np
 
 from dataflows.carry import Bind, Count, Unknown
 from dataflows.kernels.arith import clip, known
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.window import Lag, lag_push
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class Flag(NamedTuple):

@@ -9,9 +9,9 @@ import numpy as np
 
 from dataflows.carry import Bind, Unknown, Zero
 from dataflows.kernels.arith import clip, known, sign
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.window import Moments, RollingSum, previous_moments, rolling_sum, window_sum
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 _RUN: Final = 5
 """Bars of L2's r_5."""

@@ -8,14 +8,14 @@ import numpy as np
 
 from dataflows.carry import Bind
 from dataflows.data.types import Market
-from dataflows.kernels.activity import previous_z
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock
 from dataflows.kernels.window import Moments
 from dataflows.kinematics.types import Breakout, Returns
 from dataflows.layer import layer
 from dataflows.microstructure.types import OrderFlowImbalance
+from dataflows.pattern.activity import previous_z
 from dataflows.pattern.breaks import Breaks, fresh_breaks
 from dataflows.pattern.config import PatternConfig
+from dataflows.pattern.occurrence import PatternClock, pattern_clock
 from dataflows.pattern.types import PatternSignal
 
 

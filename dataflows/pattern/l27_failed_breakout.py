@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock
 from dataflows.kinematics.types import Breakout, Returns
 from dataflows.layer import layer
 from dataflows.pattern.breaks import Breaks, FailedBreak, failed_breaks, fresh_breaks
 from dataflows.pattern.config import PatternConfig
+from dataflows.pattern.occurrence import PatternClock, pattern_clock
 from dataflows.pattern.types import PatternSignal
 
 

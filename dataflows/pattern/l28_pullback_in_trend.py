@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock
 from dataflows.kernels.smooth import SeededEwm, seeded_ewm
 from dataflows.kinematics.types import KinematicState, Returns, Trend
 from dataflows.layer import layer
 from dataflows.pattern.config import PatternConfig
+from dataflows.pattern.occurrence import PatternClock, pattern_clock
 from dataflows.pattern.pullback import Pullback, pullbacks
 from dataflows.pattern.types import PatternSignal
 

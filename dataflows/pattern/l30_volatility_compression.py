@@ -7,11 +7,11 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dataflows.carry import Bind
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock_until
 from dataflows.kinematics.types import Channel, Returns, VolTerm
 from dataflows.layer import layer
 from dataflows.pattern.compression import Compression, compressions
 from dataflows.pattern.config import PatternConfig
+from dataflows.pattern.occurrence import PatternClock, pattern_clock_until
 from dataflows.pattern.types import PatternSignal
 
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock
 from dataflows.kinematics.types import Returns, Slope
 from dataflows.layer import layer
 from dataflows.pattern.compression import Release, releases
 from dataflows.pattern.config import PatternConfig
+from dataflows.pattern.occurrence import PatternClock, pattern_clock
 from dataflows.pattern.types import PatternSignal
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock
-from dataflows.kernels.session import OpeningRange, opening_range
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.pattern.config import PatternConfig
+from dataflows.pattern.occurrence import PatternClock, pattern_clock
 from dataflows.pattern.ranges import RangeBreaks, range_breaks
+from dataflows.pattern.session import OpeningRange, opening_range
 from dataflows.pattern.types import PatternSignal
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock
-from dataflows.kernels.session import SessionSpread, session_spread
 from dataflows.kinematics.types import KinematicState, Returns
 from dataflows.layer import layer
 from dataflows.pattern.config import PatternConfig
+from dataflows.pattern.occurrence import PatternClock, pattern_clock
+from dataflows.pattern.session import SessionSpread, session_spread
 from dataflows.pattern.types import PatternSignal
 from dataflows.pattern.vwap import VwapTests, vwap_tests
 

@@ -6,10 +6,10 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
 from dataflows.data.types import Market
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.pattern.config import PatternConfig
+from dataflows.pattern.occurrence import PatternClock, pattern_clock
 from dataflows.pattern.ranges import NarrowBars, RangeBreaks, narrow_bars, range_breaks
 from dataflows.pattern.types import PatternSignal
 

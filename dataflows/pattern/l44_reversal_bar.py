@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock
 from dataflows.kinematics.types import Breakout, Returns
 from dataflows.layer import layer
 from dataflows.pattern.config import PatternConfig
+from dataflows.pattern.occurrence import PatternClock, pattern_clock
 from dataflows.pattern.reversals import BarBefore, reversal_bars
 from dataflows.pattern.types import PatternSignal
 

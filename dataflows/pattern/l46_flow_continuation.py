@@ -6,12 +6,12 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
 from dataflows.data.types import Market
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock
 from dataflows.kinematics.types import Slope
 from dataflows.layer import layer
 from dataflows.microstructure.types import BookImbalance, OrderFlowImbalance, TradePressure
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.flows import Persistence, continuations
+from dataflows.pattern.occurrence import PatternClock, pattern_clock
 from dataflows.pattern.types import PatternSignal
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
-from dataflows.kernels.pattern_clock import PatternClock, pattern_clock
 from dataflows.kernels.smooth import halflife_alpha
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.types import PriceImpact, TradePressure
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.flows import Transient, fading_impacts
+from dataflows.pattern.occurrence import PatternClock, pattern_clock
 from dataflows.pattern.types import PatternSignal
 
 

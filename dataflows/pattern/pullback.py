@@ -9,8 +9,8 @@ import numpy as np
 
 from dataflows.carry import Count, Unknown
 from dataflows.kernels.arith import clip, known
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class Pullback(NamedTuple):

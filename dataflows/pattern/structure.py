@@ -9,9 +9,9 @@ import numpy as np
 
 from dataflows.carry import Count, Unknown
 from dataflows.kernels.arith import clip
-from dataflows.kernels.compile import kernel
-from dataflows.kernels.swings import Swings, swing_push
 from dataflows.panel import Floats, Ints
+from dataflows.pattern.swings import Swings, swing_push
+from dataflows.runtime.compile import kernel
 
 
 class Double(NamedTuple):

@@ -8,12 +8,12 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dataflows.carry import Bind, Unknown
-from dataflows.kernels.activity import previous_z
 from dataflows.kernels.arith import clip
-from dataflows.kernels.compile import kernel
-from dataflows.kernels.swings import Swings, swing_push
 from dataflows.kernels.window import Moments
 from dataflows.panel import Floats, Ints
+from dataflows.pattern.activity import previous_z
+from dataflows.pattern.swings import Swings, swing_push
+from dataflows.runtime.compile import kernel
 
 BPS = 1e-4
 

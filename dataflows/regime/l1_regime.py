@@ -10,13 +10,13 @@ import numpy as np
 
 from dataflows.carry import Bind
 from dataflows.data.types import Market
-from dataflows.kernels.hmm import RegimeState, regime_filter
 from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
 from dataflows.kinematics.types import Returns, Slope
 from dataflows.layer import layer
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats
 from dataflows.regime.config import Features, RegimeConfig
+from dataflows.regime.hidden_markov import RegimeState, regime_filter
 from dataflows.regime.types import Regime, RegimeThresholds
 
 

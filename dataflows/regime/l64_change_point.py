@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from dataflows.kernels.runlength import RunLengths, run_length_table, run_lengths
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.panel import Floats
 from dataflows.regime.config import RegimeConfig
+from dataflows.regime.run_length import RunLengths, run_length_table, run_lengths
 from dataflows.regime.types import ChangePoint
 
 

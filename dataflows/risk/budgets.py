@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
 from dataflows.risk.weights import held_part
+from dataflows.runtime.compile import kernel
 
 SLACK: Final = 1.0 + 1e-9
 """What rounding may add before a budget counts as exceeded: so that what was cut to it once is not cut again."""

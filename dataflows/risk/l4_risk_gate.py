@@ -9,7 +9,6 @@ import numpy as np
 from dataflows.execution.types import Ledger
 from dataflows.fusion.types import FLAT, LONG, SHORT, Proposal
 from dataflows.kernels.arith import clip, known
-from dataflows.kernels.scratch import copied, fresh
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import (
@@ -39,6 +38,7 @@ from dataflows.risk.types import (
     TargetWeights,
 )
 from dataflows.risk.weights import exit_bit, exposure, grows, is_distance, opposed, shrink, sort_key, weight_of
+from dataflows.runtime.scratch import copied, fresh
 
 ALL_REASONS = (1 << len(REASONS)) - 1
 

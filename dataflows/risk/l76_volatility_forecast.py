@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.config import DataConfig
-from dataflows.kernels.garch import Garch, garch_volatility, with_har
 from dataflows.kinematics.types import Returns, VolTerm
 from dataflows.layer import layer
 from dataflows.regime.types import ChangePoint
 from dataflows.risk.config import RiskConfig
+from dataflows.risk.garch import Garch, garch_volatility, with_har
 from dataflows.risk.types import VolForecast
 
 SECONDS_A_DAY = 86_400

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
-from dataflows.kernels.tails import TailQuantiles, tail_risk
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
+from dataflows.risk.tails import TailQuantiles, tail_risk
 from dataflows.risk.types import Tail, TailRisk, VolForecast
 
 

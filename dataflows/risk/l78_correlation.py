@@ -7,11 +7,11 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import NAN, Axes, Unknown
 from dataflows.data.types import Clock, Market
-from dataflows.kernels.compile import kernel
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import Correlation, VolForecast
+from dataflows.runtime.compile import kernel
 
 
 class CorrelationCarry(NamedTuple):

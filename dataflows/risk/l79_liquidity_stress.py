@@ -6,12 +6,12 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
 from dataflows.data.types import Market
-from dataflows.kernels.stress import dried_up
 from dataflows.kernels.window import RollingSum
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.types import SpreadDepth, Tradeability
 from dataflows.risk.config import RiskConfig
+from dataflows.risk.stress import dried_up
 from dataflows.risk.types import LiquidityStress
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataflows.kernels.stress import scenario_losses
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
+from dataflows.risk.stress import scenario_losses
 from dataflows.risk.types import LiquidityStress, Stress, TailRisk, VolForecast
 
 

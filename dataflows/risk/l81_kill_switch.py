@@ -8,7 +8,6 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import Axes, Count
 from dataflows.data.types import OPERATOR_FLATTEN, OPERATOR_HALT, OPERATOR_RELEASE, Clock, Market
 from dataflows.execution.types import Ledger, Orders, Reconciliation
-from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN as NO_CLASS
 from dataflows.microstructure.types import Tradeability
@@ -37,6 +36,7 @@ from dataflows.risk.types import (
     LossLimits,
     Tail,
 )
+from dataflows.runtime.scratch import fresh
 
 LATCH_FLATTENS = KILL_DRAWDOWN | KILL_EQUITY | KILL_OPERATOR_FLATTEN
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataflows.kernels.caps import volatility_cap
 from dataflows.layer import layer
 from dataflows.regime.types import Regime
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import SizeCap, VolForecast
+from dataflows.risk.volatility_caps import volatility_cap
 
 
 @layer("L83")

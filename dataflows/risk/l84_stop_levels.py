@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataflows.data.types import Instruments, Market
 from dataflows.fusion.types import Horizon
-from dataflows.kernels.caps import stop_distance
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import Stops, TailRisk, VolForecast
+from dataflows.risk.volatility_caps import stop_distance
 
 
 @layer("L84")

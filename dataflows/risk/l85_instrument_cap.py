@@ -8,12 +8,12 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import Bind
 from dataflows.data.types import Clock, Market
 from dataflows.execution.types import Ledger
-from dataflows.kernels.scratch import fresh
 from dataflows.kernels.window import RollingSum, sum_push, window_sum
 from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN, Tradeability
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import LiquidityStress, SizeCap
+from dataflows.runtime.scratch import fresh
 
 
 class InstrumentCapCarry(NamedTuple):

@@ -10,7 +10,6 @@ import numpy as np
 from dataflows.carry import Count
 from dataflows.execution.types import Ledger
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Proposal
-from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import (
@@ -31,6 +30,7 @@ from dataflows.risk.types import (
     TargetWeights,
 )
 from dataflows.risk.weights import exit_bit, exposure, grows, shrink, sort_key, weight_of
+from dataflows.runtime.scratch import fresh
 
 
 class ExposureCapCarry(NamedTuple):

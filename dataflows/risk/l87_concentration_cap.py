@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from dataflows.kernels.compile import kernel
-from dataflows.kernels.scratch import copied, fresh
 from dataflows.layer import layer
 from dataflows.panel import Floats
 from dataflows.risk.budgets import SLACK, put_back, split, together
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_CONCENTRATION, WHY_UNKNOWN_INPUT, Correlation, TargetWeights
+from dataflows.runtime.compile import kernel
+from dataflows.runtime.scratch import copied, fresh
 
 
 @kernel

@@ -8,11 +8,11 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import NAN, Axes
 from dataflows.data.types import Clock, Market
 from dataflows.execution.types import Ledger
-from dataflows.kernels.compile import kernel
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import LossLimits
+from dataflows.runtime.compile import kernel
 
 DAY, WEEK = 0, 1
 NS_A_DAY = 86_400 * 1_000_000_000

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from dataflows.execution.types import Ledger
-from dataflows.kernels.scratch import copied, fresh
 from dataflows.layer import layer
 from dataflows.risk.budgets import SLACK, put_back, scale, share_within, split
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_NO_STOP, WHY_OPEN_RISK, Exit, Stops, TargetWeights
 from dataflows.risk.weights import is_distance
+from dataflows.runtime.scratch import copied, fresh
 
 
 @layer("L93", schedule="step", cross_sectional=True)

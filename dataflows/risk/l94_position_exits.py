@@ -8,11 +8,11 @@ from typing import NamedTuple
 from dataflows.carry import Count, Unknown, Zero
 from dataflows.data.types import Clock, Market
 from dataflows.execution.types import FILL, Executions, Ledger, Orders
-from dataflows.kernels.compile import kernel
-from dataflows.kernels.scratch import fresh
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import NO_EXIT, STOP, TARGET, TIME, TRAIL, Exit, Stops
+from dataflows.runtime.compile import kernel
+from dataflows.runtime.scratch import fresh
 
 
 class PositionExitsCarry(NamedTuple):

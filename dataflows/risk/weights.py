@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Floats, Ints
 from dataflows.risk.types import STOP, TIME, WHY_STOP, WHY_UNKNOWN_INPUT
+from dataflows.runtime.compile import kernel
 
 TENTHS = 10.0
 

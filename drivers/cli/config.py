@@ -25,7 +25,7 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of t
     Writes wiring_master.yaml, config/ with every setting explained, and the example machine specs. What the folder has
     already stays as it is.
     """
-    from drivers.config_files import begin
+    from drivers.project.config_files import begin
 
     made = begin(folder)
     for name in made:
@@ -52,8 +52,8 @@ def regenerate(
     key that the code does not have is refused by name, with the one that it resembles: it may have been renamed.
     specs/schema.json, by which editors complete machine specs, is written too.
     """
-    from drivers.changes import change
-    from drivers.config_files import regenerated
+    from drivers.files.transaction import change
+    from drivers.project.config_files import regenerated
     from drivers.specs.apply import owned
     from drivers.specs.difference import unified
 
@@ -83,8 +83,8 @@ def show(
 
     Its value, bounds, unit, the layers that read it, and its meaning. A star marks what is not the default.
     """
-    from drivers.config_files import settings
-    from drivers.project import locate
+    from drivers.project.config_files import settings
+    from drivers.project.locate import locate
 
     found = settings(locate(project_of(context)), domain)
     if json:

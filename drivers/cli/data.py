@@ -36,9 +36,9 @@ def simulate(
     """
     from rich.console import Console
 
-    from drivers.engine.wiring import duration_ns
     from drivers.feeds.simulate import simulate as write
     from drivers.feeds.simulate.market import DEFAULT_SYMBOLS
+    from drivers.graph.wiring import duration_ns
 
     try:
         seconds = duration_ns(clock) // 1_000_000_000
@@ -206,9 +206,9 @@ def check(
     report, data = inspect_dataset(folder, symbols=names(symbols))
     picture = measure(data) if data is not None and (html is not None or not json) else None
     if html is not None:
-        from drivers.whole import write_whole
+        from drivers.files.atomic import write_atomic
 
-        write_whole(html, quality_page(report, picture))
+        write_atomic(html, quality_page(report, picture))
     if json:
         import json as jsonlib
 

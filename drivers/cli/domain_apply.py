@@ -68,7 +68,7 @@ def history(context: typer.Context, json: Json = False) -> None:
 
     When each was applied and by whom, and whether it was taken back.
     """
-    from drivers.project import locate
+    from drivers.project.locate import locate
     from drivers.specs.history import steps
 
     root = locate(project_of(context)).root
@@ -98,7 +98,8 @@ def specs(context: typer.Context, json: Json = False) -> None:
 
     Those in specs/ of the project and of the package: the domain of each, whether it is applied, and what it is for.
     """
-    from drivers.project import known_specs, load_spec, locate
+    from drivers.project.locate import locate
+    from drivers.project.machine_specs import known_specs, load_spec
     from drivers.specs.history import applied
 
     project = locate(project_of(context))

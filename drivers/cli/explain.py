@@ -47,7 +47,7 @@ def explain(
 
     from drivers.explain.target import target_of
     from drivers.explain.trace import explain as way_back
-    from drivers.store.recorded import open_run
+    from drivers.store.reader import open_run
 
     recorded = open_run(run)
     found = way_back(recorded, target_of(recorded, what), up=up)
@@ -72,13 +72,13 @@ def explain(
 
 
 def _draw(found: Explanation, out: Path) -> None:
-    from drivers import dot
+    from drivers.diagrams import dot
+    from drivers.diagrams.picture import source
     from drivers.explain.show import headline, lines_of
-    from drivers.graph.picture import source
-    from drivers.whole import write_whole, write_whole_bytes
+    from drivers.files.atomic import write_atomic, write_atomic_bytes
 
     drawn = source(found.model, found.selection(), notes=lines_of(found), about=headline(found))
     if out.suffix.lower() == ".dot":
-        write_whole(out, drawn)
+        write_atomic(out, drawn)
     else:
-        write_whole_bytes(out, dot.render(drawn, "png" if out.suffix.lower() == ".png" else "svg"))
+        write_atomic_bytes(out, dot.render(drawn, "png" if out.suffix.lower() == ".png" else "svg"))

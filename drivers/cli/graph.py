@@ -11,8 +11,8 @@ import typer
 from drivers.cli.common import project_of
 
 if TYPE_CHECKING:
-    from drivers.graph.model import Model
-    from drivers.graph.selection import Selection
+    from drivers.diagrams.model import Model
+    from drivers.diagrams.selection import Selection
 
 
 class Form(StrEnum):
@@ -62,13 +62,13 @@ def graph(
     if (at or symbol) and run is None:
         raise typer.BadParameter("these say what of a run is shown; name it with --run", param_hint="--at, --symbol")
 
-    from drivers.graph.model import read_model
-    from drivers.project import locate
+    from drivers.diagrams.model import read_model
+    from drivers.project.locate import locate
 
     project = locate(project_of(context))
     if form is Form.html:
-        from drivers.graph.page import write_page
-        from drivers.store.recorded import open_run
+        from drivers.diagrams.page import write_page
+        from drivers.store.reader import open_run
 
         model = read_model(project)
         write_page(out, model, project, run=None if run is None else open_run(run), at=at, symbol=symbol)
@@ -97,7 +97,7 @@ def _selected(
     path: tuple[str, str] | None,
     external: bool,
 ) -> Selection:
-    from drivers.graph import selection
+    from drivers.diagrams import selection
 
     if domain is not None:
         return selection.domain(model, domain)
@@ -109,12 +109,12 @@ def _selected(
 
 
 def _write(out: Path, form: Form, model: Model, shown: Selection) -> None:
-    from drivers import dot
-    from drivers.graph.picture import source as drawn
-    from drivers.whole import write_whole, write_whole_bytes
+    from drivers.diagrams import dot
+    from drivers.diagrams.picture import source as drawn
+    from drivers.files.atomic import write_atomic, write_atomic_bytes
 
     source = drawn(model, shown)
     if form is Form.dot:
-        write_whole(out, source)
+        write_atomic(out, source)
     else:
-        write_whole_bytes(out, dot.render(source, "png" if form is Form.png else "svg"))
+        write_atomic_bytes(out, dot.render(source, "png" if form is Form.png else "svg"))

@@ -12,8 +12,8 @@ import typer
 from drivers.cli.common import project_of
 
 if TYPE_CHECKING:
-    from drivers.engine.nodes import LayerNode
-    from drivers.engine.wiring import Wiring
+    from drivers.graph.layers import LayerNode
+    from drivers.graph.wiring import Wiring
 
 
 def layers(
@@ -28,10 +28,11 @@ def layers(
     """
     from rich.console import Console
 
-    from drivers.engine.wiring import load
-    from drivers.engine.wiring_graph import graph_of
-    from drivers.graph_modules import layer_modules
-    from drivers.project import load_configs, locate
+    from drivers.graph.modules import layer_modules
+    from drivers.graph.network import graph_of
+    from drivers.graph.wiring import load
+    from drivers.project.configs import load_configs
+    from drivers.project.locate import locate
 
     project = locate(project_of(context))
     wiring = load(project.wiring)
@@ -73,8 +74,8 @@ def _named(wanted: str, nodes: dict[str, LayerNode]) -> LayerNode:
 
 def _one(node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring, configs: dict[str, Any], console: Any) -> None:
     from dataflows.config import model_of
-    from drivers.engine.config_reads import reads_of
-    from drivers.engine.nodes import SUFFIX
+    from drivers.graph.config_reads import reads_of
+    from drivers.graph.layers import SUFFIX
 
     cross = ", cross-sectional" if node.cross_sectional else ""
     console.print(f"{node.layer_id} {node.name}", style="bold", highlight=False)

@@ -42,7 +42,7 @@ def logs(
 
     from rich.console import Console
 
-    from drivers.store.log_reading import LEVELS, Query, Reading, log_of, why_nothing
+    from drivers.runlog.reading import LEVELS, Query, Reading, log_of, why_nothing
 
     if level is not None and level not in LEVELS:
         raise typer.BadParameter(f"{level!r} is none of {', '.join(LEVELS)}", param_hint="--level")

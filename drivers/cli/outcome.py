@@ -9,7 +9,7 @@ from rich.console import Console
 from drivers.cli.common import Failed
 
 if TYPE_CHECKING:
-    from drivers.batch import RunResult
+    from drivers.run.batch import RunResult
 
 
 def show(result: RunResult) -> None:

@@ -28,15 +28,15 @@ def replay(
     what the stream had come to: --checkpoint FILE, and `stratoquant stream --checkpoint FILE ...` goes on.
     """
     from drivers.engine.checkpoint import save
-    from drivers.events import stamp
-    from drivers.replay import replay as run
-    from drivers.whole import write_whole_bytes
+    from drivers.files.atomic import write_atomic_bytes
+    from drivers.run.replay import replay as run
+    from drivers.runlog.events import stamp
 
     done = run(journal, project_of(context))
     if done.torn:
         typer.echo(done.torn, err=True)
     if checkpoint is not None:
-        write_whole_bytes(checkpoint, save(done.engine))
+        write_atomic_bytes(checkpoint, save(done.engine))
     words = f"{done.words} word{'' if done.words == 1 else 's'} between bars"
     typer.echo(
         f"{done.bars:,} bars and {words}, to {stamp(done.engine.last_time)}; the state is that of the stream, at "

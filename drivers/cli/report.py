@@ -29,10 +29,10 @@ def report(
     source gave, data quality, and every figure with its definition: one HTML file that needs nothing else. Of two runs: their
     accounts and figures side by side, what was set differently, and the decisions that differ.
     """
+    from drivers.files.atomic import write_atomic
     from drivers.report.compare import write_comparison
     from drivers.report.contents import read_report
     from drivers.report.html import NAME, report_page
-    from drivers.whole import write_whole
 
     runs = [read_report(folder) for folder in (run, other) if folder is not None]
     if json:
@@ -43,7 +43,7 @@ def report(
         return
     if other is None:
         path = out or run / NAME
-        write_whole(path, report_page(runs[0]))
+        write_atomic(path, report_page(runs[0]))
     else:
         path = write_comparison(runs[0], runs[1], out or Path(f"compare_{runs[0].name}_{runs[1].name}.html"))
     typer.echo(str(path))

@@ -6,7 +6,7 @@ import typer
 
 from drivers.cli import options
 from drivers.cli.common import names, project_of, utc_ns
-from drivers.request import RunRequest
+from drivers.run.request import RunRequest
 
 
 def run(
@@ -44,7 +44,7 @@ def run(
         seed=seed,
         report=report,
     )
-    from drivers.batch import run_batch
     from drivers.cli.outcome import show
+    from drivers.run.batch import run_batch
 
     show(run_batch(request))

@@ -10,7 +10,7 @@ import typer
 
 from drivers.cli import options
 from drivers.cli.common import names, project_of, utc_ns
-from drivers.request import RunRequest
+from drivers.run.request import RunRequest
 
 
 class Speed(StrEnum):
@@ -87,6 +87,6 @@ def stream(
         journal=journal,
     )
     from drivers.cli.outcome import show
-    from drivers.stream import run_stream
+    from drivers.run.stream import run_stream
 
     show(run_stream(request))

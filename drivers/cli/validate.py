@@ -8,7 +8,7 @@ import typer
 
 from drivers.cli import options
 from drivers.cli.common import Failed, names, project_of, utc_ns
-from drivers.request import RunRequest
+from drivers.run.request import RunRequest
 
 
 def validate(

@@ -31,7 +31,7 @@ def check(
     "line"}, ...]}; "" and 0 where a finding is about no layer, edge or line. CI may call the same without the other commands:
     python -m drivers.wiring_check [DIR] [--json].
     """
-    from drivers.project import locate
+    from drivers.project.locate import locate
     from drivers.wiring_check import as_dict, check_project, summary
 
     wiring, findings = check_project(locate(project_of(context)))
@@ -54,11 +54,12 @@ def sync(context: typer.Context) -> None:
 
     Comments and everything else stay as they are. A layer that is in the file and not in the code is left for you to remove.
     """
-    from drivers.engine.wiring import load
-    from drivers.engine.wiring import sync as rewrite
-    from drivers.engine.wiring_graph import graph_of
-    from drivers.graph_modules import layer_modules
-    from drivers.project import config_records, locate
+    from drivers.graph.modules import layer_modules
+    from drivers.graph.network import graph_of
+    from drivers.graph.wiring import load
+    from drivers.graph.wiring import sync as rewrite
+    from drivers.project.domains import config_records
+    from drivers.project.locate import locate
 
     path = locate(project_of(context)).wiring
     nodes = graph_of(layer_modules(), load(path).variants)

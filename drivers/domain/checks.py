@@ -8,15 +8,16 @@ import numpy as np
 
 from drivers.domain.errors import DomainError
 from drivers.domain.inputs import Cut, Nodes
-from drivers.engine.config_reads import reads_of
 from drivers.engine.engine import Outputs
 from drivers.engine.plan import Plan
-from drivers.engine.wiring import Wiring, wired_inputs
-from drivers.events import stamp
-from drivers.project import Configs, MachineSpec, parse_override
-from drivers.session import versions
-from drivers.store.recorded import RecordedRun
-from drivers.store.results import columns_of
+from drivers.graph.config_reads import reads_of
+from drivers.graph.wiring import Wiring, wired_inputs
+from drivers.project.configs import Configs, parse_override
+from drivers.project.machine_specs import MachineSpec
+from drivers.run.provenance import versions
+from drivers.runlog.events import stamp
+from drivers.store.columns import columns_of
+from drivers.store.reader import RecordedRun
 
 
 def refuse_idle(

@@ -13,8 +13,8 @@ from dataflows.data.types import Instruments, unknown_instruments
 from drivers.domain.errors import DomainError
 from drivers.domain.inputs import Cut, Nodes
 from drivers.feeds.dataset import Dataset, open_dataset
-from drivers.session import sample_market
-from drivers.store.recorded import RecordedRun
+from drivers.feeds.sample import sample_market
+from drivers.store.reader import RecordedRun
 
 
 def market_of(

@@ -30,19 +30,24 @@ from drivers.domain.errors import DomainError
 from drivers.domain.inputs import RecordedInputs, cut_out, missing, upstream
 from drivers.domain.market import market_of
 from drivers.domain.summary import FieldFigures, figures
+from drivers.engine.building import boundaries
 from drivers.engine.engine import Chunk, Engine, Outputs
 from drivers.engine.guards import Guards
-from drivers.engine.nodes import LayerNode, layer_nodes
 from drivers.engine.plan import Plan
-from drivers.engine.wiring import Wiring, with_spec
-from drivers.engine.wiring import load as load_wiring
-from drivers.events import stamp
 from drivers.feeds.dataset import open_dataset
-from drivers.graph_modules import layer_modules
-from drivers.project import Configs, MachineSpec, Project, load_configs, load_spec, locate
-from drivers.session import CHUNK_BYTES, FIELDS, boundaries, digest, progress_bar, versions, warm_up
-from drivers.store.recorded import RecordedRun, open_run
-from drivers.store.results import ResultWriter
+from drivers.graph.layers import LayerNode, layer_nodes
+from drivers.graph.modules import layer_modules
+from drivers.graph.wiring import Wiring, with_spec
+from drivers.graph.wiring import load as load_wiring
+from drivers.project.configs import Configs, load_configs
+from drivers.project.locate import Project, locate
+from drivers.project.machine_specs import MachineSpec, load_spec
+from drivers.run.assembly import CHUNK_BYTES, FIELDS
+from drivers.run.progress import progress_bar, warm_up
+from drivers.run.provenance import digest, versions
+from drivers.runlog.events import stamp
+from drivers.store.reader import RecordedRun, open_run
+from drivers.store.writer import ResultWriter
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dataflows.panel import Floats, Ints
-from drivers.store.recorded import RecordedRun
+from drivers.store.reader import RecordedRun
 
 
 class FieldFigures(NamedTuple):

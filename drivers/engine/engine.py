@@ -22,14 +22,14 @@ import numpy as np
 
 from dataflows.carry import start_state
 from dataflows.data.types import OPERATOR_NONE, Clock
-from dataflows.kernels.scratch import open_block
 from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, leaves, unwrap_generic
-from drivers.engine.address import WHERE_COLUMNS
+from dataflows.runtime.scratch import open_block
 from drivers.engine.arena import Arena
-from drivers.engine.generate import FIRST
-from drivers.engine.nodes import LayerNode
+from drivers.engine.loop.address import WHERE_COLUMNS
+from drivers.engine.loop.generate import FIRST
+from drivers.engine.parallel import run_layers
 from drivers.engine.plan import Plan
-from drivers.engine.together import run_layers
+from drivers.graph.layers import LayerNode
 
 DAY_NS: Final = 86_400_000_000_000
 ALPHA: Final = "external_alpha"

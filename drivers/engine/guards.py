@@ -14,8 +14,8 @@ import pandera.errors
 import pandera.pandas as pa
 
 from dataflows.boundary import Boundary, Rule, promise_of
-from dataflows.kernels.compile import kernel
 from dataflows.panel import Ints, Kind, is_log, walk
+from dataflows.runtime.compile import kernel
 from drivers.engine.plan import Plan
 
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from dataflows.kernels.compile import fingerprint
 from dataflows.layer import SCHEDULES
 from dataflows.panel import is_log
-from drivers.engine.generate import StepStage
-from drivers.engine.nodes import SUFFIX, Delayed, LayerNode, PlanError, layer_nodes
+from dataflows.runtime.compile import fingerprint
+from drivers.engine.loop.generate import StepStage
+from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError, layer_nodes
 
 EXTERNAL = ("observations", "external_alpha", "instruments", "clock", "venue_events", "venue_snapshot")
 

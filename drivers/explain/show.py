@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from drivers.explain.trace import Explanation, Step, Value, found, stamp
-from drivers.plain import plain_values
+from drivers.files.json_values import json_values
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -150,4 +150,4 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
 def _plain(row: dict[str, Any] | None) -> dict[str, Any] | None:
     if row is None:
         return None
-    return {k: stamp(v) if isinstance(v, pd.Timestamp) else plain_values(v) for k, v in row.items()}
+    return {k: stamp(v) if isinstance(v, pd.Timestamp) else json_values(v) for k, v in row.items()}

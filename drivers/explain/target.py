@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dataflows.panel import Ints
-from drivers.plain import plain_values
-from drivers.store.recorded import RecordedRun
+from drivers.files.json_values import json_values
+from drivers.store.reader import RecordedRun
 
 ORDER_ROOT: Final = "l5_execution_bridge"
 GATE: Final = "l4_risk_gate"
@@ -65,7 +65,7 @@ def _of_an_order(run: RecordedRun, wanted: str) -> Target:
         else:
             notes.append(f"{wanted} belongs to {order['parent_id']}, which is from before this run.")
     fills = _rows(run, "fills")
-    own = [plain_values(row) for row in fills[fills["order_id"] == wanted].to_dict("records")]
+    own = [json_values(row) for row in fills[fills["order_id"] == wanted].to_dict("records")]
     time = decided["timestamp"].value
     bar = _bar(run.times(), time)
     if bar < 0:

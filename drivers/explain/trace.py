@@ -17,12 +17,12 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from drivers.diagrams.meaning import Leaf, Meaning, meanings
+from drivers.diagrams.model import Layer, Model, read_model
+from drivers.diagrams.selection import Selection
+from drivers.diagrams.values import columns_at
 from drivers.explain.target import ExplainError, Target, utc
-from drivers.graph.meaning import Leaf, Meaning, meanings
-from drivers.graph.model import Layer, Model, read_model
-from drivers.graph.selection import Selection
-from drivers.graph.values import columns_at
-from drivers.store.recorded import RecordedRun
+from drivers.store.reader import RecordedRun
 
 
 @dataclass(frozen=True)

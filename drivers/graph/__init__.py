@@ -1,1 +1,1 @@
-"""The L0-L100 graph as data, cut to what one wants to see of it, and drawn."""
+"""The graph of the layers: its modules, its wiring file, and the rules that hold the two against each other."""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from drivers.engine.engine import Engine
     from drivers.engine.plan import Plan
-    from drivers.engine.wiring import Wiring
     from drivers.feeds.check import QualityReport
-    from drivers.project import Configs, Project
+    from drivers.graph.wiring import Wiring
+    from drivers.project.configs import Configs
+    from drivers.project.locate import Project
 
 
 UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -55,37 +56,37 @@ class Context:
     @functools.cached_property
     def project(self) -> Project:
         """The project's files."""
-        from drivers.project import locate
+        from drivers.project.locate import locate
 
         return locate(self.folder)
 
     @functools.cached_property
     def wiring(self) -> Wiring:
         """The wiring file."""
-        from drivers.engine.wiring import load
+        from drivers.graph.wiring import load
 
         return load(self.project.wiring)
 
     @functools.cached_property
     def configs(self) -> Configs:
         """The configuration of every domain."""
-        from drivers.project import load_configs
+        from drivers.project.configs import load_configs
 
         return load_configs(self.project)
 
     @functools.cached_property
     def plan(self) -> Plan:
         """The plan of the enabled layers."""
-        from drivers.session import make_plan
+        from drivers.engine.building import make_plan
 
         return make_plan(self.wiring, self.configs)
 
     def blank_engine(self) -> Engine:
         """An engine of one symbol of which nothing is known, with its guards."""
         from dataflows.data.types import unknown_instruments
+        from drivers.engine.building import boundaries
         from drivers.engine.engine import Engine
         from drivers.engine.guards import Guards
-        from drivers.session import boundaries
 
         guard = Guards(self.plan, boundaries(self.wiring), ("A",))
         return Engine(self.plan, ("A",), {"instruments": unknown_instruments(1)}, guard=guard, epoch_ns=self.wiring.epoch_ns)
@@ -101,8 +102,8 @@ class Context:
     @property
     def sample(self) -> Path:
         """Where the built-in sample market is, or will be."""
-        from drivers.request import RunRequest
-        from drivers.session import sample_folder
+        from drivers.feeds.sample import sample_folder
+        from drivers.run.request import RunRequest
 
         return sample_folder(RunRequest.seed)
 

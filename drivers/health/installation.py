@@ -109,7 +109,7 @@ def _cure(place: str, error: BaseException) -> str:
 @check("tools")
 def tools(context: Context) -> Iterator[Found]:
     """What draws graphs and carries the pages: Graphviz, a font, the vendored JavaScript. A run needs none of them."""
-    from drivers import dot
+    from drivers.diagrams import dot
     from drivers.web import vendor
 
     installed = shutil.which("dot")

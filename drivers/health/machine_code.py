@@ -15,7 +15,7 @@ from drivers.health.registry import Found, check, fail, ok, several, warn
 @check("cache")
 def cache(context: Context) -> Iterator[Found]:
     """The cache folder: that something can be written to it and read back."""
-    from dataflows.kernels.compile import cache_root
+    from dataflows.runtime.compile import cache_root
 
     folder = cache_root()
     there = standing(folder)
@@ -41,7 +41,7 @@ def kernels(context: Context) -> Iterator[Found]:
     """The layers' machine code: what is in the cache for exactly this code and this machine. Nothing is compiled."""
     import numba
 
-    from dataflows.kernels.compile import NotCompiledError, cache_root, loading_only
+    from dataflows.runtime.compile import NotCompiledError, cache_root, loading_only
 
     if numba.config.DISABLE_JIT:
         yield warn("NUMBA_DISABLE_JIT is set, so everything runs as plain Python, hundreds of times slower.", "Unset it.")

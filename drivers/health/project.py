@@ -25,10 +25,12 @@ def configuration(context: Context) -> Iterator[Found]:
 @check("specs")
 def specs(context: Context) -> Iterator[Found]:
     """Every machine spec: it loads, its values resolve, and the wiring holds with it."""
-    from drivers.engine.wiring import with_spec
-    from drivers.engine.wiring_rules import check as rules
-    from drivers.graph_modules import layer_modules
-    from drivers.project import config_records, known_specs, load_configs, load_spec
+    from drivers.graph.modules import layer_modules
+    from drivers.graph.rules.check import check as rules
+    from drivers.graph.wiring import with_spec
+    from drivers.project.configs import load_configs
+    from drivers.project.domains import config_records
+    from drivers.project.machine_specs import known_specs, load_spec
 
     names = known_specs(context.project)
     modules, sound = layer_modules(), []

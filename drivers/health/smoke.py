@@ -25,7 +25,7 @@ SEED: Final = 7
 def smoke(context: Context) -> Iterator[Found]:
     """A small simulated market through every domain, each held against its boundary model."""
     from drivers.engine.engine import Engine
-    from drivers.precompile import compiling_beside
+    from drivers.run.precompile import compiling_beside
 
     data = _market(context)
     engine = Engine(
@@ -120,8 +120,8 @@ def _broken(context: Context, domain: str, values: Mapping[str, Any], time: Ints
     """The first value outside the boundary model, as pandera finds it; empty where all are inside."""
     import pandera.errors
 
+    from drivers.engine.building import boundaries
     from drivers.engine.guards import report, validate_whole
-    from drivers.session import boundaries
 
     model = boundaries(context.wiring).get(domain)
     if model is None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from dataflows.panel import Floats
 from drivers.report.scan import Clock, holds, panels
-from drivers.store.recorded import RecordedRun
+from drivers.store.reader import RecordedRun
 
 _SERIES: Final = ("equity", "drawdown", "gross", "net", "cash_flows")
 _HELD: Final = ("position", "average_price", "mark", "unrealised")

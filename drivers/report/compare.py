@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from drivers.project import read_yaml
+from drivers.files.atomic import write_atomic
+from drivers.project.yaml_files import read_yaml
 from drivers.report.cells import Cell, Table, number, word
 from drivers.report.contents import Report
 from drivers.report.drawn import ACCOUNT_POINTS
@@ -20,7 +21,6 @@ from drivers.report.series import thinned
 from drivers.report.text import THIN, count, in_unit, moment, percent, plural, signed, value_of
 from drivers.report.words import VERDICTS, plain
 from drivers.web.page import render_page
-from drivers.whole import write_whole
 
 SCRIPTS: Final = ("echarts.min.js", "report_chart.js", "report_compare.js")
 MOST_EXAMPLES: Final = 50
@@ -47,7 +47,7 @@ class Differences:
 
 def write_comparison(a: Report, b: Report, path: Path) -> Path:
     """Writes the comparison of two runs, whole or not at all; returns its path."""
-    write_whole(path, comparison_page(a, b))
+    write_atomic(path, comparison_page(a, b))
     return path
 
 

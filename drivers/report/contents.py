@@ -17,7 +17,7 @@ from drivers.report.sources import Contribution, read_contribution
 from drivers.report.text import count, fixed, listed, percent, plural, signed
 from drivers.report.trips import Book, read_book
 from drivers.report.words import REASONS, REFUSALS
-from drivers.store.recorded import RecordedRun, open_run
+from drivers.store.reader import RecordedRun, open_run
 
 PRICE_POINTS: Final = 48_000
 """Points of all price lines together; one line has at most a quarter."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dataflows.panel import Ints
 from drivers.report.scan import batches, holds
-from drivers.store.recorded import RecordedRun
+from drivers.store.reader import RecordedRun
 
 _NAMES: Final = ("symbol", "side", "verdict", "reasons", "refusal")
 _NUMBERS: Final = ("may_enter", "score", "edge_bps", "target_weight")

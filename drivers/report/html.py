@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from drivers.files.atomic import write_atomic
 from drivers.report import tables_account, tables_decisions, tables_market
 from drivers.report.cells import present
 from drivers.report.contents import Report, cautions, in_short, read_report, why_nothing
@@ -12,7 +13,6 @@ from drivers.report.drawn import drawn, in_words
 from drivers.report.figures import duration_words
 from drivers.report.text import interval_of, moment, value_of
 from drivers.web.page import render_page
-from drivers.whole import write_whole
 
 NAME: Final = "report.html"
 SCRIPTS: Final = ("echarts.min.js", "report_chart.js", "report.js")
@@ -25,7 +25,7 @@ def write_report(folder: Path, name: str | None = None) -> Path:
     Raises RecordedError for what is no finished run, PageError when the pages' scripts are not there.
     """
     path = folder / NAME
-    write_whole(path, report_page(read_report(folder, name)))
+    write_atomic(path, report_page(read_report(folder, name)))
     return path
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from drivers.graph.meaning import Meaning, meanings
-from drivers.graph.model import Field, Input, Layer, Model, detailed, read_model
-from drivers.project import Project, defaults
-from drivers.whole import write_whole
+from drivers.diagrams.meaning import Meaning, meanings
+from drivers.diagrams.model import Field, Input, Layer, Model, detailed, read_model
+from drivers.files.atomic import write_atomic
+from drivers.project.locate import Project, defaults
 
 PLOTS: Final = "plots"
 DRAWN: Final = (
@@ -39,7 +39,7 @@ def write_layer_pages(project: Project, folder: Path) -> list[Path]:
     made = []
     for name, lines in pages.items():
         made.append(folder / f"{name}.md")
-        write_whole(made[-1], "\n".join(lines).rstrip() + "\n")
+        write_atomic(made[-1], "\n".join(lines).rstrip() + "\n")
     return made
 
 

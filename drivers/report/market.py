@@ -12,7 +12,7 @@ from dataflows.panel import Floats, Ints
 from dataflows.regime.types import REGIMES
 from drivers.report.scan import Clock, holds, panels
 from drivers.report.series import Extremes
-from drivers.store.recorded import RecordedRun
+from drivers.store.reader import RecordedRun
 
 Codes: TypeAlias = NDArray[np.int8]
 """Small integers, as many as a run has bars."""

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from dataflows.config import model_of
-from drivers import dot
-from drivers.engine.config_reads import reads_of
-from drivers.engine.nodes import LayerNode
-from drivers.engine.wiring import load
-from drivers.engine.wiring_graph import graph_of
-from drivers.graph import selection
-from drivers.graph.model import read_model
-from drivers.graph.picture import source
-from drivers.graph_modules import layer_modules
-from drivers.project import Project, load_configs, locate
-from drivers.whole import write_whole, write_whole_bytes
+from drivers.diagrams import dot, selection
+from drivers.diagrams.model import read_model
+from drivers.diagrams.picture import source
+from drivers.files.atomic import write_atomic, write_atomic_bytes
+from drivers.graph.config_reads import reads_of
+from drivers.graph.layers import LayerNode
+from drivers.graph.modules import layer_modules
+from drivers.graph.network import graph_of
+from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
+from drivers.project.locate import Project, locate
 
 
 def write_reference(project: Project, folder: Path) -> list[Path]:
@@ -30,7 +30,7 @@ def write_reference(project: Project, folder: Path) -> list[Path]:
     nodes = graph_of(layer_modules(), load(project.wiring).variants)
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "configuration.md"
-    write_whole(page, "\n".join(configuration_page(nodes, load_configs(project))) + "\n")
+    write_atomic(page, "\n".join(configuration_page(nodes, load_configs(project))) + "\n")
     return [page, *write_pictures(project, folder)]
 
 
@@ -42,7 +42,7 @@ def write_pictures(project: Project, folder: Path) -> list[Path]:
     made = []
     for name, part in parts.items():
         made.append(folder / f"{name}.svg")
-        write_whole_bytes(made[-1], dot.render(source(model, part), "svg"))
+        write_atomic_bytes(made[-1], dot.render(source(model, part), "svg"))
     return made
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataflows.panel import Ints
-from drivers.store.recorded import RecordedError, RecordedRun
+from drivers.store.reader import RecordedError, RecordedRun
 
 Panels = dict[str, Any]
 """Column to its values, (bars, N)."""

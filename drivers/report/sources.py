@@ -27,7 +27,7 @@ from dataflows.panel import Floats
 from drivers.report.market import Prices
 from drivers.report.scan import Clock, holds, panels
 from drivers.report.trips import Trip
-from drivers.store.recorded import RecordedRun
+from drivers.store.reader import RecordedRun
 
 LEAST_TIMES: Final = 20
 """Fewer times than this make no correlation."""

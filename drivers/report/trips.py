@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 
 from dataflows.execution.order_table import moved
-from dataflows.kernels.compile import plain
+from dataflows.runtime.compile import plain
 from drivers.report.account import Account
 from drivers.report.scan import holds, panels
-from drivers.store.recorded import RecordedRun
+from drivers.store.reader import RecordedRun
 
 _FILL: Final = ("order_id", "side", "price", "quantity", "fee", "liquidity", "reference_price")
 _ORDER: Final = ("order_id", "type", "status", "reason", "end_reason")

@@ -3,7 +3,7 @@
 1. The spec is held against the project: its keys, values, layers and variants exist, are of its domain and in range.
 2. The files are edited as text, in memory: what does not change stays to the byte.
 3. The whole project is read and its wiring checked with those files in place. What would break it is refused here.
-4. All files change together (drivers/changes.py); the record of it is the history.
+4. All files change together (drivers/files/transaction.py); the record of it is the history.
 
 Taking back goes the same way. Lines that were edited since are kept where the spec did not change them; where it did, taking it
 back is refused, for it would lose the edit.
@@ -16,29 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drivers.changes import Entry, Files, change, read
-from drivers.engine.wiring import synced, with_spec
-from drivers.engine.wiring_graph import graph_of
-from drivers.graph_modules import layer_modules
-from drivers.project import (
-    SHIPPED,
-    WIRING,
-    MachineSpec,
-    Project,
-    ProjectError,
-    config_records,
-    config_text,
-    explained,
-    load_configs,
-    locate,
-    title_of,
-)
+from drivers.files.transaction import Entry, Files, change, read
+from drivers.files.yaml_edit import edited
+from drivers.graph.modules import layer_modules
+from drivers.graph.network import graph_of
+from drivers.graph.variants import known_variants
+from drivers.graph.wiring import synced, with_spec
+from drivers.project.configs import config_text, explained, load_configs, title_of
+from drivers.project.domains import config_records
+from drivers.project.errors import ProjectError
+from drivers.project.locate import SHIPPED, WIRING, Project, locate
+from drivers.project.machine_specs import MachineSpec
 from drivers.specs.candidate import checked, state_of
 from drivers.specs.difference import Difference, difference
 from drivers.specs.history import applied
 from drivers.specs.merge import merged
-from drivers.specs.variants import known_variants
-from drivers.yaml_text import edited
 
 
 @dataclass(frozen=True)

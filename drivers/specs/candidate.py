@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from drivers.changes import Files, read
-from drivers.engine.wiring import Wiring
-from drivers.engine.wiring import load as load_wiring
-from drivers.engine.wiring_graph import Finding
-from drivers.project import WIRING, Configs, Project, load_configs
+from drivers.files.transaction import Files, read
+from drivers.graph.network import Finding
+from drivers.graph.wiring import Wiring
+from drivers.graph.wiring import load as load_wiring
+from drivers.project.configs import Configs, load_configs
+from drivers.project.locate import WIRING, Project
 from drivers.wiring_check import check_project
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from drivers.changes import Files
-from drivers.project import explained
+from drivers.files.transaction import Files
+from drivers.project.configs import explained
 from drivers.specs.candidate import State
 
 Mark = Literal["", "head", "old", "new"]

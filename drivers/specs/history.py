@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from drivers.changes import Entry, history
-from drivers.project import MachineSpec
+from drivers.files.transaction import Entry, history
+from drivers.project.machine_specs import MachineSpec
 
 
 class Step(NamedTuple):

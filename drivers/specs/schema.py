@@ -10,8 +10,9 @@ import json
 from typing import Any
 
 from dataflows.config import model_of
-from drivers.project import MachineSpec, config_records
-from drivers.specs.variants import known_variants
+from drivers.graph.variants import known_variants
+from drivers.project.domains import config_records
+from drivers.project.machine_specs import MachineSpec
 
 
 def schema_text() -> str:

@@ -16,7 +16,7 @@ from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE
 from dataflows.panel import Ints
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import HOLD, LEVELS, REASONS, VERDICTS
-from drivers.store.orders import Order, OrderHistory
+from drivers.store.order_history import Order, OrderHistory
 
 _FLOWS: Final = ("funding", "cash_flows", "realised", "fees")
 QUALITY: Final = ("missing", "filled", "outlier", "crossed", "duplicates", "late")

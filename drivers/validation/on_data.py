@@ -7,9 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from drivers.engine.building import boundaries
 from drivers.feeds.check import QualityReport, check_dataset
-from drivers.request import RunRequest
-from drivers.session import Session, boundaries, open_session, progress_bar, sample_market
+from drivers.feeds.sample import sample_market
+from drivers.run.assembly import Session, open_session
+from drivers.run.progress import progress_bar
+from drivers.run.request import RunRequest
 from drivers.validation.report import Report, Verdict
 from drivers.validation.suite import BARS, every_property, validate
 from drivers.validation.trial import Trial

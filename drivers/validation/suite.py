@@ -18,7 +18,7 @@ import numpy as np
 from dataflows.execution.types import FILL, PLACE
 from drivers.engine.checkpoint import save
 from drivers.engine.engine import Chunk, Outputs
-from drivers.events import stamp
+from drivers.runlog.events import stamp
 from drivers.validation import account, apart, boundary, future, gate, replays
 from drivers.validation.registry import Along, Broken, NothingToTest, Property, Tested
 from drivers.validation.report import Report, Verdict

@@ -18,7 +18,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from drivers.plain import plain_values
+from drivers.files.json_values import json_values
 from drivers.web.vendor import VENDOR
 
 HERE: Final = Path(__file__).parent
@@ -59,7 +59,7 @@ def render_page(
 
 def data_element(data: Any) -> Markup:
     """JSON that cannot end the script element it stands in, whatever text is in it."""
-    text = json.dumps(plain_values(data), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(json_values(data), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     return Markup(re.sub("[&<>\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
 

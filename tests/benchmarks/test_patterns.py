@@ -10,11 +10,12 @@ import pytest
 
 from benchmarks.patterns import BEGIN, END, WITHIN, begins, changes_of, effect, kept, patterns_of, put_into, report
 from dataflows.pattern.types import FIRST_PATTERN, PATTERNS, PatternSignal
+from drivers.engine.building import make_plan
 from drivers.engine.plan import Plan
-from drivers.engine.wiring import load
 from drivers.feeds.simulate import simulate
-from drivers.project import defaults, load_configs
-from drivers.session import make_plan
+from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
+from drivers.project.locate import defaults
 
 CONFIGS = load_configs(defaults())
 

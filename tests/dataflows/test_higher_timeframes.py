@@ -18,7 +18,6 @@ from dataflows.data.types import HigherBars, Market
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.l66_signal_matrix import l66_signal_matrix
 from dataflows.fusion.types import SOURCES
-from dataflows.kernels.hmm import LEAST
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.panel import Floats, Ints, leaves, walk
@@ -26,6 +25,7 @@ from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l32_range_reversion import l32_range_reversion
 from dataflows.pattern.l43_narrow_range_break import l43_narrow_range_break
 from dataflows.regime.config import RegimeConfig
+from dataflows.regime.hidden_markov import LEAST
 from dataflows.regime.l1_regime import l1_regime
 from tests.dataflows.data.observed import MINUTE, START, hole, instruments, market, observe
 from tests.dataflows.data.observed import walk as prices

@@ -12,11 +12,11 @@ import pytest
 from benchmarks import gallery
 from benchmarks.candles import Picture, draw, price_text, ticks, together
 from dataflows.pattern.types import PatternSignal
-from drivers.engine.nodes import LayerNode, layer_nodes
-from drivers.engine.wiring import load
 from drivers.feeds.simulate import default_symbols, simulate
-from drivers.graph_modules import layer_modules
-from drivers.project import defaults
+from drivers.graph.layers import LayerNode, layer_nodes
+from drivers.graph.modules import layer_modules
+from drivers.graph.wiring import load
+from drivers.project.locate import defaults
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "explanation" / "pattern-gallery.md"

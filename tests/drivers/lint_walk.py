@@ -54,7 +54,7 @@ def allocations(fn: ast.AST) -> Iterator[Slip]:
     for node in ast.walk(fn):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in HEAP:
             instead = "copied(row)" if node.func.attr == "copy" else "fresh(n, value)"
-            yield Slip(node.lineno, f"{node.func.attr}() takes from the heap in every bar: use {instead} of kernels/scratch.py")
+            yield Slip(node.lineno, f"{node.func.attr}() takes from the heap in every bar: use {instead} of runtime/scratch.py")
 
 
 def _kind(fn: ast.FunctionDef) -> str | None:
@@ -84,7 +84,7 @@ def _everywhere(tree: ast.AST) -> Iterator[Slip]:
         if isinstance(node, ast.Attribute) and node.attr in COMPILERS and _owner(node) in ("nb", "numba"):
             yield Slip(node.lineno, f"numba.{node.attr} has numba's own cache and options: use @kernel")
         if isinstance(node, ast.ImportFrom) and node.module == "numba":
-            yield Slip(node.lineno, "numba is for dataflows/kernels/compile.py alone: use @kernel")
+            yield Slip(node.lineno, "numba is for dataflows/runtime/compile.py alone: use @kernel")
 
 
 def _owner(node: ast.Attribute) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from dataflows.kernels.compile import plain
+from dataflows.runtime.compile import plain
 from tests.drivers.lint_walk import allocations, slips
 from tests.properties.graph import plan_of
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "dataflows").rglob("*.py"))
 
 EXEMPT: Final[dict[str, str]] = {
-    "dataflows/kernels/compile.py": "it makes @kernel out of numba's own",
+    "dataflows/runtime/compile.py": "it makes @kernel out of numba's own",
 }
 """File to the reason why the rules do not hold for it."""
 

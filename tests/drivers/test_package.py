@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from drivers.project import defaults
+from drivers.files.atomic import write_atomic
+from drivers.project.locate import defaults
 from drivers.web.page import HERE as WEB
 from drivers.web.vendor import FILES
-from drivers.whole import write_whole
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +45,8 @@ def test_out_of_the_wheel_the_default_project_is_found_anywhere(wheel: Path, tmp
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     code = (
-        f"import sys; sys.path.insert(0, {str(site)!r}); from drivers.project import *; "
+        f"import sys; sys.path.insert(0, {str(site)!r}); from drivers.project.configs import load_configs; "
+        "from drivers.project.locate import locate; from drivers.project.machine_specs import load_spec; "
         "p = locate(); assert str(p.root).startswith(sys.path[0]), p; "
         "c = load_configs(p, spec=load_spec(p, 'prior_belief')); print(*c)"
     )
@@ -75,16 +76,16 @@ def test_the_locks_agree_where_they_overlap() -> None:
 
 def test_a_whole_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as raised:
-        write_whole(tmp_path / "nowhere" / "x", "new")
+        write_atomic(tmp_path / "nowhere" / "x", "new")
     assert raised.value.filename == str(tmp_path / "nowhere" / "x")
 
 
 def test_a_whole_file_replaces_the_old_one_and_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "x"
-    write_whole(path, "old")
+    write_atomic(path, "old")
     assert path.stat().st_mode & 0o777 == 0o644
     path.chmod(0o600)
-    write_whole(path, "new")
+    write_atomic(path, "new")
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from drivers.cli.main import run_command
-from drivers.engine.wiring import load
-from drivers.project import defaults
+from drivers.graph.wiring import load
+from drivers.project.locate import defaults
 from drivers.wiring_check import key_lines, main
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from drivers.engine.wiring import Wiring
-from drivers.engine.wiring_graph import Finding
-from drivers.engine.wiring_rules import check
+from drivers.graph.network import Finding
+from drivers.graph.rules.check import check
+from drivers.graph.wiring import Wiring
 
 TYPES = """
 from typing import Annotated, NamedTuple
@@ -22,7 +22,7 @@ from pandera.typing import Series as Column_
 from dataflows.boundary import Boundary
 from dataflows.carry import Axes, Bind, Ring
 from dataflows.config import setting
-from dataflows.kernels.compile import kernel
+from dataflows.runtime.compile import kernel
 from dataflows.layer import layer, variant
 from dataflows.panel import Column, Floats, IntPanel, Ints, Panel, Stack, Within
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.types import Instruments, Observations
+from drivers.engine.building import boundaries, make_plan
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.engine import Chunk, Engine, Outputs, cut
 from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
-from drivers.engine.wiring import load
-from drivers.project import defaults, load_configs
-from drivers.session import boundaries, make_plan
+from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
+from drivers.project.locate import defaults
 from drivers.validation.compare import first_unequal, flat
 
 __all__ = ["differs", "engine_of", "flat", "guards_of", "node_differs", "plan_of", "run"]

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from dataflows.data.types import Observations
-from dataflows.kernels import scratch
 from dataflows.panel import fields_of, is_record, kind_of, leaves
 from dataflows.pattern.types import PatternSignal
+from dataflows.runtime import scratch
+from drivers.engine.building import boundaries
 from drivers.engine.engine import Chunk, Engine, cut
 from drivers.engine.guards import validate_whole
-from drivers.engine.wiring import load
-from drivers.project import defaults
-from drivers.session import boundaries
+from drivers.graph.wiring import load
+from drivers.project.locate import defaults
 from drivers.validation.apart import single_symbol_layers
 from tests.properties.graph import differs, engine_of, flat, guards_of, node_differs, plan_of, run
 from tests.properties.market import instruments, market

@@ -18,7 +18,8 @@ from dataflows.panel import fields_of, is_record, kind_of, leaves
 from dataflows.risk.types import EXIT, FLATTEN, REJECTED, RUN
 from drivers.engine.engine import Chunk, Engine
 from drivers.engine.plan import Plan
-from drivers.project import defaults, load_configs
+from drivers.project.configs import load_configs
+from drivers.project.locate import defaults
 from drivers.validation.gate import beyond_caps, malformed
 from tests.properties.graph import BELIEF, engine_of, plan_of
 from tests.properties.market import MIDNIGHT, MINUTE, instruments

@@ -20,7 +20,7 @@ from dataflows.data.aggregate import (
     fill_quiet,
     trade_bars,
 )
-from dataflows.kernels.compile import plain
+from dataflows.runtime.compile import plain
 
 STEP = 60 * 10**9
 FIRST = 1_772_323_260 * 10**9  # 2026-03-01T00:01:00Z

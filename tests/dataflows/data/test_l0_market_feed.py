@@ -15,8 +15,8 @@ from dataflows.data.config import DataConfig
 from dataflows.data.l0_market_feed import TIMEFRAMES, l0_market_feed
 from dataflows.data.types import Market
 from dataflows.kernels import order
-from dataflows.kernels.compile import plain
 from dataflows.panel import leaves
+from dataflows.runtime.compile import plain
 from tests.dataflows.data.observed import MINUTE, START, hole, instruments, market, observe, walk
 from tests.support import carry_of
 

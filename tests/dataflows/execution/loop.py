@@ -17,10 +17,10 @@ from dataflows.execution.l96_order_lifecycle import l96_order_lifecycle
 from dataflows.execution.l97_ledger import l97_ledger
 from dataflows.execution.types import Constrained, Executions, Ledger, OrderIntents, Orders, Slice, Style
 from dataflows.fusion.types import Cost
-from dataflows.kernels.compile import kernel
 from dataflows.kinematics.types import Returns
 from dataflows.microstructure.types import NORMAL, SpreadDepth, Tradeability
 from dataflows.risk.types import APPROVED, EXIT, Approval
+from dataflows.runtime.compile import kernel
 from tests.dataflows.execution.support import CONFIG, NAN, carry, clock, instruments, intents, market, plainly, trimmed
 from tests.support import filled
 

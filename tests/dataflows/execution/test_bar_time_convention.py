@@ -10,12 +10,12 @@ import pytest
 
 from dataflows.data.types import OPERATOR_FLATTEN
 from dataflows.execution.l96_order_lifecycle import ID, STATUS
+from dataflows.execution.matching_engine import ORDERS
 from dataflows.execution.types import ACCEPT, CANCELED_EVENT, FILL, MODIFY, PLACE, REJECTED_ORDER, STOP_MARKET, Ledger, Orders
-from dataflows.execution.venue import ORDERS
 from dataflows.risk.types import Approval
+from drivers.diagrams.model import read_model
 from drivers.engine.engine import Chunk, EngineError
-from drivers.graph.model import read_model
-from drivers.project import defaults
+from drivers.project.locate import defaults
 from tests.dataflows.execution.loop import Loop, Step, approval, leaving
 from tests.dataflows.execution.support import CONFIG, NAN, clock, entries_of
 from tests.properties.graph import engine_of, plan_of

@@ -11,9 +11,9 @@ from dataflows.data.types import Bars, Book, Flow, HigherBars, Market, Quality, 
 from dataflows.execution.l100_decision_audit import AuditCarry, l100_decision_audit, label_changes, placed, profits
 from dataflows.execution.types import AUDIT_EVENTS, CANCEL, PLACE, Audit, Ledger, Orders, Reconciliation
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Ensemble, K, Proposal
-from dataflows.kernels.compile import plain
 from dataflows.regime.types import Regime
 from dataflows.risk.types import HALT, REJECTED, Approval, KillSwitch
+from dataflows.runtime.compile import plain
 from tests.dataflows.execution.support import NAN, intents, same_bits
 from tests.support import carry_of, filled
 

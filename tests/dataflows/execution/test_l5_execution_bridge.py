@@ -26,8 +26,8 @@ from dataflows.execution.types import (
     OrderIntents,
     Orders,
 )
-from dataflows.kernels.compile import kernel, plain
 from dataflows.risk.types import APPROVED, EXIT, HOLD, REDUCED, REJECTED, VERDICTS
+from dataflows.runtime.compile import kernel, plain
 from tests.dataflows.execution.loop import COMPILED, Loop, approval, leaving, plain_layers
 from tests.dataflows.execution.support import CONFIG, NAN, carry, clock, entries_of, instruments, market, plainly, same_bits
 from tests.support import filled

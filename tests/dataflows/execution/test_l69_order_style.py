@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from dataflows.execution.l69_order_style import l69_order_style
 from dataflows.execution.types import LIMIT, MARKET, POST_ONLY, Style
 from dataflows.fusion.types import Cost
-from dataflows.kernels.compile import kernel
 from dataflows.microstructure.types import NORMAL, UNKNOWN, SpreadDepth, Tradeability
 from dataflows.risk.types import EXIT, VERDICTS
+from dataflows.runtime.compile import kernel
 from tests.dataflows.execution.loop import approval
 from tests.dataflows.execution.support import CONFIG, NAN, plainly, same_bits
 from tests.support import filled

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dataflows.execution.l88_order_slicing import l88_order_slicing, trade_fraction
 from dataflows.execution.types import LIMIT, MARKET, Ledger, Slice, Style
-from dataflows.kernels.compile import kernel, plain
 from dataflows.microstructure.types import Tradeability
 from dataflows.risk.types import APPROVED, EXIT, HOLD, REDUCED, REJECTED, VERDICTS
+from dataflows.runtime.compile import kernel, plain
 from tests.dataflows.execution.loop import approval
 from tests.dataflows.execution.support import CONFIG, NAN, carry, clock, market, plainly, same_bits
 from tests.support import filled

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.execution.l89_venue_constraints import l89_venue_constraints
+from dataflows.execution.rounding import ceil_to, floor_to
 from dataflows.execution.types import DROPS, LIMIT, MARKET, POST_ONLY, Constrained, Ledger, Slice, Style
-from dataflows.kernels.compile import kernel, plain
-from dataflows.kernels.rounding import ceil_to, floor_to
 from dataflows.microstructure.types import SpreadDepth
+from dataflows.runtime.compile import kernel, plain
 from tests.dataflows.execution.loop import approval
 from tests.dataflows.execution.support import CONFIG, NAN, instruments, market, plainly, same_bits
 from tests.support import filled

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dataflows.data.types import Market
 from dataflows.execution.l90_fills import l90_fills__live, l90_fills__sim
+from dataflows.execution.matching_engine import ACCEPTED_IN, ID, ORDERS, REDUCES
 from dataflows.execution.types import (
     ACCEPT,
     CANCEL,
@@ -30,10 +31,9 @@ from dataflows.execution.types import (
     TAKER,
     Executions,
 )
-from dataflows.execution.venue import ACCEPTED_IN, ID, ORDERS, REDUCES
-from dataflows.kernels.compile import kernel
 from dataflows.kinematics.types import Returns
 from dataflows.microstructure.types import SpreadDepth
+from dataflows.runtime.compile import kernel
 from tests.dataflows.execution.support import (
     CONFIG,
     NAN,

@@ -36,7 +36,7 @@ from dataflows.execution.types import (
     TAKE_PROFIT,
     Orders,
 )
-from dataflows.kernels.compile import kernel
+from dataflows.runtime.compile import kernel
 from tests.dataflows.execution.support import CONFIG, carry, executions, intents, plainly, same_bits
 
 UID = 7 << 32

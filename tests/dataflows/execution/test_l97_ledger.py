@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dataflows.data.types import OPERATOR_CASH_FLOW, OPERATOR_REBASE
 from dataflows.execution.l97_ledger import l97_ledger
 from dataflows.execution.types import FILL, Ledger, Orders
-from dataflows.kernels.compile import kernel
+from dataflows.runtime.compile import kernel
 from tests.dataflows.execution.support import CONFIG, carry, clock, executions, market, plainly, same_bits
 from tests.support import filled
 

@@ -19,7 +19,7 @@ from dataflows.execution.types import (
     Orders,
     VenueSnapshot,
 )
-from dataflows.kernels.compile import kernel
+from dataflows.runtime.compile import kernel
 from tests.dataflows.execution.loop import Loop, approval, leaving
 from tests.dataflows.execution.support import CONFIG, carry, clock, executions, same_bits
 from tests.support import filled

@@ -9,8 +9,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from drivers.graph.model import read_model
-from drivers.project import defaults
+from drivers.diagrams.model import read_model
+from drivers.project.locate import defaults
 from tests.dataflows.execution.test_scenarios import SYMBOLS, held_long_at, unbroken
 
 

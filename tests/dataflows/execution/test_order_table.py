@@ -40,7 +40,7 @@ from dataflows.execution.types import (
     STATUSES,
     SUBMITTED,
 )
-from dataflows.kernels.compile import plain
+from dataflows.runtime.compile import plain
 
 PRODUCT = list(itertools.product(range(len(STATUSES)), range(len(EVENTS))))
 CONTRADICTIONS = {(NONE, e) for e in range(len(EVENTS))} | {(FILLED, REJECT), (REJECTED_ORDER, FILL)}

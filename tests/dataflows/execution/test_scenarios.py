@@ -21,12 +21,12 @@ from dataflows.execution.types import FILL, REJECT, REJECTIONS
 from dataflows.fusion.types import K
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import APPROVED, EXIT, EXITS, FLATTEN, HALT, KILL_REASONS, REDUCED, RUN
-from drivers.batch import run_batch
 from drivers.cli.common import utc_ns
 from drivers.engine.engine import Chunk, Outputs, cut
 from drivers.engine.plan import Plan
-from drivers.request import RunRequest
-from drivers.store.recorded import RecordedRun, open_run
+from drivers.run.batch import run_batch
+from drivers.run.request import RunRequest
+from drivers.store.reader import RecordedRun, open_run
 from tests.dataflows.execution.double_entry import DoubleEntry
 from tests.properties.graph import BELIEF, engine_of, flat, plan_of, run
 from tests.properties.market import MIDNIGHT, MINUTE, instruments

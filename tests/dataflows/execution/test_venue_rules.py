@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.execution.l89_venue_constraints import last_served, within_margin
+from dataflows.execution.matching_engine import on_step
 from dataflows.execution.types import (
     ACCEPT,
     CANCEL,
@@ -23,8 +24,7 @@ from dataflows.execution.types import (
     REJECT,
     STOP_MARKET,
 )
-from dataflows.execution.venue import on_step
-from dataflows.kernels.compile import plain
+from dataflows.runtime.compile import plain
 from tests.dataflows.execution.loop import Loop, approval
 from tests.dataflows.execution.support import CONFIG, NAN, entries_of, same_bits
 from tests.dataflows.execution.test_l5_execution_bridge import bridge, short_form

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from dataflows.fusion.types import Agreement, K, SizeSuggestion
-from dataflows.kernels.compile import plain
 from dataflows.panel import fields_of, leaves
+from dataflows.runtime.compile import plain
 from tests.dataflows.fusion.world import CONFIGS, everything
 from tests.support import carry_of, run_columnar
 

@@ -11,8 +11,8 @@ import pytest
 from dataflows.data.types import ExternalAlpha, HigherBars
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.l66_signal_matrix import l66_signal_matrix
+from dataflows.fusion.signal_scales import squashed
 from dataflows.fusion.types import K
-from dataflows.kernels.fuse import squashed
 from dataflows.kernels.order import SortedWindow, count_below, window_push
 from dataflows.panel import Floats
 from dataflows.regime.types import ChangePoint

@@ -12,11 +12,12 @@ from dataflows.fusion.types import REFUSALS
 from dataflows.panel import leaves
 from drivers.engine.engine import Chunk, Engine, joined
 from drivers.engine.plan import Plan
-from drivers.engine.wiring import load
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.simulate import simulate
-from drivers.graph_modules import layer_modules
-from drivers.project import load_configs, locate
+from drivers.graph.modules import layer_modules
+from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
+from drivers.project.locate import locate
 
 
 def market_side(folder: Path, **fusion: Any) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.schema import FusionBoundary
 from dataflows.fusion.types import K
 from dataflows.panel import walk
-from drivers.project import config_records, load_spec, locate
+from drivers.project.domains import config_records
+from drivers.project.locate import locate
+from drivers.project.machine_specs import load_spec
 from tests.dataflows.fusion.test_all_layers import NAMES, SETTINGS, inputs_of, layer_of
 from tests.support import run_columnar
 

@@ -15,7 +15,7 @@ from scipy import stats
 
 from dataflows.carry import Bind, start_state
 from dataflows.kernels import arith, logic, ols, order, resample, smooth, window
-from dataflows.kernels.compile import plain
+from dataflows.runtime.compile import plain
 
 T, N = 400, 3
 

@@ -10,7 +10,6 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from dataflows.carry import Bind, start_state
-from dataflows.kernels.compile import kernel
 from dataflows.kernels.ftrl import Ftrl, ftrl_update, margin
 from dataflows.kernels.labels import (
     BOTH,
@@ -23,6 +22,7 @@ from dataflows.kernels.labels import (
     two_sided_label,
 )
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 from tests.dataflows.kernels.barriers import drawn, walked
 
 H = 7

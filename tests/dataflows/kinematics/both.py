@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from dataflows.data.config import DataConfig
-from dataflows.kernels import arith, order, smooth, true_range, window
-from dataflows.kernels.compile import plain
+from dataflows.kernels import arith, order, smooth, window
+from dataflows.kinematics import true_range
+from dataflows.runtime.compile import plain
 from tests.support import carry_of
 
 

@@ -12,8 +12,7 @@ import statsmodels.api as sm
 import talib
 
 from dataflows.data.types import Market
-from dataflows.kernels import hac
-from dataflows.kinematics import bands, directional, donchian, oscillators
+from dataflows.kinematics import bands, directional, donchian, hac, oscillators
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.l15_rsi_short import l15_rsi_short
 from dataflows.kinematics.l16_macd_short import l16_macd_short

@@ -16,8 +16,8 @@ from statsmodels.tsa.stattools import adfuller
 
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Market
-from dataflows.kernels import fir as firs
 from dataflows.kinematics import cycle, efficiency, jumps, kalman, reversion, roughness, variance_ratio
+from dataflows.kinematics import fir as firs
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.l13_kalman_velocity import l13_kalman_velocity
 from dataflows.kinematics.l24_variance_ratio import l24_variance_ratio

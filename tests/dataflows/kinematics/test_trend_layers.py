@@ -12,7 +12,6 @@ import talib
 from dataflows.data.types import Market
 from dataflows.kernels import ols
 from dataflows.kernels.smooth import SeededEwm
-from dataflows.kernels.true_range import TrueRange, wilder_atr
 from dataflows.kinematics import momentum, ribbon, volatility
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.l2_returns_volatility import l2_returns_volatility
@@ -20,6 +19,7 @@ from dataflows.kinematics.l11_ema_trend_short import l11_ema_trend_short
 from dataflows.kinematics.l12_regression_slope_short import l12_regression_slope_short
 from dataflows.kinematics.l19_ema_trend_medium import l19_ema_trend_medium
 from dataflows.kinematics.l21_momentum_medium import l21_momentum_medium
+from dataflows.kinematics.true_range import TrueRange, wilder_atr
 from tests.dataflows.data.observed import hole, instruments, market, observe, walk
 from tests.dataflows.kinematics.both import assert_plain_is_compiled
 from tests.dataflows.kinematics.chain import BRISK, chain, run

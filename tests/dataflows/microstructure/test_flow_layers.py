@@ -13,9 +13,11 @@ from scipy.stats import norm
 
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Flow, Market
-from dataflows.kernels import flow, imbalance, orderflow, window
-from dataflows.kernels.compile import plain
+from dataflows.kernels import window
 from dataflows.kinematics.types import Returns
+from dataflows.microstructure import imbalance
+from dataflows.microstructure import order_flow as orderflow
+from dataflows.microstructure import trade_flow as flow
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.microstructure.l9_book_imbalance import l9_book_imbalance
@@ -25,6 +27,7 @@ from dataflows.microstructure.l61_flow_toxicity import l61_flow_toxicity
 from dataflows.microstructure.l62_order_flow_imbalance import l62_order_flow_imbalance
 from dataflows.microstructure.types import TradePressure
 from dataflows.panel import leaves
+from dataflows.runtime.compile import plain
 from tests.dataflows.microstructure.markets import bars_only, instruments, random_book, with_book
 from tests.support import carry_of, filled, run_columnar
 

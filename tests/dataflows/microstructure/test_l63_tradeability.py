@@ -13,8 +13,7 @@ from scipy import integrate
 
 from dataflows.config import ConfigError, resolve
 from dataflows.data.types import Market
-from dataflows.kernels.bookwalk import Guard, safe_side, tradeability, walk_side
-from dataflows.kernels.compile import plain
+from dataflows.microstructure.book_walk import Guard, safe_side, tradeability, walk_side
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.microstructure.l63_tradeability import l63_tradeability
@@ -32,6 +31,7 @@ from dataflows.microstructure.types import (
 )
 from dataflows.panel import Floats, leaves
 from dataflows.regime.types import Regime
+from dataflows.runtime.compile import plain
 from tests.dataflows.microstructure.markets import bars_only, instruments, random_book, traded, with_book
 from tests.support import carry_of, filled, run_columnar
 

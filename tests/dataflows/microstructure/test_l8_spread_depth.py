@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.data.types import Market
-from dataflows.kernels.compile import plain
-from dataflows.kernels.spread import SpreadProxy, spread_depth
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
+from dataflows.microstructure.spread import SpreadProxy, spread_depth
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats, leaves
+from dataflows.runtime.compile import plain
 from tests.dataflows.microstructure.markets import bars_only, instruments, random_book, traded, with_book
 from tests.support import carry_of, run_columnar
 

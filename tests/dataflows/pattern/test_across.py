@@ -12,7 +12,6 @@ from scipy.stats import rankdata
 
 from dataflows.carry import start_state
 from dataflows.kernels import arith, order
-from dataflows.kernels.compile import plain
 from dataflows.kinematics.types import Momentum, Returns
 from dataflows.panel import Floats, Ints, leaves
 from dataflows.pattern import across
@@ -21,6 +20,7 @@ from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l48_lead_lag import l48_lead_lag
 from dataflows.pattern.l49_relative_strength import l49_relative_strength
 from dataflows.pattern.types import PatternSignal
+from dataflows.runtime.compile import plain
 from tests.dataflows.data.observed import instruments
 from tests.dataflows.kinematics.chain import same
 from tests.dataflows.pattern.test_flows import market

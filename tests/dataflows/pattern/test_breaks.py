@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dataflows.kernels import activity, arith, pattern_clock, window
-from dataflows.kernels.compile import plain
+from dataflows.kernels import arith, window
 from dataflows.panel import leaves
-from dataflows.pattern import breaks
+from dataflows.pattern import activity, breaks
+from dataflows.pattern import occurrence as pattern_clock
 from dataflows.pattern.l26_breakout_confirmed import l26_breakout_confirmed
 from dataflows.pattern.l27_failed_breakout import l27_failed_breakout
+from dataflows.runtime.compile import plain
 from tests.dataflows.data.observed import hole, market, observe, walk
 from tests.dataflows.kinematics.chain import same
 from tests.dataflows.pattern.drawn import BRISK, QUIET, drawn_part, path, signal, upstream

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from scipy.stats import percentileofscore
 
-from dataflows.kernels import arith, order, pattern_clock
-from dataflows.kernels.compile import plain
+from dataflows.kernels import arith, order
 from dataflows.kinematics.types import Channel, Returns, Slope, VolTerm
 from dataflows.panel import leaves
 from dataflows.pattern import compression
+from dataflows.pattern import occurrence as pattern_clock
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l30_volatility_compression import l30_volatility_compression
 from dataflows.pattern.l31_volatility_expansion import l31_volatility_expansion
 from dataflows.pattern.types import PatternSignal
+from dataflows.runtime.compile import plain
 from tests.dataflows.kinematics.chain import same
 from tests.support import carry_of, filled, run_columnar
 

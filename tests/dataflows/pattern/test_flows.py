@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from dataflows.data.types import Bars, Market, Quality
-from dataflows.kernels import arith, pattern_clock, smooth, window
-from dataflows.kernels.compile import plain
+from dataflows.kernels import arith, smooth, window
 from dataflows.kinematics.types import Returns, Slope
 from dataflows.microstructure.types import (
     BookImbalance,
@@ -24,12 +23,14 @@ from dataflows.microstructure.types import (
 )
 from dataflows.panel import Floats
 from dataflows.pattern import flows
+from dataflows.pattern import occurrence as pattern_clock
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l34_liquidity_vacuum import l34_liquidity_vacuum
 from dataflows.pattern.l45_absorption import l45_absorption
 from dataflows.pattern.l46_flow_continuation import l46_flow_continuation
 from dataflows.pattern.l47_impact_reversal import l47_impact_reversal
 from dataflows.pattern.types import PatternSignal
+from dataflows.runtime.compile import plain
 from tests.dataflows.kinematics.chain import same
 from tests.support import filled, run_columnar
 

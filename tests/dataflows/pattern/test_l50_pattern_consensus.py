@@ -15,13 +15,13 @@ from river.optim import FTRLProximal
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Bars, Market, Quality
 from dataflows.kernels import arith, ftrl, labels
-from dataflows.kernels.compile import plain
 from dataflows.kinematics.types import Returns
 from dataflows.panel import Floats, Ints
 from dataflows.pattern import consensus
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l50_pattern_consensus import l50_pattern_consensus
 from dataflows.pattern.types import FIRST_PATTERN, PATTERNS, PatternConsensus, PatternSignal, PatternWeights
+from dataflows.runtime.compile import plain
 from tests.dataflows.kernels.barriers import walked
 from tests.dataflows.kinematics.chain import same
 from tests.support import filled, run_columnar

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from dataflows.data.types import Market
-from dataflows.kernels import arith, pattern_clock, session, smooth
-from dataflows.kernels.compile import plain
+from dataflows.kernels import arith, smooth
 from dataflows.kinematics.l2_returns_volatility import l2_returns_volatility
 from dataflows.kinematics.types import Channel, KinematicState, Returns, Reversion, Trend, VarianceRatio
 from dataflows.panel import leaves
-from dataflows.pattern import extremes, gaps, pullback, ranges, vwap
+from dataflows.pattern import extremes, gaps, pullback, ranges, session, vwap
+from dataflows.pattern import occurrence as pattern_clock
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l28_pullback_in_trend import l28_pullback_in_trend
 from dataflows.pattern.l32_range_reversion import l32_range_reversion
@@ -26,6 +26,7 @@ from dataflows.pattern.l41_vwap_reversion import l41_vwap_reversion
 from dataflows.pattern.l42_vwap_hold import l42_vwap_hold
 from dataflows.pattern.l43_narrow_range_break import l43_narrow_range_break
 from dataflows.regime.types import Regime
+from dataflows.runtime.compile import plain
 from tests.dataflows.data.observed import MINUTE, START, hole, instruments, market, observe, walk
 from tests.dataflows.kinematics.chain import run, same
 from tests.dataflows.pattern.drawn import BRISK, QUIET, drawn_part, path, signal

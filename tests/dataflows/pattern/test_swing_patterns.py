@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataflows.kernels.compile import plain
 from dataflows.kinematics.types import Derivatives, KinematicState, Oscillator
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import leaves
@@ -20,6 +19,7 @@ from dataflows.pattern.l36_momentum_divergence import l36_momentum_divergence
 from dataflows.pattern.l37_double_extreme import l37_double_extreme
 from dataflows.pattern.l38_structure_break import l38_structure_break
 from dataflows.pattern.l44_reversal_bar import l44_reversal_bar
+from dataflows.runtime.compile import plain
 from tests.dataflows.data.observed import hole, market, observe, walk
 from tests.dataflows.kinematics.chain import same
 from tests.dataflows.pattern.drawn import QUIET, drawn_part, path, signal, upstream

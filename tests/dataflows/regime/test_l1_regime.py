@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
 
-from dataflows.kernels.compile import plain
-from dataflows.kernels.hmm import RegimeState, normal_quantile, regime_filter
 from dataflows.panel import Floats, leaves
 from dataflows.regime.config import RegimeConfig
+from dataflows.regime.hidden_markov import RegimeState, normal_quantile, regime_filter
 from dataflows.regime.l1_regime import l1_regime
 from dataflows.regime.types import CALM, CHAOTIC, HIGH_VOL, REGIMES, TREND_DOWN, TREND_UP, Regime
+from dataflows.runtime.compile import plain
 from tests.dataflows.regime.markets import inputs, walk
 from tests.support import carry_of, run_columnar
 

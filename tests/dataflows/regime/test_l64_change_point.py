@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dataflows.kernels import runlength
-from dataflows.kernels.compile import plain
-from dataflows.kernels.runlength import BINS, MASS, SCALE, run_length_table
 from dataflows.kinematics.types import Returns
 from dataflows.panel import Floats
+from dataflows.regime import run_length as runlength
 from dataflows.regime.config import RegimeConfig
 from dataflows.regime.l64_change_point import l64_change_point
+from dataflows.regime.run_length import BINS, MASS, SCALE, run_length_table
 from dataflows.regime.types import ChangePoint
+from dataflows.runtime.compile import plain
 from tests.support import carry_of, filled, run_columnar
 
 C = RegimeConfig()

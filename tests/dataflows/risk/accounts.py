@@ -12,11 +12,11 @@ import numpy as np
 from dataflows.data.types import Bars, Clock, Market, Quality
 from dataflows.execution.types import Executions, Ledger, Orders, Reconciliation
 from dataflows.fusion.types import Proposal
-from dataflows.kernels.compile import kernel
 from dataflows.microstructure.types import Tradeability
 from dataflows.panel import leaves
 from dataflows.regime.types import Regime
 from dataflows.risk.types import Exit, KillSwitch, LossLimits, SizeCap, Stops, Tail, TargetWeights
+from dataflows.runtime.compile import kernel
 from tests.support import filled
 
 MINUTE = 60 * 1_000_000_000

@@ -9,12 +9,12 @@ from arch.univariate import GARCH, ZeroMean
 
 from dataflows.carry import start_state
 from dataflows.data.config import DataConfig
-from dataflows.kernels.compile import plain
-from dataflows.kernels.garch import Garch, garch_volatility, with_har
 from dataflows.kinematics.types import Returns, VolTerm
 from dataflows.regime.types import ChangePoint
 from dataflows.risk.config import RiskConfig
+from dataflows.risk.garch import Garch, garch_volatility, with_har
 from dataflows.risk.l76_volatility_forecast import l76_volatility_forecast
+from dataflows.runtime.compile import plain
 from tests.support import filled, run_columnar
 
 T, N = 700, 2

@@ -7,14 +7,14 @@ import pytest
 
 from dataflows.data.types import Bars, Instruments, Market
 from dataflows.fusion.types import Horizon
-from dataflows.kernels.caps import stop_distance, volatility_cap
-from dataflows.kernels.compile import plain
 from dataflows.kinematics.types import Returns
 from dataflows.regime.types import Regime
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.l83_volatility_target import l83_volatility_target
 from dataflows.risk.l84_stop_levels import l84_stop_levels
 from dataflows.risk.types import TailRisk, VolForecast
+from dataflows.risk.volatility_caps import stop_distance, volatility_cap
+from dataflows.runtime.compile import plain
 from tests.support import filled, run_columnar
 
 RISK = RiskConfig()

@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 
 from dataflows.carry import start_state
 from dataflows.data.types import Bars, Market, Quality
-from dataflows.kernels.compile import plain
-from dataflows.kernels.stress import as_loss, dried_up, scenario_losses
-from dataflows.kernels.tails import hill, student_4, tail_risk, top_push
 from dataflows.kinematics.types import Returns
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.types import SpreadDepth, Tradeability
@@ -22,7 +19,10 @@ from dataflows.risk.l74_tail_index import TailIndexCarry, l74_tail_index
 from dataflows.risk.l77_value_at_risk import ValueAtRiskCarry, l77_value_at_risk
 from dataflows.risk.l79_liquidity_stress import LiquidityStressCarry, l79_liquidity_stress
 from dataflows.risk.l80_scenario_stress import l80_scenario_stress
+from dataflows.risk.stress import as_loss, dried_up, scenario_losses
+from dataflows.risk.tails import hill, student_4, tail_risk, top_push
 from dataflows.risk.types import LiquidityStress, Tail, TailRisk, VolForecast
+from dataflows.runtime.compile import plain
 from tests.support import filled, run_columnar
 
 RISK = RiskConfig()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from drivers.cli.main import run_command
-from drivers.engine.wiring import load
-from drivers.project import defaults
+from drivers.graph.wiring import load
+from drivers.project.locate import defaults
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from drivers.batch import run_batch
 from drivers.cli.main import run_command
-from drivers.request import RunRequest
+from drivers.run.batch import run_batch
+from drivers.run.request import RunRequest
 from tests.drivers.small_market import folder
 
 

@@ -15,11 +15,11 @@ from dataflows.config import ConfigError
 from drivers.cli.main import run_command
 from drivers.engine.checkpoint import CheckpointError
 from drivers.engine.engine import EngineError
-from drivers.engine.generate import LayerCompileError
 from drivers.engine.guards import BoundaryError
-from drivers.engine.nodes import PlanError
-from drivers.project import ProjectError
-from drivers.request import RunRequest
+from drivers.engine.loop.generate import LayerCompileError
+from drivers.graph.layers import PlanError
+from drivers.project.errors import ProjectError
+from drivers.run.request import RunRequest
 from drivers.store.errors import StoreError, TakenError
 
 
@@ -32,7 +32,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[RunRequest]:
 
 
 def _stand_in(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
-    for name, function in (("drivers.batch", "run_batch"), ("drivers.stream", "run_stream"), ("drivers.cli.outcome", "show")):
+    for name, function in (
+        ("drivers.run.batch", "run_batch"),
+        ("drivers.run.stream", "run_stream"),
+        ("drivers.cli.outcome", "show"),
+    ):
         module = ModuleType(name)
         setattr(module, function, run if function != "show" else lambda result: None)
         monkeypatch.setitem(sys.modules, name, module)

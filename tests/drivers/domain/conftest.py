@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.batch import run_batch
-from drivers.request import RunRequest
+from drivers.run.batch import run_batch
+from drivers.run.request import RunRequest
 from tests.drivers.small_market import folder
 
 EARLY = (  # windows that are full within hours

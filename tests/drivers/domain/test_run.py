@@ -13,17 +13,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from drivers.batch import run_batch
 from drivers.domain import DomainError, run_domain
 from drivers.domain import run as domain_run
 from drivers.engine.guards import BoundaryError
-from drivers.engine.wiring import load
 from drivers.feeds.dataset import open_dataset
-from drivers.project import defaults
-from drivers.request import RunRequest
+from drivers.graph.wiring import load
+from drivers.project.locate import defaults
+from drivers.run.batch import run_batch
+from drivers.run.request import RunRequest
+from drivers.run.stream import run_stream
 from drivers.store.errors import TakenError
-from drivers.store.recorded import open_run
-from drivers.stream import run_stream
+from drivers.store.reader import open_run
 from tests.drivers.domain.conftest import EARLY
 from tests.drivers.small_market import left
 

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from drivers.domain.summary import FieldFigures, figures, plain, table, verdict
-from drivers.store.recorded import open_run
-from drivers.store.results import ResultWriter
+from drivers.store.reader import open_run
+from drivers.store.writer import ResultWriter
 from tests.drivers.store.records import ANNOTATIONS, DOMAINS, SYMBOLS, no_logs, outputs, times
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.kernels.compile import compilation_frozen
+from dataflows.runtime.compile import compilation_frozen
 from drivers.engine.engine import Engine, EngineError
 from drivers.engine.plan import Plan
 from tests.drivers.engine.conftest import MINUTE, piece, run, same_bits, toy_data, toy_engine, toy_plan, whole

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflows.kernels import compile as compiling
-from dataflows.kernels.compile import NotCompiledError, kernel, loading_only
-from drivers.engine.generate import _compile_once
+from dataflows.runtime import compile as compiling
+from dataflows.runtime.compile import NotCompiledError, kernel, loading_only
+from drivers.engine.loop.generate import _compile_once
 from drivers.health import Context
 
 

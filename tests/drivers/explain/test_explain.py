@@ -15,15 +15,15 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from drivers.batch import run_batch
 from drivers.cli.main import run_command
+from drivers.diagrams.model import read_model
 from drivers.explain.show import as_data, headline
 from drivers.explain.target import target_of, utc
 from drivers.explain.trace import Explanation, explain
 from drivers.feeds.simulate import simulate
-from drivers.graph.model import read_model
-from drivers.request import RunRequest
-from drivers.store.recorded import RecordedRun, open_run
+from drivers.run.batch import run_batch
+from drivers.run.request import RunRequest
+from drivers.store.reader import RecordedRun, open_run
 from tests.drivers.report.conftest import RUNS, SYMBOLS
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dataflows.kernels.compile import plain
+from dataflows.runtime.compile import plain
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.simulate import SimulatedMarket, default_symbols, paths, simulate, simulate_market, write
 from drivers.feeds.simulate.model import BAD_CLOSE, BAD_NONE, BAD_WICK, Model

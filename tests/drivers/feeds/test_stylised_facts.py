@@ -14,7 +14,7 @@ from drivers.feeds.simulate import SimulatedMarket, facts, paths, simulate_marke
 from drivers.feeds.simulate.facts import FlowFacts, ReturnFacts
 from drivers.feeds.simulate.model import BAD_CLOSE
 
-READY = Path(__file__).parents[3].parent / "shared" / "data" / "ready"
+READY = Path(__file__).parents[4] / "shared" / "data" / "ready"
 SYMBOLS = range(5)
 
 

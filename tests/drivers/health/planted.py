@@ -9,7 +9,7 @@ from pathlib import Path
 from drivers.health.context import Context
 from drivers.health.registry import CHECKS, Found
 from drivers.health.runner import SUBJECTS
-from drivers.project import defaults
+from drivers.project.locate import defaults
 
 for _subject in SUBJECTS:
     importlib.import_module(f"drivers.health.{_subject}")

@@ -11,7 +11,7 @@ import pytest
 
 import dataflows
 import drivers
-from drivers import dot
+from drivers.diagrams import dot
 from drivers.health import installation
 from drivers.web import vendor
 from tests.drivers.health.planted import found, wrong

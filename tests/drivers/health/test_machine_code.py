@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.graph_modules import layer_modules
+from drivers.graph.modules import layer_modules
 from drivers.health import machine_code
 from drivers.health.context import Context
 from tests.drivers.health.planted import found, wrong

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from drivers.batch import run_batch
 from drivers.feeds.simulate import simulate
 from drivers.report.contents import Report, read_report
-from drivers.request import RunRequest
+from drivers.run.batch import run_batch
+from drivers.run.request import RunRequest
 
 SYMBOLS = ("SIMA", "SIMB", "SIMC")
 EARLY = (  # an edge that is believed in without having been learned, and windows that are full after some hours

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from drivers.engine.wiring import load
-from drivers.project import defaults, load_configs
+from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
+from drivers.project.locate import defaults
 from drivers.report.layer_pages import write_layer_pages
 from drivers.report.reference import write_reference
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from drivers.batch import RunResult, run_batch
 from drivers.cli.common import Failed
 from drivers.cli.main import run_command
 from drivers.cli.outcome import show
 from drivers.report import html
 from drivers.report.contents import Report, read_report
-from drivers.request import RunRequest
-from drivers.stream import run_stream
+from drivers.run.batch import RunResult, run_batch
+from drivers.run.request import RunRequest
+from drivers.run.stream import run_stream
 from drivers.web.page import PageError
 from tests.drivers.report.conftest import EARLY
 from tests.drivers.small_market import folder as small_market

@@ -12,7 +12,7 @@ import pytest
 
 from drivers.report.contents import Report
 from drivers.report.scan import Clock, clock_of, panels
-from drivers.store.recorded import RecordedError, open_run
+from drivers.store.reader import RecordedError, open_run
 
 MINUTE = 60_000_000_000
 DAY = 1440 * MINUTE

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.config_files import begin
-from drivers.project import Project, locate
+from drivers.project.config_files import begin
+from drivers.project.locate import Project, locate
 
 
 @pytest.fixture(scope="session")

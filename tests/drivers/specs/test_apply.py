@@ -12,12 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflows.config import ConfigError
-from drivers import changes
-from drivers.batch import run_batch
-from drivers.changes import Entry
-from drivers.engine.wiring import load
-from drivers.project import MachineSpec, Project, ProjectError, defaults, known_specs, load_configs, load_spec, locate
-from drivers.request import RunRequest
+from drivers.files import transaction as changes
+from drivers.files.transaction import Entry
+from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
+from drivers.project.errors import ProjectError
+from drivers.project.locate import Project, defaults, locate
+from drivers.project.machine_specs import MachineSpec, known_specs, load_spec
+from drivers.run.batch import run_batch
+from drivers.run.request import RunRequest
 from drivers.specs import apply as module
 from drivers.specs import candidate
 from drivers.specs.apply import carry_out, owned, propose, take_back

@@ -16,7 +16,7 @@ from dataflows.data.types import Market, Quality
 from dataflows.execution import types as ex
 from dataflows.regime.types import REGIMES, Regime
 from dataflows.risk.types import VERDICTS
-from drivers.plain import plain_values
+from drivers.files.json_values import json_values
 from drivers.store.summary import Summary, table
 from tests.drivers.store.records import SYMBOLS, logs, outputs, times
 from tests.drivers.store.test_orders import event, fill, place
@@ -111,7 +111,7 @@ def test_a_part_of_the_graph_has_a_part_of_the_figures() -> None:
 
 def test_figures_can_be_printed_and_stored(tmp_path: Path) -> None:
     figures = run()
-    read = json.loads(json.dumps(plain_values(figures)))
+    read = json.loads(json.dumps(json_values(figures)))
     out = io.StringIO()
     Console(file=out, width=140).print(table(read))  # also as read back from run.json
     text = out.getvalue()

@@ -1,0 +1,97 @@
+"""What a round trip costs: L71's kernel, and an edge after it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dataflows.kernels.arith import sign
+from dataflows.panel import Floats
+from dataflows.runtime.compile import kernel
+
+
+@kernel
+def slippage_of(stack: Floats, sizes: tuple[float, ...], t: int, n: int, notional: float) -> float:
+    """Slippage in bps of an order of `notional`, from what is known at some sizes (ascending): (T, N, S) at t and n.
+
+    Linear in between, that of the least size below it, growing as the square root beyond the greatest.
+    """
+    last = stack.shape[2] - 1
+    if notional <= sizes[0]:
+        return float(stack[t, n, 0])
+    if notional >= sizes[last]:
+        return float(stack[t, n, last] * math.sqrt(notional / sizes[last]))
+    y = math.nan
+    for i in range(last):
+        if sizes[i] <= notional < sizes[i + 1]:
+            share = (notional - sizes[i]) / (sizes[i + 1] - sizes[i])
+            y = stack[t, n, i] + share * (stack[t, n, i + 1] - stack[t, n, i])
+    return y
+
+
+@kernel
+def trading_costs(
+    spread_bps: Floats,
+    sigma: Floats,
+    volume: Floats,
+    slippage_bps: Floats,
+    measured: Floats,
+    measured_r2: Floats,
+    sizes: tuple[float, ...],
+    taker_fee_bps: Floats,
+    fee_default: float,
+    notional: float,
+    delta: float,
+    day_bars: float,
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Round trip, spread, impact and fees in bps, each (T, N), none negative. NaN where a part is unknown.
+
+    spread_bps: quoted spread (T, N). sigma: volatility a bar (T, N). volume: mean traded notional a bar (T, N). slippage_bps:
+    (T, N, S) against mid, of one order of each of `sizes`. measured: log return per root of notional, and how much of the
+    returns it explains, both (T, N). taker_fee_bps: (N,), NaN unknown: then `fee_default`. Impact of one trade:
+    sigma_day * (notional / V_day)**delta, drawn to what was measured by the share that this explains, or what the book says
+    beyond the touch where that is more.
+    """
+    bars, symbols = spread_bps.shape
+    whole = np.empty((bars, symbols))
+    spread = np.empty((bars, symbols))
+    impact = np.empty((bars, symbols))
+    fees = np.empty((bars, symbols))
+    size = math.log(notional) - math.log(day_bars)
+    root = math.sqrt(notional)
+    day = 1e4 * math.sqrt(day_bars)
+    for t in range(bars):
+        for n in range(symbols):
+            s = spread_bps[t, n]
+            if s < 0.0:
+                s = 0.0  # a crossed book is no rebate
+            spread[t, n] = s
+            one = math.nan
+            v = volume[t, n]
+            if v > 0.0 and math.isfinite(v):
+                one = day * sigma[t, n] * math.exp(delta * (size - math.log(v)))
+                share = measured_r2[t, n]
+                if math.isfinite(measured[t, n] + share):
+                    seen = 1e4 * measured[t, n] * root if measured[t, n] > 0.0 else 0.0
+                    one += share * (seen - one)
+                walked = slippage_of(slippage_bps, sizes, t, n, notional) - 0.5 * s
+                if walked > one:
+                    one = walked
+            impact[t, n] = 2.0 * one
+            fee = taker_fee_bps[n] if math.isfinite(taker_fee_bps[n]) else fee_default
+            fees[t, n] = 2.0 * fee if fee > 0.0 else 0.0  # no taker rebate is counted on
+            whole[t, n] = spread[t, n] + impact[t, n] + fees[t, n]
+    return whole, spread, impact, fees
+
+
+@kernel
+def net_of_cost(edge_bps: float, round_trip_bps: float, carry_bps_per_bar: float, bars: float) -> float:
+    """What is left, in bps, of a position on the side of the edge: |edge| less the round trip and the funding it pays.
+
+    Funding that it would receive is not counted on. NaN where an argument is unknown.
+    """
+    paid = sign(edge_bps) * carry_bps_per_bar * bars
+    if paid < 0.0:
+        paid = 0.0
+    return math.fabs(edge_bps) - round_trip_bps - paid

@@ -1,0 +1,259 @@
+"""`@kernel`: numba, with a cache keyed by content.
+
+numba's own cache looks at one file. A changed callee, constant or NamedTuple field order in another file goes unnoticed there
+and gives stale machine code. Here the name of the cache folder is a hash of everything that the machine code froze: bytecode,
+constants, globals and record fields, transitively, with the versions of numba, llvmlite, NumPy and Python.
+
+The cache folder is `$STRATOQUANT_CACHE`, else `$XDG_CACHE_HOME/stratoquant`, else `~/.cache/stratoquant`. A folder that cannot
+be written costs the cache, not the run.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar, Final, TypeVar
+
+import llvmlite
+import numba as nb
+import numpy as np
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.dispatcher import Dispatcher
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# no fastmath: it reorders sums. Bounds are checked: without it an index past the end wrote into a neighbour's state.
+# nogil: layers that do not wait for each other run side by side (drivers/engine/parallel.py).
+OPTIONS: Final[dict[str, Any]] = {"fastmath": False, "error_model": "numpy", "boundscheck": True, "nogil": True}
+_FOREIGN: Final = frozenset({"numpy", "numba", "math", "builtins", "typing", "operator"})
+_KERNELS: Final[list[Dispatcher]] = []
+
+
+class NotCompiledError(LookupError):
+    """A kernel has no machine code in the cache for these types and this machine, and may not be compiled now."""
+
+
+def fingerprint(fn: Any) -> str:
+    """Hash of a function's bytecode and, transitively, of every global that numba freezes into its machine code.
+
+    fn: a Python function or a compiled kernel. Comments, white space and line numbers do not count.
+    """
+    digest = hashlib.sha256()
+    versions = (nb.__version__, llvmlite.__version__, np.__version__, sys.version, sorted(OPTIONS.items()), nb.config.OPT)
+    digest.update(repr(versions).encode())
+    seen: set[int] = set()
+
+    def put(*xs: Any) -> None:
+        for x in xs:
+            digest.update(repr(x).encode() + b"\0")
+
+    def code(c: types.CodeType, namespace: dict[str, Any]) -> None:
+        put(c.co_code, c.co_names, c.co_varnames, c.co_freevars)
+        constants = c.co_consts[1:] if c.co_consts and isinstance(c.co_consts[0], str) else c.co_consts  # not the docstring
+        for constant in constants:
+            code(constant, namespace) if isinstance(constant, types.CodeType) else put(repr(constant))
+        for name in c.co_names:
+            if name in namespace:
+                put(name)
+                value(namespace[name], c.co_names)
+
+    def value(x: Any, attributes: tuple[str, ...] = ()) -> None:
+        x = x.py_func if isinstance(x, Dispatcher) else x
+        if hasattr(x, "__content__"):
+            put(x.__content__)
+        elif isinstance(x, np.ndarray):
+            put(x.dtype.str, x.shape, x.tobytes())
+        elif isinstance(x, (int, float, complex, str, bytes, bool, type(None), np.generic)):
+            put(type(x).__name__, x)
+        elif isinstance(x, tuple):
+            put("tuple", len(x))
+            for y in x:
+                value(y)
+        elif isinstance(x, types.FunctionType) and x.__module__.partition(".")[0] not in _FOREIGN:
+            if id(x) not in seen:
+                seen.add(id(x))
+                put(x.__code__.co_name)
+                for cell in x.__closure__ or ():
+                    value(cell.cell_contents)
+                code(x.__code__, x.__globals__)
+        elif isinstance(x, type) and hasattr(x, "_fields"):
+            put(x.__qualname__, x._fields)
+        elif isinstance(x, types.ModuleType) and x.__name__.partition(".")[0] not in _FOREIGN:
+            for a in attributes:
+                if hasattr(x, a):
+                    put(a)
+                    value(getattr(x, a), attributes)
+        else:
+            put(getattr(x, "__module__", ""), getattr(x, "__qualname__", getattr(x, "__name__", type(x).__name__)))
+
+    value(fn)
+    return digest.hexdigest()[:24]
+
+
+def cache_root() -> Path:
+    """The folder of the machine-code cache."""
+    named = os.environ.get("STRATOQUANT_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stratoquant"
+
+
+def _record_fields(kind: Any) -> Any:
+    """numba knows a NamedTuple type by its class and the types of its fields, not by their names and order."""
+    if isinstance(kind, nb.types.BaseNamedTuple):
+        return (
+            kind.instance_class.__module__,
+            kind.instance_class.__qualname__,
+            kind.fields,
+            tuple(map(_record_fields, kind.types)),
+        )
+    return tuple(map(_record_fields, kind.types)) if isinstance(kind, nb.types.BaseTuple) else None
+
+
+class _Locator(_CacheLocator):  # type: ignore[misc]  # numba ships no types
+    key = ""
+
+    def __init__(self, fn: Any) -> None:
+        self._py_file = fn.__code__.co_filename
+
+    def get_cache_path(self) -> str:
+        return str(cache_root() / self.key)
+
+    def ensure_cache_path(self) -> None:
+        Path(self.get_cache_path()).mkdir(parents=True, exist_ok=True)
+
+    def get_source_stamp(self) -> str:
+        return self.key
+
+    def get_disambiguator(self) -> str:
+        return self.key[:8]
+
+    @classmethod
+    def from_function(cls, fn: Any, file: str) -> _Locator:
+        return cls(fn)
+
+
+class _ContentCache:
+    """Stands where numba keeps a dispatcher's cache. Made at the first call, when every callee is defined."""
+
+    loading_only: ClassVar[bool] = False
+
+    def __init__(self, fn: Any, options: str) -> None:
+        self.fn = fn
+        self.options = options
+        self.cache_path = ""
+        self._made: dict[Any, FunctionCache] = {}
+
+    def _cache(self, signature: Any) -> FunctionCache:
+        args = tuple(getattr(signature, "args", signature))
+        if args not in self._made:
+            key = hashlib.sha256(
+                f"{fingerprint(self.fn)} {self.options} {tuple(map(_record_fields, args))}".encode()
+            ).hexdigest()[:24]
+            locator = type("_KeyedLocator", (_Locator,), {"key": key})
+            impl = type("_KeyedImpl", (CompileResultCacheImpl,), {"_locator_classes": [locator]})
+            self._made[args] = type("_KeyedCache", (FunctionCache,), {"_impl_class": impl})(self.fn)
+            self.cache_path = self._made[args].cache_path
+        return self._made[args]
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        found = self._load(signature, context)
+        if found is None and self.loading_only:
+            raise NotCompiledError(f"{self.fn.__qualname__} has no machine code in {self.cache_path}")
+        return found
+
+    def _load(self, signature: Any, context: Any) -> Any:
+        try:
+            return self._cache(signature).load_overload(signature, context)
+        except Exception as error:  # unreadable or truncated, in whatever way: compile anew, and say so
+            warnings.warn(
+                f"{self.fn.__qualname__}: cached machine code in {self.cache_path} is unusable ({error!r}); compiling anew",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            with suppress(Exception):  # an index that cannot be read cannot be added to either: begin a new one
+                self._cache(signature).flush()
+            return None
+
+    def save_overload(self, signature: Any, result: Any) -> None:
+        try:
+            self._cache(signature).save_overload(signature, result)
+        except OSError as error:
+            warnings.warn(f"{self.fn.__qualname__}: machine code is not kept: {error}", RuntimeWarning, stacklevel=2)
+
+
+class _Uncompiled:
+    """A kernel where numba's compiler is off. No function: Hamilton would take that for a node of the graph."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.py_func = fn
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.py_func(*arguments)
+
+
+def kernel(fn: F) -> F:
+    """Compiles `fn` at its first call, in nopython mode, and keeps the machine code under its content.
+
+    The plain function is at `plain(kernel)`. With NUMBA_DISABLE_JIT=1 nothing is compiled.
+    """
+    return _compile(fn)
+
+
+def inner_kernel(fn: F) -> F:
+    """For the generated loop alone: compiled code that is only ever called by its address.
+
+    It has no entry from Python (which takes as long to compile), so that calling it from there ends the process. A helper of a
+    layer is a `kernel`: the plain form of the loop calls it from Python.
+    """
+    return _compile(fn, no_cpython_wrapper=True)
+
+
+def _compile(fn: F, **more: Any) -> F:
+    compiled = nb.njit(**OPTIONS, **more)(fn)
+    if isinstance(compiled, Dispatcher):
+        compiled._cache = _ContentCache(fn, repr(sorted(more.items())))
+        _KERNELS.append(compiled)
+    else:
+        compiled = _Uncompiled(fn)
+    functools.update_wrapper(compiled, fn)
+    return compiled  # type: ignore[no-any-return]
+
+
+def plain(compiled: F) -> F:
+    """The Python function behind a kernel."""
+    return getattr(compiled, "py_func", compiled)
+
+
+@contextmanager
+def compilation_frozen() -> Iterator[None]:
+    """While this holds, a kernel that would compile for a new argument type fails instead, naming itself and the types.
+
+    A strided array, or a 1 for a 1.0, would otherwise cost seconds in the middle of a stream.
+    """
+    frozen = [k for k in _KERNELS if k.overloads]
+    for k in frozen:
+        k.disable_compile()
+    try:
+        yield
+    finally:
+        for k in frozen:
+            k.disable_compile(False)
+
+
+@contextmanager
+def loading_only() -> Iterator[None]:
+    """While this holds, a kernel is loaded from the cache or raises NotCompiledError: nothing is compiled."""
+    before = _ContentCache.loading_only
+    _ContentCache.loading_only = True
+    try:
+        yield
+    finally:
+        _ContentCache.loading_only = before

@@ -1,0 +1,127 @@
+"""The values of a run around one bar, packed for the page of the graph.
+
+Each column is the run's own numbers, bit for bit: float64 or int64, little-endian, in base64.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from dataflows.panel import Kind
+from drivers.diagrams.meaning import Meaning
+from drivers.store.reader import RecordedRun
+
+NUMBERS: Final = 140_000
+"""About as many numbers go into a page: 1.5 MB of text."""
+MOST_BARS: Final = 121
+LEAST_BARS: Final = 21
+
+
+class ValuesError(ValueError):
+    """A bar or symbol that the run does not hold. One sentence: which, and what there is."""
+
+
+def chosen_bar(run: RecordedRun, at: str | None, symbol: str | None) -> int:
+    """The bar that closes at a time or last before it; without a time the last bar with an order, else the last.
+
+    Raises ValuesError for a time that is none, or outside the run.
+    """
+    times = run.times()
+    if not len(times):
+        raise ValuesError(f"{run.folder} has no bars, so there are no values to show")
+    if at is None:
+        orders = run.table("orders", ["timestamp", "symbol"], symbols=None if symbol is None else [symbol])["timestamp"]
+        last = max((stamp.value for stamp in orders if stamp.is_valid), default=int(times[-1]))
+        return max(0, int(np.searchsorted(times, last, side="right")) - 1)
+    try:
+        stamp = pd.Timestamp(at)
+        wanted = (stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")).as_unit("ns").value
+    except (ValueError, TypeError):
+        raise ValuesError(f"--at {at!r} is no time; write it as 2026-03-01T12:00Z") from None
+    if not times[0] <= wanted <= times[-1]:
+        raise ValuesError(
+            f"--at {at} is outside {run.folder.name}, whose bars close from {_utc(times[0])} to {_utc(times[-1])}"
+        )
+    return int(np.searchsorted(times, wanted, side="right")) - 1
+
+
+def values_of(
+    run: RecordedRun, layers: Mapping[str, Meaning], *, at: str | None = None, symbol: str | None = None
+) -> dict[str, Any]:
+    """What the layers gave in the bars around one: times, symbols, and each recorded column. layers: by node name.
+
+    Symbols come whole while LEAST_BARS bars of each fit into NUMBERS; else the chosen one and as many as do.
+    Raises ValuesError for a bar or symbol that is not in the run.
+    """
+    if symbol is not None and symbol not in run.symbols:
+        raise ValuesError(f"{run.folder.name} has no symbol {symbol!r}; it has {', '.join(run.symbols[:12])}")
+    times, bar = run.times(), chosen_bar(run, at, symbol)
+    wanted = {domain: _columns(run, domain, layers) for domain in run.domains()}
+    count = max(1, sum(map(len, wanted.values())))
+    symbols = _symbols(run.symbols, symbol, NUMBERS // (count * LEAST_BARS))
+    bars = min(MOST_BARS, max(LEAST_BARS, NUMBERS // (count * len(symbols))))
+    first = max(0, min(bar - bars // 2, len(times) - bars))
+    window = times[first : first + bars]
+    columns: dict[str, Any] = {}
+    for domain, kinds in wanted.items():
+        table = run.table(f"features/{domain}", list(kinds), start=int(window[0]) - 1, end=int(window[-1]))
+        places = [run.symbols.index(name) for name in symbols]
+        for name, kind in kinds.items():
+            panel = table[name].to_numpy().reshape(len(window), len(run.symbols))[:, places]
+            columns[name] = _packed(panel[:, :1] if kind.axes == () else panel, kind)
+    spec = run.about.get("spec")
+    return {
+        "name": Path(run.folder.resolve()).name,
+        "spec": None if spec is None else dict(spec),
+        "symbols": list(symbols),
+        "times": [int(stamp) // 1_000_000 for stamp in window],
+        "at": bar - first,
+        "symbol": 0 if symbol is None else symbols.index(symbol),
+        "columns": columns,
+    }
+
+
+def _symbols(there: Sequence[str], chosen: str | None, most: int) -> list[str]:
+    if len(there) <= most:
+        return list(there)
+    others = [name for name in there if name != chosen]
+    return sorted([*([] if chosen is None else [chosen]), *others][: max(1, most)])
+
+
+def _columns(run: RecordedRun, domain: str, layers: Mapping[str, Meaning]) -> dict[str, Kind]:
+    """The recorded columns of a domain's layers, by name. A layer that the run did not have gives none."""
+    there = run.columns(f"features/{domain}")
+    nodes = {name: layers[name] for name in dict.fromkeys(column.partition(".")[0] for column in there) if name in layers}
+    return {
+        column: leaf.kind
+        for name, meaning in nodes.items()
+        for path, leaf in meaning.leaves.items()
+        for column in columns_at(f"{name}.{path}".rstrip("."), leaf.kind, there)
+    }
+
+
+def columns_at(name: str, kind: Kind, there: Sequence[str]) -> list[str]:
+    """The columns in which a leaf is recorded: its own, or `.0`, `.1`, ... of a stack."""
+    if len(kind.axes) < 2:
+        return [name] if name in there else []
+    found = [column for column in there if column.rpartition(".")[0] == name and column.rpartition(".")[2].isdigit()]
+    return sorted(found, key=lambda column: int(column.rpartition(".")[2]))
+
+
+def _packed(panel: Any, kind: Kind) -> dict[str, str]:
+    """A column as text. What is the same in every bar and symbol, to the bit, is written once."""
+    flat = np.ascontiguousarray(panel, kind.numpy).reshape(-1)
+    bits = flat.view(np.int64)
+    once = flat[:1] if (bits == bits[0]).all() else flat
+    text = base64.b64encode(once.astype(once.dtype.newbyteorder("<")).tobytes()).decode("ascii")
+    return {"type": kind.dtype, "per": "bar" if kind.axes == () else "symbol", "data": text}
+
+
+def _utc(stamp: Any) -> str:
+    return pd.Timestamp(int(stamp), tz="UTC").strftime("%Y-%m-%dT%H:%M:%SZ")

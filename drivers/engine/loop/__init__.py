@@ -1,0 +1,1 @@
+"""The step stage as one native loop, generated from the graph."""

@@ -1,0 +1,510 @@
+"""The step stage, generated from the graph as source: one loop over instants that calls every step layer in order.
+
+1. Head: carries, delayed values and static facts are rebuilt from flat arguments, once a call.
+2. Each instant: the row of every panel that a step layer reads, narrowed to the fields it reads; then the layers.
+3. What they return is copied into the recording blocks and the flat logs; `orders` becomes next instant's delayed value.
+4. The loop returns early when a log might not hold one more instant; the caller empties the logs and calls again.
+
+The same source runs compiled (layer by layer, then as one loop) and as plain Python, its reference.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import linecache
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+import numba
+import numpy as np
+
+from dataflows.carry import Axes
+from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of, unwrap_generic, walk
+from dataflows.runtime.compile import inner_kernel, kernel
+from drivers.engine.loop.address import address_of, by_address, helpers, plain_recorder, plainly, recorder
+from drivers.engine.loop.rows import Path, RowSpec, chains, row_class, uncompiled, used_paths
+from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError
+
+nb: Any = numba  # its own annotations leave out what a compiler's user needs
+
+
+class LayerCompileError(TypeError):
+    """A step layer does not compile, or returns something else than it declares. Names layer, file and line."""
+
+
+Loop = Callable[..., int]
+FIRST: Final = 7  # arguments of the loop before those that depend on the graph
+HELPERS: Final = tuple(f"{name}_{dtype}" for name in ("append", "keep") for dtype in ("f8", "i8"))
+PANELS: Final = ("panel_f8", "panel_i8")
+BLOCKS: Final = (*PANELS, "series_f8", "series_i8")
+
+
+class Recorded(NamedTuple):
+    """Where one recorded leaf of a step layer's output lies in the recording blocks."""
+
+    node: str
+    path: Path
+    kind: Kind
+    block: str  # one of BLOCKS
+    row: int
+
+
+def state_leaves(annotation: Any) -> Iterator[tuple[str, int]]:
+    """(dtype, number of axes) of each leaf of a carry, a delayed record or a log, in order."""
+    bare = unwrap_generic(annotation)
+    if is_record(bare):
+        for inner in fields_of(bare).values():
+            yield from state_leaves(inner)
+        return
+    for meta in getattr(annotation, "__metadata__", ()):
+        if isinstance(meta, Axes):
+            yield ("i8" if "int64" in str(bare) else "f8"), len(meta.names)
+            return
+    kind = kind_of(annotation)
+    yield kind.dtype, 1
+
+
+def columns_of(log: Any) -> dict[str, list[str]]:
+    """The columns of a log by dtype, in order."""
+    split: dict[str, list[str]] = {"f8": [], "i8": []}
+    for name, t in fields_of(log).items():
+        if name != "n":
+            split[kind_of(t).dtype].append(name)
+    return split
+
+
+class StepStage:
+    """The step layers of a plan: their source, its compiled and plain forms, and what they take and record."""
+
+    def __init__(self, nodes: Sequence[LayerNode], configs: Mapping[str, Any], delayed: Mapping[str, Delayed]) -> None:
+        self.nodes = list(nodes)
+        self.configs = configs
+        self.delayed = delayed
+        self.own = {n.name for n in nodes}
+        self.hints: dict[str, Any] = {p: t for n in nodes for p, t in n.hints.items()}
+        self.inputs = sorted({p for n in nodes for p in n.params} - self.own)
+        self.states = [p for p in self.inputs if p.endswith(SUFFIX) or p in delayed]
+        self.logs = [n for n in nodes if is_log(n.returns)]
+        self.recorded = list(self._record())
+        self.rows = {p: self._row(p) for p in self.inputs if self._form(p) in ("panel", "static") and is_record(self.hints[p])}
+        self.block_rows = {b: sum(r.block == b for r in self.recorded) for b in BLOCKS}
+        self.log_columns = {n.name: columns_of(n.returns) for n in self.logs}
+        self.arguments: list[str] = []
+        self.panel_positions: list[int] = []  # which arguments of the loop, after the first, have a row for every instant
+        self._made: dict[Any, tuple[Loop, Ints]] = {}
+        self.namespace: dict[str, Any] = {"row_class": row_class}
+        self.source = self._generate()
+
+    # ---- what travels
+
+    def _form(self, p: str) -> str:
+        t = self.hints[p]
+        if p in self.configs:
+            return "config"
+        if p in self.states:
+            return "state"
+        if is_log(t):
+            return "log"
+        kinds = [kind for _, kind in walk(t)]
+        return "static" if kinds and all("static" in k.axes for k in kinds) else "panel"
+
+    def _row(self, p: str) -> RowSpec:
+        used: set[Path] = set()
+        for node in self.nodes:
+            for own, name in zip(node.fn.__code__.co_varnames, node.params, strict=False):
+                if name == p:
+                    used |= used_paths(node.fn, own, self.hints[p])
+        if not used:
+            takers = ", ".join(n.name for n in self.nodes if p in n.params)
+            raise PlanError(f"{takers}: takes {p} and reads none of its fields; drop the parameter")
+        return RowSpec(p, self.hints[p], used)
+
+    def _record(self) -> Iterator[Recorded]:
+        rows = dict.fromkeys(BLOCKS, 0)
+        for node in self.nodes:
+            if is_log(node.returns):
+                continue
+            for path, kind in walk(node.returns):
+                if not kind.recorded:
+                    continue
+                if kind.axes not in ((), ("N",)):
+                    raise PlanError(
+                        f"{node.layer_id} {node.name}: field {'.'.join(path)} has axes {kind.axes}; a step layer records "
+                        "values per instant or per symbol only; mark it recorded=False"
+                    )
+                block = f"{'panel' if kind.axes else 'series'}_{kind.dtype}"
+                yield Recorded(node.name, path, kind, block, rows[block])
+                rows[block] += 1
+
+    # ---- source
+
+    def _generate(self) -> str:
+        head: list[str] = []
+        row: list[str] = ["turn(t)"]
+        args = ["t", "end", "room", "address", "arena_f8", "arena_i8", "where"]
+        value: dict[str, str] = {name: f"v_{name}" for name in self.own}
+        leaf_number = 0
+        tails: list[str] = []
+        for p in self.inputs:
+            form, t = self._form(p), self.hints[p]
+            if form == "config":
+                args.append(p)
+                value[p] = p
+            elif form == "state":
+                source, leaf_number, names = self._state(p, leaf_number)
+                head.append(f"s_{p} = {source}")
+                value[p] = f"s_{p}"
+                if is_log(t):
+                    tails += self._write_back(p, names)
+            elif form == "log":
+                columns = [f for f in fields_of(t) if f != "n"]
+                args += [f"{p}__at", *(f"{p}__{f}" for f in columns)]
+                self.namespace[t.__name__] = t
+                cut = ", ".join(f"{p}__{f}[{p}__at[t]:{p}__at[t + 1]]" for f in columns)
+                row.append(f"r_{p} = {t.__name__}({p}__at[t + 1] - {p}__at[t], {cut})")
+                value[p] = f"r_{p}"
+            elif p in self.rows:
+                spec = self.rows[p]
+                if form == "panel":
+                    self.panel_positions += range(len(args) - FIRST, len(args) - FIRST + len(spec.leaves))
+                args += [_arg(p, path) for path, _ in spec.leaves]
+                cut = "row({}, t)" if form == "panel" else "{}"
+                expression = spec.expression(lambda path, p=p, cut=cut: cut.format(_arg(p, path)))  # type: ignore[misc]
+                (row if form == "panel" else head).append(f"r_{p} = {expression}")
+                value[p] = f"r_{p}"
+            else:
+                if form == "panel":
+                    self.panel_positions.append(len(args) - FIRST)
+                args.append(p)
+                value[p] = f"row({p}, t)" if form == "panel" else p
+        args += ["panel_f8", "panel_i8", "series_f8", "series_i8"]
+        body = [
+            f"v_{n.name} = _{n.name}({', '.join([f'address[{i}]', *(value[p] for p in n.params)])})  # {n.layer_id}"
+            for i, n in enumerate(self.nodes)
+        ]
+        body += self._recording()
+        for n in self.logs:
+            args += [f"{n.name}__at", f"{n.name}__f8", f"{n.name}__i8"]
+            body += self._logging(n)
+        for p, edge in self.delayed.items():
+            if p in self.inputs and edge.delay == "bar" and edge.source in self.own:
+                body.append(f"s_{p} = v_{edge.source}")
+        body.append("t += 1")
+        for n in self.logs:
+            body += [f"if t < end and {n.name}__at[t] + room > {n.name}__f8.shape[1]:", "    break"]
+        self.arguments = args
+        lines = [
+            "# GENERATED from the graph: the step stage",
+            f"# {' > '.join(n.layer_id for n in self.nodes)}",
+            *(line for spec in self.rows.values() for line in spec.declarations()),
+            "",
+            "@kernel",
+            f"def steps({', '.join(args)}):",
+            *(f"    {x}" for x in head),
+            "    while t < end:",
+            *(f"        {x}" for x in [*row, *body]),
+            *(f"    {x}" for x in tails),
+            "    return t",
+            "",
+        ]
+        return "\n".join(lines)
+
+    def flattener(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        """Straight-line code that takes the loop's flat arguments out of the values by node, in the loop's order."""
+        flat = []
+        for p in self.inputs:
+            if p in self.rows:
+                flat += [f"v[{p!r}].{'.'.join(path)}" for path, _ in self.rows[p].leaves]
+            elif self._form(p) == "log":
+                flat += [f"v['{p}__at']", *(f"v[{p!r}].{f}" for f in fields_of(self.hints[p]) if f != "n")]
+            elif p not in self.states:
+                flat.append(f"v[{p!r}]")
+        namespace: dict[str, Any] = {}
+        exec(f"def flatten(v): return ({''.join(f'{x}, ' for x in flat)})", namespace)
+        flatten: Callable[[Mapping[str, Any]], tuple[Any, ...]] = namespace["flatten"]
+        return flatten
+
+    def boxer(self) -> Callable[[Any, Any, Any, Any], dict[str, Any]]:
+        """Straight-line code that makes the layers' records out of the recording blocks."""
+        where = {(r.node, r.path): f"{r.block}[{r.row}]" for r in self.recorded}
+        namespace: dict[str, Any] = {}
+
+        def build(node: str, annotation: Any, path: Path) -> str:
+            if not is_record(annotation):
+                return where.get((node, path), "None")
+            namespace[annotation.__name__] = annotation
+            parts = [build(node, inner, (*path, name)) for name, inner in fields_of(annotation).items()]
+            return f"{annotation.__name__}({', '.join(parts)})"
+
+        made = [f"{n.name!r}: {build(n.name, n.returns, ())}" for n in self.nodes if not is_log(n.returns)]
+        exec(f"def box({', '.join(BLOCKS)}): return {{{', '.join(made)}}}", namespace)
+        box: Callable[[Any, Any, Any, Any], dict[str, Any]] = namespace["box"]
+        return box
+
+    def _state(self, p: str, number: int) -> tuple[str, int, list[str]]:
+        """Source that rebuilds a state record from the arena; the number of its first leaf; the leaf expressions."""
+        names: list[str] = []
+
+        def rebuild(annotation: Any) -> str:
+            nonlocal number
+            bare = unwrap_generic(annotation)
+            if is_record(bare):
+                self.namespace[bare.__name__] = bare
+                return f"{bare.__name__}({', '.join(rebuild(inner) for inner in fields_of(bare).values())})"
+            ((dtype, axes),) = state_leaves(annotation)
+            view = f"view_{axes}(arena_{dtype}, where, {number})"
+            names.append(f"arena_{dtype}, where, {number}")
+            number += 1
+            return view
+
+        source = rebuild(self.hints[p])
+        if is_log(self.hints[p]):  # `n` is a scalar in the record and an array of one in the arena
+            source = source.replace(f"view_1({names[0]})", f"view_1({names[0]})[0]", 1)
+        return source, number, names
+
+    def _write_back(self, p: str, names: Sequence[str]) -> list[str]:
+        fields = list(fields_of(self.hints[p]))
+        lines = [f"view_1({names[0]})[0] = s_{p}.n"]
+        for field, name in zip(fields[1:], names[1:], strict=True):
+            dtype = name[6:8]
+            lines.append(f"{self._helper(f'keep_{dtype}')}{name}, s_{p}.n, s_{p}.{field})")
+        return lines
+
+    def _helper(self, name: str) -> str:
+        """The beginning of a call of a helper by its address."""
+        return f"{name}(address[{len(self.nodes) + HELPERS.index(name)}], "
+
+    def _recording(self) -> list[str]:
+        series = [r for r in self.recorded if r.block.startswith("series")]
+        lines = [f"{r.block}[{r.row}, t] = v_{'.'.join((r.node, *r.path))}" for r in series]
+        for block in PANELS:
+            nodes, leaves = self._recorded_in(block)
+            if leaves:
+                lines.append(f"record_{block}({', '.join([block, 't', *(f'v_{n}' for n in nodes)])})")
+        return lines
+
+    def _recorded_in(self, block: str) -> tuple[list[str], list[tuple[int, Path]]]:
+        """The layers that a block of panels records, and which of them, and which of its fields, each row takes."""
+        own = [r for r in self.recorded if r.block == block]
+        nodes = list(dict.fromkeys(r.node for r in own))
+        return nodes, [(nodes.index(r.node), r.path) for r in own]
+
+    def _logging(self, node: LayerNode) -> list[str]:
+        name, columns = node.name, self.log_columns[node.name]
+        lines = [
+            f"k = {name}__at[t]",
+            f"if k + v_{name}.n > {name}__f8.shape[1]:",
+            f"    raise RuntimeError('{node.layer_id} {name}: more entries in one instant than a log has room for')",
+        ]
+        lines.append(f"if v_{name}.n > 0:")
+        for dtype, names in columns.items():
+            call = self._helper(f"append_{dtype}")
+            lines += [f"    {call}{name}__{dtype}, {c}, k, v_{name}.n, v_{name}.{f})" for c, f in enumerate(names)]
+        lines.append(f"{name}__at[t + 1] = k + v_{name}.n")
+        return lines
+
+    # ---- forms
+
+    def plain(self) -> tuple[Loop, Ints]:
+        """The loop as plain Python, the reference of the compiled one; and the addresses it is called with (none)."""
+        own = helpers(compiled=False)
+        calls = {f"_{n.name}": plainly(n.fn) for n in self.nodes}
+        calls |= {name: plainly(own[name[:-3]]) for name in HELPERS}
+        calls |= {f"record_{block}": plain_recorder(self._recorded_in(block)[1]) for block in PANELS}
+        addresses = np.zeros(len(self.nodes) + len(HELPERS), np.int64)
+        return self._execute("plain", {**own, **calls, "kernel": uncompiled}), addresses
+
+    def compiled(self, arguments: Sequence[Any], on_layer: Callable[[str], None]) -> tuple[Loop, Ints]:
+        """The compiled loop for arguments of these types, and the addresses of its layers.
+
+        Layers are compiled one by one, in graph order. Raises LayerCompileError for the first that fails or returns
+        something else than it declares.
+        """
+        if nb.config.DISABLE_JIT:
+            return self.plain()
+        types = self._input_types(dict(zip(self.arguments[FIRST:], arguments, strict=True)))
+        key = tuple(types.items())
+        if key in self._made:
+            for name in (*(n.name for n in self.nodes), "the step loop"):
+                on_layer(name)
+        else:
+            layers: dict[str, Any] = {}
+            addresses = np.zeros(len(self.nodes) + len(HELPERS), np.int64)
+            for i, node in enumerate(self.nodes):
+                on_layer(node.name)
+                given = tuple(types[p] for p in node.params)
+                takes = _taken(node, given)
+                layer = _compiled_layer(node, takes)
+                types[node.name] = returns = layer.overloads[takes].signature.return_type
+                addresses[i] = address_of(layer, takes)
+                layers[f"_{node.name}"] = by_address(node.name, returns, given, takes)
+            on_layer("the step loop")
+            for i, name in enumerate(HELPERS):
+                helper, takes = _compiled_helper(name)
+                addresses[len(self.nodes) + i] = address_of(helper, takes)
+                layers[name] = by_address(name, nb.none, takes, takes)
+            for block, element in zip(PANELS, (nb.float64, nb.int64), strict=True):
+                nodes, leaves = self._recorded_in(block)
+                given = tuple(types[name] for name in nodes)
+                layers[f"record_{block}"] = recorder(f"record_{block}", nb.types.Array(element, 3, "C"), given, leaves)
+            more = {**helpers(compiled=True), **layers, "kernel": kernel}
+            self._made[key] = self._execute(str(len(self._made)), more), addresses
+        return self._made[key]
+
+    def load(self, node: LayerNode, values: Mapping[str, Any]) -> None:
+        """Loads or compiles one layer, without those before it: they return what they declare.
+
+        values: what the stage takes, by name, in panels. Raises LayerCompileError, and what `loading_only` does.
+        """
+        types = self._input_types(dict(zip(self.arguments[FIRST:], self.flattener()(values), strict=False)))
+        given = tuple(types[p] if p in types else _declared(self.hints[p]) for p in node.params)
+        _compiled_layer(node, _taken(node, given))
+
+    def _execute(self, which: str, more: Mapping[str, Any]) -> Loop:
+        name = f"stratoquant_steps_{which}_{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
+        module = sys.modules[name] = ModuleType(name)  # numba looks a cached function's module up by name
+        module.__dict__.update(self.namespace, **more)
+        file = f"<{name}>"
+        linecache.cache[file] = (len(self.source), None, self.source.splitlines(keepends=True), file)  # for tracebacks
+        exec(compile(self.source, file, "exec"), module.__dict__)
+        loop: Loop = module.__dict__["steps"]
+        return loop
+
+    def _input_types(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        types: dict[str, Any] = {}
+        for p in self.inputs:
+            form, t = self._form(p), self.hints[p]
+            if form == "config":
+                types[p] = nb.typeof(given[p])
+            elif form == "state":
+                leaves: list[Any] = []
+                for dtype, axes in state_leaves(t):
+                    leaves.append(nb.types.Array(nb.float64 if dtype == "f8" else nb.int64, axes, "C"))
+                if is_log(t):
+                    leaves[0] = nb.int64
+                types[p] = _record_type(t, iter(leaves))
+            elif form == "log":
+                types[p] = _record_type(t, iter([nb.int64, *(nb.typeof(given[f"{p}__{f}"]) for f in fields_of(t) if f != "n")]))
+            else:
+                at = 0 if form == "panel" else slice(None)
+                if p in self.rows:
+                    got = self.rows[p].build(lambda path, p=p, at=at: given[_arg(p, path)][at])  # type: ignore[misc]
+                else:
+                    got = given[p][at]
+                types[p] = nb.typeof(got)
+        return types
+
+
+def _compiled_helper(name: str) -> tuple[Any, tuple[Any, ...]]:
+    """A helper of the loop, compiled for float64 or int64; and the types that it takes."""
+    kind, _, dtype = name.rpartition("_")
+    element = nb.float64 if dtype == "f8" else nb.int64
+
+    def array(axes: int, element: Any = element) -> Any:
+        return nb.types.Array(element, axes, "C")
+
+    takes = {
+        "append": (array(2), nb.int64, nb.int64, nb.int64, array(1)),
+        "keep": (array(1), array(2, nb.int64), nb.int64, nb.int64, array(1)),
+    }[kind]
+    helper = _compile_once(helpers(compiled=False)[kind])
+    helper.compile(takes)
+    return helper, takes
+
+
+@functools.cache
+def _compile_once(fn: Callable[..., Any]) -> Any:
+    return inner_kernel(fn)
+
+
+def _compiled_layer(node: LayerNode, takes: tuple[Any, ...]) -> Any:
+    """The layer's function, compiled for arguments of these types; the same one for every plan."""
+    layer = _compile_once(node.fn)
+    code = node.fn.__code__
+    place = f"{node.layer_id} {node.name} ({code.co_filename}:{code.co_firstlineno})"
+    try:
+        layer.compile(takes)
+    except nb.core.errors.NumbaError as error:
+        raise LayerCompileError(f"{place} does not compile: {_short(error)}") from error
+    wrong = _disagreement(layer.overloads[takes].signature.return_type, node.returns)
+    if wrong:
+        raise LayerCompileError(f"{place} does not return what it declares on every branch: {wrong}")
+    return layer
+
+
+def _taken(node: LayerNode, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The types that a layer is compiled for: records without the fields that it does not read, its own carry as it is."""
+    names = node.fn.__code__.co_varnames[: len(given)]
+    return tuple(
+        t if p.endswith(SUFFIX) else _narrowed(t, chains(node.fn, own), f"Row_{p}")
+        for own, p, t in zip(names, node.params, given, strict=True)
+    )
+
+
+def _narrowed(kind: Any, read: frozenset[Path], name: str) -> Any:
+    if not isinstance(kind, nb.types.BaseNamedTuple) or () in read:
+        return kind
+    inner = {
+        f: _narrowed(t, frozenset(c[1:] for c in read if c[0] == f), f"{name}_{f}")
+        for f, t in zip(kind.fields, kind.types, strict=True)
+        if any(c[0] == f for c in read)
+    }
+    if not inner or tuple(inner.values()) == tuple(kind.types):
+        return kind
+    return _tuple_type(list(inner.values()), row_class(name, tuple(inner)))
+
+
+def _tuple_type(inner: list[Any], kind: Any) -> Any:
+    if len(set(inner)) == 1:
+        return nb.types.NamedUniTuple(inner[0], len(inner), kind)
+    return nb.types.NamedTuple(inner, kind)
+
+
+def _arg(p: str, path: Path) -> str:
+    return "__".join((p, *path))
+
+
+def _record_type(annotation: Any, leaves: Iterator[Any]) -> Any:
+    bare = unwrap_generic(annotation)
+    if not is_record(bare):
+        return next(leaves)
+    return _tuple_type([_record_type(t, leaves) for t in fields_of(bare).values()], bare)
+
+
+def _declared(annotation: Any) -> Any:
+    """The type of what a step layer returns, by its annotation."""
+
+    def leaf(kind: Kind) -> Any:
+        dtype = nb.float64 if kind.dtype == "f8" else nb.int64
+        return nb.types.Array(dtype, len(kind.axes), "C") if kind.axes else dtype
+
+    return _record_type(annotation, (leaf(kind) for _, kind in walk(annotation)))
+
+
+def _disagreement(got: Any, wanted: Any, path: str = "result") -> str:
+    if is_record(wanted):
+        if not isinstance(got, nb.types.BaseNamedTuple) or got.instance_class is not wanted:
+            return f"{path} is {got}, not {wanted.__name__}"
+        for name, inner, t in zip(got.fields, got.types, typing.cast(Any, fields_of(wanted).values()), strict=True):
+            found = _disagreement(inner, t, name)
+            if found:
+                return found
+        return ""
+    kind = kind_of(wanted)
+    if not kind.axes:
+        right = got == nb.float64 if kind.dtype == "f8" else isinstance(got, nb.types.Integer) and got.bitwidth == 64
+    else:
+        dtype = nb.float64 if kind.dtype == "f8" else nb.int64
+        right = isinstance(got, nb.types.Array) and got.layout == "C" and got.dtype == dtype and got.ndim == len(kind.axes)
+    axes = f" of {len(kind.axes)} axes" if kind.axes else ""
+    return "" if right else f"{path} is {got}, not {'float64' if kind.dtype == 'f8' else 'int64'}{axes}"
+
+
+def _short(error: Exception) -> str:
+    noise = ("During: lowering", "During: resolving", "This error may", "Overload", "Enable logging", "For more information")
+    kept = [line.strip() for line in str(error).splitlines() if line.strip() and not line.strip().startswith(noise)]
+    return "\n  ".join(kept[:14])

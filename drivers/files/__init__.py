@@ -1,0 +1,1 @@
+"""Files that change whole or not at all."""

@@ -1,0 +1,203 @@
+"""The rules of the wiring about layers and edges. Each yields its findings; none stops another."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import networkx as nx
+
+from drivers.graph.layers import SUFFIX, LayerNode
+from drivers.graph.network import FILE, Finding, Graph, between, who
+from drivers.graph.wiring import LayerEntry, Wiring, wired_inputs
+
+RANK: Final = {"columnar": 0, "step": 1, "post": 2, "epoch": 3}
+
+
+def same_layers(wiring: Wiring, nodes: Mapping[str, LayerNode], configs: Mapping[str, Any]) -> Iterator[Finding]:
+    """The file and the functions differ: missing, extra, renamed, other id, schedule or domain, other inputs."""
+    extra = {name for name in wiring.layers if name not in nodes}
+    for name, node in nodes.items():
+        entry = wiring.layers.get(name)
+        if entry is not None:
+            yield from _same_entry(node, entry, wired_inputs(node, configs))
+            continue
+        renamed = next((e for e in sorted(extra) if wiring.layers[e].id == node.layer_id), None)
+        if renamed is None:
+            cure = f"is not in {FILE}; run `stratoquant wiring sync`"
+        else:
+            extra.discard(renamed)
+            cure = f"is called {renamed} in {FILE}; rename one of them"
+        yield Finding("layers", name, "", f"{who(node)} {cure}.")
+    for name in sorted(extra):
+        what = f"{wiring.layers[name].id} {name}"
+        yield Finding("layers", name, "", f"{what} is in {FILE} and is no function; remove its entry, or write it.")
+
+
+def _same_entry(node: LayerNode, entry: LayerEntry, inputs: Sequence[str]) -> Iterator[Finding]:
+    for what, filed, coded in (
+        ("id", entry.id, node.layer_id),
+        ("schedule", entry.schedule, node.schedule),
+        ("domain", entry.domain, node.domain),
+        ("cross_sectional", str(entry.cross_sectional).lower(), str(node.cross_sectional).lower()),
+    ):
+        if filed != coded:
+            message = f"{who(node)}: {what} is {filed} in {FILE} and {coded} in the code; make the two agree."
+            yield Finding("layers", node.name, "", message)
+    for missing in (i for i in inputs if i not in entry.inputs):
+        message = f"{who(node)} takes {missing}, which {FILE} does not list; run `stratoquant wiring sync`."
+        yield Finding("layers", node.name, between(missing, node), message)
+    for gone in (i for i in entry.inputs if i not in inputs):
+        message = f"{who(node)} does not take {gone}, which {FILE} lists; run `stratoquant wiring sync`."
+        yield Finding("layers", node.name, between(gone, node), message)
+
+
+def ids(g: Graph) -> Iterator[Finding]:
+    """An id is missing or double, or is none."""
+    owner: dict[str, str] = {}
+    for name, entry in g.wiring.layers.items():
+        match = re.fullmatch(r"L(\d{1,3})", entry.id)
+        if match is None:
+            message = f"{name} has the id {entry.id!r} in {FILE}; ids are L0 to L100, and L101 to L999 for layers of your own."
+            yield Finding("ids", name, "", message)
+        elif not name.startswith(f"l{match[1]}_"):
+            yield Finding("ids", name, "", f"{name} has the id {entry.id} in {FILE}; its name must begin with l{match[1]}_.")
+        yield from _double(owner, entry.id, name)
+    coded: dict[str, str] = {}
+    for node in g.nodes.values():
+        if node.layer_id not in owner:
+            yield from _double(coded, node.layer_id, node.name)
+
+
+def _double(owner: dict[str, str], layer_id: str, name: str) -> Iterator[Finding]:
+    first = owner.setdefault(layer_id, name)
+    if first != name:
+        yield Finding("ids", name, "", f"{layer_id} is the id of {first} and of {name}; give one of them another.")
+
+
+def known_inputs(g: Graph) -> Iterator[Finding]:
+    """Every parameter is a layer, a configuration, a delayed edge or an external input; and none is two of these."""
+    beside = [*g.wiring.external, *g.wiring.delayed, *g.configs]
+    for node in g.nodes.values():
+        for p in node.params:
+            if p in g.nodes or p in beside or p.endswith(SUFFIX):
+                continue
+            near = difflib.get_close_matches(p, [*g.nodes, *beside], n=1)
+            if p in g.wiring.layers and not g.wiring.layers[p].enabled:
+                cure = f"which is not enabled; enable {p}, or disable {node.name}."
+            elif near:
+                cure = f"which is no layer, configuration, delayed edge or external input; did you mean {near[0]}?"
+            else:
+                cure = f"which is no layer, configuration, delayed edge or external input; beside layers: {', '.join(beside)}."
+            yield Finding("inputs", node.name, between(p, node), f"{who(node)} takes {p}, {cure}")
+    for name in dict.fromkeys(beside):
+        if beside.count(name) > 1 or name in g.nodes:
+            message = f"{name} names two things (layer, configuration, delayed edge or external input); rename one."
+            yield Finding("inputs", name, "", message)
+
+
+def cycles(g: Graph) -> Iterator[Finding]:
+    """A cycle closes without a declared delayed edge."""
+    for part in nx.strongly_connected_components(g.now):
+        inside = g.now.subgraph(sorted(part))
+        if not inside.number_of_edges():
+            continue
+        ring = [step[0] for step in nx.find_cycle(inside)]
+        turn = ring.index(min(ring))
+        ring = [*ring[turn:], *ring[:turn], ring[turn]]
+        way = " > ".join(ring)
+        message = f"{way} is a cycle within one bar; declare one of its edges under `delayed` in {FILE}, or remove it."
+        yield Finding("cycle", ring[0], " > ".join(ring[-2:]), message)
+
+
+def schedules(g: Graph) -> Iterator[Finding]:
+    """A layer needs one that runs after it in the same bar; or a delayed value that comes too late for its stage."""
+    for node in g.nodes.values():
+        is_a = f"{who(node)} is {node.schedule} and takes"
+        for p in node.params:
+            source = g.nodes.get(p)
+            if source is not None and RANK[source.schedule] > RANK[node.schedule]:
+                late = f"{p}, which is {source.schedule} and runs after it in the same bar"
+                message = f"{is_a} {late}; delay the edge, or change a schedule."
+                yield Finding("schedule", node.name, between(p, node), message)
+            delayed = g.wiring.delayed.get(p)
+            if delayed is not None and delayed.delay == "bar" and node.schedule != "step":
+                message = f"{is_a} {p}, which comes round each bar; only a step layer can take it."
+                yield Finding("schedule", node.name, between(p, node), message)
+    for name, delayed in g.wiring.delayed.items():
+        source = g.nodes.get(delayed.source)
+        wanted = {"bar": "step", "epoch": "epoch"}[delayed.delay]
+        if source is not None and source.schedule != wanted:
+            comes = f"{name} comes round from {source.name} after one {delayed.delay}"
+            message = f"{comes}, but that layer is {source.schedule}; it must be {wanted}."
+            yield Finding("schedule", source.name, name, message)
+
+
+def domains(g: Graph) -> Iterator[Finding]:
+    """A domain takes what it may not."""
+    for name, domain in g.wiring.domains.items():
+        for other in domain.may_take:
+            if other not in g.wiring.domains:
+                message = f"domain {name} may take from {other}, which is no domain of {FILE}; remove it."
+                yield Finding("domains", name, "", message)
+    for node in g.nodes.values():
+        own = g.wiring.domains.get(node.domain)
+        if own is None:
+            message = f"{who(node)} is of domain {node.domain}, which {FILE} does not have; add it under `domains`."
+            yield Finding("domains", node.name, "", message)
+            continue
+        for p in node.params:
+            source = g.nodes.get(p)
+            if source is not None and source.domain not in (node.domain, *own.may_take):
+                takes = f"{who(node)} of {node.domain} takes {p} of {source.domain}, from which {node.domain} may not take"
+                cure = f"add {source.domain} to domains.{node.domain}.may_take, or remove the edge"
+                yield Finding("domains", node.name, between(p, node), f"{takes}; {cure}.")
+
+
+def doors(g: Graph) -> Iterator[Finding]:
+    """A path leads from a proposal to an order past the gate. Edges delayed by a bar count: the next bar is no door."""
+    for door in g.wiring.doors:
+        for name in (*door.source, door.door, door.to):
+            if name not in g.nodes:
+                message = f"the door {door.door} is declared with {name}, which is no enabled layer; correct it in {FILE}."
+                yield Finding("door", name, "", message)
+        orders = g.nodes[door.to].returns if door.to in g.nodes else None
+        for node in g.nodes.values():
+            if orders is not None and node.name != door.to and node.returns is orders:
+                message = f"{who(node)} gives {orders.__name__} as {door.to} does, with no gate before it; {door.to} alone may."
+                yield Finding("door", node.name, "", message)
+        past = g.soon.copy()
+        past.remove_nodes_from([door.door])
+        for source in door.source:
+            if source in past and door.to in past and nx.has_path(past, source, door.to):
+                path = nx.shortest_path(past, source, door.to)
+                message = (
+                    f"{' > '.join(path)} leads past {door.door}; take what is needed of {source} from {door.door} instead."
+                )
+                yield Finding("door", path[-2], " > ".join(path[-2:]), message)
+
+
+def reached(g: Graph) -> Iterator[Finding]:
+    """A layer is reachable from no input."""
+    sources = [name for name in g.wiring.external if name in g.ever]
+    found = set(sources).union(*(nx.descendants(g.ever, name) for name in sources))
+    for node in g.nodes.values():
+        if node.name not in found:
+            message = f"{who(node)} is reachable from no input ({', '.join(g.wiring.external)}); connect it, or disable it."
+            yield Finding("reach", node.name, "", message)
+
+
+def used(g: Graph) -> Iterator[Finding]:
+    """An enabled layer feeds nothing and is not a declared sink; or an external input is taken by none."""
+    feeding = {source for source, _ in g.ever.edges} | {edge.source for edge in g.wiring.delayed.values()}
+    for node in g.nodes.values():
+        entry = g.wiring.layers.get(node.name)
+        if node.name not in feeding and not (entry is not None and entry.sink):
+            message = f"{who(node)} feeds nothing; take it somewhere, disable it, or declare it `sink: true` in {FILE}."
+            yield Finding("sink", node.name, "", message)
+    taken = {p for node in g.nodes.values() for p in node.params}
+    for name in g.wiring.external:
+        if name not in taken:
+            yield Finding("sink", name, name, f"external input {name} is taken by no layer; remove it from {FILE}.")

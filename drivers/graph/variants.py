@@ -1,0 +1,24 @@
+"""Which variants of layers exist, as their functions declare them."""
+
+from __future__ import annotations
+
+from hamilton import graph_utils
+from hamilton.function_modifiers import base
+
+from drivers.graph.modules import layer_modules
+
+Variants = dict[str, dict[str, list[tuple[str, str]]]]
+"""Name of a variant to its values, and for each value the (domain, layer) that it chooses."""
+
+
+def known_variants() -> Variants:
+    """From `@variant(venue="sim")` over the function `l90_fills__sim`: {"venue": {"sim": [("execution", "l90_fills")]}}."""
+    found: Variants = {}
+    for module in layer_modules():
+        domain = module.__name__.split(".")[-2]
+        for _, fn in graph_utils.find_functions(module):
+            layer, _, value = fn.__code__.co_name.partition("__")
+            for resolver in getattr(fn, base.NodeResolver.get_lifecycle_name(), ()):
+                for name in resolver.optional_config():
+                    found.setdefault(name, {}).setdefault(value, []).append((domain, layer))
+    return found

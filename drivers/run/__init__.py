@@ -1,0 +1,1 @@
+"""Runs of the whole graph: batch, stream and replay."""

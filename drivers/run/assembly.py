@@ -1,0 +1,107 @@
+"""What batch and stream share: a request becomes a project, a configuration, a data set, a plan and an engine."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.progress import Progress
+
+from drivers.engine.building import boundaries, make_plan
+from drivers.engine.engine import Engine
+from drivers.engine.guards import Guards
+from drivers.engine.plan import Plan
+from drivers.feeds.dataset import Dataset, open_dataset
+from drivers.feeds.sample import sample_market
+from drivers.graph.wiring import Wiring, with_spec
+from drivers.graph.wiring import load as load_wiring
+from drivers.project.configs import Configs, load_configs
+from drivers.project.locate import Project, locate
+from drivers.project.machine_specs import MachineSpec, load_spec
+from drivers.run.precompile import compiling_beside
+from drivers.run.progress import warm_up
+from drivers.run.provenance import digest, versions
+from drivers.run.request import RunRequest
+from drivers.specs.history import in_force
+
+CHUNK_BYTES: Final = 48 * 2**20
+"""What one chunk's panels may take; longer days are cut."""
+
+FIELDS: Final = 450
+"""Panels that a chunk holds at once, about: layers' outputs, recorded steps and observations."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """All that a run consists of before its first bar."""
+
+    request: RunRequest
+    project: Project
+    wiring: Wiring
+    configs: Configs
+    spec: MachineSpec | None
+    data: Dataset
+    plan: Plan
+    engine: Engine
+
+    @property
+    def chunk_bars(self) -> int:
+        """Bars that fit into a chunk."""
+        return max(1, CHUNK_BYTES // (8 * FIELDS * len(self.data.symbols)))
+
+    def describe(self) -> dict[str, Any]:
+        """What `run.json` says of a run before it has any results: enough to make it again."""
+        return {
+            "kind": "run",
+            "versions": versions(),
+            "code": {name: self.plan.code_of(node)[:16] for name, node in self.plan.nodes.items()},
+            "configuration": {name: record._asdict() for name, record in self.configs.items()},
+            "configuration_hash": digest({name: record._asdict() for name, record in self.configs.items()}),
+            "wiring_hash": hashlib.sha256(self.project.wiring.read_bytes()).hexdigest(),
+            "data": str(self.data.path.name),
+            "data_path": None if self.request.data is None else str(self.request.data),
+            "data_hash": self.data.hash,
+            "start": self.request.start,
+            "end": self.request.end,
+            "source": self.data.source,
+            "symbols": list(self.data.symbols),
+            "bars": len(self.data),
+            "depth": self.data.depth,
+            "external_alpha": self.data.has_alpha,
+            "instruments": self.data.instruments._asdict(),
+            "clock_seconds": self.data.step // 1_000_000_000,
+            "seed": self.request.seed if self.request.data is None else None,
+            "spec": None if self.spec is None else self.spec.model_dump(),
+            "applied": [spec.model_dump() for spec in in_force(self.project.root, self.configs)],
+            "overrides": list(self.request.overrides),
+        }
+
+
+def open_session(request: RunRequest, progress: Progress, *, compiled: bool = True) -> Session:
+    """Reads and checks everything that a run needs, and compiles what it calls. Nothing is written."""
+    project = locate(request.project)
+    wiring = load_wiring(project.wiring)
+    spec = load_spec(project, request.spec) if request.spec else None
+    if spec is not None:
+        wiring = with_spec(wiring, spec)
+    configs = load_configs(project, request.overrides, spec)
+    path = request.data if request.data is not None else sample_market(request.seed, progress)
+    reading = progress.add_task(f"Reading {path.name}", total=None)
+    venues = project.config / "venues"
+    data = open_dataset(path, symbols=request.symbols, start=request.start, end=request.end, venues=venues)
+    progress.remove_task(reading)
+    configs["data"] = configs["data"]._replace(clock_seconds=data.step // 1_000_000_000)
+    plan = make_plan(wiring, configs)
+    engine = Engine(
+        plan,
+        data.symbols,
+        {"instruments": data.instruments},
+        depth=data.depth,
+        compiled=compiled,
+        guard=Guards(plan, boundaries(wiring), data.symbols),
+        epoch_ns=wiring.epoch_ns,
+    )
+    with compiling_beside(plan, request.project):
+        warm_up(engine, progress)
+    return Session(request, project, wiring, configs, spec, data, plan, engine)

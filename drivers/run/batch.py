@@ -1,0 +1,59 @@
+"""The batch driver: a data set through the engine, day by day, results to disk as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from drivers.engine.engine import Chunk
+from drivers.run.assembly import Session, open_session
+from drivers.run.progress import progress_bar
+from drivers.run.recorder import Recorder
+from drivers.run.request import RunRequest
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: where its results are and what they add up to. report_failed: why `report.html` is not with them."""
+
+    out: Path
+    summary: dict[str, Any]
+    report_failed: str = ""
+
+
+def default_out(now: datetime) -> Path:
+    """`runs/<UTC time>` below the current folder."""
+    return Path("runs") / now.strftime("%Y-%m-%dT%H%M%SZ")
+
+
+def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
+    """Runs the whole graph over a data set and writes the results.
+
+    Raises what its parts raise (DataError, ConfigError, ProjectError, StoreError …), each with one sentence. Whatever happens,
+    the results' folder appears under its name only when it is whole.
+    """
+    console = console or Console(stderr=True)
+    out = request.out or default_out(datetime.now(UTC))
+    begun = time.perf_counter()
+    with progress_bar(console) as progress:
+        session = open_session(request, progress)
+        ready = time.perf_counter()
+        with Recorder(session, out) as recorder:
+            days = progress.add_task(f"Running {session.data.path.name}", total=len(session.data))
+            advance_all(session, recorder, lambda bars: progress.update(days, advance=bars))
+            done = time.perf_counter()
+            summary = recorder.finish({"prepare_seconds": ready - begun, "run_seconds": done - ready})
+    return RunResult(out, summary, recorder.report_failed)
+
+
+def advance_all(session: Session, recorder: Recorder, on_bars: Callable[[int], None]) -> None:
+    """Every chunk of the data through the engine and into the recorder."""
+    for observations in session.data.chunks(session.chunk_bars):
+        recorder.take(session.engine.advance(Chunk(observations.time, session.data.inputs(observations))))
+        on_bars(len(observations.time))

@@ -1,0 +1,120 @@
+"""A run out of its journal: the same engine, the same instants, the same bits.
+
+What writes the journal stands beside what reads it. Whatever the engine is handed is written first and acts then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dataflows.config import resolve
+from dataflows.data.types import OPERATOR_NONE, Instruments
+from dataflows.panel import rebuild
+from drivers.engine.building import make_plan
+from drivers.engine.checkpoint import restore
+from drivers.engine.engine import Chunk, Engine, Outputs
+from drivers.graph.wiring import load as load_wiring
+from drivers.graph.wiring import with_spec
+from drivers.project.domains import config_records
+from drivers.project.locate import locate
+from drivers.project.machine_specs import MachineSpec
+from drivers.run.journaled import FORMAT, state_of
+from drivers.run.provenance import versions
+from drivers.runlog.events import stamp
+from drivers.store.journal import JournalError, JournalReader, Record
+
+
+class ReplayError(RuntimeError):
+    """The journal cannot be run again to the same bits. Says what differs."""
+
+
+class Replayed(NamedTuple):
+    """What a replay did. words: instants between bars. checks: states that were as the journal says. torn: names a last
+    record that is half written; empty where it is whole."""
+
+    engine: Engine
+    bars: int
+    words: int
+    checks: int
+    torn: str
+
+
+def replay(
+    path: Path, project: Path | None = None, *, compiled: bool = True, take: Callable[[Outputs], None] = lambda outputs: None
+) -> Replayed:
+    """Runs a journal again. take: hears the outputs of each record.
+
+    Raises JournalError for a damaged journal, and ReplayError where a layer's code or the versions are not those that it was
+    written under, and where a state is not what the journal says: then the same bits cannot be had.
+    """
+    reader = JournalReader(path)
+    engine: Engine | None = None
+    bars = words = checks = 0
+    for record in reader:
+        about = record.about
+        if about["kind"] == "begin":
+            engine = _engine(record, project, compiled=compiled)
+            continue
+        if engine is None:
+            raise JournalError(f"{path.name}: record {record.number} comes before any beginning")
+        if about["kind"] == "bars":
+            take(engine.advance(_chunk(record, engine.plan.hints)))
+            bars += len(record.arrays["time"])
+        elif about["kind"] == "instant":
+            events = _events(record, engine.plan.hints) if about["events"] else None
+            take(engine.react(about["ts"], operator=about["operator"], amount=about["amount"], events=events))
+            words += about["operator"] != OPERATOR_NONE
+        else:
+            if about["sha256"] != state_of(engine):
+                raise ReplayError(
+                    f"{path.name}: after {stamp(engine.last_time)} (record {record.number}) the state is not what it was; "
+                    f"{checks} earlier were"
+                )
+            checks += 1
+    if engine is None:
+        raise JournalError(f"{path.name}: the journal is empty")
+    return Replayed(engine, bars, words, checks, reader.torn)
+
+
+def _engine(record: Record, folder: Path | None, *, compiled: bool) -> Engine:
+    about = record.about
+    if about["format"] != FORMAT:
+        raise ReplayError(f"the journal has format {about['format']}; this version reads {FORMAT}")
+    then, now = about["versions"], versions()
+    other = [f"{name} was {then.get(name)}, is {now[name]}" for name in now if then.get(name) != now[name]]
+    if other:
+        raise ReplayError(f"the journal was written under other versions: {', '.join(other)}")
+    wiring = load_wiring(locate(folder).wiring)
+    if about["spec"] is not None:
+        wiring = with_spec(wiring, MachineSpec(**about["spec"]))
+    records: Mapping[str, Any] = config_records()
+    configs = {
+        name: resolve(records[name], values, source=f"{name} of the journal") for name, values in about["configs"].items()
+    }
+    plan = make_plan(wiring, configs)
+    code = {name: plan.code_of(node) for name, node in plan.nodes.items()}
+    changed = sorted(name for name in code.keys() | about["code"].keys() if code.get(name) != about["code"].get(name))
+    if changed:
+        raise ReplayError(f"not the code that wrote the journal: {', '.join(changed)}; go back to it")
+    facts = Instruments(*[record.arrays[f"instruments/{field}"] for field in Instruments._fields])
+    static = {"instruments": facts}
+    engine = Engine(plan, about["symbols"], static, depth=about["depth"], compiled=compiled, epoch_ns=about["epoch_ns"])
+    if "checkpoint" in record.arrays:
+        restore(engine, record.arrays["checkpoint"].tobytes())
+    return engine
+
+
+def _chunk(record: Record, hints: Mapping[str, Any]) -> Chunk:
+    names = dict.fromkeys(key.partition("/")[0] for key in record.arrays if key != "time")
+    inputs = {}
+    for name in names:
+        parts = [array for key, array in record.arrays.items() if key.startswith(f"{name}/")]
+        inputs[name] = rebuild(hints[name], iter(parts))
+    return Chunk(record.arrays["time"], inputs)
+
+
+def _events(record: Record, hints: Mapping[str, Any]) -> Any:
+    log = hints["venue_events"]
+    return log(*[int(x) if name == "n" else x for name, x in record.arrays.items()])

@@ -1,0 +1,1 @@
+"""The structured log of a run: written, and read back."""

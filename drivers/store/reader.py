@@ -1,0 +1,261 @@
+"""A finished run, read back from its folder: tables as they were written, and layers' outputs as the panels they were.
+
+run = open_run(Path("runs/2026-03-01T120000Z"))
+fills = run.frame("fills", symbols=["BTCUSDT"])
+slope = run.value("kinematics", "l12_regression_slope_short", Slope)   # panels (T, N), the bits of the run
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of
+from drivers.project.locate import WIRING, Project
+
+TABLES: Final = ("orders", "fills", "ledger", "decisions")
+"""The tables of every run beside `features/<domain>`."""
+
+
+class RecordedError(ValueError):
+    """A folder or a part of it is not what was asked for. One sentence: which, and what there is instead."""
+
+
+def open_run(folder: Path | str) -> RecordedRun:
+    """The run in a folder of results. Raises RecordedError when it holds none, or one that is not whole."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RecordedError(f"{folder} is not a folder; name the results of a run, e.g. runs/2026-03-01T120000Z")
+    path = folder / "run.json"
+    if not path.is_file():
+        unfinished = " It ends in .partial: the run is still going on, or was killed." if folder.suffix == ".partial" else ""
+        raise RecordedError(f"{folder} has no run.json, so it holds no finished run.{unfinished}")
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        symbols = tuple(about["symbols"])
+    except (ValueError, KeyError, TypeError):
+        raise RecordedError(f"{path} is damaged: it is not what a run writes; run it again") from None
+    return RecordedRun(folder, about, symbols)
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """One run's results. about: run.json. symbols: names of the columns, sorted. Nothing is read before it is asked for."""
+
+    folder: Path
+    about: dict[str, Any]
+    symbols: tuple[str, ...]
+
+    @property
+    def project(self) -> Project:
+        """The wiring and the configuration as this run used them; machine specs are resolved in them."""
+        return Project(self.folder, self.folder / WIRING, self.folder / "config", self.folder / "specs")
+
+    def domains(self) -> list[str]:
+        """Domains whose layers' outputs were recorded."""
+        return sorted(path.stem for path in (self.folder / "features").glob("*.parquet"))
+
+    def tables(self) -> list[str]:
+        """Every name that `table` takes."""
+        there = [name for name in TABLES if (self.folder / f"{name}.parquet").is_file()]
+        return [*there, *(f"features/{domain}" for domain in self.domains())]
+
+    def columns(self, name: str) -> list[str]:
+        """The columns of a table."""
+        return list(self._schema(name).names)
+
+    @functools.cached_property
+    def _times(self) -> Ints:
+        """From the smallest table that has a row for every bar and symbol."""
+        there = self.tables()
+        every_bar = [name for name in there if name == "ledger" or name.startswith("features/")]
+        if not every_bar:
+            raise RecordedError(f"{self.folder} has neither ledger.parquet nor features/, so its bars are not known")
+        stamps = pq.read_table(self._path(every_bar[0]), columns=["timestamp"])["timestamp"].cast(pa.int64())
+        times: Ints = stamps.to_numpy()[:: len(self.symbols)]
+        return times
+
+    def times(self) -> Ints:
+        """Closes of the bars, (T,) UTC ns, ascending."""
+        return self._times
+
+    def table(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        *,
+        symbols: Sequence[str] | None = None,
+        start: int | None = None,
+        end: int | None = None,
+    ) -> pa.Table:
+        """A table, or the part of it with these columns and symbols, whose timestamps lie in (start, end], UTC ns.
+
+        name: "orders", "fills", "ledger", "decisions" or "features/<domain>". `timestamp` and `symbol` always come with the
+        columns. Raises RecordedError naming a table, column or symbol that there is not.
+        """
+        schema = self._schema(name)
+        self._known(columns or (), schema.names, f"{name}: there is no column")
+        self._known(symbols or (), self.symbols, f"{self.folder.name}: there is no symbol")
+        wanted = None if columns is None else list(dict.fromkeys(["timestamp", "symbol", *columns]))
+        condition: Any = None
+        stamp = pc.field("timestamp")
+        for given, low in ((start, True), (end, False)):
+            if given is not None:
+                bound = pa.scalar(given, pa.int64()).cast(pa.timestamp("ns", "UTC"))
+                part = stamp > bound if low else stamp <= bound
+                condition = part if condition is None else condition & part
+        try:
+            found = pq.read_table(self._path(name), columns=wanted, filters=condition)
+        except (OSError, pa.ArrowException) as error:
+            raise RecordedError(f"{self._path(name)} cannot be read: {str(error).splitlines()[0]}") from None
+        if symbols is not None:
+            found = found.filter(pc.is_in(found["symbol"].cast(pa.string()), pa.array(list(symbols), pa.string())))
+        return found
+
+    def frame(self, name: str, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
+        """The same as `table`, for pandas; timestamps are UTC nanoseconds."""
+        frame: pd.DataFrame = self.table(name, columns, **where).to_pandas()
+        return frame
+
+    def value(
+        self,
+        domain: str,
+        node: str,
+        annotation: Any,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        paths: Collection[tuple[str, ...]] | None = None,
+    ) -> Any:
+        """What a layer returned over the bars in (start, end], as the record of panels that it was, to the bit.
+
+        annotation: the layer's return annotation. Panels (T, N), series (T,), stacks (T, N, K), writable copies. paths: the
+        leaves to read, None for all. A leaf that was not asked for, or that a run does not record, is None. Raises
+        RecordedError for a leaf that this run lacks.
+        """
+        if is_log(annotation):
+            raise RecordedError(f"{node} is a log and not recorded as panels; the tables orders and fills hold what it said")
+        parts = self._parts(annotation, (), node)
+        if paths is not None:
+            parts = {path: part for path, part in parts.items() if path in paths}
+        names = [column for _, columns in parts.values() for column in columns(self.columns(f"features/{domain}"))]
+        table = self.table(f"features/{domain}", names, start=start, end=end)
+        n = len(self.symbols)
+        bars = table.num_rows // n
+        if table.num_rows != bars * n:
+            raise RecordedError(f"{self._path(f'features/{domain}')} has {table.num_rows} rows, no multiple of {n} symbols")
+
+        def panel(column: str, kind: Kind) -> Any:
+            flat = table[column].to_numpy()
+            shaped = flat.reshape(bars, n)
+            return np.array(shaped[:, 0] if kind.axes == () else shaped, kind.numpy, order="C")
+
+        def made(inner: Any, path: tuple[str, ...]) -> Any:
+            if is_record(inner):
+                return inner(*[made(hint, (*path, field)) for field, hint in fields_of(inner).items()])
+            if path not in parts:
+                return None
+            kind, columns = parts[path]
+            if not kind.recorded or "static" in kind.axes:
+                return None
+            own = columns(table.column_names)
+            if len(kind.axes) == 2:
+                return np.ascontiguousarray(np.stack([panel(column, kind) for column in own], axis=2))
+            return panel(own[0], kind)
+
+        return made(annotation, ())
+
+    def log(self, node: str, annotation: Any, instants: Ints) -> tuple[Any, Ints]:
+        """What a layer wrote into its log at these successive instants (UTC ns), to the bit, and where each begins.
+
+        annotation: the log's NamedTuple. Returns the log and its offsets (T + 1,). Raises RecordedError where the run has not
+        kept the log, or an entry is of an instant in between.
+        """
+        path = self.folder / "logs" / f"{node}.parquet"
+        names = [name for name in fields_of(annotation) if name != "n"]
+        kinds = [kind_of(fields_of(annotation)[name]) for name in names]
+        if not path.is_file():
+            raise RecordedError(f"{self.folder.name} has no logs/{node}.parquet: an older version made it; run it again")
+        lacking = [name for name in names if name not in pq.read_schema(path).names]
+        if lacking:
+            raise RecordedError(
+                f"{self.folder.name} does not hold {node}.{lacking[0]}: it was made by another version of that layer"
+            )
+        low, high = (pa.scalar(int(t), pa.int64()).cast(pa.timestamp("ns", "UTC")) for t in instants[[0, -1]])
+        table = pq.read_table(path, filters=(pc.field("timestamp") >= low) & (pc.field("timestamp") <= high))
+        stamps = table["timestamp"].cast(pa.int64()).to_numpy()
+        between = ~np.isin(stamps, instants)
+        if between.any():
+            at = np.datetime_as_string(np.datetime64(int(stamps[between][0]), "ns"), unit="s")
+            raise RecordedError(
+                f"{self.folder.name}: {node} acted between two bars, at {at}Z; that cannot be run again by bars"
+            )
+        offsets = np.concatenate([[0], np.searchsorted(stamps, instants, side="right")])
+        columns = [np.array(table[name].to_numpy(), kind.numpy) for name, kind in zip(names, kinds, strict=True)]
+        return annotation(len(stamps), *columns), offsets
+
+    # ---- parts
+
+    def _parts(self, annotation: Any, path: tuple[str, ...], node: str) -> dict[tuple[str, ...], tuple[Kind, Any]]:
+        """Each leaf's kind, and a function that finds its columns among those of a table."""
+        if is_record(annotation):
+            found: dict[tuple[str, ...], tuple[Kind, Any]] = {}
+            for field, inner in fields_of(annotation).items():
+                found |= self._parts(inner, (*path, field), node)
+            return found
+        kind = kind_of(annotation)
+        name = ".".join([part for part in (node, *path) if part])
+
+        def columns(there: Sequence[str]) -> list[str]:
+            if not kind.recorded or "static" in kind.axes:
+                return []
+            if len(kind.axes) == 2:
+                width = sum(1 for column in there if column.rpartition(".")[0] == name and column.rpartition(".")[2].isdigit())
+                if width:
+                    return [f"{name}.{k}" for k in range(width)]
+            elif name in there:
+                return [name]
+            raise RecordedError(f"{self.folder.name} does not hold {name}: it was made by another version of that layer")
+
+        return {path: (kind, columns)}
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
+    @functools.cached_property
+    def _schemas(self) -> dict[str, pa.Schema]:
+        """Those that have been read: a footer takes longer to read than a column."""
+        return {}
+
+    def _schema(self, name: str) -> pa.Schema:
+        if name in self._schemas:
+            return self._schemas[name]
+        self._known([name], self.tables(), f"{self.folder.name}: there is no table")
+        try:
+            schema = self._schemas[name] = pq.read_schema(self._path(name))
+            return schema
+        except (OSError, pa.ArrowException) as error:
+            raise RecordedError(f"{self._path(name)} cannot be read: {str(error).splitlines()[0]}") from None
+
+    @staticmethod
+    def _known(wanted: Iterable[str], there: Sequence[str], what: str) -> None:
+        for name in wanted:
+            if name not in there:
+                near = difflib.get_close_matches(name, there, n=1)
+                hint = (
+                    f"did you mean {near[0]}?"
+                    if near
+                    else f"there are: {', '.join(there[:12])}{' …' if len(there) > 12 else ''}"
+                )
+                raise RecordedError(f"{what} {name!r}; {hint}")

@@ -1,0 +1,343 @@
+"""A run's results on disk, whole or not at all.
+
+1. Everything goes to `<out>.partial`, a sibling of the final folder, chunk by chunk; a few tens of thousand rows wait in memory
+   for each row group, which one thread beside the run compresses and writes. Its errors come up at the next call.
+2. `finish` closes the files, writes run.json and renames the folder to its final name. What it replaces stays until then.
+3. An error, a full disk above all, ends in `abandon`: the partial folder is removed and nothing has the final name.
+4. What is made from the results (the report) is made between 1 and 2, so that it is there when they are.
+
+Parquet, zstd level 3, float64 as they were computed. Rows are sorted by `timestamp` (bar close, UTC), then `symbol`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from dataflows.execution import types as ex
+from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE, Proposal
+from dataflows.panel import Ints, is_log
+from dataflows.risk.types import HOLD, REASONS, VERDICTS, Approval
+from drivers.files.json_values import json_values
+from drivers.project.configs import Configs, config_text
+from drivers.project.locate import Project
+from drivers.store.columns import FILLS, ORDERS, SIDES, TIME, columns_of, enum, known, masks
+from drivers.store.errors import StoreError, TakenError, is_full
+from drivers.store.order_history import Order, OrderHistory
+from drivers.store.parquet import Background, ParquetFile
+
+_WRITER: Final = "writing"  # holds the process id of who writes a partial folder
+
+
+class ResultWriter:
+    """Writes one run's results. Either `finish` puts them under their name, or `abandon` removes them.
+
+    out: the final folder. symbols: names of the columns, sorted. overwrite: results that are in `out` already may be
+    replaced, once the new ones are whole.
+    Raises TakenError when `out` holds something already, StoreError when it cannot be written.
+    """
+
+    def __init__(self, out: Path, symbols: Sequence[str], *, overwrite: bool = False) -> None:
+        self.out = Path(out)
+        self.symbols = tuple(symbols)
+        self.folder = self.out.with_name(self.out.name + ".partial")
+        self._refuse_taken(overwrite)
+        self._background = Background()
+        self._features: dict[str, ParquetFile] = {}
+        self._logs: dict[str, ParquetFile] = {}
+        self._orders, self._fills, self._ledger, self._decisions = (
+            ParquetFile(self.folder / f"{name}.parquet", self._background)
+            for name in ("orders", "fills", "ledger", "decisions")
+        )
+        self.history = OrderHistory(len(self.symbols))
+        self._names = pa.array(self.symbols, pa.string())
+        self._trades = False  # whether the layers that trade are among those that run
+        self._done = False
+        with self.whole():
+            if self.folder.exists():
+                self._clear_stale()
+            self.folder.mkdir(parents=True)
+            (self.folder / _WRITER).write_text(str(os.getpid()), encoding="utf-8")
+
+    # -- before --------------------------------------------------------------------------------------------------------------
+
+    def _refuse_taken(self, overwrite: bool) -> None:
+        if not self.out.exists():
+            return
+        if not self.out.is_dir():
+            raise TakenError(f"{self.out} is a file; name a folder for the results")
+        if not any(self.out.iterdir()):
+            return
+        if not (self.out / "run.json").is_file():
+            raise TakenError(f"{self.out} holds something else than a run's results; name another folder")
+        if not overwrite:
+            raise TakenError(f"{self.out} holds the results of a run already; name another folder, or give --overwrite")
+
+    def _clear_stale(self) -> None:
+        """Removes what a run left that was killed; refuses when one is still at it, or when the folder is not a run's."""
+        mark = self.folder / _WRITER
+        try:
+            owner = int(mark.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise TakenError(f"{self.folder} is in the way and is no unfinished run; move it, or name another folder") from None
+        if owner != os.getpid():
+            try:
+                os.kill(owner, 0)
+            except ProcessLookupError:
+                pass
+            except PermissionError:
+                raise TakenError(f"{self.folder} is being written by process {owner}; name another folder") from None
+            else:
+                raise TakenError(f"{self.folder} is being written by process {owner}; wait for it, or name another folder")
+        shutil.rmtree(self.folder)
+
+    # -- while it runs ---------------------------------------------------------------------------------------------------------
+
+    def write(
+        self,
+        outputs: Mapping[str, Any],
+        annotations: Mapping[str, Any],
+        domains: Mapping[str, str],
+        time: Ints,
+        offsets: Mapping[str, Ints],
+    ) -> None:
+        """Takes the outputs of successive bars.
+
+        outputs: by node, panels (T, N), series (T,), stacks (T, N, K) and records of them; logs with their `n`. annotations:
+        each node's return annotation. domains: each node's domain; a node without one is not recorded. time: (T,) closes, UTC
+        ns. offsets: by log, (T + 1,). Outputs of an instant between two bars (not all nodes) count for orders and fills only.
+        Raises StoreError, with nothing left on disk, when they cannot be written.
+        """
+        with self.whole():
+            if all(name in outputs for name in domains):
+                self._write_bars(outputs, annotations, domains, time)
+            self._write_raw_logs({n: outputs[n] for n in domains if n in offsets}, time, offsets)
+            self._write_logs(outputs, time, offsets)
+
+    def _write_bars(
+        self, outputs: Mapping[str, Any], annotations: Mapping[str, Any], domains: Mapping[str, str], time: Ints
+    ) -> None:
+        bars, symbols = len(time), len(self.symbols)
+        index = self._index(np.repeat(np.arange(bars), symbols), np.tile(np.arange(symbols, dtype=np.int32), bars), time)
+        tables: dict[str, dict[str, Any]] = {}
+        for node, domain in domains.items():
+            if not is_log(annotations[node]):
+                tables.setdefault(domain, dict(index)).update(columns_of(node, outputs[node], annotations[node], symbols))
+        for domain, columns in tables.items():
+            if domain not in self._features:
+                self._features[domain] = ParquetFile(self.folder / "features" / f"{domain}.parquet", self._background)
+            self._features[domain].add(columns, bars * symbols)
+        if "l97_ledger" in outputs:
+            columns = columns_of("", outputs["l97_ledger"], annotations["l97_ledger"], symbols)
+            self._ledger.add({**index, **columns}, bars * symbols)
+        if "l3_action_proposal" in outputs and "l4_risk_gate" in outputs:
+            self._write_decisions(outputs["l3_action_proposal"], outputs["l4_risk_gate"], time)
+
+    def _index(self, row: Ints, column: Any, time: Ints) -> dict[str, Any]:
+        codes = pa.array(column, pa.int32())
+        return {
+            "timestamp": pa.array(time[row], pa.int64()).cast(TIME),
+            "symbol": pa.DictionaryArray.from_arrays(codes, self._names),
+        }
+
+    def _write_decisions(self, proposal: Proposal, approval: Approval, time: Ints) -> None:
+        acts = (proposal.side != FLAT) & (proposal.side != UNKNOWN_SIDE)
+        row, column = np.nonzero(acts | (approval.verdict != HOLD) | (np.abs(approval.target_weight) > 0.0))
+        if not len(row) and self._decisions.begun:
+            return
+        columns = self._index(row, column.astype(np.int32), time)
+        columns["side"] = enum(proposal.side[row, column] + 1, SIDES)
+        columns["verdict"] = enum(approval.verdict[row, column], VERDICTS)
+        columns["reasons"] = masks(approval.reasons[row, column], REASONS)
+        columns["refusal"] = masks(proposal.refusal[row, column], REFUSALS)
+        for record, names in ((proposal, _PROPOSED), (approval, _APPROVED)):
+            for name in names:
+                columns[name] = getattr(record, name)[row, column]
+        self._decisions.add(columns, len(row))
+
+    def _write_raw_logs(self, logs: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
+        """Logs as the layers wrote them, for those who run a part of the graph on them again."""
+        for node, log in logs.items():
+            file = self._logs.setdefault(node, ParquetFile(self.folder / "logs" / f"{node}.parquet", self._background))
+            at = offsets[node]
+            if at[-1] == 0 and file.begun:
+                continue
+            stamps = pa.array(np.repeat(time, np.diff(at)), pa.int64()).cast(TIME)
+            columns = {name: getattr(log, name)[: at[-1]] for name in log._fields if name != "n"}
+            file.add({"timestamp": stamps, **columns}, int(at[-1]))
+
+    def _write_logs(self, outputs: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
+        intents, reports = outputs.get("l5_execution_bridge"), outputs.get("l90_fills")
+        if intents is None or reports is None:
+            return
+        self._trades = True
+        reports_at = offsets["l90_fills"]
+        self.history.add(time, intents, offsets["l5_execution_bridge"], reports, reports_at)
+        self._write_orders(self.history.take_ended())
+        filled = np.flatnonzero(reports.kind[: reports_at[-1]] == ex.FILL)
+        if not len(filled):
+            return
+        row = np.repeat(np.arange(len(time)), np.diff(reports_at))[filled]
+        column = reports.symbol[filled]
+        index = self._index(row, column.astype(np.int32), time)
+        quantity = reports.quantity[filled]
+        self._fills.add(
+            {
+                "fill_id": self._ids(column, reports.fill_id[filled]),
+                "order_id": self._ids(column, reports.id[filled]),
+                **index,
+                "side": enum((quantity < 0.0).astype(np.int64), ("BUY", "SELL")),
+                "price": reports.price[filled],
+                "quantity": np.abs(quantity),
+                "fee": reports.fee[filled],
+                "liquidity": enum(reports.liquidity[filled], ex.LIQUIDITY),
+                "reference_price": reports.reference_price[filled],
+            },
+            len(filled),
+        )
+
+    def _ids(self, column: Ints, ids: Ints) -> pa.Array:
+        pairs = zip(column.tolist(), ids.tolist(), strict=True)
+        return pa.array([f"{self.symbols[n]}-{i & 0xFFFFFFFF}" if i else None for n, i in pairs], pa.string())
+
+    def _write_orders(self, orders: Sequence[Order]) -> None:
+        if not orders:
+            return
+
+        def each(field: str, dtype: Any) -> Any:
+            return np.array([getattr(o, field) for o in orders], dtype)
+
+        symbol, quantity, ended = each("symbol", np.int64), each("asked", np.float64), each("ended", np.int64)
+        index = self._index(np.arange(len(orders)), symbol.astype(np.int32), each("time", np.int64))
+        self._orders.add(
+            {
+                "order_id": self._ids(symbol, each("id", np.int64)),
+                "parent_id": self._ids(symbol, each("parent", np.int64)),
+                **index,
+                "side": enum((quantity < 0.0).astype(np.int64), ("BUY", "SELL")),
+                "type": enum(each("type", np.int64), ex.ORDER_TYPES),
+                "quantity": np.abs(quantity),
+                "limit_price": known(each("limit_price", np.float64)),
+                "stop_price": known(each("stop_price", np.float64)),
+                "reduce_only": pa.array(each("reduce_only", np.int64) == 1),
+                "status": enum(each("status", np.int64), ex.STATUSES),
+                "filled_quantity": np.abs(each("filled", np.float64)),
+                "average_price": known(each("average_price", np.float64)),
+                "fee": each("fee", np.float64),
+                "reason": masks(each("reason", np.int64), REASONS),
+                "end_reason": enum(each("end_reason", np.int64), ex.REJECTIONS, none=0),
+                "ended": pa.array(ended, pa.int64(), mask=ended == 0).cast(TIME),
+                "decision_price": known(each("decision_price", np.float64)),
+            },
+            len(orders),
+        )
+
+    # -- the end ---------------------------------------------------------------------------------------------------------------
+
+    def copy_project(self, project: Project, configs: Configs) -> None:
+        """Puts the wiring and the resolved configuration beside the results, as they were used."""
+        with self.whole():
+            shutil.copyfile(project.wiring, self.folder / "wiring_master.yaml")
+            (self.folder / "config").mkdir(exist_ok=True)
+            for domain, record in configs.items():
+                text = config_text(record, title=f"{domain}: as it was used by this run")
+                (self.folder / "config" / f"{domain}.yml").write_text(text, encoding="utf-8")
+
+    def finish(self, run_json: Mapping[str, Any], then: Callable[[Path], None] | None = None) -> None:
+        """Writes what is left and gives the results their name. run_json: plain values; NaN is written as null.
+
+        then: called with the folder once everything is in it, before it gets its name; whatever it raises ends the results.
+        Raises StoreError, with nothing left on disk and results that were there untouched, when it cannot.
+        """
+        with self.whole():
+            self._write_orders(list(self.history.all()))
+            if self._trades:
+                self._orders.flush(ORDERS)
+                self._fills.flush(FILLS)
+            for file in self._files():
+                file.flush()
+            self._background.wait()
+            for file in self._files():
+                file.close()
+            self._background.stop()
+            text = json.dumps(json_values(run_json), indent=2, allow_nan=False)
+            (self.folder / "run.json").write_text(text + "\n", encoding="utf-8")
+            if then is not None:
+                then(self.folder)
+            (self.folder / _WRITER).unlink()
+            self._rename()
+        self._done = True
+
+    def _rename(self) -> None:
+        old = None
+        if self.out.exists():
+            if any(self.out.iterdir()):
+                old = self.out.with_name(self.out.name + ".replaced")
+                shutil.rmtree(old, ignore_errors=True)
+                self.out.rename(old)
+            else:
+                self.out.rmdir()
+        try:
+            self.folder.rename(self.out)
+        except OSError:
+            if old is not None:
+                old.rename(self.out)
+            raise
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Removes everything that was written. Does nothing after `finish`; never raises."""
+        if self._done:
+            return
+        self._background.stop()
+        for file in self._files():
+            file.drop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _files(self) -> list[ParquetFile]:
+        return [*self._features.values(), *self._logs.values(), self._orders, self._fills, self._ledger, self._decisions]
+
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[None]:
+        """For what writes into the folder: turns an operating system's refusal into a StoreError, and leaves nothing behind."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except (OSError, pa.ArrowException) as error:
+            self.abandon()
+            if is_full(error):
+                raise StoreError(
+                    f"the disk is full: the results for {self.out} could not be written and were removed; free some space, or "
+                    "name a folder on another disk"
+                ) from error
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise StoreError(
+                f"the results for {self.out} could not be written ({reason}) and were removed; check the folder's permissions, "
+                "or name another folder"
+            ) from error
+
+
+_PROPOSED: Final = (
+    "may_enter",
+    "score",
+    "edge_bps",
+    "edge_std_bps",
+    "risk_bps",
+    "horizon",
+    "size_fraction",
+    "confidence",
+    "rank",
+    "freshness",
+)
+
+_APPROVED: Final = ("target_weight", "stop", "take_profit", "trail", "reduce_only", "urgency")

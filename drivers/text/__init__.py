@@ -1,0 +1,1 @@
+"""Text that people read: times, suggestions, identifiers."""

@@ -1,0 +1,1 @@
+"""Trading venues: what they ask of orders."""

@@ -1,0 +1,102 @@
+"""What a venue asks of orders: `config/venues/<name>.yml`, which a data set's `dataset.yml` may name.
+
+`venue: spot` in `dataset.yml` takes fees, steps and rules from `config/venues/spot.yml` of the project, or of the package; a
+path that ends in .yml is taken as it is, from the data set's folder. What `dataset.yml` says itself goes before it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from drivers.feeds.description import Description
+from drivers.feeds.errors import DataError
+from drivers.project.errors import ProjectError
+from drivers.project.locate import defaults
+from drivers.project.yaml_files import read_yaml
+
+LEAST_ORDERS: Final = 8
+"""An entry, its stop and its target, an exit and its stop, and room for those that are being canceled."""
+PerSymbol = float | dict[str, float]
+
+
+class Venue(BaseModel):
+    """The keys of a venue's file. A fact of the instruments is one number, or a mapping of symbol to number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: str = Field(description="which venue or kind of venue this is, and where the numbers are from")
+    kind: Literal["perpetual", "spot"] = Field(description="perpetual: funding, short positions, margin. spot: neither")
+    tick_size: PerSymbol = Field(default=0.0, description="quote currency; 0: unknown, no rounding")
+    lot_size: PerSymbol = Field(default=0.0, description="base units; 0: unknown, no rounding")
+    min_notional: PerSymbol = Field(default=0.0, description="quote currency; 0: none")
+    reduce_only_exempt: bool = Field(default=False, description="min_notional spares reduce-only orders")
+    taker_fee_bps: PerSymbol = Field(description="fee of a taker's fill")
+    maker_fee_bps: PerSymbol = Field(description="fee of a maker's fill; negative: a rebate")
+    price_band_bps: float = Field(default=0.0, ge=0.0, le=1e4, description="most of a limit from the last close; 0: no band")
+    leverage: float = Field(default=1.0, ge=1.0, description="most notional over equity")
+    most_orders: int = Field(default=0, ge=0, description="orders of a symbol open at once; 0: no limit")
+    orders_per_minute: int = Field(default=0, ge=0, description="order messages of all symbols together; 0: no limit")
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Venue:
+        if self.kind == "spot" and self.leverage != 1.0:
+            raise ValueError(f"leverage is {self.leverage:g}; at a spot venue positions are paid in full, so leave it at 1")
+        if 0 < self.most_orders < LEAST_ORDERS:
+            raise ValueError(f"most_orders is {self.most_orders}; an entry with its bracket and exits needs {LEAST_ORDERS}")
+        return self
+
+    def facts(self) -> dict[str, Any]:
+        """What of it a data set's description holds, by the keys of that."""
+        own = set(type(self).model_fields) & set(Description.model_fields)
+        return {key: getattr(self, key) for key in own} | {"shorting": self.kind == "perpetual"}
+
+
+def described(about: Description, folder: Path, venues: Path | None = None) -> Description:
+    """A data set's description with what its venue adds to it. venues: the project's folder of venues, before the package's.
+
+    Raises DataError naming the file and the key when there is no such venue, or its file is wrong.
+    """
+    if about.venue is None:
+        return about
+    venue = read_venue(_file(about.venue, folder, [v for v in (venues, defaults().config / "venues") if v is not None]))
+    given = {key: getattr(about, key) for key in about.model_fields_set}
+    return Description(**(venue.facts() | given))
+
+
+def _file(name: str, folder: Path, places: list[Path]) -> Path:
+    if name.endswith((".yml", ".yaml")):
+        return folder / name
+    for place in places:
+        if (place / f"{name}.yml").is_file():
+            return place / f"{name}.yml"
+    known = sorted({path.stem for place in places if place.is_dir() for path in place.glob("*.yml")})
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
+    raise DataError(f"dataset.yml: venue is {name!r}, and config/venues has no {name}.yml; {hint}")
+
+
+def read_venue(path: Path) -> Venue:
+    """A venue's file. Raises DataError naming the file and the key at fault."""
+    try:
+        values = read_yaml(path)
+    except ProjectError as error:
+        raise DataError(str(error)) from None
+    try:
+        return Venue(**{str(k): v for k, v in values.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, list(Venue.model_fields), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"keys: {', '.join(Venue.model_fields)}"
+            raise DataError(f"{path}: {key} is not a key of this file; {hint}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        field = Venue.model_fields.get(key)
+        said = (
+            f"{key} is missing" if first["type"] == "missing" else f"{key} is {first['input']!r}: {reason}" if key else reason
+        )
+        raise DataError(f"{path}: {said}{f' ({field.description})' if field is not None else ''}") from None
