@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.peers import talib_seconds
 from benchmarks.setup import YEAR_BARS, chunks, engine_for, market
-from drivers.engine import parallel as together
+from drivers.engine import parallel
 from drivers.engine.engine import Engine
 
 
@@ -25,7 +25,7 @@ def threads(number: int) -> Iterator[None]:
     """While this holds, so many threads run columnar layers."""
     before = os.environ.get("STRATOQUANT_THREADS")
     os.environ["STRATOQUANT_THREADS"] = str(number)
-    for cached in (parallel.cores, together._pool):
+    for cached in (parallel.cores, parallel._pool):
         cached.cache_clear()
     try:
         yield
@@ -33,7 +33,7 @@ def threads(number: int) -> Iterator[None]:
         os.environ.pop("STRATOQUANT_THREADS")
         if before is not None:
             os.environ["STRATOQUANT_THREADS"] = before
-        for cached in (parallel.cores, together._pool):
+        for cached in (parallel.cores, parallel._pool):
             cached.cache_clear()
 
 

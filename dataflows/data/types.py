@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from dataflows.data.config import DataConfig as DataConfig  # other domains read its settings
 from dataflows.panel import (
     Floats,
     IntPanel,

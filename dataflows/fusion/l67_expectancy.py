@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
-from dataflows.data.config import DataConfig
-from dataflows.data.types import Market
+from dataflows.data.types import DataConfig, Market
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.edge_learning import Pending, Sums, learn_edges
 from dataflows.fusion.types import Ensemble, Expectancy, K, Signals

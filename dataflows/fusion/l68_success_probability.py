@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Bind
-from dataflows.data.config import DataConfig
-from dataflows.data.types import Market
+from dataflows.data.types import DataConfig, Market
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.success import Told, success_chances
 from dataflows.fusion.types import Expectancy, K, Signals, Success
@@ -14,7 +13,7 @@ from dataflows.kernels.ftrl import Ftrl
 from dataflows.kernels.labels import Samples
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
-from dataflows.risk.config import RiskConfig
+from dataflows.risk.types import RiskConfig
 
 FEATURES: Final = K + 2
 

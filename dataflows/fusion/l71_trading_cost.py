@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dataflows.data.config import DataConfig
-from dataflows.data.types import Instruments, Market
+from dataflows.data.types import DataConfig, Instruments, Market
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.costs import trading_costs
 from dataflows.fusion.types import Cost
 from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
-from dataflows.microstructure.config import MicrostructureConfig
-from dataflows.microstructure.types import PriceImpact, SpreadDepth, Tradeability
+from dataflows.microstructure.types import MicrostructureConfig, PriceImpact, SpreadDepth, Tradeability
 
 
 class TradingCostCarry(NamedTuple):

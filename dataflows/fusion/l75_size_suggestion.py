@@ -7,7 +7,7 @@ from dataflows.fusion.kelly import kelly_fractions
 from dataflows.fusion.types import Cost, Expectancy, Horizon, SizeSuggestion, Success
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
-from dataflows.risk.config import RiskConfig
+from dataflows.risk.types import RiskConfig
 
 
 @layer("L75")

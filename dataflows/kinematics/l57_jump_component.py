@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
-from dataflows.data.config import DataConfig
-from dataflows.data.types import Market
+from dataflows.data.types import DataConfig, Market
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.jumps import Jumps, jump_threshold, jumps
 from dataflows.kinematics.types import Jump, Returns

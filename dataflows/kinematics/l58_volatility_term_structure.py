@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
-from dataflows.data.config import DataConfig
+from dataflows.data.types import DataConfig
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.term import TermStructure, term_structure
 from dataflows.kinematics.types import Returns, VolTerm

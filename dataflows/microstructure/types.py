@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from dataflows.microstructure.config import MicrostructureConfig as MicrostructureConfig  # other domains read its settings
 from dataflows.panel import Finite, IntPanel, Panel, Score, Size, Stack, Unit
 
 UNKNOWN: Final = -1

@@ -6,8 +6,7 @@ import math
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
-from dataflows.data.config import DataConfig
-from dataflows.data.types import Market
+from dataflows.data.types import DataConfig, Market
 from dataflows.kernels.ftrl import Ftrl
 from dataflows.kernels.labels import Samples
 from dataflows.kinematics.types import Returns

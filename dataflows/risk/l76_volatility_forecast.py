@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dataflows.data.config import DataConfig
+from dataflows.data.types import DataConfig
 from dataflows.kinematics.types import Returns, VolTerm
 from dataflows.layer import layer
 from dataflows.regime.types import ChangePoint

@@ -8,8 +8,7 @@ from dataflows.carry import Bind
 from dataflows.data.types import Market
 from dataflows.kernels.window import RollingSum
 from dataflows.layer import layer
-from dataflows.microstructure.config import MicrostructureConfig
-from dataflows.microstructure.types import SpreadDepth, Tradeability
+from dataflows.microstructure.types import MicrostructureConfig, SpreadDepth, Tradeability
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.stress import dried_up
 from dataflows.risk.types import LiquidityStress

@@ -6,6 +6,7 @@ import math
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.panel import Finite, Flag, IntPanel, Matrix, Panel, Passed, Size, Stack, Unit, Within
+from dataflows.risk.config import RiskConfig as RiskConfig  # other domains read its settings
 
 RUN: Final = 0
 HALT: Final = 1

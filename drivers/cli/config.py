@@ -25,7 +25,7 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of t
     Writes wiring_master.yaml, config/ with every setting explained, and the example machine specs. What the folder has
     already stays as it is.
     """
-    from drivers.project.config_files import begin
+    from drivers.specs.config_files import begin
 
     made = begin(folder)
     for name in made:
@@ -53,8 +53,8 @@ def regenerate(
     specs/schema.json, by which editors complete machine specs, is written too.
     """
     from drivers.files.transaction import change
-    from drivers.project.config_files import regenerated
     from drivers.specs.apply import owned
+    from drivers.specs.config_files import regenerated
     from drivers.specs.difference import unified
 
     project = owned(project_of(context))
@@ -83,8 +83,8 @@ def show(
 
     Its value, bounds, unit, the layers that read it, and its meaning. A star marks what is not the default.
     """
-    from drivers.project.config_files import settings
     from drivers.project.locate import locate
+    from drivers.specs.config_files import settings
 
     found = settings(locate(project_of(context)), domain)
     if json:

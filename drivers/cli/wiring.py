@@ -31,8 +31,8 @@ def check(
     "line"}, ...]}; "" and 0 where a finding is about no layer, edge or line. CI may call the same without the other commands:
     python -m drivers.wiring_check [DIR] [--json].
     """
+    from drivers.graph.rules.findings import as_dict, check_project, summary
     from drivers.project.locate import locate
-    from drivers.wiring_check import as_dict, check_project, summary
 
     wiring, findings = check_project(locate(project_of(context)))
     if json:

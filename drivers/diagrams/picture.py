@@ -1,6 +1,6 @@
 """The graph in the DOT language: domains as clusters in a colour each, schedules by shape, the door plainly the door.
 
-`source(model, selection)` is drawn by `drivers.diagrams.dot`. Light, so that it prints; the colours are those of the pages (base.css).
+`source(model, selection)` is drawn by `drivers.diagrams.dot`. Light, so that it prints; the colours are those of base.css.
 Labels are plain text, since Graphviz in WebAssembly draws no others.
 """
 

@@ -44,7 +44,7 @@ from drivers.feeds.errors import DataError, Sink, refuse
 from drivers.feeds.reading import Axis, Reading, symbol_uid
 from drivers.feeds.tables import Table, find_table
 from drivers.feeds.ticks import BOOK_SIDES, read_book, read_funding, read_trades, trade_axis
-from drivers.venues.description import described
+from drivers.feeds.venue_facts import described
 
 __all__ = ["Dataset", "QualityCounts", "open_dataset", "read_folder", "symbol_uid"]
 

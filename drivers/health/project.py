@@ -62,7 +62,7 @@ def specs(context: Context) -> Iterator[Found]:
 @check("wiring")
 def wiring(context: Context) -> Iterator[Found]:
     """wiring_master.yaml, the layers, config/ and the boundary models against each other."""
-    from drivers.wiring_check import check_project, summary
+    from drivers.graph.rules.findings import check_project, summary
 
     try:
         read, findings = check_project(context.project)

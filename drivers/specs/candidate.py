@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from drivers.files.transaction import Files, read
 from drivers.graph.network import Finding
+from drivers.graph.rules.findings import check_project
 from drivers.graph.wiring import Wiring
 from drivers.graph.wiring import load as load_wiring
 from drivers.project.configs import Configs, load_configs
 from drivers.project.locate import WIRING, Project
-from drivers.wiring_check import check_project
 
 
 class WiringBreaksError(ValueError):

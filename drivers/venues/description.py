@@ -1,26 +1,25 @@
-"""What a venue asks of orders: `config/venues/<name>.yml`, which a data set's `dataset.yml` may name.
-
-`venue: spot` in `dataset.yml` takes fees, steps and rules from `config/venues/spot.yml` of the project, or of the package; a
-path that ends in .yml is taken as it is, from the data set's folder. What `dataset.yml` says itself goes before it.
-"""
+"""A venue's file, `config/venues/<name>.yml`: its fees, the steps of prices and quantities, and its rules for orders."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from drivers.feeds.description import Description
-from drivers.feeds.errors import DataError
 from drivers.project.errors import ProjectError
-from drivers.project.locate import defaults
 from drivers.project.yaml_files import read_yaml
 
 LEAST_ORDERS: Final = 8
 """An entry, its stop and its target, an exit and its stop, and room for those that are being canceled."""
+
 PerSymbol = float | dict[str, float]
+
+
+class VenueError(ValueError):
+    """A venue's file cannot be used. The message names the file and the key at fault."""
 
 
 class Venue(BaseModel):
@@ -49,42 +48,18 @@ class Venue(BaseModel):
             raise ValueError(f"most_orders is {self.most_orders}; an entry with its bracket and exits needs {LEAST_ORDERS}")
         return self
 
-    def facts(self) -> dict[str, Any]:
-        """What of it a data set's description holds, by the keys of that."""
-        own = set(type(self).model_fields) & set(Description.model_fields)
+    def facts(self, keys: Collection[str]) -> dict[str, Any]:
+        """Its values under those of `keys` that it has; and `shorting`, which follows from its kind."""
+        own = set(type(self).model_fields) & set(keys)
         return {key: getattr(self, key) for key in own} | {"shorting": self.kind == "perpetual"}
 
 
-def described(about: Description, folder: Path, venues: Path | None = None) -> Description:
-    """A data set's description with what its venue adds to it. venues: the project's folder of venues, before the package's.
-
-    Raises DataError naming the file and the key when there is no such venue, or its file is wrong.
-    """
-    if about.venue is None:
-        return about
-    venue = read_venue(_file(about.venue, folder, [v for v in (venues, defaults().config / "venues") if v is not None]))
-    given = {key: getattr(about, key) for key in about.model_fields_set}
-    return Description(**(venue.facts() | given))
-
-
-def _file(name: str, folder: Path, places: list[Path]) -> Path:
-    if name.endswith((".yml", ".yaml")):
-        return folder / name
-    for place in places:
-        if (place / f"{name}.yml").is_file():
-            return place / f"{name}.yml"
-    known = sorted({path.stem for place in places if place.is_dir() for path in place.glob("*.yml")})
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
-    raise DataError(f"dataset.yml: venue is {name!r}, and config/venues has no {name}.yml; {hint}")
-
-
 def read_venue(path: Path) -> Venue:
-    """A venue's file. Raises DataError naming the file and the key at fault."""
+    """A venue's file. Raises VenueError naming the file and the key at fault."""
     try:
         values = read_yaml(path)
     except ProjectError as error:
-        raise DataError(str(error)) from None
+        raise VenueError(str(error)) from None
     try:
         return Venue(**{str(k): v for k, v in values.items()})
     except ValidationError as error:
@@ -93,10 +68,10 @@ def read_venue(path: Path) -> Venue:
         if first["type"] == "extra_forbidden":
             near = difflib.get_close_matches(key, list(Venue.model_fields), n=1)
             hint = f"did you mean {near[0]}?" if near else f"keys: {', '.join(Venue.model_fields)}"
-            raise DataError(f"{path}: {key} is not a key of this file; {hint}") from None
+            raise VenueError(f"{path}: {key} is not a key of this file; {hint}") from None
         reason = first["msg"].removeprefix("Value error, ")
         field = Venue.model_fields.get(key)
         said = (
             f"{key} is missing" if first["type"] == "missing" else f"{key} is {first['input']!r}: {reason}" if key else reason
         )
-        raise DataError(f"{path}: {said}{f' ({field.description})' if field is not None else ''}") from None
+        raise VenueError(f"{path}: {said}{f' ({field.description})' if field is not None else ''}") from None

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from drivers.cli.main import run_command
+from drivers.graph.rules.findings import key_lines
 from drivers.graph.wiring import load
 from drivers.project.locate import defaults
-from drivers.wiring_check import key_lines, main
+from drivers.wiring_check import main
 
 
 def by_module(folder: Path, *options: str) -> int:

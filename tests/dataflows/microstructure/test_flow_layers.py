@@ -15,9 +15,7 @@ from dataflows.data.config import DataConfig
 from dataflows.data.types import Flow, Market
 from dataflows.kernels import window
 from dataflows.kinematics.types import Returns
-from dataflows.microstructure import imbalance
-from dataflows.microstructure import order_flow as orderflow
-from dataflows.microstructure import trade_flow as flow
+from dataflows.microstructure import imbalance, order_flow, trade_flow
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.microstructure.l9_book_imbalance import l9_book_imbalance
@@ -156,7 +154,7 @@ def test_a_planted_impact_is_found_within_three_standard_errors() -> None:
     signed = rng.normal(0.0, 1e5, (2000, trials))
     r = truth * np.sign(signed) * np.sqrt(np.abs(signed)) + rng.normal(0.0, noise, signed.shape)
     state = carry_of(l59_price_impact, trials, CONFIGS).sums
-    slope, _, r2 = flow.impact(r, np.abs(signed) + 1e5, signed, np.ones(signed.shape, np.int64), 0.998, 60.0, state)
+    slope, _, r2 = trade_flow.impact(r, np.abs(signed) + 1e5, signed, np.ones(signed.shape, np.int64), 0.998, 60.0, state)
     weight = 0.998 ** np.arange(1999, -1, -1.0)
     error = noise * np.sqrt((weight**2) @ np.abs(signed)) / (weight @ np.abs(signed))
     t = (slope[-1] - truth) / error
@@ -196,7 +194,7 @@ def test_the_toxicity_of_even_bars_is_the_mean_of_their_imbalances() -> None:
     share = rng.random(shape)
     volume = np.full(shape, 50.0)
     state = carry_of(l61_flow_toxicity, 1, CONFIGS).buckets
-    vpin = flow.toxicity(volume, (2.0 * share - 1.0) * volume, np.ones(shape, np.int64), 2.0, 1440.0, state)
+    vpin = trade_flow.toxicity(volume, (2.0 * share - 1.0) * volume, np.ones(shape, np.int64), 2.0, 1440.0, state)
     pairs = np.abs((2.0 * share[:, 0] - 1.0).reshape(-1, 2).mean(axis=1))  # a bucket is two bars
     expected = pd.Series(pairs).rolling(K.toxicity_buckets).mean()
     np.testing.assert_allclose(vpin[1::2, 0], expected, rtol=1e-9)
@@ -270,14 +268,14 @@ def test_compiled_kernels_give_the_bits_of_plain_python(monkeypatch: pytest.Monk
     size = np.random.default_rng(8).random((400, 2, 4))
     mid, proxied = market.bars.close, np.zeros(on.shape, np.int64)
     calls: list[tuple[Any, tuple[Any, ...], Any, str]] = [
-        (flow.pressure, (market.bars.volume, nothing, nothing, returns.z, on, 0.93), l10_trade_pressure, "sums"),
-        (flow.impact, (returns.r_1, market.bars.volume, signed, on, 0.99, 20.0), l59_price_impact, "sums"),
-        (flow.toxicity, (market.bars.volume, signed, on, 3.0, 100.0), l61_flow_toxicity, "buckets"),
-        (orderflow.order_flow, (size, on, signed, returns.r_1, on, 3, 0.99, 20.0), l62_order_flow_imbalance, "flow"),
+        (trade_flow.pressure, (market.bars.volume, nothing, nothing, returns.z, on, 0.93), l10_trade_pressure, "sums"),
+        (trade_flow.impact, (returns.r_1, market.bars.volume, signed, on, 0.99, 20.0), l59_price_impact, "sums"),
+        (trade_flow.toxicity, (market.bars.volume, signed, on, 3.0, 100.0), l61_flow_toxicity, "buckets"),
+        (order_flow.order_flow, (size, on, signed, returns.r_1, on, 3, 0.99, 20.0), l62_order_flow_imbalance, "flow"),
         (imbalance.book_imbalance, (size, size[:, :, ::-1].copy(), mid, mid, proxied, 0.5, 0.1), l9_book_imbalance, "average"),
     ]
     fast = [fn(*args, getattr(carry_of(layer, 2, CONFIGS, depth=4), field)) for fn, args, layer, field in calls]
-    for module in (flow, imbalance, orderflow, window):
+    for module in (trade_flow, imbalance, order_flow, window):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
                 monkeypatch.setattr(module, name, plain(value))

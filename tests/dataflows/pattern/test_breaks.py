@@ -11,8 +11,7 @@ import pytest
 
 from dataflows.kernels import arith, window
 from dataflows.panel import leaves
-from dataflows.pattern import activity, breaks
-from dataflows.pattern import occurrence as pattern_clock
+from dataflows.pattern import activity, breaks, occurrence
 from dataflows.pattern.l26_breakout_confirmed import l26_breakout_confirmed
 from dataflows.pattern.l27_failed_breakout import l27_failed_breakout
 from dataflows.runtime.compile import plain
@@ -129,7 +128,7 @@ def test_the_other_side_takes_over_and_the_same_side_does_not_renew() -> None:
     sure = np.array([0.1, 0.2, 0.3, 0.4, np.nan, 0.6, 0.7])[:, None]
     flat = np.ones((7, 1))
     state = carry_of(l27_failed_breakout, 1, {"pattern": BRISK}).clock
-    made = pattern_clock.pattern_clock(begins, side, sure, np.full((7, 1), np.nan), flat, flat.astype(np.int64), 4, state)
+    made = occurrence.pattern_clock(begins, side, sure, np.full((7, 1), np.nan), flat, flat.astype(np.int64), 4, state)
     active, sides, confidence, age = (x[:, 0].tolist() for x in made)
     assert active == [0, 1, 1, 1, 1, 1, 1] and sides == [0, 1, 1, 1, -1, -1, -1]
     assert confidence == [0.0, 0.2, 0.2, 0.2, 0.0, 0.0, 0.0]
@@ -144,7 +143,7 @@ def test_compiled_and_plain_kernels_give_the_same_bits(fn: Any, monkeypatch: pyt
     config = BRISK._replace(confirmed_volume_z=0.1, confirmed_flow_z=0.1)
     fast = signal(fn, values, config)
     assert set(np.unique(fast.side)) == {-1, 0, 1}
-    for module in (activity, arith, breaks, pattern_clock, window, sys.modules[fn.__module__]):
+    for module in (activity, arith, breaks, occurrence, window, sys.modules[fn.__module__]):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
                 monkeypatch.setattr(module, name, plain(value))

@@ -12,8 +12,7 @@ from scipy.stats import percentileofscore
 from dataflows.kernels import arith, order
 from dataflows.kinematics.types import Channel, Returns, Slope, VolTerm
 from dataflows.panel import leaves
-from dataflows.pattern import compression
-from dataflows.pattern import occurrence as pattern_clock
+from dataflows.pattern import compression, occurrence
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l30_volatility_compression import l30_volatility_compression
 from dataflows.pattern.l31_volatility_expansion import l31_volatility_expansion
@@ -214,7 +213,7 @@ def test_compiled_and_plain_kernels_give_the_same_bits(monkeypatch: pytest.Monke
     fast = _both(values, PatternConfig())
     assert fast[0].active.any() and set(np.unique(fast[1].side)) == {-1, 0, 1}
     layers = (sys.modules[l30_volatility_compression.__module__], sys.modules[l31_volatility_expansion.__module__])
-    for module in (arith, order, pattern_clock, compression, *layers):
+    for module in (arith, order, occurrence, compression, *layers):
         for key, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
                 monkeypatch.setattr(module, key, plain(value))

@@ -22,8 +22,7 @@ from dataflows.microstructure.types import (
     TradePressure,
 )
 from dataflows.panel import Floats
-from dataflows.pattern import flows
-from dataflows.pattern import occurrence as pattern_clock
+from dataflows.pattern import flows, occurrence
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l34_liquidity_vacuum import l34_liquidity_vacuum
 from dataflows.pattern.l45_absorption import l45_absorption
@@ -354,7 +353,7 @@ def test_compiled_and_plain_kernels_give_the_same_bits(fn: Any, monkeypatch: pyt
     values = noisy(900)
     fast = signal(fn, values)
     assert set(np.unique(fast.side)) == {-1, 0, 1}
-    for module in (arith, flows, pattern_clock, smooth, window, sys.modules[fn.__module__]):
+    for module in (arith, flows, occurrence, smooth, window, sys.modules[fn.__module__]):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
                 monkeypatch.setattr(module, name, plain(value))

@@ -15,8 +15,7 @@ from dataflows.kernels import arith, smooth
 from dataflows.kinematics.l2_returns_volatility import l2_returns_volatility
 from dataflows.kinematics.types import Channel, KinematicState, Returns, Reversion, Trend, VarianceRatio
 from dataflows.panel import leaves
-from dataflows.pattern import extremes, gaps, pullback, ranges, session, vwap
-from dataflows.pattern import occurrence as pattern_clock
+from dataflows.pattern import extremes, gaps, occurrence, pullback, ranges, session, vwap
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l28_pullback_in_trend import l28_pullback_in_trend
 from dataflows.pattern.l32_range_reversion import l32_range_reversion
@@ -320,7 +319,7 @@ def test_compiled_and_plain_kernels_give_the_same_bits(name: str, monkeypatch: p
     fn, values = CASES[name].fn, _wide_market()
     fast = signal(fn, values, PatternConfig())
     assert set(np.unique(fast.side)) == {-1, 0, 1}
-    modules = (arith, pattern_clock, session, smooth, extremes, gaps, pullback, ranges, vwap)
+    modules = (arith, occurrence, session, smooth, extremes, gaps, pullback, ranges, vwap)
     for module in (*modules, sys.modules[fn.__module__]):
         for key, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
@@ -372,7 +371,7 @@ def test_an_end_that_names_a_side_ends_occurrences_of_that_side_and_those_withou
     begins = np.array([1, 0, 0, 0, 0, 0])[:, None]
     for side, lives in ((1, 3), (-1, 2), (0, 2)):
         state = carry_of(l39_gap_reversion, 1, {"pattern": SHORT}).clock
-        made = pattern_clock.pattern_clock_until(begins, side * on, flat, never, ends, flat, on, 9, state)
+        made = occurrence.pattern_clock_until(begins, side * on, flat, never, ends, flat, on, 9, state)
         assert made[0][:, 0].tolist() == [1] * lives + [0] * (6 - lives)
 
 

@@ -10,7 +10,7 @@ import scipy.stats
 
 from dataflows.kinematics.types import Returns
 from dataflows.panel import Floats
-from dataflows.regime import run_length as runlength
+from dataflows.regime import run_length
 from dataflows.regime.config import RegimeConfig
 from dataflows.regime.l64_change_point import l64_change_point
 from dataflows.regime.run_length import BINS, MASS, SCALE, run_length_table
@@ -85,7 +85,7 @@ def test_the_posterior_sums_to_one_and_keeps_within_its_room(r_max: int, recent:
     got = run(x, c=c, carry=carry)
     for n in range(2):
         held = carry.runs.held[n]
-        assert held <= BINS - runlength.TIDY
+        assert held <= BINS - run_length.TIDY
         assert carry.runs.bins[MASS, n, :held].sum() * carry.runs.since[SCALE, n] == pytest.approx(1.0, abs=1e-12)
     assert min(c.change_r_max, 2400) <= got.run_length.max() <= c.change_r_max
     assert got.p_change.min() >= c.change_hazard
@@ -154,10 +154,10 @@ def test_the_compiled_kernel_is_the_plain_one_to_the_bit(monkeypatch: pytest.Mon
     table = run_length_table(60, c.change_recent, c.change_alpha, c.change_kappa)
     rest = (c.change_clip, c.change_hazard, c.change_recent, c.change_alpha, c.change_beta, table)
     states = [carry_of(l64_change_point, 2, {"regime": c}).runs for _ in range(2)]
-    fast = runlength.run_lengths(x, np.ones(x.shape), *rest, states[0])
-    for name, value in list(vars(runlength).items()):
+    fast = run_length.run_lengths(x, np.ones(x.shape), *rest, states[0])
+    for name, value in list(vars(run_length).items()):
         if hasattr(value, "py_func"):
-            monkeypatch.setattr(runlength, name, plain(value))
-    slow = plain(runlength.run_lengths)(x, np.ones(x.shape), *rest, states[1])
+            monkeypatch.setattr(run_length, name, plain(value))
+    slow = plain(run_length.run_lengths)(x, np.ones(x.shape), *rest, states[1])
     for a, b in zip((*fast, *states[0]), (*slow, *states[1]), strict=True):
         np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64))

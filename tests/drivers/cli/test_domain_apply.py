@@ -9,10 +9,10 @@ import pytest
 
 from drivers import domain_apply
 from drivers.cli.main import run_command
-from drivers.project.config_files import begin
 from drivers.project.configs import load_configs
 from drivers.project.locate import locate
 from drivers.project.machine_specs import known_specs
+from drivers.specs.config_files import begin
 from tests.drivers.specs.conftest import everything, held
 
 CAPTURE = pytest.CaptureFixture[str]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drivers.cli.main import run_command
-from tests.drivers.store.test_log_reading import LINES
+from tests.drivers.runlog.test_reading import LINES
 
 
 @pytest.fixture

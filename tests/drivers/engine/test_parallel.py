@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers.engine import parallel as together
+from drivers.engine import parallel
 from drivers.engine.parallel import LEAST, run_layers
 from drivers.graph.layers import LayerNode
 from tests.properties.graph import engine_of, flat, node_differs, plan_of, run
@@ -20,10 +20,10 @@ from tests.properties.market import instruments, market
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two threads, however many cores there are."""
     monkeypatch.setenv("STRATOQUANT_THREADS", "2")
-    for cached in (together.cores, together._pool):
+    for cached in (parallel.cores, parallel._pool):
         cached.cache_clear()
     yield
-    for cached in (together.cores, together._pool):
+    for cached in (parallel.cores, parallel._pool):
         cached.cache_clear()
 
 
@@ -36,7 +36,7 @@ def test_the_whole_graph_gives_the_same_bits_side_by_side(monkeypatch: pytest.Mo
     assert 1600 * 3 >= LEAST
     beside = flat(plan, run(engine_of(plan, instruments(3), 5), data))
     monkeypatch.setenv("STRATOQUANT_THREADS", "1")
-    together.cores.cache_clear()
+    parallel.cores.cache_clear()
     alone = flat(plan, run(engine_of(plan, instruments(3), 5), data))
     for layer, found in alone.items():
         assert not node_differs(found, beside[layer]), layer
@@ -88,9 +88,9 @@ def test_of_several_failures_the_first_in_graph_order_is_raised_and_nothing_is_l
 @pytest.mark.parametrize("said", ["0", "two", "-1", "1.5"])
 def test_a_number_of_threads_that_is_none_is_refused_by_name(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRATOQUANT_THREADS", said)
-    together.cores.cache_clear()
+    parallel.cores.cache_clear()
     with pytest.raises(ValueError, match=f"STRATOQUANT_THREADS is '{said}'"):
-        together.cores()
+        parallel.cores()
 
 
 def test_a_numerical_warning_inside_a_thread_is_still_an_error() -> None:

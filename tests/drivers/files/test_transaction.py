@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.files import transaction as changes
+from drivers.files import transaction
 from drivers.files.transaction import HOME, ChangeError, Files, change, history, repair
 
 BEFORE: Files = {"a.yml": b"old a\n", "sub/b.yml": b"old b\n", "new.yml": None, "gone.yml": b"old gone\n"}
@@ -55,7 +55,7 @@ def put(folder: Path, files: Files) -> Path:
 
 
 def held(folder: Path) -> Files:
-    return {name: changes.read(folder / name) for name in BEFORE}
+    return {name: transaction.read(folder / name) for name in BEFORE}
 
 
 def test_all_files_change_and_the_record_says_what_they_were(tmp_path: Path) -> None:
@@ -96,14 +96,14 @@ def test_killed_at_any_step_the_files_are_all_old_or_all_new_once_repaired(tmp_p
 
 def test_an_error_on_any_file_puts_back_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, BEFORE)
-    real = changes.write_atomic_bytes
+    real = transaction.write_atomic_bytes
 
     def full(path: Path, content: bytes) -> None:
         if content == b"new b\n":
             raise OSError(28, "No space left on device", str(path))
         real(path, content)
 
-    monkeypatch.setattr(changes, "write_atomic_bytes", full)
+    monkeypatch.setattr(transaction, "write_atomic_bytes", full)
     with pytest.raises(OSError, match="No space left"):
         change(tmp_path, BEFORE, AFTER, {"kind": "test"})
     assert held(tmp_path) == BEFORE

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.project.config_files import begin
 from drivers.project.locate import Project, locate
+from drivers.specs.config_files import begin
 
 
 @pytest.fixture(scope="session")

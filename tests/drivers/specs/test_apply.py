@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflows.config import ConfigError
-from drivers.files import transaction as changes
+from drivers.files import transaction
 from drivers.files.transaction import Entry
 from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
@@ -176,7 +176,7 @@ def test_any_sequence_of_specs_taken_back_leaves_the_first_bytes(
     project: Project, monkeypatch: pytest.MonkeyPatch, sequence: list[MachineSpec | None], data: st.DataObject
 ) -> None:
     monkeypatch.setattr(candidate, "check_project", lambda project: (load(project.wiring), []))
-    monkeypatch.setattr(changes.os, "fsync", lambda handle: None)
+    monkeypatch.setattr(transaction.os, "fsync", lambda handle: None)
     stack = [held(project)]
     for spec in sequence:
         if spec is None:
@@ -197,14 +197,14 @@ def test_any_sequence_of_specs_taken_back_leaves_the_first_bytes(
         undo(project)
         assert held(project) == state
     assert applied(project.root) == []
-    shutil.rmtree(project.root / changes.HOME, ignore_errors=True)
+    shutil.rmtree(project.root / transaction.HOME, ignore_errors=True)
 
 
 def test_a_change_that_was_cut_short_is_completed_by_whatever_opens_the_project_next(project: Project) -> None:
     before = held(project)
     entry = apply(project, "conservative_risk")
     after = held(project)
-    entry.folder.rename(project.root / changes.HOME / "pending")  # killed before the first file was put in place
+    entry.folder.rename(project.root / transaction.HOME / "pending")  # killed before the first file was put in place
     for name, content in before.items():
         (project.root / name).write_bytes(content)
     assert load_configs(locate(project.root))["risk"].gross == 0.5

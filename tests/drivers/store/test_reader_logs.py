@@ -15,7 +15,7 @@ from dataflows.panel import walk
 from drivers.store.reader import RecordedError, RecordedRun, open_run
 from drivers.store.writer import ResultWriter
 from tests.drivers.store.records import ANNOTATIONS, DOMAINS, SYMBOLS, logs, no_logs, outputs, times
-from tests.drivers.store.test_orders import place
+from tests.drivers.store.test_order_history import place
 
 BARS, NODE = 40, "l5_execution_bridge"
 BUSY = {3: 2, 4: 1, 17: 3, 39: 1}  # bar: entries

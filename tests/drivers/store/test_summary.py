@@ -19,7 +19,7 @@ from dataflows.risk.types import VERDICTS
 from drivers.files.json_values import json_values
 from drivers.store.summary import Summary, table
 from tests.drivers.store.records import SYMBOLS, logs, outputs, times
-from tests.drivers.store.test_orders import event, fill, place
+from tests.drivers.store.test_order_history import event, fill, place
 from tests.support import filled
 
 

@@ -23,12 +23,12 @@ from dataflows.risk.types import REASONS, VERDICTS
 from drivers.files.json_values import json_values
 from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
-from drivers.store import writer as results
+from drivers.store import parquet
 from drivers.store.columns import FILLS, ORDERS, columns_of, mask_text
 from drivers.store.errors import StoreError, TakenError
 from drivers.store.writer import ResultWriter
 from tests.drivers.store.records import ANNOTATIONS, DOMAINS, MINUTE, START, SYMBOLS, UID, Shape, logs, no_logs, outputs, times
-from tests.drivers.store.test_orders import event, fill, place
+from tests.drivers.store.test_order_history import event, fill, place
 
 
 def written(out: Path, cuts: tuple[int, ...] = (), bars: int = 600, **options: Any) -> Path:
@@ -101,7 +101,7 @@ def test_results_are_the_same_however_the_run_was_cut(tmp_path: Path, cuts: tupl
 
 
 def test_row_groups_are_written_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "GROUP_ROWS", 100)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 100)
     whole = written(tmp_path / "a")
     parts = written(tmp_path / "b", tuple(range(30, 600, 30)))
     assert pq.ParquetFile(parts / "ledger.parquet").num_row_groups == 10
@@ -256,7 +256,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_new(
     if before:
         written(out)
     earlier = content(tmp_path)
-    monkeypatch.setattr(results, "GROUP_ROWS", 100)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 100)
     calls = []
     real = pq.ParquetWriter.write_table
 
@@ -278,7 +278,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_new(
 def test_a_disk_that_is_really_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("the system has no /dev/full")
-    monkeypatch.setattr(results, "GROUP_ROWS", 100)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 100)
     real = pq.ParquetWriter
 
     class Full(real):  # type: ignore[misc, valid-type]

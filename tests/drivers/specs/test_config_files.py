@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from dataflows.config import ConfigError, resolve, setting
 from drivers.graph.wiring import load as load_wiring
-from drivers.project.config_files import begin, fresh_text, regenerated, settings
 from drivers.project.configs import load_configs
 from drivers.project.domains import config_records
 from drivers.project.errors import ProjectError
 from drivers.project.locate import defaults, locate
 from drivers.project.machine_specs import MachineSpec, known_specs, load_spec
+from drivers.specs.config_files import begin, fresh_text, regenerated, settings
 from drivers.specs.schema import spec_schema
 from tests.drivers.specs.conftest import held
 
