@@ -21,9 +21,11 @@ from matplotlib.figure import Figure
 
 from benchmarks.patterns import record
 from dataflows.carry import start_state
+from dataflows.kernels.ftrl import Rates
+from dataflows.kernels.labels import PricePath
 from dataflows.panel import Floats, Ints
 from dataflows.pattern.config import PatternConfig
-from dataflows.pattern.consensus import agree
+from dataflows.pattern.consensus import OutcomeRules, Voices, agree
 from dataflows.pattern.l50_pattern_consensus import PatternConsensusCarry
 from dataflows.pattern.types import FIRST_PATTERN, PATTERNS
 from drivers.diagrams.picture import COLOURS, OTHER
@@ -177,12 +179,16 @@ def consensus(prices: Prices, sides: Any, sure: Any, config: PatternConfig, max_
     """L50's chances (T, N) and votes (T, N, 24) from its start state, and its weights at the end (N, 24)."""
     carry = start_state(PatternConsensusCarry, {"N": prices.close.shape[1]}, {"pattern": config})
     distance = config.consensus_barrier_sigma * math.sqrt(config.consensus_horizon_bars)
-    rates = (config.consensus_alpha, config.consensus_beta, config.consensus_l1, config.consensus_l2)
-    weights = np.ones(PATTERNS)
-    chance, _, _, _, votes = agree(
-        sides, sure, weights, FIRST_PATTERN, *prices, max_gap, distance, *rates, carry.samples, carry.regression
+    rates = Rates(config.consensus_alpha, config.consensus_beta, config.consensus_l1, config.consensus_l2)
+    said = agree(
+        Voices(sides, sure, np.ones(PATTERNS)),
+        PricePath(prices.open, prices.high, prices.low, prices.close, prices.valid),
+        prices.sigma,
+        OutcomeRules(distance, max_gap, rates),
+        carry.samples,
+        carry.regression,
     )
-    return chance, votes, carry.regression.w
+    return said.p_up, said.votes, carry.regression.w
 
 
 def table(rows: Sequence[Bin]) -> str:

@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from dataflows.kernels.arith import sign
+from dataflows.microstructure.types import PriceImpact
 from dataflows.panel import Floats
 from dataflows.runtime.compile import kernel
+
+
+class Conditions(NamedTuple):
+    """What a trade meets in the market."""
+
+    spread_bps: Floats  # (T, N), quoted
+    slippage_bps: Floats  # (T, N, S) against mid, of one order of each size
+    sizes: tuple[float, ...]  # (S,), quote currency, ascending
+    sigma: Floats  # (T, N), volatility a bar
+    traded: Floats  # (T, N), mean notional a bar
+
+
+class CostRules(NamedTuple):
+    """What is costed, and how."""
+
+    notional: float  # of one trade, quote currency
+    delta: float  # exponent of the impact
+    day_bars: float
+    taker_fee_bps: Floats  # (N,); NaN: unknown
+    fee_default_bps: float  # where it is
+
+
+class TradeCost(NamedTuple):
+    """What a round trip costs without funding, panels (T, N) in bps."""
+
+    round_trip: Floats
+    spread: Floats
+    impact: Floats
+    fees: Floats
 
 
 @kernel
@@ -31,28 +62,19 @@ def slippage_of(stack: Floats, sizes: tuple[float, ...], t: int, n: int, notiona
 
 
 @kernel
-def trading_costs(
-    spread_bps: Floats,
-    sigma: Floats,
-    volume: Floats,
-    slippage_bps: Floats,
-    measured: Floats,
-    measured_r2: Floats,
-    sizes: tuple[float, ...],
-    taker_fee_bps: Floats,
-    fee_default: float,
-    notional: float,
-    delta: float,
-    day_bars: float,
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Round trip, spread, impact and fees in bps, each (T, N), none negative. NaN where a part is unknown.
+def trading_costs(conditions: Conditions, law: PriceImpact, rules: CostRules) -> TradeCost:
+    """The parts of the cost, none negative. NaN where a part is unknown.
 
-    spread_bps: quoted spread (T, N). sigma: volatility a bar (T, N). volume: mean traded notional a bar (T, N). slippage_bps:
-    (T, N, S) against mid, of one order of each of `sizes`. measured: log return per root of notional, and how much of the
-    returns it explains, both (T, N). taker_fee_bps: (N,), NaN unknown: then `fee_default`. Impact of one trade:
+    law: L59's log return per root of notional, and how much of the returns it explains. Impact of one trade:
     sigma_day * (notional / V_day)**delta, drawn to what was measured by the share that this explains, or what the book says
     beyond the touch where that is more.
     """
+    # taken out of the records once: inside the loop each mention would count references
+    spread_bps, slippage_bps, sizes = conditions.spread_bps, conditions.slippage_bps, conditions.sizes
+    sigma, volume = conditions.sigma, conditions.traded
+    measured, measured_r2 = law.lambda_sqrt, law.r2
+    notional, delta, day_bars = rules.notional, rules.delta, rules.day_bars
+    taker_fee_bps, fee_default = rules.taker_fee_bps, rules.fee_default_bps
     bars, symbols = spread_bps.shape
     whole = np.empty((bars, symbols))
     spread = np.empty((bars, symbols))
@@ -82,7 +104,7 @@ def trading_costs(
             fee = taker_fee_bps[n] if math.isfinite(taker_fee_bps[n]) else fee_default
             fees[t, n] = 2.0 * fee if fee > 0.0 else 0.0  # no taker rebate is counted on
             whole[t, n] = spread[t, n] + impact[t, n] + fees[t, n]
-    return whole, spread, impact, fees
+    return TradeCost(round_trip=whole, spread=spread, impact=impact, fees=fees)
 
 
 @kernel

@@ -12,6 +12,7 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import NAN, Axes, Count, Ring
+from dataflows.fusion.types import Expectancy
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
@@ -39,6 +40,34 @@ class Sums(NamedTuple):
     xx: Annotated[Floats, Axes(REGIME_COUNT, "C", "N", start=0.0)]
     xy: Annotated[Floats, Axes(REGIME_COUNT, "C", "N", start=0.0)]
     yy: Annotated[Floats, Axes(REGIME_COUNT, "C", "N", start=0.0)]
+
+
+class Outcomes(NamedTuple):
+    """The prices from which the worth of a score follows, panels (T, N)."""
+
+    open: Floats
+    close: Floats
+    valid: Ints  # 1: observed
+
+
+class Samples(NamedTuple):
+    """What is known at each close and may turn out to be worth something."""
+
+    score: Floats  # (T, N)
+    sources: Floats  # (T, N, K)
+    regime: Ints  # (T, N), -1: unknown
+    sigma: Floats  # (T, N), volatility a bar
+
+
+class LearningRules(NamedTuple):
+    """How samples become an edge: the keys of the fusion configuration that L67 reads."""
+
+    horizons: tuple[int, ...]  # bars
+    max_gap: int  # bars without data that a sample survives
+    prior_strength: float  # effective observations
+    prior_slope_bps: float
+    prior_score: float
+    forget_halflife: float  # effective observations
 
 
 @kernel
@@ -71,29 +100,22 @@ def slope_shrunk(n: float, xx: float, xy: float, strength: float, prior_xx: floa
 
 @kernel
 def learn_edges(
-    opens: Floats,
-    closes: Floats,
-    valid: Ints,
-    score: Floats,
-    sources: Floats,
-    regime: Ints,
-    sigma: Floats,
-    horizons: tuple[int, ...],
-    max_gap: int,
-    strength: float,
-    prior_slope_bps: float,
-    prior_score: float,
-    halflife: float,
+    outcomes: Outcomes,
+    samples: Samples,
+    rules: LearningRules,
     pending: Pending,
     by_score: Sums,
     by_source: Sums,
-) -> tuple[Floats, Floats, Floats, Floats]:
+) -> Expectancy:
     """Edge and its standard deviation in bps and effective observations (T, N, H); slopes by source (T, N, K).
 
-    opens, closes, score, sigma (volatility a bar): float64 (T, N). sources (T, N, K). valid, regime: int64 (T, N), regime -1
-    unknown. The samples' rules are those of `l67_expectancy`. States are updated in place: at each close first the samples
-    whose time is up, then the prediction, then the new sample.
+    The samples' rules are those of `l67_expectancy`. States are updated in place: at each close first the samples whose time is
+    up, then the prediction, then the new sample.
     """
+    # taken out of the records once: inside the loop each mention would count references
+    opens, closes, valid = outcomes.open, outcomes.close, outcomes.valid
+    score, sources, regime, sigma = samples.score, samples.sources, samples.regime, samples.sigma
+    horizons, max_gap, strength = rules.horizons, rules.max_gap, rules.prior_strength
     bars, symbols = score.shape
     width = len(horizons)
     count = sources.shape[2]
@@ -102,17 +124,16 @@ def learn_edges(
     std = np.empty((bars, symbols, width))
     known = np.empty((bars, symbols, width))
     slope = np.empty((bars, symbols, count))
-    fade = math.exp(-math.log(2.0) / halflife)  # of one effective observation
+    fade = math.exp(-math.log(2.0) / rules.forget_halflife)  # of one effective observation
     weights = np.empty(width)
     fades = np.empty(width)
     priors = np.empty(width)
     for j in range(width):
         weights[j] = 1.0 / horizons[j]
         fades[j] = math.exp(weights[j] * math.log(fade))
-        priors[j] = prior_slope_bps * math.sqrt(horizons[j] / horizons[SOURCE_HORIZON])
-    stated = strength if prior_slope_bps > 0.0 else 0.0
-    typical = prior_score * prior_score
-    # taken out of the states once: inside the loop each mention would count references
+        priors[j] = rules.prior_slope_bps * math.sqrt(horizons[j] / horizons[SOURCE_HORIZON])
+    stated = strength if rules.prior_slope_bps > 0.0 else 0.0
+    typical = rules.prior_score * rules.prior_score
     n_h, xx_h, xy_h, yy_h = by_score.n, by_score.xx, by_score.xy, by_score.yy
     n_k, xx_k, xy_k, yy_k = by_source.n, by_source.xx, by_source.xy, by_source.yy
     scores, regimes, entries, missed = pending.score, pending.regime, pending.entry, pending.missed
@@ -182,4 +203,4 @@ def learn_edges(
             entries[here, n] = math.nan
             missed[here, n] = missed_now[n]
         pending.bars[0] = i + 1
-    return edge, std, known, slope
+    return Expectancy(edge_bps=edge, edge_std_bps=std, effective_observations=known, slope_by_source=slope)

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from dataflows.fusion.costs import net_of_cost
-from dataflows.fusion.success import stop_of
-from dataflows.panel import Floats, Ints
+from dataflows.fusion.success import Bracket, stop_of
+from dataflows.fusion.types import Cost, Expectancy, Horizon
+from dataflows.panel import Floats
 from dataflows.runtime.compile import kernel
 
 LEAST_EDGE: Final = 1e-12
 """Of price: a smaller net edge is none (and its reciprocal could overflow)."""
 
 
+class KellyRules(NamedTuple):
+    """How much of Kelly's bet is suggested."""
+
+    horizons: tuple[int, ...]  # bars
+    fraction: float  # of the bet
+    cap: float  # fraction of equity
+
+
 @kernel
 def kelly_fractions(
-    edge_bps: Floats,
-    edge_std_bps: Floats,
-    index: Ints,
+    learned: Expectancy,
+    held: Horizon,
+    cost: Cost,
     sigma: Floats,
-    round_trip_bps: Floats,
-    carry_bps_per_bar: Floats,
     p_success: Floats,
-    horizons: tuple[int, ...],
-    fraction: float,
-    cap: float,
-    success_horizon: float,
-    stop_sigma: float,
-    stop_max: float,
-    reward_risk: float,
+    rules: KellyRules,
+    bracket: Bracket,
 ) -> Floats:
     """Fraction of equity (T, N) in [0, cap]: fractional Kelly of the net edge, cut for its uncertainty, or of the bet itself.
 
@@ -40,6 +42,10 @@ def kelly_fractions(
     loses the stop, both after cost: p / lost - (1 - p) / won; the smaller of the two counts. 0 where the edge does not cover
     its cost or the chance the odds, NaN where an input is unknown.
     """
+    # taken out of the records once: inside the loop each mention would count references
+    edge_bps, edge_std_bps, index = learned.edge_bps, learned.edge_std_bps, held.chosen
+    round_trip_bps, carry_bps_per_bar = cost.round_trip_bps, cost.carry_bps_per_bar
+    horizons, fraction, cap = rules.horizons, rules.fraction, rules.cap
     bars, symbols = sigma.shape
     y = np.empty((bars, symbols))
     for t in range(bars):
@@ -60,10 +66,10 @@ def kelly_fractions(
                 continue
             doubt = error / net
             bet = (net / variance) / (1.0 + doubt * doubt)
-            stop = stop_of(sigma[t, n], success_horizon, stop_sigma, stop_max)
-            cost = 1e-4 * (math.fabs(edge_bps[t, n, j])) - net
-            won = reward_risk * stop - cost
-            odds = p / (stop + cost) - (1.0 - p) / won if won > LEAST_EDGE else 0.0
+            stop = stop_of(sigma[t, n], bracket)
+            paid = 1e-4 * (math.fabs(edge_bps[t, n, j])) - net
+            won = bracket.reward_risk * stop - paid
+            odds = p / (stop + paid) - (1.0 - p) / won if won > LEAST_EDGE else 0.0
             if odds < bet:
                 bet = odds if odds > 0.0 else 0.0
             bet *= fraction

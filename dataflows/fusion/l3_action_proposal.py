@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dataflows.carry import Count
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.proposals import propose
+from dataflows.fusion.proposals import Backing, Bounds, EntryRules, propose
 from dataflows.fusion.types import (
     Agreement,
     Cost,
@@ -65,42 +65,44 @@ def l3_action_proposal(
     multiplier = float(policy.risk_multiplier[0])
     if not multiplier > 0.0:  # also NaN
         multiplier = 0.0
-    side, may_enter, edge, std, risk, size, confidence, rank, refusal = propose(
+    made = propose(
         l7_ensemble.score,
-        l67_expectancy.edge_bps,
-        l67_expectancy.edge_std_bps,
-        l67_expectancy.effective_observations,
-        l70_horizon.chosen,
-        l70_horizon.bars,
-        l71_trading_cost.round_trip_bps,
-        l71_trading_cost.carry_bps_per_bar,
-        l68_success_probability.p_success,
-        l73_signal_decay.freshness,
-        l2_returns_volatility.sigma,
-        l75_size_suggestion.fraction,
-        l63_tradeability.avoid,
-        l72_agreement.agreement,
-        l60_kinematic_state.direction,
-        l60_kinematic_state.strength,
-        min(multiplier, 1.0),
-        fusion.side_enter,
-        fusion.side_leave,
-        fusion.entry_min_t,
-        fusion.entry_min_observations,
+        l67_expectancy,
+        l70_horizon,
+        l71_trading_cost,
+        Bounds(
+            sigma=l2_returns_volatility.sigma,
+            fraction=l75_size_suggestion.fraction,
+            avoid=l63_tradeability.avoid,
+        ),
+        Backing(
+            p_success=l68_success_probability.p_success,
+            freshness=l73_signal_decay.freshness,
+            agreement=l72_agreement.agreement,
+            direction=l60_kinematic_state.direction,
+            strength=l60_kinematic_state.strength,
+        ),
+        EntryRules(
+            enter=fusion.side_enter,
+            leave=fusion.side_leave,
+            min_t=fusion.entry_min_t,
+            min_observations=fusion.entry_min_observations,
+            multiplier=min(multiplier, 1.0),
+        ),
         carry.side,
     )
     return Proposal(
-        side=side,
-        may_enter=may_enter,
+        side=made.side,
+        may_enter=made.may_enter,
         score=l7_ensemble.score,
-        edge_bps=edge,
-        edge_std_bps=std,
-        risk_bps=risk,
+        edge_bps=made.edge_bps,
+        edge_std_bps=made.edge_std_bps,
+        risk_bps=made.risk_bps,
         p_success=l68_success_probability.p_success,
         horizon=l70_horizon.bars,
-        size_fraction=size,
-        confidence=confidence,
-        rank=rank,
+        size_fraction=made.size_fraction,
+        confidence=made.confidence,
+        rank=made.rank,
         freshness=l73_signal_decay.freshness,
-        refusal=refusal,
+        refusal=made.refusal,
     )

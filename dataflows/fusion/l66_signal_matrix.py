@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import Bind
 from dataflows.data.types import ExternalAlpha, Market
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.signal_scales import Scales, signal_values
+from dataflows.fusion.signal_scales import Readings, ScaleRules, Scales, signal_values
 from dataflows.fusion.types import Signals
 from dataflows.kinematics.types import Alignment, KinematicState
 from dataflows.layer import layer
@@ -56,26 +56,27 @@ def l66_signal_matrix(
     return Signals(
         signal_values(
             l0_market_feed.bars_5.closed,
-            l1_regime.trend_up,
-            l1_regime.trend_down,
-            l25_timeframe_alignment.score,
-            l60_kinematic_state.trend_score,
-            l1_regime.trend_t,
-            l60_kinematic_state.reversion_score,
-            l9_book_imbalance.smoothed,
-            l10_trade_pressure.pressure,
-            l62_order_flow_imbalance.ofi_z,
-            l50_pattern_consensus.score,
-            l48_lead_lag.side,
-            l48_lead_lag.confidence,
-            l49_relative_strength.side,
-            l49_relative_strength.confidence,
-            external_alpha.value,
-            external_alpha.age,
-            l64_change_point.instability,
-            fusion.signal_floor,
-            fusion.external_floor,
-            float(fusion.external_max_age_bars),
+            Readings(
+                trend_up=l1_regime.trend_up,
+                trend_down=l1_regime.trend_down,
+                alignment=l25_timeframe_alignment.score,
+                trend=l60_kinematic_state.trend_score,
+                momentum=l1_regime.trend_t,
+                reversion=l60_kinematic_state.reversion_score,
+                book=l9_book_imbalance.smoothed,
+                pressure=l10_trade_pressure.pressure,
+                order_flow=l62_order_flow_imbalance.ofi_z,
+                pattern=l50_pattern_consensus.score,
+                instability=l64_change_point.instability,
+            ),
+            l48_lead_lag,
+            l49_relative_strength,
+            external_alpha,
+            ScaleRules(
+                floor=fusion.signal_floor,
+                external_floor=fusion.external_floor,
+                external_max_age=float(fusion.external_max_age_bars),
+            ),
             carry.scales,
         )
     )

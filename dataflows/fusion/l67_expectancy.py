@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import Bind
 from dataflows.data.types import DataConfig, Market
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.edge_learning import Pending, Sums, learn_edges
+from dataflows.fusion.edge_learning import LearningRules, Outcomes, Pending, Samples, Sums, learn_edges
 from dataflows.fusion.types import Ensemble, Expectancy, K, Signals
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
@@ -57,23 +57,24 @@ def l67_expectancy(
     Sources: Bayesian linear regression (Gelman et al. 2013, ch. 14; Zellner 1986 for the prior's scale); average uniqueness of
     overlapping labels (Lopez de Prado 2018, ch. 4).
     """
-    return Expectancy(
-        *learn_edges(
-            l0_market_feed.bars.open,
-            l0_market_feed.bars.close,
-            l0_market_feed.quality.valid,
-            l7_ensemble.score,
-            l66_signal_matrix.values,
-            l1_regime.label,
-            l2_returns_volatility.sigma,
-            fusion.horizons,
-            data.max_gap,
-            fusion.prior_strength,
-            fusion.prior_slope_bps,
-            fusion.prior_score,
-            fusion.forget_halflife,
-            carry.pending,
-            carry.by_score,
-            carry.by_source,
-        )
+    bars = l0_market_feed.bars
+    return learn_edges(
+        Outcomes(open=bars.open, close=bars.close, valid=l0_market_feed.quality.valid),
+        Samples(
+            score=l7_ensemble.score,
+            sources=l66_signal_matrix.values,
+            regime=l1_regime.label,
+            sigma=l2_returns_volatility.sigma,
+        ),
+        LearningRules(
+            horizons=fusion.horizons,
+            max_gap=data.max_gap,
+            prior_strength=fusion.prior_strength,
+            prior_slope_bps=fusion.prior_slope_bps,
+            prior_score=fusion.prior_score,
+            forget_halflife=fusion.forget_halflife,
+        ),
+        carry.pending,
+        carry.by_score,
+        carry.by_source,
     )

@@ -7,10 +7,10 @@ from typing import Annotated, Final, NamedTuple
 from dataflows.carry import Bind
 from dataflows.data.types import DataConfig, Market
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.success import Told, success_chances
+from dataflows.fusion.success import Bracket, ChanceRules, Claims, Models, Told, success_chances
 from dataflows.fusion.types import Expectancy, K, Signals, Success
-from dataflows.kernels.ftrl import Ftrl
-from dataflows.kernels.labels import Samples
+from dataflows.kernels.ftrl import Ftrl, Rates
+from dataflows.kernels.labels import PricePath, Samples
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.types import RiskConfig
@@ -58,28 +58,27 @@ def l68_success_probability(
     bars = l0_market_feed.bars
     return Success(
         *success_chances(
-            bars.open,
-            bars.high,
-            bars.low,
-            bars.close,
-            l0_market_feed.quality.valid,
-            l66_signal_matrix.values,
-            l67_expectancy.edge_bps,
-            l67_expectancy.edge_std_bps,
-            fusion.horizons.index(fusion.success_horizon_bars),
-            l2_returns_volatility.sigma,
-            data.max_gap,
-            risk.stop_sigma,
-            risk.stop_max,
-            risk.reward_risk,
-            fusion.success_alpha,
-            fusion.success_beta,
-            fusion.success_l1,
-            fusion.success_l2,
-            fusion.forget_halflife,
+            PricePath(open=bars.open, high=bars.high, low=bars.low, close=bars.close, valid=l0_market_feed.quality.valid),
+            Claims(
+                sources=l66_signal_matrix.values,
+                edge_bps=l67_expectancy.edge_bps,
+                edge_std_bps=l67_expectancy.edge_std_bps,
+                column=fusion.horizons.index(fusion.success_horizon_bars),
+                sigma=l2_returns_volatility.sigma,
+            ),
+            Bracket(
+                bars=float(fusion.success_horizon_bars),
+                stop_sigma=risk.stop_sigma,
+                stop_max=risk.stop_max,
+                reward_risk=risk.reward_risk,
+            ),
+            ChanceRules(
+                max_gap=data.max_gap,
+                rates=Rates(alpha=fusion.success_alpha, beta=fusion.success_beta, l1=fusion.success_l1, l2=fusion.success_l2),
+                forget_halflife=fusion.forget_halflife,
+            ),
             carry.samples,
-            carry.regression,
-            carry.platt,
+            Models(regression=carry.regression, platt=carry.platt),
             carry.told,
         )
     )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dataflows.data.types import DataConfig, Instruments, Market
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.costs import trading_costs
+from dataflows.fusion.costs import Conditions, CostRules, trading_costs
 from dataflows.fusion.types import Cost
 from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
 from dataflows.kinematics.types import Returns
@@ -48,20 +48,27 @@ def l71_trading_cost(
     bars, quality = l0_market_feed.bars, l0_market_feed.quality
     traded = seeded_ewm(bars.volume * bars.close, quality.valid, alpha, fusion.cost_seed_bars, carry.traded)
     funding = seeded_ewm(1e4 * l0_market_feed.funding, quality.listed, alpha, fusion.cost_seed_bars, carry.funding)
-    return Cost(
-        *trading_costs(
-            l8_spread_depth.spread_bps,
-            l2_returns_volatility.sigma,
-            traded,
-            l63_tradeability.slippage_bps,
-            l59_price_impact.lambda_sqrt,
-            l59_price_impact.r2,
-            microstructure.order_notionals,
-            instruments.taker_fee_bps,
-            fusion.cost_fee_bps,
-            fusion.cost_reference_notional,
-            fusion.cost_delta,
-            86_400.0 / data.clock_seconds,
+    cost = trading_costs(
+        Conditions(
+            spread_bps=l8_spread_depth.spread_bps,
+            slippage_bps=l63_tradeability.slippage_bps,
+            sizes=microstructure.order_notionals,
+            sigma=l2_returns_volatility.sigma,
+            traded=traded,
         ),
+        l59_price_impact,
+        CostRules(
+            notional=fusion.cost_reference_notional,
+            delta=fusion.cost_delta,
+            day_bars=86_400.0 / data.clock_seconds,
+            taker_fee_bps=instruments.taker_fee_bps,
+            fee_default_bps=fusion.cost_fee_bps,
+        ),
+    )
+    return Cost(
+        round_trip_bps=cost.round_trip,
+        spread_bps=cost.spread,
+        impact_bps=cost.impact,
+        fee_bps=cost.fees,
         carry_bps_per_bar=funding,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.kelly import kelly_fractions
+from dataflows.fusion.kelly import KellyRules, kelly_fractions
+from dataflows.fusion.success import Bracket
 from dataflows.fusion.types import Cost, Expectancy, Horizon, SizeSuggestion, Success
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
@@ -30,19 +31,17 @@ def l75_size_suggestion(
     """
     return SizeSuggestion(
         kelly_fractions(
-            l67_expectancy.edge_bps,
-            l67_expectancy.edge_std_bps,
-            l70_horizon.chosen,
+            l67_expectancy,
+            l70_horizon,
+            l71_trading_cost,
             l2_returns_volatility.sigma,
-            l71_trading_cost.round_trip_bps,
-            l71_trading_cost.carry_bps_per_bar,
             l68_success_probability.p_success,
-            fusion.horizons,
-            fusion.kelly_fraction,
-            fusion.kelly_cap,
-            float(fusion.success_horizon_bars),
-            risk.stop_sigma,
-            risk.stop_max,
-            risk.reward_risk,
+            KellyRules(horizons=fusion.horizons, fraction=fusion.kelly_fraction, cap=fusion.kelly_cap),
+            Bracket(
+                bars=float(fusion.success_horizon_bars),
+                stop_sigma=risk.stop_sigma,
+                stop_max=risk.stop_max,
+                reward_risk=risk.reward_risk,
+            ),
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from dataflows.fusion.types import (
     NOT_LEARNED,
     UNKNOWN_INPUT,
     UNKNOWN_SIDE,
+    Cost,
+    Expectancy,
+    Horizon,
 )
 from dataflows.kernels.arith import clip, logistic
 from dataflows.panel import Floats, Ints
@@ -23,6 +26,48 @@ from dataflows.runtime.compile import kernel
 
 LEAST_STD: Final = 1e-9
 """bps: a standard error below this is that of a score of 0."""
+
+
+class Bounds(NamedTuple):
+    """What limits a position, panels (T, N)."""
+
+    sigma: Floats  # volatility a bar
+    fraction: Floats  # of equity, that L75 suggests
+    avoid: Ints  # 1: L63 says to stay out
+
+
+class Backing(NamedTuple):
+    """What speaks for a position on either side, panels (T, N)."""
+
+    p_success: Floats  # of a position on the side of the edge
+    freshness: Floats
+    agreement: Floats
+    direction: Ints  # of the kinematic state
+    strength: Floats
+
+
+class EntryRules(NamedTuple):
+    """When there is a side, and when it may be entered."""
+
+    enter: float  # |score| above which there is a side
+    leave: float  # score for the side below which there is none
+    min_t: float  # standard errors that the net edge needs
+    min_observations: float
+    multiplier: float  # of every size, in [0, 1]
+
+
+class Proposed(NamedTuple):
+    """What `propose` decides, panels (T, N); the meaning is that of the same fields of `Proposal`."""
+
+    side: Ints
+    may_enter: Ints
+    edge_bps: Floats
+    edge_std_bps: Floats
+    risk_bps: Floats
+    size_fraction: Floats
+    confidence: Floats
+    rank: Floats
+    refusal: Ints
 
 
 @kernel
@@ -40,34 +85,29 @@ def latched_side(score: float, enter: float, leave: float, side: int) -> int:
 @kernel
 def propose(
     score: Floats,
-    edge_bps: Floats,
-    edge_std_bps: Floats,
-    observations: Floats,
-    index: Ints,
-    horizon: Floats,
-    round_trip_bps: Floats,
-    carry_bps_per_bar: Floats,
-    p_success: Floats,
-    freshness: Floats,
-    sigma: Floats,
-    fraction: Floats,
-    avoid: Ints,
-    agreement: Floats,
-    direction: Ints,
-    strength: Floats,
-    multiplier: float,
-    enter: float,
-    leave: float,
-    min_t: float,
-    min_observations: float,
+    learned: Expectancy,
+    held: Horizon,
+    cost: Cost,
+    bounds: Bounds,
+    backing: Backing,
+    rules: EntryRules,
     sides: Ints,
-) -> tuple[Ints, Ints, Floats, Floats, Floats, Floats, Floats, Floats, Ints]:
-    """The proposal's side, may_enter, edge, its std, risk, size, confidence, rank and refusal; each (T, N).
+) -> Proposed:
+    """Side, size, confidence, rank and refusal of every bar and symbol.
 
-    edge_bps, edge_std_bps, observations: (T, N, H), read at `index`. sides: (N,), latched side, updated in place. The rules are
-    those of `l3_action_proposal`.
+    score: (T, N). learned: panels (T, N, H), read at the horizon that `held` has chosen. sides: (N,), latched side, updated in
+    place. The rules are those of `l3_action_proposal`.
     """
     bars, symbols = score.shape
+    # taken out of the records once: inside the loop each mention would count references
+    edge_bps, edge_std_bps, observations = learned.edge_bps, learned.edge_std_bps, learned.effective_observations
+    index, horizon = held.chosen, held.bars
+    round_trip_bps, carry_bps_per_bar = cost.round_trip_bps, cost.carry_bps_per_bar
+    sigma, fraction, avoid = bounds.sigma, bounds.fraction, bounds.avoid
+    p_success, freshness, agreement = backing.p_success, backing.freshness, backing.agreement
+    direction, strength = backing.direction, backing.strength
+    enter, leave, multiplier = rules.enter, rules.leave, rules.multiplier
+    min_t, min_observations = rules.min_t, rules.min_observations
     side = np.empty((bars, symbols), np.int64)
     may_enter = np.empty((bars, symbols), np.int64)
     edge = np.empty((bars, symbols))
@@ -124,17 +164,27 @@ def propose(
             std[t, n] = sd
             risk[t, n] = r
             size[t, n] = share if taken and share > 0.0 else 0.0
-            backing = 0.0
+            support = 0.0
             if taken:
-                backing = p
+                support = p
                 if agreement[t, n] == agreement[t, n]:
-                    backing += agreement[t, n]
+                    support += agreement[t, n]
                 if strength[t, n] == strength[t, n]:
-                    backing += 0.5 * (1.0 + s * direction[t, n] * strength[t, n])
-            confidence[t, n] = clip(chance * backing / 3.0, 0.0, 1.0)
+                    support += 0.5 * (1.0 + s * direction[t, n] * strength[t, n])
+            confidence[t, n] = clip(chance * support / 3.0, 0.0, 1.0)
             refusal[t, n] = bits
             merit[n] = -(net / r) if taken and r > 0.0 else math.inf
         order = np.argsort(merit, kind="mergesort")  # stable: ties go by column, and columns are sorted by name
         for place in range(symbols):
             rank[t, order[place]] = float(place)
-    return side, may_enter, edge, std, risk, size, confidence, rank, refusal
+    return Proposed(
+        side=side,
+        may_enter=may_enter,
+        edge_bps=edge,
+        edge_std_bps=std,
+        risk_bps=risk,
+        size_fraction=size,
+        confidence=confidence,
+        rank=rank,
+        refusal=refusal,
+    )

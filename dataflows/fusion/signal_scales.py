@@ -8,9 +8,24 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import Unknown, Zero
+from dataflows.data.types import ExternalAlpha
+from dataflows.fusion.types import (
+    BOOK,
+    EXTERNAL,
+    FLOW,
+    LEAD_LAG,
+    MOMENTUM,
+    PATTERN,
+    REGIME,
+    RELATIVE_STRENGTH,
+    REVERSION,
+    TREND,
+    K,
+)
 from dataflows.kernels.arith import known
 from dataflows.kernels.order import SortedWindow, count_below, sorted_median, window_push
 from dataflows.panel import Floats, Ints
+from dataflows.pattern.types import PatternSignal
 from dataflows.runtime.compile import kernel
 
 MAD_TO_SIGMA: Final = 1.4826
@@ -50,38 +65,54 @@ class Scales(NamedTuple):
     stated_age: Zero  # bars since it was stated
 
 
+class Readings(NamedTuple):
+    """What the layers say that become sources, panels (T, N)."""
+
+    trend_up: Floats  # probability of the regime
+    trend_down: Floats
+    alignment: Floats  # agreement of the timeframes
+    trend: Floats  # the kinematic state's, damped
+    momentum: Floats  # t-statistic
+    reversion: Floats
+    book: Floats
+    pressure: Floats  # of trades
+    order_flow: Floats  # z-score
+    pattern: Floats
+    instability: Floats  # share by which all are lowered
+
+
+class ScaleRules(NamedTuple):
+    """Least scales, and how long a value from outside holds."""
+
+    floor: float  # t-statistics and z-scores
+    external_floor: float  # units of the value
+    external_max_age: float  # bars
+
+
 @kernel
 def signal_values(
     closed_5: Ints,
-    up: Floats,
-    down: Floats,
-    alignment: Floats,
-    trend: Floats,
-    momentum: Floats,
-    reversion: Floats,
-    book: Floats,
-    pressure: Floats,
-    order_flow: Floats,
-    pattern: Floats,
-    lead_side: Ints,
-    lead_confidence: Floats,
-    strength_side: Ints,
-    strength_confidence: Floats,
-    stated: Floats,
-    stated_age: Floats,
-    instability: Floats,
-    floor: float,
-    external_floor: float,
-    external_max_age: float,
+    readings: Readings,
+    lead_lag: PatternSignal,
+    relative_strength: PatternSignal,
+    external: ExternalAlpha,
+    rules: ScaleRules,
     state: Scales,
 ) -> Floats:
-    """The sources of L66 side by side: (T, N, 10) in [-1, 1], NaN where a source is unknown. All panels (T, N).
+    """The sources of L66 side by side: (T, N, K) in [-1, 1] in the order of SOURCES, NaN where one is unknown.
 
     The rules are those of `l66_signal_matrix`. State is updated in place.
     """
-    bars, symbols = up.shape
-    y = np.empty((bars, symbols, 10))
-    # taken out of the state once: inside the loop each mention would count references
+    bars, symbols = closed_5.shape
+    y = np.empty((bars, symbols, K))
+    # taken out of the records once: inside the loop each mention would count references
+    up, down, alignment, trend = readings.trend_up, readings.trend_down, readings.alignment, readings.trend
+    momentum, reversion, book, pressure = readings.momentum, readings.reversion, readings.book, readings.pressure
+    order_flow, pattern, instability = readings.order_flow, readings.pattern, readings.instability
+    lead_side, lead_confidence = lead_lag.side, lead_lag.confidence
+    strength_side, strength_confidence = relative_strength.side, relative_strength.confidence
+    stated, stated_age = external.value, external.age
+    floor, external_floor, external_max_age = rules.floor, rules.external_floor, rules.external_max_age
     last, age = state.stated, state.stated_age
     ring_m, sizes_m, pos_m, held_m = state.momentum.ring, state.momentum.sorted, state.momentum.pos, state.momentum.held
     ring_f, sizes_f, pos_f, held_f = state.flow.ring, state.flow.sorted, state.flow.pos, state.flow.held
@@ -96,16 +127,16 @@ def signal_values(
                 last[n] = math.nan
             calm = 1.0 - known(instability[t, n], 0.0)
             flow = mean_of_two(pressure[t, n], squashed(order_flow[t, n], held_f[n], sizes_f[n], floor))
-            y[t, n, 0] = calm * (up[t, n] - down[t, n])
-            y[t, n, 1] = calm * mean_of_two(alignment[t, n], trend[t, n])
-            y[t, n, 2] = calm * squashed(momentum[t, n], held_m[n], sizes_m[n], floor)
-            y[t, n, 3] = calm * reversion[t, n]
-            y[t, n, 4] = calm * book[t, n]
-            y[t, n, 5] = calm * flow
-            y[t, n, 6] = calm * pattern[t, n]
-            y[t, n, 7] = calm * lead_side[t, n] * lead_confidence[t, n]
-            y[t, n, 8] = calm * strength_side[t, n] * strength_confidence[t, n]
-            y[t, n, 9] = calm * squashed(last[n], held_e[n], sizes_e[n], external_floor)
+            y[t, n, REGIME] = calm * (up[t, n] - down[t, n])
+            y[t, n, TREND] = calm * mean_of_two(alignment[t, n], trend[t, n])
+            y[t, n, MOMENTUM] = calm * squashed(momentum[t, n], held_m[n], sizes_m[n], floor)
+            y[t, n, REVERSION] = calm * reversion[t, n]
+            y[t, n, BOOK] = calm * book[t, n]
+            y[t, n, FLOW] = calm * flow
+            y[t, n, PATTERN] = calm * pattern[t, n]
+            y[t, n, LEAD_LAG] = calm * lead_side[t, n] * lead_confidence[t, n]
+            y[t, n, RELATIVE_STRENGTH] = calm * strength_side[t, n] * strength_confidence[t, n]
+            y[t, n, EXTERNAL] = calm * squashed(last[n], held_e[n], sizes_e[n], external_floor)
             if closed_5[t, n] != 0:
                 if math.isfinite(order_flow[t, n]):
                     v = math.fabs(order_flow[t, n])

@@ -9,9 +9,9 @@ import numpy as np
 
 from dataflows.carry import Ring, Zero
 from dataflows.kernels.arith import clip, logistic, sign
-from dataflows.kernels.ftrl import Ftrl, ftrl_update, margin
-from dataflows.kernels.labels import Samples, barrier_labels, target_label
-from dataflows.panel import Floats, Ints
+from dataflows.kernels.ftrl import Ftrl, Rates, ftrl_update, margin
+from dataflows.kernels.labels import PricePath, Samples, barrier_labels, target_label
+from dataflows.panel import Floats
 from dataflows.runtime.compile import kernel
 
 
@@ -27,45 +27,62 @@ class Told(NamedTuple):
     weight: Zero
 
 
+class Bracket(NamedTuple):
+    """Stop and target of a position: the keys of L84, over the time in which the target must come."""
+
+    bars: float
+    stop_sigma: float  # standard deviations over `bars`
+    stop_max: float  # fraction of the entry
+    reward_risk: float  # target over stop
+
+
+class Claims(NamedTuple):
+    """What is said of each symbol, and what its odds are learned from."""
+
+    sources: Floats  # (T, N, K)
+    edge_bps: Floats  # (T, N, H)
+    edge_std_bps: Floats  # (T, N, H)
+    column: int  # the horizon of H that counts
+    sigma: Floats  # (T, N), volatility a bar
+
+
+class ChanceRules(NamedTuple):
+    """How chances are learned."""
+
+    max_gap: int  # bars without data that a sample survives
+    rates: Rates
+    forget_halflife: float  # effective observations, of the Brier score
+
+
+class Models(NamedTuple):
+    """What the samples that are over have taught."""
+
+    regression: Ftrl
+    platt: Ftrl
+
+
 @kernel
-def stop_of(sigma: float, horizon: float, stop_sigma: float, stop_max: float) -> float:
+def stop_of(sigma: float, bracket: Bracket) -> float:
     """Distance of the stop as a fraction of the entry; NaN where volatility is unknown."""
-    distance = stop_sigma * sigma * math.sqrt(horizon)
-    return stop_max if distance > stop_max else distance
+    distance = bracket.stop_sigma * sigma * math.sqrt(bracket.bars)
+    return bracket.stop_max if distance > bracket.stop_max else distance
 
 
 @kernel
 def success_chances(
-    opens: Floats,
-    highs: Floats,
-    lows: Floats,
-    closes: Floats,
-    valid: Ints,
-    values: Floats,
-    edge_bps: Floats,
-    edge_std_bps: Floats,
-    column: int,
-    sigma: Floats,
-    max_gap: int,
-    stop_sigma: float,
-    stop_max: float,
-    reward_risk: float,
-    alpha: float,
-    beta: float,
-    l1: float,
-    l2: float,
-    halflife: float,
-    samples: Samples,
-    regression: Ftrl,
-    platt: Ftrl,
-    told: Told,
+    path: PricePath, claims: Claims, bracket: Bracket, rules: ChanceRules, samples: Samples, models: Models, told: Told
 ) -> tuple[Floats, Floats]:
     """Chance and Brier score, both (T, N). The rules are those of `l68_success_probability`.
 
-    opens .. closes, sigma: (T, N); valid: int64 (T, N); values (T, N, K); edge_bps, edge_std_bps (T, N, H), read at `column`.
     Features: the sources on the side of the edge (K), 1, and the edge's t-statistic t as t / (1 + t). Their weights add to the
     log odds that the edge m claims: the chance p at which p * target - (1 - p) * stop = m, to first order. States in place.
     """
+    # taken out of the records once: inside the loop each mention would count references
+    values, edge_bps, edge_std_bps, sigma = claims.sources, claims.edge_bps, claims.edge_std_bps, claims.sigma
+    column, reward_risk = claims.column, bracket.reward_risk
+    rates = rules.rates
+    unforced = Rates(alpha=rates.alpha, beta=rates.beta, l1=0.0, l2=0.0)
+    regression, platt = models.regression, models.platt
     bars, symbols = sigma.shape
     width = values.shape[2]
     depth = samples.stage.shape[0]
@@ -74,7 +91,7 @@ def success_chances(
     step = np.empty(2)
     step[0] = 1.0
     prior = -math.log(reward_risk)  # log odds of 1 / (1 + reward_risk)
-    rate = math.log(2.0) / halflife
+    rate = math.log(2.0) / rules.forget_halflife
     sides = np.empty((bars, symbols))
     taken = np.zeros((bars, symbols), np.int64)
     stops = np.empty((bars, symbols))
@@ -83,7 +100,7 @@ def success_chances(
     for t in range(bars):
         for n in range(symbols):
             side = sign(edge_bps[t, n, column])
-            stop = stop_of(sigma[t, n], float(depth), stop_sigma, stop_max)
+            stop = stop_of(sigma[t, n], bracket)
             target = reward_risk * stop
             sides[t, n] = side
             stops[t, n] = stop
@@ -91,8 +108,7 @@ def success_chances(
             up[t, n] = stop if side < 0.0 else target
             down[t, n] = target if side < 0.0 else stop
     here = samples.bars[0] % depth
-    counts, rows, how, gain, uniqueness = barrier_labels(opens, highs, lows, closes, valid, taken, up, down, max_gap, samples)
-    # taken out of the states once: inside the loop each mention would count references
+    counts, rows, how, gain, uniqueness = barrier_labels(path, taken, up, down, rules.max_gap, samples)
     features, w, correction, loss, weight = samples.features, regression.w, platt.w, told.loss, told.weight
     told_side, told_base, told_claim, told_lean, told_chance = told.side, told.base, told.claim, told.lean, told.chance
     i = 0
@@ -109,10 +125,10 @@ def success_chances(
                 weight[n] = fade * weight[n] + u
                 step[1] = told_lean[row, n]
                 error = logistic(told_base[row, n] + step[1] + margin(step, correction[n])) - y
-                ftrl_update(step, u * error, n, alpha, beta, 0.0, 0.0, platt)
+                ftrl_update(step, u * error, n, unforced, platt)
                 x = features[row, n]
                 error = logistic(prior + told_claim[row, n] + margin(x, w[n])) - y
-                ftrl_update(x, u * error, n, alpha, beta, l1, l2, regression)
+                ftrl_update(x, u * error, n, rates, regression)
             side = sides[t, n]
             std = edge_std_bps[t, n, column]
             size = math.fabs(edge_bps[t, n, column])

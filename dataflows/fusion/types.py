@@ -20,6 +20,8 @@ SOURCES: Final = (
     "external",
 )
 K: Final = len(SOURCES)
+(REGIME, TREND, MOMENTUM, REVERSION, BOOK, FLOW, PATTERN, LEAD_LAG, RELATIVE_STRENGTH, EXTERNAL) = range(K)
+"""Place of each source along the axis K."""
 
 SHORT: Final = -1
 FLAT: Final = 0

@@ -22,6 +22,15 @@ class Ftrl(NamedTuple):
     n: Annotated[Floats, Axes("N", "F", start=0.0)]  # sum of squared gradients
 
 
+class Rates(NamedTuple):
+    """How fast a regression learns and how strongly it is held back."""
+
+    alpha: float  # > 0, learning rate
+    beta: float  # > 0, holds back the first steps
+    l1: float  # >= 0, evidence below which a weight is 0
+    l2: float  # >= 0, pull of every weight to 0
+
+
 @kernel
 def margin(x: Floats, w: Floats) -> float:
     """Sum of w * x, both (F,); an unknown x counts 0."""
@@ -34,12 +43,13 @@ def margin(x: Floats, w: Floats) -> float:
 
 
 @kernel
-def ftrl_update(x: Floats, error: float, n: int, alpha: float, beta: float, l1: float, l2: float, state: Ftrl) -> None:
+def ftrl_update(x: Floats, error: float, n: int, rates: Rates, state: Ftrl) -> None:
     """Learns from one sample of symbol n. x: its features (F,); error: (chance - outcome) times the sample's weight.
 
-    The chance is that of the weights before this call. A feature that is 0 or unknown stays as it is. alpha > 0, beta > 0,
-    l1, l2 >= 0. State is updated in place.
+    The chance is that of the weights before this call. A feature that is 0 or unknown stays as it is. State is updated in
+    place.
     """
+    alpha, beta, l1, l2 = rates
     for k in range(x.shape[0]):
         v = x[k]
         if v != v or v == 0.0:

@@ -49,6 +49,16 @@ class Samples(NamedTuple):
     bars: Annotated[Ints, Axes(1, start=0)]  # seen so far
 
 
+class PricePath(NamedTuple):
+    """The bars that resolve samples, panels (T, N)."""
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    valid: Ints  # 1: observed
+
+
 @kernel
 def is_whole(opened: float, high: float, low: float, close: float, valid: int) -> bool:
     """True for a bar that was observed and whose prices are positive and finite."""
@@ -57,16 +67,7 @@ def is_whole(opened: float, high: float, low: float, close: float, valid: int) -
 
 @kernel
 def barrier_labels(
-    opened: Floats,
-    high: Floats,
-    low: Floats,
-    close: Floats,
-    valid: Ints,
-    told: Ints,
-    up: Floats,
-    down: Floats,
-    max_gap: int,
-    samples: Samples,
+    path: PricePath, told: Ints, up: Floats, down: Floats, max_gap: int, samples: Samples
 ) -> tuple[Ints, Ints, Ints, Floats, Floats]:
     """Of each bar and symbol (T, N) how many samples it resolves; and of all these samples row, outcome, gain and uniqueness.
 
@@ -78,6 +79,8 @@ def barrier_labels(
     Void, and never told: where the bar of the entry or of the timeout is not whole, or more than `max_gap` bars of its life
     are not. O(1) a bar, but where a barrier is reached or a gap voids: then O(W), a comparison each.
     """
+    # taken out of the records once: inside the loop each mention would count references
+    opened, high, low, close, valid = path.open, path.high, path.low, path.close, path.valid
     bars, symbols = close.shape
     depth = samples.stage.shape[0]
     counts = np.zeros((bars, symbols), np.int64)
@@ -86,7 +89,6 @@ def barrier_labels(
     how = np.empty(most, np.int64)
     gain = np.empty(most)
     uniqueness = np.empty(most)
-    # taken out of the state once: inside the loop each mention would count references
     stage, entry, upper, lower, begun, missed = (
         samples.stage, samples.entry, samples.upper, samples.lower, samples.begun, samples.missed,
     )  # fmt: skip

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from dataflows.kernels.arith import clip, logistic
-from dataflows.kernels.ftrl import Ftrl, ftrl_update, margin
-from dataflows.kernels.labels import Samples, barrier_labels, two_sided_label
+from dataflows.kernels.ftrl import Ftrl, Rates, ftrl_update, margin
+from dataflows.kernels.labels import PricePath, Samples, barrier_labels, two_sided_label
 from dataflows.panel import Floats, Ints
+from dataflows.pattern.types import FIRST_PATTERN, PatternConsensus
 from dataflows.runtime.compile import kernel
+
+
+class Voices(NamedTuple):
+    """What each of P patterns says, and how much of it counts."""
+
+    sides: tuple[Ints, ...]  # P panels (T, N)
+    confidences: tuple[Floats, ...]  # P panels (T, N)
+    weights: Floats  # (P,)
+
+
+class OutcomeRules(NamedTuple):
+    """Which samples are learned from, and how."""
+
+    distance: float  # of both barriers from the entry, in sigma
+    max_gap: int  # bars without data that a sample survives
+    rates: Rates
 
 
 @kernel
@@ -25,7 +43,6 @@ def gathered(
     sides: tuple[Ints, ...],
     confidences: tuple[Floats, ...],
     weights: Floats,
-    first_id: int,
     votes: Floats,
     dominant: Ints,
     count: Ints,
@@ -49,48 +66,27 @@ def gathered(
                 count[t, n] += 1
                 if math.fabs(v) > heaviest[t, n]:
                     heaviest[t, n] = math.fabs(v)
-                    dominant[t, n] = first_id + k
+                    dominant[t, n] = FIRST_PATTERN + k
 
 
 @kernel
 def agree(
-    sides: tuple[Ints, ...],
-    confidences: tuple[Floats, ...],
-    weights: Floats,
-    first_id: int,
-    opened: Floats,
-    high: Floats,
-    low: Floats,
-    close: Floats,
-    valid: Ints,
-    sigma: Floats,
-    max_gap: int,
-    distance: float,
-    alpha: float,
-    beta: float,
-    l1: float,
-    l2: float,
-    samples: Samples,
-    state: Ftrl,
-) -> tuple[Floats, Floats, Ints, Ints, Floats]:
-    """(p_up, score, dominant, active_count), each (T, N), and votes (T, N, P). The rules are those of `l50_pattern_consensus`.
-
-    sides, confidences: of each of P patterns, (T, N); weights: (P,). distance: of both barriers from the entry, in sigma.
-    """
-    bars, symbols = close.shape
-    width = len(sides)
+    voices: Voices, path: PricePath, sigma: Floats, rules: OutcomeRules, samples: Samples, state: Ftrl
+) -> PatternConsensus:
+    """Chance, score, heaviest pattern, how many are active, and votes. The rules are those of `l50_pattern_consensus`."""
+    bars, symbols = sigma.shape
+    width = len(voices.sides)
+    rates = rules.rates
     depth = samples.stage.shape[0]
     chance = np.empty((bars, symbols))
     score = np.empty((bars, symbols))
     dominant = np.zeros((bars, symbols), np.int64)
     count = np.zeros((bars, symbols), np.int64)
     votes = np.zeros((bars, symbols, width))
-    gathered(sides, confidences, weights, first_id, votes, dominant, count)
-    apart = distance * sigma
+    gathered(voices.sides, voices.confidences, voices.weights, votes, dominant, count)
+    apart = rules.distance * sigma
     here = samples.bars[0] % depth
-    counts, rows, how, gain, uniqueness = barrier_labels(
-        opened, high, low, close, valid, dominant, apart, apart, max_gap, samples
-    )
+    counts, rows, how, gain, uniqueness = barrier_labels(path, dominant, apart, apart, rules.max_gap, samples)
     features, w = samples.features, state.w
     i = 0
     for t in range(bars):
@@ -100,7 +96,7 @@ def agree(
                 if weight > 0.0:
                     x = features[rows[i], n]
                     error = logistic(margin(x, w[n])) - up
-                    ftrl_update(x, error * weight * uniqueness[i], n, alpha, beta, l1, l2, state)
+                    ftrl_update(x, error * weight * uniqueness[i], n, rates, state)
                 i += 1
             a = 0.0
             for k in range(width):
@@ -110,4 +106,4 @@ def agree(
             chance[t, n] = p
             score[t, n] = 2.0 * p - 1.0
         here = here + 1 if here < depth - 1 else 0
-    return chance, score, dominant, count, votes
+    return PatternConsensus(p_up=chance, score=score, dominant=dominant, active_count=count, votes=votes)

@@ -7,13 +7,13 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
 from dataflows.data.types import DataConfig, Market
-from dataflows.kernels.ftrl import Ftrl
-from dataflows.kernels.labels import Samples
+from dataflows.kernels.ftrl import Ftrl, Rates
+from dataflows.kernels.labels import PricePath, Samples
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.pattern.config import PatternConfig
-from dataflows.pattern.consensus import agree
-from dataflows.pattern.types import FIRST_PATTERN, PATTERNS, PatternConsensus, PatternSignal, PatternWeights
+from dataflows.pattern.consensus import OutcomeRules, Voices, agree
+from dataflows.pattern.types import PATTERNS, PatternConsensus, PatternSignal, PatternWeights
 
 
 class PatternConsensusCarry(NamedTuple):
@@ -99,25 +99,24 @@ def l50_pattern_consensus(
         l48_lead_lag,
         l49_relative_strength,
     )
-    return PatternConsensus(
-        *agree(
-            tuple([s.side for s in signals]),
-            tuple([s.confidence for s in signals]),
-            pattern_weights.weights,
-            FIRST_PATTERN,
-            bars.open,
-            bars.high,
-            bars.low,
-            bars.close,
-            l0_market_feed.quality.valid,
-            l2_returns_volatility.sigma,
-            data.max_gap,
-            pattern.consensus_barrier_sigma * math.sqrt(pattern.consensus_horizon_bars),
-            pattern.consensus_alpha,
-            pattern.consensus_beta,
-            pattern.consensus_l1,
-            pattern.consensus_l2,
-            carry.samples,
-            carry.regression,
-        )
+    return agree(
+        Voices(
+            sides=tuple([s.side for s in signals]),
+            confidences=tuple([s.confidence for s in signals]),
+            weights=pattern_weights.weights,
+        ),
+        PricePath(open=bars.open, high=bars.high, low=bars.low, close=bars.close, valid=l0_market_feed.quality.valid),
+        l2_returns_volatility.sigma,
+        OutcomeRules(
+            distance=pattern.consensus_barrier_sigma * math.sqrt(pattern.consensus_horizon_bars),
+            max_gap=data.max_gap,
+            rates=Rates(
+                alpha=pattern.consensus_alpha,
+                beta=pattern.consensus_beta,
+                l1=pattern.consensus_l1,
+                l2=pattern.consensus_l2,
+            ),
+        ),
+        carry.samples,
+        carry.regression,
     )

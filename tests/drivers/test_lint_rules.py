@@ -203,7 +203,7 @@ def test_the_kernels_of_a_step_layer_are_found_through_those_that_call_them() ->
 
 def test_what_a_domain_takes_from_another_is_its_types_alone() -> None:
     """Layers take values from the graph; what they import of another domain is the shape of those values, and codes."""
-    allowed = {"types", "config"}
+    allowed = {"types"}
     found = []
     for path in FILES:
         home = path.parent.name
@@ -212,7 +212,7 @@ def test_what_a_domain_takes_from_another_is_its_types_alone() -> None:
             if (
                 match
                 and (ROOT / "dataflows" / match[1]).is_dir()
-                and match[1] not in (home, "kernels")
+                and match[1] not in (home, "kernels", "runtime")
                 and match[2] not in allowed
             ):
                 found.append(

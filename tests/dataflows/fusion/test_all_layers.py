@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+import dataflows.fusion
+import dataflows.kernels
 from dataflows.fusion.types import Agreement, K, SizeSuggestion
 from dataflows.panel import fields_of, leaves
 from dataflows.runtime.compile import plain
@@ -100,15 +103,12 @@ def test_compiled_is_plain_to_the_bit(name: str, monkeypatch: pytest.MonkeyPatch
     fn = layer_of(name)
     inputs = inputs_of(fn, 17, bars=120)
     compiled = run_columnar(fn, inputs, SETTINGS)
-    for module in ("arith", "order", "smooth", "fuse", "learn", "ftrl", "labels", "success"):
-        made = importlib.import_module(f"dataflows.kernels.{module}")
-        for key, value in list(vars(made).items()):
-            if hasattr(value, "py_func"):
-                monkeypatch.setattr(made, key, plain(value))
-    home = importlib.import_module(f"dataflows.fusion.{name}")
-    for key, value in list(vars(home).items()):
-        if hasattr(value, "py_func"):
-            monkeypatch.setattr(home, key, plain(value))
+    for package in (dataflows.fusion, dataflows.kernels):
+        for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+            home = importlib.import_module(module.name)
+            for key, value in list(vars(home).items()):
+                if hasattr(value, "py_func"):
+                    monkeypatch.setattr(home, key, plain(value))
     with np.errstate(all="ignore"):
         same(compiled, run_columnar(fn, inputs, SETTINGS))
 

@@ -10,12 +10,13 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from dataflows.carry import Bind, start_state
-from dataflows.kernels.ftrl import Ftrl, ftrl_update, margin
+from dataflows.kernels.ftrl import Ftrl, Rates, ftrl_update, margin
 from dataflows.kernels.labels import (
     BOTH,
     LOWER,
     TIMEOUT,
     UPPER,
+    PricePath,
     Samples,
     barrier_labels,
     target_label,
@@ -47,7 +48,9 @@ def every_outcome(
     bars, symbols = opens.shape
     depth = samples.stage.shape[0]
     first = samples.bars[0]
-    counts, rows, how, gain, uniqueness = barrier_labels(opens, highs, lows, closes, valid, told, up, down, max_gap, samples)
+    counts, rows, how, gain, uniqueness = barrier_labels(
+        PricePath(opens, highs, lows, closes, valid), told, up, down, max_gap, samples
+    )
     i = 0
     for t in range(bars):
         for n in range(symbols):
@@ -137,6 +140,7 @@ def test_labels_of_each_end() -> None:
 
 
 ALPHA, BETA, L1, L2 = 0.3, 1.0, 0.05, 0.5
+RATES = Rates(alpha=ALPHA, beta=BETA, l1=L1, l2=L2)
 
 
 def test_ftrl_weights_minimise_the_objective_that_defines_them() -> None:
@@ -154,7 +158,7 @@ def test_ftrl_weights_minimise_the_objective_that_defines_them() -> None:
         m = margin(x[i], state.w[1])
         assert m == pytest.approx(w @ seen[i])
         error = (1.0 / (1.0 + math.exp(-m)) - y[i]) * weight[i]
-        ftrl_update(x[i], error, 1, ALPHA, BETA, L1, L2, state)
+        ftrl_update(x[i], error, 1, RATES, state)
         gradients.append(error * seen[i])
         at.append(w)
         squares = np.cumsum(np.square(gradients), axis=0)
@@ -175,8 +179,8 @@ def test_ftrl_weights_minimise_the_objective_that_defines_them() -> None:
 
 def test_ftrl_keeps_a_feature_without_evidence_at_zero() -> None:
     state = start_state(Annotated[Ftrl, Bind(F=1)], {"N": 1}, {})
-    ftrl_update(np.array([0.1]), 0.5 * L1, 0, ALPHA, BETA, L1, L2, state)
+    ftrl_update(np.array([0.1]), 0.5 * L1, 0, RATES, state)
     assert state.w[0, 0] == 0.0
-    ftrl_update(np.array([1.0]), -1.0, 0, ALPHA, BETA, L1, L2, state)
+    ftrl_update(np.array([1.0]), -1.0, 0, RATES, state)
     assert state.w[0, 0] > 0.0
     assert margin(np.array([np.nan]), state.w[0]) == 0.0
