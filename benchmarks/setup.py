@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dataflows.data.types import unknown_instruments
-from dataflows.runtime.compile import cache_root
+from dataflows.runtime.code_folder import cache_root, make_cache_root
 from drivers.engine.building import make_plan
 from drivers.engine.engine import Chunk, Engine
 from drivers.feeds.dataset import Dataset, open_dataset
@@ -25,6 +25,7 @@ def market(symbols: int, bars: int) -> Dataset:
     days = -(-bars // DAY_BARS)
     folder = cache_root() / "benchmarks" / f"{symbols}-symbols-{days}-days"
     if not (folder / "dataset.yml").is_file():
+        make_cache_root()
         folder.parent.mkdir(parents=True, exist_ok=True)
         simulate(folder, seed=1, symbols=default_symbols(symbols), days=days, start=START, book=False, trades=False)
     return open_dataset(folder)

@@ -2,17 +2,17 @@
 
 numba's own cache looks at one file. A changed callee, constant or NamedTuple field order in another file goes unnoticed there
 and gives stale machine code. Here the name of the cache folder is a hash of everything that the machine code froze: bytecode,
-constants, globals and record fields, transitively, with the versions of numba, llvmlite, NumPy and Python.
+constants, globals, record fields and module names, transitively, with the versions of numba, llvmlite, NumPy and Python.
 
-The cache folder is `$STRATOQUANT_CACHE`, else `$XDG_CACHE_HOME/stratoquant`, else `~/.cache/stratoquant`. A folder that cannot
-be written costs the cache, not the run.
+Where the cache is and what keeps others out of it: `code_folder.py`. A folder that cannot be written or is not trusted costs
+the cache, not the run.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import os
+import pickle
 import sys
 import types
 import warnings
@@ -24,8 +24,10 @@ from typing import Any, ClassVar, Final, TypeVar
 import llvmlite
 import numba as nb
 import numpy as np
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 from numba.core.dispatcher import Dispatcher
+
+from dataflows.runtime.code_folder import UntrustedFolderError, code_folder, make_entry_folder, sign, verify
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,7 +45,8 @@ class NotCompiledError(LookupError):
 def fingerprint(fn: Any) -> str:
     """Hash of a function's bytecode and, transitively, of every global that numba freezes into its machine code.
 
-    fn: a Python function or a compiled kernel. Comments, white space and line numbers do not count.
+    fn: a Python function or a compiled kernel. Comments, white space and line numbers do not count. The modules' names do: what
+    is cached looks functions and records up by them.
     """
     digest = hashlib.sha256()
     versions = (nb.__version__, llvmlite.__version__, np.__version__, sys.version, sorted(OPTIONS.items()), nb.config.OPT)
@@ -79,12 +82,12 @@ def fingerprint(fn: Any) -> str:
         elif isinstance(x, types.FunctionType) and x.__module__.partition(".")[0] not in _FOREIGN:
             if id(x) not in seen:
                 seen.add(id(x))
-                put(x.__code__.co_name)
+                put(x.__module__, x.__code__.co_name)
                 for cell in x.__closure__ or ():
                     value(cell.cell_contents)
                 code(x.__code__, x.__globals__)
         elif isinstance(x, type) and hasattr(x, "_fields"):
-            put(x.__qualname__, x._fields)
+            put(x.__module__, x.__qualname__, x._fields)
         elif isinstance(x, types.ModuleType) and x.__name__.partition(".")[0] not in _FOREIGN:
             for a in attributes:
                 if hasattr(x, a):
@@ -95,14 +98,6 @@ def fingerprint(fn: Any) -> str:
 
     value(fn)
     return digest.hexdigest()[:24]
-
-
-def cache_root() -> Path:
-    """The folder of the machine-code cache."""
-    named = os.environ.get("STRATOQUANT_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stratoquant"
 
 
 def _record_fields(kind: Any) -> Any:
@@ -124,10 +119,10 @@ class _Locator(_CacheLocator):  # type: ignore[misc]  # numba ships no types
         self._py_file = fn.__code__.co_filename
 
     def get_cache_path(self) -> str:
-        return str(cache_root() / self.key)
+        return str(code_folder() / self.key)
 
     def ensure_cache_path(self) -> None:
-        Path(self.get_cache_path()).mkdir(parents=True, exist_ok=True)
+        make_entry_folder(self.key)
 
     def get_source_stamp(self) -> str:
         return self.key
@@ -138,6 +133,39 @@ class _Locator(_CacheLocator):  # type: ignore[misc]  # numba ships no types
     @classmethod
     def from_function(cls, fn: Any, file: str) -> _Locator:
         return cls(fn)
+
+
+class _SignedFiles(IndexDataCacheFile):  # type: ignore[misc]  # numba ships no types
+    """numba's index and data files, signed. Nothing is unpickled before its signature is verified."""
+
+    def _load_index(self) -> dict[Any, str]:
+        path = Path(self._index_path)
+        try:
+            signed = path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        stamp, overloads = pickle.loads(verify(path, signed))
+        return dict(overloads) if stamp == self._source_stamp else {}
+
+    def _save_index(self, overloads: dict[Any, str]) -> None:
+        self._write(Path(self._index_path), (self._source_stamp, overloads))
+
+    def _load_data(self, name: str) -> Any:
+        path = Path(self._data_path(name))
+        return pickle.loads(verify(path, path.read_bytes()))
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write(Path(self._data_path(name)), data)
+
+    def _write(self, path: Path, content: Any) -> None:
+        with self._open_for_write(str(path)) as file:
+            file.write(sign(path, self._dump(content)))
+
+
+class _SignedCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
+    def __init__(self, fn: Any) -> None:
+        super().__init__(fn)
+        self._cache_file = _SignedFiles(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
 
 
 class _ContentCache:
@@ -159,7 +187,7 @@ class _ContentCache:
             ).hexdigest()[:24]
             locator = type("_KeyedLocator", (_Locator,), {"key": key})
             impl = type("_KeyedImpl", (CompileResultCacheImpl,), {"_locator_classes": [locator]})
-            self._made[args] = type("_KeyedCache", (FunctionCache,), {"_impl_class": impl})(self.fn)
+            self._made[args] = type("_KeyedCache", (_SignedCache,), {"_impl_class": impl})(self.fn)
             self.cache_path = self._made[args].cache_path
         return self._made[args]
 
@@ -172,6 +200,9 @@ class _ContentCache:
     def _load(self, signature: Any, context: Any) -> Any:
         try:
             return self._cache(signature).load_overload(signature, context)
+        except UntrustedFolderError as error:
+            _not_used(str(error))
+            return None
         except Exception as error:  # unreadable or truncated, in whatever way: compile anew, and say so
             warnings.warn(
                 f"{self.fn.__qualname__}: cached machine code in {self.cache_path} is unusable ({error!r}); compiling anew",
@@ -185,8 +216,16 @@ class _ContentCache:
     def save_overload(self, signature: Any, result: Any) -> None:
         try:
             self._cache(signature).save_overload(signature, result)
+        except UntrustedFolderError as error:
+            _not_used(str(error))
         except OSError as error:
             warnings.warn(f"{self.fn.__qualname__}: machine code is not kept: {error}", RuntimeWarning, stacklevel=2)
+
+
+@functools.cache
+def _not_used(error: str) -> None:
+    """Warns once of a folder, not once of each of the kernels."""
+    warnings.warn(f"the machine-code cache is not used: {error}", RuntimeWarning, stacklevel=4)
 
 
 class _Uncompiled:

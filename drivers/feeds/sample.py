@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.progress import Progress
 
-from dataflows.runtime.compile import cache_root
+from dataflows.runtime.code_folder import cache_root, make_cache_root
 from drivers.feeds.simulate import simulate
 
 SAMPLE_EDGE: Final = 2.5
@@ -24,6 +24,7 @@ def sample_market(seed: int, progress: Progress) -> Path:
     """The built-in sample market of a seed: simulated once, then kept in the cache folder."""
     folder = sample_folder(seed)
     if not (folder / "dataset.yml").is_file():
+        make_cache_root()
         folder.parent.mkdir(parents=True, exist_ok=True)
         task = progress.add_task("Simulating the sample market", total=1.0)
         simulate(folder, seed=seed, edge=SAMPLE_EDGE, progress=lambda done: progress.update(task, completed=done))

@@ -25,7 +25,7 @@ def standing(folder: Path) -> Path:
 @check("disk")
 def disk(context: Context) -> Iterator[Found]:
     """Room for results and for machine code."""
-    from dataflows.runtime.compile import cache_root
+    from dataflows.runtime.code_folder import cache_root
 
     for what, folder, (least, enough) in (("results", context.results, RESULTS), ("the cache", cache_root(), CACHE)):
         free = shutil.disk_usage(standing(folder)).free

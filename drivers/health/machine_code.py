@@ -14,14 +14,18 @@ from drivers.health.registry import Found, check, fail, ok, several, warn
 
 @check("cache")
 def cache(context: Context) -> Iterator[Found]:
-    """The cache folder: that something can be written to it and read back."""
-    from dataflows.runtime.compile import cache_root
+    """The cache folder: that it is its owner's alone, and that something can be written to it and read back."""
+    from dataflows.runtime.code_folder import cache_root, refusal
 
     folder = cache_root()
     there = standing(folder)
     advice = "Give STRATOQUANT_CACHE a folder that can be written; until then every start compiles anew, for a minute or more."
     if not there.is_dir():
         yield fail(f"The cache folder {folder} cannot be made: {there} is a file.", advice)
+        return
+    refused = refusal()
+    if refused is not None:
+        yield fail(f"The cache is not used: {refused}", "Put that right; until then every start compiles anew.")
         return
     try:
         with tempfile.NamedTemporaryFile(dir=there, prefix=".health-") as file:
@@ -41,7 +45,8 @@ def kernels(context: Context) -> Iterator[Found]:
     """The layers' machine code: what is in the cache for exactly this code and this machine. Nothing is compiled."""
     import numba
 
-    from dataflows.runtime.compile import NotCompiledError, cache_root, loading_only
+    from dataflows.runtime.code_folder import cache_root
+    from dataflows.runtime.compile import NotCompiledError, loading_only
 
     if numba.config.DISABLE_JIT:
         yield warn("NUMBA_DISABLE_JIT is set, so everything runs as plain Python, hundreds of times slower.", "Unset it.")

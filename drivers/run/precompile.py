@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dataflows.data.types import unknown_instruments
-from dataflows.runtime.compile import cache_root
+from dataflows.runtime.code_folder import cache_root, make_cache_root
 from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.graph.wiring import load
@@ -45,7 +45,8 @@ def compiling_beside(plan: Plan, project: Path | None) -> Iterator[None]:
             beside.terminate()
         beside.wait()
     try:
-        done.parent.mkdir(parents=True, exist_ok=True)
+        make_cache_root()
+        done.parent.mkdir(exist_ok=True)
         done.touch()
     except OSError:
         return  # a folder that cannot be written costs the cache, not the run

@@ -1,145 +1,24 @@
 """The content cache: nothing stale is ever loaded, and a broken cache costs a compilation, not the run.
 
-A package of two files is imported in one process, changed, and imported in the next, over the same cache folder. The processes
-are forks of one that has numba loaded, so that a case costs a compilation and no more.
+A package of two files is imported in one process, changed, and imported in the next, over the same cache folder.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
 import pytest
 
-from dataflows.runtime.compile import cache_root, compilation_frozen, fingerprint, inner_kernel, kernel, plain
+from dataflows.runtime.compile import compilation_frozen, fingerprint, inner_kernel, kernel, plain
+from tests.dataflows.runtime.packages import BEFORE, Outcome, Package
 
-CALLEE = '''
-"""The callee, its constants and the record that both files use."""
-from typing import NamedTuple
-from dataflows.runtime.compile import kernel
-LIMIT = 1.0
-TABLE = (1.0, 2.0)
-class Config(NamedTuple):
-    first: float
-    second: float
-@kernel
-def below(x):
-    return x + 10.0
-@kernel
-def callee(x):
-    """Documented."""
-    return below(x)
-'''
-CALLER = """
-from pk import callee as other
-from pk.callee import LIMIT, TABLE, Config, callee
-from dataflows.runtime.compile import kernel
-@kernel
-def scan(x, config):
-    return callee(x) + LIMIT * 100.0 + config.first * 1000.0 + TABLE[1] * 10000.0 + other.LIMIT * 100000.0 + 0.5
-"""
-# forked children: import the package as it is now, call the kernel, say what it gave and whether it was loaded
-SERVER = """
-import os, sys, typing, warnings
-import numba
-from dataflows.runtime.compile import kernel
-class Warm(typing.NamedTuple):
-    a: float
-numba.njit(lambda x, w: x + w.a)(1.0, Warm(1.0))  # the compiler's own start, once for all children
-def child(out):
-    sys.path.insert(0, os.environ["PK"])
-    sys.dont_write_bytecode = True
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        from pk.caller import scan
-        from pk.callee import Config
-        got = scan(1.0, Config(**{"first": 1.0, "second": 2.0, **{k: 0.0 for k in Config._fields[2:]}}))
-    hits = sum(scan.stats.cache_hits.values())
-    out.write(repr((float(got), hits, [str(w.message) for w in caught])) + "\\n")
-    out.flush()
-for line in sys.stdin:
-    os.environ["STRATOQUANT_CACHE"] = line.strip()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            child(sys.stdout)
-        except BaseException as error:
-            print(repr((repr(error), 0, [])), flush=True)
-        os._exit(0)
-    os.waitpid(pid, 0)
-"""
-
-
-class Outcome(NamedTuple):
-    """What a process saw."""
-
-    value: Any
-    loaded: bool
-    warnings: list[str]
-
-
-class Package:
-    """The package on disk, its cache folder, and the server that runs it."""
-
-    def __init__(self, folder: Path, server: subprocess.Popen[str]) -> None:
-        self.folder, self.server, self.cache = folder, server, folder / "cache"
-        (folder / "pk").mkdir(parents=True, exist_ok=True)
-        (folder / "pk" / "__init__.py").write_text("")
-        self.write()
-
-    def write(self, callee: tuple[str, str] = ("", ""), caller: tuple[str, str] = ("", "")) -> None:
-        """The two files, with one replacement each; all with the same time stamp."""
-        for name, text, (old, new) in (("callee", CALLEE, callee), ("caller", CALLER, caller)):
-            assert old in text
-            path = self.folder / "pk" / f"{name}.py"
-            path.write_text(text.replace(old, new) if old else text)
-            os.utime(path, (1e9, 1e9))
-
-    def run(self, cache: Path | None = None) -> Outcome:
-        """One process."""
-        assert self.server.stdin is not None and self.server.stdout is not None
-        self.server.stdin.write(f"{cache or self.cache}\n")
-        self.server.stdin.flush()
-        value, hits, warnings = ast.literal_eval(self.server.stdout.readline())
-        return Outcome(value, hits > 0, warnings)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A process with numba loaded that forks one child a line."""
-    if not hasattr(os, "fork"):
-        pytest.skip("this system has no fork")
-    folder = tmp_path_factory.mktemp("package")
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SERVER)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PK": str(folder), "NUMBA_DISABLE_JIT": "0"},
-        cwd=Path(__file__).parents[3],
-    )
-    yield folder, process
-    process.communicate(timeout=30)
-
-
-@pytest.fixture(scope="module")
-def package(server: Any) -> Package:
-    """The package, its kernels compiled once into the cache, and found there."""
-    made = Package(*server)
-    assert made.run() == Outcome(BEFORE, False, [])
-    assert made.run() == Outcome(BEFORE, True, [])
-    return made
-
-
-BEFORE = 1.0 + 10.0 + 100.0 + 1000.0 + 20000.0 + 100000.0 + 0.5
 CHANGED: dict[str, tuple[dict[str, tuple[str, str]], float]] = {
     "callee of a callee": ({"callee": ("x + 10.0", "x + 20.0")}, 10.0),
     "constant in another file, by name and as an attribute": ({"callee": ("LIMIT = 1.0", "LIMIT = 2.0")}, 100100.0),
@@ -209,16 +88,6 @@ def test_an_unwritable_cache_folder_costs_the_cache_not_the_run(package: Package
     assert any("machine code is not kept" in w for w in got.warnings)
 
 
-def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("STRATOQUANT_CACHE", str(tmp_path / "own"))
-    assert cache_root() == tmp_path / "own"
-    monkeypatch.delenv("STRATOQUANT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_root() == tmp_path / "stratoquant"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_root() == Path.home() / ".cache" / "stratoquant"
-
-
 @kernel
 def _ring(x: Any, i: int) -> float:
     return float(x[i])
@@ -278,4 +147,4 @@ def test_code_without_an_entry_from_python_is_never_served_to_a_caller_from_pyth
 
     inner_kernel(doubled).compile((numba.float64,))
     assert kernel(doubled)(1.5) == 3.0
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("machine-code/*/*.nbc"))) == 2
