@@ -37,8 +37,8 @@ def replay(
         typer.echo(done.torn, err=True)
     if checkpoint is not None:
         write_atomic_bytes(checkpoint, save(done.engine))
-    words = f"{done.words} word{'' if done.words == 1 else 's'} between bars"
+    commands = f"{done.commands} operator command{'' if done.commands == 1 else 's'}"
     typer.echo(
-        f"{done.bars:,} bars and {words}, to {stamp(done.engine.last_time)}; the state is that of the stream, at "
+        f"{done.bars:,} bars and {commands}, to {stamp(done.engine.last_time)}; the state is that of the stream, at "
         f"{done.checks} of {done.checks} checks."
     )

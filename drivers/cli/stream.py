@@ -32,21 +32,24 @@ def stream(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="What you say between bars, a line each: 2026-03-01T12:00 HALT. A line without a time, appended while the "
-            "stream runs, acts at once. HALT: nothing grows, working entries are canceled, stops stay. FLATTEN: close all. "
-            "RELEASE: lift both. REBASE: measure drawdown from here. CASH_FLOW 5000: cash in, or out (-5000).",
+            help="A file of operator commands, one a line: 2026-03-01T12:00 HALT. A line without a time acts at once if it is "
+            "appended while the stream runs. HALT: no position grows, working entries are canceled, stops stay. FLATTEN: "
+            "close every position. RELEASE: lift both. REBASE: measure drawdown from now. CASH_FLOW 5000: pay cash in "
+            "(-5000: out).",
         ),
     ] = None,
     stale_after: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", min=0.0, help="Say HALT when no price has come for so long; RELEASE is yours to say."),
+        typer.Option(
+            metavar="SECONDS", min=0.0, help="Send HALT when no price has come for so long. Only you can send RELEASE."
+        ),
     ] = None,
     journal: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write all that the engine is handed to this file before it acts, for `stratoquant replay`. With --operator "
-            "or --stale-after there always is one: OUT.journal.",
+            help="Write every input of the engine to this file before it acts, for `stratoquant replay`. With --operator or "
+            "--stale-after a journal is always kept; the default is OUT.journal.",
         ),
     ] = None,
     out: options.Out = None,
@@ -61,8 +64,9 @@ def stream(
 ) -> None:
     """Stream: recorded data through the same engine, one bar at a time.
 
-    The numbers are those of `run`, to the bit. Ctrl-C finishes the bar, leaves a checkpoint and the results so far; the same
-    command with --checkpoint goes on after the last bar as if it had never stopped. --operator lets you speak between bars.
+    The results equal those of `run` to the bit. Ctrl-C finishes the bar and writes a checkpoint and the results so far. The
+    same command with --checkpoint continues after the last bar as if it had never stopped. --operator sends commands between
+    bars.
     """
     if operator is not None and not operator.is_file():
         raise typer.BadParameter(f"there is no file {operator}; an empty one will do", param_hint="--operator")
@@ -82,7 +86,7 @@ def stream(
         checkpoint=checkpoint,
         seed=seed,
         report=report,
-        words=operator,
+        operator_file=operator,
         stale_after=stale_after,
         journal=journal,
     )

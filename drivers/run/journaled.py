@@ -55,7 +55,7 @@ class Journaled:
         return outputs
 
     def react(self, ts: int, *, operator: int, amount: float = 0.0, by: str = "operator", events: Any = None) -> Outputs:
-        """`Engine.react`. by: who speaks. The record is on the disk before the word acts."""
+        """`Engine.react`. by: who sent the command. The record is on the disk before the command acts."""
         if self.writer is not None:
             about = {
                 "kind": "instant",
@@ -65,8 +65,8 @@ class Journaled:
                 "by": by,
                 "events": events is not None,
             }
-            told = {} if events is None else {name: np.asarray(x) for name, x in events._asdict().items()}
-            self.writer.append(about, told, sync=True)
+            reports = {} if events is None else {name: np.asarray(x) for name, x in events._asdict().items()}
+            self.writer.append(about, reports, sync=True)
         return self.engine.react(ts, operator=operator, amount=amount, events=events)
 
     def state(self) -> None:

@@ -53,13 +53,13 @@ class Recorder:
             self.learned.add(int(outputs.time[0]), self.session.engine.arena.values)
         self.bars += len(outputs.time)
 
-    def take_between(self, outputs: Outputs, said: dict[str, Any]) -> None:
-        """One instant between two bars: its orders and fills count, a bar it is not. said: the log line of the word."""
+    def take_between(self, outputs: Outputs, about: dict[str, Any]) -> None:
+        """Records one instant between two bars: it has orders and fills but is not a bar. about: fields of the log line."""
         self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
         self.summary.add_between(outputs.values, outputs.time, outputs.offsets)
         with self.writer.whole():
             at = int(outputs.time[0])
-            self.log.event("operator", time=stamp(at), epoch=(at - 1) // self.session.engine.epoch_ns, **said)
+            self.log.event("operator", time=stamp(at), epoch=(at - 1) // self.session.engine.epoch_ns, **about)
             self.events.write(self.log, outputs)
 
     def memory(self) -> dict[str, Any]:

@@ -31,12 +31,12 @@ class ReplayError(RuntimeError):
 
 
 class Replayed(NamedTuple):
-    """What a replay did. words: instants between bars. checks: states that were as the journal says. torn: names a last
-    record that is half written; empty where it is whole."""
+    """What a replay did. commands: operator commands that acted. checks: states that were as the journal says. torn: names a
+    last record that is half written; empty where it is complete."""
 
     engine: Engine
     bars: int
-    words: int
+    commands: int
     checks: int
     torn: str
 
@@ -51,7 +51,7 @@ def replay(
     """
     reader = JournalReader(path)
     engine: Engine | None = None
-    bars = words = checks = 0
+    bars = commands = checks = 0
     for record in reader:
         about = record.about
         if about["kind"] == "begin":
@@ -65,7 +65,7 @@ def replay(
         elif about["kind"] == "instant":
             events = _events(record, engine.plan.hints) if about["events"] else None
             take(engine.react(about["ts"], operator=about["operator"], amount=about["amount"], events=events))
-            words += about["operator"] != OPERATOR_NONE
+            commands += about["operator"] != OPERATOR_NONE
         else:
             if about["sha256"] != state_of(engine):
                 raise ReplayError(
@@ -75,7 +75,7 @@ def replay(
             checks += 1
     if engine is None:
         raise JournalError(f"{path.name}: the journal is empty")
-    return Replayed(engine, bars, words, checks, reader.torn)
+    return Replayed(engine, bars, commands, checks, reader.torn)
 
 
 def _engine(record: Record, folder: Path | None, *, compiled: bool) -> Engine:

@@ -19,7 +19,7 @@ class RunRequest:
     spec: name or path of a machine spec to run with, without applying it. project: the folder with config/, specs/ and
     wiring_master.yaml. overwrite: replace the results that are in `out`. speed: of a stream. checkpoint: the file that a
     stream goes on from, and leaves behind. seed: of the built-in sample market. report: write report.html with the results.
-    words: the file of what the operator says to a stream. stale_after: seconds without data after which a stream is halted.
+    operator_file: operator commands for a stream. stale_after: seconds without data after which a stream is halted.
     journal: the file that a stream writes all that its engine is handed to.
     """
 
@@ -36,6 +36,6 @@ class RunRequest:
     checkpoint: Path | None = None
     seed: int = 1
     report: bool = True
-    words: Path | None = None
+    operator_file: Path | None = None
     stale_after: float | None = None
     journal: Path | None = None

@@ -1,7 +1,7 @@
 """The streaming driver: the same engine, one bar at a time; Ctrl-C leaves a checkpoint to go on from.
 
-Between two bars act the operator's words and the watchdog, a HALT when no data has come for too long. Both are in the journal
-before they act.
+Operator commands, and the watchdog's HALT when no data has come for too long, act between two bars. Both are written to the
+journal before they act.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
 
     With `request.checkpoint` naming a file that exists, it goes on after the bar that the file was left at. Ctrl-C, and the
     end of the data, write the checkpoint (to `request.checkpoint`, else `checkpoint.npz` in the results) and finish the
-    results of the bars that were run. Raises ValueError when nothing is left to stream, and WordError for a file of words that
-    cannot be understood.
+    results of the bars that were run. Raises ValueError when nothing is left to stream, and OperatorFileError for an operator
+    file with a line that is not a command.
     """
     console = console or Console(stderr=True)
     out = request.out or default_out(datetime.now(UTC))
@@ -63,7 +63,7 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
             blob = save(session.engine, recorder.memory())
             resumed = stamp(int(session.data.time[first - 1])) if first else None
             ended = stamp(session.engine.last_time) if stopped else None
-            summary = recorder.finish(timings, stopped_at=ended, resumed_after=resumed, said=between.said)
+            summary = recorder.finish(timings, stopped_at=ended, resumed_after=resumed, operator_commands=between.applied)
     path = request.checkpoint or out / "checkpoint.npz"
     write_atomic_bytes(path, blob)
     if stopped:
@@ -100,10 +100,10 @@ class _Stop:
 
 @contextmanager
 def _journaled(session: Session, first: int, out: Path, console: Console) -> Iterator[Journaled]:
-    """The engine, with its journal where one was asked for, and where somebody may speak to it."""
+    """The engine, with its journal: where one was asked for, and where operator commands or the watchdog may act."""
     request = session.request
     path = request.journal
-    if path is None and (request.words is not None or request.stale_after is not None):
+    if path is None and (request.operator_file is not None or request.stale_after is not None):
         path = out.with_name(f"{out.name}.journal")
     if path is not None and first == 0 and path.is_file() and path.stat().st_size:
         raise ValueError(f"{path} is the journal of another run; name another with --journal, or remove it")
@@ -134,32 +134,33 @@ class _Run:
                 closes = int(data.time[t])
                 due = begun + (closes - origin) / 1e9 if real else 0.0
                 while not stop.asked and (wait := due - time.monotonic()) > 0.0:
-                    self.speak(min(closes, closes - int(wait * 1e9)))
+                    self.act(min(closes, closes - int(wait * 1e9)))
                     sleep(min(wait, 0.2))
                 if stop.asked:
                     break
-                self.speak(closes)
+                self.act(closes)
                 observations = data.rows(t, t + 1)
                 self.waiting.append(self.engine.advance(Chunk(observations.time, data.inputs(observations))))
                 self.between.saw(observations)
                 if len(self.waiting) == BUFFER_BARS or closes % engine.epoch_ns == 0:
                     self.flush()
                 show(f"Streaming {stamp(engine.last_time)}")
-            self.speak(engine.last_time + 1)
+            self.act(engine.last_time + 1)
             self.flush()
             return stop.asked
 
-    def speak(self, now: int) -> None:
-        """All that is due before `now`."""
+    def act(self, now: int) -> None:
+        """Applies all that is due before `now`."""
         if not self.session.engine.held:
             return  # no bar yet: there is nothing to act on
-        for at, word, by in self.between.due(now, self.session.engine.last_time):
+        for at, command, by in self.between.due(now, self.session.engine.last_time):
             self.flush()
-            outputs = self.engine.react(at, operator=word.operator, amount=word.amount, by=by)
-            said = {"word": NAMES[word.operator], "by": by, **({"amount": word.amount} if word.amount else {})}
-            self.recorder.take_between(outputs, said)
-            self.between.said.append({"time": stamp(at), **said})
-            self.between.tell(f"{stamp(at)} {said['word']} ({by})")
+            outputs = self.engine.react(at, operator=command.code, amount=command.amount, by=by)
+            name = NAMES[command.code]
+            about = {"command": name, "by": by, **({"amount": command.amount} if command.amount else {})}
+            self.recorder.take_between(outputs, about)
+            self.between.applied.append({"time": stamp(at), **about})
+            self.between.notify(f"{stamp(at)} {name} ({by})")
 
     def flush(self) -> None:
         """What waits goes to the sinks."""

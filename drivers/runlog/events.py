@@ -9,7 +9,7 @@ The events, in the order in which they come at one bar:
 - `kill_switch` (L81): its state changes, of all (no symbol) or of one symbol.
 - `refusal` (L3 or L4): an increase that may not be, and why. `entry`, `reduction`, `exit` (L4): what is approved, and why not
   more. `orders` names the orders that the decision sent, or canceled, at this bar.
-- `operator`: what a person, or the watchdog, said between two bars; its consequences have lines of their own.
+- `operator`: a command that the operator or the watchdog sent between two bars; its consequences have lines of their own.
 - `order` (L5): what the venue is told; `parent` is the entry whose position an order closes.
 
 A line is written where something begins, not for every bar that it lasts, and for every bar at which a decision led to orders.

@@ -1,4 +1,4 @@
-"""Between two bars: what is measured per bar does not move, and the operator's words do what they say."""
+"""Between two bars: what is measured per bar does not move, and each operator command has its documented effect."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def begun(*, compiled: bool = True) -> Engine:
     return engine
 
 
-def streamed(words: Mapping[int, list[int]], *, compiled: bool = True) -> list[Outputs]:
-    """Bars one by one; after bar t the operator's words of `words[t]`, a second apart. The bars' outputs alone."""
+def streamed(commands: Mapping[int, list[int]], *, compiled: bool = True) -> list[Outputs]:
+    """Bars one by one; after bar t the operator commands of `commands[t]`, a second apart. The bars' outputs alone."""
     engine = begun(compiled=compiled)
     made = []
     for t in range(FIRST, LAST):
         made.append(bar(engine, t))
-        for i, word in enumerate(words.get(t, [])):
-            engine.react(int(DATA.time[t]) + (i + 1) * 1_000_000_000, operator=word)
+        for i, command in enumerate(commands.get(t, [])):
+            engine.react(int(DATA.time[t]) + (i + 1) * 1_000_000_000, operator=command)
     return made
 
 
@@ -75,7 +75,7 @@ def test_the_market_makes_the_account_side_work() -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(st.dictionaries(st.integers(FIRST, LAST - 2), st.integers(1, 3), max_size=100))
-def test_an_instant_without_a_word_changes_nothing_that_a_bar_says(instants: dict[int, int]) -> None:
+def test_an_instant_without_a_command_changes_nothing_that_a_bar_says(instants: dict[int, int]) -> None:
     """Marks, peaks, loss limits, cooldowns, bars held, slices, volumes, and every fill."""
     found = flat(PLAN, streamed({t: [OPERATOR_NONE] * n for t, n in instants.items()}))
     for layer in (
@@ -98,7 +98,7 @@ def fills(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {field: log[field][log["kind"] == ex.FILL] for field in ("symbol", "id", "quantity", "price", "fee", "fill_id")}
 
 
-# ---- the operator's words
+# ---- operator commands
 
 
 @functools.cache
@@ -130,8 +130,8 @@ def table_of(engine: Engine) -> dict[str, Any]:
     return {"id": identity, "live": live & (identity != 0), "reduces": reduces != 0, "status": status}
 
 
-def say(engine: Engine, word: int, amount: float = 0.0) -> Outputs:
-    return engine.react(engine.last_time + 1_000_000_000, operator=word, amount=amount)
+def send(engine: Engine, command: int, amount: float = 0.0) -> Outputs:
+    return engine.react(engine.last_time + 1_000_000_000, operator=command, amount=amount)
 
 
 def told(out: Outputs) -> list[tuple[int, int, float, bool]]:
@@ -158,7 +158,7 @@ def test_halt_cancels_working_entries_at_once_and_keeps_stops() -> None:
     working |= {int(orders.id[i]) for i in sent if orders.kind[i] == ex.PLACE and not orders.reduce_only[i]}
     working -= {int(orders.id[i]) for i in sent if orders.kind[i] == ex.CANCEL}
     assert working
-    out = say(engine, OPERATOR_HALT)
+    out = send(engine, OPERATOR_HALT)
     assert level(out) == HALT
     canceled = {order for kind, order, _, _ in told(out) if kind == ex.CANCEL}
     assert working <= canceled
@@ -179,7 +179,7 @@ def test_halt_cancels_working_entries_at_once_and_keeps_stops() -> None:
 
 def test_flatten_closes_everything_reduce_only() -> None:
     engine, before, t = trading()
-    out = say(engine, OPERATOR_FLATTEN)
+    out = send(engine, OPERATOR_FLATTEN)
     assert level(out) == FLATTEN
     position = before.values["l97_ledger"].position[0]
     log, table = out.values["l5_execution_bridge"], out.values["l96_order_lifecycle"]
@@ -193,12 +193,12 @@ def test_flatten_closes_everything_reduce_only() -> None:
     assert not after.values["l97_ledger"].position[0].any()
 
 
-@pytest.mark.parametrize("word", [OPERATOR_HALT, OPERATOR_FLATTEN])
-def test_release_lifts_what_the_operator_latched_and_nothing_grows_before_the_next_close(word: int) -> None:
+@pytest.mark.parametrize("command", [OPERATOR_HALT, OPERATOR_FLATTEN])
+def test_release_lifts_what_the_operator_latched_and_nothing_grows_before_the_next_close(command: int) -> None:
     engine, _, t = trading()
-    say(engine, word)
+    send(engine, command)
     assert level(bar(engine, t + 1)) > RUN
-    out = say(engine, OPERATOR_RELEASE)
+    out = send(engine, OPERATOR_RELEASE)
     assert level(out) == RUN
     assert not grows(out)
     assert any(grows(bar(engine, k)) for k in range(t + 2, t + 150))
@@ -209,7 +209,7 @@ def test_rebase_measures_drawdown_from_here() -> None:
     while not before.values["l97_ledger"].drawdown[0] > 0.0:
         t += 1
         before = bar(engine, t)
-    ledger = say(engine, OPERATOR_REBASE).values["l97_ledger"]
+    ledger = send(engine, OPERATOR_REBASE).values["l97_ledger"]
     assert ledger.peak[0] == ledger.equity[0]
     assert ledger.drawdown[0] == 0.0
     after = bar(engine, t + 1).values["l97_ledger"]
@@ -221,8 +221,8 @@ def test_rebase_measures_drawdown_from_here() -> None:
 def test_a_cash_flow_moves_equity_by_itself_and_changes_no_drawdown_and_no_loss(amount: float) -> None:
     engine, before, t = trading()
     twin, _, _ = trading()
-    out = say(engine, OPERATOR_CASH_FLOW, amount=amount).values
-    say(twin, OPERATOR_NONE)
+    out = send(engine, OPERATOR_CASH_FLOW, amount=amount).values
+    send(twin, OPERATOR_NONE)
     then, now = before.values["l97_ledger"], out["l97_ledger"]
     assert now.equity[0] == pytest.approx(then.equity[0] + amount, rel=1e-12)
     assert now.drawdown[0] == then.drawdown[0]
@@ -234,8 +234,8 @@ def test_a_cash_flow_moves_equity_by_itself_and_changes_no_drawdown_and_no_loss(
 
 @settings(max_examples=8, deadline=None)
 @given(st.dictionaries(st.integers(FIRST, LAST - 2), st.lists(st.integers(0, 4), min_size=1, max_size=3), max_size=30))
-def test_whatever_is_said_compiled_and_plain_are_the_same_bits(words: dict[int, list[int]]) -> None:
-    one, two = flat(PLAN, streamed(words)), flat(PLAN, streamed(words, compiled=False))
+def test_whatever_is_commanded_compiled_and_plain_are_the_same_bits(commands: dict[int, list[int]]) -> None:
+    one, two = flat(PLAN, streamed(commands)), flat(PLAN, streamed(commands, compiled=False))
     for node in PLAN.stage["step"]:
         for field, x in one[node.name].items():
             assert not differs(x, two[node.name][field]), f"{node.name}.{field}"

@@ -26,7 +26,7 @@ from tests.drivers.small_market import folder
 
 MINUTES = 1860
 """The data begins at 21:00; trade begins a day later."""
-WORDS = """
+COMMANDS = """
 2024-03-05T21:40    HALT
 2024-03-05T21:50:30 RELEASE
 2024-03-05T22:30    CASH_FLOW 5000
@@ -46,12 +46,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def spoken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of a stream to which all was said; its journal lies beside them."""
-    out = tmp_path_factory.mktemp("spoken") / "out"
-    words = out.with_name("words.txt")
-    words.write_text(WORDS, encoding="utf-8")
-    run_stream(RunRequest(data=data, out=out, spec="prior_belief", words=words, report=False), Console(file=io.StringIO()))
+def commanded(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of a stream with every operator command; its journal lies beside them."""
+    out = tmp_path_factory.mktemp("commanded") / "out"
+    commands = out.with_name("operator.txt")
+    commands.write_text(COMMANDS, encoding="utf-8")
+    run_stream(
+        RunRequest(data=data, out=out, spec="prior_belief", operator_file=commands, report=False), Console(file=io.StringIO())
+    )
     return out
 
 
@@ -59,45 +61,45 @@ def journal(out: Path) -> Path:
     return out.with_name("out.journal")
 
 
-def test_each_word_is_in_the_results_and_has_acted(spoken: Path) -> None:
-    told = json.loads((spoken / "run.json").read_text(encoding="utf-8"))
+def test_each_command_is_in_the_results_and_has_acted(commanded: Path) -> None:
+    results = json.loads((commanded / "run.json").read_text(encoding="utf-8"))
     names = ["HALT", "RELEASE", "CASH_FLOW", "REBASE", "FLATTEN", "RELEASE"]
-    assert [word["word"] for word in told["said"]] == names
-    assert told["summary"]["bars"] == MINUTES
-    lines = [json.loads(line) for line in (spoken / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [x["word"] for x in lines if x["event"] == "operator"] == names
-    ledger = pq.read_table(spoken / "ledger.parquet").to_pandas()
+    assert [x["command"] for x in results["operator_commands"]] == names
+    assert results["summary"]["bars"] == MINUTES
+    lines = [json.loads(line) for line in (commanded / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [x["command"] for x in lines if x["event"] == "operator"] == names
+    ledger = pq.read_table(commanded / "ledger.parquet").to_pandas()
     flat = ledger[(ledger.timestamp > "2024-03-05T23:40Z") & (ledger.timestamp <= "2024-03-06T01:00Z")]
     assert (flat.position == 0.0).all()
     assert (ledger[ledger.timestamp < "2024-03-05T23:30Z"].position != 0.0).any()
     assert ledger.cash_flows.iloc[-1] == 5000.0
-    risk = pq.read_table(spoken / "features" / "risk.parquet").to_pandas()
+    risk = pq.read_table(commanded / "features" / "risk.parquet").to_pandas()
     halted = (risk.timestamp > "2024-03-05T21:40Z") & (risk.timestamp <= "2024-03-05T21:50Z")
     assert (risk.loc[halted, "l81_kill_switch.overall"] >= 1).all()
 
 
-def test_a_replay_of_the_journal_gives_the_same_bits(spoken: Path) -> None:
-    again = replay(journal(spoken))
-    assert (again.bars, again.words, again.torn) == (MINUTES, 6, "")
+def test_a_replay_of_the_journal_gives_the_same_bits(commanded: Path) -> None:
+    again = replay(journal(commanded))
+    assert (again.bars, again.commands, again.torn) == (MINUTES, 6, "")
     assert again.checks >= 4
-    with np.load(spoken / "checkpoint.npz") as stored:
+    with np.load(commanded / "checkpoint.npz") as stored:
         np.testing.assert_array_equal(again.engine.arena.f8.view(np.int64), stored["f8"].view(np.int64))
         np.testing.assert_array_equal(again.engine.arena.i8, stored["i8"])
 
 
 @pytest.mark.parametrize("every", [40, pytest.param(1, marks=pytest.mark.long)])
-def test_cut_at_every_instant_and_restored_there_a_replay_gives_the_same_bits(spoken: Path, every: int) -> None:
-    """A fresh engine goes on from a checkpoint before and after each word, and at each instant of the last hours."""
+def test_cut_at_every_instant_and_restored_there_a_replay_gives_the_same_bits(commanded: Path, every: int) -> None:
+    """A fresh engine goes on from a checkpoint before and after each command, and at each instant of the last hours."""
     whole: list[Outputs] = []
-    again = replay(journal(spoken), take=whole.append)
+    again = replay(journal(commanded), take=whole.append)
     engine = again.engine
-    records = [r for r in JournalReader(journal(spoken)) if r.about["kind"] in ("bars", "instant")]
+    records = [r for r in JournalReader(journal(commanded)) if r.about["kind"] in ("bars", "instant")]
     assert len(records) == len(whole)
     first = len(records) - 400
-    words = {k + i for k, r in enumerate(records) if r.about["kind"] == "instant" for i in range(2)}
+    cuts = {k + i for k, r in enumerate(records) if r.about["kind"] == "instant" for i in range(2)}
     at = _fresh(engine)
     for k, (record, outputs) in enumerate(zip(records, whole, strict=True)):
-        if k in words or (k >= first and k % every == 0):
+        if k in cuts or (k >= first and k % every == 0):
             following = _fresh(engine)
             restore(following, save(at))
             at = following
@@ -106,7 +108,7 @@ def test_cut_at_every_instant_and_restored_there_a_replay_gives_the_same_bits(sp
             for name, value in outputs.values.items():
                 same_bits(value, found.values[name], name)
     assert state_of(at) == state_of(engine)
-    assert len(words) == 12
+    assert len(cuts) == 12
 
 
 def _fresh(like: Engine) -> Engine:
@@ -123,41 +125,47 @@ def _go(engine: Engine, record: Any) -> Outputs:
 
 
 def test_a_journal_that_was_torn_gives_all_but_its_last_record_and_says_so(
-    spoken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    commanded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "torn.journal"
-    path.write_bytes(journal(spoken).read_bytes()[:-1000])
+    path.write_bytes(journal(commanded).read_bytes()[:-1000])
     state = tmp_path / "state.npz"
     assert run_command(["replay", str(path), "--checkpoint", str(state)]) == 0
-    told = capsys.readouterr()
-    assert "is half written" in told.err
-    assert "6 words between bars" in told.out
+    printed = capsys.readouterr()
+    assert "is half written" in printed.err
+    assert "6 operator commands" in printed.out
     assert state.is_file()
 
 
-def test_a_stream_goes_on_from_the_checkpoint_that_a_replay_leaves(data: Path, spoken: Path, tmp_path: Path) -> None:
+def test_a_stream_goes_on_from_the_checkpoint_that_a_replay_leaves(data: Path, commanded: Path, tmp_path: Path) -> None:
     """After a crash: the journal was cut off somewhere, the end is the same."""
     path = tmp_path / "crashed.journal"
-    content = journal(spoken).read_bytes()
+    content = journal(commanded).read_bytes()
     path.write_bytes(content[: len(content) - 60_000])
     state = tmp_path / "state.npz"
     assert run_command(["replay", str(path), "--checkpoint", str(state)]) == 0
-    words = tmp_path / "words.txt"
-    words.write_text(WORDS, encoding="utf-8")
+    commands = tmp_path / "operator.txt"
+    commands.write_text(COMMANDS, encoding="utf-8")
     request = RunRequest(
-        data=data, out=tmp_path / "out", spec="prior_belief", words=words, checkpoint=state, journal=path, report=False
+        data=data,
+        out=tmp_path / "out",
+        spec="prior_belief",
+        operator_file=commands,
+        checkpoint=state,
+        journal=path,
+        report=False,
     )
     run_stream(request, Console(file=io.StringIO()))
-    with np.load(spoken / "checkpoint.npz") as one, np.load(state) as two:
+    with np.load(commanded / "checkpoint.npz") as one, np.load(state) as two:
         for name in ("f8", "i8"):
             np.testing.assert_array_equal(one[name], two[name])
-    assert state_of(replay(path).engine) == state_of(replay(journal(spoken)).engine)  # the journal goes on, too
+    assert state_of(replay(path).engine) == state_of(replay(journal(commanded)).engine)  # the journal goes on, too
 
 
-def test_a_state_that_is_another_stops_the_replay_and_says_where(spoken: Path, tmp_path: Path) -> None:
+def test_a_state_that_is_another_stops_the_replay_and_says_where(commanded: Path, tmp_path: Path) -> None:
     path = tmp_path / "other.journal"
     writer = JournalWriter(path)
-    for record in JournalReader(journal(spoken)):
+    for record in JournalReader(journal(commanded)):
         about = dict(record.about)
         if about["kind"] == "instant" and about["operator"] == 5:
             about["amount"] = 5001.0
@@ -167,44 +175,46 @@ def test_a_state_that_is_another_stops_the_replay_and_says_where(spoken: Path, t
         replay(path)
 
 
-def test_the_watchdog_says_halt_when_no_price_comes_and_the_operator_lifts_it(data: Path, tmp_path: Path) -> None:
-    words = tmp_path / "words.txt"
-    words.write_text("2024-03-05T15:00 RELEASE\n", encoding="utf-8")
-    request = RunRequest(data=data, out=tmp_path / "out", words=words, stale_after=600.0, report=False)
+def test_the_watchdog_halts_when_no_price_comes_and_the_operator_lifts_it(data: Path, tmp_path: Path) -> None:
+    commands = tmp_path / "operator.txt"
+    commands.write_text("2024-03-05T15:00 RELEASE\n", encoding="utf-8")
+    request = RunRequest(data=data, out=tmp_path / "out", operator_file=commands, stale_after=600.0, report=False)
     console = Console(file=io.StringIO(), width=200)
     run_stream(request, console)
-    told = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
-    (halt, release) = told["said"]
-    assert (halt["word"], halt["by"]) == ("HALT", "watchdog")
+    results = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    (halt, release) = results["operator_commands"]
+    assert (halt["command"], halt["by"]) == ("HALT", "watchdog")
     assert halt["time"] == "2024-03-05T09:34:00Z"  # the last bar before the outage closed at 09:24
-    assert (release["word"], release["by"]) == ("RELEASE", "operator")
+    assert (release["command"], release["by"]) == ("RELEASE", "operator")
     assert "HALT (watchdog)" in shown(console)
     risk = pq.read_table(tmp_path / "out" / "features" / "risk.parquet").to_pandas()
     between = (risk.timestamp > "2024-03-05T09:34Z") & (risk.timestamp <= "2024-03-05T15:00Z")
     assert (risk.loc[between, "l81_kill_switch.overall"] >= 1).all()
-    assert replay(tmp_path / "out.journal").words == 2
+    assert replay(tmp_path / "out.journal").commands == 2
 
 
 @pytest.mark.parametrize(
     ("more", "why"),
     [
         ({"stale_after": 60.0}, "data comes every 60 s: --stale-after must be longer"),
-        ({"words": "2020-01-01T00:00 HALT\n"}, "words.txt:1: 2020-01-01T00:00:00Z is before the first bar closes"),
-        ({"words": "FLATEN\n"}, "words.txt:1: FLATEN is no word of the operator; did you mean FLATTEN"),
+        ({"operator_file": "2020-01-01T00:00 HALT\n"}, "operator.txt:1: 2020-01-01T00:00:00Z is before the first bar closes"),
+        ({"operator_file": "FLATEN\n"}, "operator.txt:1: FLATEN is not an operator command; did you mean FLATTEN"),
     ],
 )
-def test_what_cannot_be_said_is_refused_before_the_first_bar(data: Path, tmp_path: Path, more: Any, why: str) -> None:
-    if "words" in more:
-        (tmp_path / "words.txt").write_text(more["words"], encoding="utf-8")
-        more = {"words": tmp_path / "words.txt"}
+def test_an_operator_file_that_cannot_be_applied_is_refused_before_the_first_bar(
+    data: Path, tmp_path: Path, more: Any, why: str
+) -> None:
+    if "operator_file" in more:
+        (tmp_path / "operator.txt").write_text(more["operator_file"], encoding="utf-8")
+        more = {"operator_file": tmp_path / "operator.txt"}
     with pytest.raises(ValueError, match=why):
         run_stream(RunRequest(data=data, out=tmp_path / "out", **more), Console(file=io.StringIO()))
     assert not (tmp_path / "out").exists()
 
 
-def test_the_journal_of_another_run_is_not_written_over(data: Path, spoken: Path, tmp_path: Path) -> None:
-    before = journal(spoken).read_bytes()
+def test_the_journal_of_another_run_is_not_written_over(data: Path, commanded: Path, tmp_path: Path) -> None:
+    before = journal(commanded).read_bytes()
     with pytest.raises(ValueError, match="is the journal of another run"):
-        run_stream(RunRequest(data=data, out=tmp_path / "out", journal=journal(spoken)), Console(file=io.StringIO()))
-    assert journal(spoken).read_bytes() == before
+        run_stream(RunRequest(data=data, out=tmp_path / "out", journal=journal(commanded)), Console(file=io.StringIO()))
+    assert journal(commanded).read_bytes() == before
     assert not (tmp_path / "out").exists()
