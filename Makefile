@@ -42,13 +42,13 @@ lint: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m drivers.wiring_check
+	@$(BIN)/python -P -m drivers.wiring_check
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
 
 docs: $(STAMP)
-	@$(BIN)/python -m drivers.report.layer_pages >/dev/null
+	@$(BIN)/python -P -m drivers.report.layer_pages >/dev/null
 	@$(BIN)/mkdocs build --quiet --strict
 
 clean:

@@ -1,4 +1,4 @@
-"""`python -m drivers.domain_apply SPEC [--dry-run] [--json] [--project DIR]`: a machine spec applied in CI or from a script."""
+"""`python -P -m drivers.domain_apply SPEC [--dry-run] [--json] [--project DIR]`: apply a machine spec in CI or a script."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def refusal(error: WiringBreaksError) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: applied, or nothing to change; 1: refused for the wiring's sake, or not written; 2: the spec or a file is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m drivers.domain_apply", description="Apply a machine spec to a project.")
+    parser = argparse.ArgumentParser(prog="python -P -m drivers.domain_apply", description="Apply a machine spec to a project.")
     parser.add_argument("spec", metavar="SPEC", help="a name in specs/, or a file")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
     parser.add_argument("--json", action="store_true", help="the result as JSON")

@@ -1,4 +1,4 @@
-"""`python -m drivers.health_check`: the check of CI, with the options of `stratoquant health`, --project DIR and --debug.
+"""`python -P -m drivers.health_check`: the check of CI, with the options of `stratoquant health`, --project DIR and --debug.
 
 It imports no other command, so that it can still say which module of the others is broken.
 """
@@ -17,7 +17,7 @@ from typer.exceptions import TyperException
 from drivers.cli.common import Failed, Globals
 from drivers.cli.health import health
 
-_NAME = "python -m drivers.health_check"
+_NAME = "python -P -m drivers.health_check"
 
 
 def main(arguments: Sequence[str]) -> int:

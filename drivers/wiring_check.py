@@ -1,4 +1,4 @@
-"""`python -m drivers.wiring_check [DIR] [--json]`: the check of CI, without the command line's own imports."""
+"""`python -P -m drivers.wiring_check [DIR] [--json]`: the check of CI, without the command line's own imports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drivers.project.locate import locate
 def main(arguments: Sequence[str] = ()) -> int:
     """Prints what is wrong, one sentence a line; 0 when nothing is, 1 when something is, 2 when a file cannot be read."""
     parser = argparse.ArgumentParser(
-        prog="python -m drivers.wiring_check",
+        prog="python -P -m drivers.wiring_check",
         description="Hold the wiring file, the layers, config/ and the boundary models against each other.",
         epilog="Exit code 0: all hold. 1: something does not. 2: a file cannot be read.",
     )

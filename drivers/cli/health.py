@@ -64,7 +64,7 @@ def health(
     where the exit code is 0.
 
     It takes some ten seconds. Where the layers have not been compiled on this machine the smoke run does that first, once,
-    which takes some minutes. CI may call the same as a module: python -m drivers.health_check.
+    which takes some minutes. CI may call the same as a module: python -P -m drivers.health_check.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -29,7 +29,7 @@ def check(
 
     With --json: {"ok", "counts": {"layers", "edges", "findings"}, "findings": [{"rule", "layer", "edge", "message", "file",
     "line"}, ...]}; "" and 0 where a finding is about no layer, edge or line. CI may call the same without the other commands:
-    python -m drivers.wiring_check [DIR] [--json].
+    python -P -m drivers.wiring_check [DIR] [--json].
     """
     from drivers.graph.rules.findings import as_dict, check_project, summary
     from drivers.project.locate import locate

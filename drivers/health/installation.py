@@ -130,4 +130,4 @@ def tools(context: Context) -> Iterator[Found]:
     if vendor.is_whole():
         yield ok(f"The pages' JavaScript is there: {names}.")
     else:
-        yield warn(f"The pages' JavaScript is not there or of another version: {names}.", "python -m drivers.web.vendor")
+        yield warn(f"The pages' JavaScript is not there or of another version: {names}.", "python -P -m drivers.web.vendor")

@@ -1,4 +1,4 @@
-"""docs/layers/: a page a domain, made from the graph and the docstrings. `python -m drivers.report.layer_pages [docs/layers]`.
+"""docs/layers/: a page for each domain, from graph and docstrings. `python -P -m drivers.report.layer_pages [docs/layers]`.
 
 The pages are committed, so that a change of a layer is seen in a diff; a test makes them anew and compares. The pictures beside
 them in `plots/` are drawn from real data by `python -m benchmarks.layer_plots`; a layer without one has none on its page.

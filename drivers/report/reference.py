@@ -1,4 +1,4 @@
-"""The reference, made from the code: every setting, and the graph drawn. `python -m drivers.report.reference DIR`.
+"""The reference, made from the code: every setting, and the graph drawn. `python -P -m drivers.report.reference DIR`.
 
 Nothing of it is written by hand, so it is made anew with each site and never out of date. The layers have pages of their own:
 `drivers.report.layer_pages`.

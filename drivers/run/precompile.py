@@ -1,4 +1,4 @@
-"""Compiles the market side in a process beside the run, which compiles the account side: `python -m drivers.precompile DIR`.
+"""Compiles the market side in a process beside the run, which compiles the account side.
 
 Both put their machine code into the same cache, under its content, so that whoever comes second loads what the other made. Done
 once for each version of the layers' code; a marker in the cache says so.
@@ -28,6 +28,13 @@ def marker(plan: Plan) -> Path:
     return cache_root() / "compiled" / hashlib.sha256(code.encode()).hexdigest()[:24]
 
 
+def command(project: Path | None) -> list[str]:
+    """How the process is started. It imports this package and nothing that lies in the current folder (-P)."""
+    code = "import sys; sys.path.append(sys.argv.pop(1)); from drivers.run.precompile import main; main(*sys.argv[1:])"
+    package = Path(__file__).parents[2]
+    return [sys.executable, "-P", "-c", code, str(package), *([str(project)] if project is not None else [])]
+
+
 @contextmanager
 def compiling_beside(plan: Plan, project: Path | None) -> Iterator[None]:
     """While this holds, another process compiles the columnar layers, where they are not compiled yet."""
@@ -35,9 +42,8 @@ def compiling_beside(plan: Plan, project: Path | None) -> Iterator[None]:
     if done.is_file():
         yield
         return
-    command = [sys.executable, "-m", "drivers.run.precompile", *([str(project)] if project is not None else [])]
     # what it prints is of no use: what it could not compile, the run compiles itself, and says so
-    beside = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    beside = subprocess.Popen(command(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -59,7 +65,3 @@ def main(project: str | None = None) -> None:
     files = locate(Path(project) if project else None)
     plan = make_plan(load(files.wiring), load_configs(files))
     Engine(plan, ["A"], {"instruments": unknown_instruments(1)}).warm_up_columnar(lambda name: None)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -75,6 +75,6 @@ def _environment() -> jinja2.Environment:
 def _inline(name: str, element: str) -> Markup:
     path = next((folder / name for folder in (HERE / "static", VENDOR) if (folder / name).is_file()), None)
     if path is None:
-        raise PageError(f"the page needs {name}, which is not there; fetch it with: python -m drivers.web.vendor")
+        raise PageError(f"the page needs {name}, which is not there; fetch it with: python -P -m drivers.web.vendor")
     # Its own end tag within a string would end the element in the middle of it.
     return Markup(re.sub(f"</(?={element})", r"<\\/", path.read_text(encoding="utf-8"), flags=re.IGNORECASE))

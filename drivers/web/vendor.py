@@ -1,4 +1,4 @@
-"""Fetches the JavaScript that the pages carry: `python -m drivers.web.vendor`. Standard library only, as a build runs it too.
+"""Fetches the JavaScript that the pages carry: `python -P -m drivers.web.vendor`. Standard library only: a build runs it.
 
 npm reads package-lock.json beside this file and refuses a package whose hash is another. From each package one built file and
 its licence are kept in `vendor/`; `vendor/VERSIONS.json` says which versions, so that a second call does nothing.

@@ -129,4 +129,4 @@ def test_javascript_that_is_not_there_is_fetched_by_one_command(monkeypatch: pyt
     finding = found("tools")[-1]
     assert finding.status == "warn"
     assert finding.detail.startswith("The pages' JavaScript is not there or of another version: ")
-    assert finding.advice == "python -m drivers.web.vendor"
+    assert finding.advice == "python -P -m drivers.web.vendor"
