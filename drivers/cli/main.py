@@ -1,6 +1,7 @@
 """`stratoquant [--project DIR] [--debug] COMMAND`: the commands together, and how they fail.
 
-An error is one sentence on stderr. Exit code 2: misuse or bad input. 1: a check or a run failed. 130: ended by Ctrl-C.
+An error is one sentence on stderr. Exit code 2: misuse or bad input. 1: a check or a run failed. 130: ended by Ctrl-C, SIGTERM
+or SIGHUP.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from drivers.cli import (
     wiring,
 )
 from drivers.cli.common import Failed, Globals
+from drivers.engine.interrupts import handled, interrupted
 
 app = typer.Typer(
     name="stratoquant",
@@ -93,6 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_command(given: Sequence[str]) -> int:
     """Runs a command line; returns its exit code. Prints an error as one sentence on stderr."""
+    with handled():
+        return _run(given)
+
+
+def _run(given: Sequence[str]) -> int:
     debug = "--debug" in given[: _command_at(given)]
     try:
         code: Any = app(list(given), prog_name="stratoquant", standalone_mode=False)
@@ -100,6 +107,8 @@ def run_command(given: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail("Stopped.", 130)
     except TyperException as error:
+        if interrupted(error):
+            return _fail("Stopped.", 130)
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(error.format_message())
             return 2
@@ -107,6 +116,8 @@ def run_command(given: Sequence[str]) -> int:
     except Failed as error:
         return _fail(str(error), 1)
     except Exception as error:  # the last resort: a sentence, and where to find more
+        if interrupted(error):
+            return _fail("Stopped.", 130)
         if debug:
             raise
         return _fail(*_sentence(error))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from drivers.engine.interrupts import deferred, safe_point
 from drivers.graph.layers import LayerNode
 
 LEAST: Final = 1024
@@ -46,14 +47,16 @@ def run_layers(nodes: Sequence[LayerNode], values: dict[str, Any], size: int, on
     """
     if size < LEAST or cores() == 1:
         for node in nodes:
+            safe_point()
             on_layer(node.name)
             values[node.name] = node.fn(*[values[p] for p in node.params])
         return
     work = _Round(nodes, values, on_layer)
-    helpers = [_pool().submit(work.take_part) for _ in range(cores() - 1)]
-    work.take_part()
-    for helper in helpers:
-        helper.result()
+    with deferred():  # a thread that Ctrl-C interrupts while it starts is never joined, and the process never ends
+        helpers = [_pool().submit(work.take_part) for _ in range(cores() - 1)]
+        work.take_part()
+        for helper in helpers:
+            helper.result()
     if work.failed:
         raise work.failed[min(work.failed)]
 
@@ -95,6 +98,7 @@ class _Round:
                 self.changed.wait()
             if self.left == 0 or self.failed:
                 return len(self.nodes)
+            safe_point()
             at = heapq.heappop(self.ready)
             self.on_layer(self.nodes[at].name)
             return at

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from drivers.engine.engine import Chunk
+from drivers.engine.interrupts import deferred
 from drivers.run.assembly import Session, open_session
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
@@ -55,5 +56,6 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
 def advance_all(session: Session, recorder: Recorder, on_bars: Callable[[int], None]) -> None:
     """Every chunk of the data through the engine and into the recorder."""
     for observations in session.data.chunks(session.chunk_bars):
-        recorder.take(session.engine.advance(Chunk(observations.time, session.data.inputs(observations))))
+        with deferred():
+            recorder.take(session.engine.advance(Chunk(observations.time, session.data.inputs(observations))))
         on_bars(len(observations.time))

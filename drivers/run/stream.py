@@ -1,4 +1,4 @@
-"""The streaming driver: the same engine, one bar at a time; Ctrl-C leaves a checkpoint to go on from.
+"""The streaming driver: the same engine, one bar at a time; Ctrl-C, SIGTERM and SIGHUP leave a checkpoint to go on from.
 
 Operator commands, and the watchdog's HALT when no data has come for too long, act between two bars. Both are written to the
 journal before they act.
@@ -6,7 +6,6 @@ journal before they act.
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from rich.console import Console
 from dataflows.runtime.compile import compilation_frozen
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.engine import Chunk, Outputs, joined
+from drivers.engine.interrupts import Requests, deferred, graceful
 from drivers.files.atomic import write_atomic_bytes
 from drivers.run.assembly import Session, open_session
 from drivers.run.batch import RunResult, default_out
@@ -38,10 +38,10 @@ BUFFER_BARS = 512
 def run_stream(request: RunRequest, console: Console | None = None, sleep: Callable[[float], None] = time.sleep) -> RunResult:
     """Streams recorded data through the engine, bar by bar.
 
-    With `request.checkpoint` naming a file that exists, it goes on after the bar that the file was left at. Ctrl-C, and the
-    end of the data, write the checkpoint (to `request.checkpoint`, else `checkpoint.npz` in the results) and finish the
-    results of the bars that were run. Raises ValueError when nothing is left to stream, and OperatorFileError for an operator
-    file with a line that is not a command.
+    With `request.checkpoint` naming a file that exists, it goes on after the bar that the file was left at. Ctrl-C, SIGTERM,
+    SIGHUP and the end of the data write the checkpoint (to `request.checkpoint`, else `checkpoint.npz` in the results) and
+    finish the results of the bars that were run. Raises ValueError when nothing is left to stream, and OperatorFileError for an
+    operator file with a line that is not a command.
     """
     console = console or Console(stderr=True)
     out = request.out or default_out(datetime.now(UTC))
@@ -54,18 +54,23 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
             raise ValueError(f"the checkpoint is at {at}, the end of the data; there is nothing left to stream")
         ready = time.perf_counter()
         between = Between(session, first, lambda text: console.print(text, style="bold", highlight=False))
-        with Recorder(session, out) as recorder, compilation_frozen(), _journaled(session, first, out, console) as engine:
+        with (
+            graceful() as stop,
+            Recorder(session, out) as recorder,
+            compilation_frozen(),
+            _journaled(session, first, out, console) as engine,
+        ):
             recorder.recall(memory)
             task = progress.add_task("Streaming", total=len(session.data), completed=first)
-            run = _Run(session, recorder, engine, between)
+            run = _Run(session, recorder, engine, between, stop)
             stopped = run.bars(first, sleep, lambda text: progress.update(task, advance=1, description=text))
             timings = {"prepare_seconds": ready - begun, "run_seconds": time.perf_counter() - ready}
             blob = save(session.engine, recorder.memory())
             resumed = stamp(int(session.data.time[first - 1])) if first else None
             ended = stamp(session.engine.last_time) if stopped else None
             summary = recorder.finish(timings, stopped_at=ended, resumed_after=resumed, operator_commands=between.applied)
-    path = request.checkpoint or out / "checkpoint.npz"
-    write_atomic_bytes(path, blob)
+            path = request.checkpoint or out / "checkpoint.npz"
+            write_atomic_bytes(path, blob)
     if stopped:
         console.print(f"Stopped after {stamp(session.engine.last_time)}. Go on with: stratoquant stream --checkpoint {path} …")
     return RunResult(out, summary, recorder.report_failed)
@@ -77,25 +82,6 @@ def _resume(session: Session, checkpoint: Path | None) -> tuple[int, dict[str, A
         return 0, {}
     memory = restore(session.engine, checkpoint.read_bytes())
     return int(np.searchsorted(session.data.time, session.engine.last_time, side="right")), memory
-
-
-class _Stop:
-    """Set by Ctrl-C: the bar under way is finished first. A second Ctrl-C ends the process as usual."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __enter__(self) -> _Stop:
-        self._before = signal.getsignal(signal.SIGINT)
-        signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _ask(self, number: int, frame: object) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, self._before)
 
 
 @contextmanager
@@ -120,34 +106,35 @@ def _journaled(session: Session, first: int, out: Path, console: Console) -> Ite
 class _Run:
     """The bars of one stream, and what comes between them."""
 
-    def __init__(self, session: Session, recorder: Recorder, engine: Journaled, between: Between) -> None:
-        self.session, self.recorder, self.engine, self.between = session, recorder, engine, between
+    def __init__(self, session: Session, recorder: Recorder, engine: Journaled, between: Between, stop: Requests) -> None:
+        self.session, self.recorder, self.engine, self.between, self.stop = session, recorder, engine, between, stop
         self.waiting: list[Outputs] = []
 
     def bars(self, first: int, sleep: Callable[[float], None], show: Callable[[str], None]) -> bool:
-        """Runs bar by bar; True when Ctrl-C ended it, with every bar that was begun finished."""
+        """Runs bar by bar; True when Ctrl-C, SIGTERM or SIGHUP ended it, with every bar that was begun finished."""
         data, engine = self.session.data, self.session.engine
         begun, origin = time.monotonic(), int(data.time[first])
-        real = self.session.request.speed == "realtime"
-        with _Stop() as stop:
-            for t in range(first, len(data)):
-                closes = int(data.time[t])
-                due = begun + (closes - origin) / 1e9 if real else 0.0
-                while not stop.asked and (wait := due - time.monotonic()) > 0.0:
-                    self.act(min(closes, closes - int(wait * 1e9)))
-                    sleep(min(wait, 0.2))
-                if stop.asked:
-                    break
+        real, stopped = self.session.request.speed == "realtime", False
+        for t in range(first, len(data)):
+            closes = int(data.time[t])
+            due = begun + (closes - origin) / 1e9 if real else 0.0
+            while not self.stop.asked and (wait := due - time.monotonic()) > 0.0:
+                self.act(min(closes, closes - int(wait * 1e9)))
+                sleep(min(wait, 0.2))
+            if self.stop.asked:
+                stopped = True
+                break
+            with deferred():
                 self.act(closes)
                 observations = data.rows(t, t + 1)
                 self.waiting.append(self.engine.advance(Chunk(observations.time, data.inputs(observations))))
                 self.between.saw(observations)
                 if len(self.waiting) == BUFFER_BARS or closes % engine.epoch_ns == 0:
                     self.flush()
-                show(f"Streaming {stamp(engine.last_time)}")
-            self.act(engine.last_time + 1)
-            self.flush()
-            return stop.asked
+            show(f"Streaming {stamp(engine.last_time)}")
+        self.act(engine.last_time + 1)
+        self.flush()
+        return stopped
 
     def act(self, now: int) -> None:
         """Applies all that is due before `now`."""

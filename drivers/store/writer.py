@@ -26,6 +26,7 @@ from dataflows.execution import types as ex
 from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE, Proposal
 from dataflows.panel import Ints, is_log
 from dataflows.risk.types import HOLD, REASONS, VERDICTS, Approval
+from drivers.engine.interrupts import deferred
 from drivers.files.json_values import json_values
 from drivers.project.configs import Configs, config_text
 from drivers.project.locate import Project
@@ -272,9 +273,10 @@ class ResultWriter:
             (self.folder / "run.json").write_text(text + "\n", encoding="utf-8")
             if then is not None:
                 then(self.folder)
-            (self.folder / _WRITER).unlink()
-            self._rename()
-        self._done = True
+            with deferred():  # one step: the results have their name, or the old ones have it still
+                (self.folder / _WRITER).unlink()
+                self._rename()
+                self._done = True
 
     def _rename(self) -> None:
         old = None
@@ -298,10 +300,11 @@ class ResultWriter:
         """Removes everything that was written. Does nothing after `finish`; never raises."""
         if self._done:
             return
-        self._background.stop()
-        for file in self._files():
-            file.drop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with deferred():  # a second Ctrl-C does not leave a part of it
+            self._background.stop()
+            for file in self._files():
+                file.drop()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _files(self) -> list[ParquetFile]:
         return [*self._features.values(), *self._logs.values(), self._orders, self._fills, self._ledger, self._decisions]
