@@ -8,6 +8,10 @@ What a change is lies in `<folder>/.stratoquant/`, and its place there says how 
 
 A process that is killed in step 1 has changed nothing; one that is killed in step 2 has left `pending/`, and `repair`, which
 every command calls when it opens a project, goes on from there. An error in step 2 (a full disk) puts back what was there.
+
+A folder may come from anybody. So `repair` carries out only what `change` began here: at the end of step 1 the digest of the
+change goes to the user's own state folder (`begun.py`), and a `pending/` of another digest is refused. Every file stays inside
+the folder: no `..`, no hidden name, no link that leads out of it.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from drivers.files import begun
 from drivers.files.atomic import write_atomic_bytes
 
 Files = dict[str, bytes | None]
@@ -53,8 +58,8 @@ class Entry:
         return int(self.about["number"])
 
     def files(self, side: str) -> Files:
-        """The changed files as they were `before` or `after` it."""
-        return {name: read(self.folder / side / name) for name in self.about["files"]}
+        """The changed files as they were `before` or `after` it. Raises ChangeError when a name leads out of its folder."""
+        return {name: read(inside(self.folder / side, name)) for name in self.about["files"]}
 
 
 def read(path: Path) -> bytes | None:
@@ -63,6 +68,18 @@ def read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The place of a file below a folder, behind the links on the way.
+
+    Raises ChangeError when it is not below the folder or one of its parts is hidden (`.git`, `.stratoquant`).
+    """
+    parts = Path(name).parts
+    place = Path(os.path.realpath(folder / name))
+    if not parts or any(part.startswith((".", "/")) for part in parts) or not place.is_relative_to(os.path.realpath(folder)):
+        raise ChangeError(f"{name!r} is no file inside {folder}, also through a link; a change writes nothing outside.")
+    return place
 
 
 def change(folder: Path, before: Files, after: Files, about: Mapping[str, Any]) -> Entry:
@@ -74,8 +91,10 @@ def change(folder: Path, before: Files, after: Files, about: Mapping[str, Any]) 
     """
     with _locked(folder) as home:
         _go_on(folder, home)
+        for name in after:
+            inside(folder, name)
         for name, content in before.items():
-            if read(folder / name) != content:
+            if read(inside(folder, name)) != content:
                 raise ChangeError(
                     f"{folder / name} was changed just now by another; nothing is written: look at it and try again."
                 )
@@ -89,6 +108,7 @@ def change(folder: Path, before: Files, after: Files, about: Mapping[str, Any]) 
             **about,
         }
         _stage(home, dict(zip(_SIDES, (before, after), strict=True)), record)
+        begun.note(folder, home / "staging")
         (home / "staging").rename(home / "pending")
         _sync(home)
         try:
@@ -97,6 +117,7 @@ def change(folder: Path, before: Files, after: Files, about: Mapping[str, Any]) 
             if (home / "pending").is_dir():
                 _put_all(folder, before)
                 shutil.rmtree(home / "pending")
+                begun.forget(folder)
             raise
 
 
@@ -115,7 +136,8 @@ def history(folder: Path) -> list[Entry]:
 def repair(folder: Path) -> None:
     """Completes a change whose process was killed. Costs one look at the folder when there is none.
 
-    Raises ChangeError while another process is at it, or when a file is neither as it was nor as it should be.
+    Raises ChangeError while another process is at it, when a file is neither as it was nor as it should be, or when the change
+    was not begun on this folder by this user: then nothing is written.
     """
     if (folder / HOME / "pending").is_dir():
         with _locked(folder) as home:
@@ -126,6 +148,11 @@ def _go_on(folder: Path, home: Path) -> None:
     pending = home / "pending"
     if not pending.is_dir():
         return
+    if not begun.here(folder, pending):
+        raise ChangeError(
+            f"{pending} holds a change that was not begun here, or not as it is now; none of it is carried out. Look at it and "
+            f"remove {pending}; if it is yours, of another machine or place, put the files right from {pending}/after first."
+        )
     entry = Entry(pending, json.loads((pending / _RECORD).read_text(encoding="utf-8")))
     before, after = entry.files("before"), entry.files("after")
     for name in after:
@@ -161,13 +188,15 @@ def _complete(folder: Path, home: Path) -> Entry:
     done.parent.mkdir(exist_ok=True)
     pending.rename(done)
     with suppress(OSError):  # it is done, whenever the disk learns of it
+        begun.forget(folder)
         _sync(done.parent)
     return Entry(done, entry.about)
 
 
 def _put_all(folder: Path, files: Files) -> None:
+    places = {name: inside(folder, name) for name in files}  # a link stays a link
     for name, content in files.items():
-        place = Path(os.path.realpath(folder / name))  # a link stays a link
+        place = places[name]
         if content is None:
             place.unlink(missing_ok=True)
         elif read(place) != content:
@@ -195,6 +224,9 @@ def _sync(path: Path) -> None:
 def _locked(folder: Path) -> Iterator[Path]:
     """Only one command changes a folder at a time. The lock goes with its process, however that ends."""
     home = folder / HOME
+    for path in (home, home / "lock", home / "pending", home / "staging", home / "history"):
+        if path.is_symlink():
+            raise ChangeError(f"{path} is a link, which a change would write through; remove it.")
     if not home.is_dir():
         home.mkdir()
         write_atomic_bytes(home / ".gitignore", _IGNORED.encode())

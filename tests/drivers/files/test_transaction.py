@@ -19,7 +19,7 @@ AFTER: Files = {"a.yml": b"new a\n", "sub/b.yml": b"new b\n", "new.yml": b"new\n
 KILLED_AT_EVERY_STEP = """
 import json, os, sys
 from pathlib import Path
-from drivers.changes import change
+from drivers.files.transaction import change
 
 TOUCHES = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod")
 root = Path(sys.argv[1])
@@ -46,6 +46,13 @@ for last in range(1, 1000):
 """
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's state folder, below the folder whose steps the killed process counts."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
+    return tmp_path / ".state" / "stratoquant" / "changes"
+
+
 def put(folder: Path, files: Files) -> Path:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +65,7 @@ def held(folder: Path) -> Files:
     return {name: transaction.read(folder / name) for name in BEFORE}
 
 
-def test_all_files_change_and_the_record_says_what_they_were(tmp_path: Path) -> None:
+def test_all_files_change_and_the_record_says_what_they_were(tmp_path: Path, state: Path) -> None:
     put(tmp_path, BEFORE)
     entry = change(tmp_path, BEFORE, AFTER, {"kind": "test", "why": "because"})
     assert held(tmp_path) == AFTER
@@ -67,6 +74,7 @@ def test_all_files_change_and_the_record_says_what_they_were(tmp_path: Path) -> 
     change(tmp_path, AFTER, BEFORE, {"kind": "test"})
     assert held(tmp_path) == BEFORE
     assert [e.number for e in history(tmp_path)] == [1, 2]
+    assert not list(state.iterdir())
     assert sorted(p.name for p in (tmp_path / HOME).iterdir()) == [".gitignore", "history", "lock"]
 
 
@@ -143,10 +151,23 @@ def test_a_file_that_changed_since_it_was_read_is_not_overwritten(tmp_path: Path
     assert (tmp_path / "sub/b.yml").read_bytes() == BEFORE["sub/b.yml"]
 
 
-def test_a_file_edited_after_a_crash_is_not_overwritten_by_the_repair(tmp_path: Path) -> None:
-    put(tmp_path, BEFORE)
-    entry = change(tmp_path, BEFORE, AFTER, {"kind": "test"})
-    entry.folder.rename(tmp_path / HOME / "pending")  # as a crash leaves it
+def crashed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A change that ended when it had just begun to take place."""
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    put(folder, BEFORE)
+    with monkeypatch.context() as patched:
+        patched.setattr(transaction, "_complete", killed)
+        patched.setattr(transaction, "_put_all", killed)
+        with pytest.raises(SystemExit):
+            change(folder, BEFORE, AFTER, {"kind": "test"})
+    return folder / HOME / "pending"
+
+
+def test_a_file_edited_after_a_crash_is_not_overwritten_by_the_repair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crashed(tmp_path, monkeypatch)
     (tmp_path / "a.yml").write_text("mine\n")
     with pytest.raises(ChangeError, match=r"a\.yml was edited while a change of .* was half done; put the files right from"):
         repair(tmp_path)
@@ -173,3 +194,102 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_looking_for_something_to_repair_writes_nothing(tmp_path: Path) -> None:
     repair(tmp_path)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_change_that_was_begun_here_is_completed(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crashed(tmp_path / "own", monkeypatch)
+    assert len(list(state.iterdir())) == 1
+    repair(tmp_path / "own")
+    assert held(tmp_path / "own") == AFTER
+    assert not list(state.iterdir())
+
+
+def sent(folder: Path, name: str, content: bytes = b"planted\n") -> Path:
+    """A folder with a change under way, as somebody would send it."""
+    pending = folder / HOME / "pending"
+    (pending / "after" / name).resolve().parent.mkdir(parents=True, exist_ok=True)
+    (pending / "before").mkdir(parents=True)
+    (pending / "after" / name).write_bytes(content)
+    about = {"number": 1, "time": "2026-01-01T00:00:00+00:00", "kind": "test", "files": [name]}
+    (pending / "change.json").write_text(json.dumps(about))
+    return pending
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../victim", "a.yml", ".git/hooks/pre-commit", "link/victim", "/tmp/victim-of-a-change"]
+)
+def test_a_change_that_comes_with_a_folder_is_not_carried_out(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "one" / "two" / "three" / "sent"
+    sent(folder, "plain.yml")
+    about = json.loads((folder / HOME / "pending" / "change.json").read_text())
+    (folder / HOME / "pending" / "change.json").write_text(json.dumps({**about, "files": [name]}))
+    (tmp_path / "outside").mkdir()
+    (folder / "link").symlink_to(tmp_path / "outside")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ChangeError, match="was not begun here"):
+        repair(folder)
+    assert sorted({*tmp_path.rglob("*")} - {*before}) == [folder / HOME / "lock"]
+
+
+@pytest.mark.parametrize("harm", ["content", "name", "link", "moved", "open"])
+def test_a_change_that_was_altered_is_not_carried_out(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    folder = tmp_path / "own"
+    pending = crashed(folder, monkeypatch)
+    match harm:
+        case "content":
+            (pending / "after" / "a.yml").write_bytes(b"other\n")
+        case "name":
+            text = (pending / "change.json").read_text()
+            (pending / "change.json").write_text(text.replace('"a.yml"', '"../a.yml"'))
+        case "link":
+            (pending / "after" / "a.yml").rename(tmp_path / "same")
+            (pending / "after" / "a.yml").symlink_to(tmp_path / "same")
+        case "moved":
+            folder = folder.rename(tmp_path / "elsewhere")
+        case "open":
+            state.chmod(0o777)
+    before = held(folder)
+    with pytest.raises(ChangeError, match="not begun here, or not as it is now"):
+        repair(folder)
+    assert held(folder) == before
+
+
+@pytest.mark.parametrize("name", ["../victim", "sub/../../victim", "link/victim", ".git/hooks/x", ".stratoquant/lock", ""])
+def test_nothing_is_written_outside_of_the_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (tmp_path / "outside").mkdir()
+    (folder / "link").symlink_to(tmp_path / "outside")
+    with pytest.raises(ChangeError, match="writes nothing outside"):
+        change(folder, {name: None}, {name: b"planted\n"}, {"kind": "test"})
+    assert not list(tmp_path.rglob("victim"))
+    assert not (folder / HOME / "pending").exists()
+
+
+def test_a_record_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
+    """Taking back a change reads its record, which may come with the folder."""
+    put(tmp_path, BEFORE)
+    entry = change(tmp_path, BEFORE, AFTER, {"kind": "test"})
+    text = (entry.folder / "change.json").read_text()
+    (entry.folder / "change.json").write_text(text.replace('"a.yml"', '"../../../a.yml"'))
+    with pytest.raises(ChangeError, match="writes nothing outside"):
+        history(tmp_path)[0].files("before")
+    (entry.folder / "change.json").write_text(text)
+    (entry.folder / "before" / "a.yml").unlink()
+    (entry.folder / "before" / "a.yml").symlink_to("/etc/hostname")
+    with pytest.raises(ChangeError, match="also through a link"):
+        history(tmp_path)[0].files("before")
+
+
+@pytest.mark.parametrize("which", ["", "lock", "history"])
+def test_links_among_the_records_are_refused(tmp_path: Path, which: str) -> None:
+    put(tmp_path / "own", BEFORE)
+    (tmp_path / "outside").mkdir()
+    place = tmp_path / "own" / HOME / which
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(tmp_path / "outside" / which)
+    with pytest.raises(ChangeError, match="is a link"):
+        change(tmp_path / "own", BEFORE, AFTER, {"kind": "test"})
+    assert not list((tmp_path / "outside").iterdir())
