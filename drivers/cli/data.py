@@ -81,7 +81,9 @@ def import_(
             help="Our column and theirs, e.g. timestamp=ts; volume=none imports it as unknown. Repeatable.",
         ),
     ] = None,
-    header: Annotated[str | None, typer.Option(metavar="A,B", help="Names of the columns of files without a header.")] = None,
+    header: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Names of the columns, where files have no header or another one.")
+    ] = None,
     symbol: Annotated[
         str | None,
         typer.Option(
@@ -96,9 +98,30 @@ def import_(
     calendar: Annotated[str | None, typer.Option(metavar="NAME", help="24/7, or an exchange calendar, e.g. XNYS.")] = None,
     time_unit: Annotated[Unit | None, typer.Option(help="Unit of times that are numbers; else by magnitude.")] = None,
     timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="Zone of times without one, e.g. Europe/Berlin.")] = None,
+    time_format: Annotated[
+        str | None, typer.Option(metavar="FORM", help="How times are written, e.g. '%d/%m/%Y %H:%M'; else by their look.")
+    ] = None,
+    skip_lines: Annotated[int | None, typer.Option(min=0, help="Lines of text before the table; else found.")] = None,
+    encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of text, e.g. gbk; else UTF-8.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option(metavar="MARK", help="Decimal mark of numbers, . or ,; else as the numbers show it.")
+    ] = None,
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OURS=FACTOR", help="Multiply a column, e.g. close=1e-9; price=... is for all prices. Repeatable."
+        ),
+    ] = None,
+    off_clock: Annotated[
+        Literal["refuse", "drop", "snap"],
+        typer.Option(help="Bars whose time is not on the clock: leave them out, or move them to the clock before."),
+    ] = "refuse",
     duplicates: Annotated[
         Literal["refuse", "first", "last"], typer.Option(help="Which of the bars of one time and symbol that differ to keep.")
     ] = "refuse",
+    funding_interval: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Time between two payments, e.g. 8h, of funding rows that are quotes.")
+    ] = None,
     licence: Annotated[str | None, typer.Option(metavar="TEXT", help="Under which licence the data are.")] = None,
     source_text: Annotated[str | None, typer.Option(metavar="TEXT", help="Where the data come from.")] = None,
     guess_ticks: Annotated[
@@ -132,7 +155,14 @@ def import_(
         calendar=calendar,
         time_unit=time_unit,
         timezone=timezone,
+        time_format=time_format,
+        skip_lines=skip_lines,
+        encoding=encoding,
+        decimal=_mark(decimal),
+        scale=_factors(scale or []),
+        off_clock=off_clock,
         duplicates=duplicates,
+        funding_interval=funding_interval,
         licence=licence,
         source_text=source_text,
         guess_ticks=guess_ticks,
@@ -183,6 +213,29 @@ def _pairs(texts: list[str]) -> dict[str, str]:
         if ours.strip() in made:
             raise typer.BadParameter(f"{ours.strip()} is named twice", param_hint="--column")
         made[ours.strip()] = theirs
+    return made
+
+
+def _mark(text: str | None) -> Literal[".", ","] | None:
+    """The decimal mark."""
+    if text is None or text == "." or text == ",":
+        return text  # type: ignore[return-value]
+    raise typer.BadParameter(f"{text!r} is neither . nor ,", param_hint="--decimal")
+
+
+def _factors(texts: list[str]) -> dict[str, float]:
+    """`ours=factor` as a mapping; `price` stands for every price of a bar too."""
+    made: dict[str, float] = {}
+    for text in texts:
+        ours, _, factor = text.partition("=")
+        try:
+            number = float(factor)
+        except ValueError:
+            number = 0.0
+        if not ours or not 0.0 < number < float("inf"):
+            raise typer.BadParameter(f"{text!r} is not OURS=FACTOR, e.g. close=1e-9", param_hint="--scale")
+        for name in ("price", "open", "high", "low", "close", "vwap") if ours == "price" else (ours,):
+            made[name] = number
     return made
 
 

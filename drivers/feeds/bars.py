@@ -17,6 +17,10 @@ DEFAULT_STEP: Final = 60 * SECOND
 PRICES: Final = ("open", "high", "low", "close")
 COLUMNS: Final = ("timestamp", "symbol", *PRICES, "volume")
 EXTRAS: Final = ("vwap", "trade_count", "buy_volume", "buy_count")
+ROUNDING: Final = 8 * float(np.finfo(np.float64).eps)
+"""Prices that were multiplied by the same factor may change places within this; the bar then spans its open and close."""
+LONG_BAR: Final = 3600 * SECOND
+"""From this length on bars may begin elsewhere than on UTC multiples of it: at 22:00 every four hours."""
 _OTHER: Final = np.iinfo(np.int64).max  # spacing of two rows of different symbols
 
 
@@ -32,8 +36,12 @@ def read_bars(
     repeated, gaps = _order(reading, table, time, code, shown)
     step = _step(reading, table, gaps)
     del gaps
-    off = (code >= 0) & (time % step != 0)
-    what = f" is not on the clock of {span(step)}; correct the timestamp, or `clock` in dataset.yml"
+    offset = _offset(time[code >= 0] % step, step)
+    off = (code >= 0) & (time % step != offset)
+    what = (
+        f" is not on the clock of {span(step)}; correct the timestamp or `clock` in dataset.yml, or import the file with "
+        "--off-clock snap or drop"
+    )
     reading.fault("off the clock", table, off, 0, shown, code, time, lambda i: what)
     code[off] = -1
     close = time + (step if reading.about.stamp == "open" else 0)
@@ -53,6 +61,14 @@ def read_bars(
     row = close.astype(np.int32)
     del time, close  # a year of twenty symbols has ten million rows
     return axis, _Values(reading, table, axis).fill(row, code, inside, repeated & inside)
+
+
+def _offset(into: Ints, step: int) -> int:
+    """Where bars begin, from UTC multiples of their length: elsewhere only when all agree on it, to the minute."""
+    if step < LONG_BAR or not len(into):
+        return 0
+    first = int(into[0])
+    return first if first % (60 * SECOND) == 0 and bool((into == first).all()) else 0
 
 
 def _scan(table: Table) -> tuple[Ints, Any, list[str]]:
@@ -175,6 +191,7 @@ class _Values:
 
         cure = "correct or remove the row"
         o, high, low, close = quotes
+        top, bottom = np.maximum(np.maximum(o, close), low), np.minimum(np.minimum(o, close), high)
         unknown = np.isnan(quotes)
         fault(
             "infinite price",
@@ -194,8 +211,11 @@ class _Values:
             (quotes <= 0.0).any(axis=0),
             lambda i: f"{first(lambda x: x <= 0.0, i)}; a price must be positive: {cure}",
         )
-        fault("high below low", high < low, lambda i: f"high {high[i]:.10g} is below low {low[i]:.10g}; {cure}")
-        fault("price outside the bar", (np.maximum(o, close) > high) | (np.minimum(o, close) < low), outside)
+        fault(
+            "high below low", high < low * (1.0 - ROUNDING), lambda i: f"high {high[i]:.10g} is below low {low[i]:.10g}; {cure}"
+        )
+        fault("price outside the bar", (top > high * (1.0 + ROUNDING)) | (bottom < low * (1.0 - ROUNDING)), outside)
+        values["high"], values["low"] = np.fmax(high, top), np.fmin(low, bottom)  # within rounding, or refused
         for name in self.names[len(PRICES) :]:
             v = values[name]
             fault(f"infinite {name}", np.isinf(v), lambda i, v=v, name=name: f"{name} is {v[i]:g}; {cure}")  # type: ignore[misc]

@@ -41,9 +41,10 @@ from drivers.feeds.alpha import read_alpha
 from drivers.feeds.bars import COLUMNS, read_bars
 from drivers.feeds.description import DAY, SECOND, Description, read_description
 from drivers.feeds.errors import DataError, Sink, refuse
+from drivers.feeds.funding import read_funding
 from drivers.feeds.reading import Axis, Reading, symbol_uid
 from drivers.feeds.tables import Table, find_table
-from drivers.feeds.ticks import BOOK_SIDES, read_book, read_funding, read_trades, trade_axis
+from drivers.feeds.ticks import BOOK_SIDES, read_book, read_trades, trade_axis
 from drivers.feeds.venue_facts import described
 
 __all__ = ["Dataset", "QualityCounts", "open_dataset", "read_folder", "symbol_uid"]

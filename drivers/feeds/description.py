@@ -16,6 +16,7 @@ from drivers.feeds.errors import DataError, near
 
 SECOND: Final = 1_000_000_000
 DAY: Final = 86_400 * SECOND
+_NAMES: Final = frozenset({"leader", "venue", "calendar", "source", "licence"})
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -44,6 +45,9 @@ class Description(BaseModel):
     )
     most_orders: int = Field(default=0, ge=0, description="orders of a symbol open at once; 0: no limit")
     orders_per_minute: int = Field(default=0, ge=0, description="order messages of all symbols together; 0: no limit")
+    funding_interval: str | None = Field(
+        default=None, description="time between two payments, e.g. 8h: the funding file then holds quotes of the rate"
+    )
     leader: str = Field(default="", description="symbol whose moves the others may follow; else the first by name")
 
     @field_validator("clock", mode="before")
@@ -54,6 +58,13 @@ class Description(BaseModel):
     @field_validator("clock")
     @classmethod
     def _clock_is_a_step(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_clock(value)
+        return value
+
+    @field_validator("funding_interval")
+    @classmethod
+    def _interval_divides_a_day(cls, value: str | None) -> str | None:
         if value is not None:
             parse_clock(value)
         return value
@@ -101,13 +112,29 @@ def parse_clock(text: str) -> int:
     return seconds * SECOND
 
 
+class _NamesAsWritten(yaml.SafeLoader):
+    """Takes keys, and values of keys that are names, as they are written: ON and 000001 are symbols, not True and 1."""
+
+
+def _mapping(loader: _NamesAsWritten, node: yaml.MappingNode) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in node.value:
+        name = key.value if isinstance(key, yaml.ScalarNode) else str(loader.construct_object(key, deep=True))
+        named = name in _NAMES and isinstance(value, yaml.ScalarNode) and not value.tag.endswith(":null")
+        made[name] = value.value if named else loader.construct_object(value, deep=True)
+    return made
+
+
+_NamesAsWritten.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
 def read_description(folder: Path) -> Description:
     """The folder's `dataset.yml`, or the defaults where there is none. Raises DataError naming the key at fault."""
     path = folder / "dataset.yml"
     if not path.exists():
         return Description()
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _NamesAsWritten)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -118,7 +145,7 @@ def read_description(folder: Path) -> Description:
     if not isinstance(values, dict):
         raise DataError(f"dataset.yml: holds a {type(values).__name__}; write one `key: value` a line, e.g. `clock: 1m`")
     try:
-        return Description(**{str(k): v for k, v in values.items()})
+        return Description(**values)
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else "?"

@@ -1,4 +1,4 @@
-"""What the readers of one market-data folder share: the axis, the panels so far, and how a fault is told."""
+"""What the readers of one market-data folder share: the axis, the panels so far, and how a fault is reported."""
 
 from __future__ import annotations
 

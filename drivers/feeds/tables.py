@@ -20,7 +20,8 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from dataflows.panel import Floats, Ints
-from drivers.feeds.errors import DataError, near
+from drivers.feeds.errors import DataError, near, utc
+from drivers.feeds.time_forms import EARLIEST, days_of
 
 BATCH_ROWS: Final = 1 << 18
 SUFFIXES: Final = (".parquet", ".csv", ".csv.gz", ".feather")
@@ -94,10 +95,11 @@ class Table:
             types = {c: pa.string() if c in TEXT else pa.float64() for c in columns}
             if "timestamp" in types:
                 types["timestamp"] = pa.int64() if self._integer_time else pa.string()
-            options = pa.csv.ConvertOptions(column_types=types, include_columns=columns, strings_can_be_null=True)
+            options = pa.csv.ConvertOptions(column_types=types, include_columns=columns)
             reading = pa.csv.ReadOptions(block_size=1 << 24, use_threads=False)
             with pa.csv.open_csv(self.path, read_options=reading, convert_options=options) as reader:
-                yield from reader
+                for batch in reader:
+                    yield _empty_as_null(batch)
 
     def times(self, column: Any, start: int) -> Ints:
         """A batch's timestamps as UTC nanoseconds (M,). start: index of its first row, for messages.
@@ -127,6 +129,9 @@ class Table:
         return np.array(column.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
 
     def _scaled(self, time: Ints, start: int) -> Ints:
+        days = days_of(time)
+        if days is not None:
+            return days
         size = np.abs(time)
         unit = np.select([size < 10**11, size < 10**14, size < 10**17], [10**9, 10**6, 10**3], 1)
         self._unit = self._unit or int(unit[0])
@@ -136,6 +141,13 @@ class Table:
             raise DataError(
                 f"{self.row(start + index)}: timestamp {time[index]} is in another unit than those before it; "
                 "write all of them in one unit, e.g. ms"
+            )
+        early = size * self._unit < EARLIEST
+        if early.any():
+            index = int(np.argmax(early))
+            raise DataError(
+                f"{self.row(start + index)}: timestamp {time[index]}, as seconds since 1970, is "
+                f"{utc(int(time[index]) * self._unit)}; write it as YYYYMMDD, or like 2026-03-01T12:00:00Z"
             )
         return time * self._unit
 
@@ -236,6 +248,15 @@ def find_table(folder: Path, stem: str, time_zone: str | None = None) -> Table |
     if not rows:
         raise DataError(f"{path.name}: the file is empty: it has no rows; write one row per time and symbol")
     return Table(path, tuple(columns), kind, time_zone, integer_time)
+
+
+def _empty_as_null(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """In a column of text only an empty cell is missing: NA, NAN and NULL are tickers."""
+    columns = [
+        pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column) if pa.types.is_string(column.type) else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
 def _named(zone: str) -> str:

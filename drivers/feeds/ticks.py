@@ -265,25 +265,3 @@ def _same_snapshots(time: Ints, code: Ints, levels: Floats, use: Any, last: dict
         same[mine[len(mine) - len(again) :]] = again
         last[n] = (t[-1], x[-1].copy())
     return same
-
-
-# -- funding ------------------------------------------------------------------------------------------------------------------
-
-
-def read_funding(reading: Reading, table: Table, axis: Axis) -> None:
-    """Fills the funding panel: the rate in the bar that covers its instant, 0 elsewhere."""
-    panel = axis.panel(0.0)
-    for start, batch in table.batches(["timestamp", "symbol", "funding_rate"]):
-        time = table.times(batch.column("timestamp"), start)
-        code = codes_of(table, batch, start, axis.column)
-        rate = table.floats(batch, "funding_rate")
-        wrong = (code >= 0) & ~np.isfinite(rate)
-
-        def what(i: int, rate: Floats = rate) -> str:
-            return f": funding_rate is {rate[i]:g}; it must be finite: {_CURE}"
-
-        reading.fault("bad funding_rate", table, wrong, start, axis.symbols, code, time, what)
-        row = axis.rows(time)
-        use = (code >= 0) & ~wrong & (row >= 0) & (row < axis.bars)
-        np.add.at(panel, (row[use], code[use]), rate[use])
-    reading.panels["funding_rate"] = panel

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from dataflows.panel import Floats, Ints
 from drivers.feeds.errors import DataError, utc
 from drivers.feeds.importing.names import Matching
-from drivers.feeds.importing.sources import Source
+from drivers.feeds.importing.numbers import Numbers
+from drivers.feeds.importing.source import Source
 from drivers.feeds.importing.times import Times
 from drivers.feeds.ticks import BOOK_SIDES
 
@@ -33,11 +34,12 @@ class Converted:
     matching: Matching
     symbol: str | None
     times: Times
+    numbers: Numbers
     ids: Any = None
     rows: int = 0
 
     def __post_init__(self) -> None:
-        exact = (self.matching.columns.get(name) for name in ("timestamp", "trade_id"))
+        exact = [self.matching.columns.get(name) for name in ("timestamp", "trade_id", "symbol")] + [self.matching.clock_time]
         self.source.as_text = frozenset(name for name in exact if name is not None)
 
     def fields(self) -> list[str]:
@@ -71,7 +73,15 @@ class Converted:
             yield pa.table(made)
 
     def _time(self, batch: Any, start: int) -> Ints:
-        return self.times.read(batch.column(str(self.matching.columns["timestamp"])), start)
+        dates = batch.column(str(self.matching.columns["timestamp"]))
+        if self.matching.clock_time is not None:
+            clock = batch.column(self.matching.clock_time)
+            whole = pa.types.is_integer(clock.type)
+            clock, dates = clock.cast(pa.string()), dates.cast(pa.string())
+            if whole:  # 90000 is 09:00:00
+                clock = pc.utf8_lpad(clock, 6, "0")
+            dates = pc.binary_join_element_wise(dates, clock, " ")
+        return self.times.read(dates, start)
 
     def _symbols(self, batch: Any, start: int) -> Any:
         if self.symbol is not None:
@@ -89,21 +99,7 @@ class Converted:
         theirs = self.matching.columns[name]
         if theirs is None:
             return np.full(batch.num_rows, np.nan)
-        values = batch.column(theirs)
-        if isinstance(values, pa.DictionaryArray):
-            values = values.dictionary_decode()
-        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            values = pc.utf8_trim_whitespace(values)
-        try:
-            return np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            for index in range(len(values)):
-                try:
-                    values.slice(index, 1).cast(pa.float64())
-                except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                    found = values[index].as_py()
-                    raise DataError(f"{self.source.row(start + index)}: {theirs} is {found!r}; it must be a number") from None
-            raise
+        return self.numbers.read(batch.column(theirs), name, theirs, start)
 
     def _ids(self, batch: Any, start: int) -> Any:
         theirs = str(self.matching.columns["trade_id"])

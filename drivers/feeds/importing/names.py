@@ -6,6 +6,7 @@ A guess is made only where one column fits. What a guess needs and what it drops
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
@@ -32,25 +33,19 @@ _MAY_BE_UNKNOWN: Final = frozenset({"volume", "side"})
 
 _TIME: Final = (
     *("timestamp", "ts", "time", "date", "datetime", "opentime", "starttime", "unix", "unixtime", "unixtimestamp", "epoch"),
-    *(
-        "timeperiodstart",
-        "transacttime",
-        "tradetime",
-        "exchangetime",
-        "eventtime",
-        "fundingtime",
-        "calctime",
-        "candlebegintime",
-    ),
+    *("timeperiodstart", "transacttime", "tradetime", "exchangetime", "eventtime", "fundingtime", "calctime", "createdtime"),
+    *("candlebegintime", "gmttime", "localtime", "tsevent", "windowstart", "datum"),
 )
+_EPOCHS: Final = frozenset({"unix", "unixtime", "unixtimestamp", "epoch"})
+"""Names of instants. Where a date for the eye stands beside one, the instant is taken."""
 _COMMON: Final[dict[str, tuple[str, ...]]] = {
     "timestamp": _TIME,
-    "symbol": ("symbol", "ticker", "instrument", "pair", "market", "productid", "instid", "instrumentid"),
-    "open": ("open", "o", "openprice", "priceopen"),
-    "high": ("high", "h", "highprice", "pricehigh"),
-    "low": ("low", "l", "lowprice", "pricelow"),
-    "close": ("close", "c", "closeprice", "priceclose"),
-    "volume": ("volume", "v", "vol", "basevolume", "volumebase", "volumetraded"),
+    "symbol": ("symbol", "ticker", "tic", "instrument", "pair", "market", "productid", "instid", "instrumentid"),
+    "open": ("open", "o", "openprice", "priceopen", "eroffnung", "eroffnungskurs", "erster"),
+    "high": ("high", "h", "highprice", "pricehigh", "hoch", "tageshoch"),
+    "low": ("low", "l", "lowprice", "pricelow", "tief", "tagestief"),
+    "close": ("close", "c", "closeprice", "priceclose", "schluss", "schlusskurs", "last"),
+    "volume": ("volume", "v", "vol", "basevolume", "volumebase", "volumetraded", "volumen", "stuck"),
     "vwap": ("vwap",),
     "trade_count": ("tradecount", "count", "trades", "numberoftrades", "numtrades", "tradescount"),
     "buy_volume": ("buyvolume", "takerbuyvolume", "takerbuybasevolume", "takerbuybaseassetvolume"),
@@ -79,11 +74,12 @@ class Matching:
     columns: Mapping[str, str | None]
     dropped: tuple[str, ...]
     best_quotes: bool = False
+    clock_time: str | None = None  # their column of the time of day, where `timestamp` is a column of dates
 
     @property
     def used(self) -> list[str]:
         """Their columns that are read, each once."""
-        return list(dict.fromkeys(theirs for theirs in self.columns.values() if theirs is not None))
+        return list(dict.fromkeys(theirs for theirs in (*self.columns.values(), self.clock_time) if theirs is not None))
 
     @property
     def depth(self) -> int:
@@ -102,6 +98,8 @@ def match_columns(
     """
     _check_fields(chosen)
     wanted: dict[str, str | None] = {ours: theirs for ours, theirs in chosen.items() if theirs in columns}
+    if "+" in (theirs := chosen.get("timestamp", "")) and theirs not in columns:
+        wanted["timestamp"] = _joined(file, theirs, columns)[0]
     wanted |= {ours: None for ours, theirs in chosen.items() if theirs == "none"}
     if preset is not None:
         _check_preset(file, columns, preset, kind, chosen)
@@ -112,6 +110,8 @@ def match_columns(
     fields = [*needed, *_OPTIONAL[kind]]
     for ours, theirs in chosen.items():
         if ours in fields and theirs not in (*columns, "none"):
+            if ours == "timestamp" and "+" in theirs:
+                continue
             hint = near(theirs, list(columns))
             raise DataError(f"{file}: --column {ours}={theirs}: the file has no column {theirs}; {hint}")
 
@@ -122,9 +122,12 @@ def match_columns(
         if not found:
             raise DataError(_no_levels(file, folded))
     guess = preset is None or not preset.columns
+    clock_time = preset.clock_time if preset is not None and "timestamp" not in chosen else None
     for field in fields:
         if field in wanted:
             found[field] = wanted[field]
+        elif field == "timestamp" and (joined := _date_and_time(folded)) is not None:
+            found[field], clock_time = joined
         elif guess or field == "symbol":
             guessed = _guess(file, field, folded, taken={*found.values(), *wanted.values()})
             if guessed is not None:
@@ -134,8 +137,26 @@ def match_columns(
     for field in needed:
         if field not in found and not (field == "side" and "buyer_is_maker" in found):
             raise DataError(_missing(file, kind, field, folded))
-    dropped = tuple(name for name in columns if name not in found.values())
-    return Matching(kind, found, dropped, best_quotes)
+    if "+" in (theirs := chosen.get("timestamp", "")) and theirs not in columns:
+        found["timestamp"], clock_time = _joined(file, theirs, columns)
+    dropped = tuple(name for name in columns if name not in (*found.values(), clock_time))
+    return Matching(kind, found, dropped, best_quotes, clock_time)
+
+
+def _date_and_time(folded: Mapping[str, str]) -> tuple[str, str] | None:
+    """A column of dates and one of times of day, where the file has both and no column of instants."""
+    at = {plain: name for name, plain in folded.items()}
+    others = (set(_TIME) - {"date", "time"}) & set(at)
+    return (at["date"], at["time"]) if {"date", "time"} <= set(at) and not others else None
+
+
+def _joined(file: str, theirs: str, columns: Sequence[str]) -> tuple[str, str]:
+    """The two columns of `--column timestamp=DATE+TIME`."""
+    date, _, clock = theirs.partition("+")
+    for name in (date, clock):
+        if name not in columns:
+            raise DataError(f"{file}: --column timestamp={theirs}: the file has no column {name}; {near(name, list(columns))}")
+    return date, clock
 
 
 def _check_fields(chosen: Mapping[str, str]) -> None:
@@ -222,6 +243,9 @@ def _guess(file: str, field: str, folded: Mapping[str, str], taken: set[str | No
     if field in folded:
         return field
     fits = [name for name, plain in folded.items() if plain in _COMMON[field] and name not in taken]
+    instants = [name for name in fits if folded[name] in _EPOCHS]
+    if len(fits) > 1 and len(instants) == 1:
+        return instants[0]
     if len(fits) > 1:
         raise DataError(f"{file}: {' and '.join(fits)} could all be the {field}; say which with --column {field}={fits[0]}")
     return fits[0] if fits else None
@@ -251,8 +275,8 @@ def _no_levels(file: str, folded: Mapping[str, str]) -> str:
 
 
 def _fold(name: str) -> str:
-    """A name in lower case without what is neither letter nor digit."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """A name in lower case without accents and what is neither letter nor digit."""
+    return re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", name.lower()))
 
 
 def _list(columns: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +14,10 @@ from drivers.feeds.errors import DataError
 from drivers.feeds.importing.convert import TIME, Converted
 from drivers.feeds.importing.merge import Policy
 from drivers.feeds.importing.names import KINDS, Matching, match_columns
-from drivers.feeds.importing.presets import Kind, Preset, find_preset
-from drivers.feeds.importing.sources import FORMATS, Source, files_in, open_source
+from drivers.feeds.importing.numbers import Numbers
+from drivers.feeds.importing.presets import Kind, Preset, find_preset, preset_of_file, preset_of_header, symbol_in
+from drivers.feeds.importing.source import Source
+from drivers.feeds.importing.sources import FORMATS, files_in, open_source
 from drivers.feeds.importing.symbols import symbol_of
 from drivers.feeds.importing.times import UNITS, Times, check_zone
 from drivers.feeds.tables import SUFFIXES
@@ -28,7 +30,11 @@ class ImportRequest:
 
     columns: our field -> their column, or "none". symbol: a name, or a pattern of the file names with {symbol} in it; None
     takes the column, else the part of the name in capitals. time_unit: s, ms, us, ns; None goes by magnitude. timezone: of
-    times without one. add: into an existing folder that lacks these kinds. allow_faults: write what a run would refuse.
+    times without one. time_format: how they are written, for strptime. skip_lines: before the table of a text; None finds them.
+    decimal: the decimal mark; None is a point, or a comma where the numbers leave no doubt. scale: our field -> factor.
+    off_clock: what becomes of bars whose time is not on the clock: refused, left out, or moved to the clock before.
+    funding_interval: between two payments, where rows of funding are quotes of the rate. add: into an existing folder that
+    lacks these kinds. allow_faults: write what a run would refuse.
     """
 
     sources: tuple[Path, ...]
@@ -43,7 +49,14 @@ class ImportRequest:
     calendar: str | None = None
     time_unit: str | None = None
     timezone: str | None = None
+    time_format: str | None = None
+    skip_lines: int | None = None
+    encoding: str | None = None
+    decimal: Literal[".", ","] | None = None
+    scale: Mapping[str, float] = field(default_factory=dict)
+    off_clock: Literal["refuse", "drop", "snap"] = "refuse"
     duplicates: Policy = "refuse"
+    funding_interval: str | None = None
     licence: str | None = None
     source_text: str | None = None
     guess_ticks: bool = False
@@ -60,6 +73,7 @@ class FilePlan:
     matching: Matching
     symbol: str | None  # None: from its column
     times: Times
+    numbers: Numbers
 
     @property
     def size(self) -> int:
@@ -81,7 +95,7 @@ class ImportPlan:
         """The files of a kind, ready to be read."""
         schema = self.schemas[kind]
         ids = schema.field("trade_id").type if "trade_id" in schema.names else None
-        return [Converted(f.source, f.matching, f.symbol, f.times, ids) for f in self.files[kind]]
+        return [Converted(f.source, f.matching, f.symbol, f.times, f.numbers, ids) for f in self.files[kind]]
 
 
 def plan_import(request: ImportRequest) -> ImportPlan:
@@ -91,6 +105,8 @@ def plan_import(request: ImportRequest) -> ImportPlan:
     if request.time_unit is not None and request.time_unit not in UNITS:
         raise DataError(f"--time-unit {request.time_unit}: write one of {', '.join(UNITS)}")
     check_zone(request.timezone)
+    if request.off_clock != "refuse" and request.clock is None:
+        raise DataError(f"--off-clock {request.off_clock} needs the length of a bar: give --clock, e.g. --clock 1m")
     preset = find_preset(request.preset) if request.preset is not None else None
     paths, base = _paths(request)
     files: dict[Kind, list[FilePlan]] = {}
@@ -141,20 +157,30 @@ def _own(folder: Path) -> dict[str, Any]:
 
 
 def _file(path: Path, request: ImportRequest, preset: Preset | None) -> FilePlan:
-    source = open_source(path, preset=preset, header=request.header)
+    source = open_source(path, preset=preset, header=request.header, skip=request.skip_lines, encoding=request.encoding)
+    if preset is None and request.kind is None:
+        preset = preset_of_header(source.columns) or preset_of_file(path.name, len(source.columns))
+        if preset is not None and not set(preset.columns.values()) <= set(source.columns):
+            preset = None
     matching = match_columns(path.name, source.columns, kind=request.kind, preset=preset, chosen=request.columns)
     named = "symbol" in matching.columns and request.symbol is None
     if request.symbol is not None and "symbol" in matching.columns:
         columns = {ours: theirs for ours, theirs in matching.columns.items() if ours != "symbol"}
         dropped = (*matching.dropped, str(matching.columns["symbol"]))
-        matching = Matching(matching.kind, columns, dropped, matching.best_quotes)
-    symbol = None if named else symbol_of(path, request.symbol)
-    return FilePlan(source, matching, symbol, Times(source.row, request.time_unit, request.timezone))
+        matching = replace(matching, columns=columns, dropped=dropped)
+    own = source.symbol or symbol_in(preset, path.name) if request.symbol is None else None
+    symbol = None if named else own or symbol_of(path, request.symbol)
+    zone = request.timezone or (preset.zone if preset is not None else None)
+    times = Times(source.row, request.time_unit, zone, request.time_format)
+    whole = {ours for ours, name in matching.columns.items() if name and pa.types.is_integer(source.types[name])}
+    fixed = {ours: factor for ours, factor in preset.scale.items() if ours in whole} if preset is not None else {}
+    scale = {**fixed, **request.scale}
+    return FilePlan(source, matching, symbol, times, Numbers(source.row, scale, request.decimal))
 
 
 def _schema(kind: Kind, files: Sequence[FilePlan]) -> pa.Schema:
     """Our columns over all files of a kind; what a file lacks is not known there."""
-    parts = [Converted(f.source, f.matching, f.symbol, f.times) for f in files]
+    parts = [Converted(f.source, f.matching, f.symbol, f.times, f.numbers) for f in files]
     if kind == "book":
         names = [f"{side}_{level}" for level in range(max(f.matching.depth for f in files)) for side in BOOK_SIDES]
     else:
@@ -205,7 +231,7 @@ def _describe(
 ) -> dict[str, Any]:
     """The keys of dataset.yml: what was asked for, before what the sources say of themselves."""
     made = dict(base)
-    asked = {"clock": request.clock, "calendar": request.calendar, "stamp": request.stamp, "licence": request.licence}
+    asked = {key: getattr(request, key) for key in ("clock", "calendar", "stamp", "funding_interval", "licence")}
     for key, value in asked.items():
         if value is not None:
             if request.add and key in ("clock", "stamp") and made.get(key, value) != value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -27,6 +28,11 @@ class Preset:
     fewest: int = 0
     stamp: Literal["open", "close"] = "open"
     best_quotes: bool = field(default=False)  # rows are changes of the best bid or the best ask
+    files: str = ""  # regular expression of such files' names, with `symbol`; a file without a header is known by it
+    scale: Mapping[str, float] = field(default_factory=dict)  # our field -> what its numbers are multiplied by
+    marks: frozenset[str] = frozenset()  # columns that together only this layout has; a file is known by them
+    clock_time: str | None = None  # their column of the time of day, where `timestamp` is one of dates
+    zone: str | None = None  # of times without one, where the layout fixes it
 
     def header(self, width: int) -> tuple[str, ...] | None:
         """Names of a headerless file's `width` columns, or None where that is not this layout."""
@@ -195,6 +201,38 @@ PRESETS: Final = {
             _TARDIS,
         ),
         Preset(
+            "databento-bars",
+            "bars",
+            "Databento's ohlcv csv, raw (whole numbers of 1e-9) or pretty (decimals)",
+            {"timestamp": "ts_event", **_OHLCV},
+            "databento.com/docs, schemas-and-data-formats, ohlcv: prices are signed integers where every 1 unit is 1e-9",
+            scale=dict.fromkeys(("open", "high", "low", "close"), 1e-9),
+            marks=frozenset({"ts_event", "rtype", "publisher_id", "instrument_id", "open", "close"}),
+        ),
+        Preset(
+            "histdata-ascii",
+            "bars",
+            "HistData's generic ASCII minutes: `20240307 190000;open;high;low;close;volume`, New York without summer time",
+            {"timestamp": "time", **_OHLCV},
+            "histdata.com/f-a-q/data-files-detailed-specification, Generic ASCII, 1 minute bars: EST without daylight savings",
+            ("time", "open", "high", "low", "close", "volume"),
+            6,
+            files=r"DAT_ASCII_(?P<symbol>[A-Z0-9]+)_M1_\d+\.(csv|zip)",
+            zone="Etc/GMT+5",
+        ),
+        Preset(
+            "histdata-metatrader",
+            "bars",
+            "HistData's MetaTrader minutes: `2024.03.07,19:00,open,high,low,close,volume`, New York without summer time",
+            {"timestamp": "date", **_OHLCV},
+            "histdata.com/f-a-q/data-files-detailed-specification, MetaTrader, 1 minute bars: EST without daylight savings",
+            ("date", "time", "open", "high", "low", "close", "volume"),
+            7,
+            files=r"DAT_MT_(?P<symbol>[A-Z0-9]+)_M1_\d+\.(csv|zip)",
+            zone="Etc/GMT+5",
+            clock_time="time",
+        ),
+        Preset(
             "best-quotes",
             "book",
             "rows (time, side bid or ask, price, size), each a new best bid or best ask; a snapshot of one level per instant",
@@ -211,6 +249,23 @@ def find_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise DataError(f"there is no preset {name}; {near(name, sorted(PRESETS))} `stratoquant data presets` lists them all")
     return PRESETS[name]
+
+
+def symbol_in(preset: Preset | None, name: str) -> str | None:
+    """The symbol in a file's name, where the layout says how its files are called."""
+    match = re.fullmatch(preset.files, name) if preset is not None and preset.files else None
+    return match["symbol"] if match is not None else None
+
+
+def preset_of_file(name: str, width: int) -> Preset | None:
+    """The layout that a headerless file's name and its number of columns tell; None where none or several do."""
+    fits = [p for p in PRESETS.values() if p.files and re.fullmatch(p.files, name) and p.header(width) is not None]
+    return fits[0] if len(fits) == 1 else None
+
+
+def preset_of_header(columns: Sequence[str]) -> Preset | None:
+    """The layout that a header tells beyond doubt."""
+    return next((p for p in PRESETS.values() if p.marks and p.marks <= set(columns)), None)
 
 
 def described() -> Sequence[tuple[str, str, str]]:

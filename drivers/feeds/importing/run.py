@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from drivers.feeds.check import QualityReport, check_dataset
-from drivers.feeds.description import SECOND
+from drivers.feeds.description import SECOND, parse_clock
 from drivers.feeds.errors import DataError
-from drivers.feeds.importing.merge import BUDGET, Sorter, without_repeats
+from drivers.feeds.importing.merge import BUDGET, Sorter, times, without_repeats
 from drivers.feeds.importing.plan import ImportPlan
 from drivers.feeds.importing.presets import Kind
 from drivers.feeds.importing.ticks import TickGuess
@@ -42,6 +42,7 @@ class KindResult:
     written: int
     symbols: tuple[str, ...]
     repeated: int  # rows dropped because their time and symbol were there already
+    off_clock: int = 0  # bars left out or moved because their time was not on the clock
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class _Work:
     told: Progress
     budget: int
     ticks: TickGuess = field(default_factory=TickGuess)
+    moved: int = 0  # bars off the clock
 
     def write(self) -> tuple[KindResult, ...]:
         """A Parquet file for each kind; the larger its sources, the larger its part of the progress."""
@@ -119,7 +121,15 @@ class _Work:
                 written, repeated = written + table.num_rows, repeated + dropped
                 self.told(begun + share * (0.7 + 0.3 * (written + repeated) / max(rows, written)), f"Writing {out.name}")
         shutil.rmtree(self.aside)
-        return KindResult(kind, len(self.plan.files[kind]), rows, written, tuple(sorted(symbols)), repeated)
+        return KindResult(
+            kind,
+            len(self.plan.files[kind]),
+            rows,
+            written,
+            tuple(sorted(symbols)),
+            repeated,
+            self.moved if kind == "bars" else 0,
+        )
 
     def _read(self, kind: Kind, sorter: Sorter, told: Progress) -> int:
         """Every file's rows to the sorter; returns how many were read."""
@@ -127,13 +137,25 @@ class _Work:
         whole = sum(f.size for f in planned)
         for file, size in zip(self.plan.converted(kind), (f.size for f in planned), strict=True):
             for table in file.tables():
-                aligned = _aligned(table, schema)
+                aligned = self._on_clock(_aligned(table, schema)) if kind == "bars" else _aligned(table, schema)
                 if self.plan.request.guess_ticks:
                     self.ticks.add(aligned)
                 sorter.add(aligned)
                 told((before + size * file.source.done) / whole, f"Reading {file.source.name}")
             rows, before = rows + file.rows, before + size
         return rows
+
+    def _on_clock(self, bars: pa.Table) -> pa.Table:
+        """Bars on the clock: the others left out, or moved to its last multiple, as was asked for."""
+        asked = self.plan.request
+        if asked.off_clock == "refuse" or asked.clock is None:
+            return bars
+        time, step = times(bars), parse_clock(asked.clock)
+        off = time % step != 0
+        self.moved += int(np.count_nonzero(off))
+        if asked.off_clock == "drop":
+            return bars.filter(pa.array(~off))
+        return bars.set_column(0, "timestamp", pa.array(time - time % step).cast(bars.schema.field("timestamp").type))
 
     def check(self) -> QualityReport:
         """Describes the folder and has it read as a run would. Raises DataError when a run would refuse it."""

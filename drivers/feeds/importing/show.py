@@ -48,7 +48,9 @@ def _rows(matching: Matching) -> list[tuple[str, str]]:
     rows = []
     for ours, theirs in matching.columns.items():
         level = ours.rpartition("_")[2]
-        if not level.isdigit() or int(level) in (0, matching.depth - 1):
+        if ours == "timestamp" and matching.clock_time is not None:
+            rows.append((ours, f"{theirs} and {matching.clock_time}"))
+        elif not level.isdigit() or int(level) in (0, matching.depth - 1):
             shown = "side, the other way round" if ours == "buyer_is_maker" else ours
             rows.append((shown, theirs if theirs is not None else "(not known)"))
     return rows
@@ -64,4 +66,6 @@ def result_table(result: ImportResult) -> Group:
     for kind in result.kinds:
         symbols = ", ".join(kind.symbols[:6]) + (f" and {len(kind.symbols) - 6} more" if len(kind.symbols) > 6 else "")
         grid.add_row(kind.kind, str(kind.files), f"{kind.read:,}", f"{kind.written:,}", f"{kind.repeated:,}", symbols)
-    return Group(grid, *(Text(note, style="yellow") for note in result.notes))
+    off = sum(kind.off_clock for kind in result.kinds)
+    moved = [f"{off:,} bars were not on the clock"] if off else []
+    return Group(grid, *(Text(note, style="yellow") for note in (*moved, *result.notes)))

@@ -23,7 +23,7 @@ class TickGuess:
     """
 
     def __init__(self) -> None:
-        self._steps: dict[tuple[str, str], int] = {}  # (key, symbol) -> greatest common divisor in 1e-8; 1: none
+        self._steps: dict[tuple[str, str], int | None] = {}  # (key, symbol) -> greatest common divisor in 1e-8
 
     def add(self, table: pa.Table) -> None:
         """More rows."""
@@ -32,24 +32,25 @@ class TickGuess:
             for key, names in _KEYS.items():
                 for name in names:
                     if name in table.column_names:
-                        at = key, symbol
-                        self._steps[at] = math.gcd(self._steps.get(at, 0), _common(mine.column(name).to_numpy()))
+                        before = self._steps.get((key, symbol), 0)
+                        step = _common(mine.column(name).to_numpy())
+                        self._steps[key, symbol] = None if before is None or step is None else math.gcd(before, step)
 
     def found(self) -> dict[str, Any]:
         """tick_size and lot_size by symbol, as dataset.yml takes them; those without a step are left out."""
         made: dict[str, dict[str, float]] = {}
         for (key, symbol), step in sorted(self._steps.items()):
-            if step > 1:
+            if step:
                 made.setdefault(key, {})[symbol] = step / _FINEST
         return made
 
 
-def _common(values: Any) -> int:
-    """The greatest common divisor of the values in 1e-8; 1 where they have more decimals, 0 where there are none."""
+def _common(values: Any) -> int | None:
+    """The greatest common divisor of the values in 1e-8; None where they have more decimals, 0 where there are no values."""
     known = values[np.isfinite(values) & (values > 0.0)]
     whole = np.rint(known * _FINEST)
     if not len(known):
         return 0
     if (whole >= 2.0**53).any() or (np.abs(whole - known * _FINEST) > 1e-4 * np.maximum(1.0, whole * 1e-9)).any():
-        return 1
+        return None
     return int(np.gcd.reduce(whole.astype(np.int64)))

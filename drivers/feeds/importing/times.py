@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,11 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataflows.panel import Ints
-from drivers.feeds.errors import DataError
+from drivers.feeds.errors import DataError, utc
+from drivers.feeds.time_forms import EARLIEST, Form, days_of, form_of, parsed, two_ways
 
 UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _NUMBER: Final = r"^[+-]?\d+(\.\d*)?$"
 _DATE: Final = r"^\d{4}-\d{2}-\d{2}$"
+_LOCAL_MIDNIGHT: Final = r"^\d{4}-\d{2}-\d{2}[ T]00:00(:00(\.0+)?)?[+-](0[1-9]|1[0-4]):?\d{2}$"
 _ZONED: Final = r"(Z|[+-]\d{2}:?\d{2})$"
 _LARGEST: Final = np.iinfo(np.int64).max
 
@@ -38,21 +41,29 @@ class Times:
     """Reads the times of one file, batch by batch. row: index to `file, row n`; unit: of UNITS, None by magnitude.
 
     zone: what a time without one means; None refuses such text, and takes datetimes and dates for UTC, as they are stored.
+    form: how texts are written, for strptime; None recognises the forms that can be read in one way only.
     """
 
     row: Callable[[int], str]
     unit: str | None = None
     zone: str | None = None
+    form: str | None = None
     _scale: int = field(default=0, repr=False)
+    _form: Form | None = field(default=None, repr=False)
+    _local_midnight: bool = field(default=True, repr=False)  # every text so far was 00:00:00 with an offset from UTC
 
     def read(self, column: Any, start: int) -> Ints:
         """UTC ns of a batch (M,). start: index of its first row. Raises DataError naming the row at fault."""
         if isinstance(column, pa.DictionaryArray):
             column = column.dictionary_decode()
+        if pa.types.is_string(column.type):
+            column = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
         if column.null_count:
             index = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
             raise DataError(f"{self.row(start + index)}: the time is missing; remove the row or give its time")
         kind = column.type
+        if self.form is not None and not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+            column, kind = column.cast(pa.string()), pa.string()
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             return self._text(pc.utf8_trim_whitespace(column.cast(pa.string())), start)
         if pa.types.is_integer(kind):
@@ -74,6 +85,17 @@ class Times:
         return self._from_local(ns, start) if local and self.zone is not None else ns
 
     def _text(self, text: Any, start: int) -> Ints:
+        if self.form is not None:
+            self._form = self._form or Form(self.form.removesuffix("%z").rstrip(), self.form.endswith("%z"))
+        elif self._form is None and len(text):
+            self._form = form_of(text[0].as_py())
+            if self._form is None and two_ways(text[0].as_py()):
+                raise DataError(
+                    f"{self.row(start)}: the time {text[0].as_py()!r} may name the day or the month first; say which with "
+                    "--time-format, e.g. '%d/%m/%Y' or '%m/%d/%Y %H:%M'"
+                )
+        if self._form is not None:
+            return self._written(text, self._form, start)
         number = np.asarray(pc.match_substring_regex(text, _NUMBER).to_numpy(zero_copy_only=False), bool)
         if number.any() and not number.all():
             index = int(np.argmax(number != number[0]))
@@ -93,7 +115,7 @@ class Times:
         dates = np.asarray(pc.match_substring_regex(text, _DATE).to_numpy(zero_copy_only=False), bool)
         zoned &= ~dates  # the day of a date looks like an offset
         if zoned.all():
-            return self._cast(text, "ns", "UTC", start)
+            return self._zoned(text, start)
         if zoned.any():
             index = int(np.argmax(zoned != zoned[0]))
             raise DataError(
@@ -104,6 +126,27 @@ class Times:
         if self.zone is None:
             raise DataError(f"{self.row(start)}: the time {text[0].as_py()!r} has no zone; say which with --timezone, e.g. UTC")
         return self._from_local(local, start)
+
+    def _written(self, text: Any, form: Form, start: int) -> Ints:
+        """Texts of a form other than ISO 8601."""
+        ns, wrong = parsed(text.to_pylist(), form)
+        if wrong >= 0:
+            raise DataError(
+                f"{self.row(start + wrong)}: the time {text[wrong].as_py()!r} is not written as {form.strptime}"
+                f"{' with a zone' if form.zoned else ''}; write all of them alike, or give their form with --time-format"
+            )
+        if form.zoned or not re.search(r"%[HIMS]", form.strptime):
+            return ns
+        if self.zone is None:
+            raise DataError(f"{self.row(start)}: the time {text[0].as_py()!r} has no zone; say which with --timezone, e.g. UTC")
+        return self._from_local(ns, start)
+
+    def _zoned(self, text: Any, start: int) -> Ints:
+        """Texts with their offset from UTC. Where all so far are midnight of such a zone, each names the day of its date."""
+        self._local_midnight &= pc.all(pc.match_substring_regex(text, _LOCAL_MIDNIGHT)).as_py()
+        if self._local_midnight:
+            return self._cast(pc.utf8_slice_codeunits(text, 0, 10), "ns", None, start)
+        return self._cast(text, "ns", "UTC", start)
 
     def _cast(self, text: Any, unit: str, zone: str | None, start: int) -> Ints:
         kind = pa.timestamp(unit, zone)
@@ -140,6 +183,10 @@ class Times:
         if self.unit is not None:
             self._scale = UNITS[self.unit]
         elif len(time):
+            days = days_of(time)
+            if days is not None:
+                self._scale = 1
+                return days
             size = np.abs(time)
             scale = np.select([size < 10**11, size < 10**14, size < 10**17], [10**9, 10**6, 10**3], 1)
             self._scale = self._scale or int(scale[0])
@@ -149,6 +196,14 @@ class Times:
                 raise DataError(
                     f"{self.row(start + index)}: the time {time[index]} is in another unit than those before it; write all of "
                     "them in one unit, or import the parts as files of their own"
+                )
+            early = size * scale < EARLIEST
+            if early.any():
+                index = int(np.argmax(early))
+                raise DataError(
+                    f"{self.row(start + index)}: the time {time[index]}, as {self._scale_name} since 1970, is "
+                    f"{utc(int(time[index]) * self._scale)}; give its form with --time-format, e.g. %Y%m%d, or its unit with "
+                    "--time-unit"
                 )
         far = np.abs(time) > _LARGEST // max(self._scale, 1) - 1
         if far.any():

@@ -100,6 +100,13 @@ def ours(symbol: str, **more: list[Any]) -> dict[str, list[Any]]:
     }
 
 
+DATABENTO = (
+    "ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,symbol\n"
+    "1709251200000000000,33,1,4916,10000000000,12000000000,9000000000,11000000000,100,ESH5\n"
+    "1709251500000000000,33,1,4916,11000000000,11500000000,10000000000,10500000000,50.25,ESH5\n"
+)
+HISTDATA = "20240229 190000;10.0;12.0;9.0;11.0;100\n20240229 190500;11.0;11.5;10.0;10.5;50.25\n"
+HISTDATA_MT = "2024.02.29,19:00,10.0,12.0,9.0,11.0,100\n2024.02.29,19:05,11.0,11.5,10.0,10.5,50.25\n"
 TARDIS_HEADER = "exchange,symbol,timestamp,local_timestamp,"
 LEVELS = [f"{side}s[{k}].{what}" for k in range(25) for side in ("ask", "bid") for what in ("price", "amount")]
 
@@ -169,6 +176,9 @@ QUOTES_ROWS: Rows = {
 
 CASES = [
     Case("binance-klines", "BTCUSDT-1m-2025-01.csv", KLINES.encode(), "bars", KLINE_ROWS),
+    Case("databento-bars", "glbx-mdp3.ohlcv-1m.csv", DATABENTO.encode(), "bars", ours("ESH5")),
+    Case("histdata-ascii", "DAT_ASCII_EURUSD_M1_202402.csv", HISTDATA.encode(), "bars", ours("EURUSD")),
+    Case("histdata-metatrader", "DAT_MT_EURUSD_M1_202402.csv", HISTDATA_MT.encode(), "bars", ours("EURUSD")),
     Case("binance-klines", "BTCUSDT-1m-2025-01.csv", (KLINE_HEADER + KLINES).encode(), "bars", KLINE_ROWS),
     Case("binance-klines", "BTCUSDT-1m-2025-01-01.zip", packed("BTCUSDT-1m-2025-01-01.csv", MICROS), "bars", KLINE_ROWS),
     Case(

@@ -75,11 +75,28 @@ TEXTS: dict[str, tuple[list[str], dict[str, Any], str]] = {
         {},
         r"row 2 \(line 3\): the time '1772323260' is not written like those before it",
     ),
-    "no ISO time": (
+    "no time at all": (
+        [r.replace("2026-03-01T", "first of March ") for r in ROWS],
+        {},
+        r"row 1 \(line 2\): 'first of March 00:00:00Z' is not a time; it must be a number or like 2026-03-01T12:00:00Z",
+    ),
+    "day or month first": (
         [r.replace("2026-03-01T", "01/03/2026 ") for r in ROWS],
         {},
-        r"row 1 \(line 2\): '01/03/2026 00:00:00Z' is not a time; it must be a number or like 2026-03-01T12:00:00Z",
+        r"row 1 \(line 2\): the time '01/03/2026 00:00:00Z' may name the day or the month first; say which with --time-format",
     ),
+    "numbers that are no epoch": (
+        [r.replace("2026-03-01T00:0", "4608").replace(":00Z", "") for r in ROWS],
+        {},
+        r"row 1 \(line 2\): the time 46080, as s since 1970, is 1970-01-01T12:48:00Z; give its form with --time-format",
+    ),
+    "a comma of two meanings": (
+        [r.replace(",100", ',"1,000"').replace(",50.25", ',"2,000"').replace(",7", ',"3,000"') for r in ROWS],
+        {},
+        r"row 1 \(line 2\): volume is '1,000', whose comma may be a decimal or a thousands mark; say which with --decimal",
+    ),
+    "drop without a clock": (ROWS, {"off_clock": "drop"}, "--off-clock drop needs the length of a bar: give --clock"),
+    "no such encoding": (ROWS, {"encoding": "utf-99"}, "--encoding utf-99: no such encoding"),
     "unknown zone": (ROWS, {"timezone": "Mars/Base"}, "--timezone Mars/Base: no such zone"),
     "unknown unit": (ROWS, {"time_unit": "h"}, "--time-unit h: write one of s, ms, us, ns"),
     "unknown clock": (ROWS, {"clock": "7m"}, "'7m' is not a clock"),
@@ -96,7 +113,7 @@ TEXTS: dict[str, tuple[list[str], dict[str, Any], str]] = {
     ),
     "price unknown": (ROWS, {"columns": {"open": "none"}}, "--column open=none: only side and volume may be unknown"),
     "no symbol": (ROWS, {"symbol": "{symbol}-x"}, r"BTCUSDT.csv: the name BTCUSDT does not fit --symbol '\{symbol\}-x'"),
-    "header twice": (ROWS, {"header": ("a", "b")}, "BTCUSDT.csv: has a header of its own"),
+    "header twice": (ROWS, {"header": ("a", "b")}, r"BTCUSDT.csv: has 6 columns \(time,open.*\), and --header names 2"),
     "wrong kind": (ROWS, {"kind": "trades"}, "no column is recognised as the price of trades"),
 }
 
@@ -128,7 +145,6 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no header": (lambda p: p.write_text("\n".join(f"{1772323200 + 60 * i},1,2,1,1,5" for i in range(3))), "--header A,B,..."),
     "two of one name": (lambda p: p.write_text("time,open,open\n1,2,3\n"), "two columns are called open"),
     "no table": (lambda p: p.write_text("<html>403 forbidden</html>"), r"empty below its first line \(<html>403"),
-    "UTF-16": (lambda p: p.write_text(HEADER + ROWS[0], encoding="utf-16"), "is text in UTF-16; write it again in UTF-8"),
     "a word far down": (
         lambda p: p.write_text(
             HEADER + "\n".join([f"{1772323200 + 60 * i},1.5,2,1,1,5" for i in range(60_000)] + ["0,x,2,1,1,5"])
@@ -188,10 +204,10 @@ def test_mixed_units_in_one_file(tmp_path: Path) -> None:
 
 
 def test_columns_that_could_be_the_same_are_asked_about(tmp_path: Path) -> None:
-    path = csv(tmp_path, "1772323200,2026-03-01,1,2,1,1,5", header="unix,date,open,high,low,close,volume\n")
-    with pytest.raises(DataError, match="unix and date could all be the timestamp; say which with --column timestamp=unix"):
+    path = csv(tmp_path, "2026-03-01,2026-03-02,1,2,1,1,5", header="date,datetime,open,high,low,close,volume\n")
+    with pytest.raises(DataError, match="date and datetime could all be the timestamp; say which with --column timestamp=date"):
         imported(tmp_path / "out", path)
-    result = imported(tmp_path / "out", path, columns={"timestamp": "unix"})
+    result = imported(tmp_path / "out", path, columns={"timestamp": "date"})
     assert result.kinds[0].written == 1
 
 

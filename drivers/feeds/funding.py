@@ -1,0 +1,78 @@
+"""Reads a funding file: the rate that longs pay shorts, in the bar of each payment.
+
+A row is a payment. Where `dataset.yml` names a `funding_interval`, a row is a quote of the rate instead, and the last quote at
+or before each UTC multiple of the interval is paid there, once; a quote older than one interval is not.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from dataflows.panel import Floats, Ints
+from drivers.feeds.description import SECOND, parse_clock
+from drivers.feeds.errors import DataError, span
+from drivers.feeds.reading import Axis, Reading, codes_of
+from drivers.feeds.tables import Table
+
+SHORTEST: Final = 3_600 * SECOND
+"""Between two payments of a venue. Rows that are mostly closer together are quotes of a rate."""
+JITTER: Final = SECOND
+"""A payment at 08:00:00.003 is the one of 08:00:00: venues stamp them some milliseconds late."""
+_CURE: Final = "correct or remove the row"
+
+
+def read_funding(reading: Reading, table: Table, axis: Axis) -> None:
+    """Fills the funding panel: the rate in the bar that covers its payment, 0 elsewhere. Rates of one bar add up.
+
+    Refuses rates that are not finite, and rows of a symbol that mostly lie less than an hour apart without a
+    `funding_interval` in dataset.yml.
+    """
+    panel = axis.panel(0.0)
+    times: list[Ints] = []
+    codes: list[Ints] = []
+    rates: list[Floats] = []
+    for start, batch in table.batches(["timestamp", "symbol", "funding_rate"]):
+        time = table.times(batch.column("timestamp"), start)
+        code = codes_of(table, batch, start, axis.column)
+        rate = table.floats(batch, "funding_rate")
+        wrong = (code >= 0) & ~np.isfinite(rate)
+
+        def what(i: int, rate: Floats = rate) -> str:
+            return f": funding_rate is {rate[i]:g}; it must be finite: {_CURE}"
+
+        reading.fault("bad funding_rate", table, wrong, start, axis.symbols, code, time, what)
+        use = (code >= 0) & ~wrong
+        times.append(time[use])
+        codes.append(code[use])
+        rates.append(rate[use])
+    time, code, rate = np.concatenate(times), np.concatenate(codes), np.concatenate(rates)
+    interval = reading.about.funding_interval
+    for n, symbol in enumerate(axis.symbols):
+        mine = np.flatnonzero(code == n)
+        mine = mine[np.argsort(time[mine], kind="stable")]
+        at, paid = time[mine], rate[mine]
+        if interval is not None:
+            at, paid = _payments(at, paid, parse_clock(interval))
+        elif len(at) > 2 and (between := int(np.median(np.diff(at)))) < SHORTEST:
+            raise DataError(
+                f"{table.name}: rows of {symbol} lie {span(between)} apart: these are quotes of a rate, and each row would be "
+                "charged; write `funding_interval: 8h` (the venue's) in dataset.yml, or keep only the rows at which funding "
+                "is paid"
+            )
+        late = at % (60 * SECOND)
+        row = axis.rows(np.where(late <= JITTER, at - late, at))
+        inside = (row >= 0) & (row < axis.bars)
+        np.add.at(panel, (row[inside], np.full(int(inside.sum()), n)), paid[inside])
+    reading.panels["funding_rate"] = panel
+
+
+def _payments(time: Ints, rate: Floats, interval: int) -> tuple[Ints, Floats]:
+    """The instants of payment that the quotes cover, and the rate that stood at each."""
+    if not len(time):
+        return time, rate
+    at = np.arange(-(-time[0] // interval), time[-1] // interval + 1, dtype=np.int64) * interval
+    last = np.searchsorted(time, at + JITTER, side="right") - 1
+    fresh = at - time[last] < interval
+    return at[fresh], rate[last[fresh]]
