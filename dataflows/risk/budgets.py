@@ -7,11 +7,13 @@ where they do not. So no measure here falls when a weight grows, and a cut of on
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 from dataflows.panel import Floats, Ints
+from dataflows.risk.types import TargetWeights
 from dataflows.risk.weights import held_part
 from dataflows.runtime.compile import kernel
+from dataflows.runtime.scratch import fresh
 
 SLACK: Final = 1.0 + 1e-9
 """What rounding may add before a budget counts as exceeded: so that what was cut to it once is not cut again."""
@@ -30,47 +32,50 @@ def together(correlation: Floats, weight: Floats, i: int, j: int) -> float:
     return rho if rho > 0.0 else 0.0
 
 
-@kernel
-def split(
-    weight: Floats,
-    current: Floats,
-    fixed: Ints,
-    unit: Floats,
-    reasons: Ints,
-    bit: int,
-    kept: Floats,
-    new: Floats,
-    counted: Floats,
-) -> None:
-    """Splits |weight| into what is held and what is new, in place; an unknown unit of risk admits nothing new.
+class Parts(NamedTuple):
+    """Targets apart into what is held and what is new, (N,)."""
 
-    unit: (N,) risk of a weight of 1. counted: the signed weight that a symbol counts with: its position where it is fixed, 0
-    where its unit is not positive and finite (then the new part is taken from `weight`, with `bit`). kept, new: of `counted`.
+    kept: Floats  # |weight| that is held
+    new: Floats  # |weight| beyond it
+    counted: Floats  # signed weight that the symbol counts with, the sum of both; 0: it counts for nothing
+
+
+@kernel
+def split(made: TargetWeights, unit: Floats, bit: int) -> Parts:
+    """Splits |weight| into what is held and what is new; an unknown unit of risk admits nothing new.
+
+    unit: (N,) risk of a weight of 1. An untradeable symbol counts with its position. A symbol whose unit is not positive and
+    finite counts for nothing, and its new part is taken from `made` in place, with `bit`.
     """
-    for n in range(weight.shape[0]):
-        w = current[n] if fixed[n] != 0 else weight[n]
-        held = math.fabs(w) if fixed[n] != 0 else held_part(w, current[n])
+    symbols = made.weight.shape[0]
+    kept, new, counted = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
+    for n in range(symbols):
+        fixed, current = made.untradeable[n] != 0, made.held[n]
+        w = current if fixed else made.weight[n]
+        held = math.fabs(w) if fixed else held_part(w, current)
         if not 0.0 < unit[n] < math.inf:
-            if fixed[n] == 0 and math.fabs(w) > held:
-                weight[n] = held if w > 0.0 else -held
-                reasons[n] |= bit
+            if not fixed and math.fabs(w) > held:
+                made.weight[n] = held if w > 0.0 else -held
+                made.reasons[n] |= bit
             w = held = 0.0
         counted[n] = w
         kept[n] = held
         new[n] = math.fabs(w) - held
+    return Parts(kept, new, counted)
 
 
 @kernel
-def put_back(weight: Floats, fixed: Ints, counted: Floats, kept: Floats, new: Floats, reasons: Ints, bit: int) -> None:
-    """What is left of kept and new, as weights; what was cut gets the bit. Nothing is raised."""
-    for n in range(weight.shape[0]):
-        if fixed[n] != 0 or counted[n] == 0.0:
+def put_back(made: TargetWeights, parts: Parts, bit: int) -> None:
+    """Lowers the targets in place to what is left of kept and new; what was cut gets the bit. Nothing is raised."""
+    for n in range(made.weight.shape[0]):
+        if made.untradeable[n] != 0 or parts.counted[n] == 0.0:
             continue
-        whole = math.fabs(weight[n])
-        size = kept[n] + (new[n] if new[n] > (SLACK - 1.0) * whole else 0.0)  # a crumb of new risk is rounding
+        whole = math.fabs(made.weight[n])
+        new = parts.new[n]
+        size = parts.kept[n] + (new if new > (SLACK - 1.0) * whole else 0.0)  # a crumb of new risk is rounding
         if size < whole / SLACK or size == 0.0:
-            weight[n] = size if counted[n] > 0.0 else -size
-            reasons[n] |= bit
+            made.weight[n] = size if parts.counted[n] > 0.0 else -size
+            made.reasons[n] |= bit
 
 
 @kernel

@@ -9,6 +9,7 @@ import numpy as np
 
 from dataflows.carry import Unknown
 from dataflows.panel import Floats
+from dataflows.risk.types import VolForecast
 from dataflows.runtime.compile import kernel
 
 
@@ -20,44 +21,58 @@ class Garch(NamedTuple):
     floor: Unknown  # least volatility of a bar, as last known
 
 
+class Observed(NamedTuple):
+    """What the recursion is fed, (T, N): volatilities of a bar of log price, and the returns."""
+
+    r: Floats  # NaN holds the state
+    seed: Floats
+    level: Floats
+    floor: Floats
+
+
+class GarchLaw(NamedTuple):
+    """Coefficients of the recursion; alpha + beta < 1."""
+
+    omega: float  # 0: (1 - alpha - beta) level^2 of each bar
+    alpha: float
+    beta: float
+
+
+class Spans(NamedTuple):
+    """The two longer spans that are forecast, in bars."""
+
+    mid: int
+    long: int
+
+
 @kernel
-def garch_volatility(
-    r: Floats,
-    seed: Floats,
-    level: Floats,
-    floor: Floats,
-    omega: float,
-    alpha: float,
-    beta: float,
-    bars_mid: int,
-    bars_long: int,
-    state: Garch,
-) -> tuple[Floats, Floats, Floats]:
-    """Forecast volatility of the next bar, of the next `bars_mid` and of the next `bars_long` bars together; each (T, N).
+def garch_volatility(x: Observed, law: GarchLaw, spans: Spans, state: Garch) -> VolForecast:
+    """Forecast volatility of the next bar, of the next `mid` and of the next `long` bars together; each (T, N).
 
     h[t+1] = omega + alpha r[t]^2 + beta h[t]; the first h = omega + (alpha + beta) seed^2, as `arch` starts from a backcast.
     E h[t+k+1] = omega + (alpha + beta) E h[t+k]; the forecast over K bars is the root of the sum of K of them, in closed form.
-    r: returns, NaN holds the state. seed, level, floor: volatilities of a bar. omega 0: (1 - alpha - beta) level^2 of each bar.
     NaN until r, seed and omega are known at one bar, and where the volatility is not positive (no movement and no floor).
-    alpha + beta < 1. Source: Bollerslev (1986).
+    Source: Bollerslev (1986).
     """
-    bars, symbols = r.shape
+    omega, alpha, beta = law
+    bars_mid, bars_long = spans
+    bars, symbols = x.r.shape
     one, mid, far = np.empty((bars, symbols)), np.empty((bars, symbols)), np.empty((bars, symbols))
     p = alpha + beta
     decay_mid = math.exp(bars_mid * math.log(p)) if p > 0.0 else 0.0
     decay_long = math.exp(bars_long * math.log(p)) if p > 0.0 else 0.0
     for t in range(bars):
         for n in range(symbols):
-            if floor[t, n] >= 0.0:
-                state.floor[n] = floor[t, n]
+            if x.floor[t, n] >= 0.0:
+                state.floor[n] = x.floor[t, n]
             if omega > 0.0:
                 state.omega[n] = omega
-            elif level[t, n] >= 0.0:
-                state.omega[n] = (1.0 - p) * level[t, n] * level[t, n]
-            square = r[t, n] * r[t, n]
+            elif x.level[t, n] >= 0.0:
+                state.omega[n] = (1.0 - p) * x.level[t, n] * x.level[t, n]
+            square = x.r[t, n] * x.r[t, n]
             if square < math.inf:  # also: r is known
                 if not state.variance[n] >= 0.0:
-                    state.variance[n] = state.omega[n] + p * seed[t, n] * seed[t, n]
+                    state.variance[n] = state.omega[n] + p * x.seed[t, n] * x.seed[t, n]
                 state.variance[n] = state.omega[n] + alpha * square + beta * state.variance[n]
             h = state.variance[n]
             if h >= 0.0:
@@ -68,31 +83,23 @@ def garch_volatility(
                 far[t, n] = _above(bars_long * mean + (h - mean) * (1.0 - decay_long) / (1.0 - p), math.sqrt(bars_long) * least)
             else:
                 one[t, n] = mid[t, n] = far[t, n] = math.nan
-    return one, mid, far
+    return VolForecast(one, mid, far)
 
 
 @kernel
-def with_har(
-    one: Floats,
-    mid: Floats,
-    far: Floats,
-    har_mid: Floats,
-    har_far: Floats,
-    p_change: Floats,
-    bars_mid: int,
-    bars_long: int,
-    widen: float,
-) -> None:
+def with_har(made: VolForecast, har_mid: Floats, har_long: Floats, p_change: Floats, spans: Spans, widen: float) -> None:
     """Joins the forecasts of `garch_volatility` with those of a HAR, in place, and widens them where the law may have changed.
 
-    har_mid, har_far: volatility of a bar over the next bars. The mean of both where both are known, else the one that is; of
+    har_mid, har_long: volatility of a bar over the next bars. The mean of both where both are known, else the one that is; of
     one bar, of which a HAR says nothing, GARCH's, and har_mid only where that is unknown. All times 1 + (widen - 1) p_change,
     1 where p_change is NaN. A longer span is never below a shorter one. All (T, N), > 0, or NaN together.
     """
+    one, mid, far = made
+    bars_mid, bars_long = spans
     bars, symbols = one.shape
     for t in range(bars):
         for n in range(symbols):
-            short, long = har_mid[t, n] * math.sqrt(bars_mid), har_far[t, n] * math.sqrt(bars_long)
+            short, long = har_mid[t, n] * math.sqrt(bars_mid), har_long[t, n] * math.sqrt(bars_long)
             if not one[t, n] > 0.0 and 0.0 < har_mid[t, n] < math.inf:
                 one[t, n] = har_mid[t, n]
             if 0.0 < short < math.inf:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from typing import NamedTuple
 
 from dataflows.execution.types import Ledger
 from dataflows.fusion.types import FLAT, LONG, SHORT, Proposal
 from dataflows.kernels.arith import clip, known
 from dataflows.layer import layer
+from dataflows.panel import Floats, Ints
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import (
     APPROVED,
@@ -37,10 +37,126 @@ from dataflows.risk.types import (
     Stops,
     TargetWeights,
 )
-from dataflows.risk.weights import exit_bit, exposure, grows, is_distance, opposed, shrink, sort_key, weight_of
+from dataflows.risk.weights import (
+    by_rank,
+    exit_bit,
+    exposure,
+    grows,
+    holdings,
+    is_distance,
+    opposed,
+    shrink,
+)
+from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import copied, fresh
 
 ALL_REASONS = (1 << len(REASONS)) - 1
+
+
+class Asked(NamedTuple):
+    """What L3 asks for, (N,)."""
+
+    weight: Floats  # signed fraction of equity; the position's where L3 says nothing
+    known: Ints  # 1: L3 says something
+
+
+@kernel
+def what_is_asked(proposal: Proposal, current: Floats) -> Asked:
+    """The weight that L3 asks for; a side at a size of 0 keeps what is held there: what entering cost is spent."""
+    symbols = current.shape[0]
+    weight, known_ = copied(current), fresh(symbols, 0)
+    for n in range(symbols):
+        side, size = proposal.side[n], proposal.size_fraction[n]
+        if side == FLAT:
+            weight[n], known_[n] = 0.0, 1
+        elif side in (LONG, SHORT) and 0.0 <= size < math.inf:
+            known_[n] = 1
+            if not (size == 0.0 and side * current[n] > 0.0):
+                weight[n] = side * size
+    return Asked(weight, known_)
+
+
+@kernel
+def closing_reasons(side: Ints, position: Floats, level: Ints, exits: Exit) -> Ints:
+    """The bits of REASONS for which each position must be closed, (N,): FLATTEN, an exit, or else a FLAT proposal; 0: none."""
+    symbols = position.shape[0]
+    why = fresh(symbols, 0)
+    for n in range(symbols):
+        if level[n] >= FLATTEN:
+            why[n] |= WHY_FLATTENED
+        if exits.exit[n] != 0:
+            why[n] |= exit_bit(exits.reason[n])
+        if why[n] == 0 and side[n] == FLAT and position[n] != 0.0:
+            why[n] = WHY_FLAT_PROPOSAL
+    return why
+
+
+@kernel
+def narrowest(
+    current: Floats, l86: TargetWeights, l87: TargetWeights, l93: TargetWeights, l95: TargetWeights
+) -> tuple[Floats, Ints]:
+    """The smallest of the caps' targets, 0 where their sides differ, the position where one is unknown; all their reasons."""
+    symbols = current.shape[0]
+    want, reasons = copied(l86.weight), fresh(symbols, 0)
+    for n in range(symbols):
+        reasons[n] = (l86.reasons[n] | l87.reasons[n] | l93.reasons[n] | l95.reasons[n]) & ALL_REASONS
+        unknown = not math.isfinite(l86.weight[n])
+        for w in (l87.weight[n], l93.weight[n], l95.weight[n]):
+            if not math.isfinite(w):
+                unknown = True
+            elif not ((w > 0.0 and want[n] > 0.0) or (w < 0.0 and want[n] < 0.0)):
+                want[n] = 0.0
+            elif math.fabs(w) < math.fabs(want[n]):
+                want[n] = w
+        if unknown:
+            want[n] = current[n]
+            reasons[n] |= WHY_UNKNOWN_INPUT
+    return want, reasons
+
+
+@kernel
+def has_bracket(n: int, stops: Stops) -> bool:
+    """Whether an increase would get a stop, a target, a trailing stop and a horizon."""
+    return bool(
+        is_distance(stops.stop_distance[n])
+        and is_distance(stops.take_profit_distance[n])
+        and is_distance(stops.trail_distance[n])
+        and 0.0 < stops.time_stop[n] < math.inf
+    )
+
+
+@kernel
+def is_scored(n: int, proposal: Proposal) -> bool:
+    """Whether the proposal's edge, freshness and rank are known."""
+    return bool(
+        math.isfinite(proposal.edge_bps[n]) and math.isfinite(proposal.freshness[n]) and math.isfinite(proposal.rank[n])
+    )
+
+
+@kernel
+def trim_net(made: TargetWeights, rank: Floats, most: float) -> None:
+    """Cuts the heavy side in place until |net| is at most `most`: new risk before held, lowest rank first."""
+    _, net = exposure(made)
+    if math.fabs(net) <= most:
+        return
+    for n in range(rank.shape[0]):
+        if not math.isfinite(net) and grows(made.weight[n], made.held[n]):
+            made.weight[n] = made.held[n]
+            made.reasons[n] |= WHY_NET_CAP
+    shrink(made, by_rank(rank), 1.0 if net > 0.0 else -1.0, math.fabs(net) - most, WHY_NET_CAP)
+
+
+@kernel
+def verdict_of(n: int, made: TargetWeights, closing: Ints, untold: Ints, position: Floats, asked: Asked) -> int:
+    """What becomes of a target; see `l4_risk_gate`."""
+    target, now, wanted = made.weight[n], made.held[n], asked.weight[n]
+    if closing[n] != 0 or (untold[n] == 0 and target == 0.0 and position[n] != 0.0):
+        return EXIT
+    if untold[n] != 0:
+        return HOLD
+    if target != now:
+        return APPROVED if target == wanted else REDUCED
+    return REJECTED if grows(wanted, now) else HOLD
 
 
 @layer("L4", schedule="step", cross_sectional=True)
@@ -72,72 +188,31 @@ def l4_risk_gate(
     exits and for reductions that a limit asks for, L3's confidence for what L3 asks for, 0 where nothing changes.
     """
     symbols = l3_action_proposal.side.shape[0]
-    equity = l97_ledger.equity
+    position, equity = l97_ledger.position, l97_ledger.equity
     solvent = 0.0 < equity < math.inf
-    target, current = fresh(symbols, 0.0), fresh(symbols, 0.0)
-    asked = fresh(symbols, 0.0)  # the weight that L3 asks for; the position's where it says nothing
-    reasons, fixed = fresh(symbols, 0), fresh(symbols, 0)
-    must_close, untold = fresh(symbols, 0), fresh(symbols, 0)
-    blind = False
+    account = holdings(position, l97_ledger.mark, equity)
+    current, untold = account.weight, account.untold
+    fixed = copied(untold)
     for n in range(symbols):
-        w = weight_of(l97_ledger.position[n], l97_ledger.mark[n], equity)
-        if math.isfinite(w):
-            current[n] = w
-        else:
-            untold[n] = 1
-            blind = True
-        fixed[n] = 1 if untold[n] != 0 or l86_exposure_cap.untradeable[n] != 0 else 0
+        if l86_exposure_cap.untradeable[n] != 0:
+            fixed[n] = 1
 
+    asked = what_is_asked(l3_action_proposal, current)
+    closing = closing_reasons(l3_action_proposal.side, position, l81_kill_switch.level, l94_position_exits)
+    wanted, caps = narrowest(current, l86_exposure_cap, l87_concentration_cap, l93_open_risk_budget, l95_tail_budget)
+    made = TargetWeights(fresh(symbols, 0.0), copied(closing), fixed, current)
     for n in range(symbols):
-        position, now = l97_ledger.position[n], current[n]
-        side, size = l3_action_proposal.side[n], l3_action_proposal.size_fraction[n]
-        proposed = side == FLAT or (side in (LONG, SHORT) and 0.0 <= size < math.inf)
-        asked[n] = now
-        if proposed:
-            asked[n] = 0.0 if side == FLAT else side * size
-            if side != FLAT and size == 0.0 and side * now > 0.0:
-                asked[n] = now  # no case for more of it, and none to close it: what entering cost is spent
-
-        if l81_kill_switch.level[n] >= FLATTEN:
-            must_close[n] = 1
-            reasons[n] |= WHY_FLATTENED
-        if l94_position_exits.exit[n] != 0:
-            must_close[n] = 1
-            reasons[n] |= exit_bit(l94_position_exits.reason[n])
-        if must_close[n] != 0:
+        want, now = wanted[n], current[n]
+        if closing[n] != 0 or l3_action_proposal.side[n] == FLAT:
             continue
-        if side == FLAT:
-            if position != 0.0:
-                must_close[n] = 1
-                reasons[n] = WHY_FLAT_PROPOSAL
-            continue
-
-        want = l86_exposure_cap.weight[n]
-        reasons[n] = l86_exposure_cap.reasons[n] & ALL_REASONS
-        unknown = not math.isfinite(want)
-        for weight, why in (
-            (l87_concentration_cap.weight, l87_concentration_cap.reasons),
-            (l93_open_risk_budget.weight, l93_open_risk_budget.reasons),
-            (l95_tail_budget.weight, l95_tail_budget.reasons),
-        ):
-            w = weight[n]
-            reasons[n] |= why[n] & ALL_REASONS
-            if not math.isfinite(w):
-                unknown = True
-            elif not ((w > 0.0 and want > 0.0) or (w < 0.0 and want < 0.0)):
-                want = 0.0
-            elif math.fabs(w) < math.fabs(want):
-                want = w
-        if not proposed:
-            reasons[n] |= WHY_UNKNOWN_INPUT
-        if unknown:
-            want = now
-            reasons[n] |= WHY_UNKNOWN_INPUT
+        made.reasons[n] = caps[n]
+        if asked.known[n] == 0:
+            made.reasons[n] |= WHY_UNKNOWN_INPUT
         if untold[n] != 0:
-            reasons[n] |= WHY_UNKNOWN_INPUT if solvent else WHY_EQUITY
+            made.reasons[n] |= WHY_UNKNOWN_INPUT if solvent else WHY_EQUITY
             continue
-        if opposed(want, position) or opposed(asked[n], position):
-            reasons[n] |= WHY_CLOSE_FIRST
+        if opposed(want, position[n]) or opposed(asked.weight[n], position[n]):
+            made.reasons[n] |= WHY_CLOSE_FIRST
             continue
 
         cap = l85_instrument_cap.fraction[n]
@@ -149,94 +224,63 @@ def l4_risk_gate(
                 refused |= WHY_HALTED
             if not solvent:
                 refused |= WHY_EQUITY
-            if not (
-                is_distance(l84_stop_levels.stop_distance[n])
-                and is_distance(l84_stop_levels.take_profit_distance[n])
-                and is_distance(l84_stop_levels.trail_distance[n])
-                and 0.0 < l84_stop_levels.time_stop[n] < math.inf
-            ):
+            if not has_bracket(n, l84_stop_levels):
                 refused |= WHY_NO_STOP
             if not 0.0 < cap < math.inf:
                 refused |= WHY_INSTRUMENT_CAP
-            if (
-                blind
-                or fixed[n] != 0
-                or not proposed
-                or not want * asked[n] > 0.0
-                or not 0.0 < l97_ledger.mark[n] < math.inf
-                or not math.isfinite(l3_action_proposal.edge_bps[n])
-                or not math.isfinite(l3_action_proposal.freshness[n])
-                or not math.isfinite(l3_action_proposal.rank[n])
-            ):
+            if account.blind or fixed[n] != 0 or asked.known[n] == 0 or not want * asked.weight[n] > 0.0:
+                refused |= WHY_UNKNOWN_INPUT
+            if not 0.0 < l97_ledger.mark[n] < math.inf or not is_scored(n, l3_action_proposal):
                 refused |= WHY_UNKNOWN_INPUT
             if refused != 0:
-                reasons[n] |= refused
-                target[n] = now
+                made.reasons[n] |= refused
+                made.weight[n] = now
                 continue
-        size_of = math.fabs(want)
-        if proposed and math.fabs(asked[n]) < size_of:
-            size_of = math.fabs(asked[n])
-        if fixed[n] == 0 and 0.0 < cap < size_of:
-            size_of = cap
-            reasons[n] |= WHY_INSTRUMENT_CAP
-        target[n] = size_of if want > 0.0 else -size_of
+        size = math.fabs(want)
+        if asked.known[n] != 0 and math.fabs(asked.weight[n]) < size:
+            size = math.fabs(asked.weight[n])
+        if fixed[n] == 0 and 0.0 < cap < size:
+            size = cap
+            made.reasons[n] |= WHY_INSTRUMENT_CAP
+        made.weight[n] = size if want > 0.0 else -size
+    trim_net(made, l3_action_proposal.rank, risk.net)
 
-    _, net = exposure(target, current, fixed)
-    if not math.fabs(net) <= risk.net:
-        key = fresh(symbols, math.nan)
-        for n in range(symbols):
-            key[n] = sort_key(l3_action_proposal.rank[n])
-            if not math.isfinite(net) and grows(target[n], current[n]):
-                target[n] = current[n]
-                reasons[n] |= WHY_NET_CAP
-        order = np.argsort(key, kind="mergesort")
-        heavy = 1.0 if net > 0.0 else -1.0
-        shrink(target, current, fixed, reasons, order, heavy, math.fabs(net) - risk.net, WHY_NET_CAP)
-
-    stop, take_profit = fresh(symbols, math.nan), fresh(symbols, math.nan)
-    trail, horizon = fresh(symbols, math.nan), fresh(symbols, math.nan)
-    urgency, rank = fresh(symbols, 0.0), fresh(symbols, math.nan)
-    verdict, halt = fresh(symbols, 0), fresh(symbols, 0)
-    reduce_only = fresh(symbols, 1)
-    for n in range(symbols):
-        rank[n] = l3_action_proposal.rank[n] if math.isfinite(l3_action_proposal.rank[n]) else float(symbols)
-        halt[n] = 1 if l81_kill_switch.level[n] != RUN else 0
-        confidence = clip(known(l3_action_proposal.confidence[n], 0.0), 0.0, 1.0)
-        changed = target[n] != current[n]
-        as_asked = target[n] == asked[n]
-        if must_close[n] != 0 or (untold[n] == 0 and target[n] == 0.0 and l97_ledger.position[n] != 0.0):
-            verdict[n], urgency[n], target[n] = EXIT, 1.0, 0.0
-            if must_close[n] == 0 and asked[n] == 0.0:  # a side, but no size: the edge no longer covers the cost
-                reasons[n] |= WHY_FLAT_PROPOSAL
-        elif untold[n] != 0:
-            verdict[n] = HOLD
-        elif grows(target[n], current[n]):
-            verdict[n], urgency[n] = APPROVED if as_asked else REDUCED, confidence
-            reduce_only[n] = 0
-            stop[n], take_profit[n] = l84_stop_levels.stop_distance[n], l84_stop_levels.take_profit_distance[n]
-            trail[n], horizon[n] = l84_stop_levels.trail_distance[n], l84_stop_levels.time_stop[n]
-        elif changed:
-            verdict[n] = APPROVED if as_asked else REDUCED
-            urgency[n] = confidence if as_asked else 1.0
-        else:
-            verdict[n] = REJECTED if grows(asked[n], current[n]) else HOLD
-        if verdict[n] == APPROVED:
-            reasons[n] = 0
-        elif verdict[n] != HOLD and reasons[n] == 0:
-            reasons[n] = WHY_UNKNOWN_INPUT  # a layer above gave less than was asked, and no reason
-    return Approval(
-        target,
-        stop,
-        take_profit,
-        trail,
-        horizon,
-        urgency,
-        reduce_only,
-        verdict,
-        reasons,
-        copied(l3_action_proposal.edge_bps),
-        copied(l3_action_proposal.freshness),
-        rank,
-        copied(l94_position_exits.active_stop),
-        halt,
+    out = Approval(
+        target_weight=made.weight,
+        stop=fresh(symbols, math.nan),
+        take_profit=fresh(symbols, math.nan),
+        trail=fresh(symbols, math.nan),
+        horizon=fresh(symbols, math.nan),
+        urgency=fresh(symbols, 0.0),
+        reduce_only=fresh(symbols, 1),
+        verdict=fresh(symbols, 0),
+        reasons=made.reasons,
+        edge_bps=copied(l3_action_proposal.edge_bps),
+        freshness=copied(l3_action_proposal.freshness),
+        rank=fresh(symbols, float(symbols)),
+        active_stop=copied(l94_position_exits.active_stop),
+        halt=fresh(symbols, 0),
     )
+    for n in range(symbols):
+        verdict = verdict_of(n, made, closing, untold, position, asked)
+        out.verdict[n] = verdict
+        if math.isfinite(l3_action_proposal.rank[n]):
+            out.rank[n] = l3_action_proposal.rank[n]
+        if l81_kill_switch.level[n] != RUN:
+            out.halt[n] = 1
+        confidence = clip(known(l3_action_proposal.confidence[n], 0.0), 0.0, 1.0)
+        if verdict == EXIT:
+            out.target_weight[n], out.urgency[n] = 0.0, 1.0
+            if closing[n] == 0 and asked.weight[n] == 0.0:  # a side, but no size: the edge no longer covers the cost
+                out.reasons[n] |= WHY_FLAT_PROPOSAL
+        elif verdict in (APPROVED, REDUCED) and grows(made.weight[n], current[n]):
+            out.urgency[n], out.reduce_only[n] = confidence, 0
+            out.stop[n], out.take_profit[n] = l84_stop_levels.stop_distance[n], l84_stop_levels.take_profit_distance[n]
+            out.trail[n], out.horizon[n] = l84_stop_levels.trail_distance[n], l84_stop_levels.time_stop[n]
+        elif verdict in (APPROVED, REDUCED):
+            out.urgency[n] = confidence if verdict == APPROVED else 1.0
+        if verdict == APPROVED:
+            out.reasons[n] = 0
+        elif verdict != HOLD and out.reasons[n] == 0:
+            out.reasons[n] = WHY_UNKNOWN_INPUT  # a layer above gave less than was asked, and no reason
+    return out

@@ -9,7 +9,7 @@ from dataflows.kinematics.types import Returns, VolTerm
 from dataflows.layer import layer
 from dataflows.regime.types import ChangePoint
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.garch import Garch, garch_volatility, with_har
+from dataflows.risk.garch import Garch, GarchLaw, Observed, Spans, garch_volatility, with_har
 from dataflows.risk.types import VolForecast
 
 SECONDS_A_DAY = 86_400
@@ -43,17 +43,12 @@ def l76_volatility_forecast(
     """
     x, har = l2_returns_volatility, l58_volatility_term_structure
     day = max(1, SECONDS_A_DAY // data.clock_seconds)
+    spans = Spans(60, day)
     made = garch_volatility(
-        x.r_1,
-        x.sigma,
-        x.sigma_slow,
-        x.sigma_floor,
-        risk.garch_omega,
-        risk.garch_alpha,
-        risk.garch_beta,
-        60,
-        day,
+        Observed(r=x.r_1, seed=x.sigma, level=x.sigma_slow, floor=x.sigma_floor),
+        GarchLaw(omega=risk.garch_omega, alpha=risk.garch_alpha, beta=risk.garch_beta),
+        spans,
         carry.garch,
     )
-    with_har(*made, har.har_60, har.har_day, l64_change_point.p_change, 60, day, risk.change_widen)
-    return VolForecast(*made)
+    with_har(made, har.har_60, har.har_day, l64_change_point.p_change, spans, risk.change_widen)
+    return made

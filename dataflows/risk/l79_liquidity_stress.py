@@ -10,7 +10,7 @@ from dataflows.kernels.window import RollingSum
 from dataflows.layer import layer
 from dataflows.microstructure.types import MicrostructureConfig, SpreadDepth, Tradeability
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.stress import dried_up
+from dataflows.risk.stress import DryUp, Quoted, Traded, dried_up
 from dataflows.risk.types import LiquidityStress
 
 
@@ -38,19 +38,13 @@ def l79_liquidity_stress(
     Source: liquidity-adjusted value at risk after Bangia, Diebold, Schuermann and Stroughair (1999); impact beyond the sizes
     that L63 knows: Torre (1997).
     """
-    bars = l0_market_feed.bars
-    return LiquidityStress(
-        *dried_up(
-            bars.volume,
-            bars.vwap,
-            l0_market_feed.quality.valid,
-            l63_tradeability.liquidity_class,
-            l8_spread_depth.spread_bps,
-            l63_tradeability.slippage_bps,
-            microstructure.order_notionals,
-            risk.liquidity_notional,
-            risk.liquidity_participation,
-            risk.dry_up,
-            carry.traded,
-        )
+    bars, trade = l0_market_feed.bars, l63_tradeability
+    traded = Traded(volume=bars.volume, vwap=bars.vwap, valid=l0_market_feed.quality.valid)
+    quoted = Quoted(
+        liquidity=trade.liquidity_class,
+        spread_bps=l8_spread_depth.spread_bps,
+        slippage_bps=trade.slippage_bps,
+        sizes=microstructure.order_notionals,
     )
+    case = DryUp(notional=risk.liquidity_notional, participation=risk.liquidity_participation, factor=risk.dry_up)
+    return LiquidityStress(*dried_up(traded, quoted, case, carry.traded))

@@ -6,7 +6,7 @@ from dataflows.layer import layer
 from dataflows.regime.types import Regime
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import SizeCap, VolForecast
-from dataflows.risk.volatility_caps import volatility_cap
+from dataflows.risk.volatility_caps import RegimeFactors, Regimes, VolatilityTarget, volatility_cap
 
 
 @layer("L83")
@@ -18,18 +18,12 @@ def l83_volatility_target(l1_regime: Regime, l76_volatility_forecast: VolForecas
     Source: Moskowitz, Ooi and Pedersen (2012); inverse variance: Moreira and Muir (2017).
     """
     p = l1_regime
-    factors = (risk.regime_factor_calm, risk.regime_factor_trend, risk.regime_factor_high_vol, risk.regime_factor_chaotic)
-    return SizeCap(
-        volatility_cap(
-            l76_volatility_forecast.sigma_day,
-            p.calm,
-            p.trend_up,
-            p.trend_down,
-            p.high_vol,
-            p.chaotic,
-            risk.annual_target,
-            risk.days_per_year,
-            risk.volatility_power,
-            factors,
-        )
+    regimes = Regimes(calm=p.calm, trend_up=p.trend_up, trend_down=p.trend_down, high_vol=p.high_vol, chaotic=p.chaotic)
+    factors = RegimeFactors(
+        calm=risk.regime_factor_calm,
+        trend=risk.regime_factor_trend,
+        high_vol=risk.regime_factor_high_vol,
+        chaotic=risk.regime_factor_chaotic,
     )
+    target = VolatilityTarget(annual=risk.annual_target, days=risk.days_per_year, power=risk.volatility_power)
+    return SizeCap(volatility_cap(l76_volatility_forecast.sigma_day, regimes, factors, target))

@@ -8,7 +8,7 @@ from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import Stops, TailRisk, VolForecast
-from dataflows.risk.volatility_caps import stop_distance
+from dataflows.risk.volatility_caps import Noise, StopRule, stop_distance
 
 
 @layer("L84")
@@ -28,17 +28,13 @@ def l84_stop_levels(
     and time_stop in bars (L70's horizon, else default_horizon_bars). All positive and finite, or all NaN: where the price is
     unknown, or both volatility and ATR are; then L4 opens nothing.
     """
-    stop, hold = stop_distance(
-        l0_market_feed.bars.close,
-        l76_volatility_forecast.sigma_1,
-        l2_returns_volatility.atr,
-        l77_value_at_risk.var_99_bar,
-        l70_horizon.bars,
-        instruments.tick_size,
-        risk.stop_sigma,
-        risk.stop_atr,
-        risk.stop_min_ticks,
-        risk.stop_max,
-        float(risk.default_horizon_bars),
+    noise = Noise(sigma=l76_volatility_forecast.sigma_1, atr=l2_returns_volatility.atr, var_bar=l77_value_at_risk.var_99_bar)
+    rule = StopRule(
+        by_sigma=risk.stop_sigma,
+        by_atr=risk.stop_atr,
+        min_ticks=risk.stop_min_ticks,
+        most=risk.stop_max,
+        default_horizon=float(risk.default_horizon_bars),
     )
+    stop, hold = stop_distance(l0_market_feed.bars.close, noise, l70_horizon.bars, instruments.tick_size, rule)
     return Stops(stop, risk.reward_risk * stop, risk.trail_ratio * stop, hold)

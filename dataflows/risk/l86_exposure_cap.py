@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from dataflows.carry import Count
 from dataflows.execution.types import Ledger
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Proposal
@@ -29,7 +27,7 @@ from dataflows.risk.types import (
     SizeCap,
     TargetWeights,
 )
-from dataflows.risk.weights import exit_bit, exposure, grows, shrink, sort_key, weight_of
+from dataflows.risk.weights import by_rank, exit_bit, exposure, grows, holdings, shrink
 from dataflows.runtime.scratch import fresh
 
 
@@ -71,17 +69,11 @@ def l86_exposure_cap(
     told = 0.0 <= factor <= 1.0
     if not told:
         factor = 1.0
-    weight, current = fresh(symbols, 0.0), fresh(symbols, 0.0)
-    reasons, fixed = fresh(symbols, 0), fresh(symbols, 0)
-    blind = False
+    positions = holdings(l97_ledger.position, l97_ledger.mark, equity)
+    made = TargetWeights(fresh(symbols, 0.0), fresh(symbols, 0), fresh(symbols, 0), positions.weight)
+    current, fixed, blind = positions.weight, made.untradeable, positions.blind
     for n in range(symbols):
-        w = weight_of(l97_ledger.position[n], l97_ledger.mark[n], equity)
-        if math.isfinite(w):
-            current[n] = w
-        else:
-            blind = True
-            fixed[n] = 1
-        if not l97_ledger.mark_age[n] <= 0.0 or not 0.0 < l97_ledger.mark[n] < math.inf:
+        if positions.untold[n] != 0 or not l97_ledger.mark_age[n] <= 0.0 or not 0.0 < l97_ledger.mark[n] < math.inf:
             fixed[n] = 1
 
     for n in range(symbols):
@@ -148,19 +140,15 @@ def l86_exposure_cap(
             if 0.0 < cap < math.fabs(w):
                 w = cap if w > 0.0 else -cap
                 why |= WHY_INSTRUMENT_CAP
-        weight[n], reasons[n] = w, why
+        made.weight[n], made.reasons[n] = w, why
 
-    gross, net = exposure(weight, current, fixed)
+    gross, net = exposure(made)
     most, tilt = risk.gross * factor, risk.net * factor
     if not (gross <= most and math.fabs(net) <= tilt):
-        key = fresh(symbols, math.nan)
-        for n in range(symbols):
-            key[n] = sort_key(l3_action_proposal.rank[n])
-        order = np.argsort(key, kind="mergesort")
+        order = by_rank(l3_action_proposal.rank)
         if not gross <= most:
-            shrink(weight, current, fixed, reasons, order, 0.0, gross - most, WHY_GROSS_CAP)
-            gross, net = exposure(weight, current, fixed)
+            shrink(made, order, 0.0, gross - most, WHY_GROSS_CAP)
+            gross, net = exposure(made)
         if not math.fabs(net) <= tilt:
-            side_of = 1.0 if net > 0.0 else -1.0
-            shrink(weight, current, fixed, reasons, order, side_of, math.fabs(net) - tilt, WHY_NET_CAP)
-    return TargetWeights(weight, reasons, fixed, current)
+            shrink(made, order, 1.0 if net > 0.0 else -1.0, math.fabs(net) - tilt, WHY_NET_CAP)
+    return made

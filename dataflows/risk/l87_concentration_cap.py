@@ -9,6 +9,7 @@ from dataflows.panel import Floats
 from dataflows.risk.budgets import SLACK, put_back, split, together
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_CONCENTRATION, WHY_UNKNOWN_INPUT, Correlation, TargetWeights
+from dataflows.risk.weights import lowered
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import copied, fresh
 
@@ -44,13 +45,13 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
     Returns (N,) weights, none above L86's. O(N^2) in the symbols that are not flat.
     Source: risk contributions as in Litterman (1996), without credit for hedges.
     """
-    weight, reasons, fixed = copied(l86_exposure_cap.weight), copied(l86_exposure_cap.reasons), l86_exposure_cap.untradeable
-    symbols = weight.shape[0]
+    made = lowered(l86_exposure_cap)
+    symbols, fixed = made.weight.shape[0], made.untradeable
     budget = risk.max_share * risk.annual_target * risk.annual_target / risk.days_per_year
     most = budget * SLACK
-    kept, new, counted = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
     sigma = l78_correlation.sigma_day
-    split(weight, l86_exposure_cap.held, fixed, sigma, reasons, WHY_CONCENTRATION | WHY_UNKNOWN_INPUT, kept, new, counted)
+    parts = split(made, sigma, WHY_CONCENTRATION | WHY_UNKNOWN_INPUT)
+    kept, new, counted = parts
     busy = 0
     for n in range(symbols):
         if counted[n] != 0.0:
@@ -88,5 +89,5 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
             if counted[n] != 0.0:
                 kept[n] /= sigma[n]
                 new[n] *= share[n] / sigma[n]
-        put_back(weight, fixed, counted, kept, new, reasons, WHY_CONCENTRATION)
-    return TargetWeights(weight, reasons, fixed, l86_exposure_cap.held)
+        put_back(made, parts, WHY_CONCENTRATION)
+    return made

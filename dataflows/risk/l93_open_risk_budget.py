@@ -9,7 +9,7 @@ from dataflows.layer import layer
 from dataflows.risk.budgets import SLACK, put_back, scale, share_within, split
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_NO_STOP, WHY_OPEN_RISK, Exit, Stops, TargetWeights
-from dataflows.risk.weights import is_distance
+from dataflows.risk.weights import is_distance, lowered
 from dataflows.runtime.scratch import copied, fresh
 
 
@@ -29,14 +29,10 @@ def l93_open_risk_budget(
     cut. Untradeable symbols count as held and are not cut. Returns (N,) weights, none above L87's.
     Source: fixed fractional risk as in Tharp (1998).
     """
-    weight, reasons, fixed = (
-        copied(l87_concentration_cap.weight),
-        copied(l87_concentration_cap.reasons),
-        l87_concentration_cap.untradeable,
-    )
-    symbols = weight.shape[0]
-    kept, new, counted, unit = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 1.0)
-    split(weight, l87_concentration_cap.held, fixed, unit, reasons, WHY_OPEN_RISK, kept, new, counted)
+    made = lowered(l87_concentration_cap)
+    symbols, fixed = made.weight.shape[0], made.untradeable
+    parts = split(made, fresh(symbols, 1.0), WHY_OPEN_RISK)
+    kept, new, counted = parts
     distance, stuck = fresh(symbols, 0.0), copied(fixed)  # 1: not to be cut; 2: no stop is known
     held, more, unknown = 0.0, 0.0, 0.0
     for n in range(symbols):
@@ -62,7 +58,7 @@ def l93_open_risk_budget(
                 more += new[n] * far
             else:
                 new[n] = 0.0
-                reasons[n] |= WHY_NO_STOP
+                made.reasons[n] |= WHY_NO_STOP
     if not held + unknown + more <= risk.risk_budget * SLACK:
         scale(new, fixed, share_within(held + unknown, 0.5 * more, 0.0, risk.risk_budget))
         if not held <= risk.risk_budget * SLACK:
@@ -73,5 +69,5 @@ def l93_open_risk_budget(
                 elif stuck[n] == 0:
                     free += kept[n] * distance[n]
             scale(kept, stuck, share_within(fast, 0.5 * free, 0.0, risk.risk_budget))
-    put_back(weight, fixed, counted, kept, new, reasons, WHY_OPEN_RISK)
-    return TargetWeights(weight, reasons, fixed, l87_concentration_cap.held)
+    put_back(made, parts, WHY_OPEN_RISK)
+    return made

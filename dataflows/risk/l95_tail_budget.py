@@ -9,8 +9,9 @@ from dataflows.panel import Floats
 from dataflows.risk.budgets import SLACK, put_back, scale, share_within, split, together
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_TAIL_BUDGET, WHY_UNKNOWN_INPUT, Correlation, Stress, TailRisk, TargetWeights
+from dataflows.risk.weights import lowered
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import copied, fresh
+from dataflows.runtime.scratch import fresh
 
 
 @kernel
@@ -54,20 +55,17 @@ def l95_tail_budget(
     nothing. Untradeable symbols count as held and are not cut. Returns (N,) weights, none above L93's.
     Source: expected shortfall: Acerbi and Tasche (2002); aggregation as in the square-root rule of Solvency II.
     """
-    weight, reasons, fixed = (
-        copied(l93_open_risk_budget.weight),
-        copied(l93_open_risk_budget.reasons),
-        l93_open_risk_budget.untradeable,
-    )
-    symbols = weight.shape[0]
-    kept, new, counted, unit = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
+    made = lowered(l93_open_risk_budget)
+    symbols, fixed = made.weight.shape[0], made.untradeable
+    unit = fresh(symbols, 0.0)
     loss, rho = l80_scenario_stress.loss_fraction, l78_correlation.correlation
     for n in range(symbols):
         unit[n] = l77_value_at_risk.es_99_day[n]
         for k in range(loss.shape[1]):
             if not 0.0 <= loss[n, k] <= 1.0:
                 unit[n] = math.nan
-    split(weight, l93_open_risk_budget.held, fixed, unit, reasons, WHY_TAIL_BUDGET | WHY_UNKNOWN_INPUT, kept, new, counted)
+    parts = split(made, unit, WHY_TAIL_BUDGET | WHY_UNKNOWN_INPUT)
+    kept, new, counted = parts
     tail, stress = risk.es_budget * risk.es_budget, risk.stress_budget
     base = joint(kept, kept, unit, rho, counted)
     cross, square = joint(kept, new, unit, rho, counted), joint(new, new, unit, rho, counted)
@@ -94,5 +92,5 @@ def l95_tail_budget(
         for k in range(loss.shape[1]):
             s = min(s, share_within(added(fast, loss, k), 0.5 * added(free, loss, k), 0.0, stress))
         scale(kept, fixed, s)
-    put_back(weight, fixed, counted, kept, new, reasons, WHY_TAIL_BUDGET)
-    return TargetWeights(weight, reasons, fixed, l93_open_risk_budget.held)
+    put_back(made, parts, WHY_TAIL_BUDGET)
+    return made

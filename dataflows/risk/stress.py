@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -14,44 +14,59 @@ from dataflows.runtime.compile import kernel
 SCENARIOS: Final = 3
 
 
-@kernel
-def dried_up(
-    volume: Floats,
-    vwap: Floats,
-    valid: Ints,
-    liquidity: Ints,
-    spread_bps: Floats,
-    slippage_bps: Floats,
-    sizes: tuple[float, float, float],
-    notional: float,
-    participation: float,
-    dry_up: float,
-    state: RollingSum,
-) -> tuple[Floats, Floats]:
-    """Bars to trade `notional` at `participation` of a volume that is `dry_up` times thinner, and what it costs in bps.
+class Traded(NamedTuple):
+    """What was traded in each bar, (T, N)."""
 
-    volume * vwap: notional traded in a bar; its mean over the last W valid bars. Cost: half the spread, `dry_up` times wider,
-    and the slippage beyond it of an order `dry_up` times the size, since every level shows that much less; between the three
-    `sizes` linear, beyond them in the square root of the size. slippage_bps: (T, N, 3) from mid. liquidity: -1 unknown.
-    Infinite where nothing trades or anything is unknown, never NaN; each (T, N).
+    volume: Floats
+    vwap: Floats
+    valid: Ints
+
+
+class Quoted(NamedTuple):
+    """What it costs to trade now."""
+
+    liquidity: Ints  # (T, N) liquidity class; -1 unknown
+    spread_bps: Floats  # (T, N)
+    slippage_bps: Floats  # (T, N, 3) from mid, of an order of each of `sizes`
+    sizes: tuple[float, float, float]  # quote currency
+
+
+class DryUp(NamedTuple):
+    """The position that is to be left, and the market it is left in."""
+
+    notional: float
+    participation: float  # share of the volume that leaving takes
+    factor: float  # how many times thinner the market is
+
+
+@kernel
+def dried_up(traded: Traded, quoted: Quoted, case: DryUp, state: RollingSum) -> tuple[Floats, Floats]:
+    """Bars to trade `notional` at `participation` of a volume that is `factor` times thinner, and what it costs in bps.
+
+    volume * vwap: notional traded in a bar; its mean over the last W valid bars. Cost: half the spread, `factor` times wider,
+    and the slippage beyond it of an order `factor` times the size, since every level shows that much less; between the three
+    `sizes` linear, beyond them in the square root of the size. Infinite where nothing trades or anything is unknown, never NaN;
+    each (T, N).
     """
-    bars, symbols = volume.shape
+    notional, sizes = case.notional, quoted.sizes
+    bars, symbols = traded.volume.shape
     time, cost = np.empty((bars, symbols)), np.empty((bars, symbols))
     width = state.ring.shape[0]
-    order = notional * dry_up
+    order = notional * case.factor
     for t in range(bars):
         for n in range(symbols):
             time[t, n] = cost[t, n] = math.inf
-            traded = volume[t, n] * vwap[t, n]
-            if valid[t, n] != 0 and 0.0 <= traded < math.inf:
-                sum_push(traded, n, state)
-            if liquidity[t, n] < 0:
+            turnover = traded.volume[t, n] * traded.vwap[t, n]
+            if traded.valid[t, n] != 0 and 0.0 <= turnover < math.inf:
+                sum_push(turnover, n, state)
+            if quoted.liquidity[t, n] < 0:
                 continue
-            share = participation * (window_sum(n, state) / width) / dry_up
+            share = case.participation * (window_sum(n, state) / width) / case.factor
             if share > 0.0:
                 time[t, n] = notional / share
-            half = 0.5 * spread_bps[t, n]
-            small, middle, large = slippage_bps[t, n, 0], slippage_bps[t, n, 1], slippage_bps[t, n, 2]
+            half = 0.5 * quoted.spread_bps[t, n]
+            slippage = quoted.slippage_bps[t, n]
+            small, middle, large = slippage[0], slippage[1], slippage[2]
             if order <= sizes[0]:
                 beyond = (small - half) * math.sqrt(order / sizes[0])
             elif order <= sizes[1]:
@@ -61,7 +76,7 @@ def dried_up(
             else:
                 beyond = (large - half) * math.sqrt(order / sizes[2])
             if half >= 0.0 and beyond == beyond:
-                cost[t, n] = dry_up * half + (beyond if beyond > 0.0 else 0.0)
+                cost[t, n] = case.factor * half + (beyond if beyond > 0.0 else 0.0)
     return time, cost
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,38 +11,54 @@ from dataflows.panel import Floats
 from dataflows.runtime.compile import kernel
 
 
+class Regimes(NamedTuple):
+    """Probabilities of the regimes, (T, N)."""
+
+    calm: Floats
+    trend_up: Floats
+    trend_down: Floats
+    high_vol: Floats
+    chaotic: Floats
+
+
+class RegimeFactors(NamedTuple):
+    """Share of the size in each regime; both trends have one."""
+
+    calm: float
+    trend: float
+    high_vol: float
+    chaotic: float
+
+
+class VolatilityTarget(NamedTuple):
+    """The volatility that a full position should have."""
+
+    annual: float
+    days: float  # trading days a year
+    power: int  # 1: inverse volatility, 2: inverse variance
+
+
 @kernel
-def volatility_cap(
-    sigma_day: Floats,
-    calm: Floats,
-    trend_up: Floats,
-    trend_down: Floats,
-    high_vol: Floats,
-    chaotic: Floats,
-    target: float,
-    days: float,
-    power: int,
-    factors: tuple[float, float, float, float],
-) -> Floats:
+def volatility_cap(sigma_day: Floats, p: Regimes, factors: RegimeFactors, target: VolatilityTarget) -> Floats:
     """(target / annualised volatility)^power times the factor mixed by the probabilities; (T, N), NaN where one is unknown.
 
-    sigma_day: volatility of a day's bars together. days: a year's. factors: calm, trend, high volatility, chaotic.
+    sigma_day: volatility of a day's bars together.
     """
     bars, symbols = sigma_day.shape
     cap = np.empty((bars, symbols))
-    year = math.sqrt(days)
+    year = math.sqrt(target.days)
     for t in range(bars):
         for n in range(symbols):
             sigma = sigma_day[t, n] * year
             if sigma > 0.0:
-                size = target / sigma
-                if power == 2:
+                size = target.annual / sigma
+                if target.power == 2:
                     size = size * size
                 mixed = (
-                    calm[t, n] * factors[0]
-                    + (trend_up[t, n] + trend_down[t, n]) * factors[1]
-                    + high_vol[t, n] * factors[2]
-                    + chaotic[t, n] * factors[3]
+                    p.calm[t, n] * factors.calm
+                    + (p.trend_up[t, n] + p.trend_down[t, n]) * factors.trend
+                    + p.high_vol[t, n] * factors.high_vol
+                    + p.chaotic[t, n] * factors.chaotic
                 )
                 cap[t, n] = size * mixed
             else:
@@ -49,26 +66,31 @@ def volatility_cap(
     return cap
 
 
+class Noise(NamedTuple):
+    """How far the price moves without meaning anything, (T, N)."""
+
+    sigma: Floats  # forecast volatility of a bar's log price
+    atr: Floats  # quote currency
+    var_bar: Floats  # loss that one bar exceeds once in a hundred, as a log return
+
+
+class StopRule(NamedTuple):
+    """How a stop's distance is made of the noise."""
+
+    by_sigma: float
+    by_atr: float
+    min_ticks: float
+    most: float  # fraction of price
+    default_horizon: float  # bars
+
+
 @kernel
-def stop_distance(
-    close: Floats,
-    sigma: Floats,
-    atr: Floats,
-    var_bar: Floats,
-    horizon: Floats,
-    tick: Floats,
-    by_sigma: float,
-    by_atr: float,
-    min_ticks: float,
-    most: float,
-    default_horizon: float,
-) -> tuple[Floats, Floats]:
+def stop_distance(close: Floats, noise: Noise, horizon: Floats, tick: Floats, rule: StopRule) -> tuple[Floats, Floats]:
     """Distance of a stop as a fraction of price, and the holding period in bars; each (T, N), NaN together.
 
     The largest known of by_sigma * sigma * sqrt(horizon), by_atr * atr / close, var_bar and min_ticks * tick / close, at most
-    `most`. close, atr (T, N) and tick (N,) in quote currency, sigma and var_bar (T, N) of a bar, horizon (T, N) in bars:
-    default where NaN. NaN where the price is unknown or neither volatility is: ticks alone say nothing of how far the price
-    moves.
+    `most`. close (T, N) and tick (N,) in quote currency, horizon (T, N) in bars: default where NaN. NaN where the price is
+    unknown or neither volatility is: ticks alone say nothing of how far the price moves.
     """
     bars, symbols = close.shape
     stop, hold = np.empty((bars, symbols)), np.empty((bars, symbols))
@@ -78,18 +100,18 @@ def stop_distance(
             price = close[t, n]
             if not 0.0 < price < math.inf:
                 continue
-            h = horizon[t, n] if 1.0 <= horizon[t, n] < math.inf else default_horizon
+            h = horizon[t, n] if 1.0 <= horizon[t, n] < math.inf else rule.default_horizon
             d = 0.0
-            if sigma[t, n] > 0.0:
-                d = by_sigma * sigma[t, n] * math.sqrt(h)
-            if by_atr * atr[t, n] / price > d:
-                d = by_atr * atr[t, n] / price
+            if noise.sigma[t, n] > 0.0:
+                d = rule.by_sigma * noise.sigma[t, n] * math.sqrt(h)
+            if rule.by_atr * noise.atr[t, n] / price > d:
+                d = rule.by_atr * noise.atr[t, n] / price
             if not d > 0.0:
                 continue
-            if var_bar[t, n] > d:
-                d = var_bar[t, n]
-            if min_ticks * tick[n] / price > d:
-                d = min_ticks * tick[n] / price
-            stop[t, n] = d if d < most else most
+            if noise.var_bar[t, n] > d:
+                d = noise.var_bar[t, n]
+            if rule.min_ticks * tick[n] / price > d:
+                d = rule.min_ticks * tick[n] / price
+            stop[t, n] = d if d < rule.most else rule.most
             hold[t, n] = h
     return stop, hold

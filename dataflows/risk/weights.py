@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
+
+import numpy as np
 
 from dataflows.panel import Floats, Ints
-from dataflows.risk.types import STOP, TIME, WHY_STOP, WHY_UNKNOWN_INPUT
+from dataflows.risk.types import STOP, TIME, WHY_STOP, WHY_UNKNOWN_INPUT, TargetWeights
 from dataflows.runtime.compile import kernel
+from dataflows.runtime.scratch import copied, fresh
 
 TENTHS = 10.0
 
@@ -65,42 +69,79 @@ def held_part(weight: float, current: float) -> float:
 
 
 @kernel
-def shrink(
-    weight: Floats, current: Floats, fixed: Ints, reasons: Ints, order: Ints, side: float, excess: float, bit: int
-) -> None:
+def shrink(made: TargetWeights, order: Ints, side: float, excess: float, bit: int) -> None:
     """Takes `excess` out of |weight| in place: all new risk in the order given from its end, then held risk likewise.
 
-    weight, current: (N,) signed, finite. fixed: 1 leaves the symbol alone. side: 1.0 or -1.0 takes from that side only, 0.0
-    from both. bit: set in the reasons of what was cut. What cannot be found stays.
+    order: (N,) columns. side: 1.0 or -1.0 takes from that side only, 0.0 from both. bit: set in the reasons of what was cut. An
+    untradeable symbol is left alone. What cannot be found stays.
     """
-    symbols = weight.shape[0]
+    symbols = made.weight.shape[0]
     for held_too in range(2):
         for k in range(symbols):
             n = order[symbols - 1 - k]
-            w = weight[n]
-            if not excess > 0.0 or fixed[n] != 0 or w == 0.0 or side * w < 0.0:
+            w = made.weight[n]
+            if not excess > 0.0 or made.untradeable[n] != 0 or w == 0.0 or side * w < 0.0:
                 continue
             size = math.fabs(w)
-            room = size if held_too == 1 else size - held_part(w, current[n])
+            room = size if held_too == 1 else size - held_part(w, made.held[n])
             if not room > 0.0:
                 continue
             left = size - (room if room < excess else excess)
             if not left > 0.0:
                 left = 0.0
             excess -= room
-            weight[n] = left if w > 0.0 else -left
-            reasons[n] |= bit
+            made.weight[n] = left if w > 0.0 else -left
+            made.reasons[n] |= bit
 
 
 @kernel
-def exposure(weight: Floats, current: Floats, fixed: Ints) -> tuple[float, float]:
-    """(gross, net): sums of |weight| and of weight; a fixed symbol counts at what it holds. In symbol order."""
+def exposure(made: TargetWeights) -> tuple[float, float]:
+    """(gross, net): sums of |weight| and of weight; an untradeable symbol counts at what it holds. In symbol order."""
     gross, net = 0.0, 0.0
-    for n in range(weight.shape[0]):
-        w = current[n] if fixed[n] != 0 else weight[n]
+    for n in range(made.weight.shape[0]):
+        w = made.held[n] if made.untradeable[n] != 0 else made.weight[n]
         gross += math.fabs(w)
         net += w
     return gross, net
+
+
+@kernel
+def by_rank(rank: Floats) -> Ints:
+    """Columns from the best rank to the worst; an unknown rank is the worst, ties go by column."""
+    key = fresh(rank.shape[0], math.nan)
+    for n in range(rank.shape[0]):
+        key[n] = sort_key(rank[n])
+    return np.argsort(key, kind="mergesort")
+
+
+@kernel
+def lowered(by: TargetWeights) -> TargetWeights:
+    """A copy of targets that the next cap may lower in place; what is held and what cannot be traded stay shared."""
+    return TargetWeights(copied(by.weight), copied(by.reasons), by.untradeable, by.held)
+
+
+class Holdings(NamedTuple):
+    """The positions as weights."""
+
+    weight: Floats  # (N,) signed fractions of equity; 0 where it cannot be told
+    untold: Ints  # 1: the weight of this position cannot be told
+    blind: bool  # one of them cannot
+
+
+@kernel
+def holdings(position: Floats, mark: Floats, equity: float) -> Holdings:
+    """Every position as a weight; position, mark (N,)."""
+    symbols = position.shape[0]
+    weight, untold = fresh(symbols, 0.0), fresh(symbols, 0)
+    blind = False
+    for n in range(symbols):
+        w = weight_of(position[n], mark[n], equity)
+        if math.isfinite(w):
+            weight[n] = w
+        else:
+            untold[n] = 1
+            blind = True
+    return Holdings(weight, untold, blind)
 
 
 @kernel

@@ -12,8 +12,9 @@ from dataflows.data.config import DataConfig
 from dataflows.kinematics.types import Returns, VolTerm
 from dataflows.regime.types import ChangePoint
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.garch import Garch, garch_volatility, with_har
+from dataflows.risk.garch import Garch, GarchLaw, Observed, Spans, garch_volatility, with_har
 from dataflows.risk.l76_volatility_forecast import l76_volatility_forecast
+from dataflows.risk.types import VolForecast
 from dataflows.runtime.compile import plain
 from tests.support import filled, run_columnar
 
@@ -168,11 +169,12 @@ def test_compiled_equals_plain():
 
     def run(fn):
         state = start_state(Garch, {"N": N}, {})
-        return *fn(x.r_1, x.sigma, x.sigma_slow, x.sigma_floor, 0.0, 0.05, 0.94, 60, 1440, state), *state
+        observed = Observed(r=x.r_1, seed=x.sigma, level=x.sigma_slow, floor=x.sigma_floor)
+        return *fn(observed, GarchLaw(omega=0.0, alpha=0.05, beta=0.94), Spans(60, 1440), state), *state
 
     def join(fn):
-        made = [x.sigma.copy(), 7 * x.sigma, 30 * x.sigma]
-        fn(*made, x.sigma_slow, 2 * x.sigma_slow, np.clip(200 * np.abs(x.r_1), 0, 1), 60, 1440, 1.5)
+        made = VolForecast(x.sigma.copy(), 7 * x.sigma, 30 * x.sigma)
+        fn(made, x.sigma_slow, 2 * x.sigma_slow, np.clip(200 * np.abs(x.r_1), 0, 1), Spans(60, 1440), 1.5)
         return made
 
     for a, b in zip(join(with_har), join(plain(with_har))):

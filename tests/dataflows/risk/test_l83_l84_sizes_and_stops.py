@@ -13,7 +13,15 @@ from dataflows.risk.config import RiskConfig
 from dataflows.risk.l83_volatility_target import l83_volatility_target
 from dataflows.risk.l84_stop_levels import l84_stop_levels
 from dataflows.risk.types import TailRisk, VolForecast
-from dataflows.risk.volatility_caps import stop_distance, volatility_cap
+from dataflows.risk.volatility_caps import (
+    Noise,
+    RegimeFactors,
+    Regimes,
+    StopRule,
+    VolatilityTarget,
+    stop_distance,
+    volatility_cap,
+)
 from dataflows.runtime.compile import plain
 from tests.support import filled, run_columnar
 
@@ -177,17 +185,17 @@ def test_any_cutting_into_chunks_gives_the_same_bits():
 
 def test_compiled_equals_plain():
     x = stop_inputs()
-    args = (
-        x["l0_market_feed"].bars.close, x["l76_volatility_forecast"].sigma_1, x["l2_returns_volatility"].atr, x["l77_value_at_risk"].var_99_bar, x["l70_horizon"].bars,
-        x["instruments"].tick_size, 1.5, 2.5, 4.0, 0.1, 60.0,
-    )  # fmt: skip
+    noise = Noise(x["l76_volatility_forecast"].sigma_1, x["l2_returns_volatility"].atr, x["l77_value_at_risk"].var_99_bar)
+    rule = StopRule(by_sigma=1.5, by_atr=2.5, min_ticks=4.0, most=0.1, default_horizon=60.0)
+    args = (x["l0_market_feed"].bars.close, noise, x["l70_horizon"].bars, x["instruments"].tick_size, rule)
     for a, b in zip(stop_distance(*args), plain(stop_distance)(*args)):
         np.testing.assert_array_equal(a, b)
     rng = np.random.default_rng(1)
-    panels = [rng.random((50, 2)) for _ in range(6)]
+    sigma, *p = [rng.random((50, 2)) for _ in range(6)]
+    factors = RegimeFactors(calm=1.0, trend=1.0, high_vol=0.5, chaotic=0.25)
     for power in (1, 2):
-        more = (0.2, 365.0, power, (1.0, 1.0, 0.5, 0.25))
-        np.testing.assert_array_equal(volatility_cap(*panels, *more), plain(volatility_cap)(*panels, *more))
+        args = (sigma, Regimes(*p), factors, VolatilityTarget(annual=0.2, days=365.0, power=power))
+        np.testing.assert_array_equal(volatility_cap(*args), plain(volatility_cap)(*args))
 
 
 @pytest.mark.parametrize(

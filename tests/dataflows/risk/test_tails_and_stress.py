@@ -19,7 +19,7 @@ from dataflows.risk.l74_tail_index import TailIndexCarry, l74_tail_index
 from dataflows.risk.l77_value_at_risk import ValueAtRiskCarry, l77_value_at_risk
 from dataflows.risk.l79_liquidity_stress import LiquidityStressCarry, l79_liquidity_stress
 from dataflows.risk.l80_scenario_stress import l80_scenario_stress
-from dataflows.risk.stress import as_loss, dried_up, scenario_losses
+from dataflows.risk.stress import DryUp, Quoted, Traded, as_loss, dried_up, scenario_losses
 from dataflows.risk.tails import hill, student_4, tail_risk, top_push
 from dataflows.risk.types import LiquidityStress, Tail, TailRisk, VolForecast
 from dataflows.runtime.compile import plain
@@ -352,10 +352,9 @@ def test_compiled_equals_plain():
 
     def dry(fn):
         state = start_state(LiquidityStressCarry, {"N": 2}, {"risk": SMALL}).traded
-        return fn(
-            bars.volume, bars.vwap, np.ones((80, 2), np.int64), trade.liquidity_class, book.spread_bps, trade.slippage_bps,
-            (1e3, 1e4, 1e5), 3e4, 0.1, 5.0, state,
-        )  # fmt: skip
+        traded = Traded(bars.volume, bars.vwap, np.ones((80, 2), np.int64))
+        quoted = Quoted(trade.liquidity_class, book.spread_bps, trade.slippage_bps, (1e3, 1e4, 1e5))
+        return fn(traded, quoted, DryUp(notional=3e4, participation=0.1, factor=5.0), state)
 
     same(hills(hill), hills(plain(hill)))
     same(risks(tail_risk), risks(plain(tail_risk)))
