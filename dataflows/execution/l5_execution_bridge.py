@@ -1,4 +1,4 @@
-"""L5: from what is approved to what the venue is told."""
+"""L5: from what is approved to what the venue is asked to do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,25 @@ from typing import NamedTuple
 from dataflows.carry import Count
 from dataflows.data.types import Clock, Instruments, Market
 from dataflows.execution.config import ExecutionConfig
+from dataflows.execution.order_intents import (
+    BRACKET_STOP,
+    BRACKET_TARGET,
+    HORIZON,
+    LIFETIME,
+    LIMIT,
+    PARENT,
+    PRICE,
+    QUANTITY,
+    REDUCE_ONLY,
+    STOP,
+    TRAIL,
+    TYPE,
+    IntentLog,
+    Stamp,
+    add,
+    intents_of,
+    new_intents,
+)
 from dataflows.execution.order_table import LARGEST, closes_position, is_live, same_side
 from dataflows.execution.rounding import HAIR, ceil_to, floor_to
 from dataflows.execution.types import (
@@ -23,7 +42,7 @@ from dataflows.execution.types import (
     Orders,
 )
 from dataflows.layer import layer
-from dataflows.panel import Floats, Ints
+from dataflows.panel import Floats, Ints, IntTable, Table
 from dataflows.risk.types import APPROVED, EXIT, REDUCED, Approval
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import fresh
@@ -37,6 +56,69 @@ class BridgeCarry(NamedTuple):
     """How many ids each symbol has used."""
 
     sequence: Count
+
+
+class Work(NamedTuple):
+    """What is at work in the market, (N,) each."""
+
+    buys: Floats  # quantity of working entries, also of those whose cancel is not confirmed
+    sells: Floats
+    exits: Floats  # quantity of reduce-only orders, brackets apart
+    blocked: Ints  # 1: something other than a bracket is being canceled
+    open: Ints  # orders open when those of this instant are placed
+
+
+class OpenOrders(NamedTuple):
+    """The part of L96's table that decides what is canceled, (slots, N) each."""
+
+    id: IntTable
+    status: IntTable
+    type: IntTable
+    reduce_only: IntTable
+    quantity: Table
+    filled: Table
+
+
+class View(NamedTuple):
+    """One symbol at this instant."""
+
+    stamp: Stamp
+    held: float  # position, base units
+    ask: float  # what L89 lets through, signed
+    target: float  # approved position, base units; NaN: unknown
+    leaving: bool  # nothing is approved
+    stop_id: int  # resting stop; 0 none
+    resting: float  # its price
+    active: float  # the approval's active stop; NaN unknown
+    opened_by: int
+
+
+class Venue(NamedTuple):
+    """What the venue asks of the symbol's orders."""
+
+    base: int  # ids begin here
+    tick: float
+    lot: float
+    least: float  # notional
+    exempt: int  # 1: `least` spares reduce-only orders
+    rows: int  # orders that may be open
+
+
+class Form(NamedTuple):
+    """How the order is sent."""
+
+    type: int
+    price: float  # NaN: at the market
+    lifetime: float
+
+
+class Bracket(NamedTuple):
+    """Distances of the approval, fractions of price."""
+
+    stop: float
+    target: float
+    trail: float
+    horizon: float  # bars
 
 
 @kernel
@@ -53,24 +135,148 @@ def inward(price: float, above: bool, mark: float, tick: float) -> float:
 
 
 @kernel
-def write(ints: Ints, floats: Floats, k: int, kind: int, s: int, order_id: int, time: int, mark: float, reason: int) -> int:
-    """Writes entry k of the log, with nothing in it but what every intent has, and returns k + 1.
-
-    ints (8, room): kind, symbol, id, parent, type, reduce_only, decision_time, reason. floats (9, room): quantity, limit_price,
-    stop_price, lifetime, bracket_stop, bracket_target, bracket_trail, bracket_horizon, decision_price.
-    """
-    ints[0, k], ints[1, k], ints[2, k], ints[3, k] = kind, s, order_id, 0
-    ints[4, k], ints[5, k], ints[6, k], ints[7, k] = MARKET, 0, time, reason
-    for column in range(8):
-        floats[column, k] = math.nan
-    floats[0, k], floats[3, k], floats[8, k] = 0.0, 0.0, mark
-    return k + 1
-
-
-@kernel
 def rows_of(slots: int, most_orders: int) -> int:
     """Orders of a symbol that may be open: rows of the table, or fewer where the venue takes fewer."""
     return most_orders if 0 < most_orders < slots else slots
+
+
+@kernel
+def place(log: IntentLog, carry: BridgeCarry, work: Work, base: int, stamp: Stamp) -> int:
+    """Appends a PLACE with the symbol's next id, and returns its place in the log."""
+    carry.sequence[stamp.symbol] += _STEP
+    work.open[stamp.symbol] += 1
+    return add(log, PLACE, base | carry.sequence[stamp.symbol], stamp)
+
+
+@kernel
+def count_entries(work: Work, orders: OpenOrders, s: int) -> None:
+    """Adds up what working entries of symbol s may still buy and sell."""
+    for m in range(orders.id.shape[0]):
+        if is_live(orders.status[m, s]) and orders.reduce_only[m, s] == 0:
+            left = orders.quantity[m, s] - orders.filled[m, s]
+            if same_side(left, orders.quantity[m, s]):
+                work.buys[s] += left if left > 0.0 else 0.0
+                work.sells[s] += left if left < 0.0 else 0.0
+
+
+@kernel
+def cancel_unwanted(log: IntentLog, work: Work, orders: OpenOrders, view: View, halted: bool, type_: int) -> None:
+    """Cancels what the approval no longer wants, and counts the exits that stay. type_: of the order now asked for."""
+    s, held, limit = view.stamp.symbol, view.held, view.target
+    slack = 1e-9 * math.fabs(limit)
+    no_buys = halted or held < 0.0 or not (held + work.buys[s] <= limit + slack)
+    no_sells = halted or held > 0.0 or not (held + work.sells[s] >= limit - slack)
+    to_market = same_side(-held, view.ask) and type_ == MARKET
+    for m in range(orders.id.shape[0]):
+        status, quantity = orders.status[m, s], orders.quantity[m, s]
+        if not is_live(status):
+            continue
+        bracket = closes_position(orders.type[m, s])
+        if orders.reduce_only[m, s] == 0:
+            unwanted = no_buys if quantity > 0.0 else no_sells
+        elif bracket:
+            unwanted = held == 0.0
+        else:
+            passive = to_market and orders.type[m, s] != MARKET
+            unwanted = not same_side(-held, quantity) or same_side(held, view.ask) or passive
+            if not unwanted and status != PENDING_CANCEL:
+                work.exits[s] += quantity - orders.filled[m, s]
+        if unwanted and status != PENDING_CANCEL:
+            add(log, CANCEL, orders.id[m, s], view.stamp)
+        if unwanted and not bracket:
+            work.blocked[s] = 1
+
+
+@kernel
+def tighten_stop(log: IntentLog, view: View, tick: float) -> None:
+    """Moves the resting stop to the active one where that is tighter."""
+    if view.stop_id == 0 or view.held == 0.0 or not (0.0 < view.active < LARGEST):
+        return
+    long, resting = view.held > 0.0, view.resting
+    stop = inward(view.active, not long, view.stamp.mark, tick)
+    tighter = stop > resting * (1.0 + HAIR) if long else stop < resting * (1.0 - HAIR)
+    if tighter or math.isnan(resting):
+        k = add(log, MODIFY, view.stop_id, view.stamp)
+        log.floats[STOP, k] = log.floats[PRICE, k] = stop
+
+
+@kernel
+def place_exit(log: IntentLog, carry: BridgeCarry, work: Work, view: View, venue: Venue, form: Form) -> None:
+    """A reduce-only order for what a reduction still lacks."""
+    s, held, ask = view.stamp.symbol, view.held, view.ask
+    if held == 0.0 or not same_side(-held, ask) or work.open[s] >= venue.rows:
+        return
+    size = math.fabs(ask) if math.fabs(ask) < math.fabs(held) else math.fabs(held)
+    lacks = floor_to(size - math.fabs(work.exits[s]), venue.lot) if work.exits[s] != 0.0 else size
+    refused = venue.exempt == 0 and lacks * view.stamp.mark < venue.least
+    if not (lacks > HAIR * size) or (refused and work.exits[s] != 0.0):
+        return  # a trifle waits for the exit that is on its way
+    k = place(log, carry, work, venue.base, view.stamp)
+    log.ints[PARENT, k], log.ints[REDUCE_ONLY, k] = view.opened_by, 1
+    log.floats[QUANTITY, k] = lacks if ask > 0.0 else -lacks
+    log.ints[TYPE, k], log.floats[LIFETIME, k], log.floats[LIMIT, k] = form.type, form.lifetime, form.price
+    work.exits[s] += log.floats[QUANTITY, k]
+
+
+@kernel
+def place_stop(log: IntentLog, carry: BridgeCarry, work: Work, view: View, venue: Venue) -> None:
+    """A stop where a position has none and no exit covers it; where its price is unknown, an exit at the market."""
+    s, held = view.stamp.symbol, view.held
+    if held == 0.0 or view.stop_id != 0 or work.open[s] >= venue.rows:
+        return
+    known = 0.0 < view.active < LARGEST
+    naked = math.fabs(held) - math.fabs(work.exits[s])
+    naked = naked if known else floor_to(naked, venue.lot)  # what is below a lot is dust: no venue takes it
+    if not (naked > HAIR * math.fabs(held)):
+        return
+    k = place(log, carry, work, venue.base, view.stamp)
+    log.ints[PARENT, k], log.ints[REDUCE_ONLY, k] = view.opened_by, 1
+    size = math.fabs(held) if known else naked
+    log.floats[QUANTITY, k] = -size if held > 0.0 else size
+    if known:
+        log.ints[TYPE, k] = STOP_MARKET
+        log.floats[STOP, k] = log.floats[PRICE, k] = inward(view.active, held < 0.0, view.stamp.mark, venue.tick)
+    else:
+        work.exits[s] += log.floats[QUANTITY, k]
+
+
+@kernel
+def entry_lacks(work: Work, view: View, venue: Venue, price: float, band: float) -> float:
+    """What an increase still lacks beside its working entries, base units; 0: nothing, or too little to send.
+
+    price: the limit; NaN: at the market. Position and all working entries of the side never exceed the approved position.
+    """
+    s, held, mark, size = view.stamp.symbol, view.held, view.stamp.mark, math.fabs(view.ask)
+    working = work.buys[s] if view.ask > 0.0 else -work.sells[s]
+    if (work.sells[s] if view.ask > 0.0 else work.buys[s]) != 0.0:
+        return 0.0  # entries of the other side are still there
+    lacks = floor_to(size - working, venue.lot) if working > 0.0 else size
+    if not (lacks > 0.0) or not (math.fabs(held) + working + lacks <= math.fabs(view.target) * (1.0 + 1e-9)):
+        return 0.0
+    worth = lacks * (price if price < mark else mark)
+    if working > 0.0 and (lacks < band * math.fabs(view.target) or worth < venue.least):
+        return 0.0
+    return lacks
+
+
+@kernel
+def place_entry(
+    log: IntentLog, carry: BridgeCarry, work: Work, view: View, venue: Venue, form: Form, lacks: float, bracket: Bracket
+) -> None:
+    """An entry of `lacks` with its bracket; none where its stop would not protect it."""
+    long, mark, tick = view.ask > 0.0, view.stamp.mark, venue.tick
+    stop = inward(mark * (1.0 - bracket.stop) if long else mark * (1.0 + bracket.stop), not long, mark, tick)
+    entry = form.price if form.price == form.price else mark
+    if not (stop > 0.0 and (stop < entry if long else stop > entry)):
+        return
+    k = place(log, carry, work, venue.base, view.stamp)
+    log.floats[QUANTITY, k] = lacks if long else -lacks
+    log.ints[TYPE, k], log.floats[LIFETIME, k], log.floats[LIMIT, k] = form.type, form.lifetime, form.price
+    log.floats[BRACKET_STOP, k] = stop
+    gain = bracket.target
+    if 0.0 < gain < (math.inf if long else 1.0):
+        log.floats[BRACKET_TARGET, k] = inward(mark * (1.0 + gain) if long else mark * (1.0 - gain), long, mark, tick)
+    log.floats[TRAIL, k], log.floats[HORIZON, k] = bracket.trail, bracket.horizon
 
 
 @layer("L5", schedule="step")
@@ -103,177 +309,69 @@ def l5_execution_bridge(
     room = 4 * symbols
     for s in range(symbols):
         room += int(l96_order_lifecycle.open_orders[s])
-    ints, floats = fresh((8, room), 0), fresh((9, room), math.nan)
-    log = OrderIntents(
-        0,
-        ints[0],
-        ints[1],
-        ints[2],
-        ints[3],
-        floats[0],
-        ints[4],
-        floats[1],
-        floats[2],
-        ints[5],
-        floats[3],
-        floats[4],
-        floats[5],
-        floats[6],
-        floats[7],
-        ints[6],
-        floats[8],
-        ints[7],
+    log = new_intents(room)
+    work = Work(fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0), fresh(symbols, 0))
+    orders = OpenOrders(
+        l96_order_lifecycle.id,
+        l96_order_lifecycle.status,
+        l96_order_lifecycle.type,
+        l96_order_lifecycle.reduce_only,
+        l96_order_lifecycle.quantity,
+        l96_order_lifecycle.filled,
     )
-    buys, sells = fresh(symbols, 0.0), fresh(symbols, 0.0)  # working entries, also those whose cancel is not confirmed
-    exits, blocked = fresh(symbols, 0.0), fresh(symbols, 0)  # reduce-only at work; 1: something was canceled
-    open_ = fresh(symbols, 0)  # orders open when those of this instant are placed
-    approved = fresh(symbols, math.nan)
-    k = 0
-    for s in range(symbols):
-        held, mark, ask = l97_ledger.position[s], l97_ledger.mark[s], l89_venue_constraints.quantity[s]
-        leaving = l4_risk_gate.verdict[s] == EXIT or l4_risk_gate.target_weight[s] == 0.0
-        if leaving:
-            approved[s] = 0.0
-        elif 0.0 < l97_ledger.equity < LARGEST and 0.0 < mark < LARGEST and math.fabs(l4_risk_gate.target_weight[s]) < LARGEST:
-            approved[s] = l4_risk_gate.target_weight[s] * l97_ledger.equity / mark
-        if not (l96_order_lifecycle.open_orders[s] > 0.0):
-            continue
-        for m in range(slots):
-            status = l96_order_lifecycle.status[m, s]
-            if is_live(status) and l96_order_lifecycle.reduce_only[m, s] == 0:
-                left = l96_order_lifecycle.quantity[m, s] - l96_order_lifecycle.filled[m, s]
-                if same_side(left, l96_order_lifecycle.quantity[m, s]):
-                    buys[s] += left if left > 0.0 else 0.0
-                    sells[s] += left if left < 0.0 else 0.0
-        limit = approved[s]
-        slack = 1e-9 * math.fabs(limit)
-        halted = l4_risk_gate.halt[s] != 0 or leaving
-        no_buys = halted or held < 0.0 or not (held + buys[s] <= limit + slack)
-        no_sells = halted or held > 0.0 or not (held + sells[s] >= limit - slack)
-        time, reason = int(clock.ts), l4_risk_gate.reasons[s]
-        reducing = same_side(-held, ask)
-        to_market = reducing and l89_venue_constraints.type[s] == MARKET
-        for m in range(slots):
-            status = l96_order_lifecycle.status[m, s]
-            if not is_live(status):
+    for turn in range(3):  # cancels and changes; exits and stops; entries: where messages are counted, exits come first
+        for s in range(symbols):
+            weight, equity, mark = l4_risk_gate.target_weight[s], l97_ledger.equity, l97_ledger.mark[s]
+            leaving, target = l4_risk_gate.verdict[s] == EXIT or weight == 0.0, math.nan
+            if leaving:
+                target = 0.0
+            elif 0.0 < equity < LARGEST and 0.0 < mark < LARGEST and math.fabs(weight) < LARGEST:
+                target = weight * equity / mark
+            view = View(
+                stamp=Stamp(s, int(clock.ts), mark, l4_risk_gate.reasons[s]),
+                held=l97_ledger.position[s],
+                ask=l89_venue_constraints.quantity[s],
+                target=target,
+                leaving=leaving,
+                stop_id=l96_order_lifecycle.stop_id[s],
+                resting=l96_order_lifecycle.stop_price[s],
+                active=l4_risk_gate.active_stop[s],
+                opened_by=l96_order_lifecycle.opened_by[s],
+            )
+            if turn == 0:
+                work.open[s] = int(l96_order_lifecycle.open_orders[s])
+                if work.open[s] > 0:
+                    count_entries(work, orders, s)
+                    halted = l4_risk_gate.halt[s] != 0 or leaving
+                    cancel_unwanted(log, work, orders, view, halted, l89_venue_constraints.type[s])
+                    tighten_stop(log, view, instruments.tick_size[s])
                 continue
-            type_, quantity = l96_order_lifecycle.type[m, s], l96_order_lifecycle.quantity[m, s]
-            reduce_only = l96_order_lifecycle.reduce_only[m, s] != 0
-            if not reduce_only:
-                unwanted = no_buys if quantity > 0.0 else no_sells
-            elif closes_position(type_):
-                unwanted = held == 0.0
-            else:
-                unwanted = not same_side(-held, quantity) or same_side(held, ask) or (to_market and type_ != MARKET)
-                if not unwanted and status != PENDING_CANCEL:
-                    exits[s] += quantity - l96_order_lifecycle.filled[m, s]
-            if unwanted and status != PENDING_CANCEL:
-                k = write(ints, floats, k, CANCEL, s, l96_order_lifecycle.id[m, s], time, mark, reason)
-            if unwanted and not closes_position(type_):
-                blocked[s] = 1
-        stop_id, active = l96_order_lifecycle.stop_id[s], l4_risk_gate.active_stop[s]
-        if stop_id != 0 and held != 0.0 and 0.0 < active < LARGEST:
-            long = held > 0.0
-            stop, resting = inward(active, not long, mark, instruments.tick_size[s]), l96_order_lifecycle.stop_price[s]
-            tighter = stop > resting * (1.0 + HAIR) if long else stop < resting * (1.0 - HAIR)
-            if tighter or math.isnan(resting):
-                k = write(ints, floats, k, MODIFY, s, stop_id, time, stop, reason)
-                log.stop_price[k - 1] = stop
-
-    for s in range(symbols):
-        held, mark, ask = l97_ledger.position[s], l97_ledger.mark[s], l89_venue_constraints.quantity[s]
-        time, reason, tick, lot = int(clock.ts), l4_risk_gate.reasons[s], instruments.tick_size[s], instruments.lot_size[s]
-        used, rows = int(l96_order_lifecycle.open_orders[s]), rows_of(slots, instruments.most_orders[s])
-        base = instruments.uid[s] << 32
-        if held != 0.0 and same_side(-held, ask) and used < rows:
-            size = math.fabs(ask) if math.fabs(ask) < math.fabs(held) else math.fabs(held)
-            lacks = floor_to(size - math.fabs(exits[s]), lot) if exits[s] != 0.0 else size
-            refused = instruments.reduce_only_exempt[s] == 0 and lacks * mark < instruments.min_notional[s]
-            if lacks > HAIR * size and not (refused and exits[s] != 0.0):  # a trifle waits for the exit that is on its way
-                carry.sequence[s] += _STEP
-                k = write(ints, floats, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
-                log.parent[k - 1], log.reduce_only[k - 1] = l96_order_lifecycle.opened_by[s], 1
-                log.quantity[k - 1] = lacks if ask > 0.0 else -lacks
-                log.type[k - 1], log.lifetime[k - 1] = l89_venue_constraints.type[s], l89_venue_constraints.lifetime[s]
-                log.limit_price[k - 1] = l89_venue_constraints.price[s]
-                exits[s] += log.quantity[k - 1]
-                used += 1
-        if held != 0.0 and l96_order_lifecycle.stop_id[s] == 0 and used < rows:
-            active = l4_risk_gate.active_stop[s]
-            stops = 0.0 < active < LARGEST
-            naked = math.fabs(held) - math.fabs(exits[s])
-            naked = naked if stops else floor_to(naked, lot)  # what is below a lot is dust: no venue takes it
-            if naked > HAIR * math.fabs(held):
-                carry.sequence[s] += _STEP
-                k = write(ints, floats, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
-                log.parent[k - 1], log.reduce_only[k - 1] = l96_order_lifecycle.opened_by[s], 1
-                size = math.fabs(held) if stops else naked
-                log.quantity[k - 1] = -size if held > 0.0 else size
-                if stops:
-                    stop = inward(active, held < 0.0, mark, tick)
-                    log.type[k - 1], log.stop_price[k - 1], log.decision_price[k - 1] = STOP_MARKET, stop, stop
-                else:
-                    exits[s] += log.quantity[k - 1]
-                used += 1
-        open_[s] = used
-
-    for s in range(symbols):  # entries after all exits and stops: where the venue counts messages, these come first
-        held, mark, ask = l97_ledger.position[s], l97_ledger.mark[s], l89_venue_constraints.quantity[s]
-        time, reason, tick, lot = int(clock.ts), l4_risk_gate.reasons[s], instruments.tick_size[s], instruments.lot_size[s]
-        used, rows = open_[s], rows_of(slots, instruments.most_orders[s])
-        base = instruments.uid[s] << 32
-        verdict, distance = l4_risk_gate.verdict[s], l4_risk_gate.stop[s]
-        close, target = l0_market_feed.bars.close[s], approved[s]
-        if clock.is_bar == 0 or blocked[s] != 0 or exits[s] != 0.0 or verdict not in (APPROVED, REDUCED):
-            continue
-        if l4_risk_gate.halt[s] != 0 or l4_risk_gate.reduce_only[s] != 0 or not same_side(ask, target) or same_side(-held, ask):
-            continue
-        if not (0.0 < close < LARGEST and 0.0 < mark < LARGEST and 0.0 < distance < 1.0):
-            continue
-        if (held != 0.0 and l96_order_lifecycle.stop_id[s] == 0) or used + _ENTRY_ROWS + _KEPT_ROWS > rows:
-            continue
-        long = ask > 0.0
-        working = buys[s] if long else -sells[s]
-        if (sells[s] if long else buys[s]) != 0.0:
-            continue  # entries of the other side are still there
-        lacks = floor_to(math.fabs(ask) - working, lot) if working > 0.0 else math.fabs(ask)
-        if not (lacks > 0.0) or not (math.fabs(held) + working + lacks <= math.fabs(target) * (1.0 + 1e-9)):
-            continue
-        limit = l89_venue_constraints.price[s]
-        worth = lacks * (limit if limit < mark else mark)
-        if working > 0.0 and (lacks < execution.band * math.fabs(target) or worth < instruments.min_notional[s]):
-            continue
-        stop = inward(mark * (1.0 - distance) if long else mark * (1.0 + distance), not long, mark, tick)
-        entry = limit if limit == limit else mark
-        if not (stop > 0.0 and (stop < entry if long else stop > entry)):
-            continue
-        gain = l4_risk_gate.take_profit[s]
-        carry.sequence[s] += _STEP
-        k = write(ints, floats, k, PLACE, s, base | carry.sequence[s], time, mark, reason)
-        log.quantity[k - 1] = lacks if long else -lacks
-        log.type[k - 1], log.lifetime[k - 1] = l89_venue_constraints.type[s], l89_venue_constraints.lifetime[s]
-        log.limit_price[k - 1] = limit
-        log.bracket_stop[k - 1] = stop
-        if 0.0 < gain < (math.inf if long else 1.0):
-            log.bracket_target[k - 1] = inward(mark * (1.0 + gain) if long else mark * (1.0 - gain), long, mark, tick)
-        log.bracket_trail[k - 1], log.bracket_horizon[k - 1] = l4_risk_gate.trail[s], l4_risk_gate.horizon[s]
-    return OrderIntents(
-        k,
-        log.kind,
-        log.symbol,
-        log.id,
-        log.parent,
-        log.quantity,
-        log.type,
-        log.limit_price,
-        log.stop_price,
-        log.reduce_only,
-        log.lifetime,
-        log.bracket_stop,
-        log.bracket_target,
-        log.bracket_trail,
-        log.bracket_horizon,
-        log.decision_time,
-        log.decision_price,
-        log.reason,
-    )
+            venue = Venue(
+                base=instruments.uid[s] << 32,
+                tick=instruments.tick_size[s],
+                lot=instruments.lot_size[s],
+                least=instruments.min_notional[s],
+                exempt=instruments.reduce_only_exempt[s],
+                rows=rows_of(slots, instruments.most_orders[s]),
+            )
+            form = Form(l89_venue_constraints.type[s], l89_venue_constraints.price[s], l89_venue_constraints.lifetime[s])
+            if turn == 1:
+                place_exit(log, carry, work, view, venue, form)
+                place_stop(log, carry, work, view, venue)
+                continue
+            known = 0.0 < l0_market_feed.bars.close[s] < LARGEST and 0.0 < mark < LARGEST
+            permitted = l4_risk_gate.verdict[s] in (APPROVED, REDUCED) and known and 0.0 < l4_risk_gate.stop[s] < 1.0
+            if not permitted or l4_risk_gate.halt[s] != 0 or l4_risk_gate.reduce_only[s] != 0 or clock.is_bar == 0:
+                continue
+            if work.blocked[s] != 0 or work.exits[s] != 0.0 or (view.held != 0.0 and view.stop_id == 0):
+                continue
+            grows = same_side(view.ask, target) and not same_side(-view.held, view.ask)
+            if not grows or work.open[s] + _ENTRY_ROWS + _KEPT_ROWS > venue.rows:
+                continue
+            lacks = entry_lacks(work, view, venue, form.price, execution.band)
+            if lacks > 0.0:
+                bracket = Bracket(
+                    l4_risk_gate.stop[s], l4_risk_gate.take_profit[s], l4_risk_gate.trail[s], l4_risk_gate.horizon[s]
+                )
+                place_entry(log, carry, work, view, venue, form, lacks, bracket)
+    return intents_of(log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from dataflows.data.types import Instruments, Market
 from dataflows.execution.config import ExecutionConfig
@@ -81,44 +82,47 @@ def last_served(entry: Ints, rank: Floats) -> int:
     return last
 
 
-@kernel
-def within_margin(
-    quantity: Floats,
-    worth: Floats,
-    entry: Ints,
-    dropped: Ints,
-    rank: Floats,
-    held: Floats,
-    mark: Floats,
-    equity: float,
-    margin: Floats,
-    lot: Floats,
-    least: Floats,
-) -> None:
-    """Cuts entries, the last served first, until positions and entries together need no more margin than there is equity.
+class Entries(NamedTuple):
+    """The entries of an instant, (N,) each; all but `worth` are updated as they are cut."""
 
-    worth: price of a unit, 0 where there is no entry. quantity, entry and dropped are updated.
-    """
+    quantity: Floats  # signed
+    worth: Floats  # price of a unit; 0 where there is no entry
+    entry: Ints  # 1: there is one
+    dropped: Ints  # a DROPS index
+
+
+class Margins(NamedTuple):
+    """What positions and entries need and what there is."""
+
+    held: Floats
+    mark: Floats
+    margin: Floats  # fraction of notional; 0: none is asked for
+    equity: float
+
+
+@kernel
+def within_margin(entries: Entries, margins: Margins, rank: Floats, lot: Floats, least: Floats) -> None:
+    """Cuts entries, the last served first, until positions and entries together need no more margin than there is equity."""
     needed, asks = 0.0, False
-    for s in range(quantity.shape[0]):
-        if margin[s] > 0.0:
+    for s in range(rank.shape[0]):
+        if margins.margin[s] > 0.0:
             asks = True
-            if held[s] != 0.0:
-                needed += math.fabs(held[s]) * mark[s] * margin[s]
-            if entry[s] != 0:
-                needed += math.fabs(quantity[s]) * worth[s] * margin[s]
-    while asks and not (needed <= equity):
-        s = last_served(entry * (margin > 0.0), rank)
+            if margins.held[s] != 0.0:
+                needed += math.fabs(margins.held[s]) * margins.mark[s] * margins.margin[s]
+            if entries.entry[s] != 0:
+                needed += math.fabs(entries.quantity[s]) * entries.worth[s] * margins.margin[s]
+    while asks and not (needed <= margins.equity):
+        s = last_served(entries.entry * (margins.margin > 0.0), rank)
         if s < 0:
             return
-        unit = worth[s] * margin[s]
-        before = math.fabs(quantity[s])
-        left = floor_to(before - (needed - equity) / unit, lot[s]) if needed - equity < before * unit else 0.0
-        if not (left > 0.0) or left * worth[s] < least[s]:
-            left, entry[s], dropped[s] = 0.0, 0, MARGIN
+        unit = entries.worth[s] * margins.margin[s]
+        before, lacks = math.fabs(entries.quantity[s]), needed - margins.equity
+        left = floor_to(before - lacks / unit, lot[s]) if lacks < before * unit else 0.0
+        if not (left > 0.0) or left * entries.worth[s] < least[s]:
+            left, entries.entry[s], entries.dropped[s] = 0.0, 0, MARGIN
         elif not (left < before):  # rounding has nothing left to give
             return
-        quantity[s] = left if quantity[s] > 0.0 else -left
+        entries.quantity[s] = left if entries.quantity[s] > 0.0 else -left
         needed -= (before - left) * unit
 
 
@@ -195,15 +199,9 @@ def l89_venue_constraints(
                 price[s], type_[s], lifetime[s] = limit, l69_order_style.type[s], l69_order_style.lifetime[s]
 
     within_margin(
-        quantity,
-        unit,
-        entry,
-        dropped,
+        Entries(quantity, unit, entry, dropped),
+        Margins(l97_ledger.position, l97_ledger.mark, instruments.margin, l97_ledger.equity),
         l4_risk_gate.rank,
-        l97_ledger.position,
-        l97_ledger.mark,
-        l97_ledger.equity,
-        instruments.margin,
         instruments.lot_size,
         instruments.min_notional,
     )

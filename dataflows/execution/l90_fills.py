@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import math
 
-from dataflows.data.types import Clock, Instruments, Market
+from dataflows.data.types import Bars, Book, Clock, Instruments, Market
 from dataflows.execution.config import ExecutionConfig
-from dataflows.execution.matching_engine import (
+from dataflows.execution.matching_engine import Terms, meet
+from dataflows.execution.order_table import find
+from dataflows.execution.types import (
+    CANCEL,
+    CANCEL_REJECT,
+    CANCELED_EVENT,
+    PLACE,
+    REJECT,
+    STOP_MARKET,
+    Executions,
+    OrderIntents,
+)
+from dataflows.execution.venue_books import (
     ASK_PRICE,
     ASK_SIZE,
     BARS,
@@ -24,45 +36,113 @@ from dataflows.execution.matching_engine import (
     MESSAGES,
     MID,
     MODIFY_FROM,
+    MOST_ORDERS,
     NEW_PRICE,
     NO_ROOM,
     ORDERS,
+    RATE,
     SIGMA,
     SPREAD_BPS,
     STOP_PRICE,
     TYPE,
+    UNKNOWN_ORDER,
     VOLUME,
-    Filters,
     Log,
     VenueCarry,
-    arrivals,
-    at_open,
     enter,
-    expiries,
-    in_path,
+    executions_of,
     leave,
+    new_log,
     report,
 )
-from dataflows.execution.order_table import find
-from dataflows.execution.types import (
-    CANCEL,
-    CANCEL_REJECT,
-    CANCELED_EVENT,
-    PLACE,
-    REJECT,
-    REJECTIONS,
-    STOP_MARKET,
-    Executions,
-    OrderIntents,
-)
+from dataflows.execution.venue_filters import Bar, Rules
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer, variant
 from dataflows.microstructure.types import SpreadDepth
+from dataflows.panel import Ints
+from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import fresh
 
-_UNKNOWN_ORDER = REJECTIONS.index("UNKNOWN_ORDER")
-_MOST_ORDERS = REJECTIONS.index("MOST_ORDERS")
-_RATE = REJECTIONS.index("RATE")
+
+@kernel
+def least_positive(limits: Ints) -> int:
+    """The least of the limits that are above 0; 0: there is none."""
+    least = 0
+    for s in range(limits.shape[0]):
+        if limits[s] > 0 and (least == 0 or limits[s] < least):
+            least = limits[s]
+    return least
+
+
+@kernel
+def accept(carry: VenueCarry, log: Log, orders: OrderIntents, i: int, due: int, most_orders: int) -> None:
+    """Takes a new order into the book, from bar `due` on; or refuses it for lack of room."""
+    s = orders.symbol[i]
+    if 0 < most_orders <= carry.counts[ORDERS, s]:
+        report(log, REJECT, s, orders.id[i], MOST_ORDERS)
+        return
+    m = enter(carry, s, orders.id[i], orders.type[i], orders.reduce_only[i], orders.quantity[i])
+    if m < 0:
+        report(log, REJECT, s, orders.id[i], NO_ROOM)
+        return
+    carry.codes[LIVE_FROM, m, s], carry.numbers[LIFE, m, s] = due, orders.lifetime[i]
+    carry.numbers[LIMIT_PRICE, m, s], carry.numbers[STOP_PRICE, m, s] = orders.limit_price[i], orders.stop_price[i]
+    carry.numbers[BRACKET_STOP, m, s], carry.numbers[BRACKET_TARGET, m, s] = orders.bracket_stop[i], orders.bracket_target[i]
+
+
+@kernel
+def cancel(carry: VenueCarry, log: Log, s: int, m: int, due: int, at_once: bool) -> None:
+    """Takes the order in slot m off: now, or when the message arrives."""
+    if at_once:
+        report(log, CANCELED_EVENT, s, carry.codes[ID, m, s], 0)
+        leave(carry, s, m)
+    else:
+        carry.codes[CANCEL_FROM, m, s] = due
+
+
+@kernel
+def receive(carry: VenueCarry, log: Log, orders: OrderIntents, latency: int, is_bar: int, most: Ints, budget: int) -> None:
+    """The messages of the last instant reach the venue: orders, cancels and changes.
+
+    most: (N,) orders of a symbol open at once; budget: messages in one bar; 0: no limit.
+    """
+    bar = carry.instant[BARS] + 1
+    for i in range(orders.n):
+        s, kind, order_id = orders.symbol[i], orders.kind[i], orders.id[i]
+        due = bar + latency + (1 if orders.decision_time[i] > carry.instant[LAST_CLOSE] else 0)
+        m = find(carry.codes[ID], s, order_id)
+        if kind == PLACE and (m >= 0 or order_id <= 0):
+            continue  # it came twice
+        carry.instant[MESSAGES] += 1
+        if 0 < budget < carry.instant[MESSAGES]:
+            report(log, REJECT if kind == PLACE else CANCEL_REJECT, s, order_id, RATE)
+        elif kind == PLACE:
+            accept(carry, log, orders, i, due, most[s])
+        elif m < 0:
+            report(log, CANCEL_REJECT, s, order_id, UNKNOWN_ORDER)
+        elif kind == CANCEL:  # one decided at the last close was there when the bar under way opened
+            cancel(carry, log, s, m, due, is_bar == 0 and due <= bar)
+        else:
+            stops = carry.codes[TYPE, m, s] == STOP_MARKET
+            carry.numbers[NEW_PRICE, m, s] = orders.stop_price[i] if stops else orders.limit_price[i]
+            carry.codes[MODIFY_FROM, m, s] = due
+
+
+@kernel
+def remember(carry: VenueCarry, s: int, bars: Bars, book: Book, valid: bool, use_book: bool, alpha: float) -> None:
+    """What the next bar's slippage and filters go by: the last close, the average volume and the book as of this close."""
+    close, volume = bars.close[s], bars.volume[s]
+    carry.quoted[CLOSE, s] = close if 0.0 < close < math.inf else carry.quoted[CLOSE, s]
+    if valid and volume >= 0.0:
+        old = carry.quoted[VOLUME, s]
+        carry.quoted[VOLUME, s] = old + alpha * (volume - old) if old == old else volume
+    if use_book:
+        known = book.has_feed[s] != 0
+        for d in range(carry.book.shape[2]):
+            carry.book[BID_PRICE, s, d] = book.bid_price[s, d] if known else math.nan
+            carry.book[BID_SIZE, s, d] = book.bid_size[s, d] if known else math.nan
+            carry.book[ASK_PRICE, s, d] = book.ask_price[s, d] if known else math.nan
+            carry.book[ASK_SIZE, s, d] = book.ask_size[s, d] if known else math.nan
 
 
 @variant(venue="sim")
@@ -97,143 +177,47 @@ def l90_fills__sim(
     under_way = orders.n
     for s in range(symbols):
         under_way += carry.counts[ORDERS, s]
-    room = 8 * under_way + 8  # an order makes at most 6 reports in a bar, those of its bracket included
-    ints = fresh((6, room), 0)
-    floats = fresh((5, room), math.nan)
-    log = Log(ints, floats)
-    k = 0
-    bar = carry.instant[BARS] + 1  # the number of this bar; between bars, of the one under way
-    most_messages = 0
-    for s in range(symbols):
-        own = instruments.orders_per_bar[s]
-        most_messages = own if own > 0 and (most_messages == 0 or own < most_messages) else most_messages
-    for i in range(orders.n):
-        s, kind, order_id = orders.symbol[i], orders.kind[i], orders.id[i]
-        inside = 1 if orders.decision_time[i] > carry.instant[LAST_CLOSE] else 0
-        due = bar + execution.extra_latency_bars + inside
-        m = find(carry.codes[ID], s, order_id)
-        if kind == PLACE and (m >= 0 or order_id <= 0):
-            continue  # it came twice
-        carry.instant[MESSAGES] += 1
-        if 0 < most_messages < carry.instant[MESSAGES]:
-            k = report(log, k, REJECT if kind == PLACE else CANCEL_REJECT, s, order_id, _RATE)
-        elif kind == PLACE:
-            if 0 < instruments.most_orders[s] <= carry.counts[ORDERS, s]:
-                k = report(log, k, REJECT, s, order_id, _MOST_ORDERS)
-                continue
-            m = enter(carry, s, order_id, orders.type[i], orders.reduce_only[i], orders.quantity[i])
-            if m < 0:
-                k = report(log, k, REJECT, s, order_id, NO_ROOM)
-                continue
-            carry.codes[LIVE_FROM, m, s], carry.numbers[LIFE, m, s] = due, orders.lifetime[i]
-            carry.numbers[LIMIT_PRICE, m, s], carry.numbers[STOP_PRICE, m, s] = orders.limit_price[i], orders.stop_price[i]
-            carry.numbers[BRACKET_STOP, m, s], carry.numbers[BRACKET_TARGET, m, s] = (
-                orders.bracket_stop[i],
-                orders.bracket_target[i],
-            )
-        elif m < 0:
-            k = report(log, k, CANCEL_REJECT, s, order_id, _UNKNOWN_ORDER)
-        elif kind == CANCEL:
-            if clock.is_bar == 0 and due <= bar:  # decided at the last close: it was there when the bar under way opened
-                k = report(log, k, CANCELED_EVENT, s, order_id, 0)
-                leave(carry, s, m)
-            else:
-                carry.codes[CANCEL_FROM, m, s] = due
-        else:
-            stops = carry.codes[TYPE, m, s] == STOP_MARKET
-            carry.numbers[NEW_PRICE, m, s] = orders.stop_price[i] if stops else orders.limit_price[i]
-            carry.codes[MODIFY_FROM, m, s] = due
+    log = new_log(8 * under_way + 8)  # an order makes at most 6 reports in a bar, those of its bracket included
+    budget = least_positive(instruments.orders_per_bar)
+    receive(carry, log, orders, execution.extra_latency_bars, int(clock.is_bar), instruments.most_orders, budget)
+    if clock.is_bar == 0:
+        return executions_of(log)
 
-    if clock.is_bar != 0:
-        alpha = 1.0 - math.exp(-math.log(2.0) / execution.slippage_volume_bars)
-        for s in range(symbols):
-            valid = l0_market_feed.quality.valid[s] != 0
-            volume = l0_market_feed.bars.volume[s]
-            if carry.counts[ORDERS, s] > 0:
-                open_, high, low = l0_market_feed.bars.open[s], l0_market_feed.bars.high[s], l0_market_feed.bars.low[s]
-                session_open = l0_market_feed.session.is_open[s] != 0
-                trades = 1 if valid and session_open and volume > 0.0 and 0.0 < low <= open_ <= high < math.inf else 0
-                lot, uid, taker = instruments.lot_size[s], instruments.uid[s], instruments.taker_fee_bps[s]
-                rules = Filters(
-                    l0_market_feed.quality.listed[s],
-                    instruments.tick_size[s],
-                    lot,
-                    instruments.min_notional[s],
-                    instruments.reduce_only_exempt[s],
-                    instruments.price_band_bps[s] / 1e4,
-                    instruments.long_only[s],
-                )
-                k = arrivals(carry, log, k, s, bar, rules, trades, open_)
-                if trades != 0:
-                    k, by_entries, by_all = at_open(
-                        carry,
-                        log,
-                        k,
-                        s,
-                        bar,
-                        open_,
-                        volume,
-                        execution.participation,
-                        execution.slippage_law,
-                        execution.slippage_impact,
-                        execution.slippage_default_bps,
-                        lot,
-                        taker,
-                        uid,
-                    )
-                    k = in_path(
-                        carry,
-                        log,
-                        k,
-                        s,
-                        bar,
-                        open_,
-                        high,
-                        low,
-                        volume,
-                        by_entries,
-                        by_all,
-                        execution.participation,
-                        execution.queue_share,
-                        execution.slippage_law,
-                        execution.slippage_impact,
-                        execution.slippage_default_bps,
-                        lot,
-                        taker,
-                        instruments.maker_fee_bps[s],
-                        uid,
-                    )
-                k = expiries(carry, log, k, s, bar)
-            carry.quoted[MID, s], carry.quoted[SPREAD_BPS, s] = l8_spread_depth.mid[s], l8_spread_depth.spread_bps[s]
-            carry.quoted[SIGMA, s] = l2_returns_volatility.sigma[s]
-            close = l0_market_feed.bars.close[s]
-            carry.quoted[CLOSE, s] = close if 0.0 < close < math.inf else carry.quoted[CLOSE, s]
-            if valid and volume >= 0.0:
-                old = carry.quoted[VOLUME, s]
-                carry.quoted[VOLUME, s] = old + alpha * (volume - old) if old == old else volume
-            if execution.slippage_law != 0:
-                known = l0_market_feed.book.has_feed[s] != 0
-                for d in range(carry.book.shape[2]):
-                    carry.book[BID_PRICE, s, d] = l0_market_feed.book.bid_price[s, d] if known else math.nan
-                    carry.book[BID_SIZE, s, d] = l0_market_feed.book.bid_size[s, d] if known else math.nan
-                    carry.book[ASK_PRICE, s, d] = l0_market_feed.book.ask_price[s, d] if known else math.nan
-                    carry.book[ASK_SIZE, s, d] = l0_market_feed.book.ask_size[s, d] if known else math.nan
-        carry.instant[BARS] = bar
-        carry.instant[LAST_CLOSE], carry.instant[MESSAGES] = clock.ts, 0
-    return Executions(
-        k,
-        ints[0],
-        ints[1],
-        ints[2],
-        ints[3],
-        floats[0],
-        floats[1],
-        floats[2],
-        ints[4],
-        floats[3],
-        floats[4],
-        ints[5],
+    number = carry.instant[BARS] + 1
+    taken = fresh(3, 0.0)
+    terms = Terms(
+        participation=execution.participation,
+        queue_share=execution.queue_share,
+        use_book=execution.slippage_law,
+        impact=execution.slippage_impact,
+        default_bps=execution.slippage_default_bps,
     )
+    alpha = 1.0 - math.exp(-math.log(2.0) / execution.slippage_volume_bars)
+    for s in range(symbols):
+        valid = l0_market_feed.quality.valid[s] != 0
+        if carry.counts[ORDERS, s] > 0:
+            open_, high, low = l0_market_feed.bars.open[s], l0_market_feed.bars.high[s], l0_market_feed.bars.low[s]
+            volume, session_open = l0_market_feed.bars.volume[s], l0_market_feed.session.is_open[s] != 0
+            trades = 1 if valid and session_open and volume > 0.0 and 0.0 < low <= open_ <= high < math.inf else 0
+            rules = Rules(
+                uid=instruments.uid[s],
+                listed=l0_market_feed.quality.listed[s],
+                tick=instruments.tick_size[s],
+                lot=instruments.lot_size[s],
+                min_notional=instruments.min_notional[s],
+                exempt=instruments.reduce_only_exempt[s],
+                band=instruments.price_band_bps[s] / 1e4,
+                long_only=instruments.long_only[s],
+                taker_bps=instruments.taker_fee_bps[s],
+                maker_bps=instruments.maker_fee_bps[s],
+            )
+            meet(carry, log, s, Bar(number, trades, open_, high, low, volume), terms, rules, taken)
+        carry.quoted[MID, s], carry.quoted[SPREAD_BPS, s] = l8_spread_depth.mid[s], l8_spread_depth.spread_bps[s]
+        carry.quoted[SIGMA, s] = l2_returns_volatility.sigma[s]
+        remember(carry, s, l0_market_feed.bars, l0_market_feed.book, valid, execution.slippage_law != 0, alpha)
+    carry.instant[BARS] = number
+    carry.instant[LAST_CLOSE], carry.instant[MESSAGES] = clock.ts, 0
+    return executions_of(log)
 
 
 @variant(venue="live")

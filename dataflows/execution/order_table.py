@@ -1,9 +1,9 @@
 """The order table: what each event does to an order, and how rows are found, taken and given back.
 
 An order's life is one table, status x event, below. "Partly filled" is a quantity, not a status. The compiled reducer (L96) and
-Python readers use the same table, as the matrix `NEXT` and the function `next_status`. A pair that is not in it contradicts
-what is known: the status stays and the event is counted as unknown, so that reconciliation and the kill switch see it; the
-quantity of a fill counts all the same, because money moved.
+the order history use it as the matrix `NEXT`. A pair that is not in it contradicts what is known: the status stays and the
+event is counted as unknown, so that reconciliation and the kill switch see it; the quantity of a fill counts all the same,
+because money moved.
 """
 
 from __future__ import annotations
@@ -96,21 +96,6 @@ NEXT: Final[Ints] = _matrix()
 
 LIVE: Final = (SUBMITTED, ACCEPTED, PENDING_CANCEL)
 """Statuses in which an order may still fill by the venue's rules."""
-
-
-class TransitionError(ValueError):
-    """An event contradicts what is known of an order."""
-
-
-def next_status(status: int, event: int) -> int:
-    """The status after an event, for Python readers (reports, journals, live drivers). Raises TransitionError."""
-    if (status, event) not in TRANSITIONS:
-        allowed = ", ".join(EVENTS[e] for s, e in TRANSITIONS if s == status) or "none, there is no such order"
-        raise TransitionError(
-            f"an order that is {STATUSES[status]} cannot take {EVENTS[event]}; allowed: {allowed}. "
-            "Reconcile the order against the venue before resuming."
-        )
-    return TRANSITIONS[status, event]
 
 
 @kernel

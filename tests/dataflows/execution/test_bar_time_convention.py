@@ -10,8 +10,8 @@ import pytest
 
 from dataflows.data.types import OPERATOR_FLATTEN
 from dataflows.execution.l96_order_lifecycle import ID, STATUS
-from dataflows.execution.matching_engine import ORDERS
 from dataflows.execution.types import ACCEPT, CANCELED_EVENT, FILL, MODIFY, PLACE, REJECTED_ORDER, STOP_MARKET, Ledger, Orders
+from dataflows.execution.venue_books import ORDERS
 from dataflows.risk.types import Approval
 from drivers.diagrams.model import read_model
 from drivers.engine.engine import Chunk, EngineError

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from dataflows.data.types import Market
 from dataflows.execution.l90_fills import l90_fills__live, l90_fills__sim
-from dataflows.execution.matching_engine import ACCEPTED_IN, ID, ORDERS, REDUCES
 from dataflows.execution.types import (
     ACCEPT,
     CANCEL,
@@ -31,6 +30,7 @@ from dataflows.execution.types import (
     TAKER,
     Executions,
 )
+from dataflows.execution.venue_books import ACCEPTED_IN, ID, ORDERS, REDUCES
 from dataflows.kinematics.types import Returns
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.runtime.compile import kernel

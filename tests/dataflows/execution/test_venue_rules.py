@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.execution.l89_venue_constraints import last_served, within_margin
-from dataflows.execution.matching_engine import on_step
+from dataflows.execution.l89_venue_constraints import Entries, Margins, last_served, within_margin
 from dataflows.execution.types import (
     ACCEPT,
     CANCEL,
@@ -24,6 +23,7 @@ from dataflows.execution.types import (
     REJECT,
     STOP_MARKET,
 )
+from dataflows.execution.venue_filters import on_step
 from dataflows.runtime.compile import plain
 from tests.dataflows.execution.loop import Loop, approval
 from tests.dataflows.execution.support import CONFIG, NAN, entries_of, same_bits
@@ -179,11 +179,11 @@ def test_positions_and_entries_never_need_more_margin_than_there_is(data: st.Dat
     equity, lot, least = data.draw(MONEY), np.full(n, 0.1), np.full(n, 2.0)
     entry = (quantity != 0.0).astype(np.int64)
     before = quantity.copy()
-    given_ = (quantity, worth, entry, np.zeros(n, np.int64))
-    same = tuple(x.copy() for x in given_)
-    rest = (rank, held, mark, equity, margin, lot, least)
-    within_margin(*given_, *rest)
-    plain(within_margin)(*same, *rest)
+    given_ = Entries(quantity, worth, entry, np.zeros(n, np.int64))
+    same = Entries(*(x.copy() for x in given_))
+    rest = (Margins(held, mark, margin, equity), rank, lot, least)
+    within_margin(given_, *rest)
+    plain(within_margin)(same, *rest)
     assert same_bits(given_, same)
     assert last_served(entry, rank) == plain(last_served)(entry, rank)
     assert (np.abs(quantity) <= np.abs(before)).all()
