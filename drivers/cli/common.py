@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
+
+from drivers.text.times import parse_utc
 
 
 class Failed(Exception):
@@ -38,12 +39,9 @@ def utc_ns(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time; write 2026-03-01 or 2026-03-01T12:00 (UTC)") from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * 1_000_000_000 + moment.microsecond * 1_000
+        return parse_utc(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

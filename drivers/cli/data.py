@@ -38,10 +38,10 @@ def simulate(
 
     from drivers.feeds.simulate import simulate as write
     from drivers.feeds.simulate.market import DEFAULT_SYMBOLS
-    from drivers.graph.wiring import duration_ns
+    from drivers.text.times import parse_duration
 
     try:
-        seconds = duration_ns(clock) // 1_000_000_000
+        seconds = parse_duration(clock) // 1_000_000_000
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--clock") from None
     from rich.progress import Progress

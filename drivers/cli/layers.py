@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from drivers.cli.common import project_of
+from drivers.text.suggestions import layer_hint, layer_named
 
 if TYPE_CHECKING:
     from drivers.graph.layers import LayerNode
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def layers(
     context: typer.Context,
     layer: Annotated[
-        str | None, typer.Argument(metavar="[LAYER]", help="An id (L12) or a node's name; without it, all of them.")
+        str | None, typer.Argument(metavar="[LAYER]", help="An id (L12 or 12) or a name. Without it, all layers are listed.")
     ] = None,
 ) -> None:
     """List the layers, or show one of them.
@@ -63,13 +63,10 @@ def _inventory(nodes: dict[str, LayerNode], wiring: Wiring) -> str:
 
 
 def _named(wanted: str, nodes: dict[str, LayerNode]) -> LayerNode:
-    by_id = {node.layer_id: node for node in nodes.values()}
-    found = nodes.get(wanted) or by_id.get(wanted.upper())
-    if found is None:
-        near = difflib.get_close_matches(wanted, [*nodes, *by_id], n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else "`stratoquant layers` lists them."
-        raise ValueError(f"there is no layer {wanted!r}; {hint}")
-    return found
+    name = layer_named(wanted, list(nodes))
+    if name is None:
+        raise ValueError(f"there is no layer {wanted!r}; {layer_hint(wanted, list(nodes))}")
+    return nodes[name]
 
 
 def _one(node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring, configs: dict[str, Any], console: Any) -> None:

@@ -6,7 +6,6 @@ or SIGHUP.
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Sequence
@@ -36,6 +35,7 @@ from drivers.cli import (
 )
 from drivers.cli.common import Failed, Globals
 from drivers.engine.interrupts import handled, interrupted
+from drivers.text.suggestions import did_you_mean
 
 app = typer.Typer(
     name="stratoquant",
@@ -149,9 +149,7 @@ def _usage(error: TyperException) -> str:
     unknown = re.match(r"No such command '([^']*)'", message)
     if unknown and context is not None:
         known = list(getattr(context.command, "commands", ()))
-        near = difflib.get_close_matches(unknown[1], known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(known)}."
-        return f"{where}: there is no command '{unknown[1]}'; {hint}"
+        return f"{where}: there is no command '{unknown[1]}'; {did_you_mean(unknown[1], known)}"
     return f"{where}: {message[:1].lower()}{message[1:]}; see {where} --help"
 
 

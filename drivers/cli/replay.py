@@ -30,7 +30,7 @@ def replay(
     from drivers.engine.checkpoint import save
     from drivers.files.atomic import write_atomic_bytes
     from drivers.run.replay import replay as run
-    from drivers.runlog.events import stamp
+    from drivers.text.times import stamp
 
     done = run(journal, project_of(context))
     if done.torn:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +10,7 @@ import networkx as nx
 
 from drivers.diagrams.declared import GraphError
 from drivers.diagrams.model import Edge, Model
+from drivers.text.suggestions import did_you_mean, layer_hint, layer_named
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,7 @@ def domain(model: Model, wanted: str, *, inputs: bool = True) -> Selection:
     """
     name = wanted.strip().lower()
     if name not in model.domains:
-        near = difflib.get_close_matches(name, model.domains, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"domains: {', '.join(model.domains)}."
-        raise GraphError(f"there is no domain {wanted!r}; {hint}")
+        raise GraphError(f"there is no domain {wanted!r}; {did_you_mean(wanted, model.domains)}")
     own = frozenset(model.domains[name].layers)
     if not own:
         full = ", ".join(d.name for d in model.domains.values() if d.layers)
@@ -101,23 +98,10 @@ def paths(model: Model, first: str, last: str) -> Selection:
 
 def find(model: Model, wanted: str) -> str:
     """The node name of a layer given as L37, l37, 37 or in full. Raises GraphError naming the nearest."""
-    text = wanted.strip().lower()
-    if text in model.layers:
-        return text
-    by_id = {layer.id.lower(): name for name, layer in model.layers.items()}
-    number = re.fullmatch(r"l?0*(\d+)", text)
-    if number is not None and f"l{number[1]}" in by_id:
-        return by_id[f"l{number[1]}"]
-    raise GraphError(f"there is no layer {wanted!r} in the graph; {_nearest(model, text, number)}")
-
-
-def _nearest(model: Model, text: str, number: re.Match[str] | None) -> str:
-    if number is not None and model.layers:
-        close = min(model.layers.values(), key=lambda layer: (abs(layer.number - int(number[1])), layer.number))
-        return f"the nearest is {close.id} {close.name}."
-    named = {**{name: name for name in model.layers}, **{layer.label: name for name, layer in model.layers.items()}}
-    near = difflib.get_close_matches(text.replace("-", "_"), named, n=1, cutoff=0.5)
-    return f"did you mean {named[near[0]]}?" if near else "`stratoquant layers` lists them."
+    name = layer_named(wanted, list(model.layers))
+    if name is None:
+        raise GraphError(f"there is no layer {wanted!r} in the graph; {layer_hint(wanted, list(model.layers))}")
+    return name
 
 
 def _reached(graph: Any, start: str, steps: int) -> Collection[str]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
 from dataflows.panel import Kind
 from drivers.diagrams.meaning import Meaning
 from drivers.store.reader import RecordedRun
+from drivers.text.times import parse_utc, stamp
 
 NUMBERS: Final = 140_000
 """About as many numbers go into a page: 1.5 MB of text."""
@@ -37,16 +37,15 @@ def chosen_bar(run: RecordedRun, at: str | None, symbol: str | None) -> int:
         raise ValuesError(f"{run.folder} has no bars, so there are no values to show")
     if at is None:
         orders = run.table("orders", ["timestamp", "symbol"], symbols=None if symbol is None else [symbol])["timestamp"]
-        last = max((stamp.value for stamp in orders if stamp.is_valid), default=int(times[-1]))
+        last = max((each.value for each in orders if each.is_valid), default=int(times[-1]))
         return max(0, int(np.searchsorted(times, last, side="right")) - 1)
     try:
-        stamp = pd.Timestamp(at)
-        wanted = (stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")).as_unit("ns").value
-    except (ValueError, TypeError):
-        raise ValuesError(f"--at {at!r} is no time; write it as 2026-03-01T12:00Z") from None
+        wanted = parse_utc(at)
+    except ValueError as error:
+        raise ValuesError(f"--at {error}") from None
     if not times[0] <= wanted <= times[-1]:
         raise ValuesError(
-            f"--at {at} is outside {run.folder.name}, whose bars close from {_utc(times[0])} to {_utc(times[-1])}"
+            f"--at {at} is outside {run.folder.name}, whose bars close from {stamp(times[0])} to {stamp(times[-1])}"
         )
     return int(np.searchsorted(times, wanted, side="right")) - 1
 
@@ -121,7 +120,3 @@ def _packed(panel: Any, kind: Kind) -> dict[str, str]:
     once = flat[:1] if (bits == bits[0]).all() else flat
     text = base64.b64encode(once.astype(once.dtype.newbyteorder("<")).tobytes()).decode("ascii")
     return {"type": kind.dtype, "per": "bar" if kind.axes == () else "symbol", "data": text}
-
-
-def _utc(stamp: Any) -> str:
-    return pd.Timestamp(int(stamp), tz="UTC").strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,9 +15,9 @@ from drivers.graph.wiring import Wiring, wired_inputs
 from drivers.project.configs import Configs, parse_override
 from drivers.project.machine_specs import MachineSpec
 from drivers.run.provenance import versions
-from drivers.runlog.events import stamp
 from drivers.store.columns import columns_of
 from drivers.store.reader import RecordedRun
+from drivers.text.times import stamp
 
 
 def refuse_idle(

@@ -11,7 +11,6 @@ On a run:
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import time as clock_time
 from collections.abc import Callable, Mapping, Sequence
@@ -45,9 +44,10 @@ from drivers.project.machine_specs import MachineSpec, load_spec
 from drivers.run.assembly import CHUNK_BYTES, FIELDS
 from drivers.run.progress import progress_bar, warm_up
 from drivers.run.provenance import digest, versions
-from drivers.runlog.events import stamp
 from drivers.store.reader import RecordedRun, open_run
 from drivers.store.writer import ResultWriter
+from drivers.text.suggestions import did_you_mean
+from drivers.text.times import stamp
 
 
 @dataclass(frozen=True)
@@ -264,9 +264,7 @@ def _require_domain(domain: str, nodes: Mapping[str, LayerNode], wiring: Wiring)
         return
     if domain in wiring.domains:
         raise DomainError(f"{domain} has no layers that run bar by bar; {', '.join(there)} have")
-    near = difflib.get_close_matches(domain, there, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"domains: {', '.join(there)}"
-    raise DomainError(f"there is no domain {domain!r}; {hint}")
+    raise DomainError(f"there is no domain {domain!r}; {did_you_mean(domain, there)}")
 
 
 # ---- on market data

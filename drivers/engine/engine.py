@@ -30,6 +30,7 @@ from drivers.engine.loop.generate import FIRST
 from drivers.engine.parallel import run_layers
 from drivers.engine.plan import Plan
 from drivers.graph.layers import LayerNode
+from drivers.text.times import stamp
 
 DAY_NS: Final = 86_400_000_000_000
 ALPHA: Final = "external_alpha"
@@ -185,7 +186,7 @@ class Engine:
         if not self.held:
             raise EngineError("react: no bar has been seen yet; advance over at least one first")
         if ts < self.last_time:
-            raise EngineError(f"react: {_iso(ts)} is before the last instant {_iso(self.last_time)}")
+            raise EngineError(f"react: {stamp(ts)} is before the last instant {stamp(self.last_time)}")
         at = np.array([ts], np.int64)
         taken = Chunk(at, self.held, np.array([operator], np.int64), np.array([amount]), events)
         self._poisoned_at = ts
@@ -198,7 +199,7 @@ class Engine:
     def _refuse_poisoned(self) -> None:
         if self._poisoned_at is not None:
             raise EngineError(
-                f"the engine stopped at an error in the chunk that ends {_iso(self._poisoned_at)}, with part of it run; "
+                f"the engine stopped at an error in the chunk that ends {stamp(self._poisoned_at)}, with part of it run; "
                 "restore it from a checkpoint"
             )
 
@@ -210,10 +211,10 @@ class Engine:
         if time[0] <= self.last_time or (time[1:] <= time[:-1]).any():
             earlier = np.concatenate([[self.last_time], time[:-1]])
             at = int(np.flatnonzero(time <= earlier)[0])
-            raise EngineError(f"bar {_iso(time[at])} is not later than {_iso(earlier[at])}; time must move on")
+            raise EngineError(f"bar {stamp(time[at])} is not later than {stamp(earlier[at])}; time must move on")
         first, last = int((time[0] - 1) // self.epoch_ns), int((time[-1] - 1) // self.epoch_ns)
         if first != last:
-            raise EngineError(f"the chunk {_iso(time[0])} to {_iso(time[-1])} straddles an epoch boundary; cut it there")
+            raise EngineError(f"the chunk {stamp(time[0])} to {stamp(time[-1])} straddles an epoch boundary; cut it there")
 
     def _inputs(self, chunk: Chunk, is_bar: Ints) -> dict[str, Any]:
         bars = len(chunk.time)
@@ -426,7 +427,3 @@ def joined(parts: Sequence[Any], annotation: Any) -> Any:
     if is_record(annotation):
         return annotation(*[joined([p[i] for p in parts], t) for i, t in enumerate(fields_of(annotation).values())])
     return None if parts[0] is None else np.concatenate(parts)
-
-
-def _iso(ns: int) -> str:
-    return f"{np.datetime_as_string(np.datetime64(int(ns), 'ns'), unit='s')}Z"

@@ -17,6 +17,7 @@ from dataflows.boundary import Boundary, Rule, promise_of
 from dataflows.panel import Ints, Kind, is_log, walk
 from dataflows.runtime.compile import kernel
 from drivers.engine.plan import Plan
+from drivers.text.times import stamp
 
 
 class BoundaryError(ValueError):
@@ -252,8 +253,7 @@ def report(error: pandera.errors.SchemaErrors, domain: str, time: Ints, symbols:
     where = ""
     if at is not None and at == at:
         bar, symbol = divmod(int(at), len(symbols))
-        stamp = np.datetime_as_string(np.datetime64(int(time[bar]), "ns"), unit="s")
-        where = f" of {symbols[symbol]} at {stamp}Z"
+        where = f" of {symbols[symbol]} at {stamp(time[bar])}"
     return (
         f"{row['column']}{where} is {row['failure_case']}; the {domain} boundary says {row['check']} "
         f"({len(cases)} such values in this chunk)\n{error}"

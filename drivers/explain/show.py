@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from drivers.explain.trace import Explanation, Step, Value, found, stamp
+from drivers.explain.trace import Explanation, Step, Value, found
 from drivers.files.json_values import json_values
+from drivers.text.times import stamp
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -49,7 +50,7 @@ def _order_lines(order: dict[str, Any], fills: tuple[dict[str, Any], ...]) -> li
     asked = f"{order['side']} {order['quantity']:.10g} {order['type']}{price}{only}"
     lines = [f"{order['order_id']}: {asked}, {order['status']}{end}{why}"]
     lines += [
-        f"  filled {fill['quantity']:.10g} at {fill['price']:.10g} ({stamp(pd.Timestamp(fill['timestamp']))}), "
+        f"  filled {fill['quantity']:.10g} at {fill['price']:.10g} ({stamp(pd.Timestamp(fill['timestamp']).value)}), "
         f"{fill['liquidity']}, fee {fill['fee']:.6g}"
         for fill in fills
     ]
@@ -150,4 +151,4 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
 def _plain(row: dict[str, Any] | None) -> dict[str, Any] | None:
     if row is None:
         return None
-    return {k: stamp(v) if isinstance(v, pd.Timestamp) else json_values(v) for k, v in row.items()}
+    return {k: stamp(v.value) if isinstance(v, pd.Timestamp) else json_values(v) for k, v in row.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +11,8 @@ import pandas as pd
 from dataflows.panel import Ints
 from drivers.files.json_values import json_values
 from drivers.store.reader import RecordedRun
+from drivers.text.suggestions import did_you_mean
+from drivers.text.times import parse_utc, stamp
 
 ORDER_ROOT: Final = "l5_execution_bridge"
 GATE: Final = "l4_risk_gate"
@@ -71,7 +72,7 @@ def _of_an_order(run: RecordedRun, wanted: str) -> Target:
     if bar < 0:
         raise ExplainError(f"{wanted} was decided before the first bar of {run.folder.name}; explain it in the run that did")
     if run.times()[bar] != time:
-        notes.append(f"It was decided between two bars, at {utc(time)}: the values are those of the last close before.")
+        notes.append(f"It was decided between two bars, at {stamp(time)}: the values are those of the last close before.")
     return Target(wanted, order["symbol"], bar, int(run.times()[bar]), ORDER_ROOT, order, entry, tuple(own), tuple(notes))
 
 
@@ -82,21 +83,18 @@ def _is_bracket(order: dict[str, Any]) -> bool:
 
 def _at_a_bar(run: RecordedRun, symbol: str, at: str) -> Target:
     if symbol not in run.symbols:
-        near = difflib.get_close_matches(symbol, run.symbols, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(run.symbols[:12])}"
-        raise ExplainError(f"{run.folder.name} has no symbol {symbol!r}; {hint}")
+        raise ExplainError(f"{run.folder.name} has no symbol {symbol!r}; {did_you_mean(symbol, run.symbols)}")
     try:
-        stamp = pd.Timestamp(at)
-        wanted = (stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")).as_unit("ns").value
-    except (ValueError, TypeError):
-        raise ExplainError(f"{at!r} is no time; write it as 2026-03-01T12:00") from None
+        wanted = parse_utc(at)
+    except ValueError as error:
+        raise ExplainError(str(error)) from None
     times = run.times()
     if not len(times) or not times[0] <= wanted <= times[-1]:
-        held = f"its bars close from {utc(times[0])} to {utc(times[-1])}" if len(times) else "it has no bars"
+        held = f"its bars close from {stamp(times[0])} to {stamp(times[-1])}" if len(times) else "it has no bars"
         raise ExplainError(f"{run.folder.name} has no bar at {at}; {held}")
     bar = _bar(times, wanted)
-    notes = [f"No bar closes at {utc(wanted)}; this is the last before."] if times[bar] != wanted else []
-    return Target(f"{symbol} {utc(times[bar])}", symbol, bar, int(times[bar]), GATE, notes=tuple(notes))
+    notes = [f"No bar closes at {stamp(wanted)}; this is the last before."] if times[bar] != wanted else []
+    return Target(f"{symbol} {stamp(times[bar])}", symbol, bar, int(times[bar]), GATE, notes=tuple(notes))
 
 
 def _bar(times: Ints, at: int) -> int:
@@ -130,11 +128,5 @@ def _unknown_order(run: RecordedRun, wanted: str, ids: list[str]) -> str:
     elif not ids:
         hint = f"it has no orders at all; `stratoquant logs {run.folder} --event refusal` shows what was refused, and why"
     else:
-        near_ids = difflib.get_close_matches(wanted, ids, n=1, cutoff=0.4)
-        hint = f"did you mean {near_ids[0]}?" if near_ids else f"`stratoquant logs {run.folder} --event order` lists them"
+        hint = did_you_mean(wanted, ids, f"`stratoquant logs {run.folder} --event order` lists them")
     return f"{run.folder.name} has no order {wanted!r}; {hint}"
-
-
-def utc(stamp: Any) -> str:
-    """UTC, ISO 8601."""
-    return pd.Timestamp(int(stamp), tz="UTC").strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -21,8 +20,9 @@ from drivers.diagrams.meaning import Leaf, Meaning, meanings
 from drivers.diagrams.model import Layer, Model, read_model
 from drivers.diagrams.selection import Selection
 from drivers.diagrams.values import columns_at
-from drivers.explain.target import ExplainError, Target, utc
+from drivers.explain.target import ExplainError, Target
 from drivers.store.reader import RecordedRun
+from drivers.text.times import stamp
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def value_of(name: str, value: Any, leaf: Leaf) -> Value:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return Value(name, None, "unknown", leaf.about, known=False)
     if codes is not None and codes.time:
-        return Value(name, utc(value) if value else None, utc(value) if value else "none", leaf.about, bool(value))
+        return Value(name, stamp(value) if value else None, stamp(value) if value else "none", leaf.about, bool(value))
     if codes is not None and leaf.kind.dtype == "i8":
         if codes.mask:
             names = [codes.names[bit] for bit in sorted(codes.names) if bit >= 0 and int(value) >> bit & 1]
@@ -199,8 +199,3 @@ def found(explanation: Explanation, layer: str) -> Mapping[str, Value]:
     """The values of one layer by field; none where it is not on the way."""
     step = explanation.steps.get(layer)
     return {} if step is None else {value.field: value for value in step.values}
-
-
-def stamp(value: Any) -> str:
-    """A pandas or nanosecond time as text."""
-    return utc(value.value if isinstance(value, pd.Timestamp) else value)

@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 
 from dataflows.panel import Floats
-from drivers.feeds.errors import DataError, near
+from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Reading, codes_of
 from drivers.feeds.tables import Table
+from drivers.text.suggestions import did_you_mean
 
 _CURE: Final = "write a number, 0 for no view, or leave the row out"
 
@@ -58,7 +59,7 @@ def read_alpha(reading: Reading, table: Table, axis: Axis) -> None:
     known = set(axis.column)
     if not strangers & known:
         name = sorted(strangers)[0]
-        raise DataError(f"{table.name}: none of its symbols is in the data, e.g. {name}; {near(name, sorted(known))}")
+        raise DataError(f"{table.name}: none of its symbols is in the data, e.g. {name}; {did_you_mean(name, sorted(known))}")
     there = ~np.isnan(value[0])
     age[0, there] = np.maximum(0, -axis.rows(stamp[0, there]))
     reading.panels["alpha"], reading.panels["alpha_age"] = value, age

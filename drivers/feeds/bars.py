@@ -9,9 +9,10 @@ import numpy as np
 
 from dataflows.panel import Floats, Ints
 from drivers.feeds.description import DAY, SECOND
-from drivers.feeds.errors import DataError, span, utc
+from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Listing, Reading
 from drivers.feeds.tables import Table
+from drivers.text.times import duration, utc
 
 DEFAULT_STEP: Final = 60 * SECOND
 PRICES: Final = ("open", "high", "low", "close")
@@ -39,7 +40,7 @@ def read_bars(
     offset = _offset(time[code >= 0] % step, step)
     off = (code >= 0) & (time % step != offset)
     what = (
-        f" is not on the clock of {span(step)}; correct the timestamp or `clock` in dataset.yml, or import the file with "
+        f" is not on the clock of {duration(step)}; correct the timestamp or `clock` in dataset.yml, or import the file with "
         "--off-clock snap or drop"
     )
     reading.fault("off the clock", table, off, 0, shown, code, time, lambda i: what)
@@ -119,12 +120,12 @@ def _step(reading: Reading, table: Table, gaps: Ints) -> int:
         step = int(sizes[np.argmax(counts)])
         if step < SECOND or DAY % step:
             raise DataError(
-                f"{table.name}: bars are mostly {span(step)} apart, which is not a clock of a second or more that divides a "
-                "day; name it in dataset.yml, e.g. `clock: 1m`"
+                f"{table.name}: bars are mostly {duration(step)} apart, which is not a clock of a second or more that divides "
+                "a day; name it in dataset.yml, e.g. `clock: 1m`"
             )
     elif len(gaps) and int(gaps.min()) > step:
         raise DataError(
-            f"{table.name}: no two bars of a symbol are closer than {span(int(gaps.min()))}, but dataset.yml says `clock: "
+            f"{table.name}: no two bars of a symbol are closer than {duration(int(gaps.min()))}, but dataset.yml says `clock: "
             f"{reading.about.clock}`; correct it"
         )
     return step

@@ -14,8 +14,9 @@ from rich.text import Text
 
 from dataflows.panel import Floats
 from drivers.feeds.dataset import Dataset, read_folder
-from drivers.feeds.errors import DataError, Fault, span, utc
+from drivers.feeds.errors import DataError, Fault
 from drivers.feeds.outliers import outliers
+from drivers.text.times import duration, utc
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def inspect_dataset(
         rows=data.quality.rows,
         start=utc(int(data.time[0])),
         end=utc(int(data.time[-1])),
-        clock=span(data.step),
+        clock=duration(data.step),
         symbols=figures,
         faults=tuple(noted.values()),
         snapshots=data.quality.snapshots,
@@ -164,7 +165,7 @@ def _symbol(data: Dataset, n: int, close: Floats, volume: Floats, duplicates: in
         last=utc(int(data.time[seen[-1]])),
         missing=int(seen[-1] - seen[0] + 1 - len(seen)),
         gaps=int(np.count_nonzero(gaps)),
-        longest_gap=span(int(steps[longest] - 1) * data.step) if longest >= 0 else "",
+        longest_gap=duration(int(steps[longest] - 1) * data.step) if longest >= 0 else "",
         longest_gap_at=utc(int(data.time[seen[longest] + 1])) if longest >= 0 else "",
         zero_volume=int(np.count_nonzero(volume == 0.0)),
         duplicates=duplicates,

@@ -12,7 +12,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dataflows.panel import Floats, Ints
-from drivers.feeds.errors import DataError, near
+from drivers.feeds.errors import DataError
+from drivers.text.suggestions import did_you_mean
 
 SECOND: Final = 1_000_000_000
 DAY: Final = 86_400 * SECOND
@@ -93,9 +94,11 @@ class Description(BaseModel):
             value = getattr(self, key)
             for name in value if isinstance(value, dict) else ():
                 if name not in known:
-                    raise DataError(f"{where}: {key} names {name}, which the data do not have; {near(name, known)}")
+                    raise DataError(f"{where}: {key} names {name}, which the data do not have; {did_you_mean(name, known)}")
         if self.leader and self.leader not in known:
-            raise DataError(f"{where}: leader names {self.leader}, which the data do not have; {near(self.leader, known)}")
+            raise DataError(
+                f"{where}: leader names {self.leader}, which the data do not have; {did_you_mean(self.leader, known)}"
+            )
 
     def leads(self, symbols: Sequence[str]) -> Ints:
         """1 for the leader among `symbols`, all 0 where it is not among them."""
@@ -150,7 +153,7 @@ def read_description(folder: Path) -> Description:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else "?"
         if first["type"] == "extra_forbidden":
-            hint = near(key, list(Description.model_fields))
+            hint = did_you_mean(key, list(Description.model_fields))
             raise DataError(f"dataset.yml: {key} is not a key of this file; {hint}") from None
         reason = first["msg"].removeprefix("Value error, ")
         about = Description.model_fields[key].description

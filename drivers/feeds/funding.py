@@ -12,9 +12,10 @@ import numpy as np
 
 from dataflows.panel import Floats, Ints
 from drivers.feeds.description import SECOND, parse_clock
-from drivers.feeds.errors import DataError, span
+from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Reading, codes_of
 from drivers.feeds.tables import Table
+from drivers.text.times import duration
 
 SHORTEST: Final = 3_600 * SECOND
 """Between two payments of a venue. Rows that are mostly closer together are quotes of a rate."""
@@ -57,8 +58,8 @@ def read_funding(reading: Reading, table: Table, axis: Axis) -> None:
             at, paid = _payments(at, paid, parse_clock(interval))
         elif len(at) > 2 and (between := int(np.median(np.diff(at)))) < SHORTEST:
             raise DataError(
-                f"{table.name}: rows of {symbol} lie {span(between)} apart: these are quotes of a rate, and each row would be "
-                "charged; write `funding_interval: 8h` (the venue's) in dataset.yml, or keep only the rows at which funding "
+                f"{table.name}: rows of {symbol} lie {duration(between)} apart: these are quotes of a rate, and each row would "
+                "be charged; write `funding_interval: 8h` (the venue's) in dataset.yml, or keep only the rows at which funding "
                 "is paid"
             )
         late = at % (60 * SECOND)

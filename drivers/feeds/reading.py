@@ -13,8 +13,10 @@ import numpy as np
 from dataflows.panel import Floats, Ints
 from drivers.feeds.aligned import QualityCounts
 from drivers.feeds.description import DAY, SECOND, Description
-from drivers.feeds.errors import DataError, Fault, Sink, near, span, utc
+from drivers.feeds.errors import DataError, Fault, Sink
 from drivers.feeds.tables import Table
+from drivers.text.suggestions import did_you_mean
+from drivers.text.times import duration, utc
 
 
 class Axis(NamedTuple):
@@ -81,7 +83,7 @@ class Reading:
             raise DataError("no symbol was asked for; name at least one, or leave the choice out for all")
         for wanted in symbols or ():
             if wanted not in names:
-                raise DataError(f"{table.name}: symbol {wanted} is not in the data; {near(wanted, sorted(names))}")
+                raise DataError(f"{table.name}: symbol {wanted} is not in the data; {did_you_mean(wanted, sorted(names))}")
         self.about.check_symbols(sorted(names), "dataset.yml")
         chosen = sorted(set(names if symbols is None else symbols))
         uids: dict[int, str] = {}
@@ -96,8 +98,8 @@ class Reading:
         bars = (last - first) // step + 1
         if bars * len(column) > 50 * rows + 10_000_000:
             raise DataError(
-                f"{table.name}: {utc(first)} to {utc(last)} are {bars} bars of {span(step)}, but only {rows} rows hold data; "
-                "check the timestamps, or `clock` in dataset.yml"
+                f"{table.name}: {utc(first)} to {utc(last)} are {bars} bars of {duration(step)}, but only {rows} rows hold "
+                "data; check the timestamps, or `clock` in dataset.yml"
             )
         return Axis(first, step, bars, column)
 

@@ -20,8 +20,10 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from dataflows.panel import Floats, Ints
-from drivers.feeds.errors import DataError, near, utc
+from drivers.feeds.errors import DataError
 from drivers.feeds.time_forms import EARLIEST, days_of
+from drivers.text.suggestions import did_you_mean
+from drivers.text.times import utc
 
 BATCH_ROWS: Final = 1 << 18
 SUFFIXES: Final = (".parquet", ".csv", ".csv.gz", ".feather")
@@ -59,7 +61,7 @@ class Table:
         for column in columns:
             if column not in self.columns:
                 others = [c for c in self.columns if c not in columns]
-                hint = near(column, others) if others else f"it has {', '.join(self.columns)}."
+                hint = did_you_mean(column, others, f"it has {', '.join(self.columns)}.")
                 raise DataError(f"{self.name}: column {column} is missing; {hint} Needed: {', '.join(columns)}")
 
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -11,9 +11,10 @@ import pyarrow as pa
 from dataflows.data.aggregate import NEVER, add_snapshots, add_trades, book_bars, carry_books, fill_quiet, trade_bars
 from dataflows.panel import Floats, Ints
 from drivers.feeds.bars import DEFAULT_STEP
-from drivers.feeds.errors import DataError, Fault, utc
+from drivers.feeds.errors import DataError, Fault
 from drivers.feeds.reading import Axis, Listing, Reading, codes_of
 from drivers.feeds.tables import BATCH_ROWS, Table
+from drivers.text.times import utc
 
 BOOK_SIDES: Final = ("bid_px", "bid_sz", "ask_px", "ask_sz")
 _SIDES: Final = {"buy": 1, "b": 1, "sell": 0, "s": 0, "unknown": -1, "none": -1, "": -1}

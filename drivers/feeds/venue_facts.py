@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from drivers.feeds.description import Description
 from drivers.feeds.errors import DataError
 from drivers.project.locate import defaults
+from drivers.text.suggestions import did_you_mean
 from drivers.venues.description import VenueError, read_venue
 
 
@@ -38,6 +38,4 @@ def _file(name: str, folder: Path, places: list[Path]) -> Path:
         if (place / f"{name}.yml").is_file():
             return place / f"{name}.yml"
     known = sorted({path.stem for place in places if place.is_dir() for path in place.glob("*.yml")})
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
-    raise DataError(f"dataset.yml: venue is {name!r}, and config/venues has no {name}.yml; {hint}")
+    raise DataError(f"dataset.yml: venue is {name!r}, and config/venues has no {name}.yml; {did_you_mean(name, known)}")

@@ -6,8 +6,6 @@ The edges' truth is the functions' parameters. The file repeats them so that a r
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -21,8 +19,9 @@ from drivers.graph.layers import SUFFIX, Delayed, LayerNode
 from drivers.project.errors import ProjectError
 from drivers.project.machine_specs import MachineSpec
 from drivers.project.yaml_files import read_yaml
+from drivers.text.suggestions import layer_hint
+from drivers.text.times import parse_duration
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _WIDTH: Final = 120
 
 
@@ -89,18 +88,18 @@ class Wiring(_Model):
     @field_validator("clock", "epoch")
     @classmethod
     def _a_duration(cls, value: str) -> str:
-        duration_ns(value)
+        parse_duration(value)
         return value
 
     @property
     def clock_ns(self) -> int:
         """Length of the base bar."""
-        return duration_ns(self.clock)
+        return parse_duration(self.clock)
 
     @property
     def epoch_ns(self) -> int:
         """Length of an epoch."""
-        return duration_ns(self.epoch)
+        return parse_duration(self.epoch)
 
     @property
     def enabled(self) -> tuple[str, ...]:
@@ -110,14 +109,6 @@ class Wiring(_Model):
     def delayed_edges(self) -> dict[str, Delayed]:
         """The feedback edges as the plan takes them, those whose source is still awaited included."""
         return {name: Delayed(edge.source, edge.field, edge.delay) for name, edge in self.delayed.items()}
-
-
-def duration_ns(text: str) -> int:
-    """Nanoseconds of `1m`, `30s`, `4h`, `1d`. Raises ValueError for anything else."""
-    match = re.fullmatch(r"([1-9]\d*)([smhd])", text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a duration; write a number and s, m, h or d, as 1m")
-    return int(match[1]) * _UNITS[match[2]] * 1_000_000_000
 
 
 def load(path: Path) -> Wiring:
@@ -145,9 +136,7 @@ def with_spec(wiring: Wiring, spec: MachineSpec) -> Wiring:
     for name, enabled in spec.enabled.items():
         entry = layers.get(name)
         if entry is None:
-            near = difflib.get_close_matches(name, layers, n=1)
-            hint = f"did you mean {near[0]}?" if near else "`stratoquant layers` lists them."
-            raise ProjectError(f"spec {spec.name}: there is no layer {name}; {hint}")
+            raise ProjectError(f"spec {spec.name}: there is no layer {name}; {layer_hint(name, list(layers))}")
         if entry.domain != spec.domain:
             raise ProjectError(
                 f"spec {spec.name} is of {spec.domain}, but {name} is of {entry.domain}; a spec changes one domain."

@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from drivers.text.times import parse_duration
 
 if TYPE_CHECKING:
     from drivers.engine.engine import Engine
@@ -16,10 +18,6 @@ if TYPE_CHECKING:
     from drivers.graph.wiring import Wiring
     from drivers.project.configs import Configs
     from drivers.project.locate import Project
-
-
-UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-"""Seconds of a unit of time."""
 
 
 def _silent(doing: str) -> None:
@@ -32,10 +30,12 @@ class AgeError(ValueError):
 
 def parse_age(text: str, step: int) -> int:
     """Nanoseconds of `90m`, `2h` or `1d`, or of `5bars` of `step` nanoseconds. Raises AgeError."""
-    match = re.fullmatch(r"\s*(\d+)\s*(s|m|h|d|bars?)\s*", text)
-    if match is None or int(match[1]) == 0:
-        raise AgeError(f"{text!r} is not an age; write a number and s, m, h, d or bars, as 90m or 5bars")
-    return int(match[1]) * (step if match[2].startswith("bar") else UNITS[match[2]] * 1_000_000_000)
+    given = "".join(text.split())
+    bars = re.fullmatch(r"([1-9]\d*)bars?", given)
+    try:
+        return int(bars[1]) * step if bars is not None else parse_duration(given)
+    except ValueError:
+        raise AgeError(f"{text!r} is not an age; write a number and s, m, h, d or bars, as 90m or 5bars") from None
 
 
 @dataclass

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import ModuleType
 
 from drivers.health.context import Context
-from drivers.health.registry import Found, check, fail, ok, several, warn
+from drivers.health.registry import Found, check, fail, ok, warn
 from drivers.health.runner import sentence
+from drivers.text.counts import plural
 
 PACKAGE = "stratoquant"
 
@@ -51,7 +52,7 @@ def versions(context: Context) -> Iterator[Found]:
         detail = f"{requirement.name} is {found or 'not installed'}; {PACKAGE} needs {wanted}."
         yield (warn if optional else fail)(detail, f'Install it: pip install "{wanted}"')
     if not wrong:
-        yield ok(f"Python {own} and {several(len(needed), 'library', 'libraries')} are in the declared ranges.")
+        yield ok(f"Python {own} and {plural(len(needed), 'library', 'libraries')} are in the declared ranges.")
 
 
 @check("modules")
@@ -72,7 +73,7 @@ def modules(context: Context) -> Iterator[Found]:
             errors.setdefault(place, error)
     for place, those in fallen.items():
         own = next((name for name in those if _is_at(name, place)), those[0])
-        more = f"; nor can what needs it ({several(len(those) - 1, 'module')})" if len(those) > 1 else ""
+        more = f"; nor can what needs it ({plural(len(those) - 1, 'module')})" if len(those) > 1 else ""
         yield fail(f"{own} cannot be imported: {sentence(errors[place])}{more}.", _cure(place, errors[place]))
     if not fallen:
         yield ok(f"All {len(names)} modules of dataflows and drivers can be imported.")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from drivers.health.context import Context
 from drivers.health.disk import standing
-from drivers.health.registry import Found, check, fail, ok, several, warn
+from drivers.health.registry import Found, check, fail, ok, warn
+from drivers.text.counts import plural
 
 
 @check("cache")
@@ -69,11 +70,11 @@ def kernels(context: Context) -> Iterator[Found]:
                 missing.append("the step loop or a guard")
                 total += 1
     if not missing:
-        yield ok(f"Machine code of all {several(total, 'layer')} is in {cache_root()}: a run starts without compiling.")
+        yield ok(f"Machine code of all {plural(total, 'layer')} is in {cache_root()}: a run starts without compiling.")
         return
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     yield warn(
-        f"{len(missing)} of {several(total, 'layer')} {_lacks(missing)} machine code in the cache: {shown}.",
+        f"{len(missing)} of {plural(total, 'layer')} {_lacks(missing)} machine code in the cache: {shown}.",
         "Nothing is wrong: the next run, or this command without --quick, compiles them once, which takes some minutes.",
     )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final
 
-from drivers.health.context import UNITS, Context, parse_age
-from drivers.health.registry import Found, check, fail, ok, several, warn
+from drivers.health.context import Context, parse_age
+from drivers.health.registry import Found, check, fail, ok, warn
+from drivers.text.counts import plural
+from drivers.text.times import duration, parse_duration, parse_utc
 
 TABLES: Final = ("bars", "book", "trades", "funding")
 
@@ -57,15 +57,15 @@ def data(context: Context) -> Iterator[Found]:
             rows = sum(fault.count for fault in report.faults)
             first = report.faults[0].sentence
             first = first if first.startswith(f"{folder.name}:") else f"{context.named(folder)}: {first}"
-            more = f" ({several(len(report.faults), 'kind')} of fault, {several(rows, 'row')})" if rows > 1 else ""
+            more = f" ({plural(len(report.faults), 'kind')} of fault, {plural(rows, 'row')})" if rows > 1 else ""
             yield fail(f"{first}{more}", f"A run refuses this; {look}")
             continue
         missing = sum(s.missing for s in report.symbols)
         bars = sum(s.bars for s in report.symbols)
         outliers = sum(s.outliers for s in report.symbols)
         detail = (
-            f"{context.named(folder)}: {bars} bars of {report.clock} of {several(len(report.symbols), 'symbol')}, "
-            f"{report.start} to {report.end}; {missing} missing, {several(outliers, 'outlier')}"
+            f"{context.named(folder)}: {bars} bars of {report.clock} of {plural(len(report.symbols), 'symbol')}, "
+            f"{report.start} to {report.end}; {missing} missing, {plural(outliers, 'outlier')}"
         )
         if not bars:
             yield fail(f"{context.named(folder)} has no bars.", f"A run would have nothing to do; {look}")
@@ -81,7 +81,7 @@ def fresh(context: Context) -> Iterator[Found]:
     now = time.time_ns() if context.now is None else context.now
     told = False
     for folder, report in context.reports.items():
-        last = {s.symbol: _ns(s.last) for s in report.symbols if s.last}
+        last = {s.symbol: parse_utc(s.last) for s in report.symbols if s.last}
         if not last:
             continue
         told = True
@@ -90,7 +90,7 @@ def fresh(context: Context) -> Iterator[Found]:
         if context.max_age is None:
             yield ok(f"{age}; taken for a recording, which does not age (--max-age 2h makes this a check of a feed).")
             continue
-        limit = parse_age(context.max_age, step_of(report.clock))
+        limit = parse_age(context.max_age, parse_duration(report.clock))
         late = [f"{name} since {_ago(now - at)}" for name, at in last.items() if now - at > limit]
         if late:
             yield fail(
@@ -106,28 +106,29 @@ def fresh(context: Context) -> Iterator[Found]:
 @check("clock")
 def clock(context: Context) -> Iterator[Found]:
     """Whether the data's bars are as long as the clock of the wiring and the configuration say."""
-    from drivers.feeds.errors import span
+    from drivers.text.times import duration
 
     wired, configured = context.wiring.clock_ns, int(context.configs["data"].clock_seconds) * 1_000_000_000
     if wired != configured:
         yield warn(
-            f"The clock is {span(wired)} in wiring_master.yaml and {span(configured)} in config/data.yml (clock_seconds).",
+            f"The clock is {duration(wired)} in wiring_master.yaml and {duration(configured)} in config/data.yml "
+            "(clock_seconds).",
             "Give both one length.",
         )
     for folder, report in context.reports.items():
         if not report.clock:
             continue
-        step = step_of(report.clock)
+        step = parse_duration(report.clock)
         if step == wired:
             yield ok(f"{context.named(folder)} has bars of {report.clock}, as the wiring says.")
         else:
             yield warn(
-                f"{context.named(folder)} has bars of {report.clock}, the wiring says {span(wired)}: a run takes the data's, "
-                f"so that every window in bars is {_ratio(step, wired)} as it was meant.",
+                f"{context.named(folder)} has bars of {report.clock}, the wiring says {duration(wired)}: a run takes the "
+                f"data's, so that every window in bars is {_ratio(step, wired)} as it was meant.",
                 "Set the windows for such bars, or import the data with the wiring's clock.",
             )
     if not context.reports and wired == configured:
-        yield ok(f"The wiring and the configuration have bars of {span(wired)}.")
+        yield ok(f"The wiring and the configuration have bars of {duration(wired)}.")
 
 
 def _ratio(step: int, wired: int) -> str:
@@ -138,21 +139,11 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def step_of(text: str) -> int:
-    """Nanoseconds of a length of time as reports write it: `1m`, `1h30m`."""
-    return sum(int(n) * UNITS[unit] for n, unit in re.findall(r"(\d+)([smhd])", text)) * 1_000_000_000
-
-
-def _ns(text: str) -> int:
-    return int(datetime.fromisoformat(text).timestamp()) * 1_000_000_000
-
-
 def _ago(ns: int) -> str:
     """An age in its two largest units: `3d4h ago`."""
-    from drivers.feeds.errors import span
 
     if ns < 0:
-        return f"{span(-ns)} from now"
+        return f"{duration(-ns)} from now"
     seconds = ns // 1_000_000_000
     coarse = next((size for size in (86_400, 3_600, 60) if seconds >= 24 * size), 1)
-    return f"{span(seconds // coarse * coarse * 1_000_000_000) if seconds else 'a moment'} ago"
+    return f"{duration(seconds // coarse * coarse * 1_000_000_000) if seconds else 'a moment'} ago"

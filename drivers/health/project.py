@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from drivers.health.context import Context
-from drivers.health.registry import Found, check, fail, ok, several, warn
+from drivers.health.registry import Found, check, fail, ok, warn
+from drivers.text.counts import plural
 
 
 @check("configuration")
@@ -17,9 +18,7 @@ def configuration(context: Context) -> Iterator[Found]:
         yield fail(str(error), "Correct that key in its file.")
         return
     keys = sum(len(record._fields) for record in configs.values())
-    yield ok(
-        f"{several(keys, 'key')} of {several(len(configs), 'domain')}, from {context.project.config}, are in their ranges."
-    )
+    yield ok(f"{plural(keys, 'key')} of {plural(len(configs), 'domain')}, from {context.project.config}, are in their ranges.")
 
 
 @check("specs")
@@ -43,7 +42,7 @@ def specs(context: Context) -> Iterator[Found]:
             yield fail(str(error), f"Correct the spec, or move it out of {context.project.specs}.")
             continue
         if findings:
-            more = f" ({several(len(findings), 'finding')} in all)" if len(findings) > 1 else ""
+            more = f" ({plural(len(findings), 'finding')} in all)" if len(findings) > 1 else ""
             yield fail(
                 f"With the spec {name} the wiring does not hold: {findings[0].message}{more}",
                 f"Correct `enabled` or `variants` in {name}.yaml; `stratoquant wiring check` is about the wiring without it.",
@@ -51,7 +50,7 @@ def specs(context: Context) -> Iterator[Found]:
         else:
             sound.append(name)
     if sound:
-        yield ok(f"{several(len(sound), 'machine spec')} can be run with: {', '.join(sound)}.")
+        yield ok(f"{plural(len(sound), 'machine spec')} can be run with: {', '.join(sound)}.")
     elif not names:
         yield ok("There are no machine specs.")
     folder = context.project.specs

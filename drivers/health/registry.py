@@ -78,8 +78,3 @@ def warn(detail: str, advice: str) -> Found:
 def fail(detail: str, advice: str) -> Found:
     """Does not work."""
     return Found("fail", detail, advice)
-
-
-def several(count: int, one: str, many: str | None = None) -> str:
-    """`1 layer`, `37 layers`."""
-    return f"{count} {one if count == 1 else many or one + 's'}"

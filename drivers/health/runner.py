@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from drivers.health.context import Context
-from drivers.health.registry import CHECKS, Check, Finding, several
+from drivers.health.registry import CHECKS, Check, Finding
+from drivers.text.counts import plural
 
 SUBJECTS: Final = ("installation", "project", "market_data", "machine_code", "disk", "smoke")
 """The modules of this package that hold checks, in the order in which they run."""
@@ -52,10 +53,10 @@ class Report:
         """One line on all of it."""
         checks = len({f.name for f in self.findings})
         counts = ", ".join(
-            several(self.count(status), word, words)
-            for status, word, words in (("ok", "is ok", "are ok"), ("warn", "warning", None), ("fail", "failure", None))
+            plural(self.count(status), word, words)
+            for status, word, words in (("ok", "is ok", "are ok"), ("warn", "warning", ""), ("fail", "failure", ""))
         )
-        return f"{several(checks, 'check')}, {several(len(self.findings), 'finding')}: {counts}; {self.seconds:.1f} s."
+        return f"{plural(checks, 'check')}, {plural(len(self.findings), 'finding')}: {counts}; {self.seconds:.1f} s."
 
 
 def check_health(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from drivers.health.context import Context
-from drivers.health.registry import Found, check, fail, ok, several, warn
+from drivers.health.registry import Found, check, fail, ok, warn
 from drivers.health.runner import sentence
+from drivers.text.counts import plural
 
 if TYPE_CHECKING:
     from dataflows.panel import Ints
@@ -104,7 +105,7 @@ def _domain(context: Context, domain: str, values: Mapping[str, Any], data: Data
         and not any(own)
     ]
     size = (
-        f"{several(len(layers), 'layer')} and {several(len(columns), 'column')} over {len(data)} bars of {len(SYMBOLS)} symbols"
+        f"{plural(len(layers), 'layer')} and {plural(len(columns), 'column')} over {len(data)} bars of {len(SYMBOLS)} symbols"
     )
     if silent:
         return warn(
@@ -112,7 +113,7 @@ def _domain(context: Context, domain: str, values: Mapping[str, Any], data: Data
             "Its windows may be longer than three days of minutes; if they are not, see what it takes.",
         )
     unknown = len(known) - sum(known.values())
-    rest = f"; {several(unknown, 'column')} had nothing to say, as where nothing was traded" if unknown else ""
+    rest = f"; {plural(unknown, 'column')} had nothing to say, as where nothing was traded" if unknown else ""
     return ok(f"{domain}: {size}, all inside the boundary model{rest}.")
 
 

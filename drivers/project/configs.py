@@ -69,7 +69,7 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     if not (equals and dot and domain and key):
         raise ConfigError(f"--set {text}: write domain.key=value, for example --set risk.gross=0.5")
     if domain not in config_records():
-        raise ConfigError(f"--set {text}: there is no domain {domain!r}; {did_you_mean(domain, config_records(), 'domains')}")
+        raise ConfigError(f"--set {text}: there is no domain {domain!r}; {did_you_mean(domain, config_records())}")
     try:
         return domain, key, yaml.safe_load(value)
     except yaml.YAMLError:
@@ -104,4 +104,4 @@ def _refuse_stray_files(project: Project, records: Mapping[str, object]) -> None
     for path in sorted(project.config.glob("*.y*ml")):
         if path.suffix != ".yml" or path.stem not in records:
             known = [f"{name}.yml" for name in records]
-            raise ProjectError(f"{path} is the configuration of no domain; {did_you_mean(path.name, known, 'files')}")
+            raise ProjectError(f"{path} is the configuration of no domain; {did_you_mean(path.name, known)}")

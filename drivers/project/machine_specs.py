@@ -35,7 +35,7 @@ def load_spec(project: Project, spec: str) -> MachineSpec:
     candidates = [Path(spec), *(folder / f"{spec}.yaml" for folder in _spec_folders(project))]
     path = next((p for p in candidates if p.is_file()), None)
     if path is None:
-        raise ProjectError(f"there is no machine spec {spec!r}; {did_you_mean(spec, known_specs(project), 'known specs')}")
+        raise ProjectError(f"there is no machine spec {spec!r}; {did_you_mean(spec, known_specs(project))}")
     try:
         made = MachineSpec(**read_yaml(path))
     except ValidationError as error:
@@ -45,9 +45,7 @@ def load_spec(project: Project, spec: str) -> MachineSpec:
             f"{path}: name is {made.name}, which is not the file's; give both one name, so that it can be found."
         )
     if made.domain not in config_records():
-        raise ProjectError(
-            f"{path}: there is no domain {made.domain!r}; {did_you_mean(made.domain, config_records(), 'domains')}"
-        )
+        raise ProjectError(f"{path}: there is no domain {made.domain!r}; {did_you_mean(made.domain, config_records())}")
     return made
 
 
@@ -65,7 +63,7 @@ def _wrong_in_spec(error: ValidationError) -> str:
     place = ".".join(map(str, first["loc"]))
     field = MachineSpec.model_fields.get(str(first["loc"][0]))
     if first["type"] == "extra_forbidden":
-        return f"{place} is not a key of a machine spec; {did_you_mean(place, MachineSpec.model_fields, 'keys')}"
+        return f"{place} is not a key of a machine spec; {did_you_mean(place, MachineSpec.model_fields)}"
     if first["type"] == "missing":
         return f"{place} is missing: {field.description if field else ''}."
     return f"{place} is {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}."

@@ -18,8 +18,9 @@ from drivers.report.contents import Report
 from drivers.report.drawn import ACCOUNT_POINTS
 from drivers.report.scan import batches, holds
 from drivers.report.series import thinned
-from drivers.report.text import THIN, count, in_unit, moment, percent, plural, signed, value_of
+from drivers.report.text import THIN, count, in_unit, moment, percent, signed, value_of
 from drivers.report.words import VERDICTS, plain
+from drivers.text.counts import plural
 from drivers.web.page import render_page
 
 SCRIPTS: Final = ("echarts.min.js", "report_chart.js", "report_compare.js")

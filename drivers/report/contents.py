@@ -10,14 +10,16 @@ from typing import Any, Final
 from dataflows.panel import Floats
 from drivers.report.account import Account, read_account
 from drivers.report.decisions import Decisions, read_decisions
-from drivers.report.figures import DAY, Figure, all_figures, duration_words
+from drivers.report.figures import DAY, Figure, all_figures
 from drivers.report.market import Codes, Prices, Quality, read_delay, read_halts, read_prices, read_quality, read_regimes
 from drivers.report.scan import Clock, clock_of
 from drivers.report.sources import Contribution, read_contribution
-from drivers.report.text import count, fixed, listed, percent, plural, signed
+from drivers.report.text import count, fixed, listed, percent, signed
 from drivers.report.trips import Book, read_book
 from drivers.report.words import REASONS, REFUSALS
 from drivers.store.reader import RecordedRun, open_run
+from drivers.text.counts import plural
+from drivers.text.times import rounded_duration
 
 PRICE_POINTS: Final = 48_000
 """Points of all price lines together; one line has at most a quarter."""
@@ -106,7 +108,7 @@ def in_short(report: Report) -> list[str]:
     account, book = report.account, report.book
     if account is None:
         return ["This run kept no account: the layers that trade are switched off in its wiring."]
-    span = duration_words(report.clock.span)
+    span = rounded_duration(report.clock.span)
     if not book.fills:
         stayed = f"The account stayed at {fixed(float(account.equity[-1]))} for {span}."
         return [why_nothing(report), *([LEARNING] if _unlearned(report) else []), stayed]
@@ -118,7 +120,7 @@ def in_short(report: Report) -> list[str]:
     under = account.longest_under_water
     second = (
         f"Its largest drawdown was {percent(float(account.drawdown.max()))}; "
-        f"the longest time without a new high {duration_words(under[1] * report.clock.step)}."
+        f"the longest time without a new high {rounded_duration(under[1] * report.clock.step)}."
         if under[1]
         else "It never closed below an earlier high."
     )
@@ -176,12 +178,12 @@ def cautions(report: Report) -> list[str]:
     years = report.clock.bars / report.clock.bars_a_year
     if report.book.fills and report.clock.span < DAY:
         found.append(
-            f"The run spans {duration_words(report.clock.span)}: too short for a Sharpe ratio, and its volatility a year is a "
-            "scale, no forecast."
+            f"The run spans {rounded_duration(report.clock.span)}: too short for a Sharpe ratio, and its volatility a year is "
+            "a scale, no forecast."
         )
     elif report.book.fills and years < 1.0:
         found.append(
-            f"The run spans {duration_words(report.clock.span)}, {percent(years, 1)} of a year: what is made yearly here "
+            f"The run spans {rounded_duration(report.clock.span)}, {percent(years, 1)} of a year: what is made yearly here "
             "(volatility, Sharpe and Sortino ratio) is a scale, no forecast, and its intervals are wide."
         )
     if about.get("stopped_at"):

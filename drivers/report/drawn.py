@@ -13,9 +13,9 @@ from drivers.report.account import Account, runs_of
 from drivers.report.contents import Report
 from drivers.report.market import QUALITY, STATES
 from drivers.report.series import floats, numbers, packed, spells, thinned
-from drivers.report.text import plural
 from drivers.report.trips import Fill
 from drivers.report.words import REASONS, REGIMES, TYPES, plain_set
+from drivers.text.counts import plural
 
 ACCOUNT_POINTS: Final = 6_000
 MOST_FILLS: Final = 4_000

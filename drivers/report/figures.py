@@ -13,6 +13,7 @@ from dataflows.panel import Floats
 from drivers.report.account import Account
 from drivers.report.definitions import DEFINITIONS, Unit
 from drivers.report.trips import Book, Trip
+from drivers.text.times import rounded_duration
 
 DAY: Final = 86_400 * 1_000_000_000
 LEAST_SPAN: Final = 30 * DAY
@@ -70,7 +71,7 @@ def growth(account: Account) -> Part:
     """What the account became."""
     clock = account.clock
     total = float(np.prod(1.0 + account.returns[np.isfinite(account.returns)])) - 1.0
-    short = "" if clock.span >= LEAST_SPAN else f"the run spans {duration_words(clock.span)}, less than 30 days"
+    short = "" if clock.span >= LEAST_SPAN else f"the run spans {rounded_duration(clock.span)}, less than 30 days"
     yearly = None if short else max(0.0, 1.0 + total) ** (clock.bars_a_year / clock.bars) - 1.0
     worst = float(account.drawdown.max())
     yield "total_return", total
@@ -88,7 +89,7 @@ def risk(account: Account) -> Part:
     yield "volatility", deviation * scale
     for key, (ratio, error) in (("sharpe", sharpe(returns)), ("sortino", sortino(returns))):
         if account.clock.span < DAY:
-            yield key, None, f"the run spans {duration_words(account.clock.span)}, less than a day"
+            yield key, None, f"the run spans {rounded_duration(account.clock.span)}, less than a day"
         elif ratio is None or error is None:
             yield key, None, "no bar lost anything" if deviation else "the account did not move"
         else:
@@ -178,16 +179,3 @@ def wilson(k: int, n: int) -> tuple[float, float]:
     p, z2 = k / n, Z95**2
     middle, half = (p + z2 / (2 * n)) / (1 + z2 / n), Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     return middle - half, middle + half
-
-
-def duration_words(ns: float) -> str:
-    """A length of time in its two largest units: `13 d 4 h`."""
-    left = round(ns / 1e9)
-    parts: list[str] = []
-    for name, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
-        n, left = divmod(left, size)
-        if n or parts:
-            parts.append(f"{n} {name}" if n else "")
-        if len(parts) == 2:
-            break
-    return " ".join(filter(None, parts)) or "0 s"

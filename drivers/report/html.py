@@ -10,8 +10,8 @@ from drivers.report import tables_account, tables_decisions, tables_market
 from drivers.report.cells import present
 from drivers.report.contents import Report, cautions, in_short, read_report, why_nothing
 from drivers.report.drawn import drawn, in_words
-from drivers.report.figures import duration_words
 from drivers.report.text import interval_of, moment, value_of
+from drivers.text.times import rounded_duration
 from drivers.web.page import render_page
 
 NAME: Final = "report.html"
@@ -39,7 +39,7 @@ def report_page(report: Report) -> str:
         "report": report,
         "about": report.run.about,
         "span": f"{begin} to {end} UTC",
-        "lasting": duration_words(report.clock.span),
+        "lasting": rounded_duration(report.clock.span),
         "short": in_short(report),
         "cautions": cautions(report),
         "headlines": [

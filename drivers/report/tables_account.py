@@ -11,10 +11,11 @@ import numpy as np
 from drivers.report.account import Account, per_period
 from drivers.report.cells import Cell, Table, money, number, word
 from drivers.report.contents import Report
-from drivers.report.figures import duration_words
-from drivers.report.text import count, fixed, interval_of, moment, percent, plural, signed, significant, value_of
+from drivers.report.text import count, fixed, interval_of, moment, percent, signed, significant, value_of
 from drivers.report.trips import Trip
 from drivers.report.words import REASONS, REJECTIONS, TYPES, plain, plain_set
+from drivers.text.counts import plural
+from drivers.text.times import rounded_duration
 
 MOST_TRIPS: Final = 200
 SIDES: Final = {1: "long", -1: "short"}
@@ -38,7 +39,7 @@ def periods(report: Report, account: Account) -> Table:
     """The account by period."""
     found = per_period(account)
     starts = report.clock.period_starts
-    by = duration_words(report.clock.period)
+    by = rounded_duration(report.clock.period)
     traded, fees = np.zeros(len(starts)), np.zeros(len(starts))
     if report.book.fills:
         at = report.clock.period_of(report.clock.bar(np.array([f.time for f in report.book.fills], np.int64)))

@@ -7,8 +7,9 @@ import math
 from drivers.report.cells import Cell, Table, number, word
 from drivers.report.contents import Report
 from drivers.report.decisions import Example
-from drivers.report.text import count, in_unit, moment, percent, plural, signed
+from drivers.report.text import count, in_unit, moment, percent, signed
 from drivers.report.words import REASONS, REFUSALS, VERDICTS, plain
+from drivers.text.counts import plural
 
 
 def funnel(report: Report) -> Table | None:

@@ -7,10 +7,11 @@ import numpy as np
 from dataflows.risk.types import LEVELS
 from drivers.report.cells import Cell, Table, number, word
 from drivers.report.contents import Report
-from drivers.report.figures import duration_words
 from drivers.report.market import QUALITY, STATES
-from drivers.report.text import UNKNOWN, count, fixed, moment, percent, plural
+from drivers.report.text import UNKNOWN, count, fixed, moment, percent
 from drivers.report.words import REGIMES, plain
+from drivers.text.counts import plural
+from drivers.text.times import rounded_duration
 
 
 def regimes(report: Report) -> Table | None:
@@ -74,7 +75,10 @@ def provenance(report: Report) -> list[tuple[str, str]]:
     made = [
         ("data", str(about.get("data", UNKNOWN))),
         ("source", str(about.get("source") or UNKNOWN)),
-        ("bars", f"{count(report.clock.bars)} of {duration_words(report.clock.step)}, {plural(len(report.symbols), 'symbol')}"),
+        (
+            "bars",
+            f"{count(report.clock.bars)} of {rounded_duration(report.clock.step)}, {plural(len(report.symbols), 'symbol')}",
+        ),
         ("overrides", ", ".join(about.get("overrides", [])) or "none"),
         ("versions", ", ".join(f"{name} {value}" for name, value in versions.items())),
         ("data hash", str(about.get("data_hash", UNKNOWN))),

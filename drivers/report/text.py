@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-import numpy as np
-
-from drivers.report.figures import Figure, duration_words
+from drivers.report.figures import Figure
 from drivers.report.words import plain
+from drivers.text.times import rounded_duration, stamp
 
 UNKNOWN: Final = "not known"
 THIN: Final = "\u202f"  # a narrow space that does not break
@@ -54,7 +53,7 @@ def count(n: float) -> str:
 
 def moment(ns: int, *, seconds: bool = False) -> str:
     """`2026-01-05 17:25`, UTC."""
-    return str(np.datetime64(int(ns), "ns").astype("M8[s]")).replace("T", " ")[: 19 if seconds else 16]
+    return stamp(ns).replace("T", " ")[: 19 if seconds else 16]
 
 
 def value_of(figure: Figure) -> str:
@@ -73,7 +72,7 @@ def in_unit(x: float | None, unit: str, *, missing: str = UNKNOWN, sign: bool = 
         case "count" | "bars":
             return f"{x:{plus},.0f}" if float(x).is_integer() else f"{x:{plus},.1f}"
         case "duration":
-            return f"{'-' if x < 0 else plus}{duration_words(abs(x))}"
+            return f"{'-' if x < 0 else plus}{rounded_duration(abs(x))}"
         case "bps":
             return f"{write(x)}{THIN}bps"
         case "times":
@@ -94,8 +93,3 @@ def listed(counts: Mapping[str, int] | Counter[str], words: dict[str, str], most
     top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     named = [f"{plain(code, words)} ({count(n)})" for code, n in top[:most]]
     return ", ".join(named) + (f" and {len(top) - most} more" if len(top) > most else "")
-
-
-def plural(n: int, one: str, many: str = "") -> str:
-    """`1 fill`, `2 fills`."""
-    return f"{count(n)} {one if n == 1 else many or one + 's'}"

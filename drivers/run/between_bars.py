@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.data.types import OPERATOR_HALT, Observations
 from drivers.run.assembly import Session
 from drivers.run.operator_commands import OperatorCommand, OperatorFile, OperatorFileError
-from drivers.runlog.events import stamp
+from drivers.text.times import stamp
 
 
 class Between:

@@ -9,10 +9,8 @@ A command acts after the bar of its time and before the next one. A line without
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,6 +21,8 @@ from dataflows.data.types import (
     OPERATOR_REBASE,
     OPERATOR_RELEASE,
 )
+from drivers.text.suggestions import did_you_mean
+from drivers.text.times import parse_utc
 
 COMMANDS: Final[dict[str, int]] = {
     "HALT": OPERATOR_HALT,
@@ -55,15 +55,16 @@ def parse(line: str, where: str) -> OperatorCommand | None:
         return None
     time = None
     if parts[0][0].isdigit():
-        time = _time(parts.pop(0), where)
+        try:
+            time = parse_utc(parts.pop(0))
+        except ValueError as error:
+            raise OperatorFileError(f"{where}: {error}") from None
         if not parts:
             raise OperatorFileError(f"{where}: there is a time but no command; write {_known()}")
     name = parts.pop(0).upper()
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        raise OperatorFileError(
-            f"{where}: {name} is not an operator command; " + (f"did you mean {near[0]}?" if near else f"write {_known()}")
-        )
+        hint = did_you_mean(name, COMMANDS, f"write {_known()}")
+        raise OperatorFileError(f"{where}: {name} is not an operator command; {hint}")
     amount = 0.0
     if COMMANDS[name] == OPERATOR_CASH_FLOW:
         amount = _amount(parts, where)
@@ -74,16 +75,6 @@ def parse(line: str, where: str) -> OperatorCommand | None:
 
 def _known() -> str:
     return "HALT, FLATTEN, RELEASE, REBASE or CASH_FLOW AMOUNT"
-
-
-def _time(text: str, where: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise OperatorFileError(f"{where}: {text} is not a time; write 2026-03-01T12:00 (UTC)") from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
 
 
 def _amount(parts: list[str], where: str) -> float:

@@ -9,11 +9,12 @@ from typing import Any
 
 from drivers.engine.engine import Outputs
 from drivers.run.assembly import Session
-from drivers.runlog.events import Events, stamp
+from drivers.runlog.events import Events
 from drivers.runlog.log import open_run_log
 from drivers.store.learned import Learned
 from drivers.store.summary import Summary
 from drivers.store.writer import ResultWriter
+from drivers.text.times import stamp
 
 
 class Recorder:

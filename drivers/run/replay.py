@@ -22,8 +22,8 @@ from drivers.project.locate import locate
 from drivers.project.machine_specs import MachineSpec
 from drivers.run.journaled import FORMAT, state_of
 from drivers.run.provenance import versions
-from drivers.runlog.events import stamp
 from drivers.store.journal import JournalError, JournalReader, Record
+from drivers.text.times import stamp
 
 
 class ReplayError(RuntimeError):

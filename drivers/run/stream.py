@@ -29,7 +29,7 @@ from drivers.run.operator_commands import NAMES
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
-from drivers.runlog.events import stamp
+from drivers.text.times import stamp
 
 BUFFER_BARS = 512
 """Bars whose outputs wait in memory before they go to the sinks together."""

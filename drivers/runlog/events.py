@@ -28,6 +28,7 @@ from dataflows.panel import Ints
 from dataflows.regime.types import REGIMES
 from dataflows.risk import types as risk
 from drivers.engine.engine import Outputs
+from drivers.text.times import stamp
 
 BRACKET_STOP: Final = 1
 BRACKET_TARGET: Final = 2
@@ -63,11 +64,6 @@ def order_name(symbols: Sequence[str], column: int, order: int) -> str:
 def names_of(mask: int, names: Sequence[str]) -> list[str]:
     """The names of a bit mask's bits."""
     return [name for i, name in enumerate(names) if mask >> i & 1]
-
-
-def stamp(ns: int) -> str:
-    """UTC, ISO 8601."""
-    return f"{np.datetime_as_string(np.datetime64(int(ns), 'ns'), unit='s')}Z"
 
 
 class Events:

@@ -6,7 +6,6 @@ no JSON, or were cut off as a run was killed, are counted and named, and the res
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
+from drivers.text.suggestions import did_you_mean
+from drivers.text.times import stamp
 
 Line = dict[str, Any]
 
@@ -60,7 +60,7 @@ class Reading:
         if query.order is not None:
             family = {query.order, root_of(self.path, query.order)}
         needles = [_quoted(v) for v in (query.symbol, query.layer, query.event) if v is not None]
-        oldest, newest = _second(query.since), _second(query.until)
+        oldest, newest = _written(query.since), _written(query.until)
         for raw in self._raw():
             if not all(n in raw for n in needles) or (family and not any(_quoted(f) in raw for f in family)):
                 continue
@@ -152,13 +152,12 @@ def why_nothing(path: Path, query: Query) -> str:
         if wanted is not None:
             alone[name] = seen[name][wanted]
             if not alone[name]:
-                near = difflib.get_close_matches(wanted, seen[name], n=1, cutoff=0.5)
-                hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(seen[name])) or 'none'}"
+                hint = did_you_mean(wanted, sorted(seen[name]))
                 raise LogError(f"{path}: no line has the {name} {wanted!r}; {hint}")
     if not reading.lines:
         return f"{path} is empty: nothing has happened in this run yet."
     parts = [
-        f"{alone[n]:,} have --{n} {v if isinstance(v, str) else _second(v)}" for n, v in query.tests().items() if n != "order"
+        f"{alone[n]:,} have --{n} {v if isinstance(v, str) else stamp(v)}" for n, v in query.tests().items() if n != "order"
     ]
     return f"None of the {reading.lines:,} lines matches" + (f": {', '.join(parts)}, none all of it." if parts else ".")
 
@@ -167,13 +166,13 @@ def _in_window(line: Line, query: Query) -> bool:
     time = str(line.get("time", ""))
     if query.level is not None:
         return LEVELS.index(line.get("level", "info")) >= LEVELS.index(query.level)
-    return time >= _second(query.since) if query.since is not None else "" < time <= _second(query.until)
+    return time >= stamp(query.since) if query.since is not None else "" < time <= _written(query.until)
 
 
 def _quoted(value: str) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def _second(ns: int | None) -> str:
+def _written(ns: int | None) -> str:
     """A time as the log writes it; "" for none."""
-    return "" if ns is None else f"{np.datetime_as_string(np.datetime64(ns, 'ns'), unit='s')}Z"
+    return "" if ns is None else stamp(ns)

@@ -11,7 +11,6 @@ back is refused, for it would lose the edit.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from drivers.specs.candidate import checked, state_of
 from drivers.specs.difference import Difference, difference
 from drivers.specs.history import applied
 from drivers.specs.merge import merged
+from drivers.text.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -151,18 +151,13 @@ def _refuse_unknown_variants(spec: MachineSpec) -> None:
     known = known_variants()
     for name, value in spec.variants.items():
         if name not in known:
-            raise ProjectError(f"spec {spec.name}: there is no variant {name}; {_near(name, list(known))}")
+            raise ProjectError(f"spec {spec.name}: there is no variant {name}; {did_you_mean(name, known)}")
         layers = known[name]
         if value not in layers:
-            raise ProjectError(f"spec {spec.name}: variant {name} has no {value}; {_near(value, list(layers))}")
+            raise ProjectError(f"spec {spec.name}: variant {name} has no {value}; {did_you_mean(value, layers)}")
         for domain, layer in layers[value]:
             if domain != spec.domain:
                 raise ProjectError(
                     f"spec {spec.name} is of {spec.domain}, but variant {name} chooses the method of {layer}, which is of "
                     f"{domain}; a spec changes one domain."
                 )
-
-
-def _near(wrong: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(wrong, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}."

@@ -7,7 +7,6 @@ slope = run.value("kinematics", "l12_regression_slope_short", Slope)   # panels 
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -23,6 +22,8 @@ import pyarrow.parquet as pq
 
 from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of
 from drivers.project.locate import WIRING, Project
+from drivers.text.suggestions import did_you_mean
+from drivers.text.times import stamp
 
 TABLES: Final = ("orders", "fills", "ledger", "decisions")
 """The tables of every run beside `features/<domain>`."""
@@ -197,10 +198,8 @@ class RecordedRun:
         stamps = table["timestamp"].cast(pa.int64()).to_numpy()
         between = ~np.isin(stamps, instants)
         if between.any():
-            at = np.datetime_as_string(np.datetime64(int(stamps[between][0]), "ns"), unit="s")
-            raise RecordedError(
-                f"{self.folder.name}: {node} acted between two bars, at {at}Z; that cannot be run again by bars"
-            )
+            at = stamp(stamps[between][0])
+            raise RecordedError(f"{self.folder.name}: {node} acted between two bars, at {at}; that cannot be run again by bars")
         offsets = np.concatenate([[0], np.searchsorted(stamps, instants, side="right")])
         columns = [np.array(table[name].to_numpy(), kind.numpy) for name, kind in zip(names, kinds, strict=True)]
         return annotation(len(stamps), *columns), offsets
@@ -252,10 +251,4 @@ class RecordedRun:
     def _known(wanted: Iterable[str], there: Sequence[str], what: str) -> None:
         for name in wanted:
             if name not in there:
-                near = difflib.get_close_matches(name, there, n=1)
-                hint = (
-                    f"did you mean {near[0]}?"
-                    if near
-                    else f"there are: {', '.join(there[:12])}{' …' if len(there) > 12 else ''}"
-                )
-                raise RecordedError(f"{what} {name!r}; {hint}")
+                raise RecordedError(f"{what} {name!r}; {did_you_mean(name, there)}")

@@ -17,6 +17,7 @@ from dataflows.panel import Ints
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import HOLD, LEVELS, REASONS, VERDICTS
 from drivers.store.order_history import Order, OrderHistory
+from drivers.text.times import stamp
 
 _FLOWS: Final = ("funding", "cash_flows", "realised", "fees")
 QUALITY: Final = ("missing", "filled", "outlier", "crossed", "duplicates", "late")
@@ -144,7 +145,7 @@ class Summary:
         """Everything as plain values. Money in quote currency; `turnover` is traded notional over mean equity."""
         made: dict[str, Any] = {"bars": self.bars, "symbols": list(self.symbols)}
         if self.span is not None:
-            made |= {"start": _utc(self.span[0]), "end": _utc(self.span[1])}
+            made |= {"start": stamp(self.span[0]), "end": stamp(self.span[1])}
         if self.account:
             made["account"] = self._account()
         if "orders" in self._parts:
@@ -239,10 +240,6 @@ def table(figures: Mapping[str, Any]) -> Group:
             shown = [f"{k} {_percent(v) if isinstance(v, float) else v}" for k, v in counts.items() if v]
             parts.append(Text.assemble((f"{heading}: ", "bold"), ", ".join(shown)))
     return Group(*parts)
-
-
-def _utc(ns: int) -> str:
-    return f"{np.datetime_as_string(np.datetime64(ns, 'ns'), unit='s')}Z"
 
 
 def _percent(x: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.types import Observations
-from drivers.runlog.events import stamp
+from drivers.text.times import stamp
 from drivers.validation.registry import Tested, on_stretches
 from drivers.validation.replays import same
 from drivers.validation.trial import Stretch

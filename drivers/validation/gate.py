@@ -10,7 +10,7 @@ import numpy as np
 
 from dataflows.execution import types as ex
 from drivers.engine.engine import Outputs
-from drivers.runlog.events import stamp
+from drivers.text.times import stamp
 from drivers.validation.registry import Along, Broken, Tested, along_the_run
 from drivers.validation.trial import Trial
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from drivers.runlog.events import stamp
+from drivers.text.times import stamp
 from drivers.validation.compare import Difference, Record
 from drivers.validation.registry import Broken, Tested, on_stretches
 from drivers.validation.trial import Stretch, Trial

@@ -18,7 +18,7 @@ import numpy as np
 from dataflows.execution.types import FILL, PLACE
 from drivers.engine.checkpoint import save
 from drivers.engine.engine import Chunk, Outputs
-from drivers.runlog.events import stamp
+from drivers.text.times import stamp
 from drivers.validation import account, apart, boundary, future, gate, replays
 from drivers.validation.registry import Along, Broken, NothingToTest, Property, Tested
 from drivers.validation.report import Report, Verdict
@@ -83,7 +83,13 @@ def validate(
     cuts = list(market.cuts(most if bars is None else max(1, min(most, bars // 4))))
     chosen = stretches(cuts, len(market.symbols), bars, trial.seed)
     report = Report(
-        len(market), market.symbols, stamp(market.time[0]), stamp(market.time[-1]), [], _spans(trial, chosen), seed=trial.seed
+        len(market),
+        market.symbols,
+        stamp(market.time[0]),
+        stamp(market.time[-1]),
+        [],
+        _spans(trial, chosen),
+        seed=trial.seed,
     )
     run = _Run(trial, every_property() if properties is None else properties, report, on_bars)
     starts = {chunks[0][0]: (chunks[0][0], *(b for _, b in chunks)) for chunks in chosen}

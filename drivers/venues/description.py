@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from drivers.project.errors import ProjectError
 from drivers.project.yaml_files import read_yaml
+from drivers.text.suggestions import did_you_mean
 
 LEAST_ORDERS: Final = 8
 """An entry, its stop and its target, an exit and its stop, and room for those that are being canceled."""
@@ -66,9 +66,7 @@ def read_venue(path: Path) -> Venue:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, list(Venue.model_fields), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"keys: {', '.join(Venue.model_fields)}"
-            raise VenueError(f"{path}: {key} is not a key of this file; {hint}") from None
+            raise VenueError(f"{path}: {key} is not a key of this file; {did_you_mean(key, Venue.model_fields)}") from None
         reason = first["msg"].removeprefix("Value error, ")
         field = Venue.model_fields.get(key)
         said = (

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataflows.panel import Floats, Ints
-from drivers.feeds.errors import DataError, utc
+from drivers.feeds.errors import DataError
 from drivers.feeds.importing.names import Matching
 from drivers.feeds.importing.numbers import Numbers
 from drivers.feeds.importing.source import Source
 from drivers.feeds.importing.times import Times
 from drivers.feeds.ticks import BOOK_SIDES
+from drivers.text.times import utc
 
 TIME: Final = pa.timestamp("ns", "UTC")
 _SIDES: Final = {"buy": "buy", "b": "buy", "1": "buy", "sell": "sell", "s": "sell", "-1": "sell"}

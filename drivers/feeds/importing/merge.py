@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 
 from dataflows.panel import Ints
-from drivers.feeds.errors import DataError, utc
+from drivers.feeds.errors import DataError
+from drivers.text.times import utc
 
 Policy = Literal["refuse", "first", "last"]
 BUDGET: Final = 1 << 27

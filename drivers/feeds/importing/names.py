@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from drivers.feeds.errors import DataError, near
+from drivers.feeds.errors import DataError
 from drivers.feeds.importing.presets import Kind, Preset
 from drivers.feeds.ticks import BOOK_SIDES
+from drivers.text.suggestions import did_you_mean
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
@@ -112,7 +113,7 @@ def match_columns(
         if ours in fields and theirs not in (*columns, "none"):
             if ours == "timestamp" and "+" in theirs:
                 continue
-            hint = near(theirs, list(columns))
+            hint = did_you_mean(theirs, list(columns))
             raise DataError(f"{file}: --column {ours}={theirs}: the file has no column {theirs}; {hint}")
 
     folded = {name: _fold(name) for name in columns}
@@ -155,14 +156,16 @@ def _joined(file: str, theirs: str, columns: Sequence[str]) -> tuple[str, str]:
     date, _, clock = theirs.partition("+")
     for name in (date, clock):
         if name not in columns:
-            raise DataError(f"{file}: --column timestamp={theirs}: the file has no column {name}; {near(name, list(columns))}")
+            raise DataError(
+                f"{file}: --column timestamp={theirs}: the file has no column {name}; {did_you_mean(name, list(columns))}"
+            )
     return date, clock
 
 
 def _check_fields(chosen: Mapping[str, str]) -> None:
     for ours, theirs in chosen.items():
         if ours not in _COMMON and not re.fullmatch(r"(?:bid|ask)_(?:px|sz)_\d+", ours):
-            raise DataError(f"--column {ours}={theirs}: {ours} is none of our columns; {near(ours, list(_COMMON))}")
+            raise DataError(f"--column {ours}={theirs}: {ours} is none of our columns; {did_you_mean(ours, list(_COMMON))}")
         if theirs == "none" and ours not in _MAY_BE_UNKNOWN:
             raise DataError(f"--column {ours}=none: only {' and '.join(sorted(_MAY_BE_UNKNOWN))} may be unknown")
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from drivers.feeds.errors import DataError, near
+from drivers.feeds.errors import DataError
+from drivers.text.suggestions import did_you_mean
 
 Kind = Literal["bars", "book", "trades", "funding"]
 
@@ -247,7 +248,9 @@ PRESETS: Final = {
 def find_preset(name: str) -> Preset:
     """The layout of that name. Raises DataError with the nearest one."""
     if name not in PRESETS:
-        raise DataError(f"there is no preset {name}; {near(name, sorted(PRESETS))} `stratoquant data presets` lists them all")
+        raise DataError(
+            f"there is no preset {name}; {did_you_mean(name, sorted(PRESETS))} `stratoquant data presets` lists them all"
+        )
     return PRESETS[name]
 
 

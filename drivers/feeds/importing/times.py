@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataflows.panel import Ints
-from drivers.feeds.errors import DataError, utc
+from drivers.feeds.errors import DataError
 from drivers.feeds.time_forms import EARLIEST, Form, days_of, form_of, parsed, two_ways
+from drivers.text.times import utc
 
 UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _NUMBER: Final = r"^[+-]?\d+(\.\d*)?$"

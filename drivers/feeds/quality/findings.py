@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from drivers.feeds.check import QualityReport
-from drivers.feeds.errors import span, utc
 from drivers.feeds.outliers import OUTLIER_K
 from drivers.feeds.quality.measure import FROZEN_BARS, MEASURES, Picture
+from drivers.text.times import duration, utc
 
 _ADVICE: Final = {
     "missing": "Fetch the span again; where the venue was down or nothing traded, leave it: the bars stay unknown.",
@@ -65,7 +65,7 @@ def verdict(report: QualityReport) -> str:
 
 def length(picture: Picture) -> str:
     """The clock, and the span that is one cell of the picture."""
-    return f"{span(picture.step)} bars by {picture.unit}"
+    return f"{duration(picture.step)} bars by {picture.unit}"
 
 
 def _where(counts: dict[str, int]) -> str:

@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 from drivers.feeds.check import QualityReport
-from drivers.feeds.errors import utc
 from drivers.feeds.quality.findings import findings, length, verdict
 from drivers.feeds.quality.measure import MEASURES, Picture
+from drivers.text.times import utc
 from drivers.web.page import render_page
 
 _MS: Final = 1_000_000

@@ -8,8 +8,8 @@ import numpy as np
 from rich.console import Group
 from rich.text import Text
 
-from drivers.feeds.errors import utc
 from drivers.feeds.quality.measure import Picture, span_name
+from drivers.text.times import utc
 
 _SIGNS: Final = ((0.999, "█", "green"), (0.95, "▓", "green"), (0.5, "▒", "yellow"), (1e-9, "░", "red"), (-1.0, "·", "red"))
 _WIDE: Final = 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -12,6 +11,7 @@ import networkx as nx
 from drivers.graph.layers import SUFFIX, LayerNode
 from drivers.graph.network import FILE, Finding, Graph, between, who
 from drivers.graph.wiring import LayerEntry, Wiring, wired_inputs
+from drivers.text.suggestions import nearest
 
 RANK: Final = {"columnar": 0, "step": 1, "post": 2, "epoch": 3}
 
@@ -84,7 +84,7 @@ def known_inputs(g: Graph) -> Iterator[Finding]:
         for p in node.params:
             if p in g.nodes or p in beside or p.endswith(SUFFIX):
                 continue
-            near = difflib.get_close_matches(p, [*g.nodes, *beside], n=1)
+            near = nearest(p, [*g.nodes, *beside])
             if p in g.wiring.layers and not g.wiring.layers[p].enabled:
                 cure = f"which is not enabled; enable {p}, or disable {node.name}."
             elif near:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from drivers.graph.config_reads import Read, reads_of, unread
 from drivers.graph.layers import LayerNode
 from drivers.graph.network import FILE, Finding, Graph, between, who
 from drivers.graph.wiring import DelayedEdge
+from drivers.text.suggestions import did_you_mean
 
 
 def delayed(g: Graph) -> Iterator[Finding]:
@@ -140,8 +140,7 @@ def config(g: Graph) -> Iterator[Finding]:
                 known = list(g.configs[read.domain]._fields)
                 where = f"which is no key of config/{read.domain}.yml"
             if read.key not in known:
-                near = difflib.get_close_matches(read.key, known, n=1)
-                cure = f"did you mean {near[0]}?" if near else "add it to the domain's config.py, or do not read it."
+                cure = did_you_mean(read.key, known, "add it to the domain's config.py, or do not read it.")
                 message = f"{who(node)} reads {read.key} in {read.place}, {where}; {cure}"
                 yield Finding("config", node.name, f"{read.domain or '?'}.{read.key}", message)
     for name in g.wiring.driver_keys:

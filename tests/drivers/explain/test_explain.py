@@ -18,12 +18,13 @@ from rich.console import Console
 from drivers.cli.main import run_command
 from drivers.diagrams.model import read_model
 from drivers.explain.show import as_data, headline
-from drivers.explain.target import target_of, utc
+from drivers.explain.target import target_of
 from drivers.explain.trace import Explanation, explain
 from drivers.feeds.simulate import simulate
 from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
 from drivers.store.reader import RecordedRun, open_run
+from drivers.text.times import stamp
 from tests.drivers.report.conftest import RUNS, SYMBOLS
 
 
@@ -120,7 +121,7 @@ def test_a_refusal_is_explained_from_the_gate_on(recorded: RecordedRun) -> None:
 
 
 def test_a_time_between_two_closes_is_the_bar_before_and_says_so(recorded: RecordedRun) -> None:
-    found = told(recorded, f"SIMA {utc(int(recorded.times()[100]) + 7_000_000_000)}")
+    found = told(recorded, f"SIMA {stamp(int(recorded.times()[100]) + 7_000_000_000)}")
     assert found.target.bar == 100
     assert found.target.notes[0].startswith("No bar closes at ")
 

@@ -150,7 +150,7 @@ def test_an_unknown_symbol_is_answered_with_near_ones(tmp_path: Path) -> None:
 
 
 def test_an_unknown_symbol_like_no_other_is_answered_with_the_list(tmp_path: Path) -> None:
-    refused(write(tmp_path, bars=bars()), "symbol ??? is not in the data; there are BTCUSDT, ETHUSDT.", symbols=["???"])
+    refused(write(tmp_path, bars=bars()), "symbol ??? is not in the data; there are: BTCUSDT, ETHUSDT.", symbols=["???"])
 
 
 def test_a_row_without_a_symbol(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import yaml
 from drivers.graph.layers import Delayed
 from drivers.graph.modules import layer_modules
 from drivers.graph.network import graph_of
-from drivers.graph.wiring import Wiring, duration_ns, load, sync, synced, with_spec
+from drivers.graph.wiring import Wiring, load, sync, synced, with_spec
 from drivers.project.errors import ProjectError
 from drivers.project.locate import defaults
 from drivers.project.machine_specs import MachineSpec
@@ -43,15 +43,9 @@ def test_a_door_may_name_one_source_alone() -> None:
     assert Wiring(**changed).doors[0].source == ("l3_proposal",)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("1s", 1), ("90s", 90), ("15m", 900), ("4h", 14_400), ("1d", 86_400)])
-def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
-    assert duration_ns(text) == seconds * 1_000_000_000
-
-
-@pytest.mark.parametrize("text", ["", "1", "m", "0m", "-1m", "1.5m", "1w"])
-def test_anything_else_is_no_duration(text: str) -> None:
+def test_a_clock_that_is_no_duration_is_refused() -> None:
     with pytest.raises(ValueError, match="is not a duration"):
-        duration_ns(text)
+        Wiring(**{**yaml.safe_load(WIRING), "clock": "1w"})
 
 
 @pytest.mark.parametrize(

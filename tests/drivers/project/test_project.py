@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import pytest
 
 from dataflows.config import ConfigError, resolve, setting
-from drivers import project as module
+from drivers.project import configs, domains, machine_specs
 from drivers.project.configs import config_text, load_configs, parse_override
 from drivers.project.errors import ProjectError
 from drivers.project.locate import Project, defaults, locate
@@ -25,7 +25,8 @@ class ToyConfig(NamedTuple):
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project of one domain, `risk`, with the configuration above."""
-    monkeypatch.setattr(module, "config_records", lambda: {"risk": ToyConfig})
+    for module in (configs, machine_specs):
+        monkeypatch.setattr(module, "config_records", lambda: {"risk": ToyConfig})
     (tmp_path / "wiring_master.yaml").write_text("layers: {}\n")
     (tmp_path / "config").mkdir()
     (tmp_path / "specs").mkdir()
@@ -168,7 +169,7 @@ def test_a_written_configuration_reads_back_as_it_was(tmp_path: Path) -> None:
 
 def test_every_shipped_configuration_file_gives_exactly_the_defaults_of_its_record() -> None:
     configs = load_configs(defaults())
-    for domain, record in module.config_records().items():
+    for domain, record in domains.config_records().items():
         assert configs[domain] == record(), f"config/{domain}.yml differs from the defaults in dataflows/{domain}/config.py"
         given = read_yaml(defaults().config / f"{domain}.yml")
         assert list(given) == list(record._fields), f"config/{domain}.yml must give every key, in the record's order"

@@ -11,8 +11,9 @@ import pytest
 
 from drivers.report.contents import Report
 from drivers.report.definitions import DEFINITIONS
-from drivers.report.figures import all_figures, duration_words, sharpe, sortino, wilson
+from drivers.report.figures import all_figures, sharpe, sortino, wilson
 from drivers.report.trips import Book
+from drivers.text.times import rounded_duration
 
 MINUTES_A_YEAR = 365 * 24 * 60
 CASH = 100_000.0
@@ -155,4 +156,4 @@ def test_the_interval_of_a_share_solves_wilson_s_equation(k: int, n: int) -> Non
     ],
 )
 def test_a_length_of_time_is_said_in_its_two_largest_units(seconds: int, words: str) -> None:
-    assert duration_words(seconds * 1e9) == words
+    assert rounded_duration(seconds * 1e9) == words

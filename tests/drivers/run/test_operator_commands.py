@@ -33,7 +33,7 @@ def test_a_line_gives_time_and_command(line: str, command: OperatorCommand | Non
         ("STOP", "f:1: STOP is not an operator command; write HALT, FLATTEN, RELEASE, REBASE or CASH_FLOW AMOUNT"),
         ("FLATEN", "f:1: FLATEN is not an operator command; did you mean FLATTEN?"),
         ("2026-03-01T12:00", "f:1: there is a time but no command"),
-        ("12:00 HALT", "f:1: 12:00 is not a time; write 2026-03-01T12:00"),
+        ("12:00 HALT", "f:1: '12:00' is not a time; write 2026-03-01 or 2026-03-01T12:00"),
         ("HALT BTC", "f:1: HALT takes no argument, but the line goes on with BTC"),
         ("CASH_FLOW", "f:1: CASH_FLOW needs an amount"),
         ("CASH_FLOW nan", "f:1: CASH_FLOW needs an amount"),

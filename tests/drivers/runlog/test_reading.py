@@ -104,7 +104,7 @@ def test_damaged_lines_are_named_and_the_rest_is_read(path: Path) -> None:
     ("query", "said"),
     [
         (Query(event="ordre"), "no line has the event 'ordre'; did you mean order?"),
-        (Query(symbol="XYZ"), "no line has the symbol 'XYZ'; it has AAA, BBB"),
+        (Query(symbol="XYZ"), "no line has the symbol 'XYZ'; there are: AAA, BBB."),
         (Query(layer="L99"), "no line has the layer 'L99'"),
     ],
 )

@@ -10,7 +10,7 @@ import yaml
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.errors import DataError
 from drivers.project.locate import defaults
-from drivers.venues.description import read_venue
+from drivers.venues.description import VenueError, read_venue
 from tests.drivers.feeds.folders import NOW, bars, write
 
 SHIPPED = sorted((defaults().config / "venues").glob("*.yml"))
@@ -77,7 +77,7 @@ def test_a_venue_may_list_symbols_that_the_data_do_not_have(tmp_path: Path) -> N
 )
 def test_a_wrong_venue_is_refused_by_file_and_key(wrong: dict[str, object], says: str, tmp_path: Path) -> None:
     path = venue(tmp_path, **wrong)
-    with pytest.raises(DataError, match=r"mine\.yml") as refused:
+    with pytest.raises(VenueError, match=r"mine\.yml") as refused:
         read_venue(path)
     assert says in str(refused.value)
 
