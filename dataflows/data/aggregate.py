@@ -39,13 +39,15 @@ class BookBars(NamedTuple):
     ask_size: Floats
     ofi: Floats
     taken: Ints  # (T, N) UTC ns of the snapshot that the bar shows; a negative number: none yet
-    before: Floats  # (4, N, D) last snapshot before the first bar: bid price and size, ask price and size
+    before: Floats  # (4, N, D) last snapshot before the first bar, rows BID_PRICE to ASK_SIZE
     before_taken: Ints  # (N,)
     previous: Floats  # (4, N, D) last uncrossed snapshot
     seen: Ints  # (N,) 1 once there is a previous
     last_time: Ints  # (N,) UTC ns
 
 
+BID_PRICE, BID_SIZE, ASK_PRICE, ASK_SIZE = range(4)
+"""Rows of a snapshot."""
 NEVER = -(1 << 62)
 """Time of a tick that has not come yet."""
 
@@ -60,11 +62,11 @@ def book_bars(bars: int, symbols: int, depth: int) -> BookBars:
     """Empty book panels: NaN until the first snapshot."""
     bid_price, bid_size, ask_price, ask_size, ofi = (np.full((bars, symbols, depth), np.nan) for _ in range(5))
     return BookBars(
-        bid_price,
-        bid_size,
-        ask_price,
-        ask_size,
-        ofi,
+        bid_price=bid_price,
+        bid_size=bid_size,
+        ask_price=ask_price,
+        ask_size=ask_size,
+        ofi=ofi,
         taken=np.full((bars, symbols), NEVER, np.int64),
         before=np.full((4, symbols, depth), np.nan),
         before_taken=np.full(symbols, NEVER, np.int64),
@@ -195,17 +197,17 @@ def add_snapshots(
                 book.ask_price[t, n, d] = ap
                 book.ask_size[t, n, d] = aq
             else:
-                book.before[0, n, d] = bp
-                book.before[1, n, d] = bq
-                book.before[2, n, d] = ap
-                book.before[3, n, d] = aq
+                book.before[BID_PRICE, n, d] = bp
+                book.before[BID_SIZE, n, d] = bq
+                book.before[ASK_PRICE, n, d] = ap
+                book.before[ASK_SIZE, n, d] = aq
             if crossed:
                 continue
             if t >= 0 and book.seen[n] == 1:
-                bp0 = book.previous[0, n, d]
-                bq0 = book.previous[1, n, d]
-                ap0 = book.previous[2, n, d]
-                aq0 = book.previous[3, n, d]
+                bp0 = book.previous[BID_PRICE, n, d]
+                bq0 = book.previous[BID_SIZE, n, d]
+                ap0 = book.previous[ASK_PRICE, n, d]
+                aq0 = book.previous[ASK_SIZE, n, d]
                 event = 0.0
                 if bp >= bp0:
                     event += bq
@@ -220,10 +222,10 @@ def add_snapshots(
                     if np.isnan(book.ofi[t, n, d]):
                         book.ofi[t, n, d] = 0.0
                     book.ofi[t, n, d] += event
-            book.previous[0, n, d] = bp
-            book.previous[1, n, d] = bq
-            book.previous[2, n, d] = ap
-            book.previous[3, n, d] = aq
+            book.previous[BID_PRICE, n, d] = bp
+            book.previous[BID_SIZE, n, d] = bq
+            book.previous[ASK_PRICE, n, d] = ap
+            book.previous[ASK_SIZE, n, d] = aq
         if not crossed:
             book.seen[n] = 1
         if t >= 0:
@@ -248,10 +250,10 @@ def carry_books(first_close: int, step: int, book: BookBars) -> Floats:
                 if t == 0:
                     book.taken[t, n] = book.before_taken[n]
                     for d in range(depth):
-                        book.bid_price[t, n, d] = book.before[0, n, d]
-                        book.bid_size[t, n, d] = book.before[1, n, d]
-                        book.ask_price[t, n, d] = book.before[2, n, d]
-                        book.ask_size[t, n, d] = book.before[3, n, d]
+                        book.bid_price[t, n, d] = book.before[BID_PRICE, n, d]
+                        book.bid_size[t, n, d] = book.before[BID_SIZE, n, d]
+                        book.ask_price[t, n, d] = book.before[ASK_PRICE, n, d]
+                        book.ask_size[t, n, d] = book.before[ASK_SIZE, n, d]
                 else:
                     book.taken[t, n] = book.taken[t - 1, n]
                     for d in range(depth):

@@ -18,7 +18,13 @@ DAY: Final = 86_400 * SECOND
 GAUSSIAN: Final = 1.4826
 """A median absolute deviation times this is the standard deviation of a Gaussian."""
 FLOATS: Final = 16
+(
+    OPEN, HIGH, LOW, CLOSE, VOLUME, VWAP, TRADE_COUNT, SESSION_VWAP,
+    BOOK_AGE, BUY_VOLUME, SELL_VOLUME, BUY_COUNT, SELL_COUNT, FUNDING, STALE, FROZEN,
+) = range(FLOATS)  # fmt: skip
 INTS: Final = 10
+VALID, FILLED, MISSING, OUTLIER, CROSSED, HAS_FEED, SESSION, BAR_OF_SESSION, IS_OPEN, IS_LAST = range(INTS)
+"""Rows of the two blocks that `align` fills."""
 
 
 class LastSeen(NamedTuple):
@@ -53,9 +59,7 @@ def align(
 ) -> tuple[Floats, Ints]:
     """The bars as the other layers may use them, and what is known of their quality.
 
-    clock: ns of a base bar. Returns float64 (16, T, N): open, high, low, close, volume, vwap, trade_count, session vwap, book
-    age, buy_volume, sell_volume, buy_count, sell_count, funding, stale, frozen; and int64 (10, T, N): valid, filled, missing,
-    outlier, crossed, has_feed, session id, bar_of_session, is_open, is_last.
+    clock: ns of a base bar. Returns float64 (FLOATS, T, N), rows OPEN to FROZEN, and int64 (INTS, T, N), rows VALID to IS_LAST.
     """
     bars, symbols = seen.close.shape
     x = np.full((FLOATS, bars, symbols), np.nan)
@@ -79,17 +83,17 @@ def align(
                 turnover[n] = 0.0
                 traded[n] = 0.0
         for n in range(symbols):
-            k[5, t, n] = 1 if book_feed[n] != 0 else 0
-            k[6, t, n] = session
-            k[7, t, n] = into // clock
-            k[8, t, n] = 1
-            k[9, t, n] = last
+            k[HAS_FEED, t, n] = 1 if book_feed[n] != 0 else 0
+            k[SESSION, t, n] = session
+            k[BAR_OF_SESSION, t, n] = into // clock
+            k[IS_OPEN, t, n] = 1
+            k[IS_LAST, t, n] = last
             if listed[t, n] == 0:
                 last_close[n] = math.nan  # a symbol that is listed again starts anew
                 stale[n] = math.nan
                 frozen[n] = math.nan
                 book_age[n] = math.nan
-                x[13, t, n] = 0.0  # a symbol that is not listed pays no funding
+                x[FUNDING, t, n] = 0.0  # a symbol that is not listed pays no funding
             else:
                 before = last_close[n]
                 sane = is_sane(opens[t, n], highs[t, n], lows[t, n], closes[t, n], volumes[t, n])
@@ -98,25 +102,25 @@ def align(
                     high = highs[t, n]
                     low = lows[t, n]
                     volume = volumes[t, n]
-                    k[0, t, n] = 1
-                    x[0, t, n] = opens[t, n]
-                    x[1, t, n] = high
-                    x[2, t, n] = low
-                    x[3, t, n] = close
-                    x[4, t, n] = volume
+                    k[VALID, t, n] = 1
+                    x[OPEN, t, n] = opens[t, n]
+                    x[HIGH, t, n] = high
+                    x[LOW, t, n] = low
+                    x[CLOSE, t, n] = close
+                    x[VOLUME, t, n] = volume
                     vwap = vwaps[t, n]
                     if not (vwap >= low and vwap <= high):
                         vwap = low + ((high - low) + (close - low)) / 3.0  # the typical price, without leaving [low, high]
-                    x[5, t, n] = vwap
-                    x[6, t, n] = trades[t, n]
+                    x[VWAP, t, n] = vwap
+                    x[TRADE_COUNT, t, n] = trades[t, n]
                     buy = bought[t, n]
                     if buy >= 0.0 and buy <= volume * (1.0 + 1e-9):
-                        x[9, t, n] = buy if buy < volume else volume
-                        x[10, t, n] = volume - x[9, t, n]
+                        x[BUY_VOLUME, t, n] = buy if buy < volume else volume
+                        x[SELL_VOLUME, t, n] = volume - x[BUY_VOLUME, t, n]
                     buys = buyers[t, n]
                     if buys >= 0.0 and buys <= trades[t, n]:
-                        x[11, t, n] = buys
-                        x[12, t, n] = trades[t, n] - buys
+                        x[BUY_COUNT, t, n] = buys
+                        x[SELL_COUNT, t, n] = trades[t, n] - buys
                     turnover[n] += vwap * volume
                     traded[n] += volume
                     if before == before:
@@ -128,7 +132,7 @@ def align(
                             if tick > scale:
                                 scale = tick
                             if scale > 0.0 and math.fabs(r - centre) > hampel_k * scale:
-                                k[3, t, n] = 1
+                                k[OUTLIER, t, n] = 1
                         window_push(r, count_below(past[n], held[n], r), n, ring, past, pos, held)
                         frozen[n] = frozen[n] + 1.0 if close == before else 0.0
                     else:
@@ -136,24 +140,26 @@ def align(
                     last_close[n] = close
                     stale[n] = 0.0
                 else:
-                    k[2, t, n] = 1
+                    k[MISSING, t, n] = 1
                     stale[n] += 1.0
                     frozen[n] += 1.0
                     if stale[n] <= max_gap:
-                        k[1, t, n] = 1
-                        for i in range(4):
-                            x[i, t, n] = before
-                        x[4, t, n] = 0.0
-                        x[5, t, n] = before
-                        x[6, t, n] = 0.0
+                        k[FILLED, t, n] = 1
+                        x[OPEN, t, n] = before
+                        x[HIGH, t, n] = before
+                        x[LOW, t, n] = before
+                        x[CLOSE, t, n] = before
+                        x[VOLUME, t, n] = 0.0
+                        x[VWAP, t, n] = before
+                        x[TRADE_COUNT, t, n] = 0.0
                 age = ages[t, n]
                 book_age[n] = age if age >= 0.0 else book_age[n] + 1.0
                 if bids[t, n, 0] >= asks[t, n, 0]:
-                    k[4, t, n] = 1
-                x[13, t, n] = rates[t, n]
+                    k[CROSSED, t, n] = 1
+                x[FUNDING, t, n] = rates[t, n]
                 if traded[n] > 0.0:
-                    x[7, t, n] = turnover[n] / traded[n]
-            x[8, t, n] = book_age[n]
-            x[14, t, n] = stale[n]
-            x[15, t, n] = frozen[n]
+                    x[SESSION_VWAP, t, n] = turnover[n] / traded[n]
+            x[BOOK_AGE, t, n] = book_age[n]
+            x[STALE, t, n] = stale[n]
+            x[FROZEN, t, n] = frozen[n]
     return x, k

@@ -7,11 +7,12 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import Bind
+from dataflows.data import alignment as at
 from dataflows.data.alignment import SECOND, LastSeen, align
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Bars, Book, Flow, HigherBars, Instruments, Market, Observations, Quality, Session
 from dataflows.kernels.order import SortedWindow
-from dataflows.kernels.resample import Resample, resample
+from dataflows.kernels.resample import CLOSE, HIGH, LOW, OPEN, VOLUME, Resample, resample
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 
@@ -56,28 +57,67 @@ def l0_market_feed(observations: Observations, instruments: Instruments, data: D
         carry.seen,
         carry.returns,
     )
-    open_, high, low, close, volume, vwap, trades, day_vwap, age, buy, sell, buys, sells, funding, stale, frozen = x
-    valid, filled, missing, outlier, crossed, has_feed, session, bar_of_session, is_open, is_last = k
-    higher, closed = resample(observations.time, open_, high, low, close, volume, valid, clock, TIMEFRAMES, carry.higher)
-    listed = observations.listed
+    bars = Bars(
+        open=x[at.OPEN],
+        high=x[at.HIGH],
+        low=x[at.LOW],
+        close=x[at.CLOSE],
+        volume=x[at.VOLUME],
+        vwap=x[at.VWAP],
+        trade_count=x[at.TRADE_COUNT],
+    )
+    valid = k[at.VALID]
+    higher, closed = resample(
+        time=observations.time,
+        open_=bars.open,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        volume=bars.volume,
+        valid=valid,
+        clock=clock,
+        lengths=TIMEFRAMES,
+        state=carry.higher,
+    )
     return Market(
-        observations.time,
-        Session(session, bar_of_session, is_open, is_last, day_vwap),
-        Bars(open_, high, low, close, volume, vwap, trades),
-        _held(higher[0], closed[0]),
-        _held(higher[1], closed[1]),
-        _held(higher[2], closed[2]),
-        _book(observations, age, has_feed),
-        Flow(buy, sell, buys, sells),
-        funding,
-        Quality(valid, filled, listed, missing, stale, frozen, outlier, crossed, observations.duplicates, observations.late),
+        time=observations.time,
+        session=Session(
+            id=k[at.SESSION],
+            bar_of_session=k[at.BAR_OF_SESSION],
+            is_open=k[at.IS_OPEN],
+            is_last=k[at.IS_LAST],
+            vwap=x[at.SESSION_VWAP],
+        ),
+        bars=bars,
+        bars_5=_held(higher[0], closed[0]),
+        bars_15=_held(higher[1], closed[1]),
+        bars_60=_held(higher[2], closed[2]),
+        book=_book(observations, x[at.BOOK_AGE], k[at.HAS_FEED]),
+        flow=Flow(
+            buy_volume=x[at.BUY_VOLUME],
+            sell_volume=x[at.SELL_VOLUME],
+            buy_count=x[at.BUY_COUNT],
+            sell_count=x[at.SELL_COUNT],
+        ),
+        funding=x[at.FUNDING],
+        quality=Quality(
+            valid=valid,
+            filled=k[at.FILLED],
+            listed=observations.listed,
+            missing=k[at.MISSING],
+            stale=x[at.STALE],
+            frozen=x[at.FROZEN],
+            outlier=k[at.OUTLIER],
+            crossed=k[at.CROSSED],
+            duplicates=observations.duplicates,
+            late=observations.late,
+        ),
     )
 
 
 def _held(bars: Floats, closed: Ints) -> HigherBars:
     """A timeframe's five panels and its flag as the record."""
-    open_, high, low, close, volume = bars
-    return HigherBars(open_, high, low, close, volume, closed)
+    return HigherBars(open=bars[OPEN], high=bars[HIGH], low=bars[LOW], close=bars[CLOSE], volume=bars[VOLUME], closed=closed)
 
 
 def _book(seen: Observations, age: Floats, has_feed: Ints) -> Book:
@@ -87,4 +127,12 @@ def _book(seen: Observations, age: Floats, has_feed: Ints) -> Book:
         listed = seen.listed[:, :, None] != 0
         levels = tuple(np.where(listed, x, np.nan) for x in levels)
     bid_price, bid_size, ask_price, ask_size, ofi = levels
-    return Book(bid_price, bid_size, ask_price, ask_size, age, has_feed, ofi)
+    return Book(
+        bid_price=bid_price,
+        bid_size=bid_size,
+        ask_price=ask_price,
+        ask_size=ask_size,
+        age=age,
+        has_feed=has_feed,
+        ofi=ofi,
+    )

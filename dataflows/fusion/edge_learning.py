@@ -14,9 +14,10 @@ import numpy as np
 from dataflows.carry import NAN, Axes, Count, Ring
 from dataflows.fusion.types import Expectancy
 from dataflows.panel import Floats, Ints
+from dataflows.regime.types import REGIMES
 from dataflows.runtime.compile import kernel
 
-REGIME_COUNT: Final = 5
+REGIME_COUNT: Final = len(REGIMES)
 SOURCE_HORIZON: Final = 2
 """Index of the horizon at which the sources are looked at one by one, and to which the prior slope refers."""
 
@@ -50,7 +51,7 @@ class Outcomes(NamedTuple):
     valid: Ints  # 1: observed
 
 
-class Samples(NamedTuple):
+class Predictors(NamedTuple):
     """What is known at each close and may turn out to be worth something."""
 
     score: Floats  # (T, N)
@@ -101,7 +102,7 @@ def slope_shrunk(n: float, xx: float, xy: float, strength: float, prior_xx: floa
 @kernel
 def learn_edges(
     outcomes: Outcomes,
-    samples: Samples,
+    samples: Predictors,
     rules: LearningRules,
     pending: Pending,
     by_score: Sums,

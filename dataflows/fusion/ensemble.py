@@ -8,6 +8,7 @@ import numpy as np
 
 from dataflows.kernels.arith import clip
 from dataflows.panel import Floats
+from dataflows.regime.types import CALM, CHAOTIC, HIGH_VOL, TREND_DOWN, TREND_UP
 from dataflows.runtime.compile import kernel
 
 
@@ -51,7 +52,8 @@ def weighted_score(
             for k in range(width):
                 v = values[t, n, k]
                 if v == v and regimes_known:
-                    w = a * weights[0, k] + b * weights[1, k] + c * weights[2, k] + d * weights[3, k] + e * weights[4, k]
+                    w = a * weights[CALM, k] + b * weights[TREND_UP, k] + c * weights[TREND_DOWN, k]
+                    w = w + d * weights[HIGH_VOL, k] + e * weights[CHAOTIC, k]
                     given[t, n, k] = w * v
                     whole += w * v
                     known += 1

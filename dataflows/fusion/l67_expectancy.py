@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from dataflows.carry import Bind
 from dataflows.data.types import DataConfig, Market
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.edge_learning import LearningRules, Outcomes, Pending, Samples, Sums, learn_edges
+from dataflows.fusion.edge_learning import LearningRules, Outcomes, Pending, Predictors, Sums, learn_edges
 from dataflows.fusion.types import Ensemble, Expectancy, K, Signals
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
@@ -15,7 +15,7 @@ from dataflows.regime.types import Regime
 
 
 class ExpectancyCarry(NamedTuple):
-    """Samples whose time is not up, and what the others added up to."""
+    """Predictors whose time is not up, and what the others added up to."""
 
     pending: Annotated[Pending, Bind(W="max(horizons)", S=K)]
     by_score: Annotated[Sums, Bind(C="len(horizons)")]
@@ -60,7 +60,7 @@ def l67_expectancy(
     bars = l0_market_feed.bars
     return learn_edges(
         Outcomes(open=bars.open, close=bars.close, valid=l0_market_feed.quality.valid),
-        Samples(
+        Predictors(
             score=l7_ensemble.score,
             sources=l66_signal_matrix.values,
             regime=l1_regime.label,

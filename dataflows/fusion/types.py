@@ -6,6 +6,7 @@ from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
 from dataflows.panel import Floats, IntPanel, Panel, Stack, Unit, Within
+from dataflows.regime.types import REGIMES
 
 SOURCES: Final = (
     "regime",
@@ -33,7 +34,7 @@ UNKNOWN_SIDE: Final = 2
 class SourceWeights(NamedTuple):
     """Delayed from L6: one weight for each regime and source; every row sums to 1. Starts at 1/K."""
 
-    weights: Annotated[Floats, Axes(5, K, start=1.0 / K)]  # (5 regimes, K)
+    weights: Annotated[Floats, Axes(len(REGIMES), K, start=1.0 / K)]  # (REGIMES, K)
 
 
 class Policy(NamedTuple):

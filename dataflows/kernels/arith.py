@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from dataflows.panel import Floats, Ints
+from dataflows.panel import Floats
 from dataflows.runtime.compile import kernel
 
 
@@ -18,14 +18,6 @@ def clip(x: float, low: float, high: float) -> float:
     if x > high:
         return high
     return x
-
-
-@kernel
-def ratio(a: float, b: float) -> float:
-    """a / b, NaN where b is 0 (plain Python would raise)."""
-    if b == 0.0:
-        return math.nan
-    return a / b
 
 
 @kernel
@@ -53,25 +45,6 @@ def known(x: float, otherwise: float) -> float:
     if x == x:
         return x
     return otherwise
-
-
-@kernel
-def total(x: Floats) -> float:
-    """Sum of a row (N,) from left to right. np.sum is pairwise in NumPy and not in numba."""
-    a = 0.0
-    for i in range(x.shape[0]):
-        a += x[i]
-    return a
-
-
-@kernel
-def count(flags: Ints) -> int:
-    """How many entries of a row (N,) are not 0."""
-    a = 0
-    for i in range(flags.shape[0]):
-        if flags[i] != 0:
-            a += 1
-    return a
 
 
 @kernel

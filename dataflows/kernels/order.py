@@ -21,7 +21,7 @@ LEAST: Final = 30
 
 
 class SortedWindow(NamedTuple):
-    """State of `rolling_rank` and `rolling_median`: the last W values, as they came and sorted."""
+    """State of `rolling_rank`: the last W values, as they came and sorted."""
 
     ring: Annotated[Floats, Axes("N", "W", start=0.0)]
     sorted: Annotated[Floats, Axes("N", "W", start=0.0)]
@@ -179,18 +179,4 @@ def rolling_rank(x: Floats, on: Ints, state: SortedWindow) -> Floats:
                     window_push(v, below, n, ring, values, pos, held)
             else:
                 y[t, n] = math.nan
-    return y
-
-
-@kernel
-def rolling_median(x: Floats, on: Ints, state: SortedWindow) -> Floats:
-    """Median of the PREVIOUS W values, whatever this bar's is: (T, N). NaN until 30 values are held (W where W is less)."""
-    bars, symbols = x.shape
-    y = np.empty((bars, symbols))
-    ring, values, pos, held = state.ring, state.sorted, state.pos, state.held
-    for t in range(bars):
-        for n in range(symbols):
-            y[t, n] = sorted_median(held[n], values[n])
-            if on[t, n] != 0 and math.isfinite(x[t, n]):
-                window_push(x[t, n], count_below(values[n], held[n], x[t, n]), n, ring, values, pos, held)
     return y

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 
@@ -11,13 +11,17 @@ from dataflows.carry import NAN, Axes
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
+ROWS: Final = 5
+OPEN, HIGH, LOW, CLOSE, VOLUME = range(ROWS)
+"""Rows of a bar of a higher timeframe."""
+
 
 class Resample(NamedTuple):
     """State of `resample` for F timeframes: the bar that is forming and the last one that closed, as o, h, l, c, volume."""
 
     bucket: Annotated[Ints, Axes("F", start=-1)]  # number of the higher bar that is forming
-    forming: Annotated[Floats, Axes("F", 5, "N", start=NAN)]
-    closed: Annotated[Floats, Axes("F", 5, "N", start=NAN)]
+    forming: Annotated[Floats, Axes("F", ROWS, "N", start=NAN)]
+    closed: Annotated[Floats, Axes("F", ROWS, "N", start=NAN)]
     parts: Annotated[Ints, Axes("F", "N", start=0)]  # known base bars in the one that is forming
     observed: Annotated[Ints, Axes("F", "N", start=0)]  # of them, observed and not filled
 
@@ -45,7 +49,7 @@ def resample(
     """
     bars, symbols = close.shape
     frames = len(lengths)
-    y = np.empty((frames, 5, bars, symbols))
+    y = np.empty((frames, ROWS, bars, symbols))
     flags = np.zeros((frames, bars, symbols), np.int64)
     for f in range(frames):
         step = lengths[f] * clock
@@ -62,24 +66,24 @@ def resample(
             for n in range(symbols):
                 if math.isfinite(close[t, n]):
                     if state.parts[f, n] == 0:
-                        now[0, n] = open_[t, n]
-                        now[1, n] = high[t, n]
-                        now[2, n] = low[t, n]
-                        now[4, n] = volume[t, n]
+                        now[OPEN, n] = open_[t, n]
+                        now[HIGH, n] = high[t, n]
+                        now[LOW, n] = low[t, n]
+                        now[VOLUME, n] = volume[t, n]
                     else:
-                        if high[t, n] > now[1, n]:
-                            now[1, n] = high[t, n]
-                        if low[t, n] < now[2, n]:
-                            now[2, n] = low[t, n]
-                        now[4, n] += volume[t, n]
-                    now[3, n] = close[t, n]
+                        if high[t, n] > now[HIGH, n]:
+                            now[HIGH, n] = high[t, n]
+                        if low[t, n] < now[LOW, n]:
+                            now[LOW, n] = low[t, n]
+                        now[VOLUME, n] += volume[t, n]
+                    now[CLOSE, n] = close[t, n]
                     state.parts[f, n] += 1
                     if valid[t, n] != 0:
                         state.observed[f, n] += 1
                 if ends and state.parts[f, n] == lengths[f] and state.observed[f, n] > 0:
                     flags[f, t, n] = 1
-                    for i in range(5):
+                    for i in range(ROWS):
                         held[i, n] = now[i, n]
-                for i in range(5):
+                for i in range(ROWS):
                     y[f, i, t, n] = held[i, n]
     return y, flags

@@ -21,7 +21,7 @@ class SeededEwm(NamedTuple):
 
 
 class Ewm(NamedTuple):
-    """State of `ewm`."""
+    """An exponentially weighted mean that its first value seeds."""
 
     mean: Unknown  # NaN until the first value
 
@@ -54,24 +54,6 @@ def seeded_ewm(x: Floats, on: Ints, alpha: float, seed: int, state: SeededEwm) -
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
                 seeded_push(v, n, alpha, seed, state)
-            y[t, n] = state.mean[n]
-    return y
-
-
-@kernel
-def ewm(x: Floats, on: Ints, alpha: float, state: Ewm) -> Floats:
-    """Exponentially weighted mean seeded with the first finite value; otherwise as `seeded_ewm`.
-
-    The same as pandas `ewm(alpha=alpha, adjust=False).mean()` over the bars that count.
-    """
-    bars, symbols = x.shape
-    y = np.empty((bars, symbols))
-    for t in range(bars):
-        for n in range(symbols):
-            v = x[t, n]
-            if on[t, n] != 0 and math.isfinite(v):
-                m = state.mean[n]
-                state.mean[n] = m + alpha * (v - m) if m == m else v
             y[t, n] = state.mean[n]
     return y
 

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from dataflows.carry import Axes, Count, Ring, Unknown, Zero
+from dataflows.carry import Axes, Count, Ring, Zero
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
@@ -56,12 +56,6 @@ class Extremes(NamedTuple):
     low_head: Count
     low_size: Count
     seen: Count  # bars counted so far
-
-
-class Held(NamedTuple):
-    """State of `hold_last`."""
-
-    last: Unknown
 
 
 @kernel
@@ -263,19 +257,6 @@ def lagged(x: Floats, on: Ints, state: Lag) -> Floats:
 
 
 @kernel
-def hold_last(x: Floats, on: Ints, state: Held) -> Floats:
-    """The last finite value of x on a bar that counts; NaN before the first."""
-    bars, symbols = x.shape
-    y = np.empty((bars, symbols))
-    for t in range(bars):
-        for n in range(symbols):
-            if on[t, n] != 0 and math.isfinite(x[t, n]):
-                state.last[n] = x[t, n]
-            y[t, n] = state.last[n]
-    return y
-
-
-@kernel
 def extremes_push(high: float, low: float, n: int, state: Extremes) -> None:
     """Takes the finite high and low of a bar into symbol n's window."""
     width = state.high.shape[0]
@@ -313,29 +294,3 @@ def extremes_push(high: float, low: float, n: int, state: Extremes) -> None:
     state.low_at[end, n] = now
     state.low_head[n] = head
     state.low_size[n] = size + 1
-
-
-@kernel
-def rolling_extremes(high: Floats, low: Floats, on: Ints, state: Extremes) -> tuple[Floats, Floats]:
-    """Highest high and lowest low of the last W bars, this one included; O(1) a bar on average by monotonic queues.
-
-    high, low: float64 (T, N). Returns (highest, lowest): NaN until W bars are held; the last result where `on` is 0 or one of
-    the two is not finite.
-    """
-    bars, symbols = high.shape
-    width = state.high.shape[0]
-    highest = np.empty((bars, symbols))
-    lowest = np.empty((bars, symbols))
-    for t in range(bars):
-        for n in range(symbols):
-            h = high[t, n]
-            low_ = low[t, n]
-            if on[t, n] != 0 and math.isfinite(h) and math.isfinite(low_):
-                extremes_push(h, low_, n, state)
-            if state.seen[n] < width:
-                highest[t, n] = math.nan
-                lowest[t, n] = math.nan
-            else:
-                highest[t, n] = state.high[state.high_head[n], n]
-                lowest[t, n] = state.low[state.low_head[n], n]
-    return highest, lowest

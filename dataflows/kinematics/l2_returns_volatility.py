@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataflows.data.types import Instruments, Market
+from dataflows.kinematics import volatility as at
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.types import Returns
 from dataflows.kinematics.volatility import VolatilityCarry, returns_and_volatility
@@ -27,17 +28,30 @@ def l2_returns_volatility(
     Source: Parkinson (1980); Garman and Klass (1980); Yang and Zhang (2000); Wilder (1978).
     """
     made = returns_and_volatility(
-        l0_market_feed.bars,
-        l0_market_feed.bars_60,
-        l0_market_feed.quality.valid,
-        l0_market_feed.quality.listed,
-        instruments.tick_size,
-        kinematics.volatility_halflife,
-        kinematics.volatility_halflife_slow,
-        kinematics.volatility_range_window,
-        kinematics.volatility_atr,
-        kinematics.volatility_floor_ticks,
-        carry,
+        bars=l0_market_feed.bars,
+        bars_60=l0_market_feed.bars_60,
+        valid=l0_market_feed.quality.valid,
+        listed=l0_market_feed.quality.listed,
+        tick_size=instruments.tick_size,
+        halflife=kinematics.volatility_halflife,
+        halflife_slow=kinematics.volatility_halflife_slow,
+        window=kinematics.volatility_range_window,
+        period=kinematics.volatility_atr,
+        floor_ticks=kinematics.volatility_floor_ticks,
+        state=carry,
     )
-    r_1, r_5, r_15, r_60, sigma, sigma_slow, parkinson, garman_klass, yang_zhang, atr, atr_60, floor, z = made
-    return Returns(r_1, r_5, r_15, r_60, sigma, sigma_slow, parkinson, garman_klass, yang_zhang, atr, atr_60, floor, z)
+    return Returns(
+        r_1=made[at.R_1],
+        r_5=made[at.R_5],
+        r_15=made[at.R_15],
+        r_60=made[at.R_60],
+        sigma=made[at.SIGMA],
+        sigma_slow=made[at.SIGMA_SLOW],
+        parkinson=made[at.PARKINSON],
+        garman_klass=made[at.GARMAN_KLASS],
+        yang_zhang=made[at.YANG_ZHANG],
+        atr=made[at.ATR],
+        atr_60=made[at.ATR_60],
+        sigma_floor=made[at.SIGMA_FLOOR],
+        z=made[at.Z],
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataflows.kinematics import state as at
 from dataflows.kinematics.config import KinematicsConfig
 from dataflows.kinematics.state import KinematicCarry, kinematic_state
 from dataflows.kinematics.types import (
@@ -73,14 +74,51 @@ def l60_kinematic_state(
     """
     regime, aligned, channel, cycle = l1_regime, l25_timeframe_alignment, l23_channel_position_medium, l54_cycle_phase
     direction, made = kinematic_state(
-        aligned.score, aligned.agreement, aligned.conflict, regime.calm, regime.trend_up, regime.trend_down, regime.chaotic,
-        regime.trend_t, regime.vol_percentile, regime.forced, l63_tradeability.score, l13_kalman_velocity.t_stat,
-        l15_rsi_short.centred, l16_macd_short.line, l18_breakout_short.position, l18_breakout_short.side, channel.percent_b,
-        channel.keltner_position, l24_variance_ratio.bias, l51_velocity_acceleration.velocity, l52_hurst_exponent.persistent,
-        l53_fractional_difference.z, cycle.sine, cycle.lead_sine, cycle.in_cycle, l55_efficiency_ratio.ratio,
-        l56_mean_reversion_speed.z, l56_mean_reversion_speed.score, l57_jump_component.share,
-        l58_volatility_term_structure.ratio, kinematics.state_weights, kinematics.alignment_full_t, kinematics.state_full,
-        kinematics.state_enter, kinematics.state_leave, kinematics.state_max_step, carry,
-    )  # fmt: skip
-    strength, persistence, pullback, breakout, continuation_bias, trend_score, reversion_score = made
-    return KinematicState(direction, strength, persistence, pullback, breakout, continuation_bias, trend_score, reversion_score)
+        score=aligned.score,
+        agreement=aligned.agreement,
+        conflict=aligned.conflict,
+        calm=regime.calm,
+        trend_up=regime.trend_up,
+        trend_down=regime.trend_down,
+        chaotic=regime.chaotic,
+        short_t=regime.trend_t,
+        vol_percentile=regime.vol_percentile,
+        forced=regime.forced,
+        tradeability=l63_tradeability.score,
+        velocity_t=l13_kalman_velocity.t_stat,
+        rsi=l15_rsi_short.centred,
+        macd=l16_macd_short.line,
+        position=l18_breakout_short.position,
+        side=l18_breakout_short.side,
+        percent_b=channel.percent_b,
+        keltner=channel.keltner_position,
+        ratio_bias=l24_variance_ratio.bias,
+        velocity=l51_velocity_acceleration.velocity,
+        persistent=l52_hurst_exponent.persistent,
+        fraction_z=l53_fractional_difference.z,
+        sine=cycle.sine,
+        lead_sine=cycle.lead_sine,
+        in_cycle=cycle.in_cycle,
+        straight=l55_efficiency_ratio.ratio,
+        reversion_z=l56_mean_reversion_speed.z,
+        reverts=l56_mean_reversion_speed.score,
+        jump_share=l57_jump_component.share,
+        vol_ratio=l58_volatility_term_structure.ratio,
+        weights=kinematics.state_weights,
+        full_t=kinematics.alignment_full_t,
+        full=kinematics.state_full,
+        enter=kinematics.state_enter,
+        leave=kinematics.state_leave,
+        max_step=kinematics.state_max_step,
+        state=carry,
+    )
+    return KinematicState(
+        direction=direction,
+        strength=made[at.STRENGTH],
+        persistence=made[at.PERSISTENCE],
+        pullback=made[at.PULLBACK],
+        breakout=made[at.BREAKOUT],
+        continuation_bias=made[at.CONTINUATION_BIAS],
+        trend_score=made[at.TREND_SCORE],
+        reversion_score=made[at.REVERSION_SCORE],
+    )

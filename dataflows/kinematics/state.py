@@ -14,6 +14,9 @@ from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
 VOTES: Final = 9
+FIELDS: Final = 7
+STRENGTH, PERSISTENCE, PULLBACK, BREAKOUT, CONTINUATION_BIAS, TREND_SCORE, REVERSION_SCORE = range(FIELDS)
+"""Rows of what `kinematic_state` gives beside the direction."""
 
 
 class KinematicCarry(NamedTuple):
@@ -83,10 +86,10 @@ def kinematic_state(
     max_step: float,
     state: KinematicCarry,
 ) -> tuple[Ints, Floats]:
-    """Directions int64 (T, N) and float64 (7, T, N): the other fields of `KinematicState` in its order. See L60."""
+    """Directions int64 (T, N) and float64 (FIELDS, T, N), rows STRENGTH to REVERSION_SCORE. See L60."""
     bars, symbols = score.shape
     direction = np.empty((bars, symbols), np.int64)
-    y = np.full((7, bars, symbols), np.nan)
+    y = np.full((FIELDS, bars, symbols), np.nan)
     vote = np.empty(VOTES)
     whole = 0.0
     for k in range(VOTES):
@@ -145,11 +148,11 @@ def kinematic_state(
             damping = known(tradeability[t, n], 0.0) * known(clip(1.0 - chaotic[t, n], 0.0, 1.0), 0.0)
             state.trend[n] = _stepped(damping * trend, state.trend[n], free, max_step)
             state.reversion[n] = _stepped(damping * room * fade, state.reversion[n], free, max_step)
-            y[0, t, n] = size
-            y[1, t, n] = persistence
-            y[2, t, n] = -along if along < 0.0 else 0.0
-            y[3, t, n] = 0.5 * (ahead + size * beyond) * energy
-            y[4, t, n] = trend * persistence * smooth
-            y[5, t, n] = state.trend[n]
-            y[6, t, n] = state.reversion[n]
+            y[STRENGTH, t, n] = size
+            y[PERSISTENCE, t, n] = persistence
+            y[PULLBACK, t, n] = -along if along < 0.0 else 0.0
+            y[BREAKOUT, t, n] = 0.5 * (ahead + size * beyond) * energy
+            y[CONTINUATION_BIAS, t, n] = trend * persistence * smooth
+            y[TREND_SCORE, t, n] = state.trend[n]
+            y[REVERSION_SCORE, t, n] = state.reversion[n]
     return direction, y

@@ -18,6 +18,13 @@ from dataflows.runtime.compile import kernel
 LAGS: Final = (5, 15, 60)
 DEEP: Final = 60
 AVERAGES: Final = 4
+FAST, SLOW, TRUE_RANGE, TRUE_RANGE_60 = range(AVERAGES)
+"""Rows of the averages: of r squared, and of the true range of base bars and of 60-bars."""
+FIELDS: Final = 13
+(
+    R_1, R_5, R_15, R_60, SIGMA, SIGMA_SLOW, PARKINSON, GARMAN_KLASS, YANG_ZHANG, ATR, ATR_60, SIGMA_FLOOR, Z,
+) = range(FIELDS)  # fmt: skip
+"""Rows of what `returns_and_volatility` gives."""
 # what the window of the range volatilities holds of each bar, in logarithms
 HIGH_LOW, BODY_SQUARED, ROGERS_SATCHELL, GAP, BODY = 0, 1, 2, 3, 4
 PARTS: Final = 5
@@ -34,7 +41,7 @@ class VolatilityCarry(NamedTuple):
     last: Unknown  # close of the last valid bar
     last_60: Unknown  # close of the last closed 60-bar
     sigma: Unknown  # as handed on with `last`
-    mean: Annotated[Floats, Axes(AVERAGES, "N", start=NAN)]  # of r squared (fast, slow) and of true range (base, 60-bars)
+    mean: Annotated[Floats, Axes(AVERAGES, "N", start=NAN)]
     seed: Annotated[Floats, Axes(AVERAGES, "N", start=0.0)]  # sum of the values that seed it
     seeded: Annotated[Ints, Axes(AVERAGES, "N", start=0)]  # number of them
     ring: Annotated[Floats, Axes(PARTS, "volatility_range_window", "N", start=0.0)]
@@ -92,9 +99,9 @@ def returns_and_volatility(
     floor_ticks: float,
     state: VolatilityCarry,
 ) -> Floats:
-    """float64 (13, T, N) in the order of `Returns`; see L2 for what each means."""
+    """float64 (FIELDS, T, N), rows R_1 to Z; see L2 for what each means."""
     steps, symbols = bars.close.shape
-    y = np.full((13, steps, symbols), np.nan)
+    y = np.full((FIELDS, steps, symbols), np.nan)
     mean = state.mean
     ring = state.ring
     alpha = halflife_alpha(halflife)
@@ -122,15 +129,15 @@ def returns_and_volatility(
                 p = state.pos[n]
                 for i in range(3):
                     at = p - LAGS[i]
-                    y[1 + i, t, n] = math.log(close / state.closes[at if at >= 0 else at + DEEP, n])
+                    y[R_5 + i, t, n] = math.log(close / state.closes[at if at >= 0 else at + DEEP, n])
                 state.closes[p, n] = close
                 state.pos[n] = 0 if p == DEEP - 1 else p + 1
-                _average(true_range(high, low, before), 2, n, wilder, period, mean, state.seed, state.seeded)
+                _average(true_range(high, low, before), TRUE_RANGE, n, wilder, period, mean, state.seed, state.seeded)
                 if before == before:
                     r = math.log(close / before)
-                    y[0, t, n] = r
-                    _average(r * r, 0, n, alpha, halflife, mean, state.seed, state.seeded)
-                    _average(r * r, 1, n, alpha_slow, halflife_slow, mean, state.seed, state.seeded)
+                    y[R_1, t, n] = r
+                    _average(r * r, FAST, n, alpha, halflife, mean, state.seed, state.seeded)
+                    _average(r * r, SLOW, n, alpha_slow, halflife_slow, mean, state.seed, state.seeded)
                     up = math.log(high / open_)
                     down = math.log(low / open_)
                     body = math.log(close / open_)
@@ -171,16 +178,16 @@ def returns_and_volatility(
                 state.last[n] = close
             if bars_60.closed[t, n] != 0:
                 reach = true_range(bars_60.high[t, n], bars_60.low[t, n], state.last_60[n])
-                _average(reach, 3, n, wilder, period, mean, state.seed, state.seeded)
+                _average(reach, TRUE_RANGE_60, n, wilder, period, mean, state.seed, state.seeded)
                 state.last_60[n] = bars_60.close[t, n]
             known = state.last[n]
             floor = floor_ticks * tick_size[n] / known if known == known else math.nan
-            sigma = _root(mean[0, n], floor)
+            sigma = _root(mean[FAST, n], floor)
             if is_valid:
-                y[12, t, n] = z_score(y[0, t, n], sigma_before)
+                y[Z, t, n] = z_score(y[R_1, t, n], sigma_before)
                 state.sigma[n] = sigma
-            y[4, t, n] = sigma
-            y[5, t, n] = _root(mean[1, n], floor)
+            y[SIGMA, t, n] = sigma
+            y[SIGMA_SLOW, t, n] = _root(mean[SLOW, n], floor)
             if state.held[n] == window:
                 high_low = state.anchor[HIGH_LOW, n] + state.sum[HIGH_LOW, n] / window
                 body_squared = state.anchor[BODY_SQUARED, n] + state.sum[BODY_SQUARED, n] / window
@@ -189,10 +196,10 @@ def returns_and_volatility(
                 gap_variance = unbiased * (state.squares[GAP, n] / window - gap_mean * gap_mean)
                 body_mean = state.sum[BODY, n] / window
                 body_variance = unbiased * (state.squares[BODY, n] / window - body_mean * body_mean)
-                y[6, t, n] = _root(spread * high_low, floor)
-                y[7, t, n] = _root(0.5 * high_low - curve * body_squared, floor)
-                y[8, t, n] = _root(gap_variance + body_share * body_variance + (1.0 - body_share) * inside, floor)
-            y[9, t, n] = clip(mean[2, n], floor_ticks * tick_size[n], math.inf)
-            y[10, t, n] = clip(mean[3, n], floor_ticks * tick_size[n], math.inf)
-            y[11, t, n] = floor
+                y[PARKINSON, t, n] = _root(spread * high_low, floor)
+                y[GARMAN_KLASS, t, n] = _root(0.5 * high_low - curve * body_squared, floor)
+                y[YANG_ZHANG, t, n] = _root(gap_variance + body_share * body_variance + (1.0 - body_share) * inside, floor)
+            y[ATR, t, n] = clip(mean[TRUE_RANGE, n], floor_ticks * tick_size[n], math.inf)
+            y[ATR_60, t, n] = clip(mean[TRUE_RANGE_60, n], floor_ticks * tick_size[n], math.inf)
+            y[SIGMA_FLOOR, t, n] = floor
     return y

@@ -116,8 +116,28 @@ def costs(
         if proxied != 0:
             cost = 0.5 * spread_bps + per_root * (2.0 / 3.0) * math.sqrt(sizes[i])
         else:
-            cost = walk_side(ask_price, ask_size, t, n, mid, 1.0, band_bps, impact_bps, sizes[i])
-            sell = walk_side(bid_price, bid_size, t, n, mid, -1.0, band_bps, impact_bps, sizes[i])
+            cost = walk_side(
+                price=ask_price,
+                size=ask_size,
+                t=t,
+                n=n,
+                mid=mid,
+                sign=1.0,
+                band_bps=band_bps,
+                impact_bps=impact_bps,
+                notional=sizes[i],
+            )
+            sell = walk_side(
+                price=bid_price,
+                size=bid_size,
+                t=t,
+                n=n,
+                mid=mid,
+                sign=-1.0,
+                band_bps=band_bps,
+                impact_bps=impact_bps,
+                notional=sizes[i],
+            )
             cost = sell if not (sell <= cost) else cost
         worst = worst if cost < worst else cost  # a larger order is no cheaper, also to the last bit
         slippage[t, n, i] = worst
@@ -213,9 +233,22 @@ def tradeability(
             if mid[t, n] > 0.0 and spread_bps[t, n] >= 0.0 and depth >= 0.0:
                 impact_bps = 1e4 * lambda_sqrt[t, n] if lambda_sqrt[t, n] > 0.0 else 0.0
                 safe[t, n] = costs(
-                    t, n, mid[t, n], spread_bps[t, n], depth, proxied[t, n],
-                    bid_price, bid_size, ask_price, ask_size, band_bps, impact_bps, sizes, safe_bps, slippage,
-                )  # fmt: skip
+                    t=t,
+                    n=n,
+                    mid=mid[t, n],
+                    spread_bps=spread_bps[t, n],
+                    depth=depth,
+                    proxied=proxied[t, n],
+                    bid_price=bid_price,
+                    bid_size=bid_size,
+                    ask_price=ask_price,
+                    ask_size=ask_size,
+                    band_bps=band_bps,
+                    impact_bps=impact_bps,
+                    sizes=sizes,
+                    safe_bps=safe_bps,
+                    slippage=slippage,
+                )
                 lean = one_sided(pressure[t, n]) + one_sided(flow_z[t, n] / flow_full_z)
                 lean += one_sided(imbalance[t, n]) if proxied[t, n] == 0 else 0.0
                 x = base - spread_bps[t, n] / spread_scale - slippage[t, n, 1] / slippage_scale

@@ -39,14 +39,14 @@ def l62_order_flow_imbalance(
     """
     book = l0_market_feed.book
     top, joined, z, predicted = order_flow(
-        book.ofi,
-        book.has_feed,
-        l10_trade_pressure.signed_volume,
-        l2_returns_volatility.r_1,
-        l0_market_feed.quality.valid,
-        microstructure.flow_levels,
-        microstructure.flow_forget,
-        microstructure.flow_least_bars,
-        carry.flow,
+        ofi=book.ofi,
+        has_feed=book.has_feed,
+        signed=l10_trade_pressure.signed_volume,
+        r=l2_returns_volatility.r_1,
+        on=l0_market_feed.quality.valid,
+        most=microstructure.flow_levels,
+        forget=microstructure.flow_forget,
+        least=microstructure.flow_least_bars,
+        state=carry.flow,
     )
-    return OrderFlowImbalance(top, joined, z, predicted)
+    return OrderFlowImbalance(ofi=top, ofi_integrated=joined, ofi_z=z, predicted_bps=predicted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from dataflows.carry import Axes, Unknown, Zero
 from dataflows.kernels.window import Moments, moments_push, window_moments
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
+
+ROWS: Final = 4
+OFI, INTEGRATED, Z, PREDICTED = range(ROWS)
 
 
 class OrderFlow(NamedTuple):
@@ -67,7 +70,7 @@ def order_flow(
     """
     bars, symbols = r.shape
     levels = ofi.shape[2] if ofi.shape[2] < most else most
-    out = np.full((4, bars, symbols), np.nan)
+    out = np.full((ROWS, bars, symbols), np.nan)
     window = state.window  # taken apart once: inside the loop each mention would count references
     for t in range(bars):
         for n in range(symbols):
@@ -89,10 +92,10 @@ def order_flow(
                 moments_push(joined, n, window)
                 mean, variance = window_moments(n, window)
                 z = (joined - mean) / math.sqrt(variance) if variance > 0.0 else 0.0 * variance
-                out[0, t, n] = top
-                out[1, t, n] = joined
-                out[2, t, n] = z
+                out[OFI, t, n] = top
+                out[INTEGRATED, t, n] = joined
+                out[Z, t, n] = z
                 if state.taught[n] >= least and state.zz[n] > 0.0:
-                    out[3, t, n] = 1e4 * (state.zr[n] / state.zz[n]) * z
+                    out[PREDICTED, t, n] = 1e4 * (state.zr[n] / state.zz[n]) * z
             state.before[n] = z
-    return out[0], out[1], out[2], out[3]
+    return out[OFI], out[INTEGRATED], out[Z], out[PREDICTED]

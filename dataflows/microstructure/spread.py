@@ -160,7 +160,17 @@ def spread_depth(
                 if not (c > 0.0):
                     state.close[n] = np.nan  # a pair of bars is never formed across what is unknown
                 elif valid[t, n] != 0 and low[t, n] > 0.0 and high[t, n] >= low[t, n]:
-                    proxy_update(high[t, n], low[t, n], c, volume[t, n], n, tick_size[n], floor_bps, share, state)
+                    proxy_update(
+                        high=high[t, n],
+                        low=low[t, n],
+                        close=c,
+                        volume=volume[t, n],
+                        n=n,
+                        tick=tick_size[n],
+                        floor_bps=floor_bps,
+                        share=share,
+                        state=state,
+                    )
                 if c > 0.0:
                     mid[t, n] = c
                     micro[t, n] = c

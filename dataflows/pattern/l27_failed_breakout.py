@@ -43,16 +43,16 @@ def l27_failed_breakout(
         breakout.side, breakout.distance_atr, bars.close, atr, valid, pattern.break_quiet_bars, carry.breaks
     )
     side, confidence, extreme = failed_breaks(
-        broke,
-        edge,
-        bars.high,
-        bars.low,
-        bars.close,
-        atr,
-        valid,
-        pattern.failed_within_bars,
-        pattern.failed_margin_atr,
-        carry.failed,
+        broke=broke,
+        edge=edge,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        atr=atr,
+        on=valid,
+        within=pattern.failed_within_bars,
+        margin=pattern.failed_margin_atr,
+        state=carry.failed,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, extreme, bars.close, valid, pattern.failed_life_bars, carry.clock)

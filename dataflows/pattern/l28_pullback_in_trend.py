@@ -45,20 +45,20 @@ def l28_pullback_in_trend(
     bars, valid = l0_market_feed.bars, l0_market_feed.quality.valid
     span = pattern.pullback_average_bars
     side, confidence, farthest = pullbacks(
-        l60_kinematic_state.direction,
-        l19_ema_trend_medium.aligned,
-        l19_ema_trend_medium.score,
-        l11_ema_trend_short.score,
-        seeded_ewm(bars.close, valid, 2.0 / (span + 1.0), span, carry.average),
-        bars.high,
-        bars.low,
-        bars.close,
-        l2_returns_volatility.atr,
-        valid,
-        pattern.pullback_shallow_atr,
-        pattern.pullback_deep_atr,
-        pattern.pullback_within_bars,
-        carry.pullback,
+        trend=l60_kinematic_state.direction,
+        aligned=l19_ema_trend_medium.aligned,
+        strength=l19_ema_trend_medium.score,
+        short=l11_ema_trend_short.score,
+        average=seeded_ewm(bars.close, valid, 2.0 / (span + 1.0), span, carry.average),
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        atr=l2_returns_volatility.atr,
+        on=valid,
+        shallow=pattern.pullback_shallow_atr,
+        deep=pattern.pullback_deep_atr,
+        within=pattern.pullback_within_bars,
+        state=carry.pullback,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, farthest, bars.close, valid, pattern.pullback_life_bars, carry.clock)

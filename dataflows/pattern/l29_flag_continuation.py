@@ -40,18 +40,18 @@ def l29_flag_continuation(
     """
     bars, valid = l0_market_feed.bars, l0_market_feed.quality.valid
     side, confidence, floor = flags(
-        bars.high,
-        bars.low,
-        bars.close,
-        l2_returns_volatility.atr,
-        l18_breakout_short.side,
-        l60_kinematic_state.direction,
-        l60_kinematic_state.strength,
-        valid,
-        pattern.flag_pole_atr,
-        pattern.flag_least_bars,
-        pattern.flag_most_bars,
-        pattern.flag_retrace,
-        carry.flag,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        atr=l2_returns_volatility.atr,
+        beyond=l18_breakout_short.side,
+        direction=l60_kinematic_state.direction,
+        strength=l60_kinematic_state.strength,
+        on=valid,
+        pole_atr=pattern.flag_pole_atr,
+        least=pattern.flag_least_bars,
+        most=pattern.flag_most_bars,
+        retrace=pattern.flag_retrace,
+        state=carry.flag,
     )
     return PatternSignal(*pattern_clock(side, side, confidence, floor, bars.close, valid, pattern.flag_life_bars, carry.clock))

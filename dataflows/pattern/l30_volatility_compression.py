@@ -53,4 +53,16 @@ def l30_volatility_compression(
         carry.compression,
     )
     nowhere, life = np.zeros_like(on), pattern.compression_life_bars
-    return PatternSignal(*pattern_clock_until(begins, nowhere, confidence, ratio, ends, ratio, on, life, carry.clock))
+    return PatternSignal(
+        *pattern_clock_until(
+            begins=begins,
+            side=nowhere,
+            confidence=confidence,
+            refuted_at=ratio,
+            ends=ends,
+            close=ratio,
+            on=on,
+            life=life,
+            state=carry.clock,
+        )
+    )

@@ -39,16 +39,16 @@ def l31_volatility_expansion(
     """
     returns, compression = l2_returns_volatility, l30_volatility_compression
     side, confidence, refuted_at, path = releases(
-        compression.active,
-        compression.age,
-        compression.confidence,
-        returns.sigma,
-        returns.r_1,
-        returns.r_5,
-        l12_regression_slope_short.slope,
-        pattern.expansion_sigmas,
-        pattern.expansion_within_bars,
-        carry.release,
+        active=compression.active,
+        age=compression.age,
+        sure=compression.confidence,
+        sigma=returns.sigma,
+        r_1=returns.r_1,
+        r_5=returns.r_5,
+        slope=l12_regression_slope_short.slope,
+        least=pattern.expansion_sigmas,
+        within=pattern.expansion_within_bars,
+        state=carry.release,
     )
     on = np.isfinite(returns.r_1).astype(np.int64)
     return PatternSignal(*pattern_clock(side, side, confidence, refuted_at, path, on, pattern.expansion_life_bars, carry.clock))

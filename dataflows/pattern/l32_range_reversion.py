@@ -42,22 +42,34 @@ def l32_range_reversion(
     """
     bars, valid = l0_market_feed.bars, l0_market_feed.quality.valid
     side, confidence, refuted_at, beyond = calm_extremes(
-        bars.high,
-        bars.low,
-        l0_market_feed.bars_60.high,
-        l0_market_feed.bars_60.low,
-        l23_channel_position_medium.percent_b,
-        l1_regime.calm,
-        l24_variance_ratio.ratio,
-        l56_mean_reversion_speed.z,
-        l56_mean_reversion_speed.score,
-        valid,
-        pattern.range_edge,
-        pattern.range_calm,
-        pattern.range_most_ratio,
-        pattern.range_least_z,
-        pattern.range_room,
-        carry.extreme,
+        high=bars.high,
+        low=bars.low,
+        last_high=l0_market_feed.bars_60.high,
+        last_low=l0_market_feed.bars_60.low,
+        percent_b=l23_channel_position_medium.percent_b,
+        calm=l1_regime.calm,
+        ratio=l24_variance_ratio.ratio,
+        z=l56_mean_reversion_speed.z,
+        speed=l56_mean_reversion_speed.score,
+        on=valid,
+        edge=pattern.range_edge,
+        least_calm=pattern.range_calm,
+        most_ratio=pattern.range_most_ratio,
+        least_z=pattern.range_least_z,
+        room=pattern.range_room,
+        state=carry.extreme,
     )
     life = pattern.range_life_bars
-    return PatternSignal(*pattern_clock_until(side, side, confidence, refuted_at, beyond, bars.close, valid, life, carry.clock))
+    return PatternSignal(
+        *pattern_clock_until(
+            begins=side,
+            side=side,
+            confidence=confidence,
+            refuted_at=refuted_at,
+            ends=beyond,
+            close=bars.close,
+            on=valid,
+            life=life,
+            state=carry.clock,
+        )
+    )

@@ -40,17 +40,17 @@ def l33_liquidity_sweep(
     """
     bars, valid = l0_market_feed.bars, l0_market_feed.quality.valid
     side, confidence, extreme = sweeps(
-        bars.high,
-        bars.low,
-        bars.close,
-        bars.volume,
-        l2_returns_volatility.atr,
-        l8_spread_depth.spread_bps,
-        valid,
-        pattern.swing_reversal_atr,
-        pattern.sweep_pierce_atr,
-        pattern.sweep_volume_z,
-        carry.sweep,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        volume=bars.volume,
+        atr=l2_returns_volatility.atr,
+        spread_bps=l8_spread_depth.spread_bps,
+        on=valid,
+        reversal=pattern.swing_reversal_atr,
+        pierce_atr=pattern.sweep_pierce_atr,
+        least_z=pattern.sweep_volume_z,
+        state=carry.sweep,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, extreme, bars.close, valid, pattern.sweep_life_bars, carry.clock)

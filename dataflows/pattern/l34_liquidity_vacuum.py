@@ -43,18 +43,18 @@ def l34_liquidity_vacuum(
     """
     close, valid, seen = l0_market_feed.bars.close, l0_market_feed.quality.valid, l8_spread_depth
     side, confidence, start = vacuums(
-        seen.bid_depth,
-        seen.ask_depth,
-        seen.spread_bps,
-        seen.proxied,
-        l2_returns_volatility.r_5,
-        l2_returns_volatility.sigma,
-        l63_tradeability.score,
-        close,
-        valid,
-        pattern.vacuum_depth_share,
-        pattern.vacuum_spread_times,
-        pattern.vacuum_move_sigma,
-        carry.vacuum,
+        bid_depth=seen.bid_depth,
+        ask_depth=seen.ask_depth,
+        spread=seen.spread_bps,
+        proxied=seen.proxied,
+        r_5=l2_returns_volatility.r_5,
+        sigma=l2_returns_volatility.sigma,
+        score=l63_tradeability.score,
+        close=close,
+        on=valid,
+        most_depth=pattern.vacuum_depth_share,
+        least_spread=pattern.vacuum_spread_times,
+        least_move=pattern.vacuum_move_sigma,
+        state=carry.vacuum,
     )
     return PatternSignal(*pattern_clock(side, side, confidence, start, close, valid, pattern.vacuum_life_bars, carry.clock))

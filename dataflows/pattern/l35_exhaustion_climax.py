@@ -40,20 +40,20 @@ def l35_exhaustion_climax(
     """
     bars, valid = l0_market_feed.bars, l0_market_feed.quality.valid
     side, confidence, extreme = climaxes(
-        bars.open,
-        bars.high,
-        bars.low,
-        bars.close,
-        bars.volume,
-        l2_returns_volatility.atr,
-        l51_velocity_acceleration.velocity,
-        l51_velocity_acceleration.acceleration,
-        valid,
-        pattern.climax_range_atr,
-        pattern.climax_volume_z,
-        pattern.climax_velocity_atr,
-        pattern.climax_within_bars,
-        carry.climax,
+        open_=bars.open,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        volume=bars.volume,
+        atr=l2_returns_volatility.atr,
+        velocity=l51_velocity_acceleration.velocity,
+        acceleration=l51_velocity_acceleration.acceleration,
+        on=valid,
+        range_atr=pattern.climax_range_atr,
+        volume_z=pattern.climax_volume_z,
+        fast=pattern.climax_velocity_atr,
+        within=pattern.climax_within_bars,
+        state=carry.climax,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, extreme, bars.close, valid, pattern.climax_life_bars, carry.clock)

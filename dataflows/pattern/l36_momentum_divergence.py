@@ -41,16 +41,16 @@ def l36_momentum_divergence(
     """
     bars, valid = l0_market_feed.bars, l0_market_feed.quality.valid
     side, confidence, extreme = divergences(
-        bars.high,
-        bars.low,
-        l15_rsi_short.value,
-        l62_order_flow_imbalance.ofi_z,
-        valid,
-        pattern.divergence_most_bars,
-        pattern.divergence_rsi_points,
-        pattern.divergence_flow_z,
-        halflife_alpha(pattern.divergence_flow_halflife),
-        carry.divergence,
+        high=bars.high,
+        low=bars.low,
+        rsi=l15_rsi_short.value,
+        flow_z=l62_order_flow_imbalance.ofi_z,
+        on=valid,
+        most=pattern.divergence_most_bars,
+        rsi_points=pattern.divergence_rsi_points,
+        flow_least=pattern.divergence_flow_z,
+        alpha=halflife_alpha(pattern.divergence_flow_halflife),
+        state=carry.divergence,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, extreme, bars.close, valid, pattern.divergence_life_bars, carry.clock)

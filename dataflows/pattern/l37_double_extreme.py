@@ -35,15 +35,15 @@ def l37_double_extreme(
     """
     bars, valid = l0_market_feed.bars, l0_market_feed.quality.valid
     side, confidence, extreme = double_extremes(
-        bars.high,
-        bars.low,
-        bars.close,
-        l2_returns_volatility.atr,
-        valid,
-        pattern.swing_reversal_atr,
-        pattern.double_tolerance_atr,
-        pattern.double_within_bars,
-        carry.double,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        atr=l2_returns_volatility.atr,
+        on=valid,
+        reversal=pattern.swing_reversal_atr,
+        tolerance=pattern.double_tolerance_atr,
+        within=pattern.double_within_bars,
+        state=carry.double,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, extreme, bars.close, valid, pattern.double_life_bars, carry.clock)

@@ -37,19 +37,29 @@ def l39_gap_reversion(
     """
     bars, quality = l0_market_feed.bars, l0_market_feed.quality
     side, confidence, extreme, filled = gap_turns(
-        bars.open,
-        bars.high,
-        bars.low,
-        bars.close,
-        l2_returns_volatility.atr,
-        quality.valid,
-        quality.listed,
-        pattern.gap_least_atr,
-        pattern.gap_turn,
-        pattern.gap_within_bars,
-        carry.gaps,
+        open_=bars.open,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        atr=l2_returns_volatility.atr,
+        on=quality.valid,
+        listed=quality.listed,
+        least=pattern.gap_least_atr,
+        turn=pattern.gap_turn,
+        within=pattern.gap_within_bars,
+        state=carry.gaps,
     )
     life = pattern.gap_life_bars
     return PatternSignal(
-        *pattern_clock_until(side, side, confidence, extreme, filled, bars.close, quality.valid, life, carry.clock)
+        *pattern_clock_until(
+            begins=side,
+            side=side,
+            confidence=confidence,
+            refuted_at=extreme,
+            ends=filled,
+            close=bars.close,
+            on=quality.valid,
+            life=life,
+            state=carry.clock,
+        )
     )

@@ -38,16 +38,16 @@ def l40_opening_range_break(
         session.id, session.bar_of_session, bars.high, bars.low, valid, pattern.opening_bars, carry.opening
     )
     side, confidence, refuted_at = range_breaks(
-        whole,
-        top,
-        bottom,
-        bars.close,
-        l2_returns_volatility.atr,
-        valid,
-        pattern.opening_margin_atr,
-        pattern.opening_within_bars,
-        pattern.opening_give,
-        carry.breaks,
+        sets=whole,
+        top=top,
+        bottom=bottom,
+        close=bars.close,
+        atr=l2_returns_volatility.atr,
+        on=valid,
+        margin=pattern.opening_margin_atr,
+        within=pattern.opening_within_bars,
+        give=pattern.opening_give,
+        state=carry.breaks,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, refuted_at, bars.close, valid, pattern.opening_life_bars, carry.clock)

@@ -41,20 +41,30 @@ def l41_vwap_reversion(
     """
     bars, valid, session = l0_market_feed.bars, l0_market_feed.quality.valid, l0_market_feed.session
     side, confidence, extreme, beyond = vwap_turns(
-        bars.high,
-        bars.low,
-        bars.close,
-        session.vwap,
-        session_spread(session.id, bars.vwap, bars.volume, valid, pattern.vwap_least_bars, carry.spread),
-        l2_returns_volatility.atr,
-        l24_variance_ratio.ratio,
-        valid,
-        pattern.vwap_far,
-        pattern.vwap_near,
-        pattern.vwap_turn_atr,
-        pattern.vwap_most_ratio,
-        carry.turns,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        vwap=session.vwap,
+        deviation=session_spread(session.id, bars.vwap, bars.volume, valid, pattern.vwap_least_bars, carry.spread),
+        atr=l2_returns_volatility.atr,
+        ratio=l24_variance_ratio.ratio,
+        on=valid,
+        far=pattern.vwap_far,
+        near=pattern.vwap_near,
+        turn=pattern.vwap_turn_atr,
+        most=pattern.vwap_most_ratio,
+        state=carry.turns,
     )
     return PatternSignal(
-        *pattern_clock_until(side, side, confidence, extreme, beyond, bars.close, valid, pattern.vwap_life_bars, carry.clock)
+        *pattern_clock_until(
+            begins=side,
+            side=side,
+            confidence=confidence,
+            refuted_at=extreme,
+            ends=beyond,
+            close=bars.close,
+            on=valid,
+            life=pattern.vwap_life_bars,
+            state=carry.clock,
+        )
     )

@@ -41,20 +41,20 @@ def l42_vwap_hold(
     """
     bars, valid, session = l0_market_feed.bars, l0_market_feed.quality.valid, l0_market_feed.session
     side, confidence, extreme = vwap_tests(
-        l60_kinematic_state.direction,
-        l60_kinematic_state.strength,
-        bars.high,
-        bars.low,
-        bars.close,
-        session.vwap,
-        session_spread(session.id, bars.vwap, bars.volume, valid, pattern.vwap_least_bars, carry.spread),
-        l2_returns_volatility.atr,
-        valid,
-        pattern.hold_touch_atr,
-        pattern.hold_away_atr,
-        pattern.hold_deepest_atr,
-        pattern.hold_within_bars,
-        carry.tests,
+        trend=l60_kinematic_state.direction,
+        strength=l60_kinematic_state.strength,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        vwap=session.vwap,
+        deviation=session_spread(session.id, bars.vwap, bars.volume, valid, pattern.vwap_least_bars, carry.spread),
+        atr=l2_returns_volatility.atr,
+        on=valid,
+        touch=pattern.hold_touch_atr,
+        away=pattern.hold_away_atr,
+        deepest=pattern.hold_deepest_atr,
+        within=pattern.hold_within_bars,
+        state=carry.tests,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, extreme, bars.close, valid, pattern.hold_life_bars, carry.clock)

@@ -36,16 +36,16 @@ def l43_narrow_range_break(
     """
     bars, bars_15, valid = l0_market_feed.bars, l0_market_feed.bars_15, l0_market_feed.quality.valid
     side, confidence, refuted_at = range_breaks(
-        narrow_bars(bars_15.high, bars_15.low, bars_15.closed, carry.narrow),
-        bars_15.high,
-        bars_15.low,
-        bars.close,
-        l2_returns_volatility.atr,
-        valid,
-        pattern.narrow_margin_atr,
-        pattern.narrow_within_bars,
-        pattern.narrow_give,
-        carry.breaks,
+        sets=narrow_bars(bars_15.high, bars_15.low, bars_15.closed, carry.narrow),
+        top=bars_15.high,
+        bottom=bars_15.low,
+        close=bars.close,
+        atr=l2_returns_volatility.atr,
+        on=valid,
+        margin=pattern.narrow_margin_atr,
+        within=pattern.narrow_within_bars,
+        give=pattern.narrow_give,
+        state=carry.breaks,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, refuted_at, bars.close, valid, pattern.narrow_life_bars, carry.clock)

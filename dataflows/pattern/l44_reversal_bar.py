@@ -39,17 +39,17 @@ def l44_reversal_bar(
     """
     bars, valid = l0_market_feed.bars, l0_market_feed.quality.valid
     side, confidence, end = reversal_bars(
-        bars.open,
-        bars.high,
-        bars.low,
-        bars.close,
-        l2_returns_volatility.atr,
-        l18_breakout_short.position,
-        valid,
-        pattern.reversal_zone,
-        pattern.reversal_range_atr,
-        pattern.reversal_close_share,
-        carry.before,
+        open_=bars.open,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        atr=l2_returns_volatility.atr,
+        position=l18_breakout_short.position,
+        on=valid,
+        zone=pattern.reversal_zone,
+        range_atr=pattern.reversal_range_atr,
+        close_share=pattern.reversal_close_share,
+        state=carry.before,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, end, bars.close, valid, pattern.reversal_life_bars, carry.clock)

@@ -42,18 +42,18 @@ def l45_absorption(
     """
     bars, valid, returns = l0_market_feed.bars, l0_market_feed.quality.valid, l2_returns_volatility
     side, confidence, refuted_at = absorptions(
-        bars.volume,
-        l10_trade_pressure.signed_volume,
-        returns.r_1,
-        returns.sigma,
-        returns.atr,
-        bars.close,
-        valid,
-        pattern.absorption_volume_times,
-        pattern.absorption_lean,
-        pattern.absorption_progress_sigma,
-        pattern.absorption_refuted_atr,
-        carry.sums,
+        volume=bars.volume,
+        signed=l10_trade_pressure.signed_volume,
+        r=returns.r_1,
+        sigma=returns.sigma,
+        atr=returns.atr,
+        close=bars.close,
+        on=valid,
+        least_volume=pattern.absorption_volume_times,
+        least_lean=pattern.absorption_lean,
+        most_progress=pattern.absorption_progress_sigma,
+        refuted_atr=pattern.absorption_refuted_atr,
+        state=carry.sums,
     )
     return PatternSignal(
         *pattern_clock(side, side, confidence, refuted_at, bars.close, valid, pattern.absorption_life_bars, carry.clock)

@@ -43,16 +43,16 @@ def l46_flow_continuation(
     """
     close, valid = l0_market_feed.bars.close, l0_market_feed.quality.valid
     side, confidence, start = continuations(
-        l62_order_flow_imbalance.ofi_z,
-        l10_trade_pressure.pressure,
-        l9_book_imbalance.smoothed,
-        l12_regression_slope_short.slope,
-        l12_regression_slope_short.t_stat,
-        close,
-        valid,
-        pattern.flow_share,
-        pattern.flow_pressure,
-        pattern.flow_slope_t,
-        carry.persistence,
+        ofi_z=l62_order_flow_imbalance.ofi_z,
+        pressure=l10_trade_pressure.pressure,
+        smoothed=l9_book_imbalance.smoothed,
+        slope=l12_regression_slope_short.slope,
+        t_stat=l12_regression_slope_short.t_stat,
+        close=close,
+        on=valid,
+        least_share=pattern.flow_share,
+        least_pressure=pattern.flow_pressure,
+        least_t=pattern.flow_slope_t,
+        state=carry.persistence,
     )
     return PatternSignal(*pattern_clock(side, side, confidence, start, close, valid, pattern.flow_life_bars, carry.clock))

@@ -44,15 +44,15 @@ def l47_impact_reversal(
     """
     close, valid = l0_market_feed.bars.close, l0_market_feed.quality.valid
     side, confidence, extreme = fading_impacts(
-        l10_trade_pressure.signed_volume,
-        l59_price_impact.lambda_sqrt,
-        l59_price_impact.r2,
-        l2_returns_volatility.sigma,
-        close,
-        valid,
-        1.0 - halflife_alpha(pattern.impact_halflife_bars),
-        pattern.impact_peak_sigma,
-        pattern.impact_left,
-        carry.transient,
+        signed=l10_trade_pressure.signed_volume,
+        strength=l59_price_impact.lambda_sqrt,
+        r2=l59_price_impact.r2,
+        sigma=l2_returns_volatility.sigma,
+        close=close,
+        on=valid,
+        decay=1.0 - halflife_alpha(pattern.impact_halflife_bars),
+        least_peak=pattern.impact_peak_sigma,
+        most_left=pattern.impact_left,
+        state=carry.transient,
     )
     return PatternSignal(*pattern_clock(side, side, confidence, extreme, close, valid, pattern.impact_life_bars, carry.clock))

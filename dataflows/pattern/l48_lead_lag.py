@@ -40,14 +40,14 @@ def l48_lead_lag(
     """
     return PatternSignal(
         *leader_responses(
-            l2_returns_volatility.z,
-            l0_market_feed.quality.valid,
-            instruments.leader,
-            pattern.lead_forget,
-            pattern.lead_most_sigma,
-            pattern.lead_least_bars,
-            pattern.lead_least_t,
-            pattern.lead_move_sigma,
-            carry.response,
+            z=l2_returns_volatility.z,
+            on=l0_market_feed.quality.valid,
+            leader=instruments.leader,
+            forget=pattern.lead_forget,
+            most=pattern.lead_most_sigma,
+            least_weight=pattern.lead_least_bars,
+            least_t=pattern.lead_least_t,
+            least_move=pattern.lead_move_sigma,
+            state=carry.response,
         )
     )

@@ -38,14 +38,14 @@ def l49_relative_strength(
     """
     return PatternSignal(
         *standings(
-            l21_momentum_medium.score,
-            l2_returns_volatility.r_15,
-            l2_returns_volatility.sigma,
-            l0_market_feed.quality.valid,
-            pattern.strength_least_symbols,
-            pattern.strength_momentum_share,
-            pattern.strength_enter,
-            pattern.strength_leave,
-            carry.standing,
+            momentum=l21_momentum_medium.score,
+            r_15=l2_returns_volatility.r_15,
+            sigma=l2_returns_volatility.sigma,
+            on=l0_market_feed.quality.valid,
+            least_known=pattern.strength_least_symbols,
+            share=pattern.strength_momentum_share,
+            enter=pattern.strength_enter,
+            leave=pattern.strength_leave,
+            state=carry.standing,
         )
     )

@@ -34,7 +34,18 @@ def pattern_clock(
     side, confidence and age: bars since it began, 0 on that bar. Without one: 0, 0, 0 and NaN. A bar whose `on` is 0
     neither ages nor begins nor ends anything. A confidence that is not known counts as 0.
     """
-    return _clock(begins, side, confidence, refuted_at, begins, 0, close, on, life, state)
+    return _clock(
+        begins=begins,
+        side=side,
+        confidence=confidence,
+        refuted_at=refuted_at,
+        ends=begins,
+        heeded=0,
+        close=close,
+        on=on,
+        life=life,
+        state=state,
+    )
 
 
 @kernel
@@ -51,7 +62,18 @@ def pattern_clock_until(
 ) -> tuple[Ints, Ints, Floats, Floats]:
     """As `pattern_clock`; an occurrence also ends where `ends` names its side (one without a side: where it is not 0), as when
     price has come to where the pattern points."""
-    return _clock(begins, side, confidence, refuted_at, ends, 1, close, on, life, state)
+    return _clock(
+        begins=begins,
+        side=side,
+        confidence=confidence,
+        refuted_at=refuted_at,
+        ends=ends,
+        heeded=1,
+        close=close,
+        on=on,
+        life=life,
+        state=state,
+    )
 
 
 @kernel

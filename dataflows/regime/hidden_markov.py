@@ -10,12 +10,17 @@ import numpy as np
 from dataflows.carry import Axes, Count, Unknown
 from dataflows.kernels.order import LEAST, count_below, sorted_push, sorted_rank
 from dataflows.panel import Floats, Ints
+from dataflows.regime.types import CHAOTIC, FEATURES, REGIMES, SPREAD, TREND, VOL_OF_VOL, VOLATILITY, VOLUME
 from dataflows.runtime.compile import kernel
 
-STATES: Final = 5
-FEATURES: Final = 5
-LAST: Final = STATES - 1
-"""The state that can be forced."""
+STATES: Final = len(REGIMES)
+FEATURE_COUNT: Final = len(FEATURES)
+CONFIDENCE, VOL_PERCENTILE = STATES, STATES + 1
+"""Rows of what `regime_filter` gives behind the probabilities, which stand in the order of REGIMES."""
+LABEL, FORCED = 0, 1
+"""Rows of its codes."""
+USUAL_JITTER, USUAL_SPREAD, USUAL_VOLUME = 0, 1, 2
+"""Rows of the slow means."""
 EASE: Final = 0.1
 """Share of the usual that is added to a value and to the usual before their ratio: a zero stays finite."""
 MOST: Final = 20.0
@@ -41,7 +46,7 @@ class RegimeState(NamedTuple):
     label: Annotated[Ints, Axes("N", start=-1)]
     challenger: Annotated[Ints, Axes("N", start=-1)]
     streak: Count  # bars for which the challenger has led
-    hold: Count  # bars for which the last state stays forced
+    hold: Count  # bars for which CHAOTIC stays forced
 
 
 @kernel
@@ -157,7 +162,7 @@ def hamilton_update(
     known = False
     for s in range(STATES):
         room[s] = 0.0
-    for f in range(FEATURES):
+    for f in range(FEATURE_COUNT):
         if x[f] == x[f]:
             known = True
             v = clip if x[f] > clip else (-clip if x[f] < -clip else x[f])
@@ -223,8 +228,9 @@ def regime_filter(
 ) -> tuple[Floats, Ints]:
     """Regimes of a panel (T, N) of bars; bars count where `on` is not 0, and elsewhere everything holds.
 
-    Returns (7, T, N): the five filtered probabilities, the label's, and sigma's percentile among the previous W; and
-    (2, T, N): the label, and 1 while the last state is forced. Before any feature was known: NaN, and -1 for the label.
+    Returns (STATES + 2, T, N): the five filtered probabilities, CONFIDENCE (the label's) and VOL_PERCENTILE (sigma's among the
+    previous W); and (2, T, N): LABEL, and FORCED, 1 while CHAOTIC is forced. Before any feature was known: NaN, and -1 for the
+    label.
 
     Features of a bar: the normal quantile of sigma's rank among the previous W; the trend over `trend_scale`; and as log ratios
     to their usual, over `relative_scale`, the weighted mean move of log sigma, the spread (one that is proxied does not count)
@@ -232,13 +238,13 @@ def regime_filter(
     means), stds and their logs: (states, features).
 
     A label follows a state that has led all others by `margin` for `dwell` bars; the first is whichever leads. In a crash
-    (`is_crash`; limits of infinity: never) the last state has `forced_probability` and the label, on this and the next `dwell`
+    (`is_crash`; limits of infinity: never) CHAOTIC has `forced_probability` and the label, on this and the next `dwell`
     bars that count.
     """
     bars, symbols = on.shape
     out = np.full((STATES + 2, bars, symbols), np.nan)
     code = np.zeros((2, bars, symbols), np.int64)
-    x = np.empty(FEATURES)
+    x = np.empty(FEATURE_COUNT)
     room = np.empty(STATES)
     centres = means + shift
     rates = 1.0 / stds
@@ -255,21 +261,32 @@ def regime_filter(
                 v = sigma[t, n]
                 before = state.sigma[n]
                 unit = before * math.sqrt(state.elapsed[n])
-                if is_crash(c, high[t, n], low[t, n], z[t, n], v, floor[t, n], limit, wick, state.close[n], unit):
+                if is_crash(
+                    close=c,
+                    high=high[t, n],
+                    low=low[t, n],
+                    z=z[t, n],
+                    sigma=v,
+                    floor=floor[t, n],
+                    limit=limit,
+                    wick=wick,
+                    last=state.close[n],
+                    unit=unit,
+                ):
                     state.hold[n] = dwell + 1
                     state.informed[n] = 1
                 if c > 0.0:
                     state.close[n] = c
                     state.elapsed[n] = 0
-                x[0] = math.nan
-                x[2] = math.nan
+                x[VOLATILITY] = math.nan
+                x[VOL_OF_VOL] = math.nan
                 if 0.0 <= v < math.inf:
                     values = ranked[n]
                     below = count_below(values, held[n], v)
                     rank = sorted_rank(v, below, held[n], values)
                     if rank == rank:
                         state.percentile[n] = rank
-                        x[0] = normal_quantile((rank * held[n] + 0.5) / (held[n] + 1.0))
+                        x[VOLATILITY] = normal_quantile((rank * held[n] + 0.5) / (held[n] + 1.0))
                     at = pos[n]
                     sorted_push(v, below, ring[n, at], held[n], values)
                     ring[n, at] = v
@@ -278,22 +295,22 @@ def regime_filter(
                     if v > 0.0 and before > 0.0:
                         move = math.fabs(math.log(v / before))
                         jitter[n] = jitter[n] + vov_alpha * (move - jitter[n]) if jitter[n] == jitter[n] else move
-                        x[2] = against_usual(jitter[n], 0, n, usual_alpha, usual, seen) / relative_scale
+                        x[VOL_OF_VOL] = against_usual(jitter[n], USUAL_JITTER, n, usual_alpha, usual, seen) / relative_scale
                     state.sigma[n] = v
-                x[1] = trend[t, n] / trend_scale
+                x[TREND] = trend[t, n] / trend_scale
                 wide = spread[t, n] if proxied[t, n] == 0 else math.nan
-                x[3] = against_usual(wide, 1, n, usual_alpha, usual, seen) / relative_scale
-                x[4] = against_usual(volume[t, n], 2, n, usual_alpha, usual, seen) / relative_scale
+                x[SPREAD] = against_usual(wide, USUAL_SPREAD, n, usual_alpha, usual, seen) / relative_scale
+                x[VOLUME] = against_usual(volume[t, n], USUAL_VOLUME, n, usual_alpha, usual, seen) / relative_scale
                 if hamilton_update(x, clip, centres, rates, log_stds, stay, room, p):
                     state.informed[n] = 1
                 best, lead = leader(p)
                 if state.hold[n] > 0:
                     state.hold[n] -= 1
-                    code[1, t, n] = 1
-                    for k in range(LAST):
-                        p[k] = (1.0 - forced_probability) / LAST
-                    p[LAST] = forced_probability
-                    label[n] = LAST
+                    code[FORCED, t, n] = 1
+                    for k in range(CHAOTIC):
+                        p[k] = (1.0 - forced_probability) / CHAOTIC
+                    p[CHAOTIC] = forced_probability
+                    label[n] = CHAOTIC
                     state.challenger[n] = -1
                     state.streak[n] = 0
                 elif state.informed[n] != 0:
@@ -306,11 +323,11 @@ def regime_filter(
                         label[n] = best
                         state.challenger[n] = -1
                         state.streak[n] = 0
-            out[STATES + 1, t, n] = state.percentile[n]
-            code[0, t, n] = label[n]
+            out[VOL_PERCENTILE, t, n] = state.percentile[n]
+            code[LABEL, t, n] = label[n]
             if state.informed[n] != 0:
                 for k in range(STATES):
                     out[k, t, n] = p[k]
                 if label[n] >= 0:
-                    out[STATES, t, n] = p[label[n]]
+                    out[CONFIDENCE, t, n] = p[label[n]]
     return out, code

@@ -16,8 +16,8 @@ from dataflows.layer import layer
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats
 from dataflows.regime.config import Features, RegimeConfig
-from dataflows.regime.hidden_markov import RegimeState, regime_filter
-from dataflows.regime.types import Regime, RegimeThresholds
+from dataflows.regime.hidden_markov import CONFIDENCE, FORCED, LABEL, VOL_PERCENTILE, RegimeState, regime_filter
+from dataflows.regime.types import CALM, CHAOTIC, HIGH_VOL, TREND_DOWN, TREND_UP, Regime, RegimeThresholds
 
 
 class RegimeCarry(NamedTuple):
@@ -71,12 +71,34 @@ def l1_regime(
         (regime.calm_std, regime.trend_up_std, regime.trend_down_std, regime.high_vol_std, regime.chaotic_std),
     )
     p, code = regime_filter(
-        bars.close, bars.high, bars.low, bars.volume, l0_market_feed.quality.valid, r.z, r.sigma, r.sigma_floor, trend, spread,
-        proxied, regime.crash_sigma * factor, regime.wick_sigma * factor,
-        halflife_alpha(regime.vov_halflife_bars), halflife_alpha(regime.usual_halflife_bars), regime.relative_scale,
-        regime.trend_scale, regime.feature_clip, means, regime_thresholds.mean_shift, stds, log_stds,
-        regime.stay, regime.margin, regime.dwell_bars, regime.forced_probability, carry.base,
-    )  # fmt: skip
+        close=bars.close,
+        high=bars.high,
+        low=bars.low,
+        volume=bars.volume,
+        on=l0_market_feed.quality.valid,
+        z=r.z,
+        sigma=r.sigma,
+        floor=r.sigma_floor,
+        trend=trend,
+        spread=spread,
+        proxied=proxied,
+        limit=regime.crash_sigma * factor,
+        wick=regime.wick_sigma * factor,
+        vov_alpha=halflife_alpha(regime.vov_halflife_bars),
+        usual_alpha=halflife_alpha(regime.usual_halflife_bars),
+        relative_scale=regime.relative_scale,
+        trend_scale=regime.trend_scale,
+        clip=regime.feature_clip,
+        means=means,
+        shift=regime_thresholds.mean_shift,
+        stds=stds,
+        log_stds=log_stds,
+        stay=regime.stay,
+        margin=regime.margin,
+        dwell=regime.dwell_bars,
+        forced_probability=regime.forced_probability,
+        state=carry.base,
+    )
 
     span = np.log(higher.high / higher.low)
     variance = seeded_ewm(
@@ -85,13 +107,52 @@ def l1_regime(
     unknown = np.full(trend.shape, np.nan)
     trend_15 = l20_regression_slope_medium.t_stat
     p_15, code_15 = regime_filter(
-        higher.close, higher.high, higher.low, higher.volume, higher.closed, unknown, variance, unknown, trend_15, spread,
-        proxied, math.inf, math.inf,
-        halflife_alpha(regime.vov_halflife_15), halflife_alpha(regime.usual_halflife_15), regime.relative_scale,
-        regime.trend_scale, regime.feature_clip, means, regime_thresholds.mean_shift_15, stds, log_stds,
-        regime.stay_15, regime.margin, regime.dwell_15, regime.forced_probability, carry.higher,
-    )  # fmt: skip
+        close=higher.close,
+        high=higher.high,
+        low=higher.low,
+        volume=higher.volume,
+        on=higher.closed,
+        z=unknown,
+        sigma=variance,
+        floor=unknown,
+        trend=trend_15,
+        spread=spread,
+        proxied=proxied,
+        limit=math.inf,
+        wick=math.inf,
+        vov_alpha=halflife_alpha(regime.vov_halflife_15),
+        usual_alpha=halflife_alpha(regime.usual_halflife_15),
+        relative_scale=regime.relative_scale,
+        trend_scale=regime.trend_scale,
+        clip=regime.feature_clip,
+        means=means,
+        shift=regime_thresholds.mean_shift_15,
+        stds=stds,
+        log_stds=log_stds,
+        stay=regime.stay_15,
+        margin=regime.margin,
+        dwell=regime.dwell_15,
+        forced_probability=regime.forced_probability,
+        state=carry.higher,
+    )
     return Regime(
-        p[0], p[1], p[2], p[3], p[4], code[0], p[5], p[6], trend, code[1],
-        p_15[0], p_15[1], p_15[2], p_15[3], p_15[4], code_15[0], p_15[5], p_15[6], trend_15,
-    )  # fmt: skip
+        calm=p[CALM],
+        trend_up=p[TREND_UP],
+        trend_down=p[TREND_DOWN],
+        high_vol=p[HIGH_VOL],
+        chaotic=p[CHAOTIC],
+        label=code[LABEL],
+        confidence=p[CONFIDENCE],
+        vol_percentile=p[VOL_PERCENTILE],
+        trend_t=trend,
+        forced=code[FORCED],
+        calm_15=p_15[CALM],
+        trend_up_15=p_15[TREND_UP],
+        trend_down_15=p_15[TREND_DOWN],
+        high_vol_15=p_15[HIGH_VOL],
+        chaotic_15=p_15[CHAOTIC],
+        label_15=code_15[LABEL],
+        confidence_15=p_15[CONFIDENCE],
+        vol_percentile_15=p_15[VOL_PERCENTILE],
+        trend_t_15=trend_15,
+    )

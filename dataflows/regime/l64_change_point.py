@@ -47,7 +47,14 @@ def l64_change_point(l2_returns_volatility: Returns, regime: RegimeConfig, carry
     r = l2_returns_volatility
     return ChangePoint(
         *run_lengths(
-            r.r_1, r.sigma_slow, regime.change_clip, regime.change_hazard, regime.change_recent,
-            regime.change_alpha, regime.change_beta, table, carry.runs,
+            r=r.r_1,
+            sigma=r.sigma_slow,
+            most=regime.change_clip,
+            hazard=regime.change_hazard,
+            recent=regime.change_recent,
+            alpha=regime.change_alpha,
+            beta=regime.change_beta,
+            table=table,
+            state=carry.runs,
         )
-    )  # fmt: skip
+    )

@@ -21,6 +21,9 @@ FINENESS: Final = 2
 MASS, SUM, SQUARES, LOG_BETA, DENSITY = 0, 1, 2, 3, 4
 RUN, YOUNG = 0, 1
 TOTAL, TOTAL_SQUARES, SCALE, AGE = 0, 1, 2, 3
+CONSTANT, SHRINK, YOUTH = 0, 1, 2  # rows of `run_length_table`
+RESULTS: Final = 3
+P_CHANGE, RUN_LENGTH, INSTABILITY = range(RESULTS)
 
 
 class RunLengths(NamedTuple):
@@ -32,7 +35,7 @@ class RunLengths(NamedTuple):
     held: Count  # bins
     since: Annotated[Floats, Axes(4, "N", start=0.0)]  # the last round: sum, sum of squares, factor of all masses, bars
     gap: Count  # bars since the last value
-    result: Annotated[Floats, Axes(3, "N", start=NAN)]
+    result: Annotated[Floats, Axes(RESULTS, "N", start=NAN)]
 
 
 def run_length_table(r_max: int, recent: int, alpha: float, kappa: float) -> Floats:
@@ -91,7 +94,7 @@ def _tidy(n: int, r_max: int, recent: int, beta: float, table: Floats, state: Ru
             squares[k] = q
             young[k] = y if y < r_max else r_max
             kept += 1
-        log_beta[k] = math.log(beta + 0.5 * (squares[k] - sums[k] * sums[k] * table[1, runs[k]]))
+        log_beta[k] = math.log(beta + 0.5 * (squares[k] - sums[k] * sums[k] * table[SHRINK, runs[k]]))
         density[k] = 1.0 / (end - young[k]) if k > 0 else 1.0
     state.held[n] = kept
     since[TOTAL] = 0.0
@@ -120,12 +123,12 @@ def _observe(x: float, n: int, hazard: float, recent: int, alpha: float, beta: f
         r = runs[i] + bars
         a = alpha + 0.5 * r
         s = sums[i] + total
-        after = math.log(beta + 0.5 * (squares[i] + total_squares - s * s * table[1, r + 1]))
-        w = grow * mass[i] * math.exp(table[0, r] + a * log_beta[i] - (a + 0.5) * after)
+        after = math.log(beta + 0.5 * (squares[i] + total_squares - s * s * table[SHRINK, r + 1]))
+        w = grow * mass[i] * math.exp(table[CONSTANT, r] + a * log_beta[i] - (a + 0.5) * after)
         mass[i] = w
         log_beta[i] = after
         whole += w
-        unsettled += w * table[2, r + 1]
+        unsettled += w * table[YOUTH, r + 1]
         if r < recent:
             near += w
         if w * density[i] > most:
@@ -147,9 +150,9 @@ def _observe(x: float, n: int, hazard: float, recent: int, alpha: float, beta: f
     last = table.shape[1] - TIDY - 2
     p = hazard + scale * near
     u = hazard + scale * unsettled
-    state.result[0, n] = p if p < 1.0 else 1.0
-    state.result[1, n] = float(mode if mode < last else last) if scale * most > hazard else 0.0
-    state.result[2, n] = u if u < 1.0 else 1.0
+    state.result[P_CHANGE, n] = p if p < 1.0 else 1.0
+    state.result[RUN_LENGTH, n] = float(mode if mode < last else last) if scale * most > hazard else 0.0
+    state.result[INSTABILITY, n] = u if u < 1.0 else 1.0
 
 
 @kernel
@@ -176,7 +179,7 @@ def run_lengths(
     longest run, and so does the work, one logarithm and one exponential each a bar.
     """
     bars, symbols = r.shape
-    out = np.empty((3, bars, symbols))
+    out = np.empty((RESULTS, bars, symbols))
     longest = table.shape[1] - TIDY - 2
     for t in range(bars):
         for n in range(symbols):
@@ -197,6 +200,6 @@ def run_lengths(
                 elif state.since[AGE, n] >= TIDY:
                     _tidy(n, longest, recent, beta, table, state)
                 _observe(x, n, hazard, recent, alpha, beta, table, state)
-            for k in range(3):
+            for k in range(RESULTS):
                 out[k, t, n] = state.result[k, n]
-    return out[0], out[1], out[2]
+    return out[P_CHANGE], out[RUN_LENGTH], out[INSTABILITY]

@@ -18,13 +18,14 @@ REGIMES: Final = ("CALM", "TREND_UP", "TREND_DOWN", "HIGH_VOL", "CHAOTIC")
 
 FEATURES: Final = ("volatility", "trend", "vol_of_vol", "spread", "volume")
 """What the regime filter reads of a bar, in the order of the emission tables."""
+VOLATILITY, TREND, VOL_OF_VOL, SPREAD, VOLUME = range(len(FEATURES))
 
 
 class RegimeThresholds(NamedTuple):
     """Delayed from L65: what adaptation changes of the configured thresholds. Starts neutral."""
 
-    mean_shift: Annotated[Floats, Axes(5, 5, start=0.0)]  # (REGIMES, FEATURES): added to the emission means
-    mean_shift_15: Annotated[Floats, Axes(5, 5, start=0.0)]  # the same for the filter on 15-bars
+    mean_shift: Annotated[Floats, Axes(len(REGIMES), len(FEATURES), start=0.0)]  # added to the emission means
+    mean_shift_15: Annotated[Floats, Axes(len(REGIMES), len(FEATURES), start=0.0)]  # the same for the filter on 15-bars
     crash_factor: Annotated[Floats, Axes(1, start=1.0)]  # times crash_sigma
 
 

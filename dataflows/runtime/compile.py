@@ -234,8 +234,8 @@ class _Uncompiled:
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.py_func = fn
 
-    def __call__(self, *arguments: Any) -> Any:
-        return self.py_func(*arguments)
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.py_func(*arguments, **named)
 
 
 def kernel(fn: F) -> F:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
 REDUCTIONS: Final = frozenset(
@@ -26,6 +26,9 @@ ALWAYS: Final = {
     "rint": "np.rint rounds otherwise when compiled: use math.floor(x + 0.5)",
     "around": "np.around rounds otherwise when compiled: use math.floor(x + 0.5)",
 }
+
+MOST_POSITIONAL: Final = 8
+"""Arguments that a call of a compiled function may hand over by position: beyond, a swap of two arrays goes unnoticed."""
 
 
 class Slip(NamedTuple):
@@ -57,12 +60,35 @@ def allocations(fn: ast.AST) -> Iterator[Slip]:
             yield Slip(node.lineno, f"{node.func.attr}() takes from the heap in every bar: use {instead} of runtime/scratch.py")
 
 
+def compiled_functions(source: str) -> set[str]:
+    """Names of the kernels that a file defines."""
+    return {n.name for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef) and _kind(n) == "kernel"}
+
+
+def crowded_calls(source: str, compiled: Collection[str]) -> Iterator[Slip]:
+    """Calls of one of the `compiled` functions with more than eight positional arguments, or with a tuple unpacked into them."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = (
+            node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        )
+        if name not in compiled:
+            continue
+        if any(isinstance(a, ast.Starred) for a in node.args):
+            yield Slip(node.lineno, f"{name}(*...) hides which argument is which: name them")
+        elif len(node.args) > MOST_POSITIONAL:
+            yield Slip(
+                node.lineno, f"{name}() takes {len(node.args)} arguments by position: name them, or group them in a record"
+            )
+
+
 def _kind(fn: ast.FunctionDef) -> str | None:
     """ "kernel"; "step" for step layers, which run compiled as kernels do; "panel" for other layers; None for the rest."""
     for decorator in fn.decorator_list:
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
         name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
-        if name == "kernel":
+        if name in ("kernel", "inner_kernel"):
             return "kernel"
         if name == "layer" and isinstance(decorator, ast.Call):
             schedules = [k.value for k in decorator.keywords if k.arg == "schedule"]
@@ -108,7 +134,9 @@ def _call(node: ast.Call, looped: bool) -> Iterator[Slip]:
         if node.func.id == "round":
             yield Slip(node.lineno, "round() rounds otherwise when compiled: use math.floor(x + 0.5)")
         if node.func.id == "sum":
-            yield Slip(node.lineno, "sum() of floats is compensated from Python 3.12 on and plain when compiled: use total")
+            yield Slip(
+                node.lineno, "sum() of floats is compensated from Python 3.12 on and plain when compiled: write the loop"
+            )
         return
     if not isinstance(node.func, ast.Attribute):
         return
@@ -125,7 +153,7 @@ def _call(node: ast.Call, looped: bool) -> Iterator[Slip]:
         axis = next((k.value for k in node.keywords if k.arg == "axis"), None)
         last = isinstance(axis, ast.UnaryOp) and isinstance(axis.op, ast.USub)  # axis=-1: the last of a C-ordered panel is safe
         if looped:
-            yield Slip(node.lineno, f"{name} sums in pairs when plain and in a row when compiled: write the loop, or use total")
+            yield Slip(node.lineno, f"{name} sums in pairs when plain and in a row when compiled: write the loop")
         elif not last:
             yield Slip(node.lineno, f"{name} over any axis but the last (axis=-1) sums in another order for other chunks")
     elif name in UNSTABLE:
