@@ -15,7 +15,7 @@ from dataflows.regime.types import Regime
 
 
 class ExpectancyCarry(NamedTuple):
-    """Predictors whose time is not up, and what the others added up to."""
+    """Samples whose time is not up, and what the others added up to."""
 
     pending: Annotated[Pending, Bind(W="max(horizons)", S=K)]
     by_score: Annotated[Sums, Bind(C="len(horizons)")]
