@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drivers.cli.common import project_of
+
 WIDE = 1000
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def explain(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")],
     what: Annotated[
         str,
@@ -47,10 +50,11 @@ def explain(
 
     from drivers.explain.target import target_of
     from drivers.explain.trace import explain as way_back
+    from drivers.project.locate import locate
     from drivers.store.reader import open_run
 
     recorded = open_run(run)
-    found = way_back(recorded, target_of(recorded, what), up=up)
+    found = way_back(recorded, target_of(recorded, what), up=up, project=locate(project_of(context)))
     if json:
         import json as jsonlib
 

@@ -36,7 +36,7 @@ def layers(
 
     project = locate(project_of(context))
     wiring = load(project.wiring)
-    nodes = graph_of(layer_modules(), wiring.variants)
+    nodes = graph_of(layer_modules(project), wiring.variants)
     if layer is None:
         typer.echo(_inventory(nodes, wiring))
     else:

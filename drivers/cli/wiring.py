@@ -61,7 +61,8 @@ def sync(context: typer.Context) -> None:
     from drivers.project.domains import config_records
     from drivers.project.locate import locate
 
-    path = locate(project_of(context)).wiring
-    nodes = graph_of(layer_modules(), load(path).variants)
+    project = locate(project_of(context))
+    path = project.wiring
+    nodes = graph_of(layer_modules(project), load(path).variants)
     changed = rewrite(path, list(nodes.values()), config_records())
     typer.echo(f"{path} {'is up to date with the code now' if changed else 'was up to date'}.")

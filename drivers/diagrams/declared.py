@@ -1,7 +1,7 @@
 """What the source files of the layers declare, read without importing them: a picture needs no compiler.
 
-A file `dataflows/<domain>/l<id>_*.py` is one layer. Its function under `@layer` names what it takes; that is the truth of the
-edges, and Hamilton expands the same (tests/drivers/diagrams/test_declared.py holds the two against each other).
+A file `dataflows/<domain>/l<id>_*.py`, or `layers/<domain>/l<id>_*.py` of a project, is one layer. The parameters of its
+function under `@layer` are its edges. Hamilton expands the same: tests/drivers/diagrams/test_declared.py compares the two.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import dataflows
+from drivers.project.locate import Project
+from drivers.project.own_layers import PACKAGE, own_layer_files
 
 _HOME = Path(dataflows.__file__).parent
 
@@ -38,10 +40,14 @@ class Declared(NamedTuple):
     code: str  # the whole file
 
 
-def declared_layers(variants: Mapping[str, str]) -> dict[str, Declared]:
-    """Every layer under these variants by node name, in order of domain and id. Raises GraphError for a file that is no
-    Python."""
-    found = [layer for path in sorted(_HOME.glob("*/l*.py")) for layer in _in_file(path, variants)]
+def declared_layers(variants: Mapping[str, str], project: Project | None = None) -> dict[str, Declared]:
+    """Every layer under these variants by node name, in order of domain and id. project: whose own layers count too.
+
+    Raises GraphError for a file that is not Python, and ProjectError as `own_layer_files`.
+    """
+    files = [(path, "dataflows") for path in sorted(_HOME.glob("*/l*.py"))]
+    files += [] if project is None else [(path, PACKAGE) for path in own_layer_files(project)]
+    found = [layer for path, package in files for layer in _in_file(path, package, variants)]
     return {layer.name: layer for layer in sorted(found, key=lambda d: (d.domain, int(d.layer_id[1:])))}
 
 
@@ -50,7 +56,7 @@ def configured_domains() -> frozenset[str]:
     return frozenset(path.parent.name for path in _HOME.glob("*/config.py"))
 
 
-def _in_file(path: Path, variants: Mapping[str, str]) -> list[Declared]:
+def _in_file(path: Path, package: str, variants: Mapping[str, str]) -> list[Declared]:
     if not re.fullmatch(r"l\d{1,3}_\w+", path.stem):
         return []
     code = path.read_text(encoding="utf-8")
@@ -77,7 +83,7 @@ def _in_file(path: Path, variants: Mapping[str, str]) -> list[Declared]:
                 tuple(a.arg for a in (*fn.args.posonlyargs, *fn.args.args, *fn.args.kwonlyargs)),
                 _title(ast.get_docstring(tree) or fn.name, layer_id),
                 ast.get_docstring(fn) or "",
-                f"dataflows.{path.parent.name}.{path.stem}",
+                f"{package}.{path.parent.name}.{path.stem}",
                 path,
                 min(d.lineno for d in fn.decorator_list),
                 code,

@@ -54,7 +54,7 @@ class Meaning(NamedTuple):
 
 def meanings(project: Project) -> dict[str, Meaning]:
     """What every layer of a project returns, by node name. Imports all layers."""
-    nodes = graph_of(layer_modules(), load(project.wiring).variants)
+    nodes = graph_of(layer_modules(project), load(project.wiring).variants)
     return {name: meaning_of(node.returns) for name, node in nodes.items()}
 
 

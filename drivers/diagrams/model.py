@@ -163,9 +163,12 @@ class Model:
 
 
 def read_model(project: Project) -> Model:
-    """The graph of a project: its wiring over the package's layers. Raises ProjectError or GraphError naming file and line."""
+    """The graph of a project: its wiring, the package's layers and its own.
+
+    Raises ProjectError or GraphError naming file and line.
+    """
     wiring = load(project.wiring)
-    return model_of(wiring, declared_layers(wiring.variants))
+    return model_of(wiring, declared_layers(wiring.variants, project))
 
 
 def model_of(wiring: Wiring, declared: Mapping[str, Declared]) -> Model:
@@ -243,7 +246,7 @@ def detailed(model: Model, project: Project) -> Model:
 
     configs = load_configs(project)
     layers = dict(model.layers)
-    for name, node in graph_of(layer_modules(), load(project.wiring).variants).items():
+    for name, node in graph_of(layer_modules(project), load(project.wiring).variants).items():
         if name not in layers:
             continue
         gives = tuple(

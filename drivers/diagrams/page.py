@@ -16,7 +16,7 @@ from drivers.diagrams.meaning import Codes, Meaning, meanings
 from drivers.diagrams.model import Details, Edge, Field, Layer, Model, detailed
 from drivers.diagrams.values import columns_at, values_of
 from drivers.files.atomic import write_atomic
-from drivers.project.locate import Project
+from drivers.project.locate import Project, with_layers
 from drivers.store.reader import RecordedRun
 from drivers.web.page import render_page
 
@@ -38,7 +38,7 @@ def write_page(
     an order. symbol: the symbol shown first.
     Raises ValuesError for a bar or symbol that is not in the run.
     """
-    used = project if run is None else run.project
+    used = project if run is None else with_layers(run.project, project)
     data = page_data(detailed(model, used), meanings(project), run=run, at=at, symbol=symbol)
     write_atomic(path, page(data))
 

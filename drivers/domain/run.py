@@ -182,7 +182,7 @@ def _on_run(request: _Request, progress: Progress) -> DomainResult:
             raise DomainError(f"{run.folder.name} has no symbol {name!r}; it has {', '.join(run.symbols)}")
     then = _wiring_then(run)
     project, wiring, configs, spec = _configured(request, run, then)
-    modules = layer_modules(without=[name for name, entry in wiring.layers.items() if not entry.enabled])
+    modules = layer_modules(project, without=[name for name, entry in wiring.layers.items() if not entry.enabled])
     nodes = {n.name: n for n in layer_nodes(modules, wiring.variants)}
     _require_domain(request.domain, nodes, wiring)
     cut = cut_out(request.domain, nodes, wiring.delayed_edges())
@@ -247,7 +247,9 @@ def _wiring_then(run: RecordedRun) -> Wiring:
 def _configured(request: _Request, run: RecordedRun, then: Wiring) -> tuple[Project, Wiring, Configs, MachineSpec | None]:
     """The wiring and the configuration: the run's own or those of --project, then the machine spec, then the overrides."""
     named = locate(request.project)
-    project = replace(run.project, specs=named.specs) if request.project is None else named
+    project = (
+        replace(run.project, specs=named.specs, layers=named.layers, named=named.named) if request.project is None else named
+    )
     wiring = then if request.project is None else load_wiring(project.wiring)
     spec = load_spec(project, request.spec) if request.spec else None
     if spec is not None:
@@ -277,7 +279,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
     if spec is not None:
         wiring = with_spec(wiring, spec)
     configs = load_configs(project, request.overrides, spec)
-    modules = layer_modules(without=[name for name, entry in wiring.layers.items() if not entry.enabled])
+    modules = layer_modules(project, without=[name for name, entry in wiring.layers.items() if not entry.enabled])
     nodes = {n.name: n for n in layer_nodes(modules, wiring.variants)}
     _require_domain(request.domain, nodes, wiring)
     reading = progress.add_task(f"Reading {request.source.name}", total=None)

@@ -10,6 +10,7 @@ from dataflows.boundary import Boundary
 from drivers.engine.plan import Plan
 from drivers.graph.modules import layer_modules
 from drivers.graph.wiring import Wiring
+from drivers.project.locate import Project
 
 
 def boundaries(wiring: Wiring) -> dict[str, type[Boundary]]:
@@ -22,7 +23,7 @@ def boundaries(wiring: Wiring) -> dict[str, type[Boundary]]:
     return found
 
 
-def make_plan(wiring: Wiring, configs: Mapping[str, Any]) -> Plan:
-    """The plan of the enabled layers."""
+def make_plan(wiring: Wiring, configs: Mapping[str, Any], project: Project | None = None) -> Plan:
+    """The plan of the enabled layers. project: whose own layers run beside the package's."""
     disabled = [name for name, entry in wiring.layers.items() if not entry.enabled]
-    return Plan(layer_modules(without=disabled), configs, wiring.delayed_edges(), variant=wiring.variants)
+    return Plan(layer_modules(project, without=disabled), configs, wiring.delayed_edges(), variant=wiring.variants)

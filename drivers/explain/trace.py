@@ -21,6 +21,7 @@ from drivers.diagrams.model import Layer, Model, read_model
 from drivers.diagrams.selection import Selection
 from drivers.diagrams.values import columns_at
 from drivers.explain.target import ExplainError, Target
+from drivers.project.locate import Project, with_layers
 from drivers.store.reader import RecordedRun
 from drivers.text.times import stamp
 
@@ -69,7 +70,7 @@ class Explanation:
         return Selection(f"{self.target.name}, and what it came from", shown, frozenset(), frozenset({self.root}), edges)
 
 
-def explain(run: RecordedRun, target: Target, *, up: int | None = None) -> Explanation:
+def explain(run: RecordedRun, target: Target, *, up: int | None = None, project: Project | None = None) -> Explanation:
     """The way back from a target. up: at most so many steps; None: to the market data.
 
     Raises ExplainError where the run recorded no layer at all.
@@ -79,11 +80,12 @@ def explain(run: RecordedRun, target: Target, *, up: int | None = None) -> Expla
             f"{run.folder.name} has no features/ folder, so no layer's values are recorded; make the run again with "
             "`stratoquant run`, which records them"
         )
-    model = read_model(run.project)
+    used = run.project if project is None else with_layers(run.project, project)
+    model = read_model(used)
     root = target.root
     if root not in model.layers:
         raise ExplainError(f"{root} is not among the layers that {run.folder.name} ran")
-    said = meanings(run.project)
+    said = meanings(used)
     steps = {root: Step(model.layers[root], 0)}
     queue = [root]
     while queue:

@@ -6,15 +6,19 @@ from hamilton import graph_utils
 from hamilton.function_modifiers import base
 
 from drivers.graph.modules import layer_modules
+from drivers.project.locate import Project
 
 Variants = dict[str, dict[str, list[tuple[str, str]]]]
 """Name of a variant to its values, and for each value the (domain, layer) that it chooses."""
 
 
-def known_variants() -> Variants:
-    """From `@variant(venue="sim")` over the function `l90_fills__sim`: {"venue": {"sim": [("execution", "l90_fills")]}}."""
+def known_variants(project: Project | None = None) -> Variants:
+    """From `@variant(venue="sim")` over the function `l90_fills__sim`: {"venue": {"sim": [("execution", "l90_fills")]}}.
+
+    project: whose own layers count too.
+    """
     found: Variants = {}
-    for module in layer_modules():
+    for module in layer_modules(project):
         domain = module.__name__.split(".")[-2]
         for _, fn in graph_utils.find_functions(module):
             layer, _, value = fn.__code__.co_name.partition("__")

@@ -79,7 +79,7 @@ class Context:
         """The plan of the enabled layers."""
         from drivers.engine.building import make_plan
 
-        return make_plan(self.wiring, self.configs)
+        return make_plan(self.wiring, self.configs, self.project)
 
     def blank_engine(self) -> Engine:
         """An engine of one symbol of which nothing is known, with its guards."""

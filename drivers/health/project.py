@@ -32,7 +32,7 @@ def specs(context: Context) -> Iterator[Found]:
     from drivers.project.machine_specs import known_specs, load_spec
 
     names = known_specs(context.project)
-    modules, sound = layer_modules(), []
+    modules, sound = layer_modules(context.project), []
     for name in names:
         try:
             spec = load_spec(context.project, name)

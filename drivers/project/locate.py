@@ -1,12 +1,13 @@
 """Where the wiring, the configuration and the machine specs of a run come from.
 
 A project is a folder with `wiring_master.yaml`, `config/` and `specs/`: the one named by --project, else the current folder
-when it is one, else the package's own defaults. What a named folder lacks is taken from the package.
+when it is one, else the package's own defaults. What a named folder lacks is taken from the package. `layers/` holds layers of
+the project's own; their code is imported only from a folder that was named (`drivers.project.own_layers`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drivers.files.transaction import repair
@@ -19,12 +20,18 @@ SHIPPED = _PACKAGE / "defaults"
 
 @dataclass(frozen=True)
 class Project:
-    """The files that a run is configured by."""
+    """The files that a run is configured by.
+
+    layers: the folder of the project's own layers, None without one. named: the user named this folder, so that code in it may
+    be imported.
+    """
 
     root: Path
     wiring: Path
     config: Path
     specs: Path
+    layers: Path | None = None
+    named: bool = False
 
 
 def defaults() -> Project:
@@ -39,6 +46,7 @@ def locate(folder: Path | None = None) -> Project:
     Raises ProjectError when a named folder is none or holds nothing of a project.
     """
     own = defaults()
+    named = folder is not None
     if folder is None:
         here = Path.cwd()
         if not ((here / WIRING).is_file() and (here / "config").is_dir()):
@@ -54,4 +62,11 @@ def locate(folder: Path | None = None) -> Project:
         folder / WIRING if (folder / WIRING).is_file() else own.wiring,
         folder / "config" if (folder / "config").is_dir() else own.config,
         folder / "specs" if (folder / "specs").is_dir() else own.specs,
+        folder / "layers" if (folder / "layers").is_dir() else None,
+        named,
     )
+
+
+def with_layers(project: Project, of: Project) -> Project:
+    """The project with the own layers of another one: a run keeps its wiring and configuration, but no code."""
+    return replace(project, layers=of.layers, named=of.named)

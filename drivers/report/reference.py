@@ -27,7 +27,7 @@ from drivers.project.locate import Project, locate
 
 def write_reference(project: Project, folder: Path) -> list[Path]:
     """Writes configuration.md and the pictures into the folder; returns their paths."""
-    nodes = graph_of(layer_modules(), load(project.wiring).variants)
+    nodes = graph_of(layer_modules(project), load(project.wiring).variants)
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "configuration.md"
     write_atomic(page, "\n".join(configuration_page(nodes, load_configs(project))) + "\n")

@@ -92,7 +92,7 @@ def open_session(request: RunRequest, progress: Progress, *, compiled: bool = Tr
     data = open_dataset(path, symbols=request.symbols, start=request.start, end=request.end, venues=venues)
     progress.remove_task(reading)
     configs["data"] = configs["data"]._replace(clock_seconds=data.step // 1_000_000_000)
-    plan = make_plan(wiring, configs)
+    plan = make_plan(wiring, configs, project)
     engine = Engine(
         plan,
         data.symbols,

@@ -63,5 +63,5 @@ def main(project: str | None = None) -> None:
     from drivers.engine.building import make_plan
 
     files = locate(Path(project) if project else None)
-    plan = make_plan(load(files.wiring), load_configs(files))
+    plan = make_plan(load(files.wiring), load_configs(files), files)
     Engine(plan, ["A"], {"instruments": unknown_instruments(1)}).warm_up_columnar(lambda name: None)

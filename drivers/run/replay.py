@@ -86,14 +86,15 @@ def _engine(record: Record, folder: Path | None, *, compiled: bool) -> Engine:
     other = [f"{name} was {then.get(name)}, is {now[name]}" for name in now if then.get(name) != now[name]]
     if other:
         raise ReplayError(f"the journal was written under other versions: {', '.join(other)}")
-    wiring = load_wiring(locate(folder).wiring)
+    project = locate(folder)
+    wiring = load_wiring(project.wiring)
     if about["spec"] is not None:
         wiring = with_spec(wiring, MachineSpec(**about["spec"]))
     records: Mapping[str, Any] = config_records()
     configs = {
         name: resolve(records[name], values, source=f"{name} of the journal") for name, values in about["configs"].items()
     }
-    plan = make_plan(wiring, configs)
+    plan = make_plan(wiring, configs, project)
     code = {name: plan.code_of(node) for name, node in plan.nodes.items()}
     changed = sorted(name for name in code.keys() | about["code"].keys() if code.get(name) != about["code"].get(name))
     if changed:

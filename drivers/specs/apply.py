@@ -65,7 +65,7 @@ def propose(project: Project, spec: MachineSpec) -> Proposal:
     """
     old = state_of(project)
     new_wiring = with_spec(old.wiring, spec)
-    _refuse_unknown_variants(spec)
+    _refuse_unknown_variants(spec, project)
     new_config = load_configs(project, spec=spec)[spec.domain]
     config = f"config/{spec.domain}.yml"
     before: Files = {}
@@ -86,7 +86,7 @@ def propose(project: Project, spec: MachineSpec) -> Proposal:
         before[WIRING] = _own(project, project.wiring, WIRING, read(project.wiring))
         text = edited((before[WIRING] or b"").decode(), {**wired, **taken})
         if taken:  # another method may take other inputs
-            text = synced(text, list(graph_of(layer_modules(), new_wiring.variants).values()), config_records())
+            text = synced(text, list(graph_of(layer_modules(project), new_wiring.variants).values()), config_records())
         after[WIRING] = text.encode()
     new = checked(project, after, f"spec {spec.name}") if after else old._replace(wiring=new_wiring)
     return Proposal(spec, difference(old, new, before, after), {"kind": "apply", "spec": spec.model_dump()})
@@ -147,8 +147,8 @@ def _without(made: bytes | None, now: bytes | None, then: bytes | None) -> bytes
     return None if text is None else text.encode()
 
 
-def _refuse_unknown_variants(spec: MachineSpec) -> None:
-    known = known_variants()
+def _refuse_unknown_variants(spec: MachineSpec, project: Project) -> None:
+    known = known_variants(project)
     for name, value in spec.variants.items():
         if name not in known:
             raise ProjectError(f"spec {spec.name}: there is no variant {name}; {did_you_mean(name, known)}")

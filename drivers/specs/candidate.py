@@ -64,7 +64,7 @@ def _copied(project: Project, folder: Path, files: Files) -> Project:
         if content is not None:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content)
-    return Project(folder, folder / WIRING, folder / "config", project.specs)
+    return Project(folder, folder / WIRING, folder / "config", project.specs, project.layers, project.named)
 
 
 def _refusal(project: Project, findings: Sequence[Finding], what: str) -> WiringBreaksError:

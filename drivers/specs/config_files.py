@@ -185,7 +185,7 @@ def settings(project: Project, domain: str | None = None) -> list[Setting]:
     if domain is not None and domain not in configs:
         raise ProjectError(f"there is no domain {domain!r} with settings; there are: {', '.join(configs)}.")
     readers: dict[tuple[str | None, str], set[str]] = {}
-    for node in graph_of(layer_modules(), load_wiring(project.wiring).variants).values():
+    for node in graph_of(layer_modules(project), load_wiring(project.wiring).variants).values():
         for found in reads_of(node.fn, configs):
             readers.setdefault((found.domain, found.key), set()).add(node.layer_id)
     return [

@@ -26,7 +26,7 @@ def check_project(project: Project) -> tuple[Wiring, list[Finding]]:
     """A project's wiring, and what is wrong with it. Raises ProjectError or ConfigError when a file cannot be read."""
     wiring = load(project.wiring)
     load_configs(project)  # every key known and in range
-    modules = layer_modules()
+    modules = layer_modules(project)
     findings = check(wiring, modules, config_records())
     if not findings:
         return wiring, []
