@@ -27,22 +27,6 @@ EXEMPT: Final[dict[str, str]] = {
 """File to the reason why the rules do not hold for it."""
 
 
-CROWDED: Final[dict[str, int]] = {
-    "dataflows/execution/l5_execution_bridge.py": 5,
-    "dataflows/execution/l89_venue_constraints.py": 1,
-    "dataflows/execution/l90_fills.py": 2,
-    "dataflows/execution/matching_engine.py": 3,
-    "dataflows/risk/l76_volatility_forecast.py": 2,
-    "dataflows/risk/l79_liquidity_stress.py": 1,
-    "dataflows/risk/l83_volatility_target.py": 1,
-    "dataflows/risk/l84_stop_levels.py": 1,
-    "dataflows/risk/l87_concentration_cap.py": 1,
-    "dataflows/risk/l93_open_risk_budget.py": 1,
-    "dataflows/risk/l95_tail_budget.py": 1,
-}
-"""File to how many calls with too many positional arguments it may still hold. It only shrinks."""
-
-
 def test_the_exemptions_are_counted() -> None:
     assert len(EXEMPT) == 1
     assert all((ROOT / name).is_file() for name in EXEMPT)
@@ -242,15 +226,12 @@ def test_no_call_of_a_compiled_function_can_be_mixed_up() -> None:
     files = [*FILES, *sorted((ROOT / "drivers").rglob("*.py"))]
     compiled = {name for path in files for name in compiled_functions(path.read_text())}
     assert {"propose", "kinematic_state"} <= compiled
-    found = {str(path.relative_to(ROOT)): list(crowded_calls(path.read_text(), compiled)) for path in files}
     lines = [
-        f"{name}:{line}: {message}"
-        for name, all_ in found.items()
-        if len(all_) > CROWDED.get(name, 0)
-        for line, message in all_
+        f"{path.relative_to(ROOT)}:{line}: {message}"
+        for path in files
+        for line, message in crowded_calls(path.read_text(), compiled)
     ]
     assert not lines, "\n" + "\n".join(lines)
-    assert {name: len(found[name]) for name in CROWDED} == CROWDED, "an exemption is no longer needed: lower it"
 
 
 @pytest.mark.parametrize(
