@@ -85,7 +85,10 @@ class RiskConfig(NamedTuple):
     ] = 0.06
     loss_flatten_at: Annotated[float, setting("multiple", "L92: multiple of a limit at which everything is closed", ge=1)] = 1.5
 
-    rearm_bars: Annotated[int, setting("bars", "L94: lockout of a side after a stop or a time exit", ge=0)] = 60
+    late_share: Annotated[
+        float, setting("fraction", "L94, L86: last share of a position's life in which nothing is added to it", ge=0, lt=1)
+    ] = 0.2
+    rearm_bars: Annotated[int, setting("bars", "L94: lockout of a side after a stop", ge=0)] = 60
 
     max_fraction: Annotated[float, setting("fraction", "L85: greatest |weight| of a symbol", gt=0)] = 0.2
     cap_participation: Annotated[

@@ -62,7 +62,7 @@ class Asked(NamedTuple):
 
 @kernel
 def what_is_asked(proposal: Proposal, current: Floats) -> Asked:
-    """The weight that L3 asks for; a side at a size of 0 keeps what is held there: what entering cost is spent."""
+    """The weight that L3 asks for; where more is held on that side, what is held: entering has been paid for."""
     symbols = current.shape[0]
     weight, known_ = copied(current), fresh(symbols, 0)
     for n in range(symbols):
@@ -71,7 +71,7 @@ def what_is_asked(proposal: Proposal, current: Floats) -> Asked:
             weight[n], known_[n] = 0.0, 1
         elif side in (LONG, SHORT) and 0.0 <= size < math.inf:
             known_[n] = 1
-            if not (size == 0.0 and side * current[n] > 0.0):
+            if not (side * current[n] > 0.0 and side * current[n] >= size):
                 weight[n] = side * size
     return Asked(weight, known_)
 

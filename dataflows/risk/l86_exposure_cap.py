@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from dataflows.carry import Count
+from dataflows.carry import Count, Zero
 from dataflows.execution.types import Ledger
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Proposal
 from dataflows.layer import layer
@@ -16,6 +16,7 @@ from dataflows.risk.types import (
     WHY_FLAT_PROPOSAL,
     WHY_GROSS_CAP,
     WHY_INSTRUMENT_CAP,
+    WHY_LATE,
     WHY_LOCKOUT,
     WHY_LOSS_LIMIT,
     WHY_NET_CAP,
@@ -32,10 +33,11 @@ from dataflows.runtime.scratch import fresh
 
 
 class ExposureCapCarry(NamedTuple):
-    """Which sides L3 has left since they were locked out."""
+    """Which sides L3 has left since they were locked out, and what it has granted to each position."""
 
     left_long: Count
     left_short: Count
+    granted: Zero  # the largest size that L3 has asked for while the position was held
 
 
 @layer("L86", schedule="step", cross_sectional=True)
@@ -52,12 +54,13 @@ def l86_exposure_cap(
 ) -> TargetWeights:
     """Target weights (N,) within every cap, signed fractions of equity, and the bits of REASONS that lowered them.
 
-    Start: side * size * L91; 0 on FLAT, on exit and on L92's flatten; the position where the side is unknown; where only the
-    size is, the position if it is on that side, else 0. No increase of |position| without may_enter, in a lockout, in L92's
-    halt, on an unknown price, equity, L83, L85 or L91: then the position stays, or goes to 0 if the proposal is on the other
-    side. Then L83 and L85: a known positive one cuts held risk too; 0 or unknown only admits no increase. Then gross and net,
-    both times L91 (so that the throttle reaches held risk whose side is unknown): all new risk is cut before held risk, lowest
-    rank first, ties by column.
+    Start: side * size * L91, and the position where it is larger on that side: entering has been paid for, so a smaller edge is
+    no reason to sell (under a throttle, L91 times the largest size that L3 has asked for during its life). 0 on FLAT, on exit
+    and on L92's flatten; the position where the side is unknown; where only the size is, the position if it is on that side,
+    else 0. No increase of |position| without may_enter, in a lockout, in L92's halt, on an unknown price, equity, L83, L85 or
+    L91: then the position stays, or goes to 0 if the proposal is on the other side. Then L83 and L85: a known positive one cuts
+    held risk too; 0 or unknown only admits no increase. Then gross and net, both times L91 (so that the throttle reaches held
+    risk whose side is unknown): all new risk is cut before held risk, lowest rank first, ties by column.
     untradeable: no close of this bar (or no weight can be told, which then is 0 and means nothing): counted at its position in
     gross and net, and neither cut nor increased. While one position's weight is unknown, nobody's risk may increase.
     A lockout of L94 ends when L3 has left the side (an unknown side is no leaving).
@@ -97,11 +100,15 @@ def l86_exposure_cap(
         elif side == FLAT:
             w, why = 0.0, WHY_FLAT_PROPOSAL
         elif side in (LONG, SHORT):
-            if size == 0.0 and side * now > 0.0:
-                w = now  # an edge below the cost of entering is no reason to leave; FLAT is
-            elif 0.0 <= size < math.inf:
-                w = side * size * factor
-                if factor < 1.0:
+            if 0.0 <= size < math.inf:
+                held = side * now if side * now > 0.0 else 0.0
+                granted = max(carry.granted[n], size) if held > 0.0 else size
+                carry.granted[n] = granted
+                grant = size * factor
+                if held > grant:
+                    grant = min(held, granted * factor) if factor < 1.0 and granted > 0.0 else held
+                w = side * grant
+                if factor < 1.0 and grant != held:
                     why = WHY_DRAWDOWN_THROTTLE
             else:
                 w, why = now if side * now > 0.0 else 0.0, WHY_UNKNOWN_INPUT
@@ -115,6 +122,8 @@ def l86_exposure_cap(
             )
             if l3_action_proposal.may_enter[n] != 1:
                 refused |= WHY_NOT_PERMITTED
+            if l94_position_exits.late[n] != 0 and w * now > 0.0:
+                refused |= WHY_LATE
             if locked:
                 refused |= WHY_LOCKOUT
             if l92_loss_limits.halt_entries != 0:

@@ -23,10 +23,11 @@ def l93_open_risk_budget(
 ) -> TargetWeights:
     """Weight times distance to the stop, within `risk_per_symbol` for each symbol and within `risk_budget` for all together.
 
-    What is held counts to its active stop, never below 0 (a stop that secures a gain risks nothing), what is new to L84's. Held
-    risk beyond its own budget is cut, then new risk to what is left; beyond the sum, all new risk by one factor, then all held.
-    An unknown distance admits nothing new; a position whose stop is unknown counts in full against new risk and is itself not
-    cut. Untradeable symbols count as held and are not cut. Returns (N,) weights, none above L87's.
+    What is held counts to its active stop, never below 0 (a stop that secures a gain risks nothing), what is new to L84's, or
+    to the active one where that is farther: an add shares the stop of its position. Held risk beyond its own budget is cut,
+    then new risk to what is left; beyond the sum, all new risk by one factor, then all held. An unknown distance admits nothing
+    new; a position whose stop is unknown counts in full against new risk and is itself not cut. Untradeable symbols count as
+    held and are not cut. Returns (N,) weights, none above L87's.
     Source: fixed fractional risk as in Tharp (1998).
     """
     made = lowered(l87_concentration_cap)
@@ -52,6 +53,7 @@ def l93_open_risk_budget(
         if new[n] > 0.0:
             far = l84_stop_levels.stop_distance[n]
             if is_distance(far):
+                far = max(far, distance[n])  # an add shares the stop of the position
                 room = (risk.risk_per_symbol - kept[n] * distance[n]) / far
                 if not new[n] <= room * SLACK:
                     new[n] = room if room > 0.0 else 0.0

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from dataflows.carry import Count, Unknown, Zero
 from dataflows.data.types import Clock, Market
 from dataflows.execution.types import FILL, Executions, Ledger, Orders
+from dataflows.fusion.types import Proposal
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.types import NO_EXIT, STOP, TARGET, TIME, TRAIL, Exit, Stops
+from dataflows.risk.types import NO_EXIT, RUN, STOP, TARGET, TIME, TRAIL, Exit, KillSwitch, LossLimits, Stops
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import fresh
 
@@ -27,6 +28,7 @@ class PositionExitsCarry(NamedTuple):
     entry: Unknown  # average price
     trailed: Count  # 1: the stop has been moved
     bars: Zero  # bars held
+    renewed: Zero  # bars held when the horizon began anew
     exit: Count
     reason: Count
     stop_id: Count  # orders that rested for the position at the last instant
@@ -58,6 +60,12 @@ def usable(price: float) -> bool:
 
 
 @kernel
+def life(horizon: float, risk: RiskConfig) -> float:
+    """Bars after which a position is closed: its horizon, or the configured one where it has none."""
+    return horizon if usable(horizon) else float(risk.default_horizon_bars)
+
+
+@kernel
 def latch_bracket(
     n: int,
     price: float,
@@ -77,8 +85,11 @@ def latch_bracket(
 @layer("L94", schedule="step")
 def l94_position_exits(
     l0_market_feed: Market,
+    l3_action_proposal: Proposal,
+    l81_kill_switch: KillSwitch,
     l84_stop_levels: Stops,
     l90_fills: Executions,
+    l92_loss_limits: LossLimits,
     l96_order_lifecycle: Orders,
     l97_ledger: Ledger,
     clock: Clock,
@@ -90,12 +101,14 @@ def l94_position_exits(
     Stop, target, trail and horizon are latched from that order's bracket; a position without one (adopted) gets L84's distances
     from the last known price, as soon as they are known. Stop and target rest at the venue. At closes this layer moves the stop
     with the price (never away from it; it acts from the next bar on) and sets `exit`, in this order: STOP or TRAIL where the
-    price is at or beyond the stop that did not fill, TARGET likewise where no target rests, TIME after `horizon` closes. A stop
-    that filled in part sets it too. Where the close is unknown the last mark counts; time goes on. `exit` stays 1 until the
-    position is 0; then `reason` says, for that one instant, why it was closed. TRAIL is a moved stop at the entry price or
-    better; a moved stop that still loses is a STOP.
-    After STOP and TIME the side is locked out for rearm_bars closes, the present one included; L86 ends a lockout early when L3
+    price is at or beyond the stop that did not fill, TARGET likewise where no target rests, TIME after `horizon` closes. Where
+    at that close a proposal for the same side may enter and nothing halts entries, closing would only pay a round trip: then
+    the horizon begins anew, with L84's length where that is known. A stop that filled in part sets `exit` too. Where the close
+    is unknown the last mark counts; time goes on. `exit` stays 1 until the position is 0; then `reason` says, for that one
+    instant, why it was closed. TRAIL is a moved stop at the entry price or better; a moved stop that still loses is a STOP.
+    After STOP the side is locked out for rearm_bars closes, the present one included; L86 ends a lockout early when L3
     leaves the side, and `locked_now` tells it that one begins.
+    `late` is 1 from the last `late_share` of the horizon on: an add would be closed almost at once.
     Returns (N,): prices in quote currency and bars_held, NaN without a position; a position that is NaN changes nothing.
     """
     symbols = l97_ledger.position.shape[0]
@@ -117,7 +130,7 @@ def l94_position_exits(
     exit_, reason = fresh(symbols, 0), fresh(symbols, 0)
     lockout, locked_now = fresh(symbols, 0), fresh(symbols, 0)
     active_stop, active_target = fresh(symbols, math.nan), fresh(symbols, math.nan)
-    bars_held = fresh(symbols, math.nan)
+    bars_held, late = fresh(symbols, math.nan), fresh(symbols, 0)
     for n in range(symbols):
         position = l97_ledger.position[n]
         side = 1 if position > 0.0 else (-1 if position < 0.0 else 0)
@@ -143,7 +156,7 @@ def l94_position_exits(
         elif carry.side[n] == 0 and side == 0 and filled[n] != 0:  # opened and stopped between two instants
             was = filled_side[n]
             reason[n] = filled[n]
-        if (reason[n] == STOP or reason[n] == TIME) and risk.rearm_bars > 0:
+        if reason[n] == STOP and risk.rearm_bars > 0:
             if was > 0:
                 carry.lock_long[n] = risk.rearm_bars
             else:
@@ -163,7 +176,7 @@ def l94_position_exits(
 
         # the position that is
         if carry.side[n] == 0:
-            carry.side[n], carry.bars[n] = side, 0.0
+            carry.side[n], carry.bars[n], carry.renewed[n] = side, 0.0, 0.0
         if opened_by != 0:
             carry.opened_by[n] = opened_by
         if not usable(carry.stop[n]):
@@ -195,9 +208,13 @@ def l94_position_exits(
                     why = at_stop(side, carry.stop[n], carry.entry[n], carry.trailed[n])
                 elif carry.target_id[n] == 0 and side * (price - carry.target[n]) >= 0.0:
                     why = TARGET
-            if why == NO_EXIT:
-                horizon = carry.horizon[n] if usable(carry.horizon[n]) else float(risk.default_horizon_bars)
-                if carry.bars[n] >= horizon:
+            if why == NO_EXIT and carry.exit[n] == 0 and carry.bars[n] - carry.renewed[n] >= life(carry.horizon[n], risk):
+                may_enter = l3_action_proposal.side[n] == side and l3_action_proposal.may_enter[n] == 1
+                if may_enter and l81_kill_switch.level[n] == RUN and l92_loss_limits.halt_entries == 0:
+                    carry.renewed[n] = carry.bars[n]
+                    if usable(l84_stop_levels.time_stop[n]):
+                        carry.horizon[n] = l84_stop_levels.time_stop[n]
+                else:
                     why = TIME
             if usable(close) and usable(carry.trail[n]):
                 tighter = close * (1.0 - side * carry.trail[n])
@@ -209,4 +226,6 @@ def l94_position_exits(
         if carry.exit[n] != 0:
             exit_[n], reason[n] = 1, carry.reason[n]
         active_stop[n], active_target[n], bars_held[n] = carry.stop[n], carry.target[n], carry.bars[n]
-    return Exit(exit_, reason, active_stop, active_target, bars_held, lockout, locked_now)
+        if carry.bars[n] - carry.renewed[n] >= (1.0 - risk.late_share) * life(carry.horizon[n], risk):
+            late[n] = 1
+    return Exit(exit_, reason, active_stop, active_target, bars_held, lockout, locked_now, late)

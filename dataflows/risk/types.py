@@ -110,6 +110,7 @@ class Exit(NamedTuple):
     bars_held: Panel
     lockout: IntPanel  # side (-1, 1) that may not be entered again yet; 0 none; 2 both
     locked_now: IntPanel  # side (-1, 1, 2 both) whose lockout began at this instant; 0 none
+    late: Flag  # 1: the position is in the last part of its life, in which nothing is added to it
 
 
 REASONS: Final = (
@@ -134,7 +135,9 @@ REASONS: Final = (
     "TRAIL",
     "TIME",
     "CLOSE_FIRST",  # a change of sign becomes a close
-    "FLAT_PROPOSAL",  # no side, or a size of 0
+    "FLAT_PROPOSAL",  # no side
+    "LATE",  # an increase in the last part of a position's life
+    "NO_SHORT",  # the venue takes no position below 0
 )
 
 
@@ -213,6 +216,8 @@ WHY_FLATTENED: Final = 1 << 15
 WHY_STOP: Final = 1 << 16  # WHY_STOP << (reason - STOP) for each reason of EXITS
 WHY_CLOSE_FIRST: Final = 1 << 20
 WHY_FLAT_PROPOSAL: Final = 1 << 21
+WHY_LATE: Final = 1 << 22
+WHY_NO_SHORT: Final = 1 << 23
 
 # the bits of KILL_REASONS, by name
 KILL_DRAWDOWN: Final = 1 << 0

@@ -43,6 +43,8 @@ REASONS: Final = {
     "TIME": "the holding time was over",
     "CLOSE_FIRST": "a change of side closes first",
     "FLAT_PROPOSAL": "no case for the position any more",
+    "LATE": "too late in the position's life to add to it",
+    "NO_SHORT": "the venue takes no short positions",
 }
 REJECTIONS: Final = {
     "NONE": "none",

@@ -134,6 +134,10 @@ def test_held_counts_to_its_active_stop_new_to_the_stop_it_would_get():
     assert secured.weight[0] == pytest.approx(0.3)
     short = l93(above(-0.3, held=-0.1), new=0.02, stop=99.0, risk=risk)
     assert short.weight[0] == pytest.approx(-0.3)
+    wider = l93(
+        above(0.3, held=0.05), new=0.02, stop=96.0, risk=risk
+    )  # 0.05 at 4 percent leaves 0.002, and an add shares that stop
+    assert wider.weight[0] == pytest.approx(0.05 + 0.002 / 0.04)
     wide = l93(above(0.3, held=0.3), stop=95.0, risk=risk)
     assert wide.weight[0] == pytest.approx(0.004 / 0.05)
 

@@ -105,9 +105,10 @@ def test_what_nothing_stands_against_is_approved_as_proposed_with_its_bracket(mo
     assert said(short) == (-0.1, APPROVED, 0, 0)
 
 
-def test_a_smaller_proposal_on_the_same_side_is_an_approved_reduction():
-    out = gate(l97_ledger=ledger(position=2.0))
-    assert said(out) == (0.1, APPROVED, 0, 1) and np.isnan(out.stop[0]) and out.urgency[0] == 0.7
+@pytest.mark.parametrize("size", [0.1, 0.000075, 0.0])
+def test_a_smaller_proposal_on_the_same_side_sells_nothing(size):
+    out = gate(size=size, l97_ledger=ledger(position=2.0))
+    assert said(out) == (0.2, HOLD, 0, 1) and np.isnan(out.stop[0]) and out.urgency[0] == 0.0
 
 
 def test_a_cap_makes_it_reduced_and_says_which():
@@ -165,7 +166,9 @@ def test_a_weight_on_the_other_side_than_the_proposal_opens_nothing():
 
 def test_no_layer_above_can_grant_more_than_was_proposed():
     assert said(gate(size=0.04, l86_exposure_cap=ASKED)) == (0.04, APPROVED, 0, 0)
-    assert said(gate(size=0.04, l86_exposure_cap=ASKED, l97_ledger=ledger(position=2.0))) == (0.04, APPROVED, 0, 1)
+    held = ledger(position=0.5)
+    assert said(gate(size=0.04, l86_exposure_cap=ASKED, l97_ledger=held)) == (0.05, HOLD, 0, 1)
+    assert said(gate(size=0.07, l86_exposure_cap=ASKED, l97_ledger=held)) == (0.07, APPROVED, 0, 0)
     assert said(gate(size=0.04, l86_exposure_cap=ASKED, l85_instrument_cap=SizeCap(np.array([0.03]))))[:2] == (0.03, REDUCED)
 
 
@@ -370,9 +373,9 @@ def test_no_input_whatsoever_gets_past_the_caps_and_compiled_is_plain(case):
         elif verdict[n] == REJECTED:
             assert w[n] == now[n] and out.reasons[n] != 0 and asked is not None
         elif verdict[n] == APPROVED:
-            assert w[n] == asked != now[n] and out.reasons[n] == 0
+            assert w[n] == asked and increase[n] and out.reasons[n] == 0
         else:
-            assert verdict[n] == REDUCED and w[n] != now[n] and w[n] != asked and out.reasons[n] != 0
+            assert verdict[n] == REDUCED and w[n] != now[n] and out.reasons[n] != 0
         if told[n] and b["position"][n] != 0 and w[n] == 0:
             assert verdict[n] == EXIT
         assert out.halt[n] == (d["level"][n] != RUN)

@@ -19,6 +19,7 @@ from dataflows.risk.types import (
     WHY_FLAT_PROPOSAL,
     WHY_GROSS_CAP,
     WHY_INSTRUMENT_CAP,
+    WHY_LATE,
     WHY_LOCKOUT,
     WHY_LOSS_LIMIT,
     WHY_NET_CAP,
@@ -58,6 +59,34 @@ def only(out):
 def proposal(n, **over) -> Proposal:
     base = allowed(n)["l3_action_proposal"]
     return base._replace(**{k: np.asarray(v, getattr(base, k).dtype) for k, v in over.items()})
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_held_is_kept_where_the_proposal_is_smaller_on_its_side(mode):
+    for size in (0.15, 0.000075, 0.0):
+        assert only(caps(mode=mode, size=size, l97_ledger=ledger(position=2.0))) == (0.2, 0)
+        assert only(caps(mode=mode, size=size, side=SHORT, l97_ledger=ledger(position=-2.0))) == (-0.2, 0)
+    assert only(caps(mode=mode, size=0.2, l97_ledger=ledger(position=1.0))) == (0.2, 0)
+    assert caps(mode=mode, side=SHORT, l97_ledger=ledger(position=2.0)).weight[0] <= 0.0
+
+
+def test_the_throttle_takes_its_share_of_what_the_proposal_has_granted_while_it_was_held():
+    carry = carry_of(l86_exposure_cap, 1, {"risk": RISK})
+
+    def step(size, factor, position):
+        return only(caps(carry=carry, size=size, l91_drawdown_throttle=factor, l97_ledger=ledger(position=position)))
+
+    assert step(0.2, 1.0, 0.0) == (0.2, 0)
+    assert step(0.01, 1.0, 2.0) == (0.2, 0)
+    assert step(0.01, 0.5, 2.0) == (0.1, WHY_DRAWDOWN_THROTTLE)  # half of the 0.2 granted, not half of the 0.01 asked for now
+    assert step(0.01, 0.5, 1.0) == (0.1, 0)  # and not half of the half a bar later
+    assert step(0.01, 0.5, 0.0) == (0.005, WHY_DRAWDOWN_THROTTLE)  # a new life
+
+
+def test_nothing_is_added_late_in_a_position_s_life():
+    late = {"l94_position_exits": row(Exit, 1, late=[1])}
+    assert only(caps(l97_ledger=ledger(position=0.5), **late)) == (0.05, WHY_LATE)
+    assert only(caps(l97_ledger=ledger(position=1.5), **late)) == (pytest.approx(0.15), 0)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -106,7 +135,7 @@ def test_what_may_not_enter_still_leaves_the_other_side():
 
 def test_reductions_ignore_unknown_caps():
     over = {"l83_volatility_target": SizeCap(np.array([math.nan])), "l85_instrument_cap": SizeCap(np.array([0.0]))}
-    assert caps(l97_ledger=ledger(position=2.0), **over).weight[0] == 0.1
+    assert caps(l97_ledger=ledger(position=2.0), l91_drawdown_throttle=0.5, **over).weight[0] == 0.05
 
 
 def test_known_caps_cut_held_risk_too():
@@ -172,9 +201,9 @@ def test_what_cannot_be_traded_counts_at_its_position_and_is_flagged():
 
 
 def test_while_one_position_s_weight_is_unknown_nobody_s_risk_grows():
-    p = proposal(3, side=[1, 1, 1], size_fraction=[0.1, 0.1, 0.05])
+    p = proposal(3, side=[1, 1, 1], size_fraction=[0.1, 0.1, 0.15])
     out = caps(3, l3_action_proposal=p, l97_ledger=ledger(3, position=[1.0, 0.0, 1.0], mark=[math.nan, 100.0, 100.0]))
-    assert out.weight.tolist() == [0.0, 0.0, 0.05] and out.untradeable.tolist() == [1, 0, 0]
+    assert out.weight.tolist() == [0.0, 0.0, 0.1] and out.untradeable.tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize("equity", [0.0, -10.0, math.nan, math.inf])

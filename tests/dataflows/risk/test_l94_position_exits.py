@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.execution.types import ACCEPT, FILL, Executions, Orders
+from dataflows.fusion.types import Proposal
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.l94_position_exits import l94_position_exits
-from dataflows.risk.types import NO_EXIT, STOP, TARGET, TIME, TRAIL, Stops
+from dataflows.risk.types import HALT, NO_EXIT, RUN, STOP, TARGET, TIME, TRAIL, KillSwitch, LossLimits, Stops
 from tests.dataflows.risk.accounts import HOSTILE, MODES, clock, ledger, market, row, run, same
 from tests.support import carry_of
 
@@ -40,7 +41,7 @@ class Exits:
         self.carry = carry_of(l94_position_exits, 1, {"risk": risk})
 
     def __call__(self, position=0.0, close=100.0, bracket=(95.0, 110.0, NAN, 60.0), opened_by=ENTRY, fills=(), resting=True, average=100.0,
-                 is_bar=1, mark=None, stops=UNKNOWN, fresh=1):  # fmt: skip
+                 is_bar=1, mark=None, stops=UNKNOWN, fresh=1, proposed=0, may_enter=1, level=RUN, halt=0):  # fmt: skip
         held = position != 0
         e = executions(*fills)
         values = bracket if held else (NAN,) * 4
@@ -50,7 +51,9 @@ class Exits:
         )._replace(fresh=np.full(e.n, fresh, np.int64))  # fmt: skip
         account = ledger(position=position, mark=close if mark is None else mark, average=average if held else NAN)
         inputs = {"l0_market_feed": market(close=close), "l84_stop_levels": stops, "l90_fills": e, "l96_order_lifecycle": orders,
-                  "l97_ledger": account, "clock": clock(is_bar=is_bar)}  # fmt: skip
+                  "l97_ledger": account, "clock": clock(is_bar=is_bar),
+                  "l3_action_proposal": row(Proposal, 1, side=[proposed], may_enter=[may_enter]),
+                  "l81_kill_switch": row(KillSwitch, 1, level=[level]), "l92_loss_limits": LossLimits(halt, 0, 0.0, 0.0)}  # fmt: skip
         out = run(l94_position_exits, self.mode, **inputs, risk=self.risk, carry=self.carry)
         return type(out)(*[a[0] for a in out])
 
@@ -145,7 +148,34 @@ def test_it_closes_after_its_horizon_of_bars_also_where_the_price_is_unknown():
     exits = Exits()
     got = [exits(1.0, c, (95.0, 110.0, NAN, 3.0), mark=100.0) for c in (100.0, NAN, NAN)]
     assert [g.exit for g in got] == [0, 0, 1] and got[2].reason == TIME
-    assert exits(0.0).lockout == 1
+    assert exits(0.0).lockout == 0  # time is no reason to stay out
+
+
+BRACKET = (95.0, 110.0, NAN, 3.0)
+FIVE = Stops(*[np.array([x]) for x in (0.02, 0.03, 0.02, 5.0)])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_where_it_would_be_entered_again_at_once_the_horizon_begins_anew(mode):
+    exits = Exits(mode)
+    got = [exits(1.0, bracket=BRACKET, stops=FIVE, proposed=1) for _ in range(3)]  # three bars, then L84's five
+    got += [exits(1.0, bracket=BRACKET, stops=FIVE, proposed=-1) for _ in range(5)]
+    assert [g.exit for g in got] == [0, 0, 0, 0, 0, 0, 0, 1] and got[-1].reason == TIME
+    assert [g.bars_held for g in got] == [1, 2, 3, 4, 5, 6, 7, 8] and got[3].active_stop == 95.0
+
+
+@pytest.mark.parametrize("how", [{"proposed": -1}, {"may_enter": 0}, {"level": HALT}, {"halt": 1}, {"proposed": 2}])
+def test_it_is_closed_on_time_where_it_could_not_be_entered_again(how):
+    exits = Exits()
+    got = [exits(1.0, bracket=BRACKET, stops=FIVE, **{"proposed": 1} | how) for _ in range(4)]
+    assert [g.exit for g in got] == [0, 0, 1, 1] and got[3].reason == TIME
+
+
+def test_the_last_fifth_of_a_life_is_late_until_it_is_renewed():
+    exits = Exits()
+    got = [exits(1.0, bracket=(95.0, 110.0, NAN, 10.0), proposed=1) for _ in range(12)]
+    assert [g.late for g in got] == [0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0]  # bars 8 and 9; at the tenth it begins anew
+    assert exits(0.0).late == 0
 
 
 def test_the_stop_follows_the_close_from_the_next_bar_on_and_never_away():
