@@ -31,6 +31,7 @@ class LastSeen(NamedTuple):
     """State of `align`."""
 
     close: Unknown  # of the last observed bar; NaN before the first and while not listed
+    bar_volume: Unknown  # of the last observed bar; NaN where it was not known
     stale: Unknown  # bars since
     frozen: Unknown  # bars since it changed
     book_age: Unknown
@@ -41,9 +42,9 @@ class LastSeen(NamedTuple):
 
 @kernel
 def is_sane(open_: float, high: float, low: float, close: float, volume: float) -> bool:
-    """True for a bar that can be: prices finite and positive, high not below low, volume finite and not negative."""
+    """True for a bar that can be: prices finite and positive, high not below low, volume unknown or finite and not negative."""
     prices = open_ > 0.0 and high > 0.0 and low > 0.0 and close > 0.0 and open_ < math.inf and close < math.inf
-    return bool(prices and low <= high and high < math.inf and volume >= 0.0 and volume < math.inf)
+    return bool(prices and low <= high and high < math.inf and not (volume < 0.0 or volume == math.inf))
 
 
 @kernel
@@ -72,6 +73,7 @@ def align(
     bids, asks, ages, rates = seen.bid_price, seen.ask_price, seen.book_age, seen.funding_rate
     last_close, stale, frozen, book_age = state.close, state.stale, state.frozen, state.book_age
     turnover, traded, last_session = state.turnover, state.volume, state.session
+    bar_volume = state.bar_volume
     ring, past, pos, held = returns.ring, returns.sorted, returns.pos, returns.held
     for t in range(bars):
         session = (time[t] - 1) // DAY
@@ -121,8 +123,9 @@ def align(
                     if buys >= 0.0 and buys <= trades[t, n]:
                         x[BUY_COUNT, t, n] = buys
                         x[SELL_COUNT, t, n] = trades[t, n] - buys
-                    turnover[n] += vwap * volume
-                    traded[n] += volume
+                    if volume >= 0.0:  # unknown volume weighs nothing
+                        turnover[n] += vwap * volume
+                        traded[n] += volume
                     if before == before:
                         r = math.log(close / before)
                         centre = sorted_median(held[n], past[n])
@@ -138,6 +141,7 @@ def align(
                     else:
                         frozen[n] = 0.0
                     last_close[n] = close
+                    bar_volume[n] = volume
                     stale[n] = 0.0
                 else:
                     k[MISSING, t, n] = 1
@@ -149,7 +153,7 @@ def align(
                         x[HIGH, t, n] = before
                         x[LOW, t, n] = before
                         x[CLOSE, t, n] = before
-                        x[VOLUME, t, n] = 0.0
+                        x[VOLUME, t, n] = 0.0 if bar_volume[n] == bar_volume[n] else math.nan
                         x[VWAP, t, n] = before
                         x[TRADE_COUNT, t, n] = 0.0
                 age = ages[t, n]

@@ -33,8 +33,9 @@ def l0_market_feed(observations: Observations, instruments: Instruments, data: D
     """Market data on the clock, with its quality. All panels (T, N), levels (T, N, D); prices in quote currency, sizes in base.
 
     A bar is valid when it was observed, its prices are finite and positive, high is not below low and its volume is not
-    negative; any other counts as not observed. The first `max_gap` bars of a gap are filled: flat at the last close, no volume;
-    from then on NaN. Nothing is filled before the first observation, while a symbol is not listed, or across a new listing.
+    negative; any other counts as not observed. Unknown volume is NaN, and its bar is valid by its prices. The first `max_gap`
+    bars of a gap are filled: flat at the last close, no volume (unknown where it was); from then on NaN. Nothing is filled
+    before the first observation, while a symbol is not listed, or across a new listing.
 
     session: the UTC day (markets that never close): the bar stamped 00:00 is the last of its day. Its vwap is of the valid bars
     so far, NaN before any volume. bars.vwap: the typical price where none, or one outside [low, high], was given.

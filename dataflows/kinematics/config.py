@@ -17,6 +17,9 @@ class KinematicsConfig(NamedTuple):
     volatility_range_window: Annotated[int, setting("bars", "window of the range volatilities", ge=3)] = 60
     volatility_atr: Annotated[int, setting("bars", "period of L2's average true ranges", ge=2)] = 14
     volatility_floor_ticks: Annotated[float, setting("ticks", "the least volatility of a bar", ge=0)] = 0.25
+    volatility_outlier_most: Annotated[
+        float, setting("sigmas", "most of the volatility so far that a return which L0 flags counts for in L2's averages", ge=1)
+    ] = 10.0
     trend_short_spans: Annotated[
         tuple[int, int, int], setting("bars", "spans of L11's three averages, fastest first", ge=2)
     ] = (8, 21, 55)

@@ -41,6 +41,7 @@ class VolatilityCarry(NamedTuple):
     last: Unknown  # close of the last valid bar
     last_60: Unknown  # close of the last closed 60-bar
     sigma: Unknown  # as handed on with `last`
+    odd: Count  # outliers since the last closed 60-bar
     mean: Annotated[Floats, Axes(AVERAGES, "N", start=NAN)]
     seed: Annotated[Floats, Axes(AVERAGES, "N", start=0.0)]  # sum of the values that seed it
     seeded: Annotated[Ints, Axes(AVERAGES, "N", start=0)]  # number of them
@@ -50,6 +51,15 @@ class VolatilityCarry(NamedTuple):
     anchor: Annotated[Floats, Axes(PARTS, "N", start=0.0)]  # sums are of the distance from it
     sum: Annotated[Floats, Axes(PARTS, "N", start=0.0)]
     squares: Annotated[Floats, Axes(PARTS, "N", start=0.0)]
+
+
+@kernel
+def _believed(v: float, most: float, k: int, n: int, mean: Floats, total: Floats, seeded: Ints) -> float:
+    """v, at most `most` times average k of symbol n as it stands; v itself before the average has any value."""
+    level = mean[k, n]
+    if level != level and seeded[k, n] > 0:
+        level = total[k, n] / seeded[k, n]
+    return most * level if level > 0.0 and v > most * level else v
 
 
 @kernel
@@ -91,12 +101,14 @@ def returns_and_volatility(
     bars_60: HigherBars,
     valid: Ints,
     listed: Ints,
+    outlier: Ints,
     tick_size: Floats,
     halflife: int,
     halflife_slow: int,
     window: int,
     period: int,
     floor_ticks: float,
+    outlier_most: float,
     state: VolatilityCarry,
 ) -> Floats:
     """float64 (FIELDS, T, N), rows R_1 to Z; see L2 for what each means."""
@@ -132,12 +144,23 @@ def returns_and_volatility(
                     y[R_5 + i, t, n] = math.log(close / state.closes[at if at >= 0 else at + DEEP, n])
                 state.closes[p, n] = close
                 state.pos[n] = 0 if p == DEEP - 1 else p + 1
-                _average(true_range(high, low, before), TRUE_RANGE, n, wilder, period, mean, state.seed, state.seeded)
+                reach = true_range(high, low, before)
+                odd = outlier[t, n] != 0
+                if odd:
+                    state.odd[n] += 1
+                    reach = _believed(reach, outlier_most, TRUE_RANGE, n, mean, state.seed, state.seeded)
+                _average(reach, TRUE_RANGE, n, wilder, period, mean, state.seed, state.seeded)
                 if before == before:
                     r = math.log(close / before)
                     y[R_1, t, n] = r
-                    _average(r * r, FAST, n, alpha, halflife, mean, state.seed, state.seeded)
-                    _average(r * r, SLOW, n, alpha_slow, halflife_slow, mean, state.seed, state.seeded)
+                    fast = r * r
+                    slow = r * r
+                    if odd:
+                        squared = outlier_most * outlier_most
+                        fast = _believed(fast, squared, FAST, n, mean, state.seed, state.seeded)
+                        slow = _believed(slow, squared, SLOW, n, mean, state.seed, state.seeded)
+                    _average(fast, FAST, n, alpha, halflife, mean, state.seed, state.seeded)
+                    _average(slow, SLOW, n, alpha_slow, halflife_slow, mean, state.seed, state.seeded)
                     up = math.log(high / open_)
                     down = math.log(low / open_)
                     body = math.log(close / open_)
@@ -178,6 +201,9 @@ def returns_and_volatility(
                 state.last[n] = close
             if bars_60.closed[t, n] != 0:
                 reach = true_range(bars_60.high[t, n], bars_60.low[t, n], state.last_60[n])
+                if state.odd[n] > 0:  # one of its bars was an outlier
+                    reach = _believed(reach, outlier_most, TRUE_RANGE_60, n, mean, state.seed, state.seeded)
+                    state.odd[n] = 0
                 _average(reach, TRUE_RANGE_60, n, wilder, period, mean, state.seed, state.seeded)
                 state.last_60[n] = bars_60.close[t, n]
             known = state.last[n]

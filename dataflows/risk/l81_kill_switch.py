@@ -76,8 +76,9 @@ def l81_kill_switch(
     reject_window_bars. Overall, while it lasts: FLATTEN by L92; HALT plus cooldown_bars on unknown equity; HALT while more than
     half of the listed symbols are halted. Per symbol, HALT while it lasts plus cooldown_bars: a feed older than stale_bars,
     CHAOTIC, an extreme tail (an unknown one is none), nothing that can safely be traded, or an unknown feed, regime or
-    liquidity. What is measured moves at closes only; the operator's words and rejects act at any instant. RELEASE
-    clears latches and waits first: what still holds at a close takes effect again at that close.
+    liquidity (not for a symbol whose data have neither volume nor book: L63 lets nothing enter there). What is measured moves
+    at closes only; the operator's words and rejects act at any instant. RELEASE clears latches and waits first: what still
+    holds at a close takes effect again at that close.
     Returns level and reason (N,), the worse of the symbol's and the overall; overall's own, and since when it holds (UTC ns).
     """
     symbols = l0_market_feed.quality.stale.shape[0]
@@ -129,7 +130,9 @@ def l81_kill_switch(
             if l74_tail_index.extreme[n] != 0:
                 cause |= KILL_TAIL
             safe = l63_tradeability.max_safe_notional[n]
-            if l63_tradeability.liquidity_class[n] == NO_CLASS or math.isnan(safe):
+            if stale <= risk.stale_bars and math.isnan(l0_market_feed.bars.volume[n]) and l0_market_feed.book.has_feed[n] == 0:
+                pass  # data without volume and book say nothing of liquidity, ever: no entry is allowed, and nothing went wrong
+            elif l63_tradeability.liquidity_class[n] == NO_CLASS or math.isnan(safe):
                 cause |= KILL_UNKNOWN
             elif not safe > 0.0:
                 cause |= KILL_LIQUIDITY

@@ -168,7 +168,18 @@ class _Values:
                 panels[name][at] = v if whole else v[keep]
             if again.any():
                 self._repeated(start, again, values, r, c)
+        self._without_volume()
         return listing.within(axis.bars)
+
+    def _without_volume(self) -> None:
+        """A volume of 0 on every bar of a price that moves is not known: some vendors write it so."""
+        close, volume = self.reading.panels["close"], self.reading.panels["volume"]
+        for n in range(close.shape[1]):
+            seen = ~np.isnan(close[:, n])
+            moves = len(seen.nonzero()[0]) > 1 and bool((close[seen, n] != close[seen, n][0]).any())
+            if moves and bool((volume[seen, n] == 0.0).all()):
+                volume[seen, n] = np.nan
+                self.reading.counts["zero_volume"] += int(np.count_nonzero(seen))
 
     def _tell(self, kind: str, mask: Any, start: int, r: Ints, c: Ints, what: Callable[[int], str]) -> bool:
         time = self.axis.first + r * self.axis.step - self.shift if mask.any() else r

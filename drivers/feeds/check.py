@@ -182,6 +182,14 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
         notes.append("tick_size is not given for every symbol in dataset.yml: prices are not rounded there")
     if not data.instruments.lot_size.all():
         notes.append("lot_size is not given for every symbol in dataset.yml: quantities are not rounded there")
+    rows = data.rows(0, len(data))
+    mute = [s for n, s in enumerate(data.symbols) if figures[n].bars and not np.isfinite(rows.volume[:, n]).any()]
+    if mute:
+        named = ", ".join(mute[:8]) + (" and more" if len(mute) > 8 else "")
+        notes.append(
+            f"no bar of {named} has a volume (none, or 0 on every bar): layers of prices work, and no position is opened "
+            "there, as neither fills nor impact can be estimated; import a source with volume to trade"
+        )
     sparse = {s.symbol: s.missing / (s.bars + s.missing) for s in figures if s.bars and s.missing > 0.2 * (s.bars + s.missing)}
     if sparse:
         most = sorted(sparse.items(), key=lambda item: -item[1])

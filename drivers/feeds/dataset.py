@@ -151,7 +151,7 @@ def _quality(reading: Reading, axis: Axis, listed: Ints) -> QualityCounts:
     while_listed = int(np.clip(listed[1] - listed[0] + 1, 0, None).sum())
     counts = reading.counts | {
         "missing": while_listed - int(np.count_nonzero(~np.isnan(close))),
-        "zero_volume": int(np.count_nonzero(volume == 0.0)),
+        "zero_volume": reading.counts["zero_volume"] + int(np.count_nonzero(volume == 0.0)),
     }
     return QualityCounts(**counts)
 

@@ -208,7 +208,7 @@ class _Days:
             elif table.num_rows:
                 self._rest.append(self._frame(table))
         if not self._rest:
-            return pd.DataFrame({"time": np.zeros(0, np.int64), **{name: [] for name in _COLUMNS}})
+            return _none()
         whole = pd.concat(self._rest, ignore_index=True)
         number_of = (whole["time"].to_numpy() - 1) // _WINDOW
         self._rest = [whole[number_of > day]] if bool((number_of > day).any()) else []
@@ -224,6 +224,13 @@ class _Days:
         for name in ("symbol", "side", "verdict"):
             frame[name] = frame[name].astype(object)
         return frame
+
+
+def _none() -> pd.DataFrame:
+    """No decisions, in the types of some."""
+    text = {name: pd.Series([], dtype=object) for name in ("symbol", "side", "verdict")}
+    numbers = {name: pd.Series([], dtype=np.float64) for name in _COLUMNS if name not in text}
+    return pd.DataFrame({"time": pd.Series([], dtype=np.int64), **text, **numbers})
 
 
 def _compare(found: Differences, a: pd.DataFrame, b: pd.DataFrame, symbols: list[str]) -> None:

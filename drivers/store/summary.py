@@ -42,6 +42,8 @@ class Summary:
         self.regimes: Counter[str] = Counter()
         self.quality: Counter[str] = Counter()
         self.levels: Counter[str] = Counter()
+        self.valid = np.zeros(len(self.symbols), np.int64)  # bars observed
+        self.with_volume = np.zeros(len(self.symbols), np.int64)
         self.orders: Counter[tuple[str, str]] = Counter()
         self.fills = 0
         self.notional = self.fees = self.slippage = 0.0
@@ -87,6 +89,9 @@ class Summary:
             self._fills(reports, int(reports_at[-1]))
 
     def _market(self, market: Any) -> None:
+        valid = np.asarray(market.quality.valid) != 0
+        self.valid += valid.sum(axis=0)
+        self.with_volume += (valid & np.isfinite(market.bars.volume)).sum(axis=0)
         for kind in QUALITY:
             found = getattr(market.quality, kind)
             self.quality[kind] += int((found * market.quality.listed).sum() if kind in ("missing", "filled") else found.sum())
@@ -175,6 +180,8 @@ class Summary:
             made["regimes"] = {name: n / cells for name, n in _ordered(self.regimes).items()}
         if "l0_market_feed" in self._parts:
             made["data_quality"] = dict(self.quality)
+            mute = (self.valid > 0) & (self.with_volume == 0)
+            made["without_volume"] = [name for name, found in zip(self.symbols, mute, strict=True) if found]
         return made
 
     def _account(self) -> dict[str, float]:
@@ -239,6 +246,14 @@ def table(figures: Mapping[str, Any]) -> Group:
         if counts and any(counts.values()):
             shown = [f"{k} {_percent(v) if isinstance(v, float) else v}" for k, v in counts.items() if v]
             parts.append(Text.assemble((f"{heading}: ", "bold"), ", ".join(shown)))
+    if figures.get("without_volume"):
+        parts.append(
+            Text(
+                f"No bar of {', '.join(figures['without_volume'])} has a volume: no position is opened there, as neither "
+                "fills nor impact can be estimated. Import a source with volume to trade.",
+                style="yellow",
+            )
+        )
     return Group(*parts)
 
 

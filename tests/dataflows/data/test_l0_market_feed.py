@@ -123,7 +123,6 @@ BAD: list[dict[str, float]] = [
     {"low": -1.0},
     {"high": 1.0},
     {"volume": -1.0},
-    {"volume": np.nan},
     {"volume": np.inf},
     {"high": np.inf},
 ]
@@ -141,6 +140,19 @@ def test_an_insane_bar_counts_as_not_observed(bad: dict[str, float]) -> None:
     assert got.bars.close[20, 0] == good.close[19, 0]
     assert got.bars.volume[20, 0] == 0.0
     assert got.quality.valid[21:].all()
+
+
+def test_a_bar_of_unknown_volume_is_a_bar_and_its_gap_has_unknown_volume_too() -> None:
+    seen = hole(observe(walk(40)), slice(20, 22), 0)
+    volume = seen.volume.copy()
+    volume[:, 0] = np.nan
+    made = market(seen._replace(volume=volume))
+    np.testing.assert_array_equal(made.quality.valid[:, 0], (np.arange(40) < 20) | (np.arange(40) >= 22))
+    assert np.isnan(made.bars.volume[:, 0]).all()
+    assert np.isnan(made.session.vwap[:, 0]).all()
+    assert np.isnan(made.bars_5.volume[10:, 0]).all()
+    np.testing.assert_array_equal(made.bars_5.close[9, 0], seen.close[9, 0])
+    np.testing.assert_array_equal(made.bars.volume[:, 1], seen.volume[:, 1])
 
 
 def test_an_outlier_is_flagged_and_never_altered() -> None:

@@ -54,7 +54,8 @@ def test_the_same_however_the_bars_are_cut(ragged: Market, whole: Returns) -> No
 
 def test_compiled_and_plain_python_give_the_same_bits(ragged: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     short = market(hole(observe(walk(300)), slice(100, 103)), tick=0.0)
-    args = (short.bars, short.bars_60, short.quality.valid, short.quality.listed, np.full(2, 0.01), 60, 100, 60, 3, 0.25)
+    args = (short.bars, short.bars_60, short.quality.valid, short.quality.listed, short.quality.outlier)
+    args += (np.full(2, 0.01), 60, 100, 60, 3, 0.25, 10.0)
     assert_plain_is_compiled(returns_and_volatility, args, l2_returns_volatility, K, monkeypatch, volatility)
 
 
@@ -73,6 +74,35 @@ def test_sigma_is_pandas_ewm_of_squared_returns_after_its_seed(ragged: Market, w
             seeded = pd.concat([pd.Series([(r[:h] ** 2).mean()], index=[r.index[h - 1]]), r[h:] ** 2])
             sigma = np.sqrt(seeded.ewm(halflife=h, adjust=False).mean()).reindex(range(1500)).ffill()
             np.testing.assert_allclose(panel[:, n], sigma, rtol=1e-10)
+
+
+def test_a_bad_print_counts_for_ten_volatilities_and_is_soon_forgotten() -> None:
+    """One close ten times the price: the recursion by hand, with the flagged returns bounded."""
+    close = walk(1200, 1)
+    bad = close.copy()
+    bad[600] *= 10.0
+    clean, slip = (market(observe(x), tick=0.0) for x in (close, bad))
+    assert np.flatnonzero(slip.quality.outlier[:, 0]).tolist() == [600, 601]
+    r = np.diff(np.log(bad[:, 0]))
+    for half, name in ((60, "sigma"), (200, "sigma_slow")):
+        alpha, mean, expected = 1.0 - 0.5 ** (1.0 / half), np.mean(r[:half] ** 2), []
+        for t in range(half, len(r)):
+            square = min(r[t] ** 2, 100.0 * mean) if t + 1 in (600, 601) else r[t] ** 2
+            mean += alpha * (square - mean)
+            expected.append(np.sqrt(mean))
+        np.testing.assert_allclose(getattr(_run(slip), name)[half + 1 :, 0], expected, rtol=1e-10)
+    one, other = _run(clean), _run(slip)
+    for name in ("sigma", "sigma_slow", "atr", "atr_60"):
+        assert getattr(other, name)[-1, 0] < 1.5 * getattr(one, name)[-1, 0]
+    np.testing.assert_allclose(other.r_1[1:, 0], r, atol=1e-13)  # what was observed stays what it is
+
+
+def test_a_crash_whose_bars_are_all_flagged_is_learned_within_bars() -> None:
+    rng = np.random.default_rng(3)
+    steps = np.where(np.arange(700) < 600, 1e-3, 5e-2) * rng.normal(size=700)
+    seen = market(observe(100.0 * np.exp(np.cumsum(steps))[:, None]), tick=0.0)
+    assert seen.quality.outlier[600:620].sum() > 10
+    assert _run(seen).sigma[620, 0] > 1.5e-2
 
 
 def test_range_volatilities_are_their_published_formulas(ragged: Market, whole: Returns) -> None:

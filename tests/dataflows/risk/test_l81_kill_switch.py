@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.data.types import OPERATOR_FLATTEN, OPERATOR_HALT, OPERATOR_REBASE, OPERATOR_RELEASE
+from dataflows.data.types import OPERATOR_FLATTEN, OPERATOR_HALT, OPERATOR_REBASE, OPERATOR_RELEASE, Book
 from dataflows.execution.types import Orders, Reconciliation
 from dataflows.regime.types import CHAOTIC, Regime
 from dataflows.risk import types
@@ -277,3 +277,15 @@ def test_a_symbol_is_never_released_before_its_cool_down_but_by_the_operator(row
 @given(instants, st.integers(0, 11))
 def test_a_latch_is_never_left_but_by_release_in_thousands_of_cases(rows, restart):
     test_a_latch_is_never_left_but_by_release_survives_a_restart_and_compiled_is_plain.hypothesis.inner_test(rows, restart)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_data_without_volume_and_book_are_no_incident(mode):
+    """L63 cannot know their liquidity and lets nothing enter; a symbol with volume or a book, or a stale one, is halted."""
+    unknown = {"l63_tradeability": liquid(liquidity_class=-1, safe=math.nan)}
+    assert Switch(mode=mode)(**unknown, l0_market_feed=market(volume=math.nan)).level.tolist() == [RUN]
+    assert Switch(mode=mode)(**unknown, l0_market_feed=market(volume=0.0)).level.tolist() == [HALT]
+    booked = market(volume=math.nan)._replace(book=row(Book, 1, has_feed=[1]))
+    assert Switch(mode=mode)(**unknown, l0_market_feed=booked).level.tolist() == [HALT]
+    stale = market(volume=math.nan, stale=RISK.stale_bars + 1.0)
+    assert Switch(mode=mode)(**unknown, l0_market_feed=stale).level.tolist() == [HALT]
