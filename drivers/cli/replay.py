@@ -36,7 +36,7 @@ def replay(
     if done.torn:
         typer.echo(done.torn, err=True)
     if checkpoint is not None:
-        write_atomic_bytes(checkpoint, save(done.engine))
+        write_atomic_bytes(checkpoint, save(done.engine, {"acted": dict(done.acted)}))
     commands = f"{done.commands} operator command{'' if done.commands == 1 else 's'}"
     typer.echo(
         f"{done.bars:,} bars and {commands}, to {stamp(done.engine.last_time)}; the state is that of the stream, at "

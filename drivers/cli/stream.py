@@ -32,8 +32,9 @@ def stream(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A file of operator commands, one a line: 2026-03-01T12:00 HALT. A line without a time acts at once if it is "
-            "appended while the stream runs. HALT: no position grows, working entries are canceled, stops stay. FLATTEN: "
+            help="A file of operator commands, one a line: 2026-03-01T12:00 HALT; - is standard input. A line without a "
+            "time acts at once if it is appended while the stream runs. HALT: no position grows, working entries are canceled, "
+            "stops stay. FLATTEN: "
             "close every position. RELEASE: lift both. REBASE: measure drawdown from now. CASH_FLOW 5000: pay cash in "
             "(-5000: out).",
         ),
@@ -68,7 +69,7 @@ def stream(
     same command with --checkpoint continues after the last bar as if it had never stopped. --operator sends commands between
     bars.
     """
-    if operator is not None and not operator.is_file():
+    if operator is not None and str(operator) != "-" and not operator.is_file():
         raise typer.BadParameter(f"there is no file {operator}; an empty one will do", param_hint="--operator")
     if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {checkpoint.parent} to leave it in", param_hint="--checkpoint")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,18 +31,19 @@ def state_of(engine: Engine) -> str:
 
 
 class Journaled:
-    """An engine whose every instant is in a journal before it acts. path: None: no journal is kept.
+    """An engine whose every instant is in a journal before it acts. path: None: no journal is kept. acted: how often each
+    operator command has acted before.
 
     cut: names a half-written record that an earlier process left, and that is gone now.
     """
 
-    def __init__(self, session: Session, path: Path | None) -> None:
+    def __init__(self, session: Session, path: Path | None, acted: Mapping[str, int] | None = None) -> None:
         self.engine = session.engine
         self.writer = None if path is None else JournalWriter(path)
         self.cut = "" if self.writer is None else self.writer.cut
         self._since = 0
         if self.writer is not None:
-            self.writer.append(*_begin(session), sync=True)
+            self.writer.append(*_begin(session, acted or {}), sync=True)
 
     def advance(self, chunk: Chunk) -> Outputs:
         """`Engine.advance`."""
@@ -54,8 +56,11 @@ class Journaled:
             self.state()
         return outputs
 
-    def react(self, ts: int, *, operator: int, amount: float = 0.0, by: str = "operator", events: Any = None) -> Outputs:
-        """`Engine.react`. by: who sent the command. The record is on the disk before the command acts."""
+    def react(
+        self, ts: int, *, operator: int, amount: float = 0.0, by: str = "operator", command: str = "", events: Any = None
+    ) -> Outputs:
+        """`Engine.react`. by: who sent the command. command: its text, by which a restart knows that it has acted. The
+        record is on the disk before the command acts."""
         if self.writer is not None:
             about = {
                 "kind": "instant",
@@ -63,6 +68,7 @@ class Journaled:
                 "operator": operator,
                 "amount": amount,
                 "by": by,
+                **({"command": command} if command else {}),
                 "events": events is not None,
             }
             reports = {} if events is None else {name: np.asarray(x) for name, x in events._asdict().items()}
@@ -82,7 +88,7 @@ class Journaled:
             self.writer = None
 
 
-def _begin(session: Session) -> tuple[dict[str, Any], dict[str, Any]]:
+def _begin(session: Session, acted: Mapping[str, int]) -> tuple[dict[str, Any], dict[str, Any]]:
     engine, plan = session.engine, session.plan
     about = {
         "kind": "begin",
@@ -92,6 +98,7 @@ def _begin(session: Session) -> tuple[dict[str, Any], dict[str, Any]]:
         "depth": engine.dims["D"],
         "epoch_ns": engine.epoch_ns,
         "configs": {name: record._asdict() for name, record in session.configs.items()},
+        "acted": dict(acted),
         "spec": None if session.spec is None else session.spec.model_dump(),
         "code": {name: plan.code_of(node) for name, node in plan.nodes.items()},
     }

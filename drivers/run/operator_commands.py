@@ -5,14 +5,25 @@
     RELEASE                              # appended while the stream runs: acts at once
 
 A command acts after the bar of its time and before the next one. A line without a time acts when it is read.
+
+Commands are known by what they say, not by where they stand, so that a file may be edited, replaced, emptied or removed. A line
+with a time acts once, however often it is written. A line without a time acts each time when the file has more of its kind than
+before.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import os
+import select
+import sys
+import time as wall
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
 
 from dataflows.data.types import (
     OPERATOR_CASH_FLOW,
@@ -24,6 +35,8 @@ from dataflows.data.types import (
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import parse_utc
 
+STANDARD_INPUT: Final = Path("-")
+
 COMMANDS: Final[dict[str, int]] = {
     "HALT": OPERATOR_HALT,
     "FLATTEN": OPERATOR_FLATTEN,
@@ -32,6 +45,10 @@ COMMANDS: Final[dict[str, int]] = {
     "CASH_FLOW": OPERATOR_CASH_FLOW,
 }
 NAMES: Final = {code: name for name, code in COMMANDS.items()}
+
+
+SETTLES: Final = 2.0
+"""Seconds for which a file must stay as it is: lost lines are removed then, and a last line without an end counts."""
 
 
 class OperatorFileError(ValueError):
@@ -46,6 +63,12 @@ class OperatorCommand(NamedTuple):
     code: int
     amount: float
     where: str
+
+    @property
+    def text(self) -> str:
+        """What it says, in one way of writing: the same for the same command wherever it stands."""
+        parts = [NAMES[self.code]] if self.time is None else [str(np.datetime64(self.time, "ns")), NAMES[self.code]]
+        return " ".join([*parts, *([repr(self.amount)] if self.amount else [])])
 
 
 def parse(line: str, where: str) -> OperatorCommand | None:
@@ -88,67 +111,160 @@ def _amount(parts: list[str], where: str) -> float:
     return amount
 
 
-class OperatorFile:
-    """A file of operator commands: its timed lines at the start, and the lines that are appended to it later.
+class OperatorSource(Protocol):
+    """Where commands come from."""
 
-    timed: commands that have a time, in order. on_refusal: called with the reason for each appended line that is not a
-    command; the line is skipped and the engine goes on.
+    def read(self) -> list[OperatorCommand]:
+        """The commands that have come since the last call, in order of the lines."""
+
+
+class OperatorFile:
+    """A file of operator commands.
+
+    on_refusal: called with the reason for each new line that is not a command; the line is skipped and the engine goes on.
+    acted: how often each command, by its text, has acted in an earlier part of the same stream; None: there is none, and lines
+    without a time are refused, else last week's HALT would stop today's stream. now: the clock of `SETTLES`, in seconds.
+    Raises OperatorFileError for a line of a first part that cannot act, FileNotFoundError where there is no file then.
     """
 
-    def __init__(self, path: Path, on_refusal: Callable[[str], None]) -> None:
-        self.path, self.on_refusal = path, on_refusal
-        self._read, self._line, self._rest, self._unended = 0, 0, b"", False
-        first = list(self._lines())
-        if self._rest:  # at the start a last line without a line end counts too
-            self._line += 1
-            first.append((self._rest.decode("utf-8", "replace"), self._line))
-        self._unended, self._rest = bool(self._rest), b""
-        self.timed = []
-        for text, line in first:
-            command = parse(text, self._where(line))
+    def __init__(
+        self,
+        path: Path,
+        on_refusal: Callable[[str], None],
+        acted: Mapping[str, int] | None = None,
+        now: Callable[[], float] = wall.monotonic,
+    ) -> None:
+        self.path, self.on_refusal, self._now = path, on_refusal, now
+        self._state: tuple[int, int, int] | None = None  # of the file that was read last
+        self._since = 0.0  # when it was first seen so
+        self._settled = False
+        self._missing = False
+        self._refused: set[str] = set()
+        self._known: Counter[str] = Counter(acted or {})
+        if acted is None:
+            self._first(path.read_bytes())
+        elif path.is_file():
+            texts = Counter(c.text for c in self._commands(path.read_bytes(), complete=True))
+            self._known &= texts
+            self._known |= Counter({text: n for text, n in (acted or {}).items() if text[0].isdigit()})
+
+    def _first(self, content: bytes) -> None:
+        found = [parse(text, self._where(i)) for i, text in enumerate(_lines(content, complete=True), 1)]
+        for command in found:
             if command is not None and command.time is None:
                 raise OperatorFileError(
                     f"{command.where}: {NAMES[command.code]} has no time. Write 2026-03-01T12:00 before it, or append the line "
                     "while the stream runs if it must act at once"
                 )
-            if command is not None:
-                self.timed.append(command)
-        self.timed.sort(key=_when)
 
     def _where(self, line: int) -> str:
         return f"{self.path.name}:{line}"
 
-    def _lines(self) -> Iterator[tuple[str, int]]:
-        """Complete lines that were appended since the last call, with their numbers."""
-        with self.path.open("rb") as file:
-            file.seek(self._read)
-            content = self._rest + file.read()
-            self._read = file.tell()
-        if self._unended and content:  # the end of the last line comes with the next
-            content, self._unended = content.removeprefix(b"\n"), False
-        *complete, self._rest = content.split(b"\n")
+    def _commands(self, content: bytes, *, complete: bool) -> list[OperatorCommand]:
+        """The commands of a file's content. complete: a last line without a line end counts."""
+        found = []
+        for i, text in enumerate(_lines(content, complete=complete), 1):
+            try:
+                command = parse(text, self._where(i))
+            except OperatorFileError as error:
+                if text not in self._refused:
+                    self._refused.add(text)
+                    self.on_refusal(str(error))
+                continue
+            if command is not None:
+                found.append(command)
+        return found
+
+    def read(self) -> list[OperatorCommand]:
+        """The commands that have come since the last call. A file that is missing or cannot be read has none; this is reported
+        once."""
+        try:
+            about = self.path.stat()
+            state = (about.st_ino, about.st_size, about.st_mtime_ns)
+            if state == self._state and (self._settled or self._now() - self._since < SETTLES):
+                return []
+            content = self.path.read_bytes()
+        except OSError as error:
+            if not self._missing:
+                self.on_refusal(
+                    f"{self.path} cannot be read ({(error.strerror or 'unknown reason').lower()}); the stream goes on"
+                )
+            self._missing = True
+            return []
+        self._missing, first = False, self._state is None
+        if state != self._state:
+            self._state, self._since, self._settled = state, self._now(), False
+        else:
+            self._settled = True
+        return self._new(self._commands(content, complete=self._settled or first))
+
+    def _new(self, commands: Sequence[OperatorCommand]) -> list[OperatorCommand]:
+        there: Counter[str] = Counter()
+        new = []
+        for command in commands:
+            there[command.text] += 1
+            if there[command.text] > self._known[command.text] and (command.time is None or there[command.text] == 1):
+                new.append(command)
+        self._known |= there
+        gone = [text for text, n in self._known.items() if n > there[text] and not text[0].isdigit()]
+        if (
+            self._settled and gone
+        ):  # an editor may empty a file before it writes it: what is missing for a moment is not removed
+            for text in gone:
+                self._known[text] = there[text]
+            if stayed := [text for text in there if not text[0].isdigit()]:
+                self.on_refusal(
+                    f"{self.path.name} has lost {', '.join(gone)}; {', '.join(stayed)} stayed in it and does not act again: "
+                    "append the line once more if it must"
+                )
+        return new
+
+
+class OperatorInput:
+    """Commands on a stream of lines, such as standard input. Each line is new when it comes; one with a time acts once.
+
+    on_refusal, acted: as in `OperatorFile`. The end of the input is no command.
+    """
+
+    def __init__(self, handle: int, on_refusal: Callable[[str], None], acted: Mapping[str, int] | None = None) -> None:
+        self.handle, self.on_refusal = handle, on_refusal
+        self._acted = {text for text in acted or {} if text[0].isdigit()}
+        self._rest, self._line, self._ended = b"", 0, False
+
+    def read(self) -> list[OperatorCommand]:
+        """The commands of the lines that have come since the last call; never waits for one."""
+        new = []
+        while not self._ended and select.select([self.handle], [], [], 0.0)[0]:
+            try:
+                content = os.read(self.handle, 1 << 16)
+            except OSError:  # the terminal is gone
+                content = b""
+            self._ended = not content
+            self._rest += content if content else b"\n"
+        *complete, self._rest = self._rest.split(b"\n")
         for raw in complete:
             self._line += 1
-            yield raw.decode("utf-8", "replace"), self._line
-
-    def appended(self) -> list[OperatorCommand]:
-        """The commands without a time that were appended since the last call; those with a time join `timed`."""
-        if self.path.stat().st_size == self._read:
-            return []
-        now = []
-        for text, line in self._lines():
             try:
-                command = parse(text, self._where(line))
+                command = parse(raw.decode("utf-8", "replace"), f"standard input, line {self._line}")
             except OperatorFileError as error:
                 self.on_refusal(str(error))
                 continue
-            if command is not None and command.time is None:
-                now.append(command)
-            elif command is not None:
-                self.timed.append(command)
-        self.timed.sort(key=_when)
-        return now
+            if command is not None and command.text not in self._acted:
+                if command.time is not None:
+                    self._acted.add(command.text)
+                new.append(command)
+        return new
 
 
-def _when(command: OperatorCommand) -> int:
-    return command.time or 0
+def operator_source(
+    path: Path, on_refusal: Callable[[str], None], acted: Mapping[str, int] | None = None
+) -> OperatorFile | OperatorInput:
+    """The source that a path names: `-` is standard input. Raises what the two raise."""
+    if path == STANDARD_INPUT:
+        return OperatorInput(sys.stdin.fileno(), on_refusal, acted)
+    return OperatorFile(path, on_refusal, acted)
+
+
+def _lines(content: bytes, *, complete: bool) -> list[str]:
+    *lines, rest = content.split(b"\n")
+    return [raw.decode("utf-8", "replace") for raw in (*lines, *([rest] if complete and rest else []))]

@@ -69,7 +69,7 @@ class Recorder:
 
     def recall(self, memory: dict[str, Any]) -> None:
         """Goes on with the account and the orders that were under way; nothing where there is no memory."""
-        if memory:
+        if "orders" in memory:
             self.summary.recall(memory)
             self.writer.history.recall(memory["orders"])
             self.events.recall(memory["events"])

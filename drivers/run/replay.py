@@ -5,6 +5,7 @@ What writes the journal stands beside what reads it. Whatever the engine is hand
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +40,7 @@ class Replayed(NamedTuple):
     commands: int
     checks: int
     torn: str
+    acted: Counter[str]
 
 
 def replay(
@@ -52,10 +54,12 @@ def replay(
     reader = JournalReader(path)
     engine: Engine | None = None
     bars = commands = checks = 0
+    acted: Counter[str] = Counter()
     for record in reader:
         about = record.about
         if about["kind"] == "begin":
             engine = _engine(record, project, compiled=compiled)
+            acted = Counter(about.get("acted", {}))
             continue
         if engine is None:
             raise JournalError(f"{path.name}: record {record.number} comes before any beginning")
@@ -66,6 +70,7 @@ def replay(
             events = _events(record, engine.plan.hints) if about["events"] else None
             take(engine.react(about["ts"], operator=about["operator"], amount=about["amount"], events=events))
             commands += about["operator"] != OPERATOR_NONE
+            acted += Counter([about["command"]] if "command" in about else [])
         else:
             if about["sha256"] != state_of(engine):
                 raise ReplayError(
@@ -75,7 +80,7 @@ def replay(
             checks += 1
     if engine is None:
         raise JournalError(f"{path.name}: the journal is empty")
-    return Replayed(engine, bars, commands, checks, reader.torn)
+    return Replayed(engine, bars, commands, checks, reader.torn, acted)
 
 
 def _engine(record: Record, folder: Path | None, *, compiled: bool) -> Engine:

@@ -7,7 +7,7 @@ journal before they act.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,19 +53,22 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
             at = stamp(session.engine.last_time)
             raise ValueError(f"the checkpoint is at {at}, the end of the data; there is nothing left to stream")
         ready = time.perf_counter()
-        between = Between(session, first, lambda text: console.print(text, style="bold", highlight=False))
+        acted = memory.get("acted", {}) if first else None
+        between = Between(session, lambda text: console.print(text, style="bold", highlight=False), acted)
+        if first and "acted" not in memory:  # a checkpoint of an older version
+            between.timed = [command for command in between.timed if (command.time or 0) >= session.engine.last_time]
         with (
             graceful() as stop,
             Recorder(session, out) as recorder,
             compilation_frozen(),
-            _journaled(session, first, out, console) as engine,
+            _journaled(session, first, out, console, between.acted) as engine,
         ):
             recorder.recall(memory)
             task = progress.add_task("Streaming", total=len(session.data), completed=first)
             run = _Run(session, recorder, engine, between, stop)
             stopped = run.bars(first, sleep, lambda text: progress.update(task, advance=1, description=text))
             timings = {"prepare_seconds": ready - begun, "run_seconds": time.perf_counter() - ready}
-            blob = save(session.engine, recorder.memory())
+            blob = save(session.engine, {**recorder.memory(), "acted": dict(between.acted)})
             resumed = stamp(int(session.data.time[first - 1])) if first else None
             ended = stamp(session.engine.last_time) if stopped else None
             summary = recorder.finish(timings, stopped_at=ended, resumed_after=resumed, operator_commands=between.applied)
@@ -85,7 +88,7 @@ def _resume(session: Session, checkpoint: Path | None) -> tuple[int, dict[str, A
 
 
 @contextmanager
-def _journaled(session: Session, first: int, out: Path, console: Console) -> Iterator[Journaled]:
+def _journaled(session: Session, first: int, out: Path, console: Console, acted: Mapping[str, int]) -> Iterator[Journaled]:
     """The engine, with its journal: where one was asked for, and where operator commands or the watchdog may act."""
     request = session.request
     path = request.journal
@@ -93,7 +96,7 @@ def _journaled(session: Session, first: int, out: Path, console: Console) -> Ite
         path = out.with_name(f"{out.name}.journal")
     if path is not None and first == 0 and path.is_file() and path.stat().st_size:
         raise ValueError(f"{path} is the journal of another run; name another with --journal, or remove it")
-    engine = Journaled(session, path)
+    engine = Journaled(session, path, acted)
     if engine.cut:
         console.print(engine.cut, highlight=False)
     try:
@@ -142,12 +145,12 @@ class _Run:
             return  # no bar yet: there is nothing to act on
         for at, command, by in self.between.due(now, self.session.engine.last_time):
             self.flush()
-            outputs = self.engine.react(at, operator=command.code, amount=command.amount, by=by)
+            text = command.text if command.where else ""
+            outputs = self.engine.react(at, operator=command.code, amount=command.amount, by=by, command=text)
             name = NAMES[command.code]
             about = {"command": name, "by": by, **({"amount": command.amount} if command.amount else {})}
             self.recorder.take_between(outputs, about)
-            self.between.applied.append({"time": stamp(at), **about})
-            self.between.notify(f"{stamp(at)} {name} ({by})")
+            self.between.has_acted(at, command, about)
 
     def flush(self) -> None:
         """What waits goes to the sinks."""

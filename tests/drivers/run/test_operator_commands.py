@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from drivers.run.operator_commands import OperatorCommand, OperatorFile, OperatorFileError, parse
+from drivers.run.operator_commands import (
+    SETTLES,
+    OperatorCommand,
+    OperatorFile,
+    OperatorFileError,
+    OperatorInput,
+    parse,
+)
 
 NOON = 1_772_366_400_000_000_000  # 2026-03-01T12:00Z
 
@@ -46,24 +54,133 @@ def test_a_line_that_cannot_be_understood_says_what_would_do(line: str, why: str
         parse(line, "f:1")
 
 
-def test_a_operator_filegives_its_commands_by_time_and_then_what_is_appended(tmp_path: Path) -> None:
+class Watch:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def refused() -> list[str]:
+    return []
+
+
+def texts(source: OperatorFile | OperatorInput) -> list[str]:
+    return [command.text for command in source.read()]
+
+
+def test_an_operator_file_gives_its_commands_and_then_what_is_appended(tmp_path: Path, refused: list[str]) -> None:
     path = tmp_path / "operator.txt"
     path.write_text("2026-03-01T12:01 RELEASE\n\n2026-03-01T12:00 HALT")
-    refused: list[str] = []
-    operator_file = OperatorFile(path, refused.append)
-    assert [(c.code, c.where) for c in operator_file.timed] == [(1, "operator.txt:3"), (3, "operator.txt:1")]
-    assert operator_file.appended() == []
+    source = OperatorFile(path, refused.append)
+    assert [(c.code, c.where) for c in source.read()] == [(3, "operator.txt:1"), (1, "operator.txt:3")]
+    assert source.read() == []
     with path.open("a") as file:
         file.write("\nFLATTEN\nFLATEN\n2026-03-01T11:00 REBASE\nHAL")
-    assert [(c.code, c.where) for c in operator_file.appended()] == [(2, "operator.txt:4")]
-    assert [c.code for c in operator_file.timed] == [4, 1, 3]
+    assert [(c.code, c.where) for c in source.read()] == [(2, "operator.txt:4"), (4, "operator.txt:6")]
     assert refused == ["operator.txt:5: FLATEN is not an operator command; did you mean FLATTEN?"]
     with path.open("a") as file:  # the rest of the line
         file.write("T\n")
-    assert [(c.code, c.where) for c in operator_file.appended()] == [(1, "operator.txt:7")]
+    assert [(c.code, c.where) for c in source.read()] == [(1, "operator.txt:7")]
+    assert len(refused) == 1
 
 
-def test_a_command_without_a_time_that_was_there_before_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["truncated", "replaced"])
+def test_a_file_that_an_editor_saves_is_read_from_its_beginning(tmp_path: Path, refused: list[str], how: str) -> None:
+    """Read from the old offset, FLATTEN was swallowed and the RELEASE after it was obeyed."""
+    path = tmp_path / "operator.txt"
+    path.write_text("# what I said before, at some length\n2026-03-01T12:00 HALT\n")
+    source = OperatorFile(path, refused.append)
+    assert texts(source) == ["2026-03-01T12:00:00.000000000 HALT"]
+    if how == "truncated":
+        path.write_text("FLATTEN\n")
+    else:
+        (tmp_path / "other").write_text("FLATTEN\n")
+        (tmp_path / "other").replace(path)
+    assert texts(source) == ["FLATTEN"]
+    with path.open("a") as file:
+        file.write("CASH_FLOW 5\nFLATTEN\n")
+    assert texts(source) == ["CASH_FLOW 5.0", "FLATTEN"]
+    assert refused == []
+
+
+def test_a_file_that_is_empty_for_a_moment_acts_no_second_time_and_one_that_stays_empty_does(
+    tmp_path: Path, refused: list[str]
+) -> None:
+    path, watch = tmp_path / "operator.txt", Watch()
+    path.write_text("")
+    source = OperatorFile(path, refused.append, now=watch)
+    assert texts(source) == []
+    path.write_text("HALT\n")
+    assert texts(source) == ["HALT"]
+    path.write_text("")  # an editor empties the file before it writes it
+    assert texts(source) == []
+    path.write_text("HALT\n# why\n")
+    assert texts(source) == []
+    path.write_text("")
+    assert texts(source) == []
+    watch.now += SETTLES
+    assert texts(source) == []
+    path.write_text("HALT\n")
+    assert texts(source) == ["HALT"]
+
+
+def test_a_last_line_without_an_end_acts_when_nobody_writes_on(tmp_path: Path, refused: list[str]) -> None:
+    path, watch = tmp_path / "operator.txt", Watch()
+    path.write_text("")
+    source = OperatorFile(path, refused.append, now=watch)
+    assert texts(source) == []
+    path.write_text("FLATTEN")
+    assert texts(source) == []
+    watch.now += SETTLES
+    assert texts(source) == ["FLATTEN"]
+    assert texts(source) == []
+
+
+def test_a_line_that_stays_while_others_are_removed_does_not_act_again_and_the_user_hears_of_it(
+    tmp_path: Path, refused: list[str]
+) -> None:
+    path, watch = tmp_path / "operator.txt", Watch()
+    path.write_text("")
+    source = OperatorFile(path, refused.append, now=watch)
+    source.read()
+    path.write_text("FLATTEN\nRELEASE\n")
+    assert texts(source) == ["FLATTEN", "RELEASE"]
+    path.write_text("FLATTEN\n")
+    assert texts(source) == []
+    watch.now += SETTLES
+    assert texts(source) == []
+    assert refused == [
+        "operator.txt has lost RELEASE; FLATTEN stayed in it and does not act again: append the line once more if it must"
+    ]
+
+
+def test_a_file_that_is_removed_ends_nothing_and_may_come_back(tmp_path: Path, refused: list[str]) -> None:
+    path = tmp_path / "operator.txt"
+    path.write_text("2026-03-01T12:00 HALT\n")
+    source = OperatorFile(path, refused.append)
+    source.read()
+    path.unlink()
+    assert texts(source) == [] and texts(source) == []
+    assert refused == [f"{path} cannot be read (no such file or directory); the stream goes on"]
+    path.write_text("2026-03-01T12:00 HALT\nRELEASE\n")
+    assert texts(source) == ["RELEASE"]
+
+
+def test_at_a_restart_only_what_has_not_acted_acts(tmp_path: Path, refused: list[str]) -> None:
+    """Two equal lines of which one has acted; a line without a time, for which the same file was once refused."""
+    path = tmp_path / "operator.txt"
+    path.write_text("2026-03-01T12:00 HALT\n2026-03-01T12:00 RELEASE\nHALT\nHALT\nFLATTEN\n")
+    acted = {"2026-03-01T12:00:00.000000000 HALT": 1, "HALT": 1, "RELEASE": 3}
+    assert texts(OperatorFile(path, refused.append, acted)) == ["2026-03-01T12:00:00.000000000 RELEASE", "HALT", "FLATTEN"]
+    assert refused == []
+
+
+def test_a_command_without_a_time_that_was_there_before_the_first_start_is_refused(tmp_path: Path) -> None:
     """Else the HALT of last week would stop today's stream."""
     path = tmp_path / "operator.txt"
     path.write_text("HALT\n")
@@ -71,3 +188,18 @@ def test_a_command_without_a_time_that_was_there_before_is_refused(tmp_path: Pat
         OperatorFileError, match=r"operator.txt:1: HALT has no time\. Write 2026-03-01T12:00 before it, or append the line"
     ):
         OperatorFile(path, print)
+
+
+def test_standard_input_gives_each_line_when_it_comes(refused: list[str]) -> None:
+    theirs, ours = os.pipe()
+    source = OperatorInput(theirs, refused.append, {"2026-03-01T12:00:00.000000000 HALT": 1})
+    assert texts(source) == []
+    os.write(ours, b"2026-03-01T12:00 HALT\nFLATTEN\nREL")
+    assert texts(source) == ["FLATTEN"]
+    os.write(ours, b"EASE\nNONSENSE\nFLATTEN\nHALT")
+    assert texts(source) == ["RELEASE", "FLATTEN"]
+    assert len(refused) == 1 and refused[0].startswith("standard input, line 4: NONSENSE is not an operator command")
+    os.close(ours)
+    assert texts(source) == ["HALT"]
+    assert texts(source) == []
+    os.close(theirs)
