@@ -52,3 +52,9 @@ def names(text: str | None) -> tuple[str, ...] | None:
     if not found:
         raise typer.BadParameter("no symbol is named; write --symbols A,B")
     return found
+
+
+def given(context: typer.Context, name: str) -> bool:
+    """Whether a parameter was typed, and is not its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -13,7 +13,7 @@ from drivers.cli.common import project_of
 def replay(
     context: typer.Context,
     journal: Annotated[
-        Path, typer.Argument(metavar="JOURNAL", help="What `stratoquant stream` wrote: OUT.journal, or --journal.")
+        Path, typer.Argument(metavar="OUT", help="Results of `stratoquant stream`, its journal/ folder, or one segment of it.")
     ],
     checkpoint: Annotated[
         Path | None,
@@ -24,8 +24,8 @@ def replay(
 ) -> None:
     """Replay: a stream again, out of its journal alone, to the same bits.
 
-    The journal says now and then what the state was; the replay stops at the first that is another. After a crash it gives back
-    what the stream had come to: --checkpoint FILE, and `stratoquant stream --checkpoint FILE ...` goes on.
+    The journal holds now and then what the state was; the replay stops at the first that differs. After a crash,
+    `stratoquant stream --resume OUT` completes the results; --checkpoint FILE leaves the state alone.
     """
     from drivers.engine.checkpoint import save
     from drivers.files.atomic import write_atomic_bytes
@@ -36,7 +36,7 @@ def replay(
     if done.torn:
         typer.echo(done.torn, err=True)
     if checkpoint is not None:
-        write_atomic_bytes(checkpoint, save(done.engine, {"acted": dict(done.acted)}))
+        write_atomic_bytes(checkpoint, save(done.engine, {"operator": {"acted": dict(done.acted)}}))
     commands = f"{done.commands} operator command{'' if done.commands == 1 else 's'}"
     typer.echo(
         f"{done.bars:,} bars and {commands}, to {stamp(done.engine.last_time)}; the state is that of the stream, at "

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from drivers.cli import options
-from drivers.cli.common import names, project_of, utc_ns
+from drivers.cli.common import given, names, project_of, utc_ns
 from drivers.run.request import RunRequest
 
 
@@ -46,11 +46,18 @@ def stream(
         ),
     ] = None,
     journal: Annotated[
+        bool,
+        typer.Option(
+            "--journal/--no-journal",
+            help="Write bars and commands to a journal before they act, so that a crash loses nothing: see --resume.",
+        ),
+    ] = True,
+    resume: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="Write every input of the engine to this file before it acts, for `stratoquant replay`. With --operator or "
-            "--stale-after a journal is always kept; the default is OUT.journal.",
+            metavar="OUT",
+            help="Complete the stream of these results that a crash ended, from its journal and with its own options. No other "
+            "option is taken.",
         ),
     ] = None,
     out: options.Out = None,
@@ -65,14 +72,21 @@ def stream(
 ) -> None:
     """Stream: recorded data through the same engine, one bar at a time.
 
-    The results equal those of `run` to the bit. Ctrl-C finishes the bar and writes a checkpoint and the results so far. The
-    same command with --checkpoint continues after the last bar as if it had never stopped. --operator sends commands between
-    bars.
+    The results equal those of `run` to the bit. Ctrl-C, SIGTERM and SIGHUP finish the bar and write a checkpoint and the
+    results so far. The same command with --checkpoint continues after the last bar as if it had never stopped. --resume
+    completes a stream that crashed. --operator sends commands between bars.
     """
     if operator is not None and str(operator) != "-" and not operator.is_file():
         raise typer.BadParameter(f"there is no file {operator}; an empty one will do", param_hint="--operator")
     if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {checkpoint.parent} to leave it in", param_hint="--checkpoint")
+    if resume is not None:
+        others = [p.name for p in context.command.params if p.name != "resume" and given(context, p.name or "")]
+        if others:
+            raise typer.BadParameter(
+                f"the stream goes on with the options that it began with; leave --{str(others[0]).replace('_', '-')} out",
+                param_hint="--resume",
+            )
     request = RunRequest(
         data=data,
         out=out,
@@ -89,9 +103,9 @@ def stream(
         report=report,
         operator_file=operator,
         stale_after=stale_after,
-        journal=journal,
+        journaled=journal,
     )
     from drivers.cli.outcome import show
     from drivers.run.stream import run_stream
 
-    show(run_stream(request))
+    show(run_stream(request if resume is None else RunRequest(out=resume, resume=True)))

@@ -10,32 +10,42 @@ import numpy as np
 
 from dataflows.data.types import OPERATOR_HALT, Observations
 from drivers.run.assembly import Session
-from drivers.run.operator_commands import OperatorCommand, OperatorFileError, operator_source
+from drivers.run.operator_commands import OperatorCommand, OperatorFileError, OperatorSource, operator_source
 from drivers.text.times import stamp
 
 
 class Between:
     """What is due between two bars: timed commands, commands that were just appended to their file, and the watchdog.
 
-    acted: how often each command has acted, by its text; None: this is the first part of the stream. applied: the commands that
-    acted, for the results. notify: shows a line to the user. The watchdog sends HALT once when no
+    notify: shows a line to the user. memory: of an earlier part of the same stream; None: there is none. acted: how often each
+    command has acted, by its text. applied: the commands that acted, for the results. The watchdog sends HALT once when no
     price of any symbol has come for `stale_after` seconds; the next price arms it again.
     """
 
-    def __init__(self, session: Session, notify: Callable[[str], None], acted: Mapping[str, int] | None = None) -> None:
+    def __init__(self, session: Session, notify: Callable[[str], None], memory: Mapping[str, Any] | None = None) -> None:
         request, data = session.request, session.data
-        self.notify, self.applied = notify, list[dict[str, Any]]()
-        self.acted = Counter(acted or {})
+        self.session, self.notify, self.first = session, notify, memory is None
+        about = memory or {}
+        self.acted, self.applied = Counter(about.get("acted", {})), list[dict[str, Any]](about.get("applied", []))
+        self.known: int = about.get("known", session.engine.last_time)
         self.live = request.speed == "realtime"  # an appended command then has the time at which it was read
-        path = request.operator_file
-        self.source = None if path is None else operator_source(path, self._refused, acted)
+        self.source: OperatorSource | None = None
         self.timed, self.untimed = list[OperatorCommand](), list[OperatorCommand]()
         self.stale_ns = None if request.stale_after is None else int(request.stale_after * 1e9)
         if self.stale_ns is not None and self.stale_ns <= data.step:
             raise ValueError(f"data comes every {data.step / 1e9:g} s: --stale-after must be longer than that")
-        self.known = session.engine.last_time
+
+    def memory(self) -> dict[str, Any]:
+        """What a later part of the same stream needs, as JSON has it."""
+        return {"acted": dict(self.acted), "applied": self.applied, "known": self.known}
+
+    def open(self) -> None:
+        """Opens the source of the commands. Raises OperatorFileError for a line that cannot act."""
+        request, data = self.session.request, self.session.data
+        if request.operator_file is not None:
+            self.source = operator_source(request.operator_file, self._refused, None if self.first else self.acted)
         self._read()
-        if acted is None and self.timed and (self.timed[0].time or 0) < int(data.time[0]):
+        if self.first and self.timed and (self.timed[0].time or 0) < int(data.time[0]):
             command = self.timed[0]
             raise OperatorFileError(
                 f"{command.where}: {stamp(command.time or 0)} is before the first bar closes, at {stamp(int(data.time[0]))}"
@@ -50,12 +60,14 @@ class Between:
     def _refused(self, why: str) -> None:
         self.notify(f"Operator commands: {why}")
 
-    def has_acted(self, at: int, command: OperatorCommand, about: dict[str, Any]) -> None:
-        """Notes that a command has acted. at: UTC ns. about: what the log says of it."""
-        if command.where:  # the watchdog's has no line
-            self.acted[command.text] += 1
+    def has_acted(self, at: int, text: str, about: dict[str, Any]) -> None:
+        """Notes that a command has acted. at: UTC ns. text: the command's, empty for one of the watchdog or the journal. about:
+        what the log says of it."""
+        if text:
+            self.acted[text] += 1
+        if about["by"] == "watchdog":
+            self.known = 0
         self.applied.append({"time": stamp(at), **about})
-        self.notify(f"{stamp(at)} {about['command']} ({about['by']})")
 
     def saw(self, observations: Observations) -> None:
         """A bar has come."""

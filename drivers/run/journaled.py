@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from drivers.engine.checkpoint import save
 from drivers.engine.engine import Chunk, Engine, Outputs
 from drivers.run.assembly import Session
 from drivers.run.provenance import versions
-from drivers.store.journal import JournalWriter
+from drivers.store.segments import Segments
 
 FORMAT: Final = 1
 
@@ -31,25 +32,48 @@ def state_of(engine: Engine) -> str:
 
 
 class Journaled:
-    """An engine whose every instant is in a journal before it acts. path: None: no journal is kept. acted: how often each
-    operator command has acted before.
+    """An engine whose every instant is in a journal, on the disk, before it acts.
 
-    cut: names a half-written record that an earlier process left, and that is gone now.
+    folder: of the journal's segments; None: no journal is kept. on_failure: called once when the journal cannot be written,
+    with the reason, before what was to be written acts; from then on the engine goes on without a journal, until `begin`.
     """
 
-    def __init__(self, session: Session, path: Path | None, acted: Mapping[str, int] | None = None) -> None:
-        self.engine = session.engine
-        self.writer = None if path is None else JournalWriter(path)
-        self.cut = "" if self.writer is None else self.writer.cut
+    def __init__(self, session: Session, folder: Path | None) -> None:
+        self.session, self.engine = session, session.engine
+        self.on_failure: Callable[[str], None] = lambda reason: None
+        self.failed = ""
+        self._segments = None if folder is None else Segments(folder)
         self._since = 0
-        if self.writer is not None:
-            self.writer.append(*_begin(session, acted or {}), sync=True)
+
+    def begin(self, operator: Mapping[str, Any], results: Mapping[str, Any] | None) -> None:
+        """Begins a segment: from here on a restart needs nothing older. operator: `Between.memory`. results:
+        `Recorder.cut`. Raises OSError, with the last segment still in use, when it cannot be written."""
+        self._since = 0
+        if self._segments is not None:
+            self._segments.begin(*_begin(self.session, operator, results))
+            self.failed = ""
+
+    def go_on(self) -> str:
+        """Appends to the last segment; returns what was cut off at its end, as a sentence."""
+        if self._segments is None:
+            return ""
+        self._segments.go_on()
+        return self._segments.cut
+
+    def _append(self, about: Mapping[str, Any], arrays: Mapping[str, Any] | None = None, *, sync: bool = False) -> None:
+        if self._segments is None or self.failed:
+            return
+        try:
+            self._segments.append(about, arrays, sync=sync)
+        except OSError as error:
+            self.failed = (error.strerror or "unknown reason").lower()
+            self._segments.fail()
+            self.on_failure(self.failed)
 
     def advance(self, chunk: Chunk) -> Outputs:
         """`Engine.advance`."""
-        if self.writer is not None:
-            parts = {f"{name}/{i}": leaf for name, value in chunk.inputs.items() for i, leaf in enumerate(leaves(value))}
-            self.writer.append({"kind": "bars"}, {"time": chunk.time, **parts})
+        parts = {f"{name}/{i}": leaf for name, value in chunk.inputs.items() for i, leaf in enumerate(leaves(value))}
+        self._append({"kind": "bars"}, {"time": chunk.time, **parts}, sync=True)
         outputs = self.engine.advance(chunk)
         self._since += len(chunk.time)
         if self._since >= STATE_EVERY:
@@ -59,50 +83,55 @@ class Journaled:
     def react(
         self, ts: int, *, operator: int, amount: float = 0.0, by: str = "operator", command: str = "", events: Any = None
     ) -> Outputs:
-        """`Engine.react`. by: who sent the command. command: its text, by which a restart knows that it has acted. The
-        record is on the disk before the command acts."""
-        if self.writer is not None:
-            about = {
-                "kind": "instant",
-                "ts": ts,
-                "operator": operator,
-                "amount": amount,
-                "by": by,
-                **({"command": command} if command else {}),
-                "events": events is not None,
-            }
-            reports = {} if events is None else {name: np.asarray(x) for name, x in events._asdict().items()}
-            self.writer.append(about, reports, sync=True)
+        """`Engine.react`. by: who sent the command. command: its text, by which a restart knows that it has acted."""
+        about = {
+            "kind": "instant",
+            "ts": ts,
+            "operator": operator,
+            "amount": amount,
+            "by": by,
+            **({"command": command} if command else {}),
+            "events": events is not None,
+        }
+        reports = {} if events is None else {name: np.asarray(x) for name, x in events._asdict().items()}
+        self._append(about, reports, sync=True)
         return self.engine.react(ts, operator=operator, amount=amount, events=events)
 
     def state(self) -> None:
         """Writes what the engine's state is now."""
         self._since = 0
-        if self.writer is not None:
-            self.writer.append({"kind": "state", "last_time": self.engine.last_time, "sha256": state_of(self.engine)})
+        self._append({"kind": "state", "last_time": self.engine.last_time, "sha256": state_of(self.engine)})
 
     def close(self) -> None:
         """Everything on the disk; no more after this."""
-        if self.writer is not None:
-            self.writer.close()
-            self.writer = None
+        if self._segments is not None:
+            with suppress(OSError):  # of a journal that could not be written there is nothing to close
+                self._segments.close()
+            self._segments = None
 
 
-def _begin(session: Session, acted: Mapping[str, int]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _begin(
+    session: Session, operator: Mapping[str, Any], results: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     engine, plan = session.engine, session.plan
     about = {
         "kind": "begin",
+        "last_time": engine.last_time,
+        "sha256": state_of(engine),
         "format": FORMAT,
         "versions": versions(),
         "symbols": list(engine.symbols),
         "depth": engine.dims["D"],
         "epoch_ns": engine.epoch_ns,
         "configs": {name: record._asdict() for name, record in session.configs.items()},
-        "acted": dict(acted),
+        "operator": dict(operator),
         "spec": None if session.spec is None else session.spec.model_dump(),
         "code": {name: plan.code_of(node) for name, node in plan.nodes.items()},
     }
     arrays = {f"instruments/{k}": v for k, v in engine.static["instruments"]._asdict().items()}
+    if results is not None:
+        about["results"] = {key: value for key, value in results.items() if key != "learned"}
+        arrays |= {f"learned/{key}": value for key, value in results["learned"].items()}
     if engine.last_time:
         arrays["checkpoint"] = np.frombuffer(save(engine), np.uint8)
     return about, arrays

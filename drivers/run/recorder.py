@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,28 +13,59 @@ from drivers.engine.engine import Outputs
 from drivers.run.assembly import Session
 from drivers.runlog.events import Events
 from drivers.runlog.log import open_run_log
+from drivers.store.errors import StoreError
 from drivers.store.learned import Learned
+from drivers.store.parquet import sync
 from drivers.store.summary import Summary
 from drivers.store.writer import ResultWriter
 from drivers.text.times import stamp
 
 
 class Recorder:
-    """The sinks of one run. As a context manager it leaves nothing half written when an error ends the run."""
+    """The sinks of one run. As a context manager it leaves nothing half written when an error ends the run.
 
-    def __init__(self, session: Session, out: Path) -> None:
+    parts: the results grow in parts, which `cut` closes, and stay when an error ends the run. go_on: the `cut` of an earlier
+    process, whose results are completed. notify: given, an error of the sinks does not end the run: it is shown, and `failed`
+    holds it; nothing is written any more.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        out: Path,
+        *,
+        parts: bool = False,
+        go_on: Mapping[str, Any] | None = None,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:
         self.session = session
         self.out = out
         plan = session.plan
         self.annotations = plan.annotations
         self.domains = {n.name: n.domain for n in plan.nodes.values() if n.schedule != "epoch"}
-        self.writer = ResultWriter(out, session.data.symbols, overwrite=session.request.overwrite)
+        self.notify, self.failed = notify, ""
+        self.writer = ResultWriter(
+            out,
+            session.data.symbols,
+            overwrite=session.request.overwrite,
+            parts=parts,
+            go_on=None if go_on is None else go_on["part"],
+        )
         self.summary = Summary(session.data.symbols, session.configs)
         self.events = Events(session.data.symbols, session.engine.epoch_ns)
+        self._log = self.writer.folder / "log.jsonl"
         with self.writer.whole():
-            self.log = open_run_log(self.writer.folder / "log.jsonl", run=out.name)
+            if go_on is not None:
+                os.truncate(self._log, go_on["log"])
+            self.log = open_run_log(self._log, run=out.name)
         self.learned = Learned(plan)
         self.bars = 0
+        if go_on is not None:
+            self.bars = go_on["summary"]["bars"]
+            self.summary.go_on(go_on["summary"])
+            self.writer.history.recall(go_on["summary"]["history"], same_results=True)
+            self.events.recall(go_on["events"])
+            self.learned.go_on(go_on["learned"])
         self.report_failed = ""  # why there is no report of results that are whole
 
     def __enter__(self) -> Recorder:
@@ -42,10 +75,29 @@ class Recorder:
         if kind is not None:
             with suppress(OSError):  # where the disk is full, the last line does not go out
                 self.log.close()
-            self.writer.abandon()
+            if self.bars == 0:
+                self.writer.discard()
+            else:
+                self.writer.abandon()
+
+    @contextmanager
+    def _sinks(self) -> Iterator[None]:
+        """An error in here ends the sinks, and the run too where nobody is notified."""
+        try:
+            yield
+        except StoreError as error:
+            if self.notify is None:
+                raise
+            self.failed = str(error)
+            self.notify(f"Results stop: {error}. The stream goes on.")
 
     def take(self, outputs: Outputs) -> None:
         """One chunk's outputs into every sink."""
+        if not self.failed:
+            with self._sinks():
+                self._take(outputs)
+
+    def _take(self, outputs: Outputs) -> None:
         self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
         self.summary.add(outputs.values, outputs.time, outputs.offsets)
         with self.writer.whole():
@@ -56,12 +108,35 @@ class Recorder:
 
     def take_between(self, outputs: Outputs, about: dict[str, Any]) -> None:
         """Records one instant between two bars: it has orders and fills but is not a bar. about: fields of the log line."""
+        if not self.failed:
+            with self._sinks():
+                self._take_between(outputs, about)
+
+    def _take_between(self, outputs: Outputs, about: dict[str, Any]) -> None:
         self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
         self.summary.add_between(outputs.values, outputs.time, outputs.offsets)
         with self.writer.whole():
             at = int(outputs.time[0])
             self.log.event("operator", time=stamp(at), epoch=(at - 1) // self.session.engine.epoch_ns, **about)
             self.events.write(self.log, outputs)
+
+    def cut(self) -> dict[str, Any] | None:
+        """Ends a part of the results; returns what a later process needs to complete them from here, with arrays in `learned`.
+
+        None after an error of the sinks.
+        """
+        if not self.failed:
+            with self._sinks(), self.writer.whole():
+                part = self.writer.cut()
+                sync(self._log)
+                return {
+                    "part": part,
+                    "log": self._log.stat().st_size,
+                    "summary": self.summary.whole_memory(),
+                    "events": self.events.memory(),
+                    "learned": self.learned.arrays(),
+                }
+        return None
 
     def memory(self) -> dict[str, Any]:
         """What a later stretch of the same run needs beside the engine's state, for `recall`."""

@@ -5,6 +5,7 @@ What writes the journal stands beside what reads it. Whatever the engine is hand
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from drivers.project.machine_specs import MachineSpec
 from drivers.run.journaled import FORMAT, state_of
 from drivers.run.provenance import versions
 from drivers.store.journal import JournalError, JournalReader, Record
+from drivers.store.segments import segments_of
 from drivers.text.times import stamp
 
 
@@ -46,32 +48,34 @@ class Replayed(NamedTuple):
 def replay(
     path: Path, project: Path | None = None, *, compiled: bool = True, take: Callable[[Outputs], None] = lambda outputs: None
 ) -> Replayed:
-    """Runs a journal again. take: hears the outputs of each record.
+    """Runs a journal again, from the oldest of its segments that are there. path: see `segments_of`. take: is called with the
+    outputs of each record.
 
     Raises JournalError for a damaged journal, and ReplayError where a layer's code or the versions are not those that it was
     written under, and where a state is not what the journal says: then the same bits cannot be had.
     """
-    reader = JournalReader(path)
+    segments = segments_of(path)
+    readers = [JournalReader(segment) for segment in segments]
     engine: Engine | None = None
     bars = commands = checks = 0
     acted: Counter[str] = Counter()
-    for record in reader:
+    for record in itertools.chain.from_iterable(readers):
         about = record.about
-        if about["kind"] == "begin":
+        if about["kind"] == "begin" and engine is None:
             engine = _engine(record, project, compiled=compiled)
-            acted = Counter(about.get("acted", {}))
+            acted = Counter(about["operator"]["acted"])
             continue
         if engine is None:
             raise JournalError(f"{path.name}: record {record.number} comes before any beginning")
         if about["kind"] == "bars":
-            take(engine.advance(_chunk(record, engine.plan.hints)))
+            take(engine.advance(chunk_of(record, engine.plan.hints)))
             bars += len(record.arrays["time"])
         elif about["kind"] == "instant":
-            events = _events(record, engine.plan.hints) if about["events"] else None
+            events = events_of(record, engine.plan.hints) if about["events"] else None
             take(engine.react(about["ts"], operator=about["operator"], amount=about["amount"], events=events))
             commands += about["operator"] != OPERATOR_NONE
             acted += Counter([about["command"]] if "command" in about else [])
-        else:
+        else:  # a state, or the beginning of a segment, which holds one
             if about["sha256"] != state_of(engine):
                 raise ReplayError(
                     f"{path.name}: after {stamp(engine.last_time)} (record {record.number}) the state is not what it was; "
@@ -80,7 +84,7 @@ def replay(
             checks += 1
     if engine is None:
         raise JournalError(f"{path.name}: the journal is empty")
-    return Replayed(engine, bars, commands, checks, reader.torn, acted)
+    return Replayed(engine, bars, commands, checks, readers[-1].torn, acted)
 
 
 def _engine(record: Record, folder: Path | None, *, compiled: bool) -> Engine:
@@ -112,7 +116,7 @@ def _engine(record: Record, folder: Path | None, *, compiled: bool) -> Engine:
     return engine
 
 
-def _chunk(record: Record, hints: Mapping[str, Any]) -> Chunk:
+def chunk_of(record: Record, hints: Mapping[str, Any]) -> Chunk:
     names = dict.fromkeys(key.partition("/")[0] for key in record.arrays if key != "time")
     inputs = {}
     for name in names:
@@ -121,6 +125,6 @@ def _chunk(record: Record, hints: Mapping[str, Any]) -> Chunk:
     return Chunk(record.arrays["time"], inputs)
 
 
-def _events(record: Record, hints: Mapping[str, Any]) -> Any:
+def events_of(record: Record, hints: Mapping[str, Any]) -> Any:
     log = hints["venue_events"]
     return log(*[int(x) if name == "n" else x for name, x in record.arrays.items()])

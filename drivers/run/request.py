@@ -20,7 +20,7 @@ class RunRequest:
     wiring_master.yaml. overwrite: replace the results that are in `out`. speed: of a stream. checkpoint: the file that a
     stream goes on from, and leaves behind. seed: of the built-in sample market. report: write report.html with the results.
     operator_file: operator commands for a stream. stale_after: seconds without data after which a stream is halted.
-    journal: the file that a stream writes all that its engine is handed to.
+    journaled: a stream keeps a journal beside its results. resume: complete the stream that left `<out>.partial`.
     """
 
     data: Path | None = None
@@ -38,4 +38,5 @@ class RunRequest:
     report: bool = True
     operator_file: Path | None = None
     stale_after: float | None = None
-    journal: Path | None = None
+    journaled: bool = True
+    resume: bool = False

@@ -1,11 +1,14 @@
 """The journal: all that a run's engine is handed, in the order in which it is handed over, written before it acts.
 
-An append-only file of records, each with its length and checksums. A process that dies leaves at most its last record half
-written: that one has not acted, and readers name it and go by the others. Damage anywhere else is refused.
+An append-only file of records, each with its length and checksums. A process or a machine that dies may leave the last record
+half written, zero or damaged: it has not acted, and readers name it and go by the others. Damage that whole records follow
+is refused. A segment that is no longer written may be compressed (`.zst`).
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import os
@@ -13,9 +16,10 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 MAGIC: Final = b"STRATOQUANT JOURNAL 1\n"
 _HEAD: Final = struct.Struct("<QIII")
@@ -34,8 +38,13 @@ class Record(NamedTuple):
     arrays: dict[str, Any]
 
 
+def sync_file(handle: int) -> None:
+    """Returns when the content of an open file is on the disk."""
+    getattr(os, "fdatasync", os.fsync)(handle)  # macOS has no fdatasync
+
+
 class JournalWriter:
-    """Appends to a journal, which it begins where there is none; a last record that is half written is cut off first.
+    """Appends to a journal, which it begins where there is none; a last record that is not whole is cut off first.
 
     cut: what was cut off, as a sentence; empty where nothing was.
     """
@@ -66,29 +75,36 @@ class JournalWriter:
         self._file.write(first + struct.pack("<I", _checksum(self.records, first)) + body)
         self._file.flush()
         if sync:
-            os.fsync(self._file.fileno())
+            sync_file(self._file.fileno())
 
     def close(self) -> None:
-        """Everything on the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        """Everything on the disk. A second time does nothing."""
+        if not self._file.closed:
+            self._file.flush()
+            sync_file(self._file.fileno())
+            self._file.close()
+
+    def drop(self) -> None:
+        """Closes a file that cannot be written any more, in whatever state it is."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class JournalReader:
-    """The records of a journal, in order. torn: names a half-written last record, once the others are read; whole: where they
-    end. Raises JournalError at a record that is damaged."""
+    """The records of a journal, in order. torn: names a last record that is not whole, once the others are read; whole: where
+    those end. Raises JournalError at a damaged record that whole ones follow."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.torn, self.whole = path, "", 0
-        with path.open("rb") as file:
+        with _opened(path) as file:
             begins = file.read(len(MAGIC))
         if begins != MAGIC and not MAGIC.startswith(begins):
             raise JournalError(f"{path} is no journal of a stream")
 
     def __iter__(self) -> Iterator[Record]:
-        size = self.path.stat().st_size
-        with self.path.open("rb") as file:
+        with _opened(self.path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
             if len(file.read(len(MAGIC))) < len(MAGIC):
                 return  # not even begun
             self.whole = len(MAGIC)
@@ -103,18 +119,30 @@ class JournalReader:
                     return
                 length, of_body, of_text, of_head = _HEAD.unpack(head)
                 if _checksum(number, head[:-4]) != of_head:
-                    raise self._damaged(number)
+                    self.torn = self._end(number, file, "its head is damaged")
+                    return
                 body = file.read(length)
                 if len(body) < length:
                     self.torn = self._half(number, f"{left} of {length + _HEAD.size} bytes")
                     return
                 if _checksum(number, body) != of_body:
-                    if file.tell() == size:
-                        self.torn = self._half(number, "its checksum is wrong")
-                        return
-                    raise self._damaged(number)
+                    self.torn = self._end(number, file, "its checksum is wrong")
+                    return
                 self.whole = file.tell()
                 yield _record(number, body, of_text, layouts)
+
+    def _end(self, number: int, file: BinaryIO, how: str) -> str:
+        """The sentence for a damaged record that ends the journal; raises where a whole record follows it."""
+        file.seek(self.whole)
+        rest = file.read()
+        if rest.strip(b"\0"):
+            for at in range(len(rest) - _HEAD.size + 1):
+                length, of_body, _, of_head = _HEAD.unpack_from(rest, at)
+                if length <= len(rest) - at and _checksum(number + 1, rest[at : at + _HEAD.size - 4]) == of_head:
+                    body = rest[at + _HEAD.size : at + _HEAD.size + length]
+                    if len(body) == length and _checksum(number + 1, body) == of_body:
+                        raise self._damaged(number)
+        return self._half(number, how)
 
     def _half(self, number: int, how: str) -> str:
         return f"{self.path.name}: record {number}, the last, is half written ({how}); what it was to say has not acted"
@@ -124,6 +152,14 @@ class JournalReader:
             f"{self.path.name}: record {number}, at byte {self.whole}, is damaged; the {number - 1} before it are whole. "
             "Take the file from a backup"
         )
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A segment's content, unpacked where it is compressed."""
+    if path.suffix != ".zst":
+        return path.open("rb")
+    with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as file:
+        return io.BytesIO(file.read())
 
 
 def _checksum(number: int, body: bytes) -> int:

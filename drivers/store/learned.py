@@ -28,14 +28,26 @@ class Learned:
         for name in self.names:
             self._parts[name].append([np.array(leaf) for leaf in leaves(values[name])])
 
+    def arrays(self) -> dict[str, Any]:
+        """All that was added, for `go_on`."""
+        arrays: dict[str, Any] = {"time": np.array(self._times, np.int64)}
+        for name, parts in self._parts.items():
+            for i, stack in enumerate(zip(*parts, strict=True)):
+                arrays[f"{name}.{i}"] = np.stack(stack)
+        return arrays
+
+    def go_on(self, arrays: Mapping[str, Any]) -> None:
+        """Adds what another had added, from its `arrays`."""
+        self._times = arrays["time"].tolist()
+        for name in self.names:
+            stacks = [arrays[key] for key in arrays if key.rpartition(".")[0] == name]
+            self._parts[name] = [[stack[t] for stack in stacks] for t in range(len(self._times))] if stacks else []
+
     def save(self, folder: Path) -> None:
         """Writes the file, also where no epoch has ended yet: that the run has learned nothing is known then."""
         if not self.names:
             return
-        arrays: dict[str, Any] = {"time": np.array(self._times, np.int64), "names": np.array(self.names)}
-        for name, parts in self._parts.items():
-            for i, stack in enumerate(zip(*parts, strict=True)):
-                arrays[f"{name}.{i}"] = np.stack(stack)
+        arrays = {**self.arrays(), "names": np.array(self.names)}
         with (folder / FILE).open("wb") as file:
             np.savez_compressed(file, **arrays)
 

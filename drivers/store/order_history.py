@@ -86,11 +86,13 @@ class OrderHistory:
             "ended": self._ended,
             "pending": self._pending,
             "seen": sorted(self._seen),
+            "told": sorted(self._told),
             "now": self._now,
         }
 
-    def recall(self, memory: Mapping[str, Any]) -> None:
-        """Goes on from the `memory` of another; orders that had ended by then are told again only if they change."""
+    def recall(self, memory: Mapping[str, Any], *, same_results: bool = False) -> None:
+        """Goes on from the `memory` of another; orders that had ended by then are in its results, and are given again only if
+        they change. same_results: the results are those of the other, which has not given them."""
         for values in memory["orders"]:
             given = dict(zip(Order.__slots__, values, strict=True))
             order = self.open[given["id"]] = Order(**{f: given[f] for f in _FIELDS})
@@ -100,7 +102,8 @@ class OrderHistory:
         self.position[:] = memory["position"]
         self._ended = list(memory["ended"])
         self._pending = [tuple(entry) for entry in memory["pending"]]
-        self._seen, self._told, self._now = set(memory["seen"]), set(self._ended), memory["now"]
+        self._told = set(memory.get("told", ())) if same_results else set(self._ended)
+        self._seen, self._now = set(memory["seen"]), memory["now"]
 
     def add(self, time: Ints, intents: Any, intents_at: Ints, reports: Any, reports_at: Ints) -> None:
         """Takes the logs of successive instants: L5's intents and L90's reports, each with (T + 1,) offsets."""

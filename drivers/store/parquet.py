@@ -1,8 +1,14 @@
-"""Parquet files that grow row group by row group, written by one background thread."""
+"""Parquet files that grow row group by row group, written by one background thread.
+
+A file is readable when it is closed. A table of a stream therefore grows in parts: a folder `<table>.parquet` with a closed
+file for each epoch, which Parquet readers take for one table, and a hidden one that is being written.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -46,15 +52,15 @@ class Background:
 
 
 class ParquetFile:
-    """One Parquet file that grows row group by row group."""
+    """One Parquet file that grows row group by row group. part: the number of its first part, where it grows in parts."""
 
-    def __init__(self, path: Path, background: Background) -> None:
-        self.path = path
+    def __init__(self, path: Path, background: Background, part: int | None = None) -> None:
+        self.path, self.part = path, part
         self._background = background
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[dict[str, Any]] = []
         self.rows = 0
-        self.begun = False  # its columns are known, rows or not
+        self.begun = part is not None and bool(parts_of(path))  # its columns are known, rows or not
 
     def add(self, columns: dict[str, Any], rows: int) -> None:
         """Takes successive rows as Arrow or NumPy columns; they are written when a row group is full."""
@@ -90,10 +96,25 @@ class ParquetFile:
 
     def _write(self, table: pa.Table) -> None:
         if self._writer is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            coded = [f.name for f in table.schema if not pa.types.is_floating(f.type)]
-            self._writer = pq.ParquetWriter(self.path, table.schema, use_dictionary=coded, **COMPRESSION)
+            target = self.path if self.part is None else self.path / f".{self.part:06d}.parquet"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = _writer(target, table.schema)
         self._writer.write_table(table.unify_dictionaries(), row_group_size=4 * GROUP_ROWS)
+
+    def cut(self) -> None:
+        """Ends the part: in the background it is closed, brought to the disk and given its name."""
+        self.flush()
+        self._background.do(self._end_part)
+
+    def _end_part(self) -> None:
+        assert self.part is not None
+        if self._writer is not None:
+            self.close()
+            hidden = self.path / f".{self.part:06d}.parquet"
+            sync(hidden)
+            hidden.rename(self.path / f"{self.part:06d}.parquet")
+            sync(self.path)
+        self.part += 1
 
     def close(self) -> None:
         """Writes the footer."""
@@ -101,8 +122,58 @@ class ParquetFile:
             writer, self._writer = self._writer, None
             writer.close()
 
+    def merge(self, target: Path) -> None:
+        """Writes all closed parts into one file."""
+        parts = parts_of(self.path)
+        if not parts:
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if len(parts) == 1:
+            link(parts[0], target)
+            return
+        with _writer(target, pq.read_schema(parts[0])) as writer:
+            for part in parts:
+                with pq.ParquetFile(part) as file:
+                    for i in range(file.num_row_groups):
+                        writer.write_table(file.read_row_group(i).unify_dictionaries(), row_group_size=4 * GROUP_ROWS)
+
     def drop(self) -> None:
         """Closes it in whatever state it is; on a full disk that fails as well, and does not matter."""
         self._waiting = []
         with contextlib.suppress(Exception):
             self.close()
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The closed parts of a table that grows in parts, oldest first."""
+    return sorted(path.glob("[0-9]*.parquet"))
+
+
+def drop_parts(folder: Path, first: int) -> None:
+    """Removes the parts from number `first` on, and those that were being written, of every table below a folder."""
+    for part in folder.rglob("*.parquet"):
+        number = part.name.removeprefix(".").removesuffix(".parquet")
+        if part.parent.name.endswith(".parquet") and number.isdigit() and (part.name[0] == "." or int(number) >= first):
+            part.unlink()
+
+
+def link(path: Path, target: Path) -> None:
+    """The same file under a second name; a copy where the file system has no links."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
+
+
+def sync(path: Path) -> None:
+    """Returns when a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    coded = [f.name for f in schema if not pa.types.is_floating(f.type)]
+    return pq.ParquetWriter(path, schema, use_dictionary=coded, **COMPRESSION)

@@ -20,6 +20,10 @@ from drivers.store.order_history import Order, OrderHistory
 from drivers.text.times import stamp
 
 _FLOWS: Final = ("funding", "cash_flows", "realised", "fees")
+_SUMS: Final = (
+    "bars", "span", "refused", "wanted", "fills", "notional", "fees", "slippage", "account", "_equity_sum", "_before",
+)  # fmt: skip
+_COUNTERS: Final = ("verdicts", "reasons", "refusals", "regimes", "quality", "levels")
 QUALITY: Final = ("missing", "filled", "outlier", "crossed", "duplicates", "late")
 
 
@@ -61,6 +65,28 @@ class Summary:
         """The figures are of what comes now; the account and the orders under way are those of another's `memory`."""
         self._before = dict(memory["account"])
         self.history.recall(memory["orders"])
+
+    def whole_memory(self) -> dict[str, Any]:
+        """All sums as JSON has them, for `go_on`."""
+        counters = {name: dict(getattr(self, name)) for name in _COUNTERS}
+        return {
+            **{name: getattr(self, name) for name in _SUMS},
+            **counters,
+            "orders": [[*key, n] for key, n in self.orders.items()],
+            "parts": sorted(self._parts),
+            "history": self.history.memory(),
+        }
+
+    def go_on(self, memory: Mapping[str, Any]) -> None:
+        """The figures go on as those of the summary whose `whole_memory` this is."""
+        for name in _SUMS:
+            setattr(self, name, memory[name])
+        self.span = None if memory["span"] is None else (memory["span"][0], memory["span"][1])
+        for name in _COUNTERS:
+            setattr(self, name, Counter(memory[name]))
+        self.orders = Counter({(kind, status): n for kind, status, n in memory["orders"]})
+        self._parts = set(memory["parts"])
+        self.history.recall(memory["history"], same_results=True)
 
     def add(self, values: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
         """Takes the outputs of successive bars, as `ResultWriter.write` does."""

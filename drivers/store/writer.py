@@ -3,7 +3,8 @@
 1. Everything goes to `<out>.partial`, a sibling of the final folder, chunk by chunk; a few tens of thousand rows wait in memory
    for each row group, which one thread beside the run compresses and writes. Its errors come up at the next call.
 2. `finish` closes the files, writes run.json and renames the folder to its final name. What it replaces stays until then.
-3. An error, a full disk above all, ends in `abandon`: the partial folder is removed and nothing has the final name.
+3. An error, a full disk above all, ends in `abandon`: the partial folder is removed and nothing has the final name. A writer
+   in parts keeps it: `go_on` of a later process completes the results.
 4. What is made from the results (the report) is made between 1 and 2, so that it is there when they are.
 
 Parquet, zstd level 3, float64 as they were computed. Rows are sorted by `timestamp` (bar close, UTC), then `symbol`.
@@ -12,9 +13,11 @@ Parquet, zstd level 3, float64 as they were computed. Rows are sorted by `timest
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -33,44 +36,76 @@ from drivers.project.locate import Project
 from drivers.store.columns import FILLS, ORDERS, SIDES, TIME, columns_of, enum, known, masks
 from drivers.store.errors import StoreError, TakenError, is_full
 from drivers.store.order_history import Order, OrderHistory
-from drivers.store.parquet import Background, ParquetFile
+from drivers.store.parquet import Background, ParquetFile, drop_parts, link, parts_of, sync
 
+JOURNAL: Final = "journal"
+"""The folder with a stream's journal, below its results."""
+REQUEST: Final = "stream.json"
+"""What a stream was asked for, below its partial folder."""
+_FINAL: Final = "final"  # the results of a writer in parts, as they get their name
 _WRITER: Final = "writing"  # holds the process id of who writes a partial folder
+_NOBODY: Final = 0
+_OWN: Final = (
+    "run.json", "report.html", "log.jsonl", "wiring_master.yaml", "delayed.npz", "checkpoint.npz", "config/*.yml",
+    "orders.parquet", "fills.parquet", "ledger.parquet", "decisions.parquet", "features/*.parquet", "logs/*.parquet",
+    "journal/lock", "journal/*.journal", "journal/*.journal.zst",
+)  # fmt: skip
+"""What a run writes, below its results."""
+
+
+def foreign(folder: Path) -> list[str]:
+    """The files below a folder of results that no run writes."""
+    names = (str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if not p.is_dir() or p.is_symlink())
+    return [name for name in names if not any(fnmatch.fnmatch(name, own) for own in _OWN)]
 
 
 class ResultWriter:
     """Writes one run's results. Either `finish` puts them under their name, or `abandon` removes them.
 
     out: the final folder. symbols: names of the columns, sorted. overwrite: results that are in `out` already may be
-    replaced, once the new ones are whole.
+    replaced, once the new ones are whole; files that no run writes are never removed. parts: tables grow in parts, which `cut`
+    closes: what is closed can be read, and outlives the process. go_on: the number of parts that an earlier process closed and
+    that count; the results are completed from there.
     Raises TakenError when `out` holds something already, StoreError when it cannot be written.
     """
 
-    def __init__(self, out: Path, symbols: Sequence[str], *, overwrite: bool = False) -> None:
+    def __init__(
+        self, out: Path, symbols: Sequence[str], *, overwrite: bool = False, parts: bool = False, go_on: int | None = None
+    ) -> None:
         self.out = Path(out)
         self.symbols = tuple(symbols)
+        self._done = False
         self.folder = self.out.with_name(self.out.name + ".partial")
-        self._refuse_taken(overwrite)
+        self.overwrite, self.parts = overwrite, parts
+        self.part = go_on or 0
+        self._refuse_taken()
         self._background = Background()
         self._features: dict[str, ParquetFile] = {}
         self._logs: dict[str, ParquetFile] = {}
         self._orders, self._fills, self._ledger, self._decisions = (
-            ParquetFile(self.folder / f"{name}.parquet", self._background)
-            for name in ("orders", "fills", "ledger", "decisions")
+            self._file(f"{name}.parquet") for name in ("orders", "fills", "ledger", "decisions")
         )
+        with self.whole():
+            if go_on is None and self.folder.exists():
+                self._clear_stale()
+            elif go_on is not None:
+                self._refuse_owned()
+                shutil.rmtree(self.folder / _FINAL, ignore_errors=True)
+                drop_parts(self.folder, go_on)
+                for file in self._files():
+                    file.begun = bool(parts_of(file.path))
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / _WRITER).write_text(str(os.getpid()), encoding="utf-8")
         self.history = OrderHistory(len(self.symbols))
         self._names = pa.array(self.symbols, pa.string())
         self._trades = False  # whether the layers that trade are among those that run
-        self._done = False
-        with self.whole():
-            if self.folder.exists():
-                self._clear_stale()
-            self.folder.mkdir(parents=True)
-            (self.folder / _WRITER).write_text(str(os.getpid()), encoding="utf-8")
+
+    def _file(self, name: str) -> ParquetFile:
+        return ParquetFile(self.folder / name, self._background, self.part if self.parts else None)
 
     # -- before --------------------------------------------------------------------------------------------------------------
 
-    def _refuse_taken(self, overwrite: bool) -> None:
+    def _refuse_taken(self) -> None:
         if not self.out.exists():
             return
         if not self.out.is_dir():
@@ -79,17 +114,35 @@ class ResultWriter:
             return
         if not (self.out / "run.json").is_file():
             raise TakenError(f"{self.out} holds something else than a run's results; name another folder")
-        if not overwrite:
+        if not self.overwrite:
             raise TakenError(f"{self.out} holds the results of a run already; name another folder, or give --overwrite")
+        strange = foreign(self.out)
+        if strange:
+            raise TakenError(
+                f"{self.out} holds {strange[0]}, which no run writes, so --overwrite does not remove it; move it, or name "
+                "another folder"
+            )
 
     def _clear_stale(self) -> None:
         """Removes what a run left that was killed; refuses when one is still at it, or when the folder is not a run's."""
+        self._refuse_owned()
+        if (self.folder / JOURNAL).is_dir():
+            raise TakenError(
+                f"{self.folder} holds an unfinished stream; go on with `stratoquant stream --resume {self.out}`, or remove the "
+                "folder"
+            )
+        strange = [name for name in foreign(self.folder) if name != _WRITER]
+        if strange:
+            raise TakenError(f"{self.folder} is in the way and holds {strange[0]}, which no run writes; move it")
+        shutil.rmtree(self.folder)
+
+    def _refuse_owned(self) -> None:
         mark = self.folder / _WRITER
         try:
             owner = int(mark.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise TakenError(f"{self.folder} is in the way and is no unfinished run; move it, or name another folder") from None
-        if owner != os.getpid():
+        if owner not in (_NOBODY, os.getpid()):
             try:
                 os.kill(owner, 0)
             except ProcessLookupError:
@@ -98,7 +151,6 @@ class ResultWriter:
                 raise TakenError(f"{self.folder} is being written by process {owner}; name another folder") from None
             else:
                 raise TakenError(f"{self.folder} is being written by process {owner}; wait for it, or name another folder")
-        shutil.rmtree(self.folder)
 
     # -- while it runs ---------------------------------------------------------------------------------------------------------
 
@@ -134,7 +186,7 @@ class ResultWriter:
                 tables.setdefault(domain, dict(index)).update(columns_of(node, outputs[node], annotations[node], symbols))
         for domain, columns in tables.items():
             if domain not in self._features:
-                self._features[domain] = ParquetFile(self.folder / "features" / f"{domain}.parquet", self._background)
+                self._features[domain] = self._file(f"features/{domain}.parquet")
             self._features[domain].add(columns, bars * symbols)
         if "l97_ledger" in outputs:
             columns = columns_of("", outputs["l97_ledger"], annotations["l97_ledger"], symbols)
@@ -167,7 +219,7 @@ class ResultWriter:
     def _write_raw_logs(self, logs: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
         """Logs as the layers wrote them, for those who run a part of the graph on them again."""
         for node, log in logs.items():
-            file = self._logs.setdefault(node, ParquetFile(self.folder / "logs" / f"{node}.parquet", self._background))
+            file = self._logs.setdefault(node, self._file(f"logs/{node}.parquet"))
             at = offsets[node]
             if at[-1] == 0 and file.begun:
                 continue
@@ -241,6 +293,15 @@ class ResultWriter:
             len(orders),
         )
 
+    def cut(self) -> int:
+        """Ends the part: all rows so far are on the disk and readable when this returns. Returns how many parts there are."""
+        with self.whole():
+            for file in self._files():
+                file.cut()
+            self._background.wait()
+            self.part += 1
+        return self.part
+
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
     def copy_project(self, project: Project, configs: Configs) -> None:
@@ -266,39 +327,84 @@ class ResultWriter:
             for file in self._files():
                 file.flush()
             self._background.wait()
+            folder = self._assembled() if self.parts else self.folder
             for file in self._files():
                 file.close()
             self._background.stop()
             text = json.dumps(json_values(run_json), indent=2, allow_nan=False)
-            (self.folder / "run.json").write_text(text + "\n", encoding="utf-8")
+            (folder / "run.json").write_text(text + "\n", encoding="utf-8")
             if then is not None:
-                then(self.folder)
+                then(folder)
+            for path in (folder, *folder.rglob("*")):
+                sync(path)
             with deferred():  # one step: the results have their name, or the old ones have it still
-                (self.folder / _WRITER).unlink()
-                self._rename()
+                if not self.parts:
+                    (folder / _WRITER).unlink()
+                self._rename(folder)
                 self._done = True
 
-    def _rename(self) -> None:
+    def _assembled(self) -> Path:
+        """A folder with every table in one file. The parts stay until the results have their name."""
+        self.cut()
+        folder = self.folder / _FINAL
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for table in {p.parent for p in self.folder.rglob("[0-9]*.parquet") if p.parent.name.endswith(".parquet")}:
+            ParquetFile(table, self._background, self.part).merge(folder / table.relative_to(self.folder))
+        for path in self.folder.iterdir():
+            if path.is_file() and path.name not in (_WRITER, REQUEST):
+                link(path, folder / path.name)
+        if (self.folder / "config").is_dir():
+            shutil.copytree(self.folder / "config", folder / "config")
+        return folder
+
+    def _rename(self, folder: Path) -> None:
+        try:
+            self._refuse_taken()  # what has appeared there meanwhile is somebody else's
+        except TakenError as error:
+            self._done = True
+            raise TakenError(f"{error}. The results of this run are whole, in {folder}") from None
         old = None
         if self.out.exists():
-            if any(self.out.iterdir()):
-                old = self.out.with_name(self.out.name + ".replaced")
-                shutil.rmtree(old, ignore_errors=True)
-                self.out.rename(old)
-            else:
-                self.out.rmdir()
+            old = Path(tempfile.mkdtemp(prefix=f".{self.out.name}.replaced.", dir=self.out.parent))
+            self.out.rename(old)
         try:
-            self.folder.rename(self.out)
+            folder.rename(self.out)
         except OSError:
             if old is not None:
                 old.rename(self.out)
             raise
+        sync(self.out.parent)
+        if self.parts:
+            if (self.folder / JOURNAL).is_dir():
+                (self.folder / JOURNAL).rename(self.out / JOURNAL)
+            shutil.rmtree(self.folder, ignore_errors=True)
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
 
-    def abandon(self) -> None:
-        """Removes everything that was written. Does nothing after `finish`; never raises."""
+    def discard(self) -> None:
+        """`abandon`, also of what `cut` closed: for a run that has not begun."""
+        self.part = 0
+        self.abandon()
+
+    def release(self) -> None:
+        """Ends the writer and keeps what is on the disk, for a later `go_on`. Does nothing after `finish`; never raises."""
         if self._done:
+            return
+        with deferred():
+            self._done = True
+            self._background.stop()
+            for file in self._files():
+                file.drop()
+            with contextlib.suppress(OSError):
+                (self.folder / _WRITER).write_text(str(_NOBODY), encoding="utf-8")
+
+    def abandon(self) -> None:
+        """Removes everything that was written; what `cut` closed is kept. Does nothing after `finish`; never raises."""
+        if self._done:
+            return
+        if self.parts and self.part:
+            self.release()
             return
         with deferred():  # a second Ctrl-C does not leave a part of it
             self._background.stop()
@@ -318,12 +424,15 @@ class ResultWriter:
             raise
         except (OSError, pa.ArrowException) as error:
             self.abandon()
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            if self.parts and self.part:
+                why = "the disk is full" if is_full(error) else f"a file could not be written ({reason})"
+                raise StoreError(f"{why}: the results for {self.out} are incomplete; what is in {self.folder} stays") from error
             if is_full(error):
                 raise StoreError(
                     f"the disk is full: the results for {self.out} could not be written and were removed; free some space, or "
                     "name a folder on another disk"
                 ) from error
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise StoreError(
                 f"the results for {self.out} could not be written ({reason}) and were removed; check the folder's permissions, "
                 "or name another folder"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from drivers.cli.main import run_command
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.engine import Chunk, Engine, Outputs
 from drivers.run.journaled import state_of
-from drivers.run.replay import ReplayError, _chunk, replay
+from drivers.run.replay import ReplayError, chunk_of, replay
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
-from drivers.store.journal import JournalReader, JournalWriter
+from drivers.store.journal import JournalReader, JournalWriter, Record
+from drivers.store.segments import segments_of
 from tests.drivers.engine.conftest import same_bits
 from tests.drivers.small_market import folder
 
@@ -57,8 +59,17 @@ def commanded(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def journal(out: Path) -> Path:
-    return out.with_name("out.journal")
+def records_of(out: Path) -> list[Record]:
+    """All records of a journal, of all its segments."""
+    return [record for segment in segments_of(out) for record in JournalReader(segment)]
+
+
+def torn(out: Path, path: Path, bytes_: int) -> Path:
+    """A copy of a journal whose last segment lacks so many bytes at its end."""
+    shutil.copytree(out / "journal", path)
+    last = segments_of(path)[-1]
+    last.write_bytes(last.read_bytes()[:-bytes_])
+    return path
 
 
 def test_each_command_is_in_the_results_and_has_acted(commanded: Path) -> None:
@@ -79,7 +90,7 @@ def test_each_command_is_in_the_results_and_has_acted(commanded: Path) -> None:
 
 
 def test_a_replay_of_the_journal_gives_the_same_bits(commanded: Path) -> None:
-    again = replay(journal(commanded))
+    again = replay(commanded)
     assert (again.bars, again.commands, again.torn) == (MINUTES, 6, "")
     assert again.checks >= 4
     with np.load(commanded / "checkpoint.npz") as stored:
@@ -91,9 +102,9 @@ def test_a_replay_of_the_journal_gives_the_same_bits(commanded: Path) -> None:
 def test_cut_at_every_instant_and_restored_there_a_replay_gives_the_same_bits(commanded: Path, every: int) -> None:
     """A fresh engine goes on from a checkpoint before and after each command, and at each instant of the last hours."""
     whole: list[Outputs] = []
-    again = replay(journal(commanded), take=whole.append)
+    again = replay(commanded, take=whole.append)
     engine = again.engine
-    records = [r for r in JournalReader(journal(commanded)) if r.about["kind"] in ("bars", "instant")]
+    records = [r for r in records_of(commanded) if r.about["kind"] in ("bars", "instant")]
     assert len(records) == len(whole)
     first = len(records) - 400
     cuts = {k + i for k, r in enumerate(records) if r.about["kind"] == "instant" for i in range(2)}
@@ -117,7 +128,7 @@ def _fresh(like: Engine) -> Engine:
 
 def _go(engine: Engine, record: Any) -> Outputs:
     if record.about["kind"] == "bars":
-        chunk = _chunk(record, engine.plan.hints)
+        chunk = chunk_of(record, engine.plan.hints)
         assert isinstance(chunk, Chunk)
         assert isinstance(chunk.inputs["observations"], Observations)
         return engine.advance(chunk)
@@ -127,8 +138,7 @@ def _go(engine: Engine, record: Any) -> Outputs:
 def test_a_journal_that_was_torn_gives_all_but_its_last_record_and_says_so(
     commanded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "torn.journal"
-    path.write_bytes(journal(commanded).read_bytes()[:-1000])
+    path = torn(commanded, tmp_path / "torn", 1000)
     state = tmp_path / "state.npz"
     assert run_command(["replay", str(path), "--checkpoint", str(state)]) == 0
     printed = capsys.readouterr()
@@ -139,9 +149,7 @@ def test_a_journal_that_was_torn_gives_all_but_its_last_record_and_says_so(
 
 def test_a_stream_goes_on_from_the_checkpoint_that_a_replay_leaves(data: Path, commanded: Path, tmp_path: Path) -> None:
     """After a crash: the journal was cut off somewhere, the end is the same."""
-    path = tmp_path / "crashed.journal"
-    content = journal(commanded).read_bytes()
-    path.write_bytes(content[: len(content) - 60_000])
+    path = torn(commanded, tmp_path / "crashed", 60_000)
     state = tmp_path / "state.npz"
     assert run_command(["replay", str(path), "--checkpoint", str(state)]) == 0
     commands = tmp_path / "operator.txt"
@@ -152,26 +160,25 @@ def test_a_stream_goes_on_from_the_checkpoint_that_a_replay_leaves(data: Path, c
         spec="prior_belief",
         operator_file=commands,
         checkpoint=state,
-        journal=path,
         report=False,
     )
     run_stream(request, Console(file=io.StringIO()))
     with np.load(commanded / "checkpoint.npz") as one, np.load(state) as two:
         for name in ("f8", "i8"):
             np.testing.assert_array_equal(one[name], two[name])
-    assert state_of(replay(path).engine) == state_of(replay(journal(commanded)).engine)  # the journal goes on, too
+    assert state_of(replay(tmp_path / "out").engine) == state_of(replay(commanded).engine)
 
 
 def test_a_state_that_is_another_stops_the_replay_and_says_where(commanded: Path, tmp_path: Path) -> None:
     path = tmp_path / "other.journal"
     writer = JournalWriter(path)
-    for record in JournalReader(journal(commanded)):
+    for record in records_of(commanded):
         about = dict(record.about)
         if about["kind"] == "instant" and about["operator"] == 5:
             about["amount"] = 5001.0
         writer.append(about, record.arrays)
     writer.close()
-    with pytest.raises(ReplayError, match=r"after 2024-03-05T22:36:00Z \(record \d+\) the state is not what it was; 2 earlier"):
+    with pytest.raises(ReplayError, match=r"after 2024-03-06T00:00:00Z \(record \d+\) the state is not what it was; 3 earlier"):
         replay(path)
 
 
@@ -190,7 +197,7 @@ def test_the_watchdog_halts_when_no_price_comes_and_the_operator_lifts_it(data: 
     risk = pq.read_table(tmp_path / "out" / "features" / "risk.parquet").to_pandas()
     between = (risk.timestamp > "2024-03-05T09:34Z") & (risk.timestamp <= "2024-03-05T15:00Z")
     assert (risk.loc[between, "l81_kill_switch.overall"] >= 1).all()
-    assert replay(tmp_path / "out.journal").commands == 2
+    assert replay(tmp_path / "out").commands == 2
 
 
 @pytest.mark.parametrize(
@@ -209,12 +216,4 @@ def test_an_operator_file_that_cannot_be_applied_is_refused_before_the_first_bar
         more = {"operator_file": tmp_path / "operator.txt"}
     with pytest.raises(ValueError, match=why):
         run_stream(RunRequest(data=data, out=tmp_path / "out", **more), Console(file=io.StringIO()))
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_journal_of_another_run_is_not_written_over(data: Path, commanded: Path, tmp_path: Path) -> None:
-    before = journal(commanded).read_bytes()
-    with pytest.raises(ValueError, match="is the journal of another run"):
-        run_stream(RunRequest(data=data, out=tmp_path / "out", journal=journal(commanded)), Console(file=io.StringIO()))
-    assert journal(commanded).read_bytes() == before
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,166 @@
+"""One stream under way: its bars, what acts between them, the segments of its journal, and what fails beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from dataflows.data.types import OPERATOR_HALT, OPERATOR_RELEASE
+from drivers.engine.engine import Chunk, Outputs, joined
+from drivers.engine.interrupts import Requests, deferred
+from drivers.run.assembly import Session
+from drivers.run.between_bars import Between
+from drivers.run.journaled import Journaled, state_of
+from drivers.run.operator_commands import NAMES, OperatorCommand
+from drivers.run.recorder import Recorder
+from drivers.run.replay import ReplayError, chunk_of, events_of
+from drivers.text.times import stamp
+from drivers.store.journal import JournalError, Record
+
+BUFFER_BARS = 512
+"""Bars whose outputs wait in memory before they go to the sinks together."""
+
+
+class Stream:
+    """The bars of one stream, and what comes between them. first: the row of the data to begin at.
+
+    Sinks may fail, trading may not: results stop at an error and the bars go on. A journal that cannot be written stops entries
+    (HALT), for an order must not leave without a record; exits go on.
+    """
+
+    def __init__(
+        self, session: Session, recorder: Recorder, engine: Journaled, between: Between, stop: Requests, first: int
+    ) -> None:
+        self.session, self.recorder, self.engine, self.between, self.stop = session, recorder, engine, between, stop
+        self.first = first
+        self.waiting: list[Outputs] = []
+        engine.on_failure = self._journal_failed
+
+    # -- forward -------------------------------------------------------------------------------------------------------------
+
+    def bars(self, sleep: Callable[[float], None], show: Callable[[str], None]) -> bool:
+        """Runs bar by bar; True when Ctrl-C, SIGTERM or SIGHUP ended it, with every bar that was begun finished."""
+        data, engine = self.session.data, self.session.engine
+        begun, origin = time.monotonic(), int(data.time[min(self.first, len(data) - 1)])
+        real, stopped = self.session.request.speed == "realtime", False
+        for t in range(self.first, len(data)):
+            closes = int(data.time[t])
+            due = begun + (closes - origin) / 1e9 if real else 0.0
+            while not self.stop.asked and (wait := due - time.monotonic()) > 0.0:
+                self.act(min(closes, closes - int(wait * 1e9)))
+                sleep(min(wait, 0.2))
+            if self.stop.asked:
+                stopped = True
+                break
+            with deferred():
+                self.act(closes)
+                observations = data.rows(t, t + 1)
+                self.waiting.append(self.engine.advance(Chunk(observations.time, data.inputs(observations))))
+                self.between.saw(observations)
+                if closes % engine.epoch_ns == 0:
+                    self._next_segment()
+                elif len(self.waiting) == BUFFER_BARS:
+                    self.flush()
+            show(f"Streaming {stamp(engine.last_time)}")
+        self.act(engine.last_time + 1)
+        self.flush()
+        return stopped
+
+    def act(self, now: int) -> None:
+        """Applies all that is due before `now`."""
+        if not self.session.engine.held:
+            return  # no bar yet: there is nothing to act on
+        for at, command, by in self.between.due(now, self.session.engine.last_time):
+            if command.code == OPERATOR_RELEASE and self.engine.failed and not self._journal_again(command):
+                continue
+            self.flush()
+            text = command.text if command.where else ""
+            outputs = self.engine.react(at, operator=command.code, amount=command.amount, by=by, command=text)
+            self._acted(at, outputs, text, command.code, command.amount, by)
+            self.between.notify(f"{stamp(at)} {NAMES[command.code]} ({by})")
+
+    def _acted(self, at: int, outputs: Outputs, text: str, code: int, amount: float, by: str) -> None:
+        about = {"command": NAMES[code], "by": by, **({"amount": amount} if amount else {})}
+        self.recorder.take_between(outputs, about)
+        self.between.has_acted(at, text, about)
+
+    def flush(self) -> None:
+        """What waits goes to the sinks."""
+        if self.waiting:
+            self.recorder.take(concatenated(self.session, self.waiting))
+            self.waiting.clear()
+
+    # -- the journal ---------------------------------------------------------------------------------------------------------
+
+    def begin_segment(self) -> None:
+        """Begins a segment of the journal with all that a restart needs. Raises OSError when it cannot be written."""
+        if self.recorder.writer.parts:
+            self.flush()
+            self.engine.begin(self.between.memory(), self.recorder.cut())
+
+    def _next_segment(self) -> None:
+        if self.engine.failed:  # until RELEASE tries again
+            self.flush()
+            return
+        try:
+            self.begin_segment()
+        except OSError as error:
+            self.between.notify(f"The next segment of the journal cannot be begun ({error.strerror}); the last one goes on.")
+
+    def _journal_failed(self, reason: str) -> None:
+        engine = self.session.engine
+        if not engine.held:
+            raise JournalError(f"the journal cannot be written ({reason}); free some space, or give --no-journal")
+        self.flush()
+        at = engine.last_time
+        self._acted(at, engine.react(at, operator=OPERATOR_HALT), "", OPERATOR_HALT, 0.0, "journal")
+        self.between.notify(
+            f"The journal cannot be written ({reason}): HALT. Exits and stops go on without it. RELEASE tries it again."
+        )
+
+    def _journal_again(self, command: OperatorCommand) -> bool:
+        """Whether the journal can be written again, so that RELEASE may act."""
+        try:
+            self.begin_segment()
+        except OSError as error:
+            self.between.acted[command.text] += 1
+            self.between.notify(f"RELEASE is refused: the journal still cannot be written ({error.strerror}).")
+            return False
+        return True
+
+    # -- a restart -----------------------------------------------------------------------------------------------------------
+
+    def run_again(self, records: Iterable[Record]) -> None:
+        """Runs what the journal holds, as it was run before. Raises ReplayError where the state is another."""
+        engine, hints = self.session.engine, self.session.plan.hints
+        for record in records:
+            about = record.about
+            if about["kind"] == "bars":
+                chunk = chunk_of(record, hints)
+                self.waiting.append(engine.advance(chunk))
+                self.between.saw(chunk.inputs["observations"])
+                if len(self.waiting) == BUFFER_BARS or engine.last_time % engine.epoch_ns == 0:
+                    self.flush()
+            elif about["kind"] == "instant":
+                self.flush()
+                events = events_of(record, hints) if about["events"] else None
+                outputs = engine.react(about["ts"], operator=about["operator"], amount=about["amount"], events=events)
+                self._acted(about["ts"], outputs, about.get("command", ""), about["operator"], about["amount"], about["by"])
+            elif about["sha256"] != state_of(engine):
+                raise ReplayError(f"after {stamp(engine.last_time)} the state is not what the journal says it was")
+        self.flush()
+
+
+def concatenated(session: Session, outputs: list[Outputs]) -> Outputs:
+    """Successive outputs as those of one chunk."""
+    annotations = session.plan.annotations
+    values: dict[str, Any] = {n: joined([o.values[n] for o in outputs], annotations[n]) for n in outputs[0].values}
+    offsets = {
+        log: np.concatenate([[0], np.cumsum(np.concatenate([np.diff(o.offsets[log]) for o in outputs]))])
+        for log in outputs[0].offsets
+    }
+    epoch = {k: v for o in outputs for k, v in o.epoch.items()}
+    return Outputs(np.concatenate([o.time for o in outputs]), values, offsets, epoch)

@@ -1,0 +1,105 @@
+"""A stream that ended without finishing its results, completed: from the last segment of its journal, with whole results."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drivers.engine.checkpoint import CheckpointError, restore
+from drivers.engine.interrupts import Requests
+from drivers.files.atomic import write_atomic
+from drivers.run.assembly import Session
+from drivers.run.bar_by_bar import Stream
+from drivers.run.between_bars import Between
+from drivers.run.journaled import Journaled
+from drivers.run.recorder import Recorder
+from drivers.run.request import RunRequest
+from drivers.text.times import stamp
+from drivers.store.journal import JournalReader
+from drivers.store.parquet import sync
+from drivers.store.segments import last_beginning, segments_of
+from drivers.store.writer import JOURNAL, REQUEST
+
+_PATHS = ("data", "out", "project", "checkpoint", "operator_file")
+_TUPLES = ("symbols", "overrides")
+
+
+def write_request(request: RunRequest, session: Session, folder: Path) -> None:
+    """Notes what a stream was asked for, with absolute paths, and the digest of its data."""
+    about: dict[str, Any] = dict(vars(request))
+    for name in _PATHS:
+        if about[name] is not None and str(about[name]) != "-":
+            about[name] = str(Path(about[name]).absolute())
+        elif about[name] is not None:
+            about[name] = str(about[name])
+    about["project"] = str(session.project.root.absolute())
+    about["data_hash"] = session.data.hash
+    write_atomic(folder / REQUEST, json.dumps(about, indent=2) + "\n")
+    sync(folder)
+
+
+def recorded_request(out: Path) -> RunRequest:
+    """What the unfinished stream of `out` was asked for. Raises ValueError where there is none."""
+    path = out.with_name(out.name + ".partial") / REQUEST
+    if not path.is_file():
+        if (out / "run.json").is_file():
+            raise ValueError(
+                f"{out} is finished: there is nothing to resume. `stratoquant stream --checkpoint {out}/checkpoint.npz` goes "
+                "on after its last bar"
+            )
+        raise ValueError(f"{path.parent} holds no unfinished stream, so there is nothing to resume")
+    about = json.loads(path.read_text(encoding="utf-8"))
+    about.pop("data_hash")
+    for name in _PATHS:
+        about[name] = None if about[name] is None else Path(about[name])
+    for name in _TUPLES:
+        about[name] = None if about[name] is None else tuple(about[name])
+    return RunRequest(**{**about, "out": out, "resume": True})
+
+
+def resumed(session: Session, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests) -> Stream:
+    """The stream as it was when it ended, to go on from there. Raises what `restore` and the journal raise."""
+    folder = out.with_name(out.name + ".partial")
+    if json.loads((folder / REQUEST).read_text(encoding="utf-8"))["data_hash"] != session.data.hash:
+        raise CheckpointError(f"{session.data.path} is not the data that this stream began with; put them back")
+    engine = Journaled(session, folder / JOURNAL)
+    stack.callback(engine.close)
+    cut = engine.go_on()
+    if cut:
+        notify(cut)
+    segments, begin = last_beginning(segments_of(folder), "results")
+    if "checkpoint" in begin.arrays:
+        restore(session.engine, begin.arrays["checkpoint"].tobytes())
+    learned = {key.partition("/")[2]: array for key, array in begin.arrays.items() if key.startswith("learned/")}
+    results = {**begin.about["results"], "learned": learned}
+    recorder = stack.enter_context(Recorder(session, out, parts=True, go_on=results, notify=notify))
+    between = Between(session, notify, begin.about["operator"])
+    stream = Stream(session, recorder, engine, between, stop, 0)
+    stream.run_again(itertools.islice(itertools.chain.from_iterable(map(JournalReader, segments)), 1, None))
+    stream.first = int(np.searchsorted(session.data.time, session.engine.last_time, side="right"))
+    between.open()
+    notify(f"Resumed after {stamp(session.engine.last_time)}." if stream.first else "Resumed before the first bar.")
+    return stream
+
+
+def user_of(checkpoint: Path) -> Path:
+    """The file that names the results of the stream that goes on from a checkpoint, while it does."""
+    return checkpoint.with_name(f"{checkpoint.name}.stream")
+
+
+def refuse_passed(checkpoint: Path) -> None:
+    """Raises CheckpointError where an unfinished stream went on from this checkpoint: its journal has passed it."""
+    note = user_of(checkpoint)
+    if note.is_file():
+        out = Path(note.read_text(encoding="utf-8").strip())
+        if (out.with_name(out.name + ".partial") / REQUEST).is_file():
+            raise CheckpointError(
+                f"the stream of {out} went on from {checkpoint} and did not finish, so the checkpoint is older than its "
+                f"journal; `stratoquant stream --resume {out}` goes on from there"
+            )
