@@ -17,8 +17,8 @@ from drivers.run.journaled import Journaled, state_of
 from drivers.run.operator_commands import NAMES, OperatorCommand
 from drivers.run.recorder import Recorder
 from drivers.run.replay import ReplayError, chunk_of, events_of
-from drivers.text.times import stamp
 from drivers.store.journal import JournalError, Record
+from drivers.text.times import stamp
 
 BUFFER_BARS = 512
 """Bars whose outputs wait in memory before they go to the sinks together."""

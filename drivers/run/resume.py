@@ -20,11 +20,11 @@ from drivers.run.between_bars import Between
 from drivers.run.journaled import Journaled
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
-from drivers.text.times import stamp
 from drivers.store.journal import JournalReader
 from drivers.store.parquet import sync
 from drivers.store.segments import last_beginning, segments_of
 from drivers.store.writer import JOURNAL, REQUEST
+from drivers.text.times import stamp
 
 _PATHS = ("data", "out", "project", "checkpoint", "operator_file")
 _TUPLES = ("symbols", "overrides")
@@ -38,7 +38,6 @@ def write_request(request: RunRequest, session: Session, folder: Path) -> None:
             about[name] = str(Path(about[name]).absolute())
         elif about[name] is not None:
             about[name] = str(about[name])
-    about["project"] = str(session.project.root.absolute())
     about["data_hash"] = session.data.hash
     write_atomic(folder / REQUEST, json.dumps(about, indent=2) + "\n")
     sync(folder)

@@ -29,9 +29,9 @@ from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
 from drivers.run.resume import recorded_request, refuse_passed, resumed, user_of, write_request
-from drivers.text.times import stamp
 from drivers.store.errors import StoreError
 from drivers.store.writer import JOURNAL
+from drivers.text.times import stamp
 
 
 def run_stream(request: RunRequest, console: Console | None = None, sleep: Callable[[float], None] = time.sleep) -> RunResult:
