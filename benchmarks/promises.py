@@ -36,7 +36,7 @@ class Curve:
 
 
 def outcomes(what: Said, horizon: int) -> Floats:
-    """Success (1), failure (0) or unknown (NaN) of a position on the side of the edge at each bar, as L68 defines them."""
+    """Payoff of a position on the side of the edge at each bar, as L68 defines it: 0 the stop, 1 the target, NaN unknown."""
     side = np.sign(what.edge_bps[..., what.horizons.index(horizon)])
     count = len(side) - horizon
     stop = np.minimum(what.risk.stop_sigma * what.sigma[:count] * math.sqrt(horizon), what.risk.stop_max)
@@ -52,7 +52,8 @@ def outcomes(what: Said, horizon: int) -> Floats:
         now = np.isnan(won) & (above | below)
         won[now] = np.where(side > 0, above & ~below, below & ~above)[now]
     late = np.isnan(won)
-    won[late] = (side * (what.closes[horizon : count + horizon] - entry) > 0.0)[late]
+    gain = side * (what.closes[horizon : count + horizon] / entry - 1.0) / stop
+    won[late] = np.clip((1.0 + gain) / (1.0 + what.risk.reward_risk), 0.0, 1.0)[late]
     void = (
         (side == 0.0) | np.isnan(side) | np.isnan(entry) | np.isnan(stop) | ~whole[:count] | ~whole[horizon : count + horizon]
     )
@@ -108,7 +109,7 @@ def table(what: Said, found: Sequence[Curve]) -> str:
         ]
         lines.append(f"| {one.name} | {one.samples:,} | " + " | ".join(cells) + " |")
     last = ", ".join(f"{x:.3f}" for x in what.brier[-1])
-    lines += ["", f"L68's own Brier score at the end, by symbol: {last}. (Always saying a half scores 0.25.)"]
+    lines += ["", f"L68's own Brier score at the end, by symbol: {last}."]
     return "\n".join(lines)
 
 

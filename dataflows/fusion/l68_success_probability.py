@@ -40,20 +40,24 @@ def l68_success_probability(
 ) -> Success:
     """Panels (T, N) in [0, 1]: p_success of a position on the side of the edge, brier: how far off such chances were.
 
-    A sample is a close s with an edge at `success_horizon_bars` h: entry at the open of s+1, the stop stop_sigma * sigma *
-    sqrt(h) away (at most stop_max), the target reward_risk times as far: the keys of L84. It ends at the first bar that reaches
-    one of them, else at the close of s+h. Success: the target first, or a gain at the time-out; both in one bar is the stop. So
-    a random walk succeeds about half the time, most of its samples timing out, and not 1 / (1 + reward_risk) of it. Void if
-    bar s, s+1 or the one it times out at is filled or unknown, or more than `max_gap` bars of its life are.
+    p_success is the chance of a bet that wins the target or loses the stop and pays as much on average as the position: its
+    mean payoff is p * target - (1 - p) * stop. Three outcomes count, each by what it pays. A sample is a close s with an edge
+    at `success_horizon_bars` h: entry at the open of s+1, the stop stop_sigma * sigma * sqrt(h) away (at most stop_max), the
+    target reward_risk times as far: the keys of L84. It ends at the first bar that reaches one of them and is paid that one
+    (the stop where both lie in one bar), else at the close of s+h, and is paid its gain. The label is the payoff, 0 at the stop
+    and 1 at the target. A random walk, which pays nothing on average, has p = 1 / (1 + reward_risk), however many samples run
+    out of time. Void if bar s, s+1 or the one it times out at is filled or unknown, or more than `max_gap` bars of its life
+    are.
 
     p is learned per symbol by FTRL-proximal logistic regression on the sources on the side of the edge, a constant and the
     edge's certainty, each sample weighing its average uniqueness; an unknown source counts 0 and learns nothing. A Platt step
     corrects it, fitted the same way on the chances that were stated before their outcomes were known. Before any label p is
     that of a fair bet, 1 / (1 + reward_risk), and of what L67 claims beyond: an edge m adds m / stop + m / target to the log
     odds, so that a cold start, which has no edge, has the fair bet. Without an edge p is that of a position about which nothing
-    is known; NaN while the edge is unknown. brier: mean squared error of what was stated, half-life `forget_halflife` effective
-    observations; NaN before the first. O(1) a bar, O(h) where a barrier is reached.
-    Sources: McMahan et al. (2013); Platt (1999); Brier (1950); Lopez de Prado (2018), ch. 3 and 4.
+    is known; NaN while the edge is unknown. brier: mean squared error of what was stated against the label, half-life
+    `forget_halflife` effective observations; NaN before the first. O(1) a bar, O(h) where a barrier is reached.
+    Sources: fractional labels in a logistic regression, Papke and Wooldridge (1996); FTRL-proximal, McMahan et al. (2013);
+    Platt (1999); Brier (1950); Lopez de Prado (2018), ch. 3 and 4.
     """
     bars = l0_market_feed.bars
     return Success(

@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.carry import Ring, Zero
 from dataflows.kernels.arith import clip, logistic, sign
 from dataflows.kernels.ftrl import Ftrl, Rates, ftrl_update, margin
-from dataflows.kernels.labels import PricePath, Samples, barrier_labels, target_label
+from dataflows.kernels.labels import PricePath, Samples, barrier_labels, payoff_label
 from dataflows.panel import Floats
 from dataflows.runtime.compile import kernel
 
@@ -19,6 +19,7 @@ class Told(NamedTuple):
     """What was said of each pending sample, and how right such sayings were."""
 
     side: Ring
+    stop: Ring  # distance of the stop, fraction of the entry
     base: Ring  # log odds of a position about which nothing is known, before the Platt step
     claim: Ring  # what the edge itself adds to them
     lean: Ring  # what claim and features add to them
@@ -110,6 +111,7 @@ def success_chances(
     here = samples.bars[0] % depth
     counts, rows, how, gain, uniqueness = barrier_labels(path, taken, up, down, rules.max_gap, samples)
     features, w, correction, loss, weight = samples.features, regression.w, platt.w, told.loss, told.weight
+    told_stop = told.stop
     told_side, told_base, told_claim, told_lean, told_chance = told.side, told.base, told.claim, told.lean, told.chance
     i = 0
     for t in range(bars):
@@ -117,7 +119,7 @@ def success_chances(
             for _ in range(counts[t, n]):
                 row = rows[i]
                 u = uniqueness[i]
-                y = target_label(how[i], gain[i], told_side[row, n])
+                y = payoff_label(how[i], gain[i], told_side[row, n], told_stop[row, n], reward_risk)
                 i += 1
                 fade = math.exp(-rate * u)
                 miss = told_chance[row, n] - y
@@ -159,6 +161,7 @@ def success_chances(
             chance[t, n] = p
             brier[t, n] = loss[n] / weight[n] if weight[n] > 0.0 else math.nan
             told_side[here, n] = side
+            told_stop[here, n] = stop
             told_base[here, n] = base
             told_claim[here, n] = claim
             told_lean[here, n] = lean

@@ -67,10 +67,10 @@ class Expectancy(NamedTuple):
 
 
 class Success(NamedTuple):
-    """L68: does the target come before the stop, for a position on the side of the edge."""
+    """L68: what a position on the side of the edge pays between its stop and its target, as the chance of the target."""
 
-    p_success: Unit
-    brier: Unit  # mean squared error of past out-of-sample chances
+    p_success: Unit  # p * target - (1 - p) * stop is the mean payoff
+    brier: Unit  # mean squared error of past out-of-sample chances, against payoffs from 0 (stop) to 1 (target)
 
 
 class Decay(NamedTuple):

@@ -176,13 +176,16 @@ def two_sided_label(how: int, gain: float) -> tuple[float, float]:
 
 
 @kernel
-def target_label(how: int, gain: float, side: float) -> float:
-    """1 if a position on `side` (1 or -1) came to its target before its stop, or timed out with a gain; else 0.
+def payoff_label(how: int, gain: float, side: float, stop: float, reward_risk: float) -> float:
+    """What a position on `side` (1 or -1) was paid, on a scale from 0, its stop, to 1, its target.
 
-    The target is the barrier on its side. Both in one bar: the stop.
+    stop: distance of the stop as a fraction of the entry; reward_risk: that of the target over it. A position that reaches a
+    barrier is paid that barrier, and the stop where both lie in one bar; one that runs out of time is paid its gain, held
+    between the two. The mean payoff in stops is (1 + reward_risk) * (mean label) - 1, whatever the three outcomes' shares.
     """
     if how == BOTH:
         return 0.0
     if how == TIMEOUT:
-        return 1.0 if side * gain > 0.0 else 0.0
+        y = (1.0 + side * gain / stop) / (1.0 + reward_risk)
+        return 0.0 if y < 0.0 else (1.0 if y > 1.0 else y)
     return 1.0 if side * how > 0.0 else 0.0

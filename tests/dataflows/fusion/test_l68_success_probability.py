@@ -87,7 +87,9 @@ def slow(
     for t in range(bars):
         for s in np.flatnonzero(ends[:, 0] == t):
             how, gain, u = ends[s, 1], ends[s, 2], ends[s, 3]
-            won = how != 2 and (side[s] * gain > 0 if how == 0 else how == side[s])
+            won = float(how == side[s])
+            if how == 0:  # out of time: what it gained, between the stop at 0 and the target at 1
+                won = float(np.clip((side[s] * gain + stop[s]) / (target[s] + stop[s]), 0.0, 1.0))
             past.append((u, (p[s] - won) ** 2))
             odds = base[s] + lean[s] + platt.w @ [1.0, lean[s]]
             platt.learn(np.array([1.0, lean[s]]), (chance(odds) - won) * u)
@@ -150,21 +152,22 @@ def among_others(source: Floats, seed: int) -> Floats:
     return values
 
 
-def ends_of(prices: tuple[Floats, ...], side: Floats) -> Floats:
-    """1 success, 0 failure, NaN not known: of every position, (T, N). All of them walk one bar on at a time."""
+def ends_of(prices: tuple[Floats, ...], side: Floats, risk: RiskConfig = RISK) -> Floats:
+    """Payoff of every position, from 0 (the stop) to 1 (the target), NaN not known, (T, N). All walk one bar on at a time."""
     opens, highs, lows, closes = prices
-    stop = RISK.stop_sigma * 1e-3 * math.sqrt(60)
+    stop = risk.stop_sigma * 1e-3 * math.sqrt(60)
     count = len(side) - 60
     entry, side = opens[1 : count + 1], side[:count]
-    up = entry * (1.0 + np.where(side > 0, RISK.reward_risk * stop, stop))
-    down = entry * (1.0 - np.where(side > 0, stop, RISK.reward_risk * stop))
+    up = entry * (1.0 + np.where(side > 0, risk.reward_risk * stop, stop))
+    down = entry * (1.0 - np.where(side > 0, stop, risk.reward_risk * stop))
     won = np.full(side.shape, np.nan)
     for h in range(1, 61):
         above, below = highs[h : count + h] >= up, lows[h : count + h] <= down
         now = np.isnan(won) & (above | below)
         won[now] = (np.where(side > 0, above & ~below, below & ~above))[now]
     late = np.isnan(won)
-    won[late] = (side * (closes[60 : count + 60] - entry) > 0)[late]
+    payoff = (1.0 + side * (closes[60 : count + 60] / entry - 1.0) / stop) / (1.0 + risk.reward_risk)
+    won[late] = np.clip(payoff, 0.0, 1.0)[late]
     won[side == 0] = np.nan
     return np.vstack([won, np.full((60, side.shape[1]), np.nan)])
 
@@ -193,8 +196,7 @@ def test_a_planted_edge_is_found(planted: tuple[Floats, Floats]) -> None:
     chance, won = planted
     high, low = chance > np.quantile(chance, 0.8), chance < np.quantile(chance, 0.2)
     assert won[high].mean() > won[low].mean() + 0.05
-    base = won.mean()
-    assert ((chance - won) ** 2).mean() < base * (1.0 - base)  # better than always stating the base rate
+    assert ((chance - won) ** 2).mean() < won.var()  # better than always stating the base rate
 
 
 def test_shuffled_returns_find_nothing() -> None:
@@ -207,9 +209,28 @@ def test_shuffled_returns_find_nothing() -> None:
     assert abs(chance.mean() - won.mean()) < 0.02
     assert np.std(chance) < 0.05
     base = won.mean()
-    assert ((chance - won) ** 2).mean() > base * (1.0 - base) - 5e-4  # no skill
+    assert ((chance - won) ** 2).mean() > won.var() - 5e-4  # no skill
     # the last statement of each symbol, which has the most behind it, is close to the base rate for either side
     assert np.abs(got.p_success[-1] - base).max() < 0.12
+
+
+@pytest.mark.parametrize("horizon_sigmas", [0.5, 1.5, 4.0])
+def test_a_random_walk_pays_nothing(horizon_sigmas: float) -> None:
+    """Whether nearly all samples reach a barrier or nearly all run out of time: the payoff in stops is 0.
+
+    Optional stopping: a martingale stopped at any of three outcomes has mean 0. A time-out with a gain, counted as the whole
+    target, made this walk look like +0.26 stops.
+    """
+    prices, source = path(21, 12_000, 6, 0.0)
+    side = np.where(np.random.default_rng(22).random(source.shape) < 0.5, -1.0, 1.0)
+    risk = RISK._replace(stop_sigma=horizon_sigmas, stop_max=0.9)
+    got = success(prices, among_others(source, 23), 1e-3 * side, np.full(source.shape, 1e-3), risk=risk)
+    stated = (1.0 + risk.reward_risk) * got.p_success[4_000:] - 1.0  # stops
+    overlap = 6 * 8_000 / 60  # samples of an hour that share no bar
+    assert abs(stated.mean()) < 4.0 * risk.reward_risk / math.sqrt(overlap)
+    paid = ends_of(prices, side, risk)
+    assert abs((1.0 + risk.reward_risk) * np.nanmean(paid) - 1.0) < 4.0 * risk.reward_risk / math.sqrt(overlap * 1.5)
+    assert abs(stated.mean()) < 0.08
 
 
 def test_before_any_label_it_is_the_prior_and_without_an_edge_it_knows_no_side() -> None:

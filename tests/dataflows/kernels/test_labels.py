@@ -19,7 +19,7 @@ from dataflows.kernels.labels import (
     PricePath,
     Samples,
     barrier_labels,
-    target_label,
+    payoff_label,
     two_sided_label,
 )
 from dataflows.panel import Floats, Ints
@@ -131,12 +131,17 @@ def test_labels_of_each_end() -> None:
     assert two_sided_label(TIMEOUT, -0.1) == (0.0, 0.5)
     assert two_sided_label(TIMEOUT, 0.0) == (0.0, 0.0)
     for side in (1.0, -1.0):
-        assert target_label(int(side) * UPPER, side * 0.1, side) == 1.0
-        assert target_label(int(side) * LOWER, side * -0.1, side) == 0.0
-        assert target_label(BOTH, side * 0.1, side) == 0.0
-        assert target_label(TIMEOUT, side * 0.01, side) == 1.0
-        assert target_label(TIMEOUT, side * -0.01, side) == 0.0
-        assert target_label(TIMEOUT, 0.0, side) == 0.0
+        assert (
+            payoff_label(int(side) * UPPER, side * 0.2, side, 0.1, 1.5) == 1.0
+        )  # paid the target, though the bar closes beyond
+        assert payoff_label(int(side) * LOWER, side * -0.2, side, 0.1, 1.5) == 0.0
+        assert payoff_label(BOTH, side * 0.1, side, 0.1, 1.5) == 0.0
+        for gain in (-0.1, -0.05, 0.0, 0.02, 0.15):  # out of time: paid the gain, in stops 2.5 * label - 1
+            label = payoff_label(TIMEOUT, side * gain, side, 0.1, 1.5)
+            assert 2.5 * label - 1.0 == pytest.approx(gain / 0.1, abs=1e-12)
+        assert (
+            payoff_label(TIMEOUT, side * 0.3, side, 0.1, 1.5) == 1.0
+        )  # a close beyond a barrier that was not reached: rounding
 
 
 ALPHA, BETA, L1, L2 = 0.3, 1.0, 0.05, 0.5
