@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test test-long lint bench docs clean
+.PHONY: help run test test-layer test-long lint bench docs clean
 
 help:
 	@echo "make run        backtest on the built-in sample market (stratoquant run)"
 	@echo "make test       the tests"
+	@echo "make test-layer L=l12_regression_slope_short   the tests of one layer, in seconds"
 	@echo "make test-long  the tests that take minutes, too"
 	@echo "make lint       style, types, import contracts, wiring"
 	@echo "make bench      the figures that the README quotes"
@@ -33,6 +34,9 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+
+test-layer: $(STAMP)
+	@$(BIN)/python -P -c 'import sys; sys.path.insert(0, "."); from tests.layer_tests import main; sys.exit(main("$(L)"))'
 
 test-long: $(STAMP)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

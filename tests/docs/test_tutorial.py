@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -94,3 +95,5 @@ def test_every_command_of_the_tutorial_does_what_the_page_says(clone: Path) -> N
     ):
         assert (clone / made).stat().st_size > 1000, made
     assert "l101_close_location" in (clone / "l101.svg").read_text(encoding="utf-8")
+    recorded = pq.read_schema(clone / "runs" / "with-l101" / "features" / "kinematics.parquet").names
+    assert "l101_close_location" in recorded
