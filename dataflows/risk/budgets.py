@@ -10,8 +10,8 @@ import math
 from typing import Final, NamedTuple
 
 from dataflows.panel import Floats, Ints
-from dataflows.risk.types import TargetWeights
-from dataflows.risk.weights import held_part
+from dataflows.risk.types import WHY_CLOSE_FIRST, TargetWeights
+from dataflows.risk.weights import held_part, opposed
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import fresh
 
@@ -35,40 +35,45 @@ def together(correlation: Floats, weight: Floats, i: int, j: int) -> float:
 class Parts(NamedTuple):
     """Targets apart into what is held and what is new, (N,)."""
 
-    kept: Floats  # |weight| that is held
-    new: Floats  # |weight| beyond it
-    counted: Floats  # signed weight that the symbol counts with, the sum of both; 0: it counts for nothing
+    kept: Floats  # |weight| that is held and stays
+    new: Floats  # |weight| beyond what is held
+    held: Floats  # |weight| that is held: new risk is counted beside all of it until it has been sold
+    counted: Floats  # signed weight whose side the symbol counts with; 0: it counts for nothing
 
 
 @kernel
 def split(made: TargetWeights, unit: Floats, bit: int) -> Parts:
     """Splits |weight| into what is held and what is new; an unknown unit of risk admits nothing new.
 
-    unit: (N,) risk of a weight of 1. An untradeable symbol counts with its position. A symbol whose unit is not positive and
-    finite counts for nothing, and its new part is taken from `made` in place, with `bit`.
+    unit: (N,) risk of a weight of 1. An untradeable symbol counts with its position. A change of side closes first. A symbol
+    whose unit is not positive and finite counts for nothing, and its new part is taken from `made` in place, with `bit`.
     """
     symbols = made.weight.shape[0]
-    kept, new, counted = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
+    parts = Parts(fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0))
     for n in range(symbols):
         fixed, current = made.untradeable[n] != 0, made.held[n]
         w = current if fixed else made.weight[n]
         held = math.fabs(w) if fixed else held_part(w, current)
+        if not fixed and opposed(w, current):
+            made.weight[n] = w = 0.0
+            made.reasons[n] |= WHY_CLOSE_FIRST
         if not 0.0 < unit[n] < math.inf:
             if not fixed and math.fabs(w) > held:
                 made.weight[n] = held if w > 0.0 else -held
                 made.reasons[n] |= bit
-            w = held = 0.0
-        counted[n] = w
-        kept[n] = held
-        new[n] = math.fabs(w) - held
-    return Parts(kept, new, counted)
+            w = held = current = 0.0
+        parts.counted[n] = w if w != 0.0 else current
+        parts.kept[n] = held
+        parts.new[n] = math.fabs(w) - held
+        parts.held[n] = math.fabs(current)
+    return parts
 
 
 @kernel
 def put_back(made: TargetWeights, parts: Parts, bit: int) -> None:
     """Lowers the targets in place to what is left of kept and new; what was cut gets the bit. Nothing is raised."""
     for n in range(made.weight.shape[0]):
-        if made.untradeable[n] != 0 or parts.counted[n] == 0.0:
+        if made.untradeable[n] != 0 or parts.counted[n] == 0.0 or made.weight[n] == 0.0:
             continue
         whole = math.fabs(made.weight[n])
         new = parts.new[n]

@@ -32,6 +32,10 @@ class RiskConfig(NamedTuple):
         float, setting("fraction", "L77: share of returns that stay within the value at risk", ge=0.9, lt=1)
     ] = 0.99
     var_least_bars: Annotated[int, setting("bars", "L77: returns from which their own quantiles count", ge=100)] = 500
+    var_floor: Annotated[
+        float,
+        setting("fraction", "L77: least of the returns' own quantiles, as a share of a Student-t(4)'s", ge=0, le=1),
+    ] = 0.5
     var_least_index: Annotated[
         float, setting("index", "L77: least tail index in the mean loss beyond; from 1 down there is no mean", gt=1)
     ] = 1.5
@@ -103,6 +107,15 @@ class RiskConfig(NamedTuple):
     gross: Annotated[float, setting("fraction", "L86: greatest sum of |weight|", gt=0)] = 1.0
     net: Annotated[float, setting("fraction", "L86, L4: greatest |sum of weights|", gt=0)] = 0.5
 
+    cap_band: Annotated[
+        float,
+        setting(
+            "fraction",
+            "L86, L87, L93, L95, L4: part of each cap that new risk leaves free and held risk may drift into",
+            ge=0,
+            le=0.5,
+        ),
+    ] = 0.1
     max_share: Annotated[
         float, setting("fraction", "L87: most that a symbol may add to the variance that annual_target allows", gt=0)
     ] = 0.5

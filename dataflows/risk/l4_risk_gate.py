@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from dataflows.data.types import Instruments
 from dataflows.execution.types import Ledger
 from dataflows.fusion.types import FLAT, LONG, SHORT, Proposal
 from dataflows.kernels.arith import clip, known
@@ -27,6 +28,7 @@ from dataflows.risk.types import (
     WHY_HALTED,
     WHY_INSTRUMENT_CAP,
     WHY_NET_CAP,
+    WHY_NO_SHORT,
     WHY_NO_STOP,
     WHY_NOT_PERMITTED,
     WHY_UNKNOWN_INPUT,
@@ -40,12 +42,11 @@ from dataflows.risk.types import (
 from dataflows.risk.weights import (
     by_rank,
     exit_bit,
-    exposure,
     grows,
     holdings,
     is_distance,
+    keep_net,
     opposed,
-    shrink,
 )
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import copied, fresh
@@ -134,19 +135,6 @@ def is_scored(n: int, proposal: Proposal) -> bool:
 
 
 @kernel
-def trim_net(made: TargetWeights, rank: Floats, most: float) -> None:
-    """Cuts the heavy side in place until |net| is at most `most`: new risk before held, lowest rank first."""
-    _, net = exposure(made)
-    if math.fabs(net) <= most:
-        return
-    for n in range(rank.shape[0]):
-        if not math.isfinite(net) and grows(made.weight[n], made.held[n]):
-            made.weight[n] = made.held[n]
-            made.reasons[n] |= WHY_NET_CAP
-    shrink(made, by_rank(rank), 1.0 if net > 0.0 else -1.0, math.fabs(net) - most, WHY_NET_CAP)
-
-
-@kernel
 def verdict_of(n: int, made: TargetWeights, closing: Ints, untold: Ints, position: Floats, asked: Asked) -> int:
     """What becomes of a target; see `l4_risk_gate`."""
     target, now, wanted = made.weight[n], made.held[n], asked.weight[n]
@@ -171,15 +159,16 @@ def l4_risk_gate(
     l94_position_exits: Exit,
     l95_tail_budget: TargetWeights,
     l97_ledger: Ledger,
+    instruments: Instruments,
     risk: RiskConfig,
 ) -> Approval:
     """What may be held, for any input at all: |target| at most the proposal and every cap, or between 0 and the position.
 
     In this order: FLATTEN and L94's exits give 0; the smallest of L85, L86, L87, L93, L95 and the proposal, 0 where their sides
-    differ; a change of sign closes first; then net is trimmed on its heavy side, new risk before held, lowest rank first. A
-    target beyond the position (an increase) needs RUN, may_enter, equity and price finite and positive, every input that is
-    read here finite, and a stop; otherwise the position stays. Where equity or price is unknown or not positive no weight can
-    be told: only closing is possible then.
+    differ; a change of sign closes first; then net is kept as in L86, new risk before held, lowest rank first. A target beyond
+    the position (an increase) needs RUN, may_enter, equity and price finite and positive, every input that is read here finite,
+    a stop, and for a short a venue that takes shorts; otherwise the position stays. Where equity or price is unknown or not
+    positive no weight can be told: only closing is possible then.
     Returns (N,). target_weight: signed fraction of equity, never NaN; 0 without meaning where the verdict is HOLD and the
     weight of the position cannot be told. verdict: EXIT closes the whole position (and is what FLATTEN and exits always give);
     HOLD: nothing was asked and the position stays; REJECTED: an increase was asked and the position stays; APPROVED: as
@@ -228,6 +217,8 @@ def l4_risk_gate(
                 refused |= WHY_NO_STOP
             if not 0.0 < cap < math.inf:
                 refused |= WHY_INSTRUMENT_CAP
+            if want < 0.0 and instruments.long_only[n] != 0:
+                refused |= WHY_NO_SHORT
             if account.blind or fixed[n] != 0 or asked.known[n] == 0 or not want * asked.weight[n] > 0.0:
                 refused |= WHY_UNKNOWN_INPUT
             if not 0.0 < l97_ledger.mark[n] < math.inf or not is_scored(n, l3_action_proposal):
@@ -243,7 +234,7 @@ def l4_risk_gate(
             size = cap
             made.reasons[n] |= WHY_INSTRUMENT_CAP
         made.weight[n] = size if want > 0.0 else -size
-    trim_net(made, l3_action_proposal.rank, risk.net)
+    keep_net(made, by_rank(l3_action_proposal.rank), risk.net, risk.cap_band, WHY_NET_CAP)
 
     out = Approval(
         target_weight=made.weight,

@@ -8,7 +8,7 @@ from dataflows.carry import Bind
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.tails import TailQuantiles, tail_risk
+from dataflows.risk.tails import TailQuantiles, TailRule, tail_risk
 from dataflows.risk.types import Tail, TailRisk, VolForecast
 
 
@@ -29,10 +29,11 @@ def l77_value_at_risk(
     """Filtered historical simulation: quantiles of |r| over the forecast made for it, times the forecast that holds now.
 
     Returns panels (T, N) of log returns, > 0: value at risk at `var_level` and the mean loss beyond it, of the next bar and of
-    the next day (the same quantiles times L76's sigma_day). Of both sides together, so that they hold for longs and shorts.
-    Never below a Student-t(4) of that volatility, which alone counts until `var_least_bars` returns are known; the mean beyond
-    is never below what L74's index makes of the quantile, q a / (a - 1), with a at least `var_least_index`. Unknown returns
-    hold the window; NaN where L76 is.
+    the next day (the same quantiles times L76's sigma_day). Of both sides together, so that they hold for longs and shorts. A
+    Student-t(4) of that volatility counts alone until `var_least_bars` returns are known; from then on the returns' own
+    quantiles count, and only `var_floor` of the Student-t(4)'s is their least: for a market that has hardly moved. The mean
+    beyond is never below what L74's index makes of the quantile, q a / (a - 1), with a at least `var_least_index`. Unknown
+    returns hold the window; NaN where L76 is.
     Source: Barone-Adesi, Giannopoulos and Vosper (1999); Acerbi and Tasche (2002); tail: McNeil and Frey (2000).
     """
     x, forecast = l2_returns_volatility, l76_volatility_forecast
@@ -42,9 +43,12 @@ def l77_value_at_risk(
             forecast.sigma_1,
             forecast.sigma_day,
             l74_tail_index.tail_index,
-            risk.var_level,
-            risk.var_least_bars,
-            risk.var_least_index,
+            TailRule(
+                level=risk.var_level,
+                least_bars=risk.var_least_bars,
+                least_index=risk.var_least_index,
+                floor=risk.var_floor,
+            ),
             carry.quantiles,
         )
     )

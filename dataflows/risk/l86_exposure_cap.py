@@ -6,11 +6,13 @@ import math
 from typing import NamedTuple
 
 from dataflows.carry import Count, Zero
+from dataflows.data.types import Instruments
 from dataflows.execution.types import Ledger
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Proposal
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import (
+    WHY_CLOSE_FIRST,
     WHY_DRAWDOWN_THROTTLE,
     WHY_EQUITY,
     WHY_FLAT_PROPOSAL,
@@ -20,6 +22,7 @@ from dataflows.risk.types import (
     WHY_LOCKOUT,
     WHY_LOSS_LIMIT,
     WHY_NET_CAP,
+    WHY_NO_SHORT,
     WHY_NOT_PERMITTED,
     WHY_UNKNOWN_INPUT,
     WHY_VOLATILITY_TARGET,
@@ -28,7 +31,7 @@ from dataflows.risk.types import (
     SizeCap,
     TargetWeights,
 )
-from dataflows.risk.weights import by_rank, exit_bit, exposure, grows, holdings, shrink
+from dataflows.risk.weights import by_rank, exit_bit, grows, holdings, keep_gross, keep_net, opposed, within_cap
 from dataflows.runtime.scratch import fresh
 
 
@@ -49,6 +52,7 @@ def l86_exposure_cap(
     l92_loss_limits: LossLimits,
     l94_position_exits: Exit,
     l97_ledger: Ledger,
+    instruments: Instruments,
     risk: RiskConfig,
     carry: ExposureCapCarry,
 ) -> TargetWeights:
@@ -57,10 +61,12 @@ def l86_exposure_cap(
     Start: side * size * L91, and the position where it is larger on that side: entering has been paid for, so a smaller edge is
     no reason to sell (under a throttle, L91 times the largest size that L3 has asked for during its life). 0 on FLAT, on exit
     and on L92's flatten; the position where the side is unknown; where only the size is, the position if it is on that side,
-    else 0. No increase of |position| without may_enter, in a lockout, in L92's halt, on an unknown price, equity, L83, L85 or
-    L91: then the position stays, or goes to 0 if the proposal is on the other side. Then L83 and L85: a known positive one cuts
-    held risk too; 0 or unknown only admits no increase. Then gross and net, both times L91 (so that the throttle reaches held
-    risk whose side is unknown): all new risk is cut before held risk, lowest rank first, ties by column.
+    else 0. A change of side closes first: 0. No increase of |position| without may_enter, late in its life, in a lockout, in
+    L92's halt, short at a venue that takes no shorts, on an unknown price, equity, L83, L85 or L91: then the position stays.
+    Then L83 and L85: a known positive one cuts held risk too; 0 or unknown only admits no increase. Then gross and net, both
+    times L91 (so that the throttle reaches held risk whose side is unknown), lowest rank first, ties by column. They count
+    what may be on the way: of each symbol the larger of position and target, and of a hedge the smaller.
+    New risk fills each cap less `cap_band` only, held risk is cut to the cap itself: what drifts between sells nothing.
     untradeable: no close of this bar (or no weight can be told, which then is 0 and means nothing): counted at its position in
     gross and net, and neither cut nor increased. While one position's weight is unknown, nobody's risk may increase.
     A lockout of L94 ends when L3 has left the side (an unknown side is no leaving).
@@ -115,6 +121,8 @@ def l86_exposure_cap(
         else:
             why = WHY_UNKNOWN_INPUT
 
+        if opposed(w, now):
+            w, why = 0.0, WHY_CLOSE_FIRST
         if grows(w, now):
             refused = 0
             locked = (w > 0.0 and (lock == LONG or lock == 2) and carry.left_long[n] == 0) or (
@@ -136,28 +144,24 @@ def l86_exposure_cap(
                 refused |= WHY_VOLATILITY_TARGET | WHY_UNKNOWN_INPUT
             if not 0.0 < l85_instrument_cap.fraction[n] < math.inf:
                 refused |= WHY_INSTRUMENT_CAP
+            if w < 0.0 and instruments.long_only[n] != 0:
+                refused |= WHY_NO_SHORT
             if refused != 0:
                 why |= refused
                 w = now if w * now > 0.0 else 0.0
 
         if fixed[n] == 0:
             cap = l83_volatility_target.fraction[n]
-            if 0.0 <= cap < math.fabs(w):
-                w = cap if w > 0.0 else -cap
+            if cap >= 0.0 and within_cap(w, now, cap, risk.cap_band) != w:
+                w = within_cap(w, now, cap, risk.cap_band)
                 why |= WHY_VOLATILITY_TARGET
             cap = l85_instrument_cap.fraction[n]
-            if 0.0 < cap < math.fabs(w):
-                w = cap if w > 0.0 else -cap
+            if cap > 0.0 and within_cap(w, now, cap, risk.cap_band) != w:
+                w = within_cap(w, now, cap, risk.cap_band)
                 why |= WHY_INSTRUMENT_CAP
         made.weight[n], made.reasons[n] = w, why
 
-    gross, net = exposure(made)
-    most, tilt = risk.gross * factor, risk.net * factor
-    if not (gross <= most and math.fabs(net) <= tilt):
-        order = by_rank(l3_action_proposal.rank)
-        if not gross <= most:
-            shrink(made, order, 0.0, gross - most, WHY_GROSS_CAP)
-            gross, net = exposure(made)
-        if not math.fabs(net) <= tilt:
-            shrink(made, order, 1.0 if net > 0.0 else -1.0, math.fabs(net) - tilt, WHY_NET_CAP)
+    order = by_rank(l3_action_proposal.rank)
+    keep_gross(made, order, risk.gross * factor, risk.cap_band, WHY_GROSS_CAP)
+    keep_net(made, order, risk.net * factor, risk.cap_band, WHY_NET_CAP)
     return made

@@ -9,7 +9,7 @@ from dataflows.panel import Floats
 from dataflows.risk.budgets import SLACK, put_back, split, together
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_CONCENTRATION, WHY_UNKNOWN_INPUT, Correlation, TargetWeights
-from dataflows.risk.weights import lowered
+from dataflows.risk.weights import larger, lowered
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import copied, fresh
 
@@ -39,7 +39,8 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
     Its part: x_i sum_j x_j max(rho_ij sign_i sign_j, 0), x = |weight| sigma_day; hedges earn no credit, an unknown correlation
     counts as 1. A share of the budget and not of the portfolio: one symbol alone can trade, and no cut of one breaks another's.
     Held risk is cut to its own budget as if nothing were new; then each new risk to its own; then the new risk that others
-    bring to a symbol that has no room for it. So held is never cut for new, and the order of symbols does not matter. An
+    bring to a symbol that has no room for it. New risk fills the budget less `cap_band`, beside all that is held until it has
+    been sold. So held is never cut for new, and the order of symbols does not matter. An
     unknown sigma admits no increase of that symbol, which then counts for nothing. Untradeable symbols count as held and are
     not cut.
     Returns (N,) weights, none above L86's. O(N^2) in the symbols that are not flat.
@@ -48,39 +49,40 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
     made = lowered(l86_exposure_cap)
     symbols, fixed = made.weight.shape[0], made.untradeable
     budget = risk.max_share * risk.annual_target * risk.annual_target / risk.days_per_year
-    most = budget * SLACK
+    most, fill = budget * SLACK, budget * (1.0 - risk.cap_band)
     sigma = l78_correlation.sigma_day
     parts = split(made, sigma, WHY_CONCENTRATION | WHY_UNKNOWN_INPUT)
-    kept, new, counted = parts
+    kept, new, held, counted = parts
     busy = 0
     for n in range(symbols):
         if counted[n] != 0.0:
             kept[n] *= sigma[n]
             new[n] *= sigma[n]
+            held[n] *= sigma[n]
             busy += 1
     if busy > 0:
         rho = l78_correlation.correlation
-        held = copied(kept)
+        base = copied(kept)
         for i in range(symbols):
-            if held[i] > 0.0 and fixed[i] == 0:
-                others = beside(held, i, rho, counted)
-                if not held[i] * (held[i] + others) <= most:
+            if base[i] > 0.0 and fixed[i] == 0:
+                others = beside(base, i, rho, counted)
+                if not base[i] * (base[i] + others) <= most:
                     kept[i], new[i] = largest_beside(others, budget), 0.0
         whole = fresh(symbols, 0.0)
         for i in range(symbols):
-            whole[i] = kept[i] + new[i]
+            whole[i] = larger(held[i], kept[i] + new[i])
         for i in range(symbols):
             if new[i] > 0.0:
                 others = beside(whole, i, rho, counted)
-                if not whole[i] * (whole[i] + others) <= most:
-                    room = largest_beside(others, budget) - kept[i]
+                if not whole[i] * (whole[i] + others) <= fill * SLACK:
+                    room = largest_beside(others, fill) - held[i]
                     new[i] = (room if room < new[i] else new[i]) if room > 0.0 else 0.0
         share = fresh(symbols, 1.0)
         for i in range(symbols):
-            if kept[i] > 0.0 and not new[i] > 0.0:
-                bases, more = kept[i] + beside(kept, i, rho, counted), beside(new, i, rho, counted)
-                if more > 0.0 and not kept[i] * (bases + more) <= most:
-                    s = (budget / kept[i] - bases) / more
+            if held[i] > 0.0 and not new[i] > 0.0:
+                bases, more = held[i] + beside(held, i, rho, counted), beside(new, i, rho, counted)
+                if more > 0.0 and not held[i] * (bases + more) <= fill * SLACK:
+                    s = (fill / held[i] - bases) / more
                     s = s if s > 0.0 else 0.0
                     for j in range(symbols):
                         if s < share[j] and new[j] > 0.0 and together(rho, counted, i, j) > 0.0:

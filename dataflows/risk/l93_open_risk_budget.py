@@ -25,21 +25,23 @@ def l93_open_risk_budget(
 
     What is held counts to its active stop, never below 0 (a stop that secures a gain risks nothing), what is new to L84's, or
     to the active one where that is farther: an add shares the stop of its position. Held risk beyond its own budget is cut,
-    then new risk to what is left; beyond the sum, all new risk by one factor, then all held. An unknown distance admits nothing
-    new; a position whose stop is unknown counts in full against new risk and is itself not cut. Untradeable symbols count as
-    held and are not cut. Returns (N,) weights, none above L87's.
+    then new risk to what is left; beyond the sum, all new risk by one factor, then all held. New risk fills both budgets less
+    `cap_band`, beside all that is held until it has been sold. An unknown distance admits nothing new; a position whose stop is
+    unknown counts in full against new risk and is itself not cut. Untradeable symbols count as held and are not cut. Returns
+    (N,) weights, none above L87's.
     Source: fixed fractional risk as in Tharp (1998).
     """
     made = lowered(l87_concentration_cap)
     symbols, fixed = made.weight.shape[0], made.untradeable
     parts = split(made, fresh(symbols, 1.0), WHY_OPEN_RISK)
-    kept, new, counted = parts
+    kept, new, whole, counted = parts
+    fill = 1.0 - risk.cap_band
     distance, stuck = fresh(symbols, 0.0), copied(fixed)  # 1: not to be cut; 2: no stop is known
-    held, more, unknown = 0.0, 0.0, 0.0
+    held, base, more, unknown = 0.0, 0.0, 0.0, 0.0
     for n in range(symbols):
         if counted[n] == 0.0:
             continue
-        if kept[n] > 0.0:
+        if whole[n] > 0.0:
             mark, stop = l97_ledger.mark[n], l94_position_exits.active_stop[n]
             d = (mark - stop) / mark if counted[n] > 0.0 else (stop - mark) / mark
             if 0.0 < mark < math.inf and stop > 0.0 and d < math.inf:
@@ -47,29 +49,30 @@ def l93_open_risk_budget(
                 if fixed[n] == 0 and not kept[n] * distance[n] <= risk.risk_per_symbol * SLACK:
                     kept[n], new[n] = risk.risk_per_symbol / distance[n], 0.0
                 held += kept[n] * distance[n]
+                base += whole[n] * distance[n]
             else:
                 distance[n], stuck[n] = 1.0, 2
-                unknown += kept[n]
+                unknown += whole[n]
         if new[n] > 0.0:
             far = l84_stop_levels.stop_distance[n]
             if is_distance(far):
                 far = max(far, distance[n])  # an add shares the stop of the position
-                room = (risk.risk_per_symbol - kept[n] * distance[n]) / far
+                room = (risk.risk_per_symbol * fill - whole[n] * distance[n]) / far
                 if not new[n] <= room * SLACK:
                     new[n] = room if room > 0.0 else 0.0
                 more += new[n] * far
             else:
                 new[n] = 0.0
                 made.reasons[n] |= WHY_NO_STOP
-    if not held + unknown + more <= risk.risk_budget * SLACK:
-        scale(new, fixed, share_within(held + unknown, 0.5 * more, 0.0, risk.risk_budget))
-        if not held <= risk.risk_budget * SLACK:
-            fast, free = 0.0, 0.0
-            for n in range(symbols):
-                if stuck[n] == 1:
-                    fast += kept[n] * distance[n]
-                elif stuck[n] == 0:
-                    free += kept[n] * distance[n]
-            scale(kept, stuck, share_within(fast, 0.5 * free, 0.0, risk.risk_budget))
+    if not base + unknown + more <= risk.risk_budget * fill * SLACK:
+        scale(new, fixed, share_within(base + unknown, 0.5 * more, 0.0, risk.risk_budget * fill))
+    if not held <= risk.risk_budget * SLACK:
+        fast, free = 0.0, 0.0
+        for n in range(symbols):
+            if stuck[n] == 1:
+                fast += kept[n] * distance[n]
+            elif stuck[n] == 0:
+                free += kept[n] * distance[n]
+        scale(kept, stuck, share_within(fast, 0.5 * free, 0.0, risk.risk_budget))
     put_back(made, parts, WHY_OPEN_RISK)
     return made

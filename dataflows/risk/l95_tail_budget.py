@@ -51,8 +51,9 @@ def l95_tail_budget(
 
     Shortfall: root of sum_ij |w_i| es_i |w_j| es_j max(rho_ij sign_i sign_j, 0): hedges earn no credit, an unknown correlation
     counts as 1. Scenario: sum of |w_i| loss_i, as if all correlations were 1. Where one is exceeded, all new risk is cut by one
-    factor, then all that is held. An unknown shortfall or loss admits no increase of that symbol, which then counts for
-    nothing. Untradeable symbols count as held and are not cut. Returns (N,) weights, none above L93's.
+    factor, then all that is held. New risk fills the budgets less `cap_band`, beside all that is held until it has been sold.
+    An unknown shortfall or loss admits no increase of that symbol, which then counts for nothing. Untradeable symbols count as
+    held and are not cut. Returns (N,) weights, none above L93's.
     Source: expected shortfall: Acerbi and Tasche (2002); aggregation as in the square-root rule of Solvency II.
     """
     made = lowered(l93_open_risk_budget)
@@ -65,19 +66,20 @@ def l95_tail_budget(
             if not 0.0 <= loss[n, k] <= 1.0:
                 unit[n] = math.nan
     parts = split(made, unit, WHY_TAIL_BUDGET | WHY_UNKNOWN_INPUT)
-    kept, new, counted = parts
+    kept, new, held, counted = parts
     tail, stress = risk.es_budget * risk.es_budget, risk.stress_budget
-    base = joint(kept, kept, unit, rho, counted)
-    cross, square = joint(kept, new, unit, rho, counted), joint(new, new, unit, rho, counted)
+    fill = 1.0 - risk.cap_band
+    base = joint(held, held, unit, rho, counted)
+    cross, square = joint(held, new, unit, rho, counted), joint(new, new, unit, rho, counted)
     s = 1.0
-    if not base + 2.0 * cross + square <= tail * SLACK:
-        s = share_within(base, cross, square, tail)
-    over = not base <= tail * SLACK
+    if not base + 2.0 * cross + square <= tail * fill * fill * SLACK:
+        s = share_within(base, cross, square, tail * fill * fill)
+    over = not joint(kept, kept, unit, rho, counted) <= tail * SLACK
     for k in range(loss.shape[1]):
-        held, more = added(kept, loss, k), added(new, loss, k)
-        if not held + more <= stress * SLACK:
-            s = min(s, share_within(held, 0.5 * more, 0.0, stress))
-        over = over or not held <= stress * SLACK
+        before, more = added(held, loss, k), added(new, loss, k)
+        if not before + more <= stress * fill * SLACK:
+            s = min(s, share_within(before, 0.5 * more, 0.0, stress * fill))
+        over = over or not added(kept, loss, k) <= stress * SLACK
     if s < 1.0:
         scale(new, fixed, s)
     if over:

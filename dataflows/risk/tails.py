@@ -195,15 +195,22 @@ def student_4(level: float) -> tuple[float, float]:
     return q / math.sqrt(2.0), shortfall / math.sqrt(2.0)
 
 
+class TailRule(NamedTuple):
+    """How the losses that are exceeded rarely are estimated."""
+
+    level: float  # share of returns that stay within
+    least_bars: int  # returns from which their own quantiles count
+    least_index: float  # least tail index in the mean loss beyond, > 1
+    floor: float  # least of both, as a share of a Student-t(4)'s, once their own count
+
+
 @kernel
 def tail_risk(
     r: Floats,
     sigma: Floats,
     sigma_day: Floats,
     index: Floats,
-    level: float,
-    least_bars: int,
-    least_index: float,
+    rule: TailRule,
     state: TailQuantiles,
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Loss quantile and mean loss beyond it for the next bar and the next day, as log returns; each (T, N).
@@ -211,19 +218,20 @@ def tail_risk(
     r: return of the bar; sigma, sigma_day: its forecasts, made at the close. z = |r| over the sigma of the bar before, clipped
     at 1000, the last W of them. Quantile at `level`: interpolated as NumPy does by default; the mean beyond it: of the largest
     (1 - level) of the window, the last of them in part (Acerbi and Tasche 2002), and not below quantile * a / (a - 1), a the
-    tail index, at least `least_index` (> 1; NaN: not known, then not asked). Neither is below Student-t(4)'s, which alone
-    counts until `least_bars` are held. NaN where a forecast is.
+    tail index, at least `least_index` (NaN: not known, then not asked). Student-t(4)'s count alone until `least_bars` are held,
+    from then on `floor` of them is the least. NaN where a forecast is.
     """
     bars, symbols = r.shape
     var_bar, es_bar = np.empty((bars, symbols)), np.empty((bars, symbols))
     var_day, es_day = np.empty((bars, symbols)), np.empty((bars, symbols))
-    floor, floor_beyond = student_4(level)
+    level = rule.level
+    prior, prior_beyond = student_4(level)
     window = state.window
     need = int((1.0 - level) * window.ring.shape[1]) + 2
     for t in range(bars):
         for n in range(symbols):
             z = math.fabs(r[t, n]) / state.sigma[n] if state.sigma[n] > 0.0 else math.nan
-            if z == z and top_push(z if z < LARGEST_Z else LARGEST_Z, n, need, window) and window.held[n] >= least_bars:
+            if z == z and top_push(z if z < LARGEST_Z else LARGEST_Z, n, need, window) and window.held[n] >= rule.least_bars:
                 x, size = window.top[n], window.held[n]
                 place = (size - 1) * (1.0 - level)
                 k = int(place)
@@ -236,16 +244,14 @@ def tail_risk(
                 if k < size:
                     total += (mass - k) * x[k]
                 state.shortfall[n] = total / mass
-            q = floor
-            if state.quantile[n] > floor:
-                q = state.quantile[n]
-            beyond = floor_beyond
-            if state.shortfall[n] > beyond:
-                beyond = state.shortfall[n]
+            q, beyond = prior, prior_beyond
+            if state.quantile[n] == state.quantile[n]:
+                q = max(state.quantile[n], rule.floor * prior)
+                beyond = max(state.shortfall[n], rule.floor * prior_beyond)
             a = index[t, n]
             if a == a:
-                if a < least_index:
-                    a = least_index
+                if a < rule.least_index:
+                    a = rule.least_index
                 if q * a / (a - 1.0) > beyond:
                     beyond = q * a / (a - 1.0)
             if sigma[t, n] > 0.0:

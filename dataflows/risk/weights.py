@@ -69,40 +69,108 @@ def held_part(weight: float, current: float) -> float:
 
 
 @kernel
-def shrink(made: TargetWeights, order: Ints, side: float, excess: float, bit: int) -> None:
-    """Takes `excess` out of |weight| in place: all new risk in the order given from its end, then held risk likewise.
+def within_cap(weight: float, current: float, cap: float, band: float) -> float:
+    """A weight within a cap: new risk up to cap * (1 - band), held risk up to the cap. cap >= 0."""
+    most = larger(cap * (1.0 - band), smaller(held_part(weight, current), cap))
+    if math.fabs(weight) <= most:
+        return weight
+    return most if weight > 0.0 else -most
+
+
+@kernel
+def larger(a: float, b: float) -> float:
+    """The larger of two numbers."""
+    return a if a > b else b
+
+
+@kernel
+def smaller(a: float, b: float) -> float:
+    """The smaller of two numbers."""
+    return a if a < b else b
+
+
+@kernel
+def shrink(made: TargetWeights, order: Ints, side: float, excess: float, held_too: bool, bit: int) -> None:
+    """Takes `excess` out of |weight| in place, in the order given from its end; out of new risk only, or of all of it.
 
     order: (N,) columns. side: 1.0 or -1.0 takes from that side only, 0.0 from both. bit: set in the reasons of what was cut. An
     untradeable symbol is left alone. What cannot be found stays.
     """
     symbols = made.weight.shape[0]
-    for held_too in range(2):
-        for k in range(symbols):
-            n = order[symbols - 1 - k]
-            w = made.weight[n]
-            if not excess > 0.0 or made.untradeable[n] != 0 or w == 0.0 or side * w < 0.0:
-                continue
-            size = math.fabs(w)
-            room = size if held_too == 1 else size - held_part(w, made.held[n])
-            if not room > 0.0:
-                continue
-            left = size - (room if room < excess else excess)
-            if not left > 0.0:
-                left = 0.0
-            excess -= room
-            made.weight[n] = left if w > 0.0 else -left
-            made.reasons[n] |= bit
+    for k in range(symbols):
+        n = order[symbols - 1 - k]
+        w = made.weight[n]
+        if not excess > 0.0 or made.untradeable[n] != 0 or w == 0.0 or side * w < 0.0:
+            continue
+        size = math.fabs(w)
+        room = size if held_too else size - held_part(w, made.held[n])
+        if not room > 0.0:
+            continue
+        left = size - (room if room < excess else excess)
+        if not left > 0.0:
+            left = 0.0
+        excess -= room
+        made.weight[n] = left if w > 0.0 else -left
+        made.reasons[n] |= bit
 
 
 @kernel
-def exposure(made: TargetWeights) -> tuple[float, float]:
-    """(gross, net): sums of |weight| and of weight; an untradeable symbol counts at what it holds. In symbol order."""
-    gross, net = 0.0, 0.0
+def gross_at_worst(made: TargetWeights) -> tuple[float, float]:
+    """Sum of |weight| on the way to the targets, where each symbol may be at what is held or at its target; and once there."""
+    way, there = 0.0, 0.0
     for n in range(made.weight.shape[0]):
-        w = made.held[n] if made.untradeable[n] != 0 else made.weight[n]
-        gross += math.fabs(w)
-        net += w
-    return gross, net
+        held = math.fabs(made.held[n])
+        aim = held if made.untradeable[n] != 0 else math.fabs(made.weight[n])
+        way += larger(held, aim)
+        there += aim
+    return way, there
+
+
+@kernel
+def net_at_worst(made: TargetWeights, side: float) -> tuple[float, float]:
+    """Net weight towards `side` (1.0 or -1.0) on the way to the targets, and once there.
+
+    On `side` the larger of what is held and the target counts on the way; on the other side always the smaller: a hedge that
+    has not happened hedges nothing.
+    """
+    way, there = 0.0, 0.0
+    for n in range(made.weight.shape[0]):
+        held = side * made.held[n]
+        aim = held if made.untradeable[n] != 0 else side * made.weight[n]
+        if aim > 0.0:
+            there += aim
+        way += larger(larger(held, aim), 0.0)
+        hedge = smaller(larger(-held, 0.0), larger(-aim, 0.0))
+        way -= hedge
+        there -= hedge
+    return way, there
+
+
+@kernel
+def keep_gross(made: TargetWeights, order: Ints, most: float, band: float, bit: int) -> None:
+    """Cuts new risk in place until gross stays below `most` less the band on the way, and held risk until it is `most`."""
+    way, _ = gross_at_worst(made)
+    if not way <= most * (1.0 - band):
+        shrink(made, order, 0.0, way - most * (1.0 - band), False, bit)
+    _, there = gross_at_worst(made)
+    if not there <= most:
+        shrink(made, order, 0.0, there - most, True, bit)
+
+
+@kernel
+def keep_net(made: TargetWeights, order: Ints, most: float, band: float, bit: int) -> None:
+    """Cuts new risk in place until net stays below `most` less the band on the way, and held risk until it is `most`.
+
+    New risk is looked at once more afterwards: held risk that was cut hedges less.
+    """
+    for step in range(3):
+        for side in (1.0, -1.0):
+            way, there = net_at_worst(made, side)
+            if step == 1:
+                if not there <= most:
+                    shrink(made, order, side, there - most, True, bit)
+            elif not way <= most * (1.0 - band):
+                shrink(made, order, side, way - most * (1.0 - band), False, bit)
 
 
 @kernel

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from drivers.explain.ladder import ladder_lines, sizing_lines
 from drivers.explain.trace import Explanation, Step, Value, found
 from drivers.files.json_values import json_values
 from drivers.text.times import stamp
@@ -39,6 +40,9 @@ def headline(explanation: Explanation) -> list[str]:
             f"L4: {gate['verdict'].text}, target {gate['target_weight'].text} of equity"
             + (f", because of {why}" if why != "none" else "")
         )
+    lines += [*sizing_lines(explanation), *ladder_lines(explanation)]
+    if target.trip is not None:
+        lines += target.trip.lines()
     return [*lines, *target.notes]
 
 

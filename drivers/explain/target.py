@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dataflows.panel import Ints
+from drivers.explain.trip import Trip, trip_of
 from drivers.files.json_values import json_values
 from drivers.store.reader import RecordedRun
 from drivers.text.suggestions import did_you_mean
@@ -27,7 +28,8 @@ class Target:
     """The bar and symbol whose decision is explained, and the order where there is one.
 
     bar: index into the run's bars. root: the layer at which the way back begins. order: its row of orders.parquet; entry: that
-    of the entry whose bracket it is. fills: rows of fills.parquet. notes: what a reader must know beside.
+    of the entry whose bracket it is. fills: rows of fills.parquet. notes: what a reader must know beside. trip: the
+    position that the order's fills belong to.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Target:
     entry: dict[str, Any] | None = None
     fills: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    trip: Trip | None = None
 
 
 def target_of(run: RecordedRun, wanted: str) -> Target:
@@ -73,7 +76,8 @@ def _of_an_order(run: RecordedRun, wanted: str) -> Target:
         raise ExplainError(f"{wanted} was decided before the first bar of {run.folder.name}; explain it in the run that did")
     if run.times()[bar] != time:
         notes.append(f"It was decided between two bars, at {stamp(time)}: the values are those of the last close before.")
-    return Target(wanted, order["symbol"], bar, int(run.times()[bar]), ORDER_ROOT, order, entry, tuple(own), tuple(notes))
+    trip, at = trip_of(fills, order), int(run.times()[bar])
+    return Target(wanted, order["symbol"], bar, at, ORDER_ROOT, order, entry, tuple(own), tuple(notes), trip)
 
 
 def _is_bracket(order: dict[str, Any]) -> bool:

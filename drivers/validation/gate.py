@@ -23,8 +23,8 @@ def beyond_caps(values: Mapping[str, Any], risk: Any) -> tuple[int, int, str] | 
     """The first approval of L4 beyond a cap, as (bar, column, what is wrong); None where there is none.
 
     A target is a finite weight. It closes, or lies between nothing and the position that is there; or it is an increase: with
-    equity and a stop, and no more than the proposal and than L85, L86, L87, L93, L95 and `risk.max_fraction` allow. The targets
-    of all symbols together keep within `risk.gross` and `risk.net`, or within what is held already where that is more.
+    equity and a stop, and no more than the proposal and than L85, L86, L87, L93, L95 and `risk.max_fraction` allow. Where
+    anything increases, what may be held on the way to the targets keeps within `risk.gross` and, on that side, `risk.net`.
     values: outputs by node, of any bars.
     """
     gate, ledger, proposal = values["l4_risk_gate"], values["l97_ledger"], values["l3_action_proposal"]
@@ -46,13 +46,52 @@ def beyond_caps(values: Mapping[str, Any], risk: Any) -> tuple[int, int, str] | 
     faults["an increase without a stop"] = ~keeps & ~(gate.stop > 0.0)
     for name, cap in caps.items():
         faults[f"a target beyond {name}"] = ~keeps & ~(size <= cap * (1.0 + SLACK) + 1e-12)
-    room = np.nansum(np.abs(np.where(np.isfinite(held), held, 0.0)), axis=1)
-    solvent = equity[:, 0] > 0.0
-    for name, total, cap in (("gross", size.sum(axis=1), risk.gross), ("net", np.abs(target.sum(axis=1)), risk.net)):
-        beyond = solvent & ~(total <= np.maximum(float(cap), room) * (1.0 + SLACK))
-        faults[f"targets that together exceed risk.{name}"] = beyond[:, None] & (size > 0.0)
+    held = np.where(np.isfinite(held), held, 0.0)
+    gross = np.maximum(np.abs(held), size).sum(axis=1)
+    faults["targets that may exceed risk.gross on the way"] = ~keeps & ~(gross <= float(risk.gross) * (1.0 + SLACK))[:, None]
+    for side, name in ((1.0, "long"), (-1.0, "short")):
+        net = net_at_worst(side * held, side * target)
+        faults[f"targets that may exceed risk.net on the way, {name}"] = (
+            ~keeps & (side * target > 0.0) & ~(net <= float(risk.net) * (1.0 + SLACK))[:, None]
+        )
     found = [(int(at[0]), int(at[1]), what) for what, wrong in faults.items() for at in np.argwhere(wrong)[:1]]
     return min(found, key=lambda f: f[:-1], default=None)  # of one place the first that is listed
+
+
+def net_at_worst(held: Any, target: Any) -> Any:
+    """The most that the net weight (T,) may be on the way from what is held to the targets, (T, N), towards the positive side.
+
+    A long counts with the larger of both. A short counts with the smaller: a hedge that has not happened hedges nothing.
+    """
+    longs = np.maximum(np.maximum(held, target), 0.0).sum(axis=1)
+    return longs - np.minimum(np.maximum(-held, 0.0), np.maximum(-target, 0.0)).sum(axis=1)
+
+
+@np.errstate(all="ignore")  # hostile values make infinities of the check's own arithmetic
+def held_beyond_caps(values: Mapping[str, Any], risk: Any) -> tuple[int, int, str] | None:
+    """The first position that has grown beyond a cap of all symbols, as (bar, column, what is wrong); None where there is none.
+
+    Positions are weighed with the marks and the equity of the bar before, whose approvals sent what has filled since; a hedge
+    counts as far as it was held then and was to be kept. values: outputs by node, of successive bars.
+    """
+    ledger, target = values["l97_ledger"], values["l4_risk_gate"].target_weight
+    equity = np.asarray(ledger.equity)[:-1, None]
+    unit = np.where(equity > 0.0, ledger.mark[:-1] / equity, np.nan)
+    before, now = ledger.position[:-1] * unit, ledger.position[1:] * unit
+    told = np.isfinite(before).all(axis=1) & np.isfinite(now).all(axis=1)
+    grown = told[:, None] & (np.abs(now) > np.abs(before) * (1.0 + SLACK))
+    gross = np.maximum(np.abs(before), np.abs(now)).sum(axis=1)
+    faults = {"gross": grown & ~(gross <= float(risk.gross) * (1.0 + SLACK))[:, None]}
+    for side, name in ((1.0, "net, long"), (-1.0, "net, short")):
+        hedges = np.minimum(np.maximum(-side * before, 0.0), np.maximum(-side * target[:-1], 0.0)).sum(axis=1)
+        net = np.maximum(side * now, 0.0).sum(axis=1) - hedges
+        faults[name] = grown & (side * now > 0.0) & ~(net <= float(risk.net) * (1.0 + SLACK))[:, None]
+    found = [
+        (int(at[0]) + 1, int(at[1]), f"a position beyond risk.{name}")
+        for name, wrong in faults.items()
+        for at in np.argwhere(wrong)[:1]
+    ]
+    return min(found, key=lambda f: f[:-1], default=None)
 
 
 def malformed(orders: Any) -> tuple[int, str] | None:
@@ -140,7 +179,10 @@ def approvals_within_caps(trial: Trial) -> Along:
     "l97_ledger",
 )
 def orders_within_approvals(trial: Trial) -> Along:
-    """After every bar's orders: what is held and what could still fill, against the approved weight and `risk.max_fraction`."""
+    """After every bar's orders: what is held and what could still fill, against the approved weight and `risk.max_fraction`.
+
+    And of all symbols: what has grown since the bar before, against `risk.gross` and `risk.net`.
+    """
     working, most = Working(), float(trial.plan.configs["risk"].max_fraction)
 
     def take(outputs: Outputs) -> Tested:
@@ -148,6 +190,10 @@ def orders_within_approvals(trial: Trial) -> Along:
         told, sent = outputs.offsets["l90_fills"], outputs.offsets["l5_execution_bridge"]
         gate, ledger = outputs.values["l4_risk_gate"], outputs.values["l97_ledger"]
         checked = 0
+        found = held_beyond_caps(outputs.values, trial.plan.configs["risk"])
+        if found is not None:
+            t, n, what = found
+            raise Broken(f"L5 l5_execution_bridge: {trial.market.symbols[n]} at {stamp(outputs.time[t])} has {what}.")
         for t, time in enumerate(outputs.time):
             for i in range(told[t], told[t + 1]):
                 working.report(int(reports.kind[i]), int(reports.id[i]), float(reports.quantity[i]))

@@ -20,7 +20,7 @@ from drivers.engine.engine import Chunk, Engine
 from drivers.engine.plan import Plan
 from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
-from drivers.validation.gate import beyond_caps, malformed
+from drivers.validation.gate import beyond_caps, held_beyond_caps, malformed
 from tests.properties.graph import BELIEF, engine_of, plan_of
 from tests.properties.market import MIDNIGHT, MINUTE, instruments
 
@@ -255,6 +255,72 @@ def test_one_spoilt_value_gets_nothing_past_the_caps(
     chunk: Chunk, positions: list[float], es_budget: float, net: float
 ) -> None:
     _stands(chunk, positions, es_budget, net)
+
+
+@st.composite
+def books_of_both_sides(draw: Any) -> Chunk:
+    """Sides that change from bar to bar, sizes that the caps must cut, and prices that move a little: nothing is hostile."""
+    bars = 6
+    chunk = well_chunk(bars)
+    proposal = chunk.inputs["l3_action_proposal"]
+    sides = draw(st.lists(st.sampled_from([1, 1, -1, -1, 0, 2]), min_size=bars * SYMBOLS, max_size=bars * SYMBOLS))
+    sizes = draw(st.lists(st.floats(0.0, 0.3), min_size=bars * SYMBOLS, max_size=bars * SYMBOLS))
+    proposal.side[:], proposal.size_fraction[:] = np.reshape(sides, (bars, -1)), np.reshape(sizes, (bars, -1))
+    moved = 100.0 * np.exp(
+        np.cumsum(
+            np.reshape(draw(st.lists(st.floats(-0.005, 0.005), min_size=bars * SYMBOLS, max_size=bars * SYMBOLS)), (bars, -1)),
+            axis=0,
+        )
+    )
+    for name in ("open", "high", "low", "close", "vwap"):
+        getattr(chunk.inputs["l0_market_feed"].bars, name)[:] = moved
+    return chunk
+
+
+def _holds_no_more(chunk: Chunk, positions: list[float], net: float, gross: float) -> Any:
+    engine = engine_of(READY, instruments(SYMBOLS), 2)
+    risk = PLAN.configs["risk"]._replace(es_budget=1.0, stress_budget=1.0, annual_target=1.0, gross=gross, net=net)
+    engine._fixed["risk"] = risk
+    for name in ("l97_ledger__carry", "l90_fills__carry", "l96_order_lifecycle__carry", "l98_reconciliation__carry"):
+        engine.arena.values[name].position[:] = positions
+    engine.arena.values["l97_ledger__carry"].mark[:] = 100.0
+    out = engine.advance(chunk)
+    out.values.update(chunk.inputs)
+    for found in (beyond_caps(out.values, risk), held_beyond_caps(out.values, risk)):
+        assert found is None, found
+    return out.values
+
+
+BOTH_SIDES = {
+    "chunk": books_of_both_sides(),
+    "positions": st.lists(st.sampled_from([0.0, 0.0, 50.0, -50.0, 120.0]), min_size=SYMBOLS, max_size=SYMBOLS),
+    "net": st.sampled_from([0.05, 0.1, 0.3]),
+    "gross": st.sampled_from([0.3, 0.5, 1.0]),
+}
+
+
+@settings(CALM, max_examples=150)
+@given(**BOTH_SIDES)
+def test_nothing_grows_beyond_the_caps_on_what_is_held(chunk: Chunk, positions: list[float], net: float, gross: float) -> None:
+    _holds_no_more(chunk, positions, net, gross)
+
+
+@pytest.mark.long
+@settings(CALM, max_examples=5000, phases=(Phase.generate,))
+@given(**BOTH_SIDES)
+def test_nothing_grows_beyond_the_caps_on_what_is_held_in_thousands_of_cases(
+    chunk: Chunk, positions: list[float], net: float, gross: float
+) -> None:
+    _holds_no_more(chunk, positions, net, gross)
+
+
+def test_positions_of_both_sides_are_held_where_the_caps_are_tested() -> None:
+    """Else the two tests above would prove nothing: long 0.3 and short 0.3 fill up to a net cap of 0.05 at a time."""
+    chunk = well_chunk(6)
+    chunk.inputs["l3_action_proposal"].side[:, 1] = -1
+    values = _holds_no_more(chunk, [0.0, 0.0], 0.05, 1.0)
+    held = values["l97_ledger"].position[-1] * 100.0 / values["l97_ledger"].equity[-1]
+    assert held[0] > 0.06 and held[1] < -0.06 and abs(held.sum()) <= 0.05
 
 
 @pytest.mark.long

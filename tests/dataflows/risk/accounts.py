@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dataflows.data.types import Bars, Clock, Market, Quality
+from dataflows.data.types import Bars, Clock, Market, Quality, unknown_instruments
 from dataflows.execution.types import Executions, Ledger, Orders, Reconciliation
 from dataflows.fusion.types import Proposal
 from dataflows.microstructure.types import Tradeability
@@ -132,5 +132,6 @@ def allowed(n: int = 1, side: Any = 1, size: float = 0.1) -> dict[str, Any]:
         "l92_loss_limits": LossLimits(0, 0, 0.0, 0.0),
         "l94_position_exits": row(Exit, n),
         "l97_ledger": ledger(n),
+        "instruments": unknown_instruments(n),
         "clock": clock(),
     }

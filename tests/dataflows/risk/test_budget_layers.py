@@ -29,7 +29,8 @@ from dataflows.risk.types import (
 )
 from tests.dataflows.risk.accounts import HOSTILE, MODES, ledger, row, run, same
 
-RISK = RiskConfig()
+RISK = RiskConfig()._replace(cap_band=0.0)
+BAND = RISK._replace(cap_band=0.1)
 VARIANCE = RISK.max_share * RISK.annual_target**2 / 365
 LOOSE = RISK._replace(risk_budget=100.0, risk_per_symbol=100.0, es_budget=100.0, stress_budget=100.0)
 
@@ -70,6 +71,33 @@ def l95(targets, es=0.1, loss=(0.1, 0.1, 0.1), rho=0.0, mode="plain", risk=RISK)
     tail, stress = TailRisk(*[full(es, n)] * 4), Stress(losses, losses[:, 0].copy())
     return run(l95_tail_budget, mode, l77_value_at_risk=tail, l78_correlation=moves(n, rho), l80_scenario_stress=stress,
                l93_open_risk_budget=targets, risk=risk)  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_new_risk_leaves_the_band_of_each_budget_free_and_held_risk_is_cut_to_the_budget(mode):
+    # L93: 0.005 a symbol over a stop of 2 percent is 0.25; L95: 0.02 over a shortfall of 10 percent is 0.2
+    for new, drifted, beyond, cap in ((0.3, 0.24, 0.3, 0.25),):
+        assert l93(above(new), mode=mode, risk=BAND).weight[0] == pytest.approx(0.9 * cap)
+        assert l93(above(0.3, held=drifted), mode=mode, risk=BAND).weight[0] == pytest.approx(drifted)
+        assert l93(above(beyond, held=beyond), mode=mode, risk=BAND).weight[0] == pytest.approx(cap)
+    assert l95(above(0.3), mode=mode, risk=BAND).weight[0] == pytest.approx(0.18)
+    assert l95(above(0.3, held=0.19), mode=mode, risk=BAND).weight[0] == pytest.approx(0.19)
+    assert l95(above(0.3, held=0.3), mode=mode, risk=BAND).weight[0] == pytest.approx(0.2)
+    most = math.sqrt(VARIANCE) / 0.03
+    assert l87(above(2.0), mode=mode, risk=BAND).weight[0] == pytest.approx(math.sqrt(0.9) * most)
+    assert l87(above(2.0, held=0.99 * most), mode=mode, risk=BAND).weight[0] == pytest.approx(0.99 * most)
+    assert l87(above(2.0, held=2.0), mode=mode, risk=BAND).weight[0] == pytest.approx(most)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_being_sold_takes_its_room_until_it_is_sold(mode):
+    selling = above([0.0, 0.2], held=[0.15, 0.0])
+    assert l95(selling, rho=1.0, mode=mode).weight.tolist() == [0.0, pytest.approx(0.05)]  # 0.2 in all
+    tight = RISK._replace(risk_budget=0.005)  # 0.15 at 2 percent is 0.003: 0.002 is left
+    assert l93(selling, mode=mode, risk=tight).weight.tolist() == [0.0, pytest.approx(0.1)]
+    most = math.sqrt(VARIANCE) / 0.03
+    out = l87(above([0.0, 2.0], held=[0.5 * most, 0.0]), rho=1.0, mode=mode)
+    assert out.weight[1] * (out.weight[1] + 0.5 * most) == pytest.approx(most * most)  # its part of the variance
 
 
 # ---- L87

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataflows.data.types import unknown_instruments
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.l4_risk_gate import l4_risk_gate
@@ -31,6 +32,7 @@ from dataflows.risk.types import (
     WHY_HALTED,
     WHY_INSTRUMENT_CAP,
     WHY_NET_CAP,
+    WHY_NO_SHORT,
     WHY_NO_STOP,
     WHY_NOT_PERMITTED,
     WHY_STOP,
@@ -45,7 +47,7 @@ from tests.dataflows.risk.accounts import HOSTILE, MODES, allowed, ledger, row, 
 from tests.dataflows.risk.test_l86_exposure_cap import N, arrays, book_inputs, books, codes, current_of, hostile, proposal
 from tests.support import carry_of
 
-RISK = RiskConfig()
+RISK = RiskConfig()._replace(cap_band=0.0)
 TAKES = (
     "l3_action_proposal",
     "l81_kill_switch",
@@ -57,6 +59,7 @@ TAKES = (
     "l94_position_exits",
     "l95_tail_budget",
     "l97_ledger",
+    "instruments",
 )
 LATER = ("l87_concentration_cap", "l93_open_risk_budget", "l95_tail_budget")
 ABOVE = (
@@ -67,6 +70,7 @@ ABOVE = (
     "l92_loss_limits",
     "l94_position_exits",
     "l97_ledger",
+    "instruments",
 )
 
 
@@ -217,8 +221,16 @@ def test_net_is_kept_when_a_leg_closes_first():
     p = proposal(3, side=[1, 1, -1], size_fraction=[0.3, 0.4, 0.3], rank=[0.0, 1.0, 2.0])
     held = ledger(3, position=[0.0, 4.0, 3.0])  # the third turns from long to short: it closes first, and 0.7 net is left
     out = gate(3, l3_action_proposal=p, l97_ledger=held, **free)
-    np.testing.assert_allclose(out.target_weight, [0.1, 0.4, 0.0])
-    assert out.verdict.tolist() == [REDUCED, HOLD, EXIT] and out.reasons.tolist() == [WHY_NET_CAP, 0, WHY_CLOSE_FIRST]
+    np.testing.assert_allclose(out.target_weight, [0.0, 0.4, 0.0])  # and until it has closed there is no room for the first
+    assert out.verdict.tolist() == [REJECTED, HOLD, EXIT] and out.reasons.tolist() == [WHY_NET_CAP, 0, WHY_CLOSE_FIRST]
+    closed = gate(3, l3_action_proposal=p, l97_ledger=ledger(3, position=[0.0, 4.0, 0.0]), **free)
+    np.testing.assert_allclose(closed.target_weight, [0.1, 0.4, -0.3])
+
+
+def test_the_door_itself_lets_no_short_through_at_a_venue_without_shorts():
+    spot = unknown_instruments(1)._replace(long_only=np.ones(1, np.int64))
+    assert said(gate(side=SHORT, instruments=spot, l86_exposure_cap=targets(-0.1))) == (0.0, REJECTED, WHY_NO_SHORT, 1)
+    assert said(gate(side=SHORT, instruments=spot)) == (0.0, REJECTED, WHY_NO_SHORT, 1)
 
 
 @pytest.mark.parametrize("equity", [math.nan, math.inf, 0.0, -3.0])

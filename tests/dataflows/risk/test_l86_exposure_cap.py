@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataflows.data.types import unknown_instruments
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Proposal
 from dataflows.risk import types
 from dataflows.risk.config import RiskConfig
@@ -14,6 +15,7 @@ from dataflows.risk.l86_exposure_cap import l86_exposure_cap
 from dataflows.risk.types import (
     REASONS,
     STOP,
+    WHY_CLOSE_FIRST,
     WHY_DRAWDOWN_THROTTLE,
     WHY_EQUITY,
     WHY_FLAT_PROPOSAL,
@@ -23,6 +25,7 @@ from dataflows.risk.types import (
     WHY_LOCKOUT,
     WHY_LOSS_LIMIT,
     WHY_NET_CAP,
+    WHY_NO_SHORT,
     WHY_NOT_PERMITTED,
     WHY_STOP,
     WHY_UNKNOWN_INPUT,
@@ -34,7 +37,7 @@ from dataflows.risk.types import (
 from tests.dataflows.risk.accounts import HOSTILE, MODES, allowed, ledger, row, run, same
 from tests.support import carry_of
 
-RISK = RiskConfig()
+RISK = RiskConfig()._replace(cap_band=0.0)  # the band has tests of its own
 TAKES = (
     "l3_action_proposal",
     "l83_volatility_target",
@@ -43,6 +46,7 @@ TAKES = (
     "l92_loss_limits",
     "l94_position_exits",
     "l97_ledger",
+    "instruments",
 )
 
 
@@ -162,13 +166,63 @@ def test_new_risk_is_cut_before_held_lowest_rank_first_and_ties_by_column():
     p = proposal(4, side=[1, -1, 1, -1], size_fraction=[0.4] * 4, rank=[1.0, 0.0, 2.0, 2.0])
     free = {"l83_volatility_target": SizeCap(np.full(4, 1.0)), "l85_instrument_cap": SizeCap(np.full(4, 1.0))}
     got = caps(4, l3_action_proposal=p, **free)
-    np.testing.assert_allclose(got.weight, [0.4, -0.4, 0.2, 0.0])
-    assert (got.reasons == [0, 0, WHY_GROSS_CAP, WHY_GROSS_CAP]).all()
+    # 0.6 too much: 0.4 of the last and 0.2 of the third; 0.1 more of the third, since no short hedges the longs yet
+    np.testing.assert_allclose(got.weight, [0.4, -0.4, 0.1, 0.0])
+    assert (got.reasons == [0, 0, WHY_GROSS_CAP | WHY_NET_CAP, WHY_GROSS_CAP]).all()
     held = ledger(4, position=[0.0, 0.0, 4.0, -4.0])  # the two lowest are held in full: the new ones go first
     np.testing.assert_allclose(caps(4, l3_action_proposal=p, l97_ledger=held, **free).weight, [0.0, -0.2, 0.4, -0.4])
     tie = proposal(2, side=[1, -1], size_fraction=[0.6] * 2, rank=[math.nan] * 2)
     free2 = {"l83_volatility_target": SizeCap(np.full(2, 1.0)), "l85_instrument_cap": SizeCap(np.full(2, 1.0))}
     np.testing.assert_allclose(caps(2, l3_action_proposal=tie, risk=RISK._replace(net=1.0), **free2).weight, [0.6, -0.4])
+
+
+WIDE = {"l83_volatility_target": SizeCap(np.full(2, 9.0)), "l85_instrument_cap": SizeCap(np.full(2, 9.0))}
+TIGHT = RISK._replace(net=0.05)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_hedge_that_has_not_happened_hedges_nothing(mode):
+    """0.05 net: a short of 0.2 that is only approved must not let 0.25 long be held."""
+    p = proposal(2, side=[1, -1], size_fraction=[0.25, 0.2])
+    np.testing.assert_allclose(caps(2, mode, l3_action_proposal=p, risk=TIGHT, **WIDE).weight, [0.05, -0.05])
+    half = ledger(2, position=[0.5, -0.5])  # both filled: 0.05 long, 0.05 short; so each side may be 0.05 more
+    np.testing.assert_allclose(caps(2, mode, l3_action_proposal=p, l97_ledger=half, risk=TIGHT, **WIDE).weight, [0.1, -0.1])
+    short = ledger(2, position=[0.0, -2.0])
+    out = caps(2, mode, l3_action_proposal=p, l97_ledger=short, risk=TIGHT, **WIDE)  # 0.2 short alone: it is cut, and only
+    np.testing.assert_allclose(out.weight, [0.1, -0.05])  # what stays of it hedges
+
+
+def test_what_is_being_sold_counts_until_it_is_sold():
+    exits = row(Exit, 2, exit=[1, 0], reason=[STOP, 0])
+    p = proposal(2, side=[1, 1], size_fraction=[0.3, 0.3])
+    held = ledger(2, position=[3.0, 0.0])
+    out = caps(2, l3_action_proposal=p, l97_ledger=held, l94_position_exits=exits, **WIDE)
+    np.testing.assert_allclose(out.weight, [0.0, 0.2])  # net 0.5: 0.3 is still held
+    out = caps(
+        2, l3_action_proposal=p, l97_ledger=held, l94_position_exits=exits, risk=RISK._replace(net=1.0, gross=0.4), **WIDE
+    )
+    np.testing.assert_allclose(out.weight, [0.0, 0.1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_venue_without_shorts_gets_none_and_a_long_one_is_closed_for_it(mode):
+    spot = unknown_instruments(1)._replace(long_only=np.ones(1, np.int64))
+    assert only(caps(mode=mode, side=SHORT, instruments=spot)) == (0.0, WHY_NO_SHORT)
+    assert only(caps(mode=mode, side=LONG, instruments=spot)) == (0.1, 0)
+    assert only(caps(mode=mode, side=SHORT, instruments=spot, l97_ledger=ledger(position=1.0))) == (0.0, WHY_CLOSE_FIRST)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_new_risk_leaves_the_band_of_each_cap_free_and_held_risk_may_drift_into_it(mode):
+    band = RISK._replace(cap_band=0.1)
+    cap = {"l85_instrument_cap": SizeCap(np.array([0.2])), "risk": band, "size": 0.3, "mode": mode}
+    assert only(caps(**cap)) == (pytest.approx(0.18), WHY_INSTRUMENT_CAP)
+    assert only(caps(l97_ledger=ledger(position=1.9), **cap)) == (pytest.approx(0.19), WHY_INSTRUMENT_CAP)  # stays, no more
+    assert only(caps(l97_ledger=ledger(position=2.1), **cap)) == (pytest.approx(0.2), WHY_INSTRUMENT_CAP)
+    p = proposal(2, side=[1, 1], size_fraction=[0.3, 0.3])
+    for held, want in (([0.0, 0.0], [0.3, 0.15]), ([3.0, 1.8], [0.3, 0.18]), ([3.0, 2.2], [0.3, 0.2])):
+        out = caps(2, mode, l3_action_proposal=p, l97_ledger=ledger(2, position=held), risk=band, **WIDE)  # net 0.5
+        np.testing.assert_allclose(out.weight, want)
 
 
 def test_an_exit_of_one_leg_shrinks_the_other_until_net_holds():
@@ -258,6 +312,7 @@ def book_inputs(b):
             Exit, N, exit=b["exit"], reason=b["reason"], lockout=b["lockout"], locked_now=b["locked_now"]
         ),
         "l97_ledger": ledger(N, b["position"], b["mark"], b["equity"], age=b["age"]),
+        "instruments": unknown_instruments(N),
     }
 
 

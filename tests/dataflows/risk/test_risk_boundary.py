@@ -16,6 +16,7 @@ from dataflows.config import ConfigError, model_of, resolve
 from dataflows.panel import Kind, walk
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.schema import RiskBoundary
+from dataflows.risk.types import REASONS
 
 
 def columns() -> dict[str, Kind]:
@@ -68,7 +69,7 @@ def test_every_recorded_field_has_its_column_and_no_other():
         ("l76_volatility_forecast.sigma_1", 0.0), ("l83_volatility_target.fraction", -0.1), ("l84_stop_levels.stop_distance", 1.0),
         ("l85_instrument_cap.fraction", np.nan), ("l91_drawdown_throttle", 1.1), ("l4_risk_gate.target_weight", np.nan),
         ("l4_risk_gate.target_weight", np.inf), ("l4_risk_gate.urgency", -0.1), ("l86_exposure_cap.weight", -np.inf),
-        ("l4_risk_gate.verdict", 5), ("l81_kill_switch.level", 3), ("l94_position_exits.lockout", 3), ("l4_risk_gate.reasons", 1 << 22),
+        ("l4_risk_gate.verdict", 5), ("l81_kill_switch.level", 3), ("l94_position_exits.lockout", 3), ("l4_risk_gate.reasons", 1 << len(REASONS)),
         ("l81_kill_switch.overall", 1), ("l92_loss_limits.flatten", 1),
     ],
 )  # fmt: skip

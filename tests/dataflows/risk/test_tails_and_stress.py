@@ -20,7 +20,7 @@ from dataflows.risk.l77_value_at_risk import ValueAtRiskCarry, l77_value_at_risk
 from dataflows.risk.l79_liquidity_stress import LiquidityStressCarry, l79_liquidity_stress
 from dataflows.risk.l80_scenario_stress import l80_scenario_stress
 from dataflows.risk.stress import DryUp, Quoted, Traded, as_loss, dried_up, scenario_losses
-from dataflows.risk.tails import hill, student_4, tail_risk, top_push
+from dataflows.risk.tails import TailRule, hill, student_4, tail_risk, top_push
 from dataflows.risk.types import LiquidityStress, Tail, TailRisk, VolForecast
 from dataflows.runtime.compile import plain
 from tests.support import filled, run_columnar
@@ -146,23 +146,25 @@ def test_it_is_numpy_s_quantile_of_the_window_and_the_mean_of_what_lies_beyond()
         for t in range(150, 900, 11):
             held = z[:t, n][~np.isnan(z[:t, n])][-400:]
             held = np.minimum(held, 1000.0)
-            q = max(np.quantile(held, 0.99), student_4(0.99)[0])
+            q = max(np.quantile(held, 0.99), 0.5 * student_4(0.99)[0])
             mass = 0.01 * len(held)
             x, k = np.sort(held)[::-1], int(mass)
-            es = max((x[:k].sum() + (mass - k) * x[k]) / mass, student_4(0.99)[1])
+            es = max((x[:k].sum() + (mass - k) * x[k]) / mass, 0.5 * student_4(0.99)[1])
             assert got.var_99_bar[t, n] == pytest.approx(q * sigma[t, n], rel=1e-12)
             assert got.es_99_bar[t, n] == pytest.approx(es * sigma[t, n], rel=1e-12)
             assert got.var_99_day[t, n] / got.var_99_bar[t, n] == pytest.approx(math.sqrt(1440))
             assert got.es_99_day[t, n] / got.es_99_bar[t, n] == pytest.approx(math.sqrt(1440))
 
 
-@pytest.mark.parametrize("law", ["t3", "garch t4", "skewed"])
+@pytest.mark.parametrize("law", ["t3", "garch t4", "skewed", "normal"])
 def test_kupiec_finds_as_many_exceedances_as_promised(law):
-    """The next bar's loss against the value at risk: 1 in 100, where the floor does not bind."""
+    """The next bar's loss against the value at risk: 1 in 100."""
     rng = np.random.default_rng(8)
     bars = 30_000
     if law == "t3":
         sigma, shock = np.full(bars, 1e-3), rng.standard_t(3, bars)
+    elif law == "normal":
+        sigma, shock = np.full(bars, 1e-3), rng.standard_normal(bars)
     elif law == "skewed":
         sigma, shock = 1e-3 * np.exp(0.5 * np.sin(np.arange(bars) / 400)), rng.lognormal(0, 1.2, bars) - 1.5
     else:
@@ -181,10 +183,14 @@ def test_kupiec_finds_as_many_exceedances_as_promised(law):
     assert scipy.stats.chi2.sf(ratio, 1) > 0.05, (law, x, n)
 
 
-def test_student_4_alone_counts_until_enough_is_known_and_is_never_undercut():
-    r = np.full((900, 1), 1e-9)
+def test_student_4_alone_counts_until_enough_is_known_and_half_of_it_is_never_undercut():
+    r, first = np.full((900, 1), 1e-9), RISK.var_least_bars
     out = risk_of(r, np.full((900, 1), 1e-3))
-    np.testing.assert_allclose(out.var_99_bar, student_4(0.99)[0] * 1e-3)
+    np.testing.assert_allclose(out.var_99_bar[:first], student_4(0.99)[0] * 1e-3)
+    np.testing.assert_allclose(out.var_99_bar[first:], 0.5 * student_4(0.99)[0] * 1e-3)
+    np.testing.assert_allclose(out.es_99_bar[first:], 0.5 * student_4(0.99)[1] * 1e-3)
+    thin = risk_of(np.full((900, 1), 0.0025), np.full((900, 1), 1e-3))  # thinner than a Student-t(4)'s 3.26: it counts
+    np.testing.assert_allclose(thin.var_99_bar[first:], 0.0025)
     wild = risk_of(np.full((900, 1), 0.02), np.full((900, 1), 1e-3))
     assert wild.var_99_bar[RISK.var_least_bars - 1, 0] == student_4(0.99)[0] * 1e-3
     assert wild.var_99_bar[RISK.var_least_bars, 0] == pytest.approx(0.02)
@@ -345,7 +351,7 @@ def test_compiled_equals_plain():
 
     def risks(fn):
         state = start_state(ValueAtRiskCarry, {"N": 2}, {"risk": SMALL}).quantiles
-        return fn(1e-3 * z, sigma, 38 * sigma, index, 0.99, 100, 1.5, state)
+        return fn(1e-3 * z, sigma, 38 * sigma, index, TailRule(level=0.99, least_bars=100, least_index=1.5, floor=0.5), state)
 
     x = stress_inputs(80)
     bars, book, trade = x["l0_market_feed"].bars, x["l8_spread_depth"], x["l63_tradeability"]

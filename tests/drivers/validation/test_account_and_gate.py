@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from dataflows.execution import types as ex
+from dataflows.risk.types import RiskConfig
 from drivers.engine.engine import Chunk, Outputs
 from drivers.validation.account import ledger_adds_up
-from drivers.validation.gate import approvals_within_caps, orders_are_whole, orders_within_approvals
+from drivers.validation.gate import approvals_within_caps, held_beyond_caps, orders_are_whole, orders_within_approvals
 from drivers.validation.registry import Broken, Property
 from drivers.validation.trial import Trial
 from tests.drivers.validation.markets import Observed
@@ -126,8 +128,32 @@ def test_targets_that_together_exceed_gross_or_net_are_found(trial: Trial, outpu
         risk = trial.plan.configs["risk"]._replace(**{name: 1e-6})
         plan = copy.copy(trial.plan)
         plan.configs = {**plan.configs, "risk": risk}
-        with pytest.raises(Broken, match=f"targets that together exceed risk.{name}"):
+        with pytest.raises(Broken, match=f"targets that may exceed risk.{name} on the way"):
             through(approvals_within_caps, Trial(plan, trial.market, trial.static), outputs)
+
+
+def two_bars(position: list[list[float]], target: list[float]) -> dict[str, Any]:
+    """Two bars of an account of 1000 at marks of 100."""
+    held = np.array(position)
+    ledger = SimpleNamespace(position=held, mark=np.full(held.shape, 100.0), equity=np.full(2, 1000.0))
+    return {"l97_ledger": ledger, "l4_risk_gate": SimpleNamespace(target_weight=np.array([target, target]))}
+
+
+def test_a_position_that_grows_beyond_a_cap_of_all_symbols_is_found() -> None:
+    risk = RiskConfig()._replace(net=0.2, gross=0.5)
+    assert held_beyond_caps(two_bars([[0.0, 0.0], [2.0, 0.0]], [0.2, 0.0]), risk) is None
+    assert held_beyond_caps(two_bars([[0.0, 0.0], [3.0, -1.0]], [0.3, -0.1]), risk) == (
+        1,
+        0,
+        "a position beyond risk.net, long",
+    )
+    hedged = two_bars([[1.0, -1.0], [3.0, -1.0]], [0.3, -0.1])  # the short was held and kept: 0.2 net
+    assert held_beyond_caps(hedged, risk) is None
+    leaving = two_bars([[1.0, -1.0], [3.0, -1.0]], [0.3, 0.0])  # the short was to be closed
+    assert held_beyond_caps(leaving, risk) == (1, 0, "a position beyond risk.net, long")
+    assert held_beyond_caps(two_bars([[3.0, 0.0], [3.0, 0.0]], [0.3, 0.0]), risk) is None  # nothing has grown
+    wide = risk._replace(net=1.0)
+    assert held_beyond_caps(two_bars([[3.0, -2.0], [3.0, -2.5]], [0.3, -0.25]), wide) == (1, 1, "a position beyond risk.gross")
 
 
 def entry(outputs: list[Outputs]) -> tuple[Outputs, int]:

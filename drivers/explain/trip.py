@@ -1,0 +1,60 @@
+"""The position that an order belongs to: all of its fills, and what it has earned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+DUST: Final = 1e-9
+"""Of the largest position of the trip: less is flat."""
+
+
+@dataclass(frozen=True)
+class Trip:
+    """From flat to flat, or to the end of the run. profit: quote currency, after fees and before funding; None: still open."""
+
+    fills: pd.DataFrame
+    profit: float | None
+
+    def lines(self) -> list[str]:
+        """Every fill of the position, and its profit."""
+        rows = [
+            f"  {'+' if row['side'] == 'BUY' else '-'}{row['quantity']:.10g} at {row['price']:.10g} "
+            f"({row['timestamp'].strftime('%Y-%m-%dT%H:%M:%SZ')}), {row['order_id']}, fee {row['fee']:.6g}"
+            for _, row in self.fills.iterrows()
+        ]
+        end = "is still open" if self.profit is None else f"earned {self.profit:,.2f} after fees, before funding"
+        return [f"Its position had {len(rows)} fill{'s' * (len(rows) != 1)} and {end}:", *rows]
+
+
+def trip_of(fills: pd.DataFrame, order: dict[str, Any]) -> Trip | None:
+    """The trip of an order that has filled; None where nothing of it has. fills: rows of fills.parquet, in their order.
+
+    A fill that turns the position over ends one trip and begins the next: it is shown with both, and `profit` counts of it what
+    it closed. A position from before the run counts from its first fill in it.
+    """
+    mine = fills[fills["symbol"] == order["symbol"]].reset_index(drop=True)
+    own = mine.index[mine["order_id"] == order["order_id"]]
+    if not len(own):
+        return None
+    signed = mine["quantity"].where(mine["side"] == "BUY", -mine["quantity"])
+    position, cash, largest, start = 0.0, 0.0, 0.0, 0
+    for i in range(len(mine)):
+        before, quantity, price, fee = position, float(signed[i]), float(mine["price"][i]), float(mine["fee"][i])
+        position = before + quantity
+        turned = before * position < 0.0 and abs(position) > DUST * largest
+        closing = -before if turned else quantity
+        share = closing / quantity if quantity else 1.0
+        cash -= closing * price + fee * share
+        largest = max(largest, abs(before), abs(position))
+        if turned or abs(position) <= DUST * largest:
+            if start <= own[0] <= i:
+                return Trip(mine.iloc[start : i + 1], cash)
+            start, cash, largest = (i, 0.0, abs(position)) if turned else (i + 1, 0.0, 0.0)
+            if turned:
+                cash = -(position * price + fee * (1.0 - share))
+            else:
+                position = 0.0
+    return Trip(mine.iloc[start:], None)
