@@ -9,6 +9,7 @@ import numpy as np
 
 from dataflows.carry import Axes
 from dataflows.kernels.arith import logistic
+from dataflows.microstructure.types import DEEP, NORMAL, THIN
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
@@ -161,15 +162,15 @@ def one_sided(x: float) -> float:
 
 @kernel
 def grade_of(score: float, before: int, marks: tuple[float, float, float, float, float, float]) -> int:
-    """THIN (0), NORMAL (1) or DEEP (2) by a score and the grade before (-1: none), with hysteresis.
+    """THIN, NORMAL or DEEP by a score and the grade before (-1: none), with hysteresis.
 
     marks: avoid_below, resume_above, thin_below, thin_until, deep_until, deep_above.
     """
-    if score < (marks[3] if before == 0 else marks[2]):
-        return 0
-    if score > (marks[4] if before == 2 else marks[5]):
-        return 2
-    return 1
+    if score < (marks[3] if before == THIN else marks[2]):
+        return THIN
+    if score > (marks[4] if before == DEEP else marks[5]):
+        return DEEP
+    return NORMAL
 
 
 @kernel
