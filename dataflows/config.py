@@ -16,7 +16,7 @@ import functools
 import types
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -30,6 +30,73 @@ class ConfigError(ValueError):
     """A configuration value is missing, unknown, or out of range. The message names file, key, value and bound."""
 
 
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    # spans: each holds at most so many rows of 8 bytes a symbol, 0.8 MB for each window of a symbol
+    "bars": (0, 100_000),
+    "5-bars": (0, 100_000),
+    "15-bars": (0, 100_000),
+    "60-bars": (0, 10_000),
+    "returns": (0, 100_000),
+    "days": (1, 366),
+    # counts
+    "buckets": (0, 10_000),
+    "fills": (0, 10_000),
+    "levels": (0, 1_000),
+    "observations": (0, 1_000_000),
+    "orders": (0, 10_000),
+    "orders per bar": (0, 1_000_000),
+    "symbols": (0, 10_000),
+    # distances and sizes
+    "ATR": (0, 1_000),
+    "ATR a bar": (0, 1_000),
+    "bps": (0, 5_000),
+    "bps per unit of score": (0, 10_000),
+    "deviations": (0, 1_000),
+    "factor": (0, 1_000),
+    "fraction": (0, 100),
+    "fraction a year": (0, 100),
+    "fraction of equity": (0, 100),
+    "heights": (0, 1_000),
+    "log ratio": (0, 100),
+    "multiple": (0, 1_000),
+    "points": (0, 100),
+    "quote currency": (0, 1_000_000_000_000),
+    "ratio": (0, 1_000_000),
+    "sigma": (0, 1_000),
+    "sigmas": (0, 1_000),
+    "squared log price per bar": (0, 1),
+    "standard deviations": (0, 1_000),
+    "standard errors": (0, 1_000),
+    "t": (0, 1_000),
+    "t, ATR, ATR a bar, z": (0, 1_000),
+    "t-statistic": (0, 1_000),
+    "ticks": (0, 1_000_000),
+    # scores, and what learns them
+    "evidence": (0, 1_000_000),
+    "exponent": (0, 100),
+    "gradient": (0, 1_000_000),
+    "gradient per log odds": (0, 1_000_000),
+    "index": (0, 100),
+    "log odds": (0, 100),
+    "logit": (0, 1_000),
+    "penalty": (0, 1_000_000),
+    "rate": (0, 1_000_000),
+    "root of squared gradients": (0, 1_000_000),
+    "score": (-100, 100),
+    "shape": (0, 1_000_000),
+    "units of the source": (0, 1_000_000_000),
+    "units of the value": (0, 1_000_000_000),
+    "weight": (0, 1_000_000),
+}
+"""Unit to the least and the greatest value of a key that names no bound of its own on that side."""
+
+ANY_UNIT: Final = (-1_000_000, 1_000_000)
+"""The same for a unit that is not in `RANGES`."""
+
+LEAST_POSITIVE: Final = 1e-9
+"""The least value of a key that must be above 0: a reciprocal of it is far from overflowing."""
+
+
 def setting(
     unit: str,
     about: str,
@@ -41,8 +108,16 @@ def setting(
 ) -> FieldInfo:
     """The unit, meaning and bounds of one key; written beside its type, and from there into the file's comments.
 
-    The bounds of a tuple hold for each of its elements.
+    The bounds of a tuple hold for each of its elements. A side without a bound takes that of the unit (`RANGES`), so that no
+    value that is accepted overflows or asks for more memory than there is.
     """
+    least, most = RANGES.get(unit, ANY_UNIT)
+    if gt == 0.0:
+        ge, gt = LEAST_POSITIVE, None
+    if ge is gt is None:
+        ge = least
+    if le is lt is None:
+        le = most
     info: FieldInfo = Field(description=about, ge=ge, gt=gt, le=le, lt=lt, json_schema_extra={"unit": unit})
     return info
 
@@ -52,7 +127,7 @@ def model_of(record: type[tuple[Any, ...]]) -> type[BaseModel]:
     """The pydantic model of a configuration record: same keys, bounds and defaults; unknown keys are refused."""
     defaults: dict[str, Any] = record._field_defaults  # type: ignore[attr-defined]
     keys: dict[str, Any] = {k: (_elementwise(t), defaults.get(k, ...)) for k, t in fields_of(record).items()}
-    return create_model(record.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=True), **keys)
+    return create_model(record.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **keys)
 
 
 def _elementwise(annotation: Any) -> Any:

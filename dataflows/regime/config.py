@@ -56,11 +56,11 @@ class RegimeConfig(NamedTuple):
     trend_down_mean: Annotated[Features, setting("score", "the same in a trend down")] = (0.2, -1.8, 0.0, 0.0, 0.2)
     high_vol_mean: Annotated[Features, setting("score", "the same in high volatility")] = (1.6, 0.0, 0.2, 0.5, 0.5)
     chaotic_mean: Annotated[Features, setting("score", "the same in chaos")] = (2.6, 0.0, 1.6, 2.0, 2.0)
-    calm_std: Annotated[Features, setting("score", "their standard deviations when calm")] = (1.5, 1.5, 2.0, 2.0, 2.0)
-    trend_up_std: Annotated[Features, setting("score", "the same in a trend up")] = (1.5, 1.5, 2.0, 2.0, 2.0)
-    trend_down_std: Annotated[Features, setting("score", "the same in a trend down")] = (1.5, 1.5, 2.0, 2.0, 2.0)
-    high_vol_std: Annotated[Features, setting("score", "the same in high volatility")] = (1.5, 1.5, 2.0, 2.0, 2.0)
-    chaotic_std: Annotated[Features, setting("score", "the same in chaos")] = (1.5, 2.0, 2.0, 2.0, 2.0)
+    calm_std: Annotated[Features, setting("score", "their standard deviations when calm", ge=0.01)] = (1.5, 1.5, 2.0, 2.0, 2.0)
+    trend_up_std: Annotated[Features, setting("score", "the same in a trend up", ge=0.01)] = (1.5, 1.5, 2.0, 2.0, 2.0)
+    trend_down_std: Annotated[Features, setting("score", "the same in a trend down", ge=0.01)] = (1.5, 1.5, 2.0, 2.0, 2.0)
+    high_vol_std: Annotated[Features, setting("score", "the same in high volatility", ge=0.01)] = (1.5, 1.5, 2.0, 2.0, 2.0)
+    chaotic_std: Annotated[Features, setting("score", "the same in chaos", ge=0.01)] = (1.5, 2.0, 2.0, 2.0, 2.0)
 
     change_hazard: Annotated[float, setting("probability", "L64: that the law of the returns changes on a bar", gt=0, lt=1)] = (
         0.002

@@ -86,7 +86,7 @@ def test_the_file_then_the_spec_then_the_override_decide(toy: Project) -> None:
         ("gross=1", r"--set gross=1: write domain\.key=value"),
         ("rsk.gross=1", "no domain 'rsk'; did you mean risk?"),
         ("risk.gros=1", "gros is not a key of this file; did you mean gross?"),
-        ("risk.gross=-1", r"--set risk\.gross=-1: gross is -1; input should be greater than 0"),
+        ("risk.gross=-1", r"--set risk\.gross=-1: gross is -1; input should be greater than or equal to 0.000000001"),
         ("risk.gross=[", "is not a value"),
         ("risk.span_bars=many", "span_bars is 'many'"),
     ],

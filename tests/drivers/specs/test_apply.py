@@ -200,15 +200,24 @@ def test_any_sequence_of_specs_taken_back_leaves_the_first_bytes(
     shutil.rmtree(project.root / transaction.HOME, ignore_errors=True)
 
 
-def test_a_change_that_was_cut_short_is_completed_by_whatever_opens_the_project_next(project: Project) -> None:
+def test_a_change_that_was_cut_short_is_completed_by_whatever_opens_the_project_next(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     before = held(project)
-    entry = apply(project, "conservative_risk")
-    after = held(project)
-    entry.folder.rename(project.root / transaction.HOME / "pending")  # killed before the first file was put in place
-    for name, content in before.items():
-        (project.root / name).write_bytes(content)
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:  # before the first file was put in place
+        patched.setattr(transaction, "_complete", killed)
+        patched.setattr(transaction, "_put_all", killed)
+        with pytest.raises(SystemExit):
+            apply(project, "conservative_risk")
+    assert held(project) == before
     assert load_configs(locate(project.root))["risk"].gross == 0.5
-    assert held(project) == after
+    after = held(project)
+    assert after != before
     undo(project)
     assert held(project) == before
 
@@ -261,7 +270,10 @@ def test_a_spec_is_in_force_while_one_of_its_values_holds(project: Project) -> N
     ("text", "message"),
     [
         ("domain: risk\nconfig: {gros: 0.5}", r"spec mine: gros is not a key of this file; did you mean gross\?"),
-        ("domain: risk\nconfig: {gross: -1}", "spec mine: gross is -1; input should be greater than 0. Default: 1.0 fraction"),
+        (
+            "domain: risk\nconfig: {gross: -1}",
+            "spec mine: gross is -1; input should be greater than or equal to 0.000000001. Default: 1.0 fraction",
+        ),
         ("domain: risk\nconfig: {net: 2}", "spec mine: net is 2, above gross"),
         ("domain: risk\nenabled: {l4_risk_gat: false}", r"there is no layer l4_risk_gat; did you mean l4_risk_gate\?"),
         (

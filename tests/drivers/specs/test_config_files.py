@@ -108,8 +108,8 @@ LINES = st.lists(st.one_of(COMMENT, st.just("")), max_size=3)
     values=st.fixed_dictionaries(
         {},
         optional={
-            "span_bars": st.integers(3, 10**6),
-            "gross": st.floats(1e-9, 1e9),
+            "span_bars": st.integers(3, 10**5),
+            "gross": st.floats(1e-9, 100.0),
             "horizons": st.lists(st.integers(1, 99), max_size=4),
         },
     ),
@@ -176,9 +176,9 @@ def test_settings_say_value_default_bounds_unit_and_readers(own: Path) -> None:
     path.write_text(path.read_text().replace("gross: 1.0", "gross: 0.75"))
     found = {(s.domain, s.key): s for s in settings(locate(own))}
     gross = found["risk", "gross"]
-    assert (gross.value, gross.default, gross.bounds, gross.unit) == (0.75, 1.0, "> 0", "fraction")
+    assert (gross.value, gross.default, gross.bounds, gross.unit) == (0.75, 1.0, ">= 1e-09, <= 100", "fraction")
     assert "L86" in gross.layers
-    assert found["risk", "drawdown_start"].bounds == "> 0, < 1"
+    assert found["risk", "drawdown_start"].bounds == ">= 1e-09, < 1"
     assert gross.row()[1] == "0.75*"
     assert {domain for domain, _ in found} == set(config_records())
     assert {s.domain for s in settings(locate(own), "risk")} == {"risk"}
@@ -197,7 +197,8 @@ def test_the_schema_knows_every_key_with_unit_and_bounds_and_a_layer_by_its_form
     assert gross == {
         "default": 1.0,
         "description": "fraction: L86: greatest sum of |weight|",
-        "exclusiveMinimum": 0,
+        "maximum": 100,
+        "minimum": 1e-09,
         "type": "number",
     }
     ((form, kind),) = by_domain["risk"]["enabled"]["patternProperties"].items()
