@@ -50,6 +50,13 @@ class ExecutionConfig(NamedTuple):
         240.0
     )
 
+    stop_gap_share: Annotated[
+        float, setting("fraction", "least slippage of a stop, of the way from it to the worst price of the bar", ge=0, le=1)
+    ] = 0.25
+    sweep_dust: Annotated[
+        int, setting("flag", "1: the venue turns dust into cash at the close, for the taker's fee", ge=0, le=1)
+    ] = 1
+
     # order style (L69)
     style_urgent: Annotated[float, setting("fraction", "urgency from which orders go to the market", ge=0, le=1)] = 0.9
     style_limit_ratio: Annotated[
@@ -80,6 +87,14 @@ class ExecutionConfig(NamedTuple):
     slice_volume_bars: Annotated[float, setting("bars", "half-life of the average volume that slices are capped by", ge=1)] = (
         60.0
     )
+
+    # the bridge (L5)
+    stop_step_bps: Annotated[float, setting("bps", "least change of a resting stop that is worth a message", ge=0, le=100)] = (
+        1.0
+    )
+    retry_most_bars: Annotated[
+        int, setting("bars", "longest wait between two exits where the venue keeps refusing them", ge=1, le=1440)
+    ] = 32
 
     # venue constraints (L89)
     collar_bps: Annotated[float, setting("bps", "most that a limit price may lie from the mark", gt=0)] = 100.0

@@ -53,9 +53,11 @@ _KEPT_ROWS = 2  # rows that entries leave for an exit and a stop
 
 
 class BridgeCarry(NamedTuple):
-    """How many ids each symbol has used."""
+    """How many ids each symbol has used, and how often in a row its exits were refused."""
 
     sequence: Count
+    refused: Count  # times in a row
+    wait: Count  # closes until the next exit is tried
 
 
 class Work(NamedTuple):
@@ -149,6 +151,19 @@ def place(log: IntentLog, carry: BridgeCarry, work: Work, base: int, stamp: Stam
 
 
 @kernel
+def back_off(carry: BridgeCarry, orders: Orders, is_bar: int, most: int) -> None:
+    """After each refusal of an exit in a row the next one waits twice as long, at most `most` closes; a fill ends that."""
+    for s in range(carry.wait.shape[0]):
+        carry.wait[s] -= is_bar if carry.wait[s] > 0 else 0
+        if orders.filled_notional[s] > 0.0:
+            carry.refused[s], carry.wait[s] = 0, 0
+        if orders.refused_exits[s] > 0.0:
+            carry.refused[s] += 1
+            wait = most if carry.refused[s] > 16 else (1 << (carry.refused[s] - 1)) - 1
+            carry.wait[s] = most if wait > most else wait
+
+
+@kernel
 def count_entries(work: Work, orders: OpenOrders, s: int) -> None:
     """Adds up what working entries of symbol s may still buy and sell."""
     for m in range(orders.id.shape[0]):
@@ -188,13 +203,13 @@ def cancel_unwanted(log: IntentLog, work: Work, orders: OpenOrders, view: View, 
 
 
 @kernel
-def tighten_stop(log: IntentLog, view: View, tick: float) -> None:
-    """Moves the resting stop to the active one where that is tighter."""
+def tighten_stop(log: IntentLog, view: View, tick: float, step: float) -> None:
+    """Moves the resting stop to the active one where that is tighter by more than `step`, a fraction of its price."""
     if view.stop_id == 0 or view.held == 0.0 or not (0.0 < view.active < LARGEST):
         return
     long, resting = view.held > 0.0, view.resting
     stop = inward(view.active, not long, view.stamp.mark, tick)
-    tighter = stop > resting * (1.0 + HAIR) if long else stop < resting * (1.0 - HAIR)
+    tighter = stop > resting * (1.0 + step) if long else stop < resting * (1.0 - step)
     if tighter or math.isnan(resting):
         k = add(log, MODIFY, view.stop_id, view.stamp)
         log.floats[STOP, k] = log.floats[PRICE, k] = stop
@@ -300,7 +315,9 @@ def l5_execution_bridge(
     active stop; where that is unknown, an exit at the market); and an entry with its bracket for what an increase still lacks.
     An entry is placed at a close only, when approved with a stop, with room in the table, no reduction at work and, for a
     position held, its stop at rest; position and all working entries of its side never exceed target_weight * equity / mark.
-    Any unknown among these refuses the entry; none of them refuses an exit, a stop or a cancel.
+    Any unknown among these refuses the entry; none of them refuses an exit, a stop or a cancel. A symbol that is not listed
+    gets no orders. Where the venue refuses exits in a row the next ones wait 1, 3, 7 ... closes, at most `retry_most_bars`. A
+    stop is moved only by more than `stop_step_bps`.
 
     Returns a log: signed base units, prices in quote currency, NaN where none. Ids are uid << 32 | sequence, multiples of 4,
     taken only when used: the same state gives the same intents and ids.
@@ -319,6 +336,8 @@ def l5_execution_bridge(
         l96_order_lifecycle.quantity,
         l96_order_lifecycle.filled,
     )
+    back_off(carry, l96_order_lifecycle, int(clock.is_bar), execution.retry_most_bars)
+    step = HAIR + execution.stop_step_bps / 1e4
     for turn in range(3):  # cancels and changes; exits and stops; entries: where messages are counted, exits come first
         for s in range(symbols):
             weight, equity, mark = l4_risk_gate.target_weight[s], l97_ledger.equity, l97_ledger.mark[s]
@@ -344,8 +363,10 @@ def l5_execution_bridge(
                     count_entries(work, orders, s)
                     halted = l4_risk_gate.halt[s] != 0 or leaving
                     cancel_unwanted(log, work, orders, view, halted, l89_venue_constraints.type[s])
-                    tighten_stop(log, view, instruments.tick_size[s])
+                    tighten_stop(log, view, instruments.tick_size[s], step)
                 continue
+            if l0_market_feed.quality.listed[s] == 0:
+                continue  # the venue takes no order for it, and settles what is held
             venue = Venue(
                 base=instruments.uid[s] << 32,
                 tick=instruments.tick_size[s],
@@ -356,6 +377,8 @@ def l5_execution_bridge(
             )
             form = Form(l89_venue_constraints.type[s], l89_venue_constraints.price[s], l89_venue_constraints.lifetime[s])
             if turn == 1:
+                if carry.wait[s] > 0:
+                    continue
                 place_exit(log, carry, work, view, venue, form)
                 place_stop(log, carry, work, view, venue)
                 continue
@@ -363,7 +386,7 @@ def l5_execution_bridge(
             permitted = l4_risk_gate.verdict[s] in (APPROVED, REDUCED) and known and 0.0 < l4_risk_gate.stop[s] < 1.0
             if not permitted or l4_risk_gate.halt[s] != 0 or l4_risk_gate.reduce_only[s] != 0 or clock.is_bar == 0:
                 continue
-            if work.blocked[s] != 0 or work.exits[s] != 0.0 or (view.held != 0.0 and view.stop_id == 0):
+            if work.blocked[s] != 0 or work.exits[s] != 0.0 or (l97_ledger.held[s] != 0.0 and view.stop_id == 0):
                 continue
             grows = same_side(view.ask, target) and not same_side(-view.held, view.ask)
             if not grows or work.open[s] + _ENTRY_ROWS + _KEPT_ROWS > venue.rows:

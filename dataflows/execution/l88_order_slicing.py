@@ -6,9 +6,10 @@ import math
 from typing import NamedTuple
 
 from dataflows.carry import Count, Unknown
-from dataflows.data.types import Clock, Market
+from dataflows.data.types import Clock, Instruments, Market
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import LARGEST, same_side
+from dataflows.execution.rounding import ceil_to
 from dataflows.execution.types import MARKET, Ledger, Slice, Style
 from dataflows.layer import layer
 from dataflows.microstructure.types import Tradeability
@@ -39,6 +40,13 @@ def trade_fraction(bars: int, kappa: float) -> float:
     return 1.0 - (then - 1.0 / then) / (now - 1.0 / now)
 
 
+@kernel
+def least_order(price: float, lot: float, least: float) -> float:
+    """The smallest quantity that the venue takes as an order of its own, base units; 0: any."""
+    needed = ceil_to(least / price, lot) if least > 0.0 and price > 0.0 else 0.0
+    return needed if needed > lot else lot
+
+
 @layer("L88", schedule="step")
 def l88_order_slicing(
     l0_market_feed: Market,
@@ -46,6 +54,7 @@ def l88_order_slicing(
     l63_tradeability: Tradeability,
     l69_order_style: Style,
     l97_ledger: Ledger,
+    instruments: Instruments,
     clock: Clock,
     execution: ExecutionConfig,
     carry: SlicingCarry,
@@ -59,6 +68,8 @@ def l88_order_slicing(
     is spread over `slice_bars` bars by Almgren and Chriss (2000), each slice at most `participation` of the average volume and
     the safe notional of L63. But for those two no slice is below `least_entry` of equity: a smaller rest goes with the slice
     before it, and one that becomes smaller as the target moves is left. Passive orders pay no impact and are not spread.
+    A slice is at least a lot and the least notional, too, so that the venue takes it; where all that is wanted, or what volume
+    and safe notional allow, is less, it goes on as it is, and L89 says that it is dropped.
     Returns base units; 0, never NaN, where nothing is to be done (`remaining`: NaN where the target is unknown).
     """
     symbols = l97_ledger.position.shape[0]
@@ -116,8 +127,10 @@ def l88_order_slicing(
         else:
             carry.left[s] = 0
         size = want * fraction
+        sendable = least_order(mark, instruments.lot_size[s], instruments.min_notional[s])
+        least = least if least > sendable else sendable
         size = size if size > least else least
-        if want - size < least:
+        if want - size < least or size > want:
             size = want  # no crumb now, and none left for later
         by_volume, by_safety = execution.participation * volume, safe / mark
         size = size if size < by_volume else by_volume

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from dataflows.data.types import Bars, Book, Clock, Instruments, Market
+from dataflows.data.types import OPERATOR_CASH_FLOW, Bars, Book, Clock, Instruments, Market
+from dataflows.execution.account import carry_cost, is_dust, year_part
 from dataflows.execution.config import ExecutionConfig
-from dataflows.execution.matching_engine import Terms, meet
-from dataflows.execution.order_table import find
+from dataflows.execution.matching_engine import Terms, close_by_venue, liquidate, meet
+from dataflows.execution.order_table import closes_position, find
 from dataflows.execution.types import (
     CANCEL,
     CANCEL_REJECT,
@@ -28,6 +29,8 @@ from dataflows.execution.venue_books import (
     BRACKET_TARGET,
     CANCEL_FROM,
     CLOSE,
+    DELISTED,
+    DUST_SWEPT,
     ID,
     LAST_CLOSE,
     LIFE,
@@ -55,11 +58,11 @@ from dataflows.execution.venue_books import (
     new_log,
     report,
 )
-from dataflows.execution.venue_filters import Bar, Rules
+from dataflows.execution.venue_filters import Bar, Rules, free
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer, variant
 from dataflows.microstructure.types import SpreadDepth
-from dataflows.panel import Ints
+from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import fresh
 
@@ -145,6 +148,31 @@ def remember(carry: VenueCarry, s: int, bars: Bars, book: Book, valid: bool, use
             carry.book[ASK_SIZE, s, d] = book.ask_size[s, d] if known else math.nan
 
 
+@kernel
+def pay_carry(carry: VenueCarry, rates: Floats, borrow: Floats, years: float) -> None:
+    """Funding and borrow cost of the positions held before this bar's fills leave the venue's account."""
+    for s in range(rates.shape[0]):
+        if carry.position[s] != 0.0:
+            carry.money[0] -= carry_cost(carry.position[s], carry.quoted[CLOSE, s], rates[s], borrow[s], years)
+
+
+@kernel
+def sweep(carry: VenueCarry, log: Log, s: int, price: float, rules: Rules) -> None:
+    """Turns dust into cash, unless an order other than a stop or a target is in the book."""
+    dust = is_dust(carry.position[s], price, rules.lot, rules.min_notional, rules.exempt)
+    if dust and only_brackets(carry, s):
+        close_by_venue(carry, log, s, price, rules, DUST_SWEPT)
+
+
+@kernel
+def only_brackets(carry: VenueCarry, s: int) -> bool:
+    """True where nothing but stops and targets is in the book of symbol s."""
+    for m in range(carry.codes.shape[1]):
+        if carry.codes[ID, m, s] != 0 and not closes_position(carry.codes[TYPE, m, s]):
+            return False
+    return True
+
+
 @variant(venue="sim")
 @layer("L90", schedule="step")
 def l90_fills__sim(
@@ -177,12 +205,15 @@ def l90_fills__sim(
     under_way = orders.n
     for s in range(symbols):
         under_way += carry.counts[ORDERS, s]
-    log = new_log(8 * under_way + 8)  # an order makes at most 6 reports in a bar, those of its bracket included
+    log = new_log(8 * under_way + 2 * symbols)  # at most 6 reports an order and bar, its bracket included, and the venue's own
     budget = least_positive(instruments.orders_per_bar)
     receive(carry, log, orders, execution.extra_latency_bars, int(clock.is_bar), instruments.most_orders, budget)
     if clock.is_bar == 0:
+        if clock.operator == OPERATOR_CASH_FLOW and math.fabs(clock.amount) < math.inf:
+            carry.money[0] += clock.amount
         return executions_of(log)
 
+    pay_carry(carry, l0_market_feed.funding, instruments.borrow_rate, year_part(int(carry.instant[LAST_CLOSE]), int(clock.ts)))
     number = carry.instant[BARS] + 1
     taken = fresh(3, 0.0)
     terms = Terms(
@@ -191,11 +222,12 @@ def l90_fills__sim(
         use_book=execution.slippage_law,
         impact=execution.slippage_impact,
         default_bps=execution.slippage_default_bps,
+        gap_share=execution.stop_gap_share,
     )
     alpha = 1.0 - math.exp(-math.log(2.0) / execution.slippage_volume_bars)
     for s in range(symbols):
         valid = l0_market_feed.quality.valid[s] != 0
-        if carry.counts[ORDERS, s] > 0:
+        if carry.counts[ORDERS, s] > 0 or carry.position[s] != 0.0:
             open_, high, low = l0_market_feed.bars.open[s], l0_market_feed.bars.high[s], l0_market_feed.bars.low[s]
             volume, session_open = l0_market_feed.bars.volume[s], l0_market_feed.session.is_open[s] != 0
             trades = 1 if valid and session_open and volume > 0.0 and 0.0 < low <= open_ <= high < math.inf else 0
@@ -210,11 +242,21 @@ def l90_fills__sim(
                 long_only=instruments.long_only[s],
                 taker_bps=instruments.taker_fee_bps[s],
                 maker_bps=instruments.maker_fee_bps[s],
+                base_fee=instruments.base_fee[s],
             )
-            meet(carry, log, s, Bar(number, trades, open_, high, low, volume), terms, rules, taken)
+            if carry.counts[ORDERS, s] > 0:
+                meet(carry, log, s, Bar(number, trades, open_, high, low, volume), terms, rules, taken)
+            if rules.listed == 0:
+                given = instruments.delivery_price[s]
+                close_by_venue(carry, log, s, given if given > 0.0 else carry.quoted[CLOSE, s], free(rules), DELISTED)
+            elif execution.sweep_dust != 0 and trades != 0:
+                sweep(carry, log, s, l0_market_feed.bars.close[s], rules)
         carry.quoted[MID, s], carry.quoted[SPREAD_BPS, s] = l8_spread_depth.mid[s], l8_spread_depth.spread_bps[s]
         carry.quoted[SIGMA, s] = l2_returns_volatility.sigma[s]
         remember(carry, s, l0_market_feed.bars, l0_market_feed.book, valid, execution.slippage_law != 0, alpha)
+    liquidate(carry, log, l0_market_feed.bars, l0_market_feed.quality.valid, instruments)
+    if clock.operator == OPERATOR_CASH_FLOW and math.fabs(clock.amount) < math.inf:
+        carry.money[0] += clock.amount
     carry.instant[BARS] = number
     carry.instant[LAST_CLOSE], carry.instant[MESSAGES] = clock.ts, 0
     return executions_of(log)

@@ -48,7 +48,8 @@ from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import fresh
 
 _UNKNOWN_ORDER = REJECTIONS.index("UNKNOWN_ORDER")
-_WOULD_CROSS = REJECTIONS.index("WOULD_CROSS")
+_NO_TROUBLE = tuple(REJECTIONS.index(why) for why in ("WOULD_CROSS", "NOT_LISTED", "REDUCE_ONLY", "POSITION_CLOSED"))
+# a race, or a rule that did its work: such a refusal is no sign of trouble, and does not count for the kill switch
 
 
 # The table is two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes` and `numbers`:
@@ -117,15 +118,18 @@ def open_position(carry: OrderTableCarry, s: int, order_id: int, m: int, positio
 
 
 @kernel
-def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: float) -> tuple[int, float]:
-    """Books a fill that counts. Returns (1 if it contradicts what is known else 0, quantity beyond the order's)."""
+def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: float, fee_base: float) -> tuple[int, float]:
+    """Books a fill that counts. Returns (1 if it contradicts what is known else 0, quantity beyond the order's).
+
+    order_id 0: the venue traded by itself. fee_base: what the fee took of the base units bought.
+    """
     before = carry.position[s]
-    after = moved(before, quantity)
+    after = moved(before, quantity - fee_base)
     closed = before > 0.0 >= after or before < 0.0 <= after
     opened = after > 0.0 >= before or after < 0.0 <= before
     odd, over = 0, 0.0
     if m < 0:
-        odd = 1
+        odd = 0 if order_id == 0 else 1
     else:
         if same_side(quantity, carry.numbers[QUANTITY, m, s]):
             whole = math.fabs(carry.numbers[QUANTITY, m, s])
@@ -180,9 +184,14 @@ def apply_event(carry: OrderTableCarry, s: int, m: int, event: int, reason: int)
     if then == CONTRADICTION:
         return 1, 0
     carry.codes[STATUS, m, s] = then
-    # a post-only order that would have crossed did what it was told: no sign of trouble, so no refusal for the kill switch
-    refused = then == REJECTED_ORDER and status != REJECTED_ORDER and reason != _WOULD_CROSS
+    refused = then == REJECTED_ORDER and status != REJECTED_ORDER
     return 0, 1 if refused else 0
+
+
+@kernel
+def is_trouble(reason: int) -> bool:
+    """True where a refusal counts for the kill switch."""
+    return reason not in _NO_TROUBLE
 
 
 @layer("L96", schedule="step")
@@ -228,10 +237,10 @@ def l96_order_lifecycle(
                     if closes_position(carry.codes[TYPE, m, s]):  # what a stop or a target is worth is decided by its price
                         carry.numbers[DECISION_PRICE, m, s] = price
 
-    sums = fresh((13, symbols), 0.0)
+    sums = fresh((14, symbols), 0.0)
     rejects, unknown, overfilled = sums[0], sums[1], sums[2]
     notional, delay, spread, impact, fees = sums[3], sums[4], sums[5], sums[6], sums[7]
-    bought, value = sums[8], sums[9]
+    bought, value, refused_exits = sums[8], sums[9], sums[13]
     counts = fresh(l90_fills.n, 0)
     for i in range(l90_fills.n):
         s, order_id = l90_fills.symbol[i], l90_fills.id[i]
@@ -242,10 +251,14 @@ def l96_order_lifecycle(
             else:
                 odd, refused = apply_event(carry, s, m, l90_fills.kind[i], l90_fills.reason[i])
                 unknown[s] += odd
-                rejects[s] += refused
+                if is_trouble(l90_fills.reason[i]):
+                    rejects[s] += refused
+                if carry.codes[REDUCES, m, s] != 0:
+                    refused_exits[s] += refused
             continue
-        q, p, fee = l90_fills.quantity[i], l90_fills.price[i], l90_fills.fee[i]
-        if not (0.0 < math.fabs(q) < LARGEST and 0.0 < p < LARGEST and math.fabs(fee) < LARGEST):
+        q, p, fee, fee_base = l90_fills.quantity[i], l90_fills.price[i], l90_fills.fee[i], l90_fills.fee_base[i]
+        priced = 0.0 < math.fabs(q) < LARGEST and 0.0 < p < LARGEST and math.fabs(fee) < LARGEST
+        if not (priced and 0.0 <= fee_base <= math.fabs(q)):
             unknown[s] += 1.0
             continue
         sight = first_sight(carry.seen, s, l90_fills.fill_id[i] & 0xFFFFFFFF)
@@ -264,10 +277,10 @@ def l96_order_lifecycle(
         touch = touch if 0.0 < touch < LARGEST else reference
         spread[s] += q * (touch - reference)
         impact[s] += q * (p - touch)
-        fees[s] += fee
+        fees[s] += fee + fee_base * p
         bought[s] += q
         value[s] += q * p
-        odd, over = apply_fill(carry, s, order_id, m, q)
+        odd, over = apply_fill(carry, s, order_id, m, q, fee_base)
         unknown[s] += odd
         overfilled[s] += over
 
@@ -303,6 +316,7 @@ def l96_order_lifecycle(
         working_reduce=working_reduce,
         open_orders=open_orders,
         rejects=rejects,
+        refused_exits=refused_exits,
         unknown=unknown,
         overfilled=overfilled,
         stop_id=stop_id,

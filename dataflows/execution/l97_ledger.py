@@ -6,12 +6,13 @@ import math
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Axes, Unknown, Zero
-from dataflows.data.types import OPERATOR_CASH_FLOW, OPERATOR_REBASE, Clock, Market
+from dataflows.data.types import OPERATOR_CASH_FLOW, OPERATOR_REBASE, Clock, Instruments, Market
+from dataflows.execution.account import carry_cost, is_dust, year_part
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import moved, same_side
 from dataflows.execution.types import FILL, Executions, Ledger, Orders
 from dataflows.layer import layer
-from dataflows.panel import Floats
+from dataflows.panel import Floats, Ints
 from dataflows.runtime.scratch import copied, fresh
 
 REALISED, FEES, FUNDING = range(3)  # rows of `parts`
@@ -32,6 +33,7 @@ class LedgerCarry(NamedTuple):
     realised: Annotated[Floats, Axes(1)]
     peak: Annotated[Floats, Axes(1, start="start_cash")]
     drawdown: Annotated[Floats, Axes(1)]
+    last_close: Annotated[Ints, Axes(1)]  # UTC ns
 
 
 @layer("L97", schedule="step", cross_sectional=True)
@@ -39,15 +41,18 @@ def l97_ledger(
     l0_market_feed: Market,
     l90_fills: Executions,
     l96_order_lifecycle: Orders,
+    instruments: Instruments,
     clock: Clock,
     execution: ExecutionConfig,
     carry: LedgerCarry,
 ) -> Ledger:
-    """Funding on the position held before this bar's fills, then fills and fees, cash flows, and the mark at this close.
+    """Funding and borrow cost of what was held before this bar's fills, then fills and fees, cash flows, and the new marks.
 
     Returns money in quote currency, never NaN. Funding is position * last mark * rate, paid by longs; an unknown rate pays
-    nothing. Only fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before
-    the first: the price of the first fill); mark_age counts bars since, NaN before the first. Equity = cash + sum of position
+    nothing. A short position pays borrow_rate a year of its value for the time since the last close. A fee in base units
+    reduces what was bought, and counts as a fee at the price of the fill. `held` is the position, 0 where it is dust. Only
+    fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before the first: the
+    price of the first fill); mark_age counts bars since, NaN before the first. Equity = cash + sum of position
     * mark. Peak, drawdown, marks and funding move at closes only (clock.is_bar); between them equity follows fills and cash
     flows at held marks. Each symbol's realised gains, fees and funding are kept apart, too: their sums are the account's to
     rounding. A cash flow scales the peak with equity, so that it changes no drawdown; REBASE sets the peak to
@@ -56,21 +61,25 @@ def l97_ledger(
     symbols = carry.position.shape[0]
     at_close = clock.is_bar != 0
     if at_close:
+        years = year_part(int(carry.last_close[0]), int(clock.ts))
         for s in range(symbols):
-            rate = l0_market_feed.funding[s]
-            if carry.position[s] != 0.0 and math.fabs(rate) < math.inf:
-                paid = carry.position[s] * carry.mark[s] * rate
+            if carry.position[s] != 0.0:
+                rate, borrow = l0_market_feed.funding[s], instruments.borrow_rate[s]
+                paid = carry_cost(carry.position[s], carry.mark[s], rate, borrow, years)
                 carry.cash[0] -= paid
                 carry.funding[0] += paid
                 carry.parts[FUNDING, s] += paid
+        carry.last_close[0] = clock.ts
 
     for i in range(l90_fills.n):
         if l90_fills.kind[i] != FILL or l96_order_lifecycle.fresh[i] == 0:
             continue
         s, q, p, fee = l90_fills.symbol[i], l90_fills.quantity[i], l90_fills.price[i], l90_fills.fee[i]
         before, average = carry.position[s], carry.average_price[s]
-        after = moved(before, q)
         carry.cash[0] -= q * p + fee
+        if l90_fills.fee_base[i] > 0.0:  # bought in full, and the fee then given away at the same price
+            q, fee = q - l90_fills.fee_base[i], fee + l90_fills.fee_base[i] * p
+        after = moved(before, q)
         carry.fees[0] += fee
         carry.parts[FEES, s] += fee
         if before == 0.0 or same_side(before, q):
@@ -97,12 +106,15 @@ def l97_ledger(
                 if l0_market_feed.quality.missing[s] == 0:
                     carry.mark_age[s] = 0.0
 
-    unrealised = fresh(symbols, 0.0)
+    unrealised, held = fresh(symbols, 0.0), copied(carry.position)
     net, gross = 0.0, 0.0
     for s in range(symbols):
         if carry.position[s] != 0.0:
             value = carry.position[s] * carry.mark[s]
             net += value
+            lot, least, exempt = instruments.lot_size[s], instruments.min_notional[s], instruments.reduce_only_exempt[s]
+            if is_dust(carry.position[s], carry.mark[s], lot, least, exempt):
+                held[s] = 0.0
             gross += math.fabs(value)
             unrealised[s] = carry.position[s] * (carry.mark[s] - carry.average_price[s])
     equity = carry.cash[0] + net
@@ -124,6 +136,7 @@ def l97_ledger(
     parts = copied(carry.parts)
     return Ledger(
         position=copied(carry.position),
+        held=held,
         average_price=copied(carry.average_price),
         mark=copied(carry.mark),
         mark_age=copied(carry.mark_age),

@@ -6,9 +6,9 @@ import math
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Axes, Zero
-from dataflows.data.types import Clock
+from dataflows.data.types import OPERATOR_CASH_FLOW, Clock
 from dataflows.execution.config import ExecutionConfig
-from dataflows.execution.order_table import is_live, moved, same_side
+from dataflows.execution.order_table import is_live, same_side
 from dataflows.execution.types import FILL, SUBMITTED, Executions, Ledger, Orders, Reconciliation, VenueSnapshot
 from dataflows.layer import layer, variant
 from dataflows.panel import Floats, Ints
@@ -17,10 +17,11 @@ from dataflows.runtime.scratch import fresh
 
 
 class VenueBooksCarry(NamedTuple):
-    """The venue's books as its own reports add up, and for how long ours have differed."""
+    """What the venue says that the account holds, and for how long our books have differed."""
 
-    position: Zero
-    money: Annotated[Floats, Axes(2)]  # cash that trading has brought, and turnover
+    position: Zero  # as the venue last stated it
+    money: Annotated[Floats, Axes(1, start="start_cash")]  # cash that it last stated, without flows and funding
+    turnover: Annotated[Floats, Axes(1)]
     asked: Annotated[Ints, Axes("slots", "N")]  # id of the order in each row of the table at the last close
     waiting: Annotated[Ints, Axes("slots", "N")]  # closes for which it has been submitted and not answered
     differ: Annotated[Ints, Axes(1)]  # closes in a row
@@ -60,22 +61,24 @@ def l98_reconciliation__sim(
     execution: ExecutionConfig,
     carry: VenueBooksCarry,
 ) -> Reconciliation:
-    """The ledger against what the simulated venue's own reports add up to, each of them counted, whatever L96 thinks of it.
+    """The ledger against the account that the simulated venue keeps by itself, as its reports of fills state it.
 
-    Returns position_gap and cash_gap (venue less ours; cash without what was there before, flows and funding);
+    The venue counts positions and cash on its own: from what it has traded, from funding, borrow cost and cash flows, never
+    from L96 or L97. Returns position_gap and cash_gap (venue less ours; cash without flows and funding, as of the last fill);
     unknown_orders: reports of orders that L96 does not know; missing_orders: orders that the venue has not answered though they
     should have reached it; snapshot_age 0. matched is 0 once, for more than `reconcile_grace` closes in a row, a gap was beyond
     rounding (NaN is) or there was an unknown or a missing order; it is 1 again at the first close without. A fill in flight is
     no gap here: venue and ledger learn of it in the same instant. Only closes count.
     """
     symbols = carry.position.shape[0]
+    flows = float(l97_ledger.cash_flows - l97_ledger.funding)
+    if clock.operator == OPERATOR_CASH_FLOW and math.fabs(clock.amount) < math.inf:
+        flows -= float(clock.amount)  # it comes after the fills of this instant
     for i in range(l90_fills.n):
         s = l90_fills.symbol[i]
         if l90_fills.kind[i] == FILL and 0 <= s < symbols:
-            q, value = l90_fills.quantity[i], l90_fills.quantity[i] * l90_fills.price[i]
-            carry.position[s] = moved(carry.position[s], q)
-            carry.money[0] -= value + l90_fills.fee[i]
-            carry.money[1] += math.fabs(value)
+            carry.turnover[0] += math.fabs(l90_fills.quantity[i] * l90_fills.price[i])
+            carry.position[s], carry.money[0] = l90_fills.venue_position[i], l90_fills.venue_cash[i] - flows
     gap, unknown, missing = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
     wrong = False
     for s in range(symbols):
@@ -94,11 +97,10 @@ def l98_reconciliation__sim(
             wrong = True
         if unknown[s] > 0.0 or missing[s] > 0.0:
             wrong = True
-    own = l97_ledger.cash + l97_ledger.funding - l97_ledger.cash_flows - execution.start_cash
-    cash_gap = carry.money[0] - own
+    cash_gap = carry.money[0] - (l97_ledger.cash + l97_ledger.funding - l97_ledger.cash_flows)
     if not math.isfinite(cash_gap):
         cash_gap = math.nan
-    if not math.fabs(cash_gap) <= execution.reconcile_tolerance * (1.0 + execution.start_cash + carry.money[1]):
+    if not math.fabs(cash_gap) <= execution.reconcile_tolerance * (1.0 + execution.start_cash + carry.turnover[0]):
         wrong = True
     if clock.is_bar != 0:
         carry.differ[0] = carry.differ[0] + 1 if wrong else 0

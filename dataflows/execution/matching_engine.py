@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from dataflows.data.types import Bars, Instruments
 from dataflows.execution.order_table import LARGEST, closes_position, complete, moved
 from dataflows.execution.slippage import slippage, touch_of
 from dataflows.execution.types import (
@@ -28,14 +29,17 @@ from dataflows.execution.venue_books import (
     BRACKET_STOP,
     BRACKET_TARGET,
     CANCEL_FROM,
+    CLOSE,
     DONE,
     FEE,
+    FEE_BASE,
     FILL_ID,
     FILLS,
     ID,
     LIFE,
     LIFETIME,
     LIMIT_PRICE,
+    LIQUIDATED,
     LIQUIDITY,
     LIVE_FROM,
     MODIFY_FROM,
@@ -45,6 +49,7 @@ from dataflows.execution.venue_books import (
     POSITION_CLOSED,
     PRICE,
     QUANTITY,
+    REASON,
     REDUCES,
     REFERENCE,
     STOP_PRICE,
@@ -53,6 +58,8 @@ from dataflows.execution.venue_books import (
     TRIED,
     TRIGGERED,
     TYPE,
+    VENUE_CASH,
+    VENUE_POSITION,
     Log,
     VenueCarry,
     enter,
@@ -61,7 +68,7 @@ from dataflows.execution.venue_books import (
     report,
 )
 from dataflows.execution.venue_filters import Bar, Rules, on_step, refusal
-from dataflows.panel import Floats
+from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
 BY_ENTRIES, BY_ALL, BY_QUEUE = range(3)  # of the bar's volume: taken by entries, by all orders, by resting limits
@@ -75,6 +82,7 @@ class Terms(NamedTuple):
     use_book: int
     impact: float
     default_bps: float
+    gap_share: float  # of the way from a stop to the worst price of the bar that its fill is charged at least
 
 
 class Trade(NamedTuple):
@@ -129,22 +137,36 @@ def open_bracket(carry: VenueCarry, log: Log, s: int, order_id: int, stop: float
 
 
 @kernel
+def settle(carry: VenueCarry, log: Log, s: int, order_id: int, trade: Trade, rules: Rules) -> float:
+    """Books a trade in the venue's own account and reports it; returns the position before.
+
+    The fee of a purchase is taken from what is bought where the venue does so, else from cash.
+    """
+    before, quantity = float(carry.position[s]), trade.quantity
+    bps = rules.maker_bps if trade.liquidity == MAKER else rules.taker_bps
+    fee, fee_base = math.fabs(quantity) * trade.price * bps / 1e4, 0.0
+    if rules.base_fee != 0 and quantity > 0.0 and bps > 0.0:
+        fee, fee_base = 0.0, quantity * bps / 1e4
+    carry.position[s] = moved(before, quantity - fee_base)
+    carry.money[0] -= quantity * trade.price + fee
+    carry.counts[FILLS, s] += 1
+    k = report(log, FILL, s, order_id, 0)
+    log.ints[FILL_ID, k], log.ints[LIQUIDITY, k] = (rules.uid << 32) | carry.counts[FILLS, s], trade.liquidity
+    log.floats[TRADED, k], log.floats[PRICE, k], log.floats[FEE, k] = quantity, trade.price, fee
+    log.floats[FEE_BASE, k], log.floats[REFERENCE, k] = fee_base, trade.reference
+    log.floats[TOUCH, k] = touch_of(carry, s, 1.0 if quantity > 0.0 else -1.0, trade.reference, trade.price)
+    log.floats[VENUE_POSITION, k], log.floats[VENUE_CASH, k] = carry.position[s], carry.money[0]
+    return before
+
+
+@kernel
 def fill(carry: VenueCarry, log: Log, s: int, m: int, trade: Trade, rules: Rules, bar: int) -> None:
     """Fills the order in slot m and does what follows from it: bracket, OCO, end of the order."""
     order_id, reduce_only = carry.codes[ID, m, s], carry.codes[REDUCES, m, s]
     stop, target = carry.numbers[BRACKET_STOP, m, s], carry.numbers[BRACKET_TARGET, m, s]
-    before = carry.position[s]
-    after = moved(before, trade.quantity)
-    carry.position[s] = after
+    before = settle(carry, log, s, order_id, trade, rules)
+    after = carry.position[s]
     carry.numbers[DONE, m, s] += trade.quantity
-    carry.counts[FILLS, s] += 1
-    k = report(log, FILL, s, order_id, 0)
-    log.ints[FILL_ID, k], log.ints[LIQUIDITY, k] = (rules.uid << 32) | carry.counts[FILLS, s], trade.liquidity
-    bps = rules.maker_bps if trade.liquidity == MAKER else rules.taker_bps
-    log.floats[TRADED, k], log.floats[PRICE, k] = trade.quantity, trade.price
-    log.floats[FEE, k] = math.fabs(trade.quantity) * trade.price * bps / 1e4
-    log.floats[REFERENCE, k] = trade.reference
-    log.floats[TOUCH, k] = touch_of(carry, s, 1.0 if trade.quantity > 0.0 else -1.0, trade.reference, trade.price)
     closed = before > 0.0 >= after or before < 0.0 <= after
     opened = after > 0.0 >= before or after < 0.0 <= before
     whole = (
@@ -158,6 +180,20 @@ def fill(carry: VenueCarry, log: Log, s: int, m: int, trade: Trade, rules: Rules
         close_out(carry, log, s)
     if opened:
         open_bracket(carry, log, s, order_id, stop if reduce_only == 0 else math.nan, target, bar)
+
+
+@kernel
+def close_by_venue(carry: VenueCarry, log: Log, s: int, price: float, rules: Rules, why: int) -> None:
+    """The venue closes the position by itself, for the reason `why`: every order of the symbol is canceled, and a fill without
+    an order (id 0) at `price` ends the position."""
+    for m in range(carry.codes.shape[1]):
+        if carry.codes[ID, m, s] != 0:
+            report(log, CANCELED_EVENT, s, carry.codes[ID, m, s], why)
+            leave(carry, s, m)
+    carry.counts[OPENED_BY, s] = 0
+    if carry.position[s] != 0.0 and price > 0.0:
+        settle(carry, log, s, 0, Trade(-carry.position[s], price, price, TAKER), rules)
+        log.ints[REASON, log.n[0] - 1] = why
 
 
 @kernel
@@ -326,7 +362,10 @@ def in_path(carry: VenueCarry, log: Log, s: int, bar: Bar, terms: Terms, rules: 
             taken[BY_ALL] += size
             if leg == STOPS:
                 cost = slippage(carry, s, side * size, terms.use_book, terms.impact, terms.default_bps)
-                trade = Trade(side * size, reference, reference * (1.0 + side * cost), TAKER)
+                price, worst = reference * (1.0 + side * cost), bar.high if side > 0.0 else bar.low
+                beyond = reference + terms.gap_share * (worst - reference)
+                price = beyond if side * (beyond - price) > 0.0 else price
+                trade = Trade(side * size, reference, price, TAKER)
             else:
                 taken[BY_QUEUE] += size
                 if entry:
@@ -356,3 +395,44 @@ def meet(carry: VenueCarry, log: Log, s: int, bar: Bar, terms: Terms, rules: Rul
         at_open(carry, log, s, bar, terms, rules, taken)
         in_path(carry, log, s, bar, terms, rules, taken)
     expiries(carry, log, s, bar.number)
+
+
+@kernel
+def liquidate(carry: VenueCarry, log: Log, bars: Bars, valid: Ints, facts: Instruments) -> None:
+    """Closes every position where the account no longer has the maintenance margin that they need together (cross margin).
+
+    The account is valued at each symbol's worst price of the bar (the low of what is held long, the high of what is sold short;
+    the last close where the bar is unknown), since the worse comes first. Positions are closed at those prices, less the
+    taker's fee. A venue that names no maintenance margin for any symbol liquidates nothing.
+    """
+    equity, needed = carry.money[0], 0.0
+    for s in range(valid.shape[0]):
+        if carry.position[s] != 0.0:
+            worth = carry.position[s] * worst_price(carry, s, bars, valid[s])
+            equity += worth
+            needed += math.fabs(worth) * facts.maintenance_margin[s]
+    if not (needed > 0.0) or equity >= needed:
+        return
+    for s in range(valid.shape[0]):
+        if carry.position[s] != 0.0:
+            rules = Rules(
+                uid=facts.uid[s],
+                listed=1,
+                tick=facts.tick_size[s],
+                lot=facts.lot_size[s],
+                min_notional=facts.min_notional[s],
+                exempt=1,
+                band=0.0,
+                long_only=0,
+                taker_bps=facts.taker_fee_bps[s],
+                maker_bps=facts.maker_fee_bps[s],
+                base_fee=0,
+            )
+            close_by_venue(carry, log, s, worst_price(carry, s, bars, valid[s]), rules, LIQUIDATED)
+
+
+@kernel
+def worst_price(carry: VenueCarry, s: int, bars: Bars, valid: int) -> float:
+    """The worst price of the bar for the position in symbol s; the last close where the bar is unknown."""
+    price = bars.low[s] if carry.position[s] > 0.0 else bars.high[s]
+    return float(price if valid != 0 and 0.0 < price < math.inf else carry.quoted[CLOSE, s])

@@ -99,7 +99,10 @@ class Executions(NamedTuple):
     liquidity: IntColumn  # a LIQUIDITY code
     reference_price: Column  # open (market), limit or trigger: what the price would be without slippage
     touch_price: Column  # the reference, moved by half the spread quoted at the previous close; NaN: no fill, or not known
-    reason: IntColumn  # a REJECTIONS index for REJECT and EXPIRE, else 0
+    reason: IntColumn  # a REJECTIONS index of what is no fill; of a fill without an order (id 0) why the venue traded, else 0
+    fee_base: Column  # base units that the fee took from what was bought, beside `fee`
+    venue_position: Column  # of the symbol after the report, as the venue counts it; NaN: it does not say
+    venue_cash: Column  # of the account likewise, quote currency
 
 
 REJECTIONS: Final = (
@@ -118,6 +121,9 @@ REJECTIONS: Final = (
     "NO_SHORT",
     "MOST_ORDERS",
     "RATE",
+    "DELISTED",
+    "LIQUIDATED",
+    "DUST_SWEPT",
 )
 
 
@@ -127,7 +133,8 @@ class Orders(NamedTuple):
     working: Panel  # signed quantity still open of entries
     working_reduce: Panel  # signed quantity still open of reduce-only orders at market or limit, brackets apart
     open_orders: Panel  # count, brackets included
-    rejects: Panel  # in this instant
+    rejects: Panel  # in this instant, those that are a sign of trouble
+    refused_exits: Size  # reduce-only orders refused in this instant, for whatever reason
     unknown: Panel  # events of unknown orders in this instant
     overfilled: Panel  # quantity filled beyond an order's quantity in this instant
     stop_id: IntPanel  # resting stop of the position; 0 none
@@ -160,6 +167,7 @@ class Ledger(NamedTuple):
     """L97: the account. Money in quote currency."""
 
     position: Panel
+    held: Finite  # the position; 0 where it is dust, which the venue takes no order for
     average_price: Panel  # NaN while flat
     mark: Panel  # close, or the last known
     mark_age: Panel  # bars since that close; NaN before the first
@@ -169,7 +177,7 @@ class Ledger(NamedTuple):
     symbol_funding: Finite
     cash: float
     fees: float  # paid since the start
-    funding: float  # paid since the start (negative: received)
+    funding: float  # and borrow cost paid since the start (negative: received)
     cash_flows: float  # in less out since the start
     realised: float
     equity: float

@@ -25,6 +25,9 @@ MIN_NOTIONAL = REJECTIONS.index("MIN_NOTIONAL")
 NO_SHORT = REJECTIONS.index("NO_SHORT")
 MOST_ORDERS = REJECTIONS.index("MOST_ORDERS")
 RATE = REJECTIONS.index("RATE")
+DELISTED = REJECTIONS.index("DELISTED")
+LIQUIDATED = REJECTIONS.index("LIQUIDATED")
+DUST_SWEPT = REJECTIONS.index("DUST_SWEPT")
 
 # Orders at the venue are two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes`:
 ID, TYPE, REDUCES, LIVE_FROM, ACCEPTED_IN, TRIED, TRIGGERED, CANCEL_FROM, MODIFY_FROM = range(9)
@@ -49,6 +52,7 @@ class VenueCarry(NamedTuple):
     codes: Annotated[Ints, Axes(9, "slots", "N")]
     numbers: Annotated[Floats, Axes(8, "slots", "N")]
     position: Zero
+    money: Annotated[Floats, Axes(1, start="start_cash")]  # cash of the account
     counts: Annotated[Ints, Axes(3, "N")]
     instant: Annotated[Ints, Axes(3)]
     quoted: Annotated[Floats, Axes(5, "N", start=NAN)]
@@ -57,7 +61,7 @@ class VenueCarry(NamedTuple):
 
 # Rows of the log's two blocks:
 KIND, SYMBOL, ORDER, FILL_ID, LIQUIDITY, REASON = range(6)
-TRADED, PRICE, FEE, REFERENCE, TOUCH = range(5)
+TRADED, PRICE, FEE, REFERENCE, TOUCH, FEE_BASE, VENUE_POSITION, VENUE_CASH = range(8)
 
 
 class Log(NamedTuple):
@@ -65,13 +69,13 @@ class Log(NamedTuple):
 
     n: Ints  # (1,) entries so far
     ints: Ints  # (6, room): kind, symbol, order, fill_id, liquidity, reason
-    floats: Floats  # (5, room): quantity, price, fee, reference_price, touch_price
+    floats: Floats  # (8, room): quantity, price, fee, reference_price, touch_price, fee_base, venue_position, venue_cash
 
 
 @kernel
 def new_log(room: int) -> Log:
     """An empty log with room for so many reports."""
-    return Log(fresh(1, 0), fresh((6, room), 0), fresh((5, room), math.nan))
+    return Log(fresh(1, 0), fresh((6, room), 0), fresh((8, room), math.nan))
 
 
 @kernel
@@ -90,6 +94,9 @@ def executions_of(log: Log) -> Executions:
         reference_price=log.floats[REFERENCE],
         touch_price=log.floats[TOUCH],
         reason=log.ints[REASON],
+        fee_base=log.floats[FEE_BASE],
+        venue_position=log.floats[VENUE_POSITION],
+        venue_cash=log.floats[VENUE_CASH],
     )
 
 
@@ -99,8 +106,8 @@ def report(log: Log, kind: int, s: int, order_id: int, reason: int) -> int:
     k, ints, floats = int(log.n[0]), log.ints, log.floats
     ints[KIND, k], ints[SYMBOL, k], ints[ORDER, k] = kind, s, order_id
     ints[FILL_ID, k], ints[LIQUIDITY, k], ints[REASON, k] = 0, TAKER, reason
-    floats[TRADED, k], floats[FEE, k] = 0.0, 0.0
-    floats[PRICE, k] = floats[REFERENCE, k] = floats[TOUCH, k] = math.nan
+    floats[TRADED, k], floats[FEE, k], floats[FEE_BASE, k] = 0.0, 0.0, 0.0
+    floats[PRICE, k] = floats[REFERENCE, k] = floats[TOUCH, k] = floats[VENUE_POSITION, k] = floats[VENUE_CASH, k] = math.nan
     log.n[0] = k + 1
     return k
 

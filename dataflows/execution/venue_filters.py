@@ -41,6 +41,7 @@ class Rules(NamedTuple):
     long_only: int
     taker_bps: float
     maker_bps: float
+    base_fee: int  # 1: the fee of a purchase is taken from what is bought
 
 
 class Bar(NamedTuple):
@@ -52,6 +53,24 @@ class Bar(NamedTuple):
     high: float
     low: float
     volume: float
+
+
+@kernel
+def free(rules: Rules) -> Rules:
+    """The same rules without fees, as a settlement is made."""
+    return Rules(
+        uid=rules.uid,
+        listed=rules.listed,
+        tick=rules.tick,
+        lot=rules.lot,
+        min_notional=rules.min_notional,
+        exempt=rules.exempt,
+        band=rules.band,
+        long_only=rules.long_only,
+        taker_bps=0.0,
+        maker_bps=0.0,
+        base_fee=0,
+    )
 
 
 @kernel

@@ -177,7 +177,7 @@ def l4_risk_gate(
     exits and for reductions that a limit asks for, L3's confidence for what L3 asks for, 0 where nothing changes.
     """
     symbols = l3_action_proposal.side.shape[0]
-    position, equity = l97_ledger.position, l97_ledger.equity
+    position, equity = l97_ledger.held, l97_ledger.equity  # dust is flat: nothing can close it
     solvent = 0.0 < equity < math.inf
     account = holdings(position, l97_ledger.mark, equity)
     current, untold = account.weight, account.untold

@@ -132,7 +132,7 @@ def l94_position_exits(
     active_stop, active_target = fresh(symbols, math.nan), fresh(symbols, math.nan)
     bars_held, late = fresh(symbols, math.nan), fresh(symbols, 0)
     for n in range(symbols):
-        position = l97_ledger.position[n]
+        position = l97_ledger.held[n]
         side = 1 if position > 0.0 else (-1 if position < 0.0 else 0)
         if math.isnan(position):
             side = carry.side[n]

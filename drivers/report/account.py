@@ -11,7 +11,7 @@ from dataflows.panel import Floats
 from drivers.report.scan import Clock, holds, panels
 from drivers.store.reader import RecordedRun
 
-_SERIES: Final = ("equity", "drawdown", "gross", "net", "cash_flows")
+_SERIES: Final = ("equity", "peak", "drawdown", "gross", "net", "cash_flows")
 _HELD: Final = ("position", "average_price", "mark", "unrealised")
 
 
@@ -22,7 +22,7 @@ class Account:
     clock: Clock
     start: float  # equity before the first bar
     equity: Floats
-    drawdown: Floats  # 1 - equity / its highest so far
+    drawdown: Floats  # 1 - equity / its highest so far; above 1 where the account owes money
     gross: Floats
     net: Floats
     flows: Floats  # cash in less out since the first bar
@@ -74,7 +74,7 @@ def read_account(run: RecordedRun, clock: Clock) -> Account | None:
         clock,
         start,
         equity,
-        series["drawdown"],
+        np.where(equity > 0.0, series["drawdown"], 1.0 - equity / series["peak"]),  # L97 counts no further than ruin
         series["gross"],
         series["net"],
         flows,

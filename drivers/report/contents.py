@@ -117,6 +117,8 @@ def in_short(report: Report) -> list[str]:
         f"The account went from {fixed(account.start)} to {fixed(float(account.equity[-1]))}, "
         f"{percent(total.value if total else None, sign=True)} in {span}."
     )
+    if account.equity.min() <= 0.0:
+        first += f" It was ruined: its equity fell to {fixed(float(account.equity.min()))}, so that it owed money."
     under = account.longest_under_water
     second = (
         f"Its largest drawdown was {percent(float(account.drawdown.max()))}; "

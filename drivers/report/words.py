@@ -62,6 +62,9 @@ REJECTIONS: Final = {
     "NO_SHORT": "the venue takes no short sales",
     "MOST_ORDERS": "the venue takes no more open orders of the symbol",
     "RATE": "the venue takes no more messages in a bar",
+    "DELISTED": "the symbol was delisted, and its position settled",
+    "LIQUIDATED": "the venue liquidated the account",
+    "DUST_SWEPT": "too little was left to sell, and the venue turned it into cash",
 }
 TYPES: Final = {
     "MARKET": "market",

@@ -40,6 +40,7 @@ class Summary:
         self.span: tuple[int, int] | None = None
         self.verdicts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.drops: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.refused = 0
         self.wanted = 0
@@ -98,6 +99,7 @@ class Summary:
             ("l3_action_proposal", self._proposals),
             ("l4_risk_gate", self._decisions),
             ("l81_kill_switch", self._kill_switch),
+            ("l89_venue_constraints", self._drops),
             ("l97_ledger", self._ledger),
         ):
             if name in values:
@@ -136,6 +138,9 @@ class Summary:
         _tally(self.verdicts, approval.verdict, VERDICTS)
         _tally_bits(self.reasons, approval.reasons[approval.verdict != HOLD], REASONS)
 
+    def _drops(self, constrained: Any) -> None:
+        _tally(self.drops, constrained.dropped, ex.DROPS)
+
     def _kill_switch(self, kill: Any) -> None:
         _tally(self.levels, np.asarray(kill.overall), LEVELS)
 
@@ -147,7 +152,8 @@ class Summary:
             if start is not None:
                 self.account["start"] = start
         self.account["end"] = float(equity[-1])
-        self.account["drawdown"] = max(self.account["drawdown"], float(np.max(ledger.drawdown)))
+        self.account["drawdown"] = max(self.account["drawdown"], float(np.max(1.0 - equity / np.asarray(ledger.peak))))
+        self.account["least"] = min(self.account.get("least", float(equity[0])), float(equity.min()))
         for name in ("funding", "cash_flows", "realised", "fees", "gross", "net"):
             self.account[name] = float(getattr(ledger, name)[-1])
         for name in _FLOWS:  # sums since the account was opened
@@ -194,6 +200,8 @@ class Summary:
         cells = max(1, self.bars * len(self.symbols))
         if "l4_risk_gate" in self._parts:
             made["decisions"] = {"by_verdict": _ordered(self.verdicts), "by_reason": _ordered(self.reasons)}
+        if "l89_venue_constraints" in self._parts:
+            made["dropped_by_filter"] = {name: n for name, n in _ordered(self.drops).items() if name != "NONE"}
         if "l3_action_proposal" in self._parts:
             made["proposals"] = {
                 "with_a_side": self.wanted,
@@ -217,6 +225,7 @@ class Summary:
         return {
             "start_equity": a["start"],
             "end_equity": a["end"],
+            "least_equity": a.get("least", a["end"]),
             "return": (a["end"] - flows) / a["start"] - 1.0 if a["start"] > 0.0 else float("nan"),
             "max_drawdown": a["drawdown"],
             "turnover": self.notional / mean if mean > 0.0 else float("nan"),
@@ -241,6 +250,8 @@ def table(figures: Mapping[str, Any]) -> Group:
     if account:
         top.add_row("return", _percent(account["return"]))
         top.add_row("largest drawdown", _percent(account["max_drawdown"]))
+        if account["least_equity"] <= 0.0:
+            top.add_row("the account was ruined", f"its equity fell to {account['least_equity']:,.2f}: it owed money")
         top.add_row("equity", f"{account['start_equity']:,.2f} -> {account['end_equity']:,.2f}")
         top.add_row("turnover", f"{account['turnover']:.2f} x equity")
         for name in ("fees", "slippage_cost", "funding_paid"):
@@ -263,6 +274,7 @@ def table(figures: Mapping[str, Any]) -> Group:
     pairs = (
         ("Decisions by verdict", figures.get("decisions", {}).get("by_verdict")),
         ("Decisions by reason", figures.get("decisions", {}).get("by_reason")),
+        ("Decisions that came to no order, by the venue's filter", figures.get("dropped_by_filter")),
         ("Why proposals may not enter", figures.get("proposals", {}).get("by_refusal")),
         ("Kill switch", figures.get("kill_switch_bars")),
         ("Regimes", figures.get("regimes")),

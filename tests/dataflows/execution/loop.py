@@ -147,10 +147,10 @@ class Loop:
         cost = filled(Cost, (n,), 5.0, spread_bps=np.full(n, self.spread))
         fills = self._run(l90_fills__sim, row, returns, spread, self.instruments, at, self.orders, config)
         orders = self._run(l96_order_lifecycle, fills, self.orders, config)
-        ledger = self._run(l97_ledger, row, fills, orders, at, config)
+        ledger = self._run(l97_ledger, row, fills, orders, self.instruments, at, config)
         given = approve(orders, ledger) if callable(approve) else approve
-        style = self._run(l69_order_style, given, spread, tradeable, cost, config)
-        part = self._run(l88_order_slicing, row, given, tradeable, style, ledger, at, config)
+        style = self._run(l69_order_style, given, returns, spread, tradeable, cost, self.instruments, config)
+        part = self._run(l88_order_slicing, row, given, tradeable, style, ledger, self.instruments, at, config)
         fit = self._run(l89_venue_constraints, row, given, spread, style, part, ledger, self.instruments, config)
         told = self._run(l5_execution_bridge, row, given, fit, orders, ledger, self.instruments, at, config)
         self.orders = told

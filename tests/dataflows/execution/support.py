@@ -17,7 +17,8 @@ from tests.support import carry_of, filled
 
 MINUTE = 60_000_000_000
 NAN = float("nan")
-CONFIG = ExecutionConfig()
+CONFIG = ExecutionConfig(stop_gap_share=0.0, stop_step_bps=0.0)
+"""The defaults without two of their charges, which have tests of their own: a stop fills where it stands, and moves at will."""
 
 
 def log(record: Any, entries: Sequence[Mapping[str, Any]]) -> Any:
@@ -27,7 +28,7 @@ def log(record: Any, entries: Sequence[Mapping[str, Any]]) -> Any:
         if name == "n":
             continue
         kind = kind_of(t)
-        default = NAN if name.endswith("price") or name.startswith("bracket") else 0
+        default = NAN if name.endswith("price") or name.startswith(("bracket", "venue")) else 0
         columns.append(np.array([e.get(name, default) for e in entries], dtype=kind.numpy))
     return record(len(entries), *columns)
 

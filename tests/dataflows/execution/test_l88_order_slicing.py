@@ -14,7 +14,7 @@ from dataflows.microstructure.types import Tradeability
 from dataflows.risk.types import APPROVED, EXIT, HOLD, REDUCED, REJECTED, VERDICTS
 from dataflows.runtime.compile import kernel, plain
 from tests.dataflows.execution.loop import approval
-from tests.dataflows.execution.support import CONFIG, NAN, carry, clock, market, plainly, same_bits
+from tests.dataflows.execution.support import CONFIG, NAN, carry, clock, instruments, market, plainly, same_bits
 from tests.support import filled
 
 compiled = kernel(l88_order_slicing)
@@ -22,7 +22,8 @@ EXACT = CONFIG._replace(headroom=0.0, slice_bars=1)
 
 
 class Slicer:
-    def __init__(self, config: Any = EXACT, fn: Any = l88_order_slicing) -> None:
+    def __init__(self, config: Any = EXACT, fn: Any = l88_order_slicing, **facts: Any) -> None:
+        self.facts = instruments(1, **facts)
         self.config, self.fn, self.carry, self.t = config, fn, carry(l88_order_slicing, 1, config), 0
 
     def __call__(
@@ -49,6 +50,7 @@ class Slicer:
             tradeable,
             style,
             ledger,
+            self.facts,
             clock(self.t, is_bar=is_bar),
             self.config,
             self.carry,
@@ -200,3 +202,17 @@ def test_for_any_input_the_result_lies_between_the_position_and_what_is_approved
         assert verdict in (APPROVED, REDUCED)
         assert abs(after) <= abs(approved) * (1 + 1e-12)
         assert after * approved > 0.0
+
+
+def test_slices_are_at_least_what_the_venue_takes() -> None:
+    """20,000 of equity's worth in three slices would be 67 units each; the venue takes 150 units, or 12,000 of notional."""
+    spread = EXACT._replace(slice_bars=3, slice_kappa=0.0)
+    assert Slicer(spread, lot_size=[90.0])(0.2).quantity[0] == pytest.approx(90.0)
+    assert Slicer(spread, lot_size=[150.0])(0.2).quantity[0] == pytest.approx(200.0), "150 now would leave 50, too little"
+    assert Slicer(spread, min_notional=[12_000.0])(0.2).quantity[0] == pytest.approx(200.0), (
+        "120 now would leave 80, too little"
+    )
+    assert Slicer(spread, min_notional=[9_000.0])(0.2).quantity[0] == pytest.approx(90.0)
+    assert Slicer(spread, lot_size=[500.0])(0.2).quantity[0] == pytest.approx(200.0), (
+        "goes on as it is, and L89 drops it by name"
+    )

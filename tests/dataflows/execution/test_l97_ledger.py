@@ -12,7 +12,7 @@ from dataflows.data.types import OPERATOR_CASH_FLOW, OPERATOR_REBASE
 from dataflows.execution.l97_ledger import l97_ledger
 from dataflows.execution.types import FILL, Ledger, Orders
 from dataflows.runtime.compile import kernel
-from tests.dataflows.execution.support import CONFIG, carry, clock, executions, market, plainly, same_bits
+from tests.dataflows.execution.support import CONFIG, carry, clock, executions, instruments, market, plainly, same_bits
 from tests.support import filled
 
 compiled = kernel(l97_ledger)
@@ -27,8 +27,9 @@ def orders(fresh: list[int], n: int) -> Orders:
 
 
 class Account:
-    def __init__(self, n: int = 1, fn: Any = l97_ledger) -> None:
+    def __init__(self, n: int = 1, fn: Any = l97_ledger, **facts: Any) -> None:
         self.n, self.fn, self.t = n, fn, 0
+        self.facts = instruments(n, **facts)
         self.carry = carry(l97_ledger, n)
 
     def __call__(
@@ -45,9 +46,8 @@ class Account:
         self.t += 1
         rows = [{"kind": FILL, "symbol": s, "quantity": q, "price": p, "fee": f} for s, q, p, f in fills or []]
         bars = market(self.t, [(c, c, c, c, 1.0) for c in closes], valid=valid, funding=funding)
-        got: Ledger = self.fn(
-            bars, executions(*rows), orders(fresh or [1] * len(rows), self.n), clock(self.t, **at), CONFIG, self.carry
-        )
+        known = orders(fresh or [1] * len(rows), self.n)
+        got: Ledger = self.fn(bars, executions(*rows), known, self.facts, clock(self.t, **at), CONFIG, self.carry)
         return got
 
 

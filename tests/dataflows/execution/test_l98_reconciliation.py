@@ -54,14 +54,31 @@ class Sim:
         self.n, self.config, self.layer, self.t = n, config, layer, 0
         self.carry = carry(l98_reconciliation__sim, n, config)
 
-    def __call__(self, fills: Executions = NOTHING, orders=None, books=None, is_bar=1):
+    def __call__(self, fills: Executions = NOTHING, orders=None, books=None, is_bar=1, **about):
         self.t += is_bar
         orders, books = orders or table(self.n), books or ledger(self.n)
-        return self.layer(fills, orders, books, clock(self.t, is_bar=is_bar), self.config, self.carry)
+        return self.layer(fills, orders, books, clock(self.t, is_bar=is_bar, **about), self.config, self.carry)
 
 
-def fill(quantity, price=100.0, fee=0.5, symbol=0):
-    return executions({"kind": FILL, "symbol": symbol, "quantity": quantity, "price": price, "fee": fee, "id": 4, "fill_id": 1})
+def fill(quantity, price=100.0, fee=0.5, symbol=0, **stated):
+    """A fill from a flat account, and what the venue then states that it holds."""
+    account = {"venue_position": quantity, "venue_cash": CONFIG.start_cash - quantity * price - fee, **stated}
+    report = {"kind": FILL, "symbol": symbol, "quantity": quantity, "price": price, "fee": fee, "id": 4, "fill_id": 1}
+    return executions({**report, **account})
+
+
+def test_the_venues_own_account_counts_and_not_what_its_reports_add_up_to():
+    """Ours is what the report says; the venue states another position and other cash."""
+    ours = ledger(position=2.0, cash=CONFIG.start_cash - 200.5)
+    check = Sim()
+    out = [check(fill(2.0, venue_position=3.0), books=ours), check(books=ours), check(books=ours)]
+    assert out[0].position_gap[0] == 1.0 and [o.matched for o in out] == [1, 1, 0]
+    check = Sim()
+    out = [check(fill(2.0, venue_cash=CONFIG.start_cash - 203.5), books=ours), check(books=ours), check(books=ours)]
+    assert out[0].cash_gap == pytest.approx(-3.0) and [o.matched for o in out] == [1, 1, 0]
+    check = Sim()
+    out = [check(fill(2.0, venue_position=math.nan), books=ours) for _ in range(3)]
+    assert out[-1].matched == 0, "a venue that does not say what it holds matches nothing"
 
 
 def test_books_that_agree_match_through_fills_flows_and_funding():
@@ -133,7 +150,7 @@ def test_in_a_closed_loop_with_fills_stops_flows_and_latency_it_never_turns_fals
         want = leaving(2) if t % 40 > 30 else approval(0.3 * np.sign(rng.standard_normal(2)) * (rng.random(2) > 0.3))
         cash = {"operator": OPERATOR_CASH_FLOW, "amount": 500.0} if t == 90 else {}
         step = loop(bars, want, funding=[1e-4, -1e-4] if t % 60 == 59 else None, **cash)
-        out = check(step.fills, step.orders, step.ledger)
+        out = check(step.fills, step.orders, step.ledger, **cash)
         assert out.matched == 1 and (np.abs(out.position_gap) < 1e-9).all() and abs(out.cash_gap) < 1e-4, t
         price = close
     assert step.ledger.fees > 0.0
