@@ -20,10 +20,10 @@ app = typer.Typer(
 
 @app.command("init")
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; it is made if need be.")]) -> None:
-    """Begin a project of your own.
+    """Create a project of your own.
 
-    Writes wiring_master.yaml, config/ with every setting explained, and the example machine specs. What the folder has
-    already stays as it is.
+    Writes wiring_master.yaml, config/ with every setting explained, and the example machine specs. Files that exist already are
+    not changed. Layers of your own go into layers/<domain>/ of this folder.
     """
     from drivers.specs.config_files import begin
 
@@ -45,12 +45,12 @@ def regenerate(
         bool, typer.Option("--check", help="Write nothing, and fail when a file is not up to date: for CI.")
     ] = False,
 ) -> None:
-    """Bring config/ up to date with the code.
+    """Update config/ from the code.
 
-    Writes every key in its place, with its unit and meaning and, where you gave no value, its default. Your values stay as
-    you wrote them, and so do your comments: those on lines of their own where they are, those behind a value above it. A
-    key that the code does not have is refused by name, with the one that it resembles: it may have been renamed.
-    specs/schema.json, by which editors complete machine specs, is written too.
+    Writes every key in its place, with its unit and meaning, and with its default where you gave no value. Your values stay
+    as you wrote them, and so do your comments: a comment on its own line keeps its place, and a comment behind a value
+    moves to the line above it. A key that the code does not have is refused, and the nearest known key is named, since it
+    may have been renamed. The command also writes specs/schema.json, which editors use to complete machine specs.
     """
     from drivers.files.transaction import change
     from drivers.specs.apply import owned
@@ -81,7 +81,7 @@ def show(
 ) -> None:
     """Show every setting.
 
-    Its value, bounds, unit, the layers that read it, and its meaning. A star marks what is not the default.
+    Shows value, bounds, unit, the layers that read it, and its meaning. A star marks a value that is not the default.
     """
     from drivers.project.locate import locate
     from drivers.specs.config_files import settings

@@ -42,17 +42,17 @@ def run(
     spec: options.Spec = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures of every field as JSON.")] = False,
 ) -> None:
-    """Run one domain alone, on what a run recorded or on market data.
+    """Run one domain alone, on the results of a run or on market data.
 
-    On a run, its layers take what the others gave in that run and give what they gave in it, to the bit. With --set or --spec
-    they give something else: the summary says which fields changed, and by how much. Wiring and configuration are the run's
-    own unless --project names others. Everything is computed from the run's first bar on, so that the layers remember what
-    they did in the run; --start and --symbols choose what is shown. What a run does not record (the levels of the book) is
-    computed again from its market data.
+    On a run, the domain's layers take the recorded outputs of the other domains, and reproduce their own to the bit. With
+    --set or --spec the outputs change, and the summary reports which fields changed and by how much. Wiring and
+    configuration are those of the run unless --project names others. The computation always begins at the run's first bar,
+    so that the layers have the same memory; --start and --symbols choose what is shown. Data that a run does not record
+    (the levels of the book) are computed again from its market data.
 
-    Layers that see the account (risk, execution) run in an open loop on a run: fills, positions or approvals that other
-    domains gave are those of the run, whatever this domain does differently. Only a whole run says what an account would have
-    become. On market data all that the domain depends on is computed too, the account included: a closed loop.
+    Layers that depend on the account (risk, execution) run in an open loop on a run: the fills, positions and approvals of the
+    other domains stay those of the run, whatever this domain does differently. Only a full run shows how the account would have
+    developed. On market data everything that the domain depends on is computed too, the account included: a closed loop.
     """
     from drivers.domain import run_domain
 

@@ -26,10 +26,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 def apply(context: typer.Context, spec: Spec, dry_run: DryRun = False, diff: Diff = False, json: Json = False) -> None:
     """Apply a machine spec to this project.
 
-    A spec is a named change of one domain: settings, layers on or off, method variants. Shows what changes, writes config/
-    and wiring_master.yaml together or not at all, and leaves every other byte of them as it is, comments too. The wiring is
-    checked as it would be: what opens a way past the risk gate, or does not fit, is refused before anything is written.
-    `stratoquant domain undo` takes it back.
+    A spec is a named change of one domain: settings, layers switched on or off, variants of methods. The command shows what
+    changes and writes config/ and wiring_master.yaml, either all of it or nothing. Every other byte of these files stays as it
+    is, comments included. The resulting wiring is checked first: a change that opens a path around the risk gate, or breaks the
+    graph, is refused before anything is written. `stratoquant domain undo` reverses the change.
 
     To run with a spec without applying it: stratoquant run --spec NAME.
     """
@@ -41,16 +41,16 @@ def apply(context: typer.Context, spec: Spec, dry_run: DryRun = False, diff: Dif
 def undo(
     context: typer.Context,
     force: Annotated[
-        bool, typer.Option("--force", help="Also where it loses what was edited since; the record keeps it.")
+        bool, typer.Option("--force", help="Reverse it even if later edits are lost. The history keeps them.")
     ] = False,
     dry_run: DryRun = False,
     diff: Diff = False,
     json: Json = False,
 ) -> None:
-    """Take back the last machine spec.
+    """Reverse the last machine spec.
 
-    Done again, the one before it. What was edited since is kept where the spec did not change it. Where it did, taking it
-    back is refused, unless --force.
+    Repeat the command to reverse the spec before it. Edits that you made since then are kept where the spec changed nothing.
+    Where an edit would be lost, the command refuses, unless you give --force.
     """
     from drivers.domain_apply import Applied
     from drivers.specs.apply import carry_out, owned, take_back
@@ -64,9 +64,9 @@ def undo(
 
 
 def history(context: typer.Context, json: Json = False) -> None:
-    """List the machine specs applied so far.
+    """List the machine specs that were applied.
 
-    When each was applied and by whom, and whether it was taken back.
+    Shows when each was applied and by whom, and whether it was reversed.
     """
     from drivers.project.locate import locate
     from drivers.specs.history import steps
@@ -96,7 +96,7 @@ def history(context: typer.Context, json: Json = False) -> None:
 def specs(context: typer.Context, json: Json = False) -> None:
     """List the known machine specs.
 
-    Those in specs/ of the project and of the package: the domain of each, whether it is applied, and what it is for.
+    Shows the specs of the project and of the package: the domain of each, whether it is applied, and its purpose.
     """
     from drivers.project.locate import locate
     from drivers.project.machine_specs import known_specs, load_spec

@@ -26,25 +26,25 @@ def explain(
         ),
     ],
     up: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Go back so many steps; without it, to the market data.")
+        int | None, typer.Option(min=0, metavar="N", help="Go back N steps. Without it: back to the market data.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Show every value of every layer, unknown ones too.")] = False,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it instead: .svg, .png or .dot.")
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write a picture instead: .svg, .png or .dot.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Show how an order came about, or why there was none: each layer on the way back to the market data, with its values.
+    """Show how an order came about, or why there was none: the layers back to the market data, with their values.
 
-    For an order the way begins at L5, which sent it; for a symbol and a time, at L4, which approved or refused it.
-    All values are those of that close, as the run recorded them; what it did not record is named. A layer stands once, below
-    the first that takes it.
+    An order is traced back from L5, which sent it; a symbol and a time from L4, which approved or refused it. All values
+    are those of that close, as the run recorded them. Values that the run did not record are listed as missing. A layer
+    appears once, below the first layer that takes it.
 
-    Ids of orders are in orders.parquet, in report.html, and in `stratoquant logs RUN --event order`. What was refused, and
-    when: `stratoquant logs RUN --event refusal`. The decisive part alone: --up 2. Everything: --full.
+    Order ids are in orders.parquet, in report.html, and in `stratoquant logs RUN --event order`. `stratoquant logs RUN --event
+    refusal` lists what was refused and when. Use --up 2 for the decisive part, and --full for every value.
     """
     if out is not None and json:
-        raise typer.BadParameter("a picture is drawn, or JSON is printed; give one of them", param_hint="-o, --json")
+        raise typer.BadParameter("give either -o or --json, not both", param_hint="-o, --json")
     if out is not None and out.suffix.lower() not in (".svg", ".png", ".dot"):
         raise typer.BadParameter(f"{out} is none of .svg, .png, .dot", param_hint="-o")
 

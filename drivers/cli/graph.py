@@ -26,16 +26,16 @@ class Form(StrEnum):
 
 def graph(
     context: typer.Context,
-    domain: Annotated[str | None, typer.Option(metavar="NAME", help="Only this domain, with what it takes and gives.")] = None,
+    domain: Annotated[str | None, typer.Option(metavar="NAME", help="Only this domain, with its inputs and outputs.")] = None,
     layer: Annotated[
         str | None, typer.Option(metavar="L37", help="Only the surroundings of this layer: an id or a name.")
     ] = None,
     up: Annotated[int, typer.Option(min=0, help="With --layer: steps towards the market data.")] = 1,
     down: Annotated[int, typer.Option(min=0, help="With --layer: steps towards the orders.")] = 1,
     path: Annotated[
-        tuple[str, str] | None, typer.Option(metavar="L0 L4", help="Only the ways from the first layer to the second.")
+        tuple[str, str] | None, typer.Option(metavar="L0 L4", help="Only the paths from the first layer to the second.")
     ] = None,
-    external: Annotated[bool, typer.Option("--external", help="Show what the engine hands in, too.")] = False,
+    external: Annotated[bool, typer.Option("--external", help="Also show the inputs that come from the engine.")] = False,
     out: Annotated[
         Path,
         typer.Option("-o", "--out", metavar="FILE", help="Where to: .svg, .png, .dot, or .html for a page to explore."),
@@ -54,13 +54,15 @@ def graph(
     """
     form = _form(out)
     if form is not Form.html and (run or at or symbol):
-        raise typer.BadParameter("values are shown on a page alone; write -o graph.html", param_hint="--run, --at, --symbol")
+        raise typer.BadParameter("only an HTML page shows values; write -o graph.html", param_hint="--run, --at, --symbol")
     if sum(x is not None for x in (domain, layer, path)) > 1:
-        raise typer.BadParameter("give one of them", param_hint="--domain, --layer, --path")
+        raise typer.BadParameter("give only one of these", param_hint="--domain, --layer, --path")
     if form is Form.html and (domain or layer or path):
-        raise typer.BadParameter("a page holds the whole graph, and cuts it itself", param_hint="--domain, --layer, --path")
+        raise typer.BadParameter(
+            "an HTML page always shows the whole graph; select inside the page", param_hint="--domain, --layer, --path"
+        )
     if (at or symbol) and run is None:
-        raise typer.BadParameter("these say what of a run is shown; name it with --run", param_hint="--at, --symbol")
+        raise typer.BadParameter("these need a run; name it with --run", param_hint="--at, --symbol")
 
     from drivers.diagrams.model import read_model
     from drivers.project.locate import locate

@@ -43,28 +43,27 @@ def health(
             "--max-age",
             metavar="AGE",
             callback=_age,
-            help="Fail when a symbol's newest bar is older than this: 90m, 2h, 1d or 5bars. Without it the data are taken for "
-            "a recording, whose age is told and never at fault.",
+            help="Fail when a symbol's newest bar is older than this: 90m, 2h, 1d or 5bars. Without it the data count "
+            "as a recording: their age is reported and is never a failure.",
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out the smoke run.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="A warning fails, too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON, and nothing else, on stdout.")] = False,
 ) -> None:
-    """Check everything that a run depends on, and say what to do about what is wrong.
+    """Check everything that a run depends on, and advise how to fix what is wrong.
 
-    Versions, modules, drawing tools; configuration, machine specs, wiring; market data, their age and their clock; the cache of
-    machine code and what is in it; room on the disks; and a smoke run: a small simulated market through the whole engine, each
-    domain held against its boundary model.
+    The checks cover versions, modules and drawing tools; configuration, machine specs and wiring; market data, their age
+    and their clock; the cache of machine code; disk space; and a smoke run, which sends a small simulated market through
+    the whole engine and compares each domain with its boundary model.
 
-    Each finding is ok, warn or fail. Exit code 0: nothing failed. 1: something did. 2: the command was not understood.
+    Each finding is ok, warn or fail. Exit code 0: nothing failed. 1: something failed. 2: the command was misused.
 
     With --json: {"ok": true, "checks": [{"name", "status", "detail", "advice", "seconds"}, ...]}. status is ok, warn or fail;
-    detail says what is so, advice what to do ("" where there is nothing to do); a check may have several entries. ok is true
-    where the exit code is 0.
+    detail is the finding; advice is what to do, or "". A check may have several entries. ok is true when the exit code is 0.
 
-    It takes some ten seconds. Where the layers have not been compiled on this machine the smoke run does that first, once,
-    which takes some minutes. CI may call the same as a module: python -P -m drivers.health_check.
+    The checks take some ten seconds. If the layers are not compiled on this machine, the smoke run compiles them first, which
+    takes some minutes. CI can run the same checks as a module: python -P -m drivers.health_check.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

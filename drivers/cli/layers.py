@@ -24,7 +24,8 @@ def layers(
 ) -> None:
     """List the layers, or show one of them.
 
-    Of one layer: what it takes, feeds and gives, the settings it reads with their values, its method, and where its code is.
+    For one layer it shows inputs, outputs, the layers that take it, the settings that it reads with their values, its
+    method, and the place of its code.
     """
     from rich.console import Console
 

@@ -35,7 +35,7 @@ def logs(
 ) -> None:
     """Show what happened in a run: data anomalies, regime changes, entries, exits, refusals, orders, fills, the kill switch.
 
-    Filters can be combined. Times are UTC, of the market.
+    Filters can be combined. Times are market time, in UTC.
     """
     import json as jsonlib
     from collections import Counter

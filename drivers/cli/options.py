@@ -37,7 +37,7 @@ Spec = Annotated[
         "--spec",
         metavar="NAME",
         help="Run with a machine spec (a name in specs/, or a file) without applying it. prior_belief assumes an edge, so that "
-        "there are trades to look at; it is no claim of one.",
+        "there are trades to look at; it does not claim one.",
     ),
 ]
 Report = Annotated[bool, typer.Option("--report/--no-report", help="Write report.html with the results.")]

@@ -22,9 +22,9 @@ def replay(
         ),
     ] = None,
 ) -> None:
-    """Replay: a stream again, out of its journal alone, to the same bits.
+    """Replay a stream from its journal alone, with the same results to the bit.
 
-    The journal holds now and then what the state was; the replay stops at the first that differs. After a crash,
+    At intervals the journal records the engine's state. The replay stops at the first state that differs. After a crash,
     `stratoquant stream --resume OUT` completes the results; --checkpoint FILE leaves the state alone.
     """
     from drivers.engine.checkpoint import save

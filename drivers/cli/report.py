@@ -23,11 +23,12 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead of writing a page.")] = False,
 ) -> None:
-    """The report of a run, or two runs compared.
+    """Write the report of a run, or compare two runs.
 
-    Equity and drawdown, exposure, trades on price with their reasons, decisions and what was refused and why, costs, what each
-    source gave, data quality, and every figure with its definition: one HTML file that needs nothing else. Of two runs: their
-    accounts and figures side by side, what was set differently, and the decisions that differ.
+    A report is one HTML file that works offline. It shows equity and drawdown, exposure, trades on the price with their
+    reasons, decisions and refusals, costs, the contribution of each source, data quality, and every figure with its
+    definition. A comparison shows both accounts and their figures side by side, the settings that differ, and the decisions
+    that differ.
     """
     from drivers.files.atomic import write_atomic
     from drivers.report.compare import write_comparison

@@ -22,14 +22,14 @@ def run(
     seed: options.Seed = RunRequest.seed,
     report: options.Report = RunRequest.report,
 ) -> None:
-    """Backtest: every bar of the data through the whole graph.
+    """Backtest: run every bar of the data through the whole graph.
 
-    Each day goes through the market layers at once and through the account bar by bar: fills, ledger, limits, the risk gate,
-    orders. Results are Parquet files and report.html in --out, whole or not at all; the summary says what was traded, and
-    what was refused and why.
+    The market layers process a whole day at once. The account then runs bar by bar: fills, ledger, limits, the risk gate,
+    orders. The results are Parquet files and report.html in --out; they appear only when they are complete. The summary
+    reports what was traded, and what was refused and why.
 
-    With no options it runs the built-in sample market. The first run compiles, which takes up to a minute; later ones start in
-    seconds.
+    Without options it runs the built-in sample market. The first run compiles the layers, which takes some minutes; later runs
+    start in seconds.
     """
     request = RunRequest(
         data=data,

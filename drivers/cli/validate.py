@@ -29,12 +29,12 @@ def validate(
     every: Annotated[bool, typer.Option("--all", help="Run all bars again in every way.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
 ) -> None:
-    """Test on your own data what must hold of every run, and give a verdict for each property.
+    """Test on your own data what must hold for every run, with a verdict for each property.
 
-    The data go through the graph once; on every bar it is tested that values keep to their boundaries, that the account adds
-    up, that approvals keep within the caps and orders within the approvals. The first days, and others drawn at random, are
-    run again: one bar at a time, in random pieces, restored from checkpoints, in plain Python, each symbol alone, and with
-    another future. Every output must stay as it was, to the bit. Nothing is written. Fails when a property does not hold.
+    The data go through the graph once. Every bar is tested: values stay within their boundaries, the account adds up, approvals
+    stay within the caps, and orders stay within the approvals. Then the first days, and others drawn at random, run again: one
+    bar at a time, in random pieces, restored from checkpoints, in plain Python, each symbol alone, and with a different future.
+    Every output must be the same to the bit. Nothing is written. The command fails when a property does not hold.
     """
     if every and bars is not None:
         raise typer.BadParameter("give --bars or --all, not both", param_hint="--all")

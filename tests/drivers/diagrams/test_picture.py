@@ -77,8 +77,8 @@ def test_the_command_writes_each_form(form: str, tmp_path: Path, capsys: pytest.
     ("words", "sentence"),
     [
         (["-o", "graph.gif"], "graph.gif is none of .svg, .png, .dot, .html"),
-        (["-o", "graph.svg", "--run", "runs/x"], "values are shown on a page alone; write -o graph.html"),
-        (["--domain", "risk", "--layer", "L4"], "give one of them"),
+        (["-o", "graph.svg", "--run", "runs/x"], "only an HTML page shows values; write -o graph.html"),
+        (["--domain", "risk", "--layer", "L4"], "give only one of these"),
         (["--layer", "L4x"], "there is no layer 'L4x'"),
     ],
 )

@@ -195,6 +195,6 @@ def test_a_run_without_features_says_so(
 
 def test_options_that_exclude_each_other_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["explain", "x", "A-4", "--json", "-o", "a.svg"]) == 2
-    assert "give one of them" in capsys.readouterr().err
+    assert "give either -o or --json, not both" in capsys.readouterr().err
     assert run_command(["explain", "x", "A-4", "-o", "a.pdf"]) == 2
     assert "is none of .svg, .png, .dot" in capsys.readouterr().err
