@@ -46,7 +46,7 @@ def simulate(
         raise typer.BadParameter(str(error), param_hint="--clock") from None
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=Console(markup=False, stderr=True), transient=True) as progress:
         task = progress.add_task(f"Simulating {days} days", total=1.0)
         write(
             folder,
@@ -171,14 +171,14 @@ def import_(
         allow_faults=allow_faults,
     )
     plan = plan_import(request)
-    console = Console()
+    console = Console(markup=False)
     console.print(plan_table(plan))
     if dry_run:
         console.print("Nothing was written: this was a dry run.")
         return
     from rich.progress import Progress
 
-    screen = Console(stderr=True)
+    screen = Console(markup=False, stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("Reading", total=1.0)
         result = run_import(plan, lambda share, what: progress.update(task, completed=share, description=what))
@@ -200,7 +200,7 @@ def presets() -> None:
     grid = Table("preset", "kind", "what it is")
     for row in described():
         grid.add_row(*row)
-    Console().print(grid)
+    Console(markup=False).print(grid)
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
@@ -269,7 +269,7 @@ def check(
     else:
         from rich.console import Console
 
-        console = Console()
+        console = Console(markup=False)
         console.print(report)
         if picture is not None:
             console.print(coverage(picture))

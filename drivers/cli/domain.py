@@ -80,7 +80,7 @@ def run(
         return
     from rich.console import Console
 
-    console = Console()
+    console = Console(markup=False)
     console.print(table(found, f"{name}, {result.run.about['bars']} bars of {', '.join(result.run.symbols)}"))
     for note in result.notes:
         console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)

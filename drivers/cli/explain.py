@@ -69,9 +69,9 @@ def explain(
 
         from drivers.explain.show import tree
 
-        console = Console(highlight=False)
+        console = Console(markup=False, highlight=False)
         if not console.is_terminal:  # a file or a pipe has no edge to wrap at
-            console = Console(highlight=False, width=WIDE)
+            console = Console(markup=False, highlight=False, width=WIDE)
         console.print(tree(found, full=full))
 
 

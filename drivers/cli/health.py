@@ -72,7 +72,7 @@ def health(
 
     asked = Context(folder=project_of(context), data=tuple(data or ()), max_age=max_age)
     asked.project  # noqa: B018  # a --project that is none is misuse, and no finding
-    told = Console(stderr=True)
+    told = Console(markup=False, stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=told, transient=True, disable=not told.is_terminal, redirect_stdout=False) as progress:
         task = progress.add_task("")
@@ -97,9 +97,9 @@ def _show(report: Report) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=_WIDTH)
+        console = Console(markup=False, width=_WIDTH)
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column()
     grid.add_column(style="bold")

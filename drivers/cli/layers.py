@@ -41,7 +41,7 @@ def layers(
     if layer is None:
         typer.echo(_inventory(nodes, wiring))
     else:
-        _one(_named(layer, nodes), nodes, wiring, load_configs(project), Console(soft_wrap=True))
+        _one(_named(layer, nodes), nodes, wiring, load_configs(project), Console(markup=False, soft_wrap=True))
 
 
 def _source(node: LayerNode) -> str:

@@ -48,7 +48,7 @@ def logs(
         raise typer.BadParameter(f"{level!r} is none of {', '.join(LEVELS)}", param_hint="--level")
     path = log_of(run)
     query = Query(symbol, layer, event, order, utc_ns(since), utc_ns(until), level)
-    reading, console, found = Reading(path, query), Console(), Counter[str]()
+    reading, console, found = Reading(path, query), Console(markup=False), Counter[str]()
     for line in reading.matches():
         found[str(line.get("event"))] += 1
         if json and not count:

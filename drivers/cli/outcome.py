@@ -16,7 +16,7 @@ def show(result: RunResult) -> None:
     """The summary, and where the results are. Raises Failed when the results are whole and their report is missing."""
     from drivers.store.summary import table
 
-    console = Console()
+    console = Console(markup=False)
     console.print(table(result.summary))
     console.print(f"Results: {result.out}", highlight=False, soft_wrap=True)
     if result.report_failed:

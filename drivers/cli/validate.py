@@ -59,7 +59,7 @@ def validate(
     else:
         from rich.console import Console
 
-        Console().print(report)
+        Console(markup=False).print(report)
     if not report.ok:
         broken = report.broken
         what = "property does" if len(broken) == 1 else "properties do"

@@ -153,7 +153,7 @@ def run_domain(
         overwrite,
         compiled,
     )
-    console = console or Console(stderr=True)
+    console = console or Console(markup=False, stderr=True)
     with progress_bar(console) as progress:
         if (given / "run.json").is_file() or given.suffix == ".partial":
             return _on_run(request, progress)

@@ -39,7 +39,7 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
     Raises what its parts raise (DataError, ConfigError, ProjectError, StoreError …), each with one sentence. Whatever happens,
     the results' folder appears under its name only when it is whole.
     """
-    console = console or Console(stderr=True)
+    console = console or Console(markup=False, stderr=True)
     out = request.out or default_out(datetime.now(UTC))
     begun = time.perf_counter()
     with progress_bar(console) as progress:

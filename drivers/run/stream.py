@@ -44,7 +44,7 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
     OperatorFileError for an operator file with a line that is not a command, and StoreError, after the last bar, for results
     that could not be written.
     """
-    console = console or Console(stderr=True)
+    console = console or Console(markup=False, stderr=True)
     out = request.out or default_out(datetime.now(UTC))
     request = recorded_request(out) if request.resume else request
 
