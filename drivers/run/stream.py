@@ -103,9 +103,10 @@ def _begun(session: Session, out: Path, stack: ExitStack, notify: Callable[[str]
     recorder = stack.enter_context(Recorder(session, out, parts=kept, notify=notify if kept else None))
     folder = recorder.writer.folder
     if kept:
-        write_request(request, session, folder)
-        if request.checkpoint is not None:
-            write_atomic(user_of(request.checkpoint), f"{out.absolute()}\n")
+        with recorder.writer.whole():
+            write_request(request, session, folder)
+            if request.checkpoint is not None:
+                write_atomic(user_of(request.checkpoint), f"{out.absolute()}\n")
     recorder.recall(memory)
     stream = Stream(session, recorder, Journaled(session, folder / JOURNAL if kept else None), between, stop, first)
     stack.callback(stream.engine.close)
