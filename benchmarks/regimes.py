@@ -17,6 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.regime_chain import regimes_of
+from dataflows.data.sessions import utc_days
 from dataflows.data.types import Observations
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import REGIMES, Regime
@@ -66,6 +67,7 @@ def simulated(bars: int, symbols: int, seed: int) -> tuple[Observations, Ints]:
         "funding_rate": np.zeros((bars, symbols)),
         "listed": np.ones((bars, symbols), np.int64),
     }
+    panel |= utc_days(panel["time"], 60_000_000_000)
     return Observations(**panel), state
 
 

@@ -236,10 +236,10 @@ def add_snapshots(
 
 
 @kernel
-def carry_books(first_close: int, step: int, book: BookBars) -> Floats:
+def carry_books(closes: Ints, step: int, book: BookBars) -> Floats:
     """Shows the last snapshot in every later bar, and returns its age in bars (T, N): close less snapshot time, over the step.
 
-    first_close: UTC ns of row 0's close. step: ns. book: price, size and `taken` updated in place; `ofi` stays NaN in bars
+    closes: (T,) UTC ns. step: ns. book: price, size and `taken` updated in place; `ofi` stays NaN in bars
     without a snapshot. NaN before a symbol's first snapshot.
     """
     n_bars, n_symbols, depth = book.bid_price.shape
@@ -264,5 +264,5 @@ def carry_books(first_close: int, step: int, book: BookBars) -> Floats:
             if book.taken[t, n] < 0:
                 age[t, n] = np.nan
             else:
-                age[t, n] = (first_close + t * step - book.taken[t, n]) / step
+                age[t, n] = (closes[t] - book.taken[t, n]) / step
     return age

@@ -13,8 +13,6 @@ from dataflows.kernels.order import SortedWindow, count_below, sorted_mad, sorte
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
-SECOND: Final = 1_000_000_000
-DAY: Final = 86_400 * SECOND
 GAUSSIAN: Final = 1.4826
 """A median absolute deviation times this is the standard deviation of a Gaussian."""
 FLOATS: Final = 16
@@ -52,7 +50,6 @@ def align(
     seen: Observations,
     tick_size: Floats,
     book_feed: Ints,
-    clock: int,
     max_gap: int,
     hampel_k: float,
     state: LastSeen,
@@ -60,15 +57,14 @@ def align(
 ) -> tuple[Floats, Ints]:
     """The bars as the other layers may use them, and what is known of their quality.
 
-    clock: ns of a base bar. Returns float64 (FLOATS, T, N), rows OPEN to FROZEN, and int64 (INTS, T, N), rows VALID to IS_LAST.
+    Returns float64 (FLOATS, T, N), rows OPEN to FROZEN, and int64 (INTS, T, N), rows VALID to IS_LAST.
     """
     bars, symbols = seen.close.shape
     x = np.full((FLOATS, bars, symbols), np.nan)
     k = np.zeros((INTS, bars, symbols), np.int64)
     # taken out of the records once: inside the loop each mention would count references
-    time, listed, opens, highs, lows, closes, volumes = (
-        seen.time, seen.listed, seen.open, seen.high, seen.low, seen.close, seen.volume,
-    )  # fmt: skip
+    sessions, bar_of, last_of = seen.session, seen.bar_of_session, seen.is_last
+    listed, opens, highs, lows, closes, volumes = seen.listed, seen.open, seen.high, seen.low, seen.close, seen.volume
     vwaps, trades, bought, buyers = seen.vwap, seen.trade_count, seen.buy_volume, seen.buy_count
     bids, asks, ages, rates = seen.bid_price, seen.ask_price, seen.book_age, seen.funding_rate
     last_close, stale, frozen, book_age = state.close, state.stale, state.frozen, state.book_age
@@ -76,9 +72,7 @@ def align(
     bar_volume = state.bar_volume
     ring, past, pos, held = returns.ring, returns.sorted, returns.pos, returns.held
     for t in range(bars):
-        session = (time[t] - 1) // DAY
-        into = (time[t] - 1) % DAY
-        last = 1 if time[t] % DAY == 0 else 0
+        session = sessions[t]
         if session != last_session[0]:
             last_session[0] = session
             for n in range(symbols):
@@ -87,9 +81,9 @@ def align(
         for n in range(symbols):
             k[HAS_FEED, t, n] = 1 if book_feed[n] != 0 else 0
             k[SESSION, t, n] = session
-            k[BAR_OF_SESSION, t, n] = into // clock
+            k[BAR_OF_SESSION, t, n] = bar_of[t]
             k[IS_OPEN, t, n] = 1
-            k[IS_LAST, t, n] = last
+            k[IS_LAST, t, n] = last_of[t]
             if listed[t, n] == 0:
                 last_close[n] = math.nan  # a symbol that is listed again starts anew
                 stale[n] = math.nan

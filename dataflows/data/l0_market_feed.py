@@ -8,7 +8,7 @@ import numpy as np
 
 from dataflows.carry import Bind
 from dataflows.data import alignment as at
-from dataflows.data.alignment import SECOND, LastSeen, align
+from dataflows.data.alignment import LastSeen, align
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Bars, Book, Flow, HigherBars, Instruments, Market, Observations, Quality, Session
 from dataflows.kernels.order import SortedWindow
@@ -37,9 +37,11 @@ def l0_market_feed(observations: Observations, instruments: Instruments, data: D
     bars of a gap are filled: flat at the last close, no volume (unknown where it was); from then on NaN. Nothing is filled
     before the first observation, while a symbol is not listed, or across a new listing.
 
-    session: the UTC day (markets that never close): the bar stamped 00:00 is the last of its day. Its vwap is of the valid bars
+    session: as the observations say: the exchange's, or the UTC day, of which the bar stamped 00:00 is the last. Bars are of
+    trading time: a closed market has none, and is no gap. Its vwap is of the valid bars
     so far, NaN before any volume. bars.vwap: the typical price where none, or one outside [low, high], was given.
-    bars_5/15/60: the last closed bar of 5, 15, 60 base bars, on UTC multiples; `closed` is 1 where one closes that has no
+    bars_5/15/60: the last closed bar of 5, 15, 60 base bars, of trading time, on UTC multiples where the
+    market never closes; `closed` is 1 where one closes that has no
     unknown part and is not filled throughout; NaN before the first.
     book: as observed, also when crossed (flagged); `age` goes on counting where there is no snapshot. flow: NaN where the side
     is unknown, the counts do not add up, or the bar is not valid. funding: as observed, 0 while not listed.
@@ -47,12 +49,10 @@ def l0_market_feed(observations: Observations, instruments: Instruments, data: D
     PREVIOUS `hampel_window` returns; needs 30. It flags, and changes nothing.
     Source: Hampel (1974), made causal.
     """
-    clock = data.clock_seconds * SECOND
     x, k = align(
         observations,
         instruments.tick_size,
         instruments.book_feed,
-        clock,
         data.max_gap,
         data.hampel_k,
         carry.seen,
@@ -69,14 +69,14 @@ def l0_market_feed(observations: Observations, instruments: Instruments, data: D
     )
     valid = k[at.VALID]
     higher, closed = resample(
-        time=observations.time,
+        time=observations.ordinal + 1,
         open_=bars.open,
         high=bars.high,
         low=bars.low,
         close=bars.close,
         volume=bars.volume,
         valid=valid,
-        clock=clock,
+        clock=1,
         lengths=TIMEFRAMES,
         state=carry.higher,
     )

@@ -32,6 +32,10 @@ class Observations(NamedTuple):
     """
 
     time: IntSeries  # close of the bar, UTC ns
+    session: IntSeries  # days since 1970-01-01 of the session that the bar belongs to
+    bar_of_session: IntSeries  # 0 on its first bar
+    is_last: IntSeries  # 1 on its last bar
+    ordinal: IntSeries  # bars of trading time before this one since a fixed instant: what higher timeframes are counted by
     open: Panel
     high: Panel
     low: Panel

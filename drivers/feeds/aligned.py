@@ -12,6 +12,7 @@ import numpy as np
 from dataflows.data.types import ExternalAlpha, Instruments, Observations
 from dataflows.panel import Floats, Ints
 from drivers.feeds.description import DAY
+from drivers.feeds.trading_time import TradingTime
 
 LEVELS: Final = frozenset({"bid_price", "bid_size", "ask_price", "ask_size", "ofi"})
 """The observations that have an axis of book levels."""
@@ -28,16 +29,17 @@ class QualityCounts(NamedTuple):
     crossed: int = 0  # snapshots whose best bid is not below the best ask
     one_sided: int = 0
     empty: int = 0
+    while_closed: int = 0  # bars outside of the sessions of the calendar, which were left out
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Market data of a fixed set of symbols on a regular clock. Row t is the bar that closes at `time[t]`."""
+    """Market data of a fixed set of symbols in trading time. Row t is the bar that closes at `time[t]`."""
 
     path: Path
     symbols: tuple[str, ...]  # sorted by name: the columns
     step: int  # ns
-    time: Ints  # (T,) closes, UTC ns
+    time: Ints  # (T,) closes, UTC ns; a `step` apart but where the market was closed in between
     depth: int  # book levels; 1 where there is no book
     instruments: Instruments
     calendar: str
@@ -46,6 +48,7 @@ class Dataset:
     hash: str  # SHA-256 of the files that were read
     quality: QualityCounts
     _panels: dict[str, Floats] = field(repr=False)  # Observations field -> (T, N) or (T, N, D); only what the files hold
+    _trading: TradingTime = field(repr=False)
     _listed: Ints = field(repr=False)  # (2, N) first and last row
     _duplicates: Ints = field(repr=False)  # (M, 3) row, column, how many; sorted by row
 
@@ -62,6 +65,10 @@ class Dataset:
         shape = (b - a, len(self.symbols))
         made: dict[str, Any] = {
             "time": self.time[a:b],
+            "session": self._trading.session[a:b],
+            "bar_of_session": self._trading.bar_of_session[a:b],
+            "is_last": self._trading.is_last[a:b],
+            "ordinal": self._trading.ordinal[a:b],
             "listed": self._listed_in(a, b),
             "duplicates": self._duplicates_in(a, b),
             "late": np.zeros(shape, np.int64),
@@ -80,7 +87,7 @@ class Dataset:
         """What the engine is handed with these rows, by name: they themselves, and what was stated from outside."""
         found: dict[str, Any] = {"observations": observations}
         if "alpha" in self._panels:
-            a = (int(observations.time[0]) - int(self.time[0])) // self.step
+            a = int(np.searchsorted(self.time, observations.time[0]))
             value = self._panels["alpha"][a : a + len(observations.time)]
             age = np.where(np.isnan(value), np.nan, 0.0)
             if a == 0:
@@ -123,6 +130,6 @@ class Dataset:
         while a < len(self.time):
             close = int(self.time[a])
             midnight = -(-close // DAY) * DAY  # of the day that this bar is in; its own close if that is 00:00
-            b = min(a + max_bars, a + (midnight - close) // self.step + 1, len(self.time))
+            b = min(a + max_bars, int(np.searchsorted(self.time, midnight, side="right")))
             yield a, b
             a = b

@@ -61,5 +61,5 @@ def read_alpha(reading: Reading, table: Table, axis: Axis) -> None:
         name = sorted(strangers)[0]
         raise DataError(f"{table.name}: none of its symbols is in the data, e.g. {name}; {did_you_mean(name, sorted(known))}")
     there = ~np.isnan(value[0])
-    age[0, there] = np.maximum(0, -axis.rows(stamp[0, there]))
+    age[0, there] = np.maximum(0, (axis.first - stamp[0, there]) // axis.step)
     reading.panels["alpha"], reading.panels["alpha_age"] = value, age

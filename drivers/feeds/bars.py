@@ -12,6 +12,7 @@ from drivers.feeds.description import DAY, SECOND
 from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Listing, Reading
 from drivers.feeds.tables import Table
+from drivers.feeds.trading_time import ALWAYS
 from drivers.text.times import duration, utc
 
 DEFAULT_STEP: Final = 60 * SECOND
@@ -56,10 +57,13 @@ def read_bars(
         wanted = f"{utc(low if start is None else start)} and {utc(high if end is None else end)}"
         spans = f"the file spans {utc(low)} to {utc(high)}"
         raise DataError(f"{table.name}: no bar of {', '.join(shown)} lies between {wanted}; {spans}")
-    axis = reading.axis(table, int(close[inside].min()), int(close[inside].max()), step, column, int(np.count_nonzero(inside)))
-    close -= axis.first
-    close //= step
-    row = close.astype(np.int32)
+    first, last = int(close[inside].min()), int(close[inside].max())
+    axis = reading.axis(table, first, last, step, column, int(np.count_nonzero(inside)), close[code >= 0])
+    row = axis.rows(close).astype(np.int32)
+    if axis.calendar != ALWAYS:
+        closed = inside & (axis.trading.closes[np.clip(row, 0, axis.bars - 1)] != close)
+        reading.counts["while_closed"] = int(np.count_nonzero(closed))
+        inside &= ~closed
     del time, close  # a year of twenty symbols has ten million rows
     return axis, _Values(reading, table, axis).fill(row, code, inside, repeated & inside)
 
@@ -182,7 +186,7 @@ class _Values:
                 self.reading.counts["zero_volume"] += int(np.count_nonzero(seen))
 
     def _tell(self, kind: str, mask: Any, start: int, r: Ints, c: Ints, what: Callable[[int], str]) -> bool:
-        time = self.axis.first + r * self.axis.step - self.shift if mask.any() else r
+        time = self.axis.trading.closes[np.clip(r, 0, self.axis.bars - 1)] - self.shift if mask.any() else r
         return self.reading.fault(kind, self.table, mask, start, self.axis.symbols, c, time, what)
 
     def _impossible(self, start: int, used: Any, values: dict[str, Floats], quotes: Floats, r: Ints, c: Ints) -> Any:

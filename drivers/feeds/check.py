@@ -16,6 +16,7 @@ from dataflows.panel import Floats
 from drivers.feeds.dataset import Dataset, read_folder
 from drivers.feeds.errors import DataError, Fault
 from drivers.feeds.outliers import outliers
+from drivers.feeds.trading_time import RHYTHM, proposed
 from drivers.text.times import duration, utc
 
 
@@ -189,6 +190,19 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
         notes.append(
             f"no bar of {named} has a volume (none, or 0 on every bar): layers of prices work, and no position is opened "
             "there, as neither fills nor impact can be estimated; import a source with volume to trade"
+        )
+    if data.quality.while_closed:
+        notes.append(
+            f"{data.quality.while_closed} bars lie outside of the sessions of {data.calendar} and are left out; without "
+            "`calendar` in dataset.yml they are used"
+        )
+    if data.calendar == RHYTHM:
+        fits = proposed(data.time[np.isfinite(rows.close).any(axis=1)], data.step)
+        better = f"the exchange calendar {fits} fits and knows early closes too: write `calendar: {fits}`"
+        notes.append(
+            "the market closes every week, as its bars show, and what is closed is no gap; "
+            + (better if fits else "name an exchange calendar, or `calendar: 24/7` if it never closes,")
+            + " in dataset.yml"
         )
     sparse = {s.symbol: s.missing / (s.bars + s.missing) for s in figures if s.bars and s.missing > 0.2 * (s.bars + s.missing)}
     if sparse:

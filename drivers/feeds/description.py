@@ -27,7 +27,9 @@ class Description(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     clock: str | None = Field(default=None, description="step of the bars: 1s, 1m, 5m, 1h, 1d; else the most common spacing")
-    calendar: str = Field(default="24/7", description="24/7, or an exchange calendar's name, e.g. XNYS")
+    calendar: str = Field(
+        default="", description="24/7, or an exchange calendar's name, e.g. XNYS; else the weekly rhythm that the bars show"
+    )
     stamp: Literal["open", "close"] = Field(default="open", description="which end of the bar its timestamp names")
     timezone: Literal["UTC"] | None = Field(default=None, description="what a timestamp written without a zone means")
     source: str = Field(default="", description="where the data come from")

@@ -15,17 +15,28 @@ from drivers.feeds.aligned import QualityCounts
 from drivers.feeds.description import DAY, SECOND, Description
 from drivers.feeds.errors import DataError, Fault, Sink
 from drivers.feeds.tables import Table
+from drivers.feeds.trading_time import ALWAYS, TradingTime, always, trading_time
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import duration, utc
 
 
 class Axis(NamedTuple):
-    """The regular clock of a data set, and the column of each symbol."""
+    """The bars of a data set in trading time, and the column of each symbol."""
 
-    first: int  # close of row 0, UTC ns
     step: int
-    bars: int
     column: dict[str, int]
+    trading: TradingTime
+    calendar: str  # what the bars go by
+
+    @property
+    def first(self) -> int:
+        """Close of row 0, UTC ns."""
+        return int(self.trading.closes[0])
+
+    @property
+    def bars(self) -> int:
+        """How many."""
+        return len(self.trading.closes)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -33,8 +44,15 @@ class Axis(NamedTuple):
         return tuple(self.column)
 
     def rows(self, time: Ints) -> Ints:
-        """The row of each instant: bar t covers (t-1, t]. Rows outside the span are below 0, or `bars` and above."""
-        return -((self.first - time) // self.step)
+        """The row of each instant: bar t covers (t-1, t], with the time for which the market was closed between the two.
+
+        Instants outside of the span have rows below 0, or `bars` and above.
+        """
+        regular = -((self.first - time) // self.step)
+        if self.calendar == ALWAYS:
+            return regular
+        inside = np.searchsorted(self.trading.closes, time)
+        return np.where(regular < 0, regular, inside)
 
     def panel(self, value: float = np.nan) -> Floats:
         """(bars, symbols) of one value."""
@@ -93,15 +111,24 @@ class Reading:
                 raise DataError(f"{table.name}: symbols {other} and {name} have the same id; rename one of them")
         return {name: i for i, name in enumerate(chosen)}
 
-    def axis(self, table: Table, first: int, last: int, step: int, column: dict[str, int], rows: int) -> Axis:
-        """The axis of a span that holds `rows` rows. Raises DataError where it would be nearly empty: a wrong time or clock."""
+    def axis(self, table: Table, first: int, last: int, step: int, column: dict[str, int], rows: int, closes: Ints) -> Axis:
+        """The axis of a span that holds `rows` rows, in trading time. closes: of all bars that the file has.
+
+        Raises DataError where it would be nearly empty: a wrong time or clock.
+        """
         bars = (last - first) // step + 1
         if bars * len(column) > 50 * rows + 10_000_000:
             raise DataError(
                 f"{table.name}: {utc(first)} to {utc(last)} are {bars} bars of {duration(step)}, but only {rows} rows hold "
                 "data; check the timestamps, or `clock` in dataset.yml"
             )
-        return Axis(first, step, bars, column)
+        time, calendar = trading_time(self.about.calendar, closes, step)
+        if calendar == ALWAYS:
+            return Axis(step, column, always(first, last, step), calendar)
+        part = time.between(first, last)
+        if not len(part.closes):
+            raise DataError(f"{table.name}: the market is closed from {utc(first)} to {utc(last)} ({calendar})")
+        return Axis(step, column, part, calendar)
 
     def dropped(self, row: Ints, column: Ints, axis: Axis) -> None:
         """Counts repeated rows that were dropped."""

@@ -47,7 +47,8 @@ def trade_axis(reading: Reading, table: Table, symbols: Sequence[str] | None, st
         last = min(last, end // step * step)
     if first > last:
         raise DataError(f"{table.name}: no trade lies in the span asked for; the file spans {utc(low)} to {utc(high)}")
-    return reading.axis(table, first, last, step, column, sum(span[s][2] for s in column))
+    every = first + step * np.arange((last - first) // step + 1, dtype=np.int64)
+    return reading.axis(table, first, last, step, column, sum(span[s][2] for s in column), every)
 
 
 def read_trades(reading: Reading, table: Table, axis: Axis, *, whole: bool) -> Ints:
@@ -230,7 +231,7 @@ def read_book(reading: Reading, table: Table, axis: Axis) -> int:
         every = f"in every one of {counts['crossed']} snapshots"
         cure = "bid and ask columns are perhaps interchanged: correct the file or remove it"
         reading.sink(Fault("crossed book", f"{table.name}: the best bid is at or above the best ask {every}; {cure}"))
-    reading.panels["book_age"] = carry_books(axis.first, axis.step, book)
+    reading.panels["book_age"] = carry_books(axis.trading.closes, axis.step, book)
     for name in ("bid_price", "bid_size", "ask_price", "ask_size", "ofi"):
         reading.panels[name] = getattr(book, name)
     reading.has_book = book.last_time > NEVER

@@ -16,7 +16,7 @@ from drivers.project.yaml_files import read_yaml
 from drivers.report.cells import Cell, Table, number, word
 from drivers.report.contents import Report
 from drivers.report.drawn import ACCOUNT_POINTS
-from drivers.report.scan import batches, holds
+from drivers.report.scan import batches, clock_data, holds
 from drivers.report.series import thinned
 from drivers.report.text import THIN, count, in_unit, moment, percent, signed, value_of
 from drivers.report.words import VERDICTS, plain
@@ -316,7 +316,7 @@ def _line(report: Report) -> dict[str, Any]:
     clock = report.clock
     made: dict[str, Any] = {
         "name": report.name,
-        "clock": {"first": clock.first // 1_000_000, "step": clock.step // 1_000_000, "bars": clock.bars},
+        "clock": clock_data(clock),
         "seconds": report.seconds,
     }
     if report.account is not None:

@@ -12,6 +12,7 @@ from dataflows.risk.types import LEVELS
 from drivers.report.account import Account, runs_of
 from drivers.report.contents import Report
 from drivers.report.market import QUALITY, STATES
+from drivers.report.scan import clock_data
 from drivers.report.series import floats, numbers, packed, spells, thinned
 from drivers.report.trips import Fill
 from drivers.report.words import REASONS, REGIMES, TYPES, plain_set
@@ -27,7 +28,7 @@ def drawn(report: Report) -> dict[str, Any]:
     """The data element of the page, as report.js reads it."""
     clock = report.clock
     made: dict[str, Any] = {
-        "clock": {"first": clock.first // 1_000_000, "step": clock.step // 1_000_000, "bars": clock.bars},
+        "clock": clock_data(clock),
         "seconds": report.seconds,
     }
     if report.account is not None:

@@ -20,37 +20,53 @@ Panels = dict[str, Any]
 """Column to its values, (bars, N)."""
 
 YEAR: Final = 365 * 86_400 * 1_000_000_000
-"""ns; a run's clock is regular and never stops, so that a year always has as many bars."""
+"""ns."""
 _WIDTHS: Final = tuple(n * 1_000_000_000 for n in (60, 300, 900, 3600, 14_400, 86_400, 7 * 86_400, 28 * 86_400))
 _MOST_PERIODS: Final = 60
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The bars of a run: bar t closes at `first + t * step`, UTC ns."""
+    """The bars of a run: bar t closes at `first + t * step`, UTC ns, but for the time in which the market was closed.
+
+    jumps: (bar, its close, UTC ns) of each bar that does not follow the one before it, in order.
+    """
 
     first: int
     step: int
     bars: int
+    jumps: tuple[tuple[int, int], ...] = ()
 
     @property
     def span(self) -> int:
         """From the open of the first bar to the close of the last, ns."""
-        return self.bars * self.step
+        return self.last - self.first + self.step
 
     @property
     def last(self) -> int:
         """Close of the last bar, UTC ns."""
-        return self.first + (self.bars - 1) * self.step
+        return int(self.closes(np.array([self.bars - 1], np.int64))[0])
 
     @property
     def bars_a_year(self) -> float:
-        """Of 365 days."""
-        return YEAR / self.step
+        """Of 365 days. Of a market that closes, as many as the run had in its span."""
+        return self.bars * YEAR / self.span if self.jumps else YEAR / self.step
+
+    def closes(self, bars: Ints) -> Ints:
+        """UTC ns at which these bars close."""
+        if not self.jumps:
+            return self.first + bars * self.step
+        at, time = np.array([(0, self.first), *self.jumps], np.int64).T
+        k = np.searchsorted(at, bars, side="right") - 1
+        return np.asarray(time[k] + (bars - at[k]) * self.step, np.int64)
 
     def bar(self, time: Ints) -> Ints:
         """The bars within which these times lie, a close being the bar's own; may lie outside the run."""
-        return -(-(time - self.first) // self.step)
+        regular = -(-(time - self.first) // self.step)
+        if not self.jumps:
+            return regular
+        inside = np.searchsorted(self.closes(np.arange(self.bars)), time)
+        return np.where(regular < 0, regular, inside)
 
     @property
     def period(self) -> int:
@@ -61,7 +77,7 @@ class Clock:
         """The number of the period that each bar is in, from 0; periods are aligned to midnight UTC, which belongs to the day
         that it ends."""
         start = (self.first - 1) // self.period
-        return (self.first + bars * self.step - 1) // self.period - start
+        return (self.closes(bars) - 1) // self.period - start
 
     @property
     def period_starts(self) -> Ints:
@@ -70,13 +86,21 @@ class Clock:
         return ((self.first - 1) // self.period + np.arange(count)) * self.period
 
 
+def clock_data(clock: Clock) -> dict[str, Any]:
+    """The clock as report_chart.js reads it, in milliseconds."""
+    jumps = [[bar, close // 1_000_000] for bar, close in clock.jumps]
+    return {"first": clock.first // 1_000_000, "step": clock.step // 1_000_000, "bars": clock.bars, "jumps": jumps}
+
+
 def clock_of(run: RecordedRun) -> Clock:
     """The clock of a run. Raises RecordedError when its bars are not regular: then it is no run, or it was changed."""
     times = run.times()
     step = int(run.about["clock_seconds"]) * 1_000_000_000
-    if not len(times) or int(times[-1]) - int(times[0]) != (len(times) - 1) * step:
+    gaps = np.diff(times)
+    if not len(times) or (gaps < step).any() or (gaps % step != 0).any():
         raise RecordedError(f"{run.folder}: its bars do not follow the clock that run.json names; run it again")
-    return Clock(int(times[0]), step, len(times))
+    jumps = np.flatnonzero(gaps != step) + 1
+    return Clock(int(times[0]), step, len(times), tuple((int(bar), int(times[bar])) for bar in jumps))
 
 
 def holds(run: RecordedRun, name: str, columns: Sequence[str] = ()) -> bool:

@@ -37,7 +37,7 @@ def with_future(data: Observations, bars: int, change: Callable[[Any], Any]) -> 
     """The observations, those after the first `bars` changed; times stay."""
 
     def changed(name: str, x: Any) -> Any:
-        if name == "time":
+        if x.ndim == 1:  # times, and what is known of trading hours beforehand
             return x
         return np.ascontiguousarray(np.concatenate([x[:bars], change(x[bars:])]))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dataflows.data.sessions import utc_days
 from dataflows.data.types import Instruments, Observations, unknown_instruments
 
 MINUTE = 60_000_000_000
@@ -79,6 +80,7 @@ def market(bars: int = 2400, symbols: int = 3, *, seed: int = 1, before_midnight
     funding = np.zeros((T, N))
     funding[(time // MINUTE) % 480 == 0] = 1e-4
     none = np.zeros((T, N), np.int64)
+    panels |= utc_days(time, MINUTE)
     return Observations(time=time, book_age=age, funding_rate=funding, listed=listed, duplicates=none, late=none, **panels)
 
 

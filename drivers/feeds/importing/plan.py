@@ -22,6 +22,7 @@ from drivers.feeds.importing.symbols import symbol_of
 from drivers.feeds.importing.times import UNITS, Times, check_zone
 from drivers.feeds.tables import SUFFIXES
 from drivers.feeds.ticks import BOOK_SIDES
+from drivers.feeds.trading_time import check_calendar
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def plan_import(request: ImportRequest) -> ImportPlan:
     if request.time_unit is not None and request.time_unit not in UNITS:
         raise DataError(f"--time-unit {request.time_unit}: write one of {', '.join(UNITS)}")
     check_zone(request.timezone)
+    if request.calendar is not None:
+        check_calendar(request.calendar)
     if request.off_clock != "refuse" and request.clock is None:
         raise DataError(f"--off-clock {request.off_clock} needs the length of a bar: give --clock, e.g. --clock 1m")
     preset = find_preset(request.preset) if request.preset is not None else None

@@ -1,7 +1,7 @@
 // The charts of a run's report.
 "use strict";
 (() => {
-  const { draw, floats, numbers, sortable, sums, time, timeAxis, tip, tooltip, unpack, valueAxis, zoom } = sqChart;
+  const { closeOf, draw, floats, lastClose, numbers, sortable, sums, time, timeAxis, tip, tooltip, unpack, valueAxis, zoom } = sqChart;
   const { data, format } = sq;
   const { clock } = data;
   const at = (ms) => time(ms, data.seconds);
@@ -20,7 +20,7 @@
     const { equity, drawdown, gross, net, caps, halts, start } = data.account;
     const points = { equity: unpack(equity, clock), drawdown: unpack(drawdown, clock), gross: unpack(gross, clock), net: unpack(net, clock) };
     const shaded = halts.map(([first, length]) =>
-      [{ xAxis: clock.first + (first - 1) * clock.step }, { xAxis: clock.first + (first + length - 1) * clock.step }]);
+      [{ xAxis: closeOf(clock, first - 1) }, { xAxis: closeOf(clock, first + length - 1) }]);
     draw("account", (c, narrow) => {
       const grid = (top, height) => ({ left: left(narrow), right: 16, top, height });
       const bottom = { axisLabel: { show: false }, axisTick: { show: false } };
@@ -66,7 +66,7 @@
     const fee = floats(f.fee), slip = floats(f.slippage), text = numbers(f.text), order = numbers(f.order);
     return bars.map((bar, i) => {
       const before = after[i] - q[i], opens = Math.abs(after[i]) > Math.abs(before) || after[i] * before < 0;
-      return { value: [clock.first + bar * clock.step, p[i]], quantity: q[i], after: Math.abs(after[i]) < 1e-6 * Math.abs(q[i]) ? 0 : after[i], opens,
+      return { value: [closeOf(clock, bar), p[i]], quantity: q[i], after: Math.abs(after[i]) < 1e-6 * Math.abs(q[i]) ? 0 : after[i], opens,
         fee: fee[i], slippage: slip[i], said: f.texts[text[i]], order: `${symbol.name}-${order[i]}` };
     });
   }
@@ -74,7 +74,7 @@
   function bandsOf(symbol) {
     if (!symbol.regimes) return [];
     const state = numbers(symbol.regimes.state), length = numbers(symbol.regimes.bars), ends = sums(length);
-    return ends.map((end, i) => [clock.first + (end - length[i] - 1) * clock.step, clock.first + (end - 1) * clock.step, state[i]]);
+    return ends.map((end, i) => [closeOf(clock, end - length[i] - 1), closeOf(clock, end - 1), state[i]]);
   }
 
   function trades() {
@@ -130,7 +130,7 @@
       });
       const steps = [[clock.first - clock.step, fills.length ? fills[0].after - fills[0].quantity : 0]];
       for (const f of fills) steps.push([f.value[0], f.after]);
-      steps.push([clock.first + (clock.bars - 1) * clock.step, steps[steps.length - 1][1]]);
+      steps.push([lastClose(clock), steps[steps.length - 1][1]]);
       const shown = marks.filter((m) => m.data.length);
       return {
         tooltip: {

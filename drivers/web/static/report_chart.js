@@ -13,11 +13,21 @@ window.sqChart = (() => {
   const numbers = (packed) => new (ARRAYS[packed.size])(bytes(packed.data));
   const sums = (steps) => { let at = 0; return Array.from(steps, (step) => (at += step)); };
 
+  /** The close of a bar, ms: bars follow each other by the clock's step but where the market was closed. */
+  function closeOf(clock, bar) {
+    const { jumps } = clock;
+    let low = 0, high = jumps.length;
+    while (low < high) { const middle = (low + high) >> 1; if (jumps[middle][0] <= bar) low = middle + 1; else high = middle; }
+    const [at, close] = low ? jumps[low - 1] : [0, clock.first];
+    return close + (bar - at) * clock.step;
+  }
+  const lastClose = (clock) => closeOf(clock, clock.bars - 1);
+
   /** [[ms, value], …] of a packed series; a NaN is null and breaks the line. */
   function unpack(packed, clock, scale = 1) {
     const values = floats(packed.value);
     return sums(numbers(packed.step)).map((bar, i) =>
-      [clock.first + bar * clock.step, Number.isNaN(values[i]) ? null : values[i] * scale]);
+      [closeOf(clock, bar), Number.isNaN(values[i]) ? null : values[i] * scale]);
   }
 
   const look = () => ({
@@ -55,7 +65,7 @@ window.sqChart = (() => {
   });
   const DATES = { year: "{yyyy}", month: "{d} {MMM}", day: "{d} {MMM}", hour: "{HH}:{mm}", minute: "{HH}:{mm}", second: "{HH}:{mm}:{ss}" };
   const timeAxis = (c, clock, more = {}) => ({
-    type: "time", min: clock.first - clock.step, max: clock.first + (clock.bars - 1) * clock.step,
+    type: "time", min: clock.first - clock.step, max: lastClose(clock),
     axisLine: { lineStyle: { color: c.line } }, axisTick: { lineStyle: { color: c.line } },
     axisLabel: { color: c.muted, hideOverlap: true, fontSize: 11, formatter: DATES }, splitLine: { show: false }, ...more,
   });
@@ -138,5 +148,5 @@ window.sqChart = (() => {
     }
   }
 
-  return { charts, draw, floats, numbers, sortable, sums, time, timeAxis, tip, tooltip, unpack, valueAxis, zoom };
+  return { charts, closeOf, draw, floats, lastClose, numbers, sortable, sums, time, timeAxis, tip, tooltip, unpack, valueAxis, zoom };
 })();

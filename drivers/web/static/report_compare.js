@@ -1,16 +1,20 @@
 // The chart of two runs.
 "use strict";
 (() => {
-  const { draw, sortable, time, timeAxis, tip, tooltip, unpack, valueAxis, zoom } = sqChart;
+  const { draw, lastClose, sortable, time, timeAxis, tip, tooltip, unpack, valueAxis, zoom } = sqChart;
   const { format } = sq, { runs, shifted } = sq.data;
-  if (shifted) runs[1].clock.first = runs[0].clock.first - runs[0].clock.step + runs[1].clock.step;
+  if (shifted) {
+    const by = runs[0].clock.first - runs[0].clock.step + runs[1].clock.step - runs[1].clock.first;
+    runs[1].clock.first += by;
+    for (const jump of runs[1].clock.jumps) jump[1] += by;
+  }
   const share = (x) => format.percent(x, x !== 0 && Math.abs(x) < .01 ? 2 : 1);
 
   if (runs.every((run) => run.equity)) {
     const points = runs.map((run) => ({ equity: unpack(run.equity, run.clock), drawdown: unpack(run.drawdown, run.clock) }));
     const names = runs[0].name === runs[1].name ? [`${runs[0].name} (first)`, `${runs[1].name} (second)`] : runs.map((run) => run.name);
     const first = Math.min(...runs.map(({ clock }) => clock.first - clock.step));
-    const last = Math.max(...runs.map(({ clock }) => clock.first + (clock.bars - 1) * clock.step));
+    const last = Math.max(...runs.map(({ clock }) => lastClose(clock)));
     draw("equity", (c, narrow) => {
       const axis = (more) => timeAxis(c, runs[0].clock, { min: first, max: last, ...more });
       const line = (i, what, more) => ({

@@ -8,6 +8,7 @@ import numpy as np
 
 from dataflows.data.config import DataConfig
 from dataflows.data.l0_market_feed import l0_market_feed
+from dataflows.data.sessions import utc_days
 from dataflows.data.types import Instruments, Market, Observations, unknown_instruments
 from tests.support import run_columnar
 
@@ -65,7 +66,8 @@ def observe(close: Any, *, start: int = START, step: int = MINUTE, seed: int = 3
         "late": np.zeros(close.shape, np.int64),
     }
     assert not set(over) - set(values)
-    return Observations(**{k: np.ascontiguousarray(over.get(k, v)) for k, v in values.items()})
+    made = {k: np.ascontiguousarray(over.get(k, v)) for k, v in values.items()}
+    return Observations(**made, **utc_days(made["time"], step))
 
 
 def walk(bars: int, symbols: int = 2, *, sigma: float = 1e-3, seed: int = 1) -> Any:

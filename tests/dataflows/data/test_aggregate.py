@@ -26,6 +26,11 @@ STEP = 60 * 10**9
 FIRST = 1_772_323_260 * 10**9  # 2026-03-01T00:01:00Z
 
 
+def _closes(first: int, book: Any) -> Any:
+    """A bar every STEP from `first` on."""
+    return first + STEP * np.arange(len(book.bid_price), dtype=np.int64)
+
+
 def ticks(count: int, seed: int, bars: int = 30, symbols: int = 3) -> tuple[Any, Any, Any]:
     """Times (some of them exactly at a close), rows and columns of random ticks, in order."""
     rng = np.random.default_rng(seed)
@@ -210,7 +215,7 @@ def test_a_bigger_bid_is_positive_flow_and_a_bigger_ask_negative() -> None:
 def test_the_last_snapshot_of_a_bar_is_shown_and_carried_on_with_its_age() -> None:
     books = random_books(120, holes=False)
     made = booked(books, [])
-    age = carry_books(FIRST, STEP, made)
+    age = carry_books(_closes(FIRST, made), STEP, made)
     time, row, col = books[:3]
     for n in range(3):
         for t in range(30):
@@ -231,9 +236,9 @@ def test_a_snapshot_before_the_first_bar_is_where_it_starts() -> None:
     early = [books[0], books[1] - 10, *books[2:]]
     made = book_bars(20, 3, 2)
     add_snapshots(*early, made)
-    age = carry_books(FIRST + 10 * STEP, STEP, made)
+    age = carry_books(_closes(FIRST + 10 * STEP, made), STEP, made)
     whole = booked(books, [])
-    whole_age = carry_books(FIRST, STEP, whole)
+    whole_age = carry_books(_closes(FIRST, whole), STEP, whole)
     for name in ("bid_price", "bid_size", "ask_price", "ask_size", "ofi"):
         np.testing.assert_array_equal(getattr(made, name), getattr(whole, name)[10:])
     np.testing.assert_array_equal(age, whole_age[10:])
@@ -249,7 +254,7 @@ def test_books_cut_anywhere_give_the_same_bits(cuts: list[int]) -> None:
 def test_books_compiled_equal_plain() -> None:
     books = random_books(seed=8)
     one, other = booked(books, [50]), booked(books, [50], plain(add_snapshots))
-    age, plain_age = carry_books(FIRST, STEP, one), plain(carry_books)(FIRST, STEP, other)
+    age, plain_age = carry_books(_closes(FIRST, one), STEP, one), plain(carry_books)(_closes(FIRST, other), STEP, other)
     np.testing.assert_array_equal(age, plain_age)
     for mine, theirs in zip(one, other, strict=True):
         np.testing.assert_array_equal(mine, theirs)

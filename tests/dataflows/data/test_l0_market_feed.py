@@ -17,7 +17,7 @@ from dataflows.data.types import Market
 from dataflows.kernels import order
 from dataflows.panel import leaves
 from dataflows.runtime.compile import plain
-from tests.dataflows.data.observed import MINUTE, START, hole, instruments, market, observe, walk
+from tests.dataflows.data.observed import START, hole, instruments, market, observe, walk
 from tests.support import carry_of
 
 DATA = DataConfig()
@@ -52,7 +52,7 @@ def test_the_same_however_the_bars_are_cut() -> None:
 def test_compiled_and_plain_python_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = _ragged(350)
     facts = instruments(3)
-    args = (seen, facts.tick_size, facts.book_feed, MINUTE, 5, 10.0)
+    args = (seen, facts.tick_size, facts.book_feed, 5, 10.0)
     fast, slow = (carry_of(l0_market_feed, 3, {"data": DATA}) for _ in range(2))
     compiled = align(*args, fast.seen, fast.returns)
     for module, names in ((alignment, ("is_sane", "sorted_mad", "sorted_median", "window_push")), (order, ("count_below",))):

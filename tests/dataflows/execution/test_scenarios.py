@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from dataflows.data.sessions import utc_days
 from dataflows.data.types import OPERATOR_CASH_FLOW, Instruments, Observations
 from dataflows.execution.types import FILL, REJECT, REJECTIONS
 from dataflows.fusion.types import K
@@ -51,6 +52,7 @@ def quiet(seed: int = 1) -> Observations:
     none = np.zeros(shape, np.int64)
     return Observations(
         time=MIDNIGHT + MINUTE * (np.arange(1, BARS + 1) - 900),
+        **utc_days(MIDNIGHT + MINUTE * (np.arange(1, BARS + 1) - 900), MINUTE),
         open=opened,
         high=high,
         low=low,
