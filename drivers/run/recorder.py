@@ -60,6 +60,7 @@ class Recorder:
             self.log = open_run_log(self._log, run=out.name)
         self.learned = Learned(plan)
         self.bars = 0
+        self._new, self._from = go_on is None, session.engine.last_time
         if go_on is not None:
             self.bars = go_on["summary"]["bars"]
             self.summary.go_on(go_on["summary"])
@@ -75,7 +76,7 @@ class Recorder:
         if kind is not None:
             with suppress(OSError):  # where the disk is full, the last line does not go out
                 self.log.close()
-            if self.bars == 0:
+            if self._new and self.session.engine.last_time == self._from:  # no bar has run
                 self.writer.discard()
             else:
                 self.writer.abandon()
