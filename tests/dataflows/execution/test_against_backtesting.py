@@ -134,7 +134,7 @@ def ours(data: pd.DataFrame, orders: list[Order]) -> tuple[list[Done], list[floa
         row = market(t + 1, [(open_, high, low, close, volume)])
         reports = fill(row, returns, spread, facts, clock(t + 1), told, config, venue)
         lifecycle = order_table(reports, told, config, table)
-        ledger = account(row, reports, lifecycle, clock(t + 1), config, books)
+        ledger = account(row, reports, lifecycle, facts, clock(t + 1), config, books)
         for e in entries_of(trimmed(reports)):
             if e["fill_id"] and opened[0] == 0.0:
                 opened = (e["quantity"], e["price"])

@@ -253,7 +253,7 @@ def test_in_an_outage_the_position_is_held_its_stop_stays_and_the_way_out_is_fir
     adds_up(found)
 
 
-STORM = ("execution.extra_latency_bars=1", "execution.style_limit_ratio=0.000001", "execution.style_post_ratio=1000000000")
+STORM = ("execution.extra_latency_bars=1", "execution.style_limit_ratio=0.000001", "execution.style_post_ratio=1000000")
 
 
 def test_a_storm_of_rejects_halts_all_until_the_operator_speaks() -> None:
