@@ -224,7 +224,7 @@ def test_the_first_bar_shown_is_the_last_with_an_order(
 @pytest.mark.parametrize(
     ("at", "symbol", "message"),
     [
-        ("yesterday-ish", None, "is no time"),
+        ("yesterday-ish", None, "is not a time"),
         ("1999-01-01", None, "is outside"),
         (None, "NONE", "has no symbol 'NONE'; it has AAA, BBB"),
     ],
