@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 from dataflows.config import setting
+from dataflows.fusion.types import SOURCES, K
 
 
 class FusionConfig(NamedTuple):
@@ -18,6 +19,10 @@ class FusionConfig(NamedTuple):
     external_max_age_bars: Annotated[
         int, setting("bars", "L66: how long an external value holds that nothing replaces", ge=0)
     ] = 1440
+    source_weights: Annotated[
+        tuple[float, ...],
+        setting("relative", "L7: weight of each source, in the order of SOURCES; 0 leaves it out", ge=0, le=1000),
+    ] = (1.0,) * K
     horizons: Annotated[
         tuple[int, ...], setting("bars", "L67: the four horizons at which the score's worth is learned, ascending")
     ] = (5, 15, 60, 240)
@@ -72,3 +77,7 @@ class FusionConfig(NamedTuple):
             yield f"success_horizon_bars is {self.success_horizon_bars}; it must be one of horizons {list(self.horizons)}."
         if self.side_leave >= self.side_enter:
             yield f"side_leave is {self.side_leave} and side_enter {self.side_enter}; leave must be below enter."
+        if len(self.source_weights) != K:
+            yield f"source_weights has {len(self.source_weights)} numbers; write {K}, one for each of {', '.join(SOURCES)}."
+        elif not sum(self.source_weights) > 0.0:
+            yield "source_weights are all 0; give at least one source a weight."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.ensemble import tilted_weights, weighted_score
 from dataflows.fusion.types import Ensemble, Policy, Signals, SourceWeights
 from dataflows.layer import layer
@@ -9,13 +12,16 @@ from dataflows.regime.types import Regime
 
 
 @layer("L7")
-def l7_ensemble(l1_regime: Regime, l66_signal_matrix: Signals, source_weights: SourceWeights, policy: Policy) -> Ensemble:
+def l7_ensemble(
+    l1_regime: Regime, l66_signal_matrix: Signals, source_weights: SourceWeights, policy: Policy, fusion: FusionConfig
+) -> Ensemble:
     """Score (T, N) in [-1, 1] and each source's part of it (T, N, K); the parts add up to the score.
 
     A source's weight is the mean of its weights in the five regimes by their PROBABILITIES, so that the score does not jump
-    when the label does. Weights are not negative and sum to 1 in each regime, after the policy's tilt too. The score rises
-    with every source. An unknown source gives 0 and the rest are not renormalised; NaN where the regime or every source is
-    unknown. Source: linear opinion pool (Stone 1961) with regime-mixed weights.
+    when the label does. It is L6's weight times the configuration's `source_weights` times the policy's tilt; the weights are
+    not negative and sum to 1 in each regime. The score rises with every source that has a weight. An unknown source gives 0 and
+    the rest are not renormalised; NaN where the regime or every source is unknown. Source: linear opinion pool (Stone 1961)
+    with regime-mixed weights.
     """
     return Ensemble(
         *weighted_score(
@@ -25,6 +31,6 @@ def l7_ensemble(l1_regime: Regime, l66_signal_matrix: Signals, source_weights: S
             l1_regime.trend_down,
             l1_regime.high_vol,
             l1_regime.chaotic,
-            tilted_weights(source_weights.weights, policy.tilt),
+            tilted_weights(source_weights.weights, policy.tilt * np.array(fusion.source_weights)),
         )
     )

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.l7_ensemble import l7_ensemble
 from dataflows.fusion.types import Ensemble, K, Policy, Signals, SourceWeights
 from dataflows.panel import Floats
@@ -16,12 +17,18 @@ from tests.support import run_columnar
 SHAPE = (60, 3)
 
 
-def run(values: Floats, weights: SourceWeights = EVEN, policy: Policy = NEUTRAL, seed: int = 1) -> Ensemble:
+def run(
+    values: Floats,
+    weights: SourceWeights = EVEN,
+    policy: Policy = NEUTRAL,
+    seed: int = 1,
+    config: FusionConfig = FusionConfig(),  # noqa: B008
+) -> Ensemble:
     regime = random_regime(np.random.default_rng(seed), values.shape[:2])
     got: Ensemble = run_columnar(
         l7_ensemble,
         {"l1_regime": regime, "l66_signal_matrix": Signals(values), "source_weights": weights, "policy": policy},
-        {},
+        {"fusion": config},
     )
     return got
 
@@ -78,10 +85,19 @@ def test_an_unknown_regime_gives_no_score() -> None:
             "source_weights": EVEN,
             "policy": NEUTRAL,
         },
-        {},
+        {"fusion": FusionConfig()},
     )
     assert np.isnan(got.score).all()
     assert np.isnan(got.contributions).all()
+
+
+def test_configured_weights_multiply_the_learned_ones_and_leave_sources_out() -> None:
+    values = np.random.default_rng(4).uniform(-1.0, 1.0, (*SHAPE, K))
+    relative = (0.0, 2.0, *[1.0] * (K - 3), 5.0)
+    got = run(values, config=FusionConfig(source_weights=relative))
+    np.testing.assert_allclose(got.contributions, values * np.array(relative) / sum(relative), atol=1e-12)
+    alone = run(values, config=FusionConfig(source_weights=(*[0.0] * (K - 1), 1.0)))
+    np.testing.assert_allclose(alone.score, values[..., K - 1], atol=1e-12)
 
 
 @pytest.mark.parametrize("tilt", [0.0, -1.0, np.nan])
