@@ -137,7 +137,7 @@ def test_init_makes_a_project_and_show_shows_it(tmp_path: Path, capsys: CAPTURE)
     capsys.readouterr()
     assert command(folder, "config", "show", "risk") == 0
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  gross "))
-    assert row.split()[:4] == ["gross", "1.0", ">", "0"]
+    assert row.split()[:4] == ["gross", "1.0", ">=", "1e-09,"]
     assert command(folder, "config", "show", "--json") == 0
     assert {"domain": "risk", "key": "gross", "value": 1.0}.items() <= next(
         s for s in json.loads(capsys.readouterr().out) if s["key"] == "gross"
