@@ -111,7 +111,8 @@ def filled(annotation: Any, shape: tuple[int, ...], value: float = 0.0, **over: 
             kind = kind_of(t)
             if not kind.axes:
                 scalar = len(shape) == 1
-                made.append((float if kind.dtype == "f8" else int)(value) if scalar else np.full(shape[:1], value, kind.numpy))
+                given = value if kind.dtype == "f8" or value == value else 0
+                made.append((float if kind.dtype == "f8" else int)(given) if scalar else np.full(shape[:1], given, kind.numpy))
             elif kind.axes == ("N",):
                 made.append(np.full(shape, value if kind.dtype == "f8" or value == value else 0, kind.numpy))
             elif kind.axes == ("static", "N"):

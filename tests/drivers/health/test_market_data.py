@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from drivers.health.context import AgeError, Context, parse_age
-from drivers.health.market_data import step_of
+from drivers.text.times import parse_duration
 from tests.drivers.health.planted import found, project, wrong
 from tests.drivers.small_market import folder, market
 
@@ -37,7 +37,7 @@ def test_anything_else_is_no_age(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "minutes"), [("1m", 1), ("1h30m", 90), ("1d", 1440)])
 def test_the_clock_of_a_report_is_read_back(text: str, minutes: int) -> None:
-    assert step_of(text) == minutes * MINUTE
+    assert parse_duration(text) == minutes * MINUTE
 
 
 def test_sound_data_have_nothing_wrong(data: Path) -> None:

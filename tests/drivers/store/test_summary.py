@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from dataflows.data.types import Market, Quality
+from dataflows.data.types import Bars, Market, Quality
 from dataflows.execution import types as ex
 from dataflows.regime.types import REGIMES, Regime
 from dataflows.risk.types import VERDICTS
@@ -32,7 +32,8 @@ def more(a: int, b: int) -> dict[str, Any]:
     listed = np.ones(shape, np.int64)
     listed[:50, 1] = 0
     quality = filled(Quality, (b - a, 2), 0.0, outlier=outlier[a:b], missing=missing[a:b], listed=listed[a:b])
-    market = Market(*[quality if name == "quality" else None for name in Market._fields])  # type: ignore[arg-type]
+    given = {"quality": quality, "bars": filled(Bars, (b - a, 2), 1.0)}
+    market = Market(*[given.get(name) for name in Market._fields])  # type: ignore[arg-type]
     return {"l0_market_feed": market, "l1_regime": filled(Regime, (b - a, 2), 0.0, label=label[a:b])}
 
 
