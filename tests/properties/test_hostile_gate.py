@@ -173,7 +173,8 @@ READY = Plan(
 )
 WELL: dict[str, float] = {
     "l0_market_feed.quality.valid": 1, "l0_market_feed.quality.listed": 1, "l0_market_feed.session.is_open": 1,
-    **{f"l0_market_feed.bars.{f}": 100.0 for f in ("open", "high", "low", "close", "vwap")},
+    **{f"l0_market_feed.bars.{f}": 100.0 for f in ("open", "close", "vwap")},
+    "l0_market_feed.bars.high": 100.05, "l0_market_feed.bars.low": 99.95,
     "l0_market_feed.quality.stale": 0.0, "l0_market_feed.bars.volume": 1e6, "l0_market_feed.funding": 0.0,
     "l3_action_proposal.side": 1, "l3_action_proposal.may_enter": 1, "l3_action_proposal.size_fraction": 0.15,
     "l3_action_proposal.edge_bps": 30.0, "l3_action_proposal.confidence": 0.7, "l3_action_proposal.freshness": 1.0,
