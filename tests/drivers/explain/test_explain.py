@@ -32,7 +32,7 @@ from tests.drivers.report.conftest import RUNS, SYMBOLS
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> RecordedRun:
     folder = tmp_path_factory.mktemp("explained")
     simulate(folder / "market", seed=5, symbols=SYMBOLS, days=2, edge=3.0, trades=False)
-    request = RunRequest(data=folder / "market", out=folder / "run", overrides=RUNS["traded"], report=False)
+    request = RunRequest(data=folder / "market", out=folder / "run", overrides=RUNS["hasty"], report=False)
     run_batch(request, Console(file=StringIO()))
     return open_run(folder / "run")
 
@@ -171,7 +171,7 @@ def test_the_command_prints_a_tree_json_and_a_picture(
         ("whatever", "run has no order 'whatever'; `stratoquant logs"),
         ("SIMD 2020-01-01", "run has no symbol 'SIMD'; did you mean SIM"),
         ("SIMA 2020-01-01", "run has no bar at 2020-01-01; its bars close from "),
-        ("SIMA noon", "'noon' is no time; write it as 2026-03-01T12:00"),
+        ("SIMA noon", "'noon' is not a time; write 2026-03-01 or 2026-03-01T12:00 (UTC)"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(
