@@ -256,10 +256,11 @@ def place_stop(log: IntentLog, carry: BridgeCarry, work: Work, view: View, venue
 
 
 @kernel
-def entry_lacks(work: Work, view: View, venue: Venue, price: float, band: float) -> float:
+def entry_lacks(work: Work, view: View, venue: Venue, price: float, band: float, crumb: float) -> float:
     """What an increase still lacks beside its working entries, base units; 0: nothing, or too little to send.
 
-    price: the limit; NaN: at the market. Position and all working entries of the side never exceed the approved position.
+    price: the limit; NaN: at the market. Beside working entries too little is less than `band` of the approved position, than the
+    venue's least notional, or than `crumb`, in quote currency. Position and all working entries of the side never exceed the approved position.
     """
     s, held, mark, size = view.stamp.symbol, view.held, view.stamp.mark, math.fabs(view.ask)
     working = work.buys[s] if view.ask > 0.0 else -work.sells[s]
@@ -269,7 +270,7 @@ def entry_lacks(work: Work, view: View, venue: Venue, price: float, band: float)
     if not (lacks > 0.0) or not (math.fabs(held) + working + lacks <= math.fabs(view.target) * (1.0 + 1e-9)):
         return 0.0
     worth = lacks * (price if price < mark else mark)
-    if working > 0.0 and (lacks < band * math.fabs(view.target) or worth < venue.least):
+    if working > 0.0 and (lacks < band * math.fabs(view.target) or worth < venue.least or worth < crumb):
         return 0.0
     return lacks
 
@@ -391,7 +392,8 @@ def l5_execution_bridge(
             grows = same_side(view.ask, target) and not same_side(-view.held, view.ask)
             if not grows or work.open[s] + _ENTRY_ROWS + _KEPT_ROWS > venue.rows:
                 continue
-            lacks = entry_lacks(work, view, venue, form.price, execution.band)
+            crumb = execution.least_entry * equity
+            lacks = entry_lacks(work, view, venue, form.price, execution.band, crumb)
             if lacks > 0.0:
                 bracket = Bracket(
                     l4_risk_gate.stop[s], l4_risk_gate.take_profit[s], l4_risk_gate.trail[s], l4_risk_gate.horizon[s]

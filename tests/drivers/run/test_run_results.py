@@ -298,9 +298,6 @@ def test_after_the_daily_loss_nothing_grows_until_midnight(run: Run) -> None:
     np.testing.assert_array_equal(lost, run["halt_entries"][SYMBOLS[0]] == 1)
 
 
-@pytest.mark.xfail(
-    reason="slices and trims of the new order styles leave entries below the crumb's size: not yet looked into", strict=False
-)
 def test_an_entry_is_never_a_crumb_but_in_a_thin_market(run: Run) -> None:
     o = run.orders[~run.orders.reduce_only.astype(bool)]
     at = (run.account.index.get_indexer(pd.DatetimeIndex(o.timestamp)), pd.Index(SYMBOLS).get_indexer(o.symbol))
