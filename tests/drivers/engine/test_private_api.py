@@ -1,0 +1,68 @@
+"""Every part of numba and llvmlite that is not public and that compiled layers lean on, by name: an upgrade fails here first."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from numba.core.registry import cpu_target
+
+from dataflows.runtime.compile import kernel
+
+NAMES = (
+    "llvmlite.binding.add_symbol",
+    "llvmlite.ir.ArrayType",
+    "llvmlite.ir.GlobalVariable",
+    "llvmlite.ir.IntType",
+    "numba.core.caching.CompileResultCacheImpl.locator",
+    "numba.core.caching.FunctionCache.load_overload",
+    "numba.core.caching.FunctionCache.save_overload",
+    "numba.core.caching._CacheLocator.from_function",
+    "numba.core.cgutils.alloca_once",
+    "numba.core.cgutils.alloca_once_value",
+    "numba.core.cgutils.for_range",
+    "numba.core.cgutils.if_unlikely",
+    "numba.core.cgutils.intp_t",
+    "numba.core.cgutils.unpack_tuple",
+    "numba.core.cgutils.voidptr_t",
+    "numba.core.dispatcher.Dispatcher.disable_compile",
+    "numba.core.errors.NumbaError",
+    "numba.core.imputils.impl_ret_borrowed",
+    "numba.core.imputils.impl_ret_new_ref",
+    "numba.core.types.BaseNamedTuple",
+    "numba.core.types.NamedUniTuple",
+    "numba.extending.intrinsic",
+    "numba.extending.lower_builtin",
+    "numba.extending.type_callable",
+    "numba.np.arrayobj.populate_array",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_private_name_is_there(name: str) -> None:
+    parts = name.split(".")
+    for i in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:i]))
+        except ImportError:
+            continue
+        for part in parts[i:]:
+            assert hasattr(found, part), f"{name} is gone; see drivers/engine/loop/README.md"
+            found = getattr(found, part)
+        return
+    pytest.fail(f"{name}: no part of it can be imported")
+
+
+@pytest.mark.parametrize("name", ["get_function_type", "call_function", "return_status_propagate", "return_user_exc"])
+def test_the_calling_convention_has_the_method(name: str) -> None:
+    assert hasattr(cpu_target.target_context.call_conv, name)
+
+
+def test_a_compiled_function_tells_where_its_machine_code_lies() -> None:
+    @kernel
+    def doubled(x: float) -> float:
+        return 2.0 * x
+
+    assert doubled(2.0) == 4.0
+    (result,) = doubled.overloads.values()  # type: ignore[attr-defined]
+    assert result.library.get_pointer_to_function(result.fndesc.llvm_func_name) > 0
