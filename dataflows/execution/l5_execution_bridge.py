@@ -259,8 +259,9 @@ def place_stop(log: IntentLog, carry: BridgeCarry, work: Work, view: View, venue
 def entry_lacks(work: Work, view: View, venue: Venue, price: float, band: float, crumb: float) -> float:
     """What an increase still lacks beside its working entries, base units; 0: nothing, or too little to send.
 
-    price: the limit; NaN: at the market. Beside working entries too little is less than `band` of the approved position, than the
-    venue's least notional, or than `crumb`, in quote currency. Position and all working entries of the side never exceed the approved position.
+    price: the limit; NaN: at the market. Beside working entries too little is less than `band` of the approved position, than
+    the venue's least notional, or than `crumb`, in quote currency. Position and all working entries of the side never exceed
+    the approved position.
     """
     s, held, mark, size = view.stamp.symbol, view.held, view.stamp.mark, math.fabs(view.ask)
     working = work.buys[s] if view.ask > 0.0 else -work.sells[s]

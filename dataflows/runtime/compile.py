@@ -42,11 +42,11 @@ class NotCompiledError(LookupError):
     """A kernel has no machine code in the cache for these types and this machine, and may not be compiled now."""
 
 
-def fingerprint(fn: Any) -> str:
+def fingerprint(fn: Any, *, modules: bool = True) -> str:
     """Hash of a function's bytecode and, transitively, of every global that numba freezes into its machine code.
 
-    fn: a Python function or a compiled kernel. Comments, white space and line numbers do not count. The modules' names do: what
-    is cached looks functions and records up by them.
+    fn: a Python function or a compiled kernel. Comments, white space and line numbers do not count. modules: whether the names
+    of modules count. They do for machine code, which looks functions and records up by them; not for what a layer computes.
     """
     digest = hashlib.sha256()
     versions = (nb.__version__, llvmlite.__version__, np.__version__, sys.version, sorted(OPTIONS.items()), nb.config.OPT)
@@ -82,12 +82,12 @@ def fingerprint(fn: Any) -> str:
         elif isinstance(x, types.FunctionType) and x.__module__.partition(".")[0] not in _FOREIGN:
             if id(x) not in seen:
                 seen.add(id(x))
-                put(x.__module__, x.__code__.co_name)
+                put(*([x.__module__] if modules else []), x.__code__.co_name)
                 for cell in x.__closure__ or ():
                     value(cell.cell_contents)
                 code(x.__code__, x.__globals__)
         elif isinstance(x, type) and hasattr(x, "_fields"):
-            put(x.__module__, x.__qualname__, x._fields)
+            put(*([x.__module__] if modules else []), x.__qualname__, x._fields)
         elif isinstance(x, types.ModuleType) and x.__name__.partition(".")[0] not in _FOREIGN:
             for a in attributes:
                 if hasattr(x, a):

@@ -77,5 +77,5 @@ class Plan:
         return self.nodes.get(state.removesuffix(SUFFIX)) if state.endswith(SUFFIX) else None
 
     def code_of(self, node: LayerNode) -> str:
-        """Hash of a layer's code, kernels and all that it freezes included."""
-        return fingerprint(node.fn)
+        """Hash of a layer's code, kernels and all that it freezes included; the same wherever the code stands."""
+        return fingerprint(node.fn, modules=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +46,9 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
     with progress_bar(console) as progress:
         session = open_session(request, progress)
         ready = time.perf_counter()
-        with Recorder(session, out) as recorder:
+        with ExitStack() as stack:
+            with deferred():  # a request to stop between the folder's making and its care would leave it behind
+                recorder = stack.enter_context(Recorder(session, out))
             days = progress.add_task(f"Running {session.data.path.name}", total=len(session.data))
             advance_all(session, recorder, lambda bars: progress.update(days, advance=bars))
             done = time.perf_counter()
