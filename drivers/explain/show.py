@@ -36,9 +36,10 @@ def headline(explanation: Explanation) -> list[str]:
         )
     if "verdict" in gate:
         why = gate["reasons"].text
+        smaller = gate["verdict"].text == "REDUCED" and gate["reduce_only"].value == 0
         lines.append(
             f"L4: {gate['verdict'].text}, target {gate['target_weight'].text} of equity"
-            + (f", because of {why}" if why != "none" else "")
+            + ("" if why == "none" else f", {'made smaller by' if smaller else 'because of'} {why}")
         )
     lines += [*sizing_lines(explanation), *ladder_lines(explanation)]
     if target.trip is not None:
@@ -49,7 +50,9 @@ def headline(explanation: Explanation) -> list[str]:
 def _order_lines(order: dict[str, Any], fills: tuple[dict[str, Any], ...]) -> list[str]:
     price = next((f" at {order[k]:.10g}" for k in ("limit_price", "stop_price") if order[k] is not None), "")
     only = ", reduce-only" if order["reduce_only"] else ""
-    why = f"; sent because of {order['reason'].replace('|', ', ')}" if order["reason"] else ""
+    # the reasons of an increase are what made it smaller; those of a reduction are why it was sent
+    because = "sent because of" if order["reduce_only"] else "made smaller by"
+    why = f"; {because} {order['reason'].replace('|', ', ')}" if order["reason"] else ""
     end = f" ({order['end_reason']})" if order["end_reason"] else ""
     asked = f"{order['side']} {order['quantity']:.10g} {order['type']}{price}{only}"
     lines = [f"{order['order_id']}: {asked}, {order['status']}{end}{why}"]

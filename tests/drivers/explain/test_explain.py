@@ -103,6 +103,14 @@ def test_the_order_its_fills_and_what_sent_it_are_in_the_headline_and_the_intent
     assert {"id": row["order_id"], "kind": "PLACE"}.items() <= {v.field: v.value for v in intents[-1]}.items()
 
 
+def test_what_made_an_entry_smaller_is_not_said_to_have_sent_it(recorded: RecordedRun, orders: pd.DataFrame) -> None:
+    sent = orders[(orders["type"] == "MARKET") & (orders["reason"] != "")]
+    entry, reduction = (sent[sent["reduce_only"] == only].iloc[0] for only in (False, True))
+    first = headline(told(recorded, entry["order_id"]))[0]
+    assert f"made smaller by {entry['reason'].replace('|', ', ')}" in first and "because of" not in first
+    assert f"sent because of {reduction['reason'].replace('|', ', ')}" in headline(told(recorded, reduction["order_id"]))[0]
+
+
 def test_a_stop_is_explained_by_the_decision_that_sent_its_entry(recorded: RecordedRun, orders: pd.DataFrame) -> None:
     stop = orders[(orders["type"] == "STOP_MARKET") & orders["parent_id"].notna()].iloc[0]
     found = told(recorded, stop["order_id"])
