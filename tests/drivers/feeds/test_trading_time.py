@@ -11,6 +11,7 @@ import pytest
 from dataflows.data.config import DataConfig
 from drivers.feeds.check import check_dataset
 from drivers.feeds.dataset import open_dataset
+from drivers.feeds.description import parse_clock
 from drivers.feeds.errors import DataError
 from drivers.feeds.trading_time import ALWAYS, RHYTHM, always, trading_time
 from drivers.report.scan import YEAR, Clock
@@ -25,7 +26,7 @@ def ns(*times: str) -> np.ndarray:
 
 def closes(name: str, start: str, end: str, step: str) -> list[str]:
     """The bars of an exchange between two instants, as `07-02 17:00`."""
-    length = int(pd.Timedelta(step).value)
+    length = parse_clock(step)
     time, by = trading_time(name, ns(start, end), length)
     assert by == name
     part = time.between(*ns(start, end).tolist())
