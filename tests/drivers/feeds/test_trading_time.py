@@ -50,7 +50,7 @@ def test_summer_time_moves_the_session() -> None:
 
 def test_a_lunch_break_is_closed() -> None:
     """Hong Kong trades 09:30 to 12:00 and 13:00 to 16:00 local time, 01:30 to 08:00 UTC."""
-    got = closes("XHKG", "2024-03-11T00:00Z", "2024-03-11T12:00Z", "30min")
+    got = closes("XHKG", "2024-03-11T00:00Z", "2024-03-11T12:00Z", "30m")
     assert len(got) == 5 + 6
     assert "03-11 04:00" in got
     assert "03-11 04:30" not in got
