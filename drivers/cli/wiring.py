@@ -55,14 +55,12 @@ def sync(context: typer.Context) -> None:
     Comments and everything else stay as they are. A layer that is in the file and not in the code is left for you to remove.
     """
     from drivers.graph.modules import layer_modules
-    from drivers.graph.network import graph_of
-    from drivers.graph.wiring import load
+    from drivers.graph.network import forms_of
     from drivers.graph.wiring import sync as rewrite
     from drivers.project.domains import config_records
     from drivers.project.locate import locate
 
     project = locate(project_of(context))
     path = project.wiring
-    nodes = graph_of(layer_modules(project), load(path).variants)
-    changed = rewrite(path, list(nodes.values()), config_records())
+    changed = rewrite(path, forms_of(layer_modules(project)), config_records())
     typer.echo(f"{path} {'is up to date with the code now' if changed else 'was up to date'}.")

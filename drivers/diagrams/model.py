@@ -204,7 +204,8 @@ def model_of(wiring: Wiring, declared: Mapping[str, Declared]) -> Model:
         for name, d in wiring.domains.items()
     }
     passages = tuple(Passage(door.source, door.door, door.to) for door in wiring.doors)
-    return Model(wiring.clock, wiring.epoch, domains, layers, tuple(edges), wiring.external, passages)
+    externals = tuple(name for name in wiring.external if any(edge.source == name for edge in edges))
+    return Model(wiring.clock, wiring.epoch, domains, layers, tuple(edges), externals, passages)
 
 
 def _by_domain(wiring: Wiring, running: Mapping[str, Declared]) -> list[str]:

@@ -129,9 +129,11 @@ def notes(run: RecordedRun, cut: Cut, then: Wiring, plan: Plan, configs: Configs
     if gone:
         found.append(f"{_listed(gone)} ran in the run, and {'does' if len(gone) == 1 else 'do'} not now")
     for name in cut.own:
-        entry, wired = then.layers.get(name), wired_inputs(plan.nodes[name], configs)
-        if entry is not None and entry.inputs != wired:
-            found.append(f"{name} took {_listed(entry.inputs)} in the run, and takes {_listed(wired)} now")
+        if name not in then.layers:
+            continue
+        took, wired = then.inputs_of(name), wired_inputs(plan.nodes[name], configs)
+        if took != wired:
+            found.append(f"{name} took {_listed(took)} in the run, and takes {_listed(wired)} now")
     return found
 
 

@@ -39,6 +39,26 @@ class LayerNode(NamedTuple):
     params: tuple[str, ...]  # node and input names, in the function's own order
     hints: dict[str, Any]  # type of each of `params`
     returns: Any
+    form: str = ""  # "sim" of `l90_fills__sim`; empty where the layer has one form
+
+
+def layer_node(node: Any, fn: Callable[..., Any]) -> LayerNode:
+    """The layer that Hamilton's node of a function is."""
+    hints = typing.get_type_hints(fn, include_extras=True)
+    names = list(inspect.signature(fn).parameters)
+    params = tuple(f"{node.name}{SUFFIX}" if p == "carry" else p for p in names)
+    return LayerNode(
+        node.name,
+        node.tags["layer"],
+        node.tags["domain"],
+        node.tags["schedule"],
+        node.tags["cross_sectional"] == "True",
+        fn,
+        params,
+        {q: hints[p] for p, q in zip(names, params, strict=True)},
+        hints["return"],
+        fn.__code__.co_name.partition("__")[2],
+    )
 
 
 def build_graph(modules: Sequence[ModuleType], variant: Mapping[str, Any]) -> Any:
@@ -64,20 +84,7 @@ def layer_nodes(modules: Sequence[ModuleType], variant: Mapping[str, Any]) -> li
         if node.user_defined or "layer" not in node.tags:
             continue
         (fn,) = node.originating_functions
-        hints = typing.get_type_hints(fn, include_extras=True)
-        names = list(inspect.signature(fn).parameters)
-        params = tuple(f"{name}{SUFFIX}" if p == "carry" else p for p in names)
-        found[name] = LayerNode(
-            name,
-            node.tags["layer"],
-            node.tags["domain"],
-            node.tags["schedule"],
-            node.tags["cross_sectional"] == "True",
-            fn,
-            params,
-            {q: hints[p] for p, q in zip(names, params, strict=True)},
-            hints["return"],
-        )
+        found[name] = layer_node(node, fn)
     order: nx.DiGraph[str] = nx.DiGraph()
     order.add_nodes_from(sorted(found))
     order.add_edges_from((p, n.name) for n in found.values() for p in n.params if p in found)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +10,7 @@ import networkx as nx
 from hamilton import graph_utils
 from hamilton.function_modifiers import base
 
-from drivers.graph.layers import SUFFIX, LayerNode
+from drivers.graph.layers import LayerNode, layer_node
 from drivers.graph.wiring import Wiring
 
 FILE: Final = "wiring_master.yaml"
@@ -37,6 +35,7 @@ class Graph(NamedTuple):
 
     wiring: Wiring
     nodes: dict[str, LayerNode]
+    others: tuple[LayerNode, ...]  # the forms of layers under variants that are not chosen
     configs: Mapping[str, Any]  # records or their classes, by domain
     now: nx.DiGraph[str]  # edges within the bar
     soon: nx.DiGraph[str]  # ... and those delayed by a bar
@@ -49,37 +48,40 @@ def graph_of(modules: Sequence[ModuleType], variant: Mapping[str, str]) -> dict[
     Raises ValueError when a module has a public function that is no layer, or two functions are one node.
     """
     found: dict[str, LayerNode] = {}
+    for node in _expanded(modules, lambda fn: variant):
+        if node.name in found:
+            raise ValueError(
+                f"{node.name} is defined in {found[node.name].fn.__module__} and in {node.fn.__module__}; drop one"
+            )
+        found[node.name] = node
+    return found
+
+
+def forms_of(modules: Sequence[ModuleType]) -> list[LayerNode]:
+    """The layers of the modules under every variant: those that have several forms once for each."""
+    return list(_expanded(modules, lambda fn: dict.fromkeys(variants_of(fn), fn.__code__.co_name.partition("__")[2])))
+
+
+def variants_of(fn: Callable[..., Any]) -> list[str]:
+    """The variants that decide whether this function is the layer, from its `@variant`."""
+    resolvers = getattr(fn, base.NodeResolver.get_lifecycle_name(), ())
+    return [name for resolver in resolvers for name in resolver.optional_config()]
+
+
+def _expanded(modules: Sequence[ModuleType], variant: Callable[[Callable[..., Any]], Mapping[str, str]]) -> Iterator[LayerNode]:
     for module in modules:
         for name, fn in graph_utils.find_functions(module):
-            for node in base.resolve_nodes(fn, dict(variant)):
+            for node in base.resolve_nodes(fn, dict(variant(fn))):
                 if "layer" not in node.tags:
                     raise ValueError(
                         f"{module.__name__}.{name} is a public function and no layer, so Hamilton takes it for one; put an "
                         "underscore before its name, or @layer above it"
                     )
-                if node.name in found:
-                    raise ValueError(
-                        f"{node.name} is defined in {found[node.name].fn.__module__} and in {module.__name__}; drop one"
-                    )
-                hints = typing.get_type_hints(fn, include_extras=True)
-                parameters = list(inspect.signature(fn).parameters)
-                names = tuple(f"{node.name}{SUFFIX}" if p == "carry" else p for p in parameters)
-                found[node.name] = LayerNode(
-                    node.name,
-                    node.tags["layer"],
-                    node.tags["domain"],
-                    node.tags["schedule"],
-                    node.tags["cross_sectional"] == "True",
-                    fn,
-                    names,
-                    {q: hints[p] for p, q in zip(parameters, names, strict=True)},
-                    hints["return"],
-                )
-    return found
+                yield layer_node(node, fn)
 
 
-def linked(wiring: Wiring, nodes: Mapping[str, LayerNode], configs: Mapping[str, Any]) -> Graph:
-    """The layers with their edges; of those that the file knows, the enabled ones."""
+def linked(wiring: Wiring, nodes: Mapping[str, LayerNode], forms: Sequence[LayerNode], configs: Mapping[str, Any]) -> Graph:
+    """The layers with their edges; of those that the file knows, the enabled ones. forms: see `forms_of`."""
     running = {name: node for name, node in nodes.items() if name not in wiring.layers or wiring.layers[name].enabled}
     now: nx.DiGraph[str] = nx.DiGraph()
     now.add_nodes_from(running)
@@ -94,7 +96,8 @@ def linked(wiring: Wiring, nodes: Mapping[str, LayerNode], configs: Mapping[str,
                     soon.add_edge(delayed.source, node.name)
             if p in wiring.external:
                 ever.add_edge(p, node.name)
-    return Graph(wiring, running, configs, now, soon, ever)
+    others = tuple(form for form in forms if form.name in running and form.form != running[form.name].form)
+    return Graph(wiring, running, others, configs, now, soon, ever)
 
 
 def who(node: LayerNode) -> str:

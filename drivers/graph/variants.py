@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hamilton import graph_utils
-from hamilton.function_modifiers import base
 
 from drivers.graph.modules import layer_modules
+from drivers.graph.network import variants_of
 from drivers.project.locate import Project
 
 Variants = dict[str, dict[str, list[tuple[str, str]]]]
@@ -22,7 +22,6 @@ def known_variants(project: Project | None = None) -> Variants:
         domain = module.__name__.split(".")[-2]
         for _, fn in graph_utils.find_functions(module):
             layer, _, value = fn.__code__.co_name.partition("__")
-            for resolver in getattr(fn, base.NodeResolver.get_lifecycle_name(), ()):
-                for name in resolver.optional_config():
-                    found.setdefault(name, {}).setdefault(value, []).append((domain, layer))
+            for name in variants_of(fn):
+                found.setdefault(name, {}).setdefault(value, []).append((domain, layer))
     return found

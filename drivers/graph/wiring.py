@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -23,6 +23,10 @@ from drivers.text.suggestions import layer_hint
 from drivers.text.times import parse_duration
 
 _WIDTH: Final = 120
+
+
+Inputs: TypeAlias = tuple[str, ...] | dict[str, tuple[str, ...]]
+"""A layer's list of inputs; of a layer with several forms a list for each."""
 
 
 class _Model(BaseModel):
@@ -42,10 +46,18 @@ class LayerEntry(_Model):
     id: str
     domain: str
     schedule: Literal["columnar", "step", "post", "epoch"]
-    inputs: tuple[str, ...] = ()
+    inputs: Inputs = Field(
+        default=(), description="a list; of a layer with several forms, a list for each: {sim: [...], live: [...]}"
+    )
     cross_sectional: bool = False
     enabled: bool = True
     sink: bool = Field(default=False, description="it may feed no other layer")
+
+    def inputs_of(self, form: str) -> tuple[str, ...]:
+        """The inputs that are listed for a form; () where it is not listed. form: empty for a layer that has one."""
+        if isinstance(self.inputs, dict):
+            return self.inputs.get(form, ())
+        return self.inputs
 
 
 class DelayedEdge(_Model):
@@ -78,7 +90,9 @@ class Wiring(_Model):
     variants: dict[str, str] = Field(
         default_factory=dict, description="which variant of a layer is taken, where it has several"
     )
-    external: tuple[str, ...] = Field(default=(), description="values that the engine hands in beside the layers")
+    external: tuple[str, ...] = Field(
+        default=(), description="values that the engine hands in beside the layers, under any variant"
+    )
     driver_keys: tuple[str, ...] = Field(default=(), description="configuration keys that drivers read, as domain.key")
     domains: dict[str, Domain]
     delayed: dict[str, DelayedEdge] = Field(default_factory=dict)
@@ -106,6 +120,13 @@ class Wiring(_Model):
         """The layers that run."""
         return tuple(name for name, entry in self.layers.items() if entry.enabled)
 
+    def inputs_of(self, name: str) -> tuple[str, ...]:
+        """The listed inputs of a layer in the form that the variants choose."""
+        inputs = self.layers[name].inputs
+        if not isinstance(inputs, dict):
+            return inputs
+        return next((inputs[form] for form in self.variants.values() if form in inputs), ())
+
     def delayed_edges(self) -> dict[str, Delayed]:
         """The feedback edges as the plan takes them, those whose source is still awaited included."""
         return {name: Delayed(edge.source, edge.field, edge.delay) for name, edge in self.delayed.items()}
@@ -118,7 +139,7 @@ def load(path: Path) -> Wiring:
         return Wiring(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"])
+        place = ".".join(p for p in map(str, first["loc"]) if "[" not in p)  # pydantic names the type it tried, too
         if first["type"] == "extra_forbidden":
             raise ProjectError(f"{path}: {place} is not a key of the wiring file.") from None
         if first["type"] == "missing":
@@ -153,36 +174,41 @@ def wired_inputs(node: LayerNode, configs: Mapping[str, Any]) -> tuple[str, ...]
 def synced(text: str, nodes: Sequence[LayerNode], configs: Mapping[str, Any]) -> str:
     """The wiring file with every list of inputs as the functions have it, and an entry for every layer that has none.
 
+    nodes: the layers; one with several forms once for each (`forms_of`).
     Only those lists change: comments and the order of everything else stay. Entries of layers that are no longer in the code
     are left for `wiring check` to name, since what they meant is for a person to say.
     """
     layers = value_of(yaml.compose(text), "layers")
     if not isinstance(layers, yaml.MappingNode):
         raise ProjectError("the wiring file has no mapping `layers`; begin it with `layers:` and one entry.")
-    by_name = {n.name: n for n in nodes}
+    by_name: dict[str, list[LayerNode]] = {}
+    for form in nodes:
+        by_name.setdefault(form.name, []).append(form)
     edits: list[tuple[int, int, str]] = []
     last_of_domain: dict[str, int] = {}
     seen: set[str] = set()
     for key, entry in layers.value:
         seen.add(key.value)
-        node = by_name.get(key.value)
+        forms = by_name.get(key.value)
         if not isinstance(entry, yaml.MappingNode):
             continue
         domain = value_of(entry, "domain")
         last_of_domain[domain.value if domain is not None else ""] = line_end(text, entry)
-        if node is None:
+        if forms is None:
             continue
-        wanted = wired_inputs(node, configs)
+        wanted = _wanted(forms, configs)
         listed = value_of(entry, "inputs")
         if listed is None:
             raise ProjectError(f"{key.value} has no list `inputs` in the wiring file; give it one: inputs: []")
-        if tuple(item.value for item in listed.value) != wanted:
+        if _listed(listed) != wanted:
+            if isinstance(listed, yaml.MappingNode) and not listed.flow_style:
+                raise ProjectError(f"{key.value}: write its `inputs` in braces: inputs: {{sim: [], live: []}}")
             edits.append((listed.start_mark.index, listed.end_mark.index, _flow(wanted)))
     end = line_end(text, layers)
-    for node in reversed(nodes):  # each goes before those already put in the same place
-        if node.name not in seen:
-            at = last_of_domain.get(node.domain, end)
-            edits.append((at, at, _entry(node, configs)))
+    for name, forms in reversed(by_name.items()):  # each goes before those already put in the same place
+        if name not in seen:
+            at = last_of_domain.get(forms[0].domain, end)
+            edits.append((at, at, _entry(forms, configs)))
     for start, stop, new in sorted(edits, key=lambda e: (e[0], e[1]), reverse=True):
         text = text[:start] + new + text[stop:]
     return text
@@ -200,13 +226,29 @@ def sync(path: Path, nodes: Sequence[LayerNode], configs: Mapping[str, Any]) -> 
     return after != before
 
 
-def _flow(items: Sequence[str]) -> str:
-    """A flow list, broken into lines below the key where it is long."""
-    flat = f"[{', '.join(items)}]"
+def _wanted(forms: Sequence[LayerNode], configs: Mapping[str, Any]) -> Inputs:
+    if not forms[0].form:
+        return wired_inputs(forms[0], configs)
+    return {form.form: wired_inputs(form, configs) for form in forms}
+
+
+def _listed(listed: yaml.Node) -> Inputs:
+    if isinstance(listed, yaml.MappingNode):
+        return {key.value: tuple(item.value for item in inputs.value) for key, inputs in listed.value}
+    return tuple(item.value for item in listed.value)
+
+
+def _flow(inputs: Inputs) -> str:
+    """A flow list, or a flow mapping of them, broken into lines below the key where it is long."""
+    if isinstance(inputs, dict):
+        lists = [f"{form}: [{', '.join(items)}]" for form, items in inputs.items()]
+        flat = f"{{{', '.join(lists)}}}"
+        return flat if len(flat) + len("    inputs: ") <= _WIDTH else "{\n      " + ",\n      ".join(lists) + "\n    }"
+    flat = f"[{', '.join(inputs)}]"
     if len(flat) + len("    inputs: ") <= _WIDTH:
         return flat
     lines, line = [], " " * 6
-    for item in items:
+    for item in inputs:
         piece = f"{item}, "
         if len(line) + len(piece) > _WIDTH:
             lines.append(line.rstrip())
@@ -216,9 +258,10 @@ def _flow(items: Sequence[str]) -> str:
     return "[\n" + "\n".join(lines) + "\n    ]"
 
 
-def _entry(node: LayerNode, configs: Mapping[str, Any]) -> str:
+def _entry(forms: Sequence[LayerNode], configs: Mapping[str, Any]) -> str:
+    node = forms[0]
     lines = [f"  {node.name}:", f"    id: {node.layer_id}", f"    domain: {node.domain}", f"    schedule: {node.schedule}"]
     if node.cross_sectional:
         lines.append("    cross_sectional: true")
-    lines.append(f"    inputs: {_flow(wired_inputs(node, configs))}")
+    lines.append(f"    inputs: {_flow(_wanted(forms, configs))}")
     return "\n".join(lines) + "\n"

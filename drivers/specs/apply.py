@@ -18,7 +18,7 @@ from typing import Any
 from drivers.files.transaction import Entry, Files, change, read
 from drivers.files.yaml_edit import edited
 from drivers.graph.modules import layer_modules
-from drivers.graph.network import graph_of
+from drivers.graph.network import forms_of
 from drivers.graph.variants import known_variants
 from drivers.graph.wiring import synced, with_spec
 from drivers.project.configs import config_text, explained, load_configs, title_of
@@ -86,7 +86,7 @@ def propose(project: Project, spec: MachineSpec) -> Proposal:
         before[WIRING] = _own(project, project.wiring, WIRING, read(project.wiring))
         text = edited((before[WIRING] or b"").decode(), {**wired, **taken})
         if taken:  # another method may take other inputs
-            text = synced(text, list(graph_of(layer_modules(project), new_wiring.variants).values()), config_records())
+            text = synced(text, forms_of(layer_modules(project)), config_records())
         after[WIRING] = text.encode()
     new = checked(project, after, f"spec {spec.name}") if after else old._replace(wiring=new_wiring)
     return Proposal(spec, difference(old, new, before, after), {"kind": "apply", "spec": spec.model_dump()})

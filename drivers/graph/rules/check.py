@@ -14,7 +14,7 @@ from typing import Any, Final
 from hamilton import driver
 
 from drivers.graph.layers import LayerNode
-from drivers.graph.network import Finding, graph_of, linked
+from drivers.graph.network import Finding, forms_of, graph_of, linked
 from drivers.graph.rules import edges as rules_edges
 from drivers.graph.rules import values as rules_values
 from drivers.graph.wiring import Wiring
@@ -42,11 +42,11 @@ def check(wiring: Wiring, modules: Sequence[ModuleType], configs: Mapping[str, A
     modules: those of all layers, disabled ones too. configs: configuration records (or their classes) by domain.
     """
     try:
-        nodes = graph_of(modules, wiring.variants)
+        nodes, forms = graph_of(modules, wiring.variants), forms_of(modules)
     except ValueError as error:
         return [Finding("functions", "", "", str(error))]
-    graph = linked(wiring, nodes, configs)
-    findings = list(rules_edges.same_layers(wiring, nodes, configs))
+    graph = linked(wiring, nodes, forms, configs)
+    findings = list(rules_edges.same_layers(wiring, nodes, forms, configs))
     for rule in _RULES:
         findings += rule(graph)
     return findings or list(_hamilton(modules, wiring, nodes))

@@ -16,13 +16,19 @@ from drivers.text.suggestions import nearest
 RANK: Final = {"columnar": 0, "step": 1, "post": 2, "epoch": 3}
 
 
-def same_layers(wiring: Wiring, nodes: Mapping[str, LayerNode], configs: Mapping[str, Any]) -> Iterator[Finding]:
-    """The file and the functions differ: missing, extra, renamed, other id, schedule or domain, other inputs."""
+def same_layers(
+    wiring: Wiring, nodes: Mapping[str, LayerNode], forms: Sequence[LayerNode], configs: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """The file and the functions differ: missing, extra, renamed, other id, schedule or domain, other inputs of any form."""
     extra = {name for name in wiring.layers if name not in nodes}
     for name, node in nodes.items():
         entry = wiring.layers.get(name)
         if entry is not None:
-            yield from _same_entry(node, entry, wired_inputs(node, configs))
+            yield from _same_entry(node, entry)
+            own = [form for form in forms if form.name == name]
+            yield from _same_forms(node, entry, own)
+            for form in own:
+                yield from _same_inputs(form, entry.inputs_of(form.form), wired_inputs(form, configs))
             continue
         renamed = next((e for e in sorted(extra) if wiring.layers[e].id == node.layer_id), None)
         if renamed is None:
@@ -36,7 +42,7 @@ def same_layers(wiring: Wiring, nodes: Mapping[str, LayerNode], configs: Mapping
         yield Finding("layers", name, "", f"{what} is in {FILE} and is no function; remove its entry, or write it.")
 
 
-def _same_entry(node: LayerNode, entry: LayerEntry, inputs: Sequence[str]) -> Iterator[Finding]:
+def _same_entry(node: LayerNode, entry: LayerEntry) -> Iterator[Finding]:
     for what, filed, coded in (
         ("id", entry.id, node.layer_id),
         ("schedule", entry.schedule, node.schedule),
@@ -46,12 +52,29 @@ def _same_entry(node: LayerNode, entry: LayerEntry, inputs: Sequence[str]) -> It
         if filed != coded:
             message = f"{who(node)}: {what} is {filed} in {FILE} and {coded} in the code; make the two agree."
             yield Finding("layers", node.name, "", message)
-    for missing in (i for i in inputs if i not in entry.inputs):
-        message = f"{who(node)} takes {missing}, which {FILE} does not list; run `stratoquant wiring sync`."
+
+
+def _same_forms(node: LayerNode, entry: LayerEntry, forms: Sequence[LayerNode]) -> Iterator[Finding]:
+    """A layer with several forms lists the inputs of each, and another one list."""
+    coded = {form.form for form in forms if form.form}
+    filed = set(entry.inputs) if isinstance(entry.inputs, dict) else set()
+    if coded != filed:
+        has = f"the forms {', '.join(sorted(coded))}" if coded else "one form"
+        message = f"{who(node)} has {has}, and {FILE} lists the inputs of {', '.join(sorted(filed)) or 'one'}; "
+        yield Finding("layers", node.name, "", f"{message}run `stratoquant wiring sync`.")
+
+
+def _same_inputs(node: LayerNode, filed: Sequence[str], inputs: Sequence[str]) -> Iterator[Finding]:
+    for missing in (i for i in inputs if i not in filed):
+        message = f"{_form(node)} takes {missing}, which {FILE} does not list; run `stratoquant wiring sync`."
         yield Finding("layers", node.name, between(missing, node), message)
-    for gone in (i for i in entry.inputs if i not in inputs):
-        message = f"{who(node)} does not take {gone}, which {FILE} lists; run `stratoquant wiring sync`."
+    for gone in (i for i in filed if i not in inputs):
+        message = f"{_form(node)} does not take {gone}, which {FILE} lists; run `stratoquant wiring sync`."
         yield Finding("layers", node.name, between(gone, node), message)
+
+
+def _form(node: LayerNode) -> str:
+    return f"{who(node)} ({node.form})" if node.form else who(node)
 
 
 def ids(g: Graph) -> Iterator[Finding]:
@@ -197,7 +220,7 @@ def used(g: Graph) -> Iterator[Finding]:
         if node.name not in feeding and not (entry is not None and entry.sink):
             message = f"{who(node)} feeds nothing; take it somewhere, disable it, or declare it `sink: true` in {FILE}."
             yield Finding("sink", node.name, "", message)
-    taken = {p for node in g.nodes.values() for p in node.params}
+    taken = {p for node in (*g.nodes.values(), *g.others) for p in node.params}  # an input may be another variant's
     for name in g.wiring.external:
         if name not in taken:
             yield Finding("sink", name, name, f"external input {name} is taken by no layer; remove it from {FILE}.")

@@ -82,7 +82,7 @@ def summary(wiring: Wiring) -> str:
 
 def size(wiring: Wiring) -> tuple[int, int]:
     """How many enabled layers there are, and how many edges lead into them."""
-    return len(wiring.enabled), sum(len(wiring.layers[name].inputs) for name in wiring.enabled)
+    return len(wiring.enabled), sum(len(wiring.inputs_of(name)) for name in wiring.enabled)
 
 
 def as_dict(wiring: Wiring, findings: Sequence[Finding]) -> dict[str, Any]:

@@ -149,6 +149,8 @@ def config(g: Graph) -> Iterator[Finding]:
         if key not in getattr(g.configs.get(domain), "_fields", ()):
             message = f"driver_keys names {name}, which is no configuration key; remove it from {FILE}."
             yield Finding("config", "", name, message)
+    for node in g.others:  # a key may be another variant's
+        reads += reads_of(node.fn, g.configs)
     if all(entry.enabled for entry in g.wiring.layers.values()):  # a disabled layer's keys wait for it
         for domain, key in unread(reads, g.configs):
             cure = f"remove it from dataflows/{domain}/config.py, or name it under driver_keys in {FILE}"

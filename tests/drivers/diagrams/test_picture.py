@@ -38,9 +38,9 @@ def test_every_layer_is_drawn_once_in_its_domain() -> None:
 
 def test_every_edge_of_the_wiring_is_drawn_once_and_the_delayed_ones_apart() -> None:
     wiring = load(defaults().wiring)
-    wanted = Counter((i, n) for n in wiring.enabled for i in wiring.layers[n].inputs if i in wiring.layers)
+    wanted = Counter((i, n) for n in wiring.enabled for i in wiring.inputs_of(n) if i in wiring.layers)
     delayed = {
-        (d.source, n) for p, d in wiring.delayed.items() if not d.awaits for n in wiring.enabled if p in wiring.layers[n].inputs
+        (d.source, n) for p, d in wiring.delayed.items() if not d.awaits for n in wiring.enabled if p in wiring.inputs_of(n)
     }
     drawn = edges_of(DRAWN)
     assert Counter((a, b) for a, b, look in drawn if "dashed" not in look) == wanted

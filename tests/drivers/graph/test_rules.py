@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
-from tests.drivers.toy_graph import World
+from drivers.graph.modules import layer_modules
+from drivers.graph.network import forms_of
+from drivers.graph.rules.check import check
+from drivers.graph.wiring import load, synced
+from drivers.project.domains import config_records
+from drivers.project.locate import defaults
+from tests.drivers.toy_graph import WIRING, World
 
 
 @pytest.fixture
@@ -413,6 +420,82 @@ def test_a_driver_key_that_does_not_exist(world: World) -> None:
     assert world.messages("config") == [
         "driver_keys names risk.slop, which is no configuration key; remove it from wiring_master.yaml."
     ]
+
+
+# Layers with several forms, of which a variant of the wiring chooses one.
+
+TWO_FORMS = '''
+@variant(venue="sim")
+@layer("L86", schedule="step")
+def l86_cap__sim(l3_proposal: Proposal, l97_ledger: Ledger, risk: RiskConfig) -> Cap:
+    """The most that may be held, by the ledger."""
+    return Cap(risk.gross)
+
+
+@variant(venue="live")
+@layer("L86", schedule="step")
+def l86_cap__live(l3_proposal: Proposal, told: Panel, risk: RiskConfig) -> Cap:
+    """The most that may be held, as the venue says."""
+    return Cap(risk.slope)
+'''
+
+
+@pytest.fixture
+def two(world: World) -> World:
+    world.layers["risk.l86_cap"] = TWO_FORMS
+    world.wiring["variants"] = {"venue": "sim"}
+    world.wiring["external"] = ["observations", "told"]
+    world.wiring["layers"]["l86_cap"]["inputs"] = {"sim": ["l3_proposal", "l97_ledger"], "live": ["l3_proposal", "told"]}
+    world.wiring["layers"]["l97_ledger"]["sink"] = True  # the live form does not take it
+    return world
+
+
+@pytest.mark.parametrize("venue", ["sim", "live"])
+def test_a_variant_is_one_word_for_inputs_and_keys_belong_to_the_form_that_reads_them(two: World, venue: str) -> None:
+    two.wiring["variants"]["venue"] = venue
+    assert two.findings() == []
+
+
+def test_an_external_input_that_no_form_takes(two: World) -> None:
+    two.change("risk.l86_cap", "told: Panel", "observations: Panel")
+    two.wiring["layers"]["l86_cap"]["inputs"]["live"] = ["l3_proposal", "observations"]
+    assert two.messages("sink") == ["external input told is taken by no layer; remove it from wiring_master.yaml."]
+
+
+def test_a_key_that_no_form_reads(two: World) -> None:
+    two.change("risk.l86_cap", "Cap(risk.slope)", "Cap(risk.gross)")
+    (message,) = two.messages("config")
+    assert message.startswith("config/risk.yml: no layer reads slope;")
+
+
+def test_an_input_of_the_form_that_is_not_chosen_is_held_against_the_file(two: World) -> None:
+    two.wiring["layers"]["l86_cap"]["inputs"]["live"] = ["told", "observations"]
+    assert two.messages("layers") == [
+        "L86 l86_cap (live) takes l3_proposal, which wiring_master.yaml does not list; run `stratoquant wiring sync`.",
+        "L86 l86_cap (live) does not take observations, which wiring_master.yaml lists; run `stratoquant wiring sync`.",
+    ]
+
+
+def test_a_form_without_a_list_and_a_list_without_a_form(two: World) -> None:
+    two.wiring["layers"]["l86_cap"]["inputs"]["paper"] = two.wiring["layers"]["l86_cap"]["inputs"].pop("live")
+    assert two.messages("layers")[0] == (
+        "L86 l86_cap has the forms live, sim, and wiring_master.yaml lists the inputs of paper, sim; run `stratoquant wiring sync`."
+    )
+
+
+def test_sync_writes_a_list_for_each_form(two: World) -> None:
+    text = synced(WIRING, forms_of(two.modules()), two.configs())
+    assert yaml.safe_load(text)["layers"]["l86_cap"]["inputs"] == two.wiring["layers"]["l86_cap"]["inputs"]
+    assert synced(text, forms_of(two.modules()), two.configs()) == text
+
+
+@pytest.mark.parametrize("venue", ["sim", "live"])
+def test_the_shipped_graph_holds_at_either_venue(venue: str) -> None:
+    project = defaults()
+    wiring = load(project.wiring)
+    chosen = wiring.model_copy(update={"variants": {**wiring.variants, "venue": venue}})
+    assert check(chosen, layer_modules(), config_records()) == []
+    assert set(chosen.inputs_of("l90_fills")) & {"venue_events", "clock"} == ({"clock"} if venue == "sim" else {"venue_events"})
 
 
 # Boundary models.
