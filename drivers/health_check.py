@@ -37,16 +37,16 @@ def main(arguments: Sequence[str]) -> int:
         code: Any = app(rest, obj=Globals(given.project, given.debug), prog_name=_NAME, standalone_mode=False)
         return int(code or 0)
     except TyperException as error:
-        return _said(f"{_NAME}: {error.format_message().strip()}", 2)
+        return _exit(f"{_NAME}: {error.format_message().strip()}", 2)
     except Failed as error:
-        return _said(str(error), 1)
+        return _exit(str(error), 1)
     except ValueError as error:  # ProjectError: a --project that is none
-        return _said(str(error), 2)
+        return _exit(str(error), 2)
     except KeyboardInterrupt:
-        return _said("Stopped.", 130)
+        return _exit("Stopped.", 130)
 
 
-def _said(message: str, code: int) -> int:
+def _exit(message: str, code: int) -> int:
     sys.stderr.write(f"{message}\n")
     return code
 

@@ -45,7 +45,7 @@ from dataflows.layer import layer
 from dataflows.panel import Floats, Ints, IntTable, Table
 from dataflows.risk.types import APPROVED, EXIT, REDUCED, Approval
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 _STEP = 4  # of the sequence: the next two ids are the bracket's
 _ENTRY_ROWS = 3  # an entry and its bracket
@@ -329,7 +329,7 @@ def l5_execution_bridge(
     for s in range(symbols):
         room += int(l96_order_lifecycle.open_orders[s])
     log = new_intents(room)
-    work = Work(fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0), fresh(symbols, 0))
+    work = Work(full(symbols, 0.0), full(symbols, 0.0), full(symbols, 0.0), full(symbols, 0), full(symbols, 0))
     orders = OpenOrders(
         l96_order_lifecycle.id,
         l96_order_lifecycle.status,

@@ -14,7 +14,7 @@ from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN, SpreadDepth, Tradeability
 from dataflows.risk.types import EXIT, Approval
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 
 @kernel
@@ -50,8 +50,8 @@ def l69_order_style(
     reflection principle (Bachelier 1900).
     """
     symbols = l4_risk_gate.verdict.shape[0]
-    type_ = fresh(symbols, MARKET)
-    offset, lifetime = fresh(symbols, 0.0), fresh(symbols, 0.0)
+    type_ = full(symbols, MARKET)
+    offset, lifetime = full(symbols, 0.0), full(symbols, 0.0)
     for s in range(symbols):
         leaves = l4_risk_gate.verdict[s] == EXIT or l4_risk_gate.target_weight[s] == 0.0
         if leaves or l4_risk_gate.reduce_only[s] != 0:

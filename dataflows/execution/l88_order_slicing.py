@@ -15,7 +15,7 @@ from dataflows.layer import layer
 from dataflows.microstructure.types import Tradeability
 from dataflows.risk.types import APPROVED, EXIT, REDUCED, Approval
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 
 class SlicingCarry(NamedTuple):
@@ -73,8 +73,8 @@ def l88_order_slicing(
     Returns base units; 0, never NaN, where nothing is to be done (`remaining`: NaN where the target is unknown).
     """
     symbols = l97_ledger.position.shape[0]
-    quantity, remaining = fresh(symbols, 0.0), fresh(symbols, 0.0)
-    reduce_only = fresh(symbols, 0)
+    quantity, remaining = full(symbols, 0.0), full(symbols, 0.0)
+    reduce_only = full(symbols, 0)
     is_bar = clock.is_bar != 0
     alpha = 1.0 - math.exp(-math.log(2.0) / execution.slice_volume_bars)
     kappa = execution.slice_kappa / execution.slice_bars

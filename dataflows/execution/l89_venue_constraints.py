@@ -15,7 +15,7 @@ from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats, Ints
 from dataflows.risk.types import Approval
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 LOT = DROPS.index("LOT")
 MIN_NOTIONAL = DROPS.index("MIN_NOTIONAL")
@@ -149,10 +149,10 @@ def l89_venue_constraints(
     Returns signed base units, price in quote currency (NaN: at the market), a DROPS code, dust >= 0, a type and a life in bars.
     """
     symbols = l97_ledger.position.shape[0]
-    quantity, price = fresh(symbols, 0.0), fresh(symbols, math.nan)
-    dropped, dust = fresh(symbols, 0), fresh(symbols, 0.0)
-    type_, lifetime = fresh(symbols, MARKET), fresh(symbols, 0.0)
-    entry, unit = fresh(symbols, 0), fresh(symbols, 0.0)
+    quantity, price = full(symbols, 0.0), full(symbols, math.nan)
+    dropped, dust = full(symbols, 0), full(symbols, 0.0)
+    type_, lifetime = full(symbols, MARKET), full(symbols, 0.0)
+    entry, unit = full(symbols, 0), full(symbols, 0.0)
     exits = 0
     for s in range(symbols):
         q, held, mark = l88_order_slicing.quantity[s], l97_ledger.position[s], l97_ledger.mark[s]

@@ -64,7 +64,7 @@ from dataflows.layer import layer, variant
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 
 @kernel
@@ -215,7 +215,7 @@ def l90_fills__sim(
 
     pay_carry(carry, l0_market_feed.funding, instruments.borrow_rate, year_part(int(carry.instant[LAST_CLOSE]), int(clock.ts)))
     number = carry.instant[BARS] + 1
-    taken = fresh(3, 0.0)
+    taken = full(3, 0.0)
     terms = Terms(
         participation=execution.participation,
         queue_share=execution.queue_share,

@@ -45,7 +45,7 @@ from dataflows.execution.types import (
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 _UNKNOWN_ORDER = REJECTIONS.index("UNKNOWN_ORDER")
 _NO_TROUBLE = tuple(REJECTIONS.index(why) for why in ("WOULD_CROSS", "NOT_LISTED", "REDUCE_ONLY", "POSITION_CLOSED"))
@@ -200,7 +200,7 @@ def l96_order_lifecycle(
 ) -> Orders:
     """Registers the intents of the instant before, then applies the venue's reports, as a pure reducer.
 
-    Returns quantities in signed base units, prices in quote currency, NaN where there is none. A fill counts once (`fresh`), by
+    Returns quantities in signed base units, prices in quote currency, NaN where there is none. A fill counts once (`full`), by
     its sequence number within the last `fill_window` fills of the symbol; one without a usable quantity, price or fee, or too
     old to tell, counts as unknown and moves nothing. Any other fill moves the position, also one of an order that is unknown,
     ended or on the other side: it is then counted in `unknown` as well. On the first fill of an order that opens a position
@@ -237,11 +237,11 @@ def l96_order_lifecycle(
                     if closes_position(carry.codes[TYPE, m, s]):  # what a stop or a target is worth is decided by its price
                         carry.numbers[DECISION_PRICE, m, s] = price
 
-    sums = fresh((14, symbols), 0.0)
+    sums = full((14, symbols), 0.0)
     rejects, unknown, overfilled = sums[0], sums[1], sums[2]
     notional, delay, spread, impact, fees = sums[3], sums[4], sums[5], sums[6], sums[7]
     bought, value, refused_exits = sums[8], sums[9], sums[13]
-    counts = fresh(l90_fills.n, 0)
+    counts = full(l90_fills.n, 0)
     for i in range(l90_fills.n):
         s, order_id = l90_fills.symbol[i], l90_fills.id[i]
         m = find(carry.codes[ID], s, order_id)
@@ -285,9 +285,9 @@ def l96_order_lifecycle(
         overfilled[s] += over
 
     working, working_reduce, open_orders = sums[10], sums[11], sums[12]
-    ids = fresh((3, symbols), 0)
+    ids = full((3, symbols), 0)
     stop_id, target_id, opened_by = ids[0], ids[1], ids[2]
-    prices = fresh((6, symbols), math.nan)
+    prices = full((6, symbols), math.nan)
     stop_price, target_price = prices[4], prices[5]
     for s in range(symbols):
         opened_by[s] = carry.opened_by[s]

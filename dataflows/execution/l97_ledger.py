@@ -13,7 +13,7 @@ from dataflows.execution.order_table import moved, same_side
 from dataflows.execution.types import FILL, Executions, Ledger, Orders
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
-from dataflows.runtime.scratch import copied, fresh
+from dataflows.runtime.scratch import copied, full
 
 REALISED, FEES, FUNDING = range(3)  # rows of `parts`
 
@@ -106,7 +106,7 @@ def l97_ledger(
                 if l0_market_feed.quality.missing[s] == 0:
                     carry.mark_age[s] = 0.0
 
-    unrealised, held = fresh(symbols, 0.0), copied(carry.position)
+    unrealised, held = full(symbols, 0.0), copied(carry.position)
     net, gross = 0.0, 0.0
     for s in range(symbols):
         if carry.position[s] != 0.0:

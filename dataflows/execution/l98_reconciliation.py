@@ -13,7 +13,7 @@ from dataflows.execution.types import FILL, SUBMITTED, Executions, Ledger, Order
 from dataflows.layer import layer, variant
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 
 class VenueBooksCarry(NamedTuple):
@@ -79,7 +79,7 @@ def l98_reconciliation__sim(
         if l90_fills.kind[i] == FILL and 0 <= s < symbols:
             carry.turnover[0] += math.fabs(l90_fills.quantity[i] * l90_fills.price[i])
             carry.position[s], carry.money[0] = l90_fills.venue_position[i], l90_fills.venue_cash[i] - flows
-    gap, unknown, missing = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
+    gap, unknown, missing = full(symbols, 0.0), full(symbols, 0.0), full(symbols, 0.0)
     wrong = False
     for s in range(symbols):
         gap[s] = carry.position[s] - l97_ledger.position[s]
@@ -127,7 +127,7 @@ def l98_reconciliation__live(
     cash and equity. Only closes count.
     """
     symbols = l97_ledger.position.shape[0]
-    gap, unknown, missing = fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0)
+    gap, unknown, missing = full(symbols, 0.0), full(symbols, 0.0), full(symbols, 0.0)
     wrong = False
     for s in range(symbols):
         gap[s] = venue_snapshot.position[s] - l97_ledger.position[s]

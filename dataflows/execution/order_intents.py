@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dataflows.execution.types import MARKET, OrderIntents
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 # Rows of the log's two blocks:
 KIND, SYMBOL, ORDER, PARENT, TYPE, REDUCE_ONLY, TIME, REASON = range(8)
@@ -35,7 +35,7 @@ class Stamp(NamedTuple):
 @kernel
 def new_intents(room: int) -> IntentLog:
     """An empty log with room for so many intents."""
-    return IntentLog(fresh(1, 0), fresh((8, room), 0), fresh((9, room), math.nan))
+    return IntentLog(full(1, 0), full((8, room), 0), full((9, room), math.nan))
 
 
 @kernel

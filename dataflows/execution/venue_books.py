@@ -9,7 +9,7 @@ from dataflows.carry import NAN, Axes, Zero
 from dataflows.execution.types import REJECTIONS, TAKER, Executions
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 WOULD_CROSS = REJECTIONS.index("WOULD_CROSS")
 NO_ROOM = REJECTIONS.index("NO_ROOM")
@@ -75,7 +75,7 @@ class Log(NamedTuple):
 @kernel
 def new_log(room: int) -> Log:
     """An empty log with room for so many reports."""
-    return Log(fresh(1, 0), fresh((6, room), 0), fresh((8, room), math.nan))
+    return Log(full(1, 0), full((6, room), 0), full((8, room), math.nan))
 
 
 @kernel

@@ -60,7 +60,7 @@ class PricePath(NamedTuple):
 
 
 @kernel
-def is_whole(opened: float, high: float, low: float, close: float, valid: int) -> bool:
+def is_complete(opened: float, high: float, low: float, close: float, valid: int) -> bool:
     """True for a bar that was observed and whose prices are positive and finite."""
     return valid == 1 and math.isfinite(opened + high + low + close) and opened > 0.0 and low > 0.0 and close > 0.0
 
@@ -100,7 +100,7 @@ def barrier_labels(
         before = here - 1 if here > 0 else depth - 1
         for n in range(symbols):
             c = close[t, n]
-            whole = is_whole(opened[t, n], high[t, n], low[t, n], c, valid[t, n])
+            whole = is_complete(opened[t, n], high[t, n], low[t, n], c, valid[t, n])
             if not whole:
                 missed_now[n] += 1
             if stage[before, n] == _WAITING:

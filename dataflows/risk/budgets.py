@@ -13,14 +13,14 @@ from dataflows.panel import Floats, Ints
 from dataflows.risk.types import WHY_CLOSE_FIRST, TargetWeights
 from dataflows.risk.weights import held_part, opposed
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 SLACK: Final = 1.0 + 1e-9
 """What rounding may add before a budget counts as exceeded: so that what was cut to it once is not cut again."""
 
 
 @kernel
-def together(correlation: Floats, weight: Floats, i: int, j: int) -> float:
+def joint_sign_correlation(correlation: Floats, weight: Floats, i: int, j: int) -> float:
     """How symbols i and j add up, in [0, 1]: their correlation where their sides lose together, else 0; unknown counts 1."""
     if i == j:
         return 1.0
@@ -49,7 +49,7 @@ def split(made: TargetWeights, unit: Floats, bit: int) -> Parts:
     whose unit is not positive and finite counts for nothing, and its new part is taken from `made` in place, with `bit`.
     """
     symbols = made.weight.shape[0]
-    parts = Parts(fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0), fresh(symbols, 0.0))
+    parts = Parts(full(symbols, 0.0), full(symbols, 0.0), full(symbols, 0.0), full(symbols, 0.0))
     for n in range(symbols):
         fixed, current = made.untradeable[n] != 0, made.held[n]
         w = current if fixed else made.weight[n]

@@ -49,7 +49,7 @@ from dataflows.risk.weights import (
     opposed,
 )
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import copied, fresh
+from dataflows.runtime.scratch import copied, full
 
 ALL_REASONS = (1 << len(REASONS)) - 1
 
@@ -65,7 +65,7 @@ class Asked(NamedTuple):
 def what_is_asked(proposal: Proposal, current: Floats) -> Asked:
     """The weight that L3 asks for; where more is held on that side, what is held: entering has been paid for."""
     symbols = current.shape[0]
-    weight, known_ = copied(current), fresh(symbols, 0)
+    weight, known_ = copied(current), full(symbols, 0)
     for n in range(symbols):
         side, size = proposal.side[n], proposal.size_fraction[n]
         if side == FLAT:
@@ -81,7 +81,7 @@ def what_is_asked(proposal: Proposal, current: Floats) -> Asked:
 def closing_reasons(side: Ints, position: Floats, level: Ints, exits: Exit) -> Ints:
     """The bits of REASONS for which each position must be closed, (N,): FLATTEN, an exit, or else a FLAT proposal; 0: none."""
     symbols = position.shape[0]
-    why = fresh(symbols, 0)
+    why = full(symbols, 0)
     for n in range(symbols):
         if level[n] >= FLATTEN:
             why[n] |= WHY_FLATTENED
@@ -98,7 +98,7 @@ def narrowest(
 ) -> tuple[Floats, Ints]:
     """The smallest of the caps' targets, 0 where their sides differ, the position where one is unknown; all their reasons."""
     symbols = current.shape[0]
-    want, reasons = copied(l86.weight), fresh(symbols, 0)
+    want, reasons = copied(l86.weight), full(symbols, 0)
     for n in range(symbols):
         reasons[n] = (l86.reasons[n] | l87.reasons[n] | l93.reasons[n] | l95.reasons[n]) & ALL_REASONS
         unknown = not math.isfinite(l86.weight[n])
@@ -189,7 +189,7 @@ def l4_risk_gate(
     asked = what_is_asked(l3_action_proposal, current)
     closing = closing_reasons(l3_action_proposal.side, position, l81_kill_switch.level, l94_position_exits)
     wanted, caps = narrowest(current, l86_exposure_cap, l87_concentration_cap, l93_open_risk_budget, l95_tail_budget)
-    made = TargetWeights(fresh(symbols, 0.0), copied(closing), fixed, current)
+    made = TargetWeights(full(symbols, 0.0), copied(closing), fixed, current)
     for n in range(symbols):
         want, now = wanted[n], current[n]
         if closing[n] != 0 or l3_action_proposal.side[n] == FLAT:
@@ -238,19 +238,19 @@ def l4_risk_gate(
 
     out = Approval(
         target_weight=made.weight,
-        stop=fresh(symbols, math.nan),
-        take_profit=fresh(symbols, math.nan),
-        trail=fresh(symbols, math.nan),
-        horizon=fresh(symbols, math.nan),
-        urgency=fresh(symbols, 0.0),
-        reduce_only=fresh(symbols, 1),
-        verdict=fresh(symbols, 0),
+        stop=full(symbols, math.nan),
+        take_profit=full(symbols, math.nan),
+        trail=full(symbols, math.nan),
+        horizon=full(symbols, math.nan),
+        urgency=full(symbols, 0.0),
+        reduce_only=full(symbols, 1),
+        verdict=full(symbols, 0),
         reasons=made.reasons,
         edge_bps=copied(l3_action_proposal.edge_bps),
         freshness=copied(l3_action_proposal.freshness),
-        rank=fresh(symbols, float(symbols)),
+        rank=full(symbols, float(symbols)),
         active_stop=copied(l94_position_exits.active_stop),
-        halt=fresh(symbols, 0),
+        halt=full(symbols, 0),
     )
     for n in range(symbols):
         verdict = verdict_of(n, made, closing, untold, position, asked)

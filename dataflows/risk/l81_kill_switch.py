@@ -36,7 +36,7 @@ from dataflows.risk.types import (
     LossLimits,
     Tail,
 )
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 LATCH_FLATTENS = KILL_DRAWDOWN | KILL_EQUITY | KILL_OPERATOR_FLATTEN
 
@@ -166,7 +166,7 @@ def l81_kill_switch(
         carry.level[0] = overall
         carry.since[0] = clock.ts if overall != RUN else 0
 
-    level, reason = fresh(symbols, 0), fresh(symbols, 0)
+    level, reason = full(symbols, 0), full(symbols, 0)
     for n in range(symbols):
         level[n], reason[n] = overall, why
         if carry.wait[n] > 0:

@@ -13,7 +13,7 @@ from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN, Tradeability
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import LiquidityStress, SizeCap
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 
 class InstrumentCapCarry(NamedTuple):
@@ -41,7 +41,7 @@ def l85_instrument_cap(
     """
     symbols = l0_market_feed.bars.volume.shape[0]
     equity = l97_ledger.equity
-    fraction = fresh(symbols, 0.0)
+    fraction = full(symbols, 0.0)
     for n in range(symbols):
         traded = l0_market_feed.bars.volume[n] * l0_market_feed.bars.vwap[n]
         if clock.is_bar != 0 and l0_market_feed.quality.valid[n] != 0 and 0.0 <= traded < math.inf:

@@ -32,7 +32,7 @@ from dataflows.risk.types import (
     TargetWeights,
 )
 from dataflows.risk.weights import by_rank, exit_bit, grows, holdings, keep_gross, keep_net, opposed, within_cap
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 
 class ExposureCapCarry(NamedTuple):
@@ -79,7 +79,7 @@ def l86_exposure_cap(
     if not told:
         factor = 1.0
     positions = holdings(l97_ledger.position, l97_ledger.mark, equity)
-    made = TargetWeights(fresh(symbols, 0.0), fresh(symbols, 0), fresh(symbols, 0), positions.weight)
+    made = TargetWeights(full(symbols, 0.0), full(symbols, 0), full(symbols, 0), positions.weight)
     current, fixed, blind = positions.weight, made.untradeable, positions.blind
     for n in range(symbols):
         if positions.untold[n] != 0 or not l97_ledger.mark_age[n] <= 0.0 or not 0.0 < l97_ledger.mark[n] < math.inf:

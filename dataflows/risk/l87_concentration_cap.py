@@ -6,12 +6,12 @@ import math
 
 from dataflows.layer import layer
 from dataflows.panel import Floats
-from dataflows.risk.budgets import SLACK, put_back, split, together
+from dataflows.risk.budgets import SLACK, joint_sign_correlation, put_back, split
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_CONCENTRATION, WHY_UNKNOWN_INPUT, Correlation, TargetWeights
 from dataflows.risk.weights import larger, lowered
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import copied, fresh
+from dataflows.runtime.scratch import copied, full
 
 
 @kernel
@@ -20,7 +20,7 @@ def beside(x: Floats, i: int, correlation: Floats, counted: Floats) -> float:
     total = 0.0
     for j in range(x.shape[0]):
         if j != i and x[j] > 0.0:
-            rho = together(correlation, counted, i, j)
+            rho = joint_sign_correlation(correlation, counted, i, j)
             if rho > 0.0:
                 total += rho * x[j]
     return total
@@ -68,7 +68,7 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
                 others = beside(base, i, rho, counted)
                 if not base[i] * (base[i] + others) <= most:
                     kept[i], new[i] = largest_beside(others, budget), 0.0
-        whole = fresh(symbols, 0.0)
+        whole = full(symbols, 0.0)
         for i in range(symbols):
             whole[i] = larger(held[i], kept[i] + new[i])
         for i in range(symbols):
@@ -77,7 +77,7 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
                 if not whole[i] * (whole[i] + others) <= fill * SLACK:
                     room = largest_beside(others, fill) - held[i]
                     new[i] = (room if room < new[i] else new[i]) if room > 0.0 else 0.0
-        share = fresh(symbols, 1.0)
+        share = full(symbols, 1.0)
         for i in range(symbols):
             if held[i] > 0.0 and not new[i] > 0.0:
                 bases, more = held[i] + beside(held, i, rho, counted), beside(new, i, rho, counted)
@@ -85,7 +85,7 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
                     s = (fill / held[i] - bases) / more
                     s = s if s > 0.0 else 0.0
                     for j in range(symbols):
-                        if s < share[j] and new[j] > 0.0 and together(rho, counted, i, j) > 0.0:
+                        if s < share[j] and new[j] > 0.0 and joint_sign_correlation(rho, counted, i, j) > 0.0:
                             share[j] = s
         for n in range(symbols):
             if counted[n] != 0.0:

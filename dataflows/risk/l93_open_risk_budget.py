@@ -10,7 +10,7 @@ from dataflows.risk.budgets import SLACK, put_back, scale, share_within, split
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_NO_STOP, WHY_OPEN_RISK, Exit, Stops, TargetWeights
 from dataflows.risk.weights import is_distance, lowered
-from dataflows.runtime.scratch import copied, fresh
+from dataflows.runtime.scratch import copied, full
 
 
 @layer("L93", schedule="step", cross_sectional=True)
@@ -33,10 +33,10 @@ def l93_open_risk_budget(
     """
     made = lowered(l87_concentration_cap)
     symbols, fixed = made.weight.shape[0], made.untradeable
-    parts = split(made, fresh(symbols, 1.0), WHY_OPEN_RISK)
+    parts = split(made, full(symbols, 1.0), WHY_OPEN_RISK)
     kept, new, whole, counted = parts
     fill = 1.0 - risk.cap_band
-    distance, stuck = fresh(symbols, 0.0), copied(fixed)  # 1: not to be cut; 2: no stop is known
+    distance, stuck = full(symbols, 0.0), copied(fixed)  # 1: not to be cut; 2: no stop is known
     held, base, more, unknown = 0.0, 0.0, 0.0, 0.0
     for n in range(symbols):
         if counted[n] == 0.0:

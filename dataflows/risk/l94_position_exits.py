@@ -13,7 +13,7 @@ from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import NO_EXIT, RUN, STOP, TARGET, TIME, TRAIL, Exit, KillSwitch, LossLimits, Stops
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 
 class PositionExitsCarry(NamedTuple):
@@ -113,8 +113,8 @@ def l94_position_exits(
     """
     symbols = l97_ledger.position.shape[0]
     at_close = clock.is_bar != 0
-    filled = fresh(symbols, 0)
-    filled_side = fresh(symbols, 0)
+    filled = full(symbols, 0)
+    filled_side = full(symbols, 0)
     for i in range(l90_fills.n):
         n, order = l90_fills.symbol[i], l90_fills.id[i]
         if l90_fills.kind[i] == FILL and l96_order_lifecycle.fresh[i] != 0 and 0 <= n < symbols:
@@ -127,10 +127,10 @@ def l94_position_exits(
                 continue
             filled_side[n] = -1 if l90_fills.quantity[i] > 0.0 else 1
 
-    exit_, reason = fresh(symbols, 0), fresh(symbols, 0)
-    lockout, locked_now = fresh(symbols, 0), fresh(symbols, 0)
-    active_stop, active_target = fresh(symbols, math.nan), fresh(symbols, math.nan)
-    bars_held, late = fresh(symbols, math.nan), fresh(symbols, 0)
+    exit_, reason = full(symbols, 0), full(symbols, 0)
+    lockout, locked_now = full(symbols, 0), full(symbols, 0)
+    active_stop, active_target = full(symbols, math.nan), full(symbols, math.nan)
+    bars_held, late = full(symbols, math.nan), full(symbols, 0)
     for n in range(symbols):
         position = l97_ledger.held[n]
         side = 1 if position > 0.0 else (-1 if position < 0.0 else 0)

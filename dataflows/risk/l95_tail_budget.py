@@ -6,12 +6,12 @@ import math
 
 from dataflows.layer import layer
 from dataflows.panel import Floats
-from dataflows.risk.budgets import SLACK, put_back, scale, share_within, split, together
+from dataflows.risk.budgets import SLACK, joint_sign_correlation, put_back, scale, share_within, split
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_TAIL_BUDGET, WHY_UNKNOWN_INPUT, Correlation, Stress, TailRisk, TargetWeights
 from dataflows.risk.weights import lowered
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import fresh
+from dataflows.runtime.scratch import full
 
 
 @kernel
@@ -23,7 +23,7 @@ def joint(a: Floats, b: Floats, unit: Floats, correlation: Floats, counted: Floa
             continue
         for j in range(b.shape[0]):
             if b[j] > 0.0:
-                rho = together(correlation, counted, i, j)
+                rho = joint_sign_correlation(correlation, counted, i, j)
                 if rho > 0.0:
                     total += rho * (a[i] * unit[i]) * (b[j] * unit[j])
     return total
@@ -58,7 +58,7 @@ def l95_tail_budget(
     """
     made = lowered(l93_open_risk_budget)
     symbols, fixed = made.weight.shape[0], made.untradeable
-    unit = fresh(symbols, 0.0)
+    unit = full(symbols, 0.0)
     loss, rho = l80_scenario_stress.loss_fraction, l78_correlation.correlation
     for n in range(symbols):
         unit[n] = l77_value_at_risk.es_99_day[n]
@@ -83,7 +83,7 @@ def l95_tail_budget(
     if s < 1.0:
         scale(new, fixed, s)
     if over:
-        fast, free = fresh(symbols, 0.0), fresh(symbols, 0.0)
+        fast, free = full(symbols, 0.0), full(symbols, 0.0)
         for n in range(symbols):
             if fixed[n] != 0:
                 fast[n] = kept[n]

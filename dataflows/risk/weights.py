@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.panel import Floats, Ints
 from dataflows.risk.types import STOP, TIME, WHY_STOP, WHY_UNKNOWN_INPUT, TargetWeights
 from dataflows.runtime.compile import kernel
-from dataflows.runtime.scratch import copied, fresh
+from dataflows.runtime.scratch import copied, full
 
 TENTHS = 10.0
 
@@ -176,7 +176,7 @@ def keep_net(made: TargetWeights, order: Ints, most: float, band: float, bit: in
 @kernel
 def by_rank(rank: Floats) -> Ints:
     """Columns from the best rank to the worst; an unknown rank is the worst, ties go by column."""
-    key = fresh(rank.shape[0], math.nan)
+    key = full(rank.shape[0], math.nan)
     for n in range(rank.shape[0]):
         key[n] = sort_key(rank[n])
     return np.argsort(key, kind="mergesort")
@@ -200,7 +200,7 @@ class Holdings(NamedTuple):
 def holdings(position: Floats, mark: Floats, equity: float) -> Holdings:
     """Every position as a weight; position, mark (N,)."""
     symbols = position.shape[0]
-    weight, untold = fresh(symbols, 0.0), fresh(symbols, 0)
+    weight, untold = full(symbols, 0.0), full(symbols, 0)
     blind = False
     for n in range(symbols):
         w = weight_of(position[n], mark[n], equity)

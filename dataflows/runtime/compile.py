@@ -266,7 +266,7 @@ def _compile(fn: F, **more: Any) -> F:
     return compiled  # type: ignore[no-any-return]
 
 
-def plain(compiled: F) -> F:
+def python_of(compiled: F) -> F:
     """The Python function behind a kernel."""
     return getattr(compiled, "py_func", compiled)
 

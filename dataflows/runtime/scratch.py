@@ -1,10 +1,10 @@
 """Rows that live for one instant: what a step layer fills and returns.
 
 A small array from the heap costs more to make, count and free than to fill, and the account side needs a hundred of them a bar.
-In compiled code, while the account loop runs, `fresh` cuts them off one block of memory instead, which the loop reuses: no
+In compiled code, while the account loop runs, `full` cuts them off one block of memory instead, which the loop reuses: no
 allocation, no count of references, nothing to free. The block has two halves that take turns, since the orders of one instant
 are read in the next. Whatever does not fit, and all that is made while no loop runs, comes from the heap as ever: the block
-saves time, and is never a limit. As plain Python, `fresh` is `np.full`.
+saves time, and is never a limit. As plain Python, `full` is `np.full`.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ llvmlite.binding.add_symbol(_SYMBOL, _STATE.ctypes.data)
 
 
 @overload
-def fresh(shape: int | tuple[int, int], value: int) -> Ints: ...
+def full(shape: int | tuple[int, int], value: int) -> Ints: ...
 @overload
-def fresh(shape: int | tuple[int, int], value: float) -> Floats: ...
-def fresh(shape: Any, value: Any) -> Any:
+def full(shape: int | tuple[int, int], value: float) -> Floats: ...
+def full(shape: Any, value: Any) -> Any:
     """A row (n,), or a table (m, n), full of `value`: int64 of an int, float64 of a float. It lives until the next instant."""
     return np.full(shape, value, np.int64 if isinstance(value, int) else np.float64)
 
 
 def copied(row: Rows) -> Rows:
-    """A copy of a row or table that lives as long as what `fresh` makes."""
+    """A copy of a row or table that lives as long as what `full` makes."""
     made: Rows = row.copy()
     return made
 
@@ -80,7 +80,7 @@ def ready() -> None:
 
 
 def over() -> None:
-    """After the loop, also where it has failed: from here on `fresh` takes from the heap."""
+    """After the loop, also where it has failed: from here on `full` takes from the heap."""
     _STATE[:2] = 0
     _STATE[_WORST] = max(_STATE[_MISSED], _STATE[_WORST])
 
@@ -107,7 +107,7 @@ def _declare(shape: Any, value: Any) -> Any:
     return types.Array(types.float64, axes, "C") if isinstance(value, types.Float) else None
 
 
-@type_callable(fresh)  # type: ignore[untyped-decorator]  # numba ships no types
+@type_callable(full)  # type: ignore[untyped-decorator]  # numba ships no types
 def _fresh_type(context: Any) -> Any:
     return _declare
 
@@ -186,7 +186,7 @@ def _copy(context: Any, builder: Any, signature: Any, values: Any) -> Any:
 
 for _shape in (types.Integer, types.BaseTuple):
     for _value in (types.Integer, types.Float):
-        lower_builtin(fresh, _shape, _value)(_make)
+        lower_builtin(full, _shape, _value)(_make)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -210,5 +210,5 @@ def turn(context: Any, t: Any) -> Any:
 
 # what the cache of machine code tells versions of these by
 _CONTENT = hashlib.sha256("".join(inspect.getsource(f) for f in (_entries, _cut, _make, _copy)).encode()).hexdigest()
-fresh.__content__ = copied.__content__ = _CONTENT  # type: ignore[attr-defined]
+full.__content__ = copied.__content__ = _CONTENT  # type: ignore[attr-defined]
 turn.__content__ = hashlib.sha256(inspect.getsource(turn._defn).encode()).hexdigest()

@@ -69,14 +69,20 @@ def run(
         project=project_of(context),
         overwrite=overwrite,
     )
-    from drivers.domain.summary import plain, table, verdict
+    from drivers.domain.summary import as_records, table, verdict
 
     found = result.figures()
     if json:
         import json as jsonlib
 
-        told = {"out": str(result.out), "domain": name, "loop": result.loop, "notes": result.notes, "fields": plain(found)}
-        typer.echo(jsonlib.dumps(told, indent=2, allow_nan=False))
+        payload = {
+            "out": str(result.out),
+            "domain": name,
+            "loop": result.loop,
+            "notes": result.notes,
+            "fields": as_records(found),
+        }
+        typer.echo(jsonlib.dumps(payload, indent=2, allow_nan=False))
         return
     from rich.console import Console
 

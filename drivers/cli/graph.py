@@ -107,7 +107,7 @@ def _selected(
         return selection.around(model, layer, up=up, down=down)
     if path is not None:
         return selection.paths(model, *path)
-    return selection.whole(model, inputs=external)
+    return selection.all_layers(model, inputs=external)
 
 
 def _write(out: Path, form: Form, model: Model, shown: Selection) -> None:

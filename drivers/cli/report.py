@@ -39,8 +39,8 @@ def report(
     if json:
         import json as jsonlib
 
-        told = [{"run": each.name, "figures": {f.key: f.as_dict() for f in each.figures}} for each in runs]
-        typer.echo(jsonlib.dumps(told[0] if other is None else told, indent=2, allow_nan=False))
+        payload = [{"run": each.name, "figures": {f.key: f.as_dict() for f in each.figures}} for each in runs]
+        typer.echo(jsonlib.dumps(payload[0] if other is None else payload, indent=2, allow_nan=False))
         return
     if other is None:
         path = out or run / NAME

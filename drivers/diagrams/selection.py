@@ -29,7 +29,7 @@ class Selection:
         return self.layers | self.beside
 
 
-def whole(model: Model, *, inputs: bool = False) -> Selection:
+def all_layers(model: Model, *, inputs: bool = False) -> Selection:
     """Every layer that runs. inputs: what the engine hands in, too."""
     return _among(model, "the whole graph", model.layers, inputs=inputs)
 

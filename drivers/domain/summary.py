@@ -117,7 +117,7 @@ def verdict(found: Sequence[FieldFigures]) -> str:
     )
 
 
-def plain(found: Sequence[FieldFigures]) -> list[dict[str, Any]]:
+def as_records(found: Sequence[FieldFigures]) -> list[dict[str, Any]]:
     """The figures as JSON has them: what is not known is null."""
     return [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in f._asdict().items()} for f in found]
 

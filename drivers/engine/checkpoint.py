@@ -101,10 +101,10 @@ def _identity(engine: Engine, state: str) -> dict[str, Any]:
 
 
 def _configs(engine: Engine) -> dict[str, dict[str, Any]]:
-    return {name: _plain(config._asdict()) for name, config in engine.plan.configs.items()}
+    return {name: _json_values(config._asdict()) for name, config in engine.plan.configs.items()}
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
+def _json_values(values: dict[str, Any]) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(json.dumps(values))
     return loaded
 

@@ -110,7 +110,7 @@ class Engine:
         self.room = 8 * (slots + 1) * len(self.symbols)
         self.slack = 1  # entries a bar and symbol that a log is first given room for
         self.arena = Arena({name: self._start(name) for name in plan.states})
-        self._loop, self._addresses = plan.steps.plain()
+        self._loop, self._addresses = plan.steps.interpreted()
         self._where = self._layout()
         self._flatten, self._box = plan.steps.flattener(), plan.steps.boxer()
         self._layers_checked = not compiled

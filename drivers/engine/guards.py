@@ -260,7 +260,7 @@ def report(error: pandera.errors.SchemaErrors, domain: str, time: Ints, symbols:
     )
 
 
-def validate_whole(plan: Plan, domain: str, model: type[Boundary], values: Mapping[str, Any]) -> None:
+def validate_run(plan: Plan, domain: str, model: type[Boundary], values: Mapping[str, Any]) -> None:
     """Whole-run validation by pandera itself. values: outputs by node over all bars. Raises pandera's SchemaErrors."""
     columns = columns_of(plan, domain, widths_of(plan, values))
     bars, symbols = _shape(columns, values)

@@ -134,9 +134,9 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
         "symbol": target.symbol,
         "bar": stamp(target.time),
         "summary": headline(explanation),
-        "order": _plain(target.order),
-        "entry": _plain(target.entry),
-        "fills": [_plain(fill) for fill in target.fills],
+        "order": _json_row(target.order),
+        "entry": _json_row(target.entry),
+        "fills": [_json_row(fill) for fill in target.fills],
         "layers": [
             {
                 "id": step.layer.id,
@@ -155,7 +155,7 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _plain(row: dict[str, Any] | None) -> dict[str, Any] | None:
+def _json_row(row: dict[str, Any] | None) -> dict[str, Any] | None:
     if row is None:
         return None
     return {k: stamp(v.value) if isinstance(v, pd.Timestamp) else json_values(v) for k, v in row.items()}

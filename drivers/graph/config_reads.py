@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from dataflows.carry import Axes, Bind
 from dataflows.panel import fields_of, is_record, unwrap_generic
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 
 _DIMENSIONS = frozenset({"N", "D", "table"})
 
@@ -37,7 +37,7 @@ def reads_of(fn: Callable[..., Any], configs: Mapping[str, Any]) -> list[Read]:
 
 def _in_code(fn: Any, parameter: str, domain: str, configs: Mapping[str, Any], seen: set[tuple[int, str]]) -> list[Read]:
     """Keys read as `<parameter>.<key>`, also by functions of ours that the whole record is handed to."""
-    fn = inspect.unwrap(plain(fn))
+    fn = inspect.unwrap(python_of(fn))
     if (id(fn), parameter) in seen:
         return []
     seen.add((id(fn), parameter))
@@ -59,7 +59,7 @@ def _in_code(fn: Any, parameter: str, domain: str, configs: Mapping[str, Any], s
             for position, argument in enumerate(node.args):
                 if _is(argument, parameter) and callee is not None:
                     explained.add(id(argument))
-                    name = list(inspect.signature(plain(callee)).parameters)[position]
+                    name = list(inspect.signature(python_of(callee)).parameters)[position]
                     keys += _in_code(callee, name, domain, configs, seen)
             for keyword in node.keywords:
                 if _is(keyword.value, parameter) and callee is not None and keyword.arg is not None:
@@ -84,7 +84,7 @@ def _resolve(func: ast.expr, fn: Any) -> Any:
         target = fn.__globals__.get(func.id)
     elif isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
         target = getattr(fn.__globals__.get(func.value.id), func.attr, None)
-    bare = plain(target) if target is not None else None
+    bare = python_of(target) if target is not None else None
     return bare if inspect.isfunction(bare) and not bare.__module__.startswith(("numpy", "numba")) else None
 
 

@@ -128,7 +128,7 @@ def tools(context: Context) -> Iterator[Found]:
     if drawn:
         yield ok(f"Graphs are drawn as SVG and PNG by {by}.")
     names = ", ".join(f"{name} {number}" for name, number in vendor.wanted().items())
-    if vendor.is_whole():
+    if vendor.is_complete():
         yield ok(f"The pages' JavaScript is there: {names}.")
     else:
         yield warn(f"The pages' JavaScript is not there or of another version: {names}.", "python -P -m drivers.web.vendor")

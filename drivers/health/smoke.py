@@ -122,13 +122,13 @@ def _broken(context: Context, domain: str, values: Mapping[str, Any], time: Ints
     import pandera.errors
 
     from drivers.engine.building import boundaries
-    from drivers.engine.guards import report, validate_whole
+    from drivers.engine.guards import report, validate_run
 
     model = boundaries(context.wiring).get(domain)
     if model is None:
         return ""
     try:
-        validate_whole(context.plan, domain, model, values)
+        validate_run(context.plan, domain, model, values)
     except pandera.errors.SchemaErrors as error:
         return f"{report(error, domain, time, SYMBOLS).partition(chr(10))[0]}."
     return ""

@@ -19,7 +19,7 @@ from drivers.report.drawn import ACCOUNT_POINTS
 from drivers.report.scan import batches, clock_data, holds
 from drivers.report.series import thinned
 from drivers.report.text import THIN, count, in_unit, moment, percent, signed, value_of
-from drivers.report.words import VERDICTS, plain
+from drivers.report.words import VERDICTS, in_words
 from drivers.text.counts import plural
 from drivers.web.page import render_page
 
@@ -250,19 +250,22 @@ def _compare(found: Differences, a: pd.DataFrame, b: pd.DataFrame, symbols: list
         before, found.last[row.symbol] = found.last.get(row.symbol), (row.time, row.verdict_a, row.verdict_b)
         if before == (row.time - found.step, row.verdict_a, row.verdict_b) or len(found.examples) == MOST_EXAMPLES:
             continue
-        one, two = _said(row.verdict_a, row.target_weight_a), _said(row.verdict_b, row.target_weight_b)
+        one, two = (
+            _verdict(row.verdict_a, row.target_weight_a),
+            _verdict(row.verdict_b, row.target_weight_b),
+        )
         found.examples.append((int(row.time), str(row.symbol), one, two))
 
 
-def _said(verdict: str, target: float) -> str:
-    return f"{plain(verdict, VERDICTS)}, target {percent(target)}"
+def _verdict(verdict: str, target: float) -> str:
+    return f"{in_words(verdict, VERDICTS)}, target {percent(target)}"
 
 
 def _verdicts(found: Differences | None) -> Table | None:
     if found is None or not found.differ:
         return None
     rows = [
-        [word(plain(one, VERDICTS)), word(plain(two, VERDICTS)), number(count(n), n, share=n / found.differ)]
+        [word(in_words(one, VERDICTS)), word(in_words(two, VERDICTS)), number(count(n), n, share=n / found.differ)]
         for (one, two), n in found.pairs.most_common()
     ]
     caption = "Bars of a symbol with another verdict or another target, by the verdicts of both."

@@ -135,30 +135,34 @@ def in_short(report: Report) -> list[str]:
 
 def why_nothing(report: Report) -> str:
     """One paragraph for a run without a fill."""
-    told, orders = report.decisions, sum(report.book.orders.values())
+    decided, orders = report.decisions, sum(report.book.orders.values())
     if orders:
         ends = ", ".join(f"{status.lower()} {count(n)}" for status, n in _by_status(report).most_common())
         return f"{plural(orders, 'order')} went out and none was filled: {ends}."
-    if told is None:
+    if decided is None:
         return "Nothing was traded, and this run recorded no decisions that would say why."
-    if not told.with_side:
+    if not decided.with_side:
         return (
-            f"Nothing was traded. In none of the {count(told.cells)} bars of a symbol was the score known and strong enough "
+            f"Nothing was traded. In none of the {count(decided.cells)} bars of a symbol was the score known and strong enough "
             "for a side to be proposed."
         )
-    asked = f"Nothing was traded. Of {plural(told.with_side, 'proposal')} with a side"
-    if not told.may_enter:
-        return f"{asked} none was allowed to enter: {listed(told.refusals, REFUSALS)}."
-    reasons = Counter({name: sum(by.values()) for name, by in told.reasons.items()})
+    asked = f"Nothing was traded. Of {plural(decided.with_side, 'proposal')} with a side"
+    if not decided.may_enter:
+        return f"{asked} none was allowed to enter: {listed(decided.refusals, REFUSALS)}."
+    reasons = Counter({name: sum(by.values()) for name, by in decided.reasons.items()})
     return (
-        f"{asked} {count(told.may_enter)} were allowed to enter, and the risk gate let none through. It was held back by "
+        f"{asked} {count(decided.may_enter)} were allowed to enter, and the risk gate let none through. It was held back by "
         f"{listed(reasons, REASONS)}."
     )
 
 
 def _unlearned(report: Report) -> bool:
-    told = report.decisions
-    return told is not None and not report.run.about.get("spec") and told.refusals["NOT_LEARNED"] > 0.5 * max(1, told.refused)
+    decided = report.decisions
+    return (
+        decided is not None
+        and not report.run.about.get("spec")
+        and decided.refusals["NOT_LEARNED"] > 0.5 * max(1, decided.refused)
+    )
 
 
 def _by_status(report: Report) -> Counter[str]:

@@ -15,7 +15,7 @@ from drivers.report.market import QUALITY, STATES
 from drivers.report.scan import clock_data
 from drivers.report.series import floats, numbers, packed, spells, thinned
 from drivers.report.trips import Fill
-from drivers.report.words import REASONS, REGIMES, TYPES, plain_set
+from drivers.report.words import REASONS, REGIMES, TYPES, in_words_all
 from drivers.text.counts import plural
 
 ACCOUNT_POINTS: Final = 6_000
@@ -93,7 +93,7 @@ def _largest(fills: Sequence[Fill]) -> Sequence[Fill]:
 
 def _fills(report: Report, fills: Sequence[Fill]) -> dict[str, Any]:
     texts: dict[str, int] = {}
-    said = [texts.setdefault(_said(f), len(texts)) for f in fills]
+    said = [texts.setdefault(_tooltip(f), len(texts)) for f in fills]
     return {
         "n": len(fills),
         "step": numbers(np.diff(report.clock.bar(np.array([f.time for f in fills], np.int64)), prepend=0)),
@@ -108,9 +108,9 @@ def _fills(report: Report, fills: Sequence[Fill]) -> dict[str, Any]:
     }
 
 
-def _said(fill: Fill) -> str:
+def _tooltip(fill: Fill) -> str:
     kind = TYPES.get(fill.type, fill.type.lower()) or "unknown"
-    reason = plain_set(fill.reason, REASONS, "as proposed")
+    reason = in_words_all(fill.reason, REASONS, "as proposed")
     return f"{kind} order, {fill.liquidity.lower() if fill.liquidity else 'unknown'}: {reason}"
 
 

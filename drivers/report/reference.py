@@ -37,7 +37,7 @@ def write_reference(project: Project, folder: Path) -> list[Path]:
 def write_pictures(project: Project, folder: Path) -> list[Path]:
     """The whole graph (graph.svg), the way to the gate (way-to-the-gate.svg), and each domain (<domain>.svg)."""
     model = read_model(project)
-    parts = {"graph": selection.whole(model), "way-to-the-gate": selection.paths(model, "L66", "L4")}
+    parts = {"graph": selection.all_layers(model), "way-to-the-gate": selection.paths(model, "L66", "L4")}
     parts |= {d.name: selection.domain(model, d.name) for d in model.domains.values() if d.layers}
     made = []
     for name, part in parts.items():

@@ -13,7 +13,7 @@ from drivers.report.cells import Cell, Table, money, number, word
 from drivers.report.contents import Report
 from drivers.report.text import count, fixed, interval_of, moment, percent, signed, significant, value_of
 from drivers.report.trips import Trip
-from drivers.report.words import REASONS, REJECTIONS, TYPES, plain, plain_set
+from drivers.report.words import REASONS, REJECTIONS, TYPES, in_words, in_words_all
 from drivers.text.counts import plural
 from drivers.text.times import rounded_duration
 
@@ -114,8 +114,8 @@ def round_trips(report: Report) -> tuple[Table, str]:
 def _trip(report: Report, trip: Trip) -> list[Cell]:
     bars = (trip.exit_time - trip.entry_time) / report.clock.step
     opened = moment(trip.entry_time, seconds=report.seconds)
-    reason = plain_set(trip.exit_reason, REASONS, "the proposal") + (
-        "" if trip.exit_type == "MARKET" else f" ({plain(trip.exit_type, TYPES)})"
+    reason = in_words_all(trip.exit_reason, REASONS, "the proposal") + (
+        "" if trip.exit_type == "MARKET" else f" ({in_words(trip.exit_type, TYPES)})"
     )
     return [
         word(report.symbols[trip.symbol]),
@@ -164,12 +164,15 @@ def orders(report: Report) -> Table | None:
     statuses = sorted({status for _, status in found})
     kinds = sorted({kind for kind, _ in found}, key=lambda k: list(TYPES).index(k) if k in TYPES else len(TYPES))
     rows = [
-        [word(plain(kind, TYPES)), *(number(count(found[kind, s]) if found[kind, s] else "", found[kind, s]) for s in statuses)]
+        [
+            word(in_words(kind, TYPES)),
+            *(number(count(found[kind, s]) if found[kind, s] else "", found[kind, s]) for s in statuses),
+        ]
         for kind in kinds
     ]
     caption = "Orders by type and last status."
     if report.book.ends:
-        said = ", ".join(f"{plain(code, REJECTIONS)} ({count(n)})" for code, n in report.book.ends.most_common())
+        said = ", ".join(f"{in_words(code, REJECTIONS)} ({count(n)})" for code, n in report.book.ends.most_common())
         caption += f" What the venue said of those that ended without their fill: {said}."
     return Table("orders", caption, (("Type", False), *((s.lower().replace("_", " "), True) for s in statuses)), rows)
 

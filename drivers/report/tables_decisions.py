@@ -8,25 +8,25 @@ from drivers.report.cells import Cell, Table, number, word
 from drivers.report.contents import Report
 from drivers.report.decisions import Example
 from drivers.report.text import count, in_unit, moment, percent, signed
-from drivers.report.words import REASONS, REFUSALS, VERDICTS, plain
+from drivers.report.words import REASONS, REFUSALS, VERDICTS, in_words
 from drivers.text.counts import plural
 
 
 def funnel(report: Report) -> Table | None:
     """From every bar of every symbol to the fills."""
-    told = report.decisions
-    if told is None:
+    decided = report.decisions
+    if decided is None:
         return None
-    let = told.verdicts["APPROVED"] + told.verdicts["REDUCED"]
+    let = decided.verdicts["APPROVED"] + decided.verdicts["REDUCED"]
     steps = [
-        ("bars of a symbol", told.cells),
-        ("proposals with a side", told.with_side),
-        ("proposals that might enter", told.may_enter),
+        ("bars of a symbol", decided.cells),
+        ("proposals with a side", decided.with_side),
+        ("proposals that might enter", decided.may_enter),
         ("increases approved, in full or smaller", let),
         ("orders, stops and targets included", sum(report.book.orders.values())),
         ("fills", len(report.book.fills)),
     ]
-    most = math.log1p(max(1, told.cells))
+    most = math.log1p(max(1, decided.cells))
     rows = [[word(name), number(count(n), n, share=math.log1p(n) / most)] for name, n in steps]
     caption = "From market to fills. The bars are logarithmic."
     return Table("funnel", caption, (("Step", False), ("Count", True)), rows)
@@ -34,15 +34,15 @@ def funnel(report: Report) -> Table | None:
 
 def verdicts(report: Report) -> Table | None:
     """How often the risk gate said what."""
-    told = report.decisions
-    if told is None:
+    decided = report.decisions
+    if decided is None:
         return None
     rows = [
         [
             word(words),
             Cell(code, code, "code"),
-            number(count(told.verdicts[code]), told.verdicts[code], share=told.verdicts[code] / told.cells),
-            number(percent(told.verdicts[code] / told.cells), told.verdicts[code]),
+            number(count(decided.verdicts[code]), decided.verdicts[code], share=decided.verdicts[code] / decided.cells),
+            number(percent(decided.verdicts[code] / decided.cells), decided.verdicts[code]),
         ]
         for code, words in VERDICTS.items()
     ]
@@ -52,49 +52,49 @@ def verdicts(report: Report) -> Table | None:
 
 def refusals(report: Report) -> Table | None:
     """Why proposals might not enter."""
-    told = report.decisions
-    if told is None or not told.refusals:
+    decided = report.decisions
+    if decided is None or not decided.refusals:
         return None
     rows = [
         [
-            word(plain(name, REFUSALS)),
+            word(in_words(name, REFUSALS)),
             Cell(name, name, "code"),
-            number(count(n), n, share=n / told.refused),
-            number(percent(n / told.refused, 1), n / told.refused),
-            Cell(_example(report, told.refusal_examples.get(name)), tone="example"),
+            number(count(n), n, share=n / decided.refused),
+            number(percent(n / decided.refused, 1), n / decided.refused),
+            Cell(_example(report, decided.refusal_examples.get(name)), tone="example"),
         ]
-        for name, n in told.refusals.most_common()
+        for name, n in decided.refusals.most_common()
     ]
     columns = (("Because", False), ("Code", False), ("Bars", True), ("Share", True), ("The largest edge refused", False))
     caption = (
-        f"Why {plural(told.refused, 'proposal')} with a side might not enter (L3). A proposal can have several reasons, so the "
-        "shares can add up to more than 100 %."
+        f"Why {plural(decided.refused, 'proposal')} with a side might not enter (L3). A proposal can have several reasons, so "
+        "the shares can add up to more than 100 %."
     )
     return Table("refusals", caption, columns, rows)
 
 
 def gate(report: Report) -> Table | None:
     """The risk gate's reasons by verdict."""
-    told = report.decisions
-    if told is None or not told.reasons:
+    decided = report.decisions
+    if decided is None or not decided.reasons:
         return None
-    verdicts = [v for v in VERDICTS if v != "HOLD" and any(by[v] for by in told.reasons.values())]
-    whole = {v: told.verdicts[v] for v in verdicts}
+    verdicts = [v for v in VERDICTS if v != "HOLD" and any(by[v] for by in decided.reasons.values())]
+    whole = {v: decided.verdicts[v] for v in verdicts}
     rows = []
-    for name, by in sorted(told.reasons.items(), key=lambda item: (-sum(item[1].values()), item[0])):
+    for name, by in sorted(decided.reasons.items(), key=lambda item: (-sum(item[1].values()), item[0])):
         main = max(verdicts, key=lambda v: by[v])
         rows.append(
             [
-                word(plain(name, REASONS)),
+                word(in_words(name, REASONS)),
                 Cell(name, name, "code"),
                 *(_times(by[v], whole[v]) for v in verdicts),
-                Cell(_example(report, told.reason_examples.get((name, main))), tone="example"),
+                Cell(_example(report, decided.reason_examples.get((name, main))), tone="example"),
             ]
         )
     columns = (
         ("Because", False),
         ("Code", False),
-        *((f"{plain(v, VERDICTS)} ({count(whole[v])})", True) for v in verdicts),
+        *((f"{in_words(v, VERDICTS)} ({count(whole[v])})", True) for v in verdicts),
         ("The case with the largest edge", False),
     )
     caption = "The risk gate (L4): bars of a symbol by verdict and reason. A verdict can have several reasons."

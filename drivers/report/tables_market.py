@@ -9,7 +9,7 @@ from drivers.report.cells import Cell, Table, number, word
 from drivers.report.contents import Report
 from drivers.report.market import QUALITY, STATES
 from drivers.report.text import UNKNOWN, count, fixed, moment, percent
-from drivers.report.words import REGIMES, plain
+from drivers.report.words import REGIMES, in_words
 from drivers.text.counts import plural
 from drivers.text.times import rounded_duration
 
@@ -25,7 +25,7 @@ def regimes(report: Report) -> Table | None:
         changes = int(np.count_nonzero(np.diff(labels[:, n])))
         cells = (number(percent(float(s), 1), float(s), share=float(s)) for s in shares)
         rows.append([word(name), *cells, number(count(changes), changes)])
-    columns = (("Symbol", False), *((plain(s, REGIMES), True) for s in STATES), ("changes", True))
+    columns = (("Symbol", False), *((in_words(s, REGIMES), True) for s in STATES), ("changes", True))
     return Table("regimes", "Share of the bars in each regime (L1), by symbol.", columns, rows)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from drivers.report.figures import Figure
-from drivers.report.words import plain
+from drivers.report.words import in_words
 from drivers.text.times import rounded_duration, stamp
 
 UNKNOWN: Final = "not known"
@@ -91,5 +91,5 @@ def interval_of(figure: Figure) -> str:
 def listed(counts: Mapping[str, int] | Counter[str], words: dict[str, str], most: int = 3) -> str:
     """The most frequent codes in words with their counts: `the volatility target (4,465), …`."""
     top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    named = [f"{plain(code, words)} ({count(n)})" for code, n in top[:most]]
+    named = [f"{in_words(code, words)} ({count(n)})" for code, n in top[:most]]
     return ", ".join(named) + (f" and {len(top) - most} more" if len(top) > most else "")

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataflows.execution.order_table import moved
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from drivers.report.account import Account
 from drivers.report.scan import holds, panels
 from drivers.store.reader import RecordedRun
@@ -27,7 +27,7 @@ from drivers.store.reader import RecordedRun
 _FILL: Final = ("order_id", "side", "price", "quantity", "fee", "liquidity", "reference_price")
 _ORDER: Final = ("order_id", "type", "status", "reason", "end_reason")
 _FUNDING: Final = "symbol_funding"
-_moved = plain(moved)
+_moved = python_of(moved)
 
 
 @dataclass(slots=True)

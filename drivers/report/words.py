@@ -83,11 +83,11 @@ REGIMES: Final = {
 }
 
 
-def plain(code: str, words: dict[str, str]) -> str:
+def in_words(code: str, words: dict[str, str]) -> str:
     """A code in words."""
     return words.get(code, code.lower().replace("_", " "))
 
 
-def plain_set(codes: str, words: dict[str, str], none: str) -> str:
+def in_words_all(codes: str, words: dict[str, str], none: str) -> str:
     """Codes joined by `|` in words; `none` where there is no code."""
-    return "; ".join(plain(code, words) for code in codes.split("|") if code) or none
+    return "; ".join(in_words(code, words) for code in codes.split("|") if code) or none

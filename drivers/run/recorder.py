@@ -54,7 +54,7 @@ class Recorder:
         self.summary = Summary(session.data.symbols, session.configs)
         self.events = Events(session.data.symbols, session.engine.epoch_ns)
         self._log = self.writer.folder / "log.jsonl"
-        with self.writer.whole():
+        with self.writer.writing():
             if go_on is not None:
                 os.truncate(self._log, go_on["log"])
             self.log = open_run_log(self._log, run=out.name)
@@ -101,7 +101,7 @@ class Recorder:
     def _take(self, outputs: Outputs) -> None:
         self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
         self.summary.add(outputs.values, outputs.time, outputs.offsets)
-        with self.writer.whole():
+        with self.writer.writing():
             self.events.write(self.log, outputs)
         if outputs.epoch:
             self.learned.add(int(outputs.time[0]), self.session.engine.arena.values)
@@ -116,7 +116,7 @@ class Recorder:
     def _take_between(self, outputs: Outputs, about: dict[str, Any]) -> None:
         self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
         self.summary.add_between(outputs.values, outputs.time, outputs.offsets)
-        with self.writer.whole():
+        with self.writer.writing():
             at = int(outputs.time[0])
             self.log.event("operator", time=stamp(at), epoch=(at - 1) // self.session.engine.epoch_ns, **about)
             self.events.write(self.log, outputs)
@@ -127,7 +127,7 @@ class Recorder:
         None after an error of the sinks.
         """
         if not self.failed:
-            with self._sinks(), self.writer.whole():
+            with self._sinks(), self.writer.writing():
                 part = self.writer.cut()
                 sync(self._log)
                 return {
@@ -155,7 +155,7 @@ class Recorder:
         session = self.session
         summary = self.summary.figures()
         self.writer.copy_project(session.project, session.configs)
-        with self.writer.whole():
+        with self.writer.writing():
             self.log.close()
             self.learned.save(self.writer.folder)
         rate = self.bars / timings["run_seconds"] if timings.get("run_seconds") else None

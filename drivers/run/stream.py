@@ -103,7 +103,7 @@ def _begun(session: Session, out: Path, stack: ExitStack, notify: Callable[[str]
     recorder = stack.enter_context(Recorder(session, out, parts=kept, notify=notify if kept else None))
     folder = recorder.writer.folder
     if kept:
-        with recorder.writer.whole():
+        with recorder.writer.writing():
             write_request(request, session, folder)
             if request.checkpoint is not None:
                 write_atomic(user_of(request.checkpoint), f"{out.absolute()}\n")

@@ -35,7 +35,7 @@ class RunLog:
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.format_exc_info,
                 _in_order,
-                structlog.processors.JSONRenderer(ensure_ascii=False, default=_plain),
+                structlog.processors.JSONRenderer(ensure_ascii=False, default=_json_value),
             ],
             wrapper_class=structlog.BoundLogger,
         ).bind(**ids)
@@ -89,6 +89,6 @@ def _in_order(logger: WrappedLogger, method: str, event: EventDict) -> EventDict
     return {key: event[key] for key in (*(k for k in _FIRST if k in event), *(k for k in event if k not in _FIRST))}
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """NumPy scalars and paths as JSON has them."""
     return value.item() if hasattr(value, "item") else str(value)

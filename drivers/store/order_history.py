@@ -18,12 +18,12 @@ from dataflows.execution import types as ex
 from dataflows.execution.order_table import CONTRADICTION, LIVE, NEXT, closes_position, complete, moved, same_side
 from dataflows.panel import Ints
 from dataflows.risk.types import REASONS
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 
 _UNKNOWN_ORDER: Final = ex.REJECTIONS.index("UNKNOWN_ORDER")
 _BRACKET: Final = {ex.STOP_MARKET: 1 << REASONS.index("STOP"), ex.TAKE_PROFIT: 1 << REASONS.index("TARGET")}
 _NEXT: Final[list[list[int]]] = NEXT.tolist()
-_closes, _complete, _moved, _same_side = plain(closes_position), plain(complete), plain(moved), plain(same_side)
+_closes, _complete, _moved, _same_side = python_of(closes_position), python_of(complete), python_of(moved), python_of(same_side)
 
 
 @dataclass(slots=True)

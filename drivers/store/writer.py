@@ -85,7 +85,7 @@ class ResultWriter:
         self._orders, self._fills, self._ledger, self._decisions = (
             self._file(f"{name}.parquet") for name in ("orders", "fills", "ledger", "decisions")
         )
-        with self.whole():
+        with self.writing():
             if go_on is None and self.folder.exists():
                 self._clear_stale()
             elif go_on is not None:
@@ -169,7 +169,7 @@ class ResultWriter:
         ns. offsets: by log, (T + 1,). Outputs of an instant between two bars (not all nodes) count for orders and fills only.
         Raises StoreError, with nothing left on disk, when they cannot be written.
         """
-        with self.whole():
+        with self.writing():
             if all(name in outputs for name in domains):
                 self._write_bars(outputs, annotations, domains, time)
             self._write_raw_logs({n: outputs[n] for n in domains if n in offsets}, time, offsets)
@@ -295,7 +295,7 @@ class ResultWriter:
 
     def cut(self) -> int:
         """Ends the part: all rows so far are on the disk and readable when this returns. Returns how many parts there are."""
-        with self.whole():
+        with self.writing():
             for file in self._files():
                 file.cut()
             self._background.wait()
@@ -306,7 +306,7 @@ class ResultWriter:
 
     def copy_project(self, project: Project, configs: Configs) -> None:
         """Puts the wiring and the resolved configuration beside the results, as they were used."""
-        with self.whole():
+        with self.writing():
             shutil.copyfile(project.wiring, self.folder / "wiring_master.yaml")
             (self.folder / "config").mkdir(exist_ok=True)
             for domain, record in configs.items():
@@ -319,7 +319,7 @@ class ResultWriter:
         then: called with the folder once everything is in it, before it gets its name; whatever it raises ends the results.
         Raises StoreError, with nothing left on disk and results that were there untouched, when it cannot.
         """
-        with self.whole():
+        with self.writing():
             self._write_orders(list(self.history.all()))
             if self._trades:
                 self._orders.flush(ORDERS)
@@ -416,7 +416,7 @@ class ResultWriter:
         return [*self._features.values(), *self._logs.values(), self._orders, self._fills, self._ledger, self._decisions]
 
     @contextlib.contextmanager
-    def whole(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
         """For what writes into the folder: turns an operating system's refusal into a StoreError, and leaves nothing behind."""
         try:
             yield

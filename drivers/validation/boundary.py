@@ -7,7 +7,7 @@ import pandera.errors
 from dataflows.boundary import Boundary
 from dataflows.panel import is_log
 from drivers.engine.engine import Outputs, joined
-from drivers.engine.guards import BoundaryError, Guards, columns_of, report, validate_whole, widths_of
+from drivers.engine.guards import BoundaryError, Guards, columns_of, report, validate_run, widths_of
 from drivers.engine.plan import Plan
 from drivers.validation.registry import Along, Broken, Tested, along_the_run, on_stretches
 from drivers.validation.trial import Stretch, Trial
@@ -49,7 +49,7 @@ def within_boundaries_by_pandera(stretch: Stretch) -> Tested:
     time = stretch.record.time
     for domain, model in models.items():
         try:
-            validate_whole(trial.plan, domain, model, values)
+            validate_run(trial.plan, domain, model, values)
         except pandera.errors.SchemaErrors as error:
             raise Broken(report(error, domain, time, trial.market.symbols).splitlines()[0] + ".") from None
     columns = _columns(trial.plan, models, stretch.outputs[0])

@@ -225,7 +225,7 @@ def _beyond(trial: Trial, s: int, time: int, held: float, left: float, limit: st
 @along_the_run(
     "orders are whole", "No order is without a quantity, a price or a stop that it needs: no NaN leaves.", "l5_execution_bridge"
 )
-def orders_are_whole(trial: Trial) -> Along:
+def orders_are_complete(trial: Trial) -> Along:
     """Every number of every order."""
 
     def take(outputs: Outputs) -> Tested:

@@ -61,9 +61,9 @@ def restored(stretch: Stretch) -> Tested:
 
 
 @on_stretches("compiled = plain Python", "The machine code of the account loop does what its Python source says.")
-def compiled_is_plain(stretch: Stretch) -> Tested:
+def compiled_is_interpreted(stretch: Stretch) -> Tested:
     """Every output, the step loop as plain Python for the last bars."""
     begin = max(stretch.first, stretch.end - PLAIN_BARS)
     with np.errstate(all="ignore"):  # where machine code is silent about 0 / 0, so is this
-        other = stretch.again(plain_from=begin)
+        other = stretch.again(interpreted_from=begin)
     return same(stretch.trial, stretch.record, other, "in plain Python")._replace(bars=stretch.end - begin)

@@ -119,21 +119,21 @@ class Stretch:
         *,
         end: int | None = None,
         restored_at: Sequence[int] = (),
-        plain_from: int | None = None,
+        interpreted_from: int | None = None,
         rows: Callable[[int, int], Observations] | None = None,
     ) -> Record:
         """Runs it once more, cut at the run's own edges and at `cuts`, up to row `end`.
 
-        restored_at: rows at which the engine is saved and a fresh one restored. plain_from: the row from which the step loop
-        runs as plain Python. rows: other market data than the trial's.
+        restored_at: rows at which the engine is saved and a new one restored. interpreted_from: the row from which the step
+        loop runs as plain Python. rows: other market data than the trial's.
         """
         last = self.end if end is None else end
-        moved = {*restored_at, *(() if plain_from is None else (plain_from,))}
+        moved = {*restored_at, *(() if interpreted_from is None else (interpreted_from,))}
         within = [c for c in (*self.edges, *cuts, *moved, last) if self.first <= c <= last]
         engine, made = self.begin(), []
         for a, b in pairwise(sorted(set(within))):
             if a in moved:
-                blob, engine = save(engine), self.trial.engine(compiled=a != plain_from)
+                blob, engine = save(engine), self.trial.engine(compiled=a != interpreted_from)
                 restore(engine, blob)
             observations = (rows or self.trial.market.rows)(a, b)
             made.append(engine.advance(Chunk(observations.time, self.trial.market.inputs(observations))))

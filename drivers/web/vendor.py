@@ -34,7 +34,7 @@ def wanted() -> dict[str, str]:
     return {name: str(lock["packages"][f"node_modules/{name}"]["version"]) for name in FILES}
 
 
-def is_whole() -> bool:
+def is_complete() -> bool:
     """True when the folder holds the versions of the lock file."""
     if not STAMP.is_file() or json.loads(STAMP.read_text(encoding="utf-8")) != wanted():
         return False
@@ -43,7 +43,7 @@ def is_whole() -> bool:
 
 def fetch() -> bool:
     """Fills `vendor/`; False when it was whole already. Raises VendorError when npm is missing or fails."""
-    if is_whole():
+    if is_complete():
         return False
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

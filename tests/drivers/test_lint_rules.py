@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.drivers.lint_walk import allocations, compiled_functions, crowded_calls, slips
 from tests.properties.graph import plan_of
 
@@ -190,9 +190,9 @@ def reached(fn: Any) -> set[Any]:
     while todo:
         code, names = todo[-1].__code__, todo.pop().__globals__
         for kernel_ in (names[n] for n in code.co_names if isinstance(names.get(n), Dispatcher)):
-            if plain(kernel_) not in called:
-                called.add(plain(kernel_))
-                todo.append(plain(kernel_))
+            if python_of(kernel_) not in called:
+                called.add(python_of(kernel_))
+                todo.append(python_of(kernel_))
     return called
 
 

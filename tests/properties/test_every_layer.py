@@ -20,7 +20,7 @@ from dataflows.pattern.types import PatternSignal
 from dataflows.runtime import scratch
 from drivers.engine.building import boundaries
 from drivers.engine.engine import Chunk, Engine, cut
-from drivers.engine.guards import validate_whole
+from drivers.engine.guards import validate_run
 from drivers.graph.wiring import load
 from drivers.project.locate import defaults
 from drivers.validation.apart import single_symbol_layers
@@ -249,7 +249,7 @@ def test_every_value_is_within_its_domains_boundary(domain: str) -> None:
     models = boundaries(load(defaults().wiring))
     outputs = run(engine_of(PLAN, instruments(3), 5), market(symbols=3))
     for o in outputs:
-        validate_whole(PLAN, domain, models[domain], o.values)
+        validate_run(PLAN, domain, models[domain], o.values)
 
 
 def test_the_guards_pass_what_the_models_pass() -> None:

@@ -67,7 +67,7 @@ def _less(context: Any, builder: Any, value: Any, given: Any, taken: Any) -> Any
     return context.make_tuple(builder, taken, parts)
 
 
-def plainly(fn: Any) -> Any:
+def python_node(fn: Any) -> Any:
     """The same call where the loop runs as plain Python: the address does not matter."""
 
     def call(address: int, *arguments: Any) -> Any:
@@ -170,7 +170,7 @@ def recorder(name: str, block: Any, given: tuple[Any, ...], leaves: list[tuple[i
     return made
 
 
-def plain_recorder(leaves: list[tuple[int, tuple[str, ...]]]) -> Any:
+def python_recorder(leaves: list[tuple[int, tuple[str, ...]]]) -> Any:
     """The same as plain Python."""
 
     def record(block: Any, t: int, *records: Any) -> None:
@@ -205,20 +205,20 @@ def keep(buffer: Any, where: Any, leaf: int, count: int, values: Any) -> None:
 def helpers(*, compiled: bool) -> dict[str, Any]:
     """The names of the generated source that are not layers."""
     if not compiled:
-        plain_view = {f"view_{axes}": _plain_view for axes in (1, 2, 3)}
-        return {**plain_view, "row": _plain_row, "turn": _plain_turn, "append": append, "keep": keep}
+        python_view = {f"view_{axes}": _python_view for axes in (1, 2, 3)}
+        return {**python_view, "row": _python_row, "turn": _python_turn, "append": append, "keep": keep}
     return {"view_1": _view(1), "view_2": _view(2), "view_3": _view(3), "row": row, "turn": turn}
 
 
-def _plain_view(buffer: Any, where: Any, leaf: int) -> Any:
+def _python_view(buffer: Any, where: Any, leaf: int) -> Any:
     flat = buffer[where[leaf, 0] : where[leaf, 1]]
     axes = int(where[leaf, WHERE_COLUMNS - 1])
     return flat.reshape(tuple(where[leaf, 2 : 2 + axes]))
 
 
-def _plain_turn(t: int) -> None:
+def _python_turn(t: int) -> None:
     """Plain Python takes each row from the heap."""
 
 
-def _plain_row(panel: Any, t: int) -> Any:
+def _python_row(panel: Any, t: int) -> Any:
     return panel[t]

@@ -25,7 +25,7 @@ import numpy as np
 from dataflows.carry import Axes
 from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of, unwrap_generic, walk
 from dataflows.runtime.compile import inner_kernel, kernel
-from drivers.engine.loop.address import address_of, by_address, helpers, plain_recorder, plainly, recorder
+from drivers.engine.loop.address import address_of, by_address, helpers, python_node, python_recorder, recorder
 from drivers.engine.loop.rows import Path, RowSpec, chains, row_class, uncompiled, used_paths
 from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError
 
@@ -309,12 +309,12 @@ class StepStage:
 
     # ---- forms
 
-    def plain(self) -> tuple[Loop, Ints]:
+    def interpreted(self) -> tuple[Loop, Ints]:
         """The loop as plain Python, the reference of the compiled one; and the addresses it is called with (none)."""
         own = helpers(compiled=False)
-        calls = {f"_{n.name}": plainly(n.fn) for n in self.nodes}
-        calls |= {name: plainly(own[name[:-3]]) for name in HELPERS}
-        calls |= {f"record_{block}": plain_recorder(self._recorded_in(block)[1]) for block in PANELS}
+        calls = {f"_{n.name}": python_node(n.fn) for n in self.nodes}
+        calls |= {name: python_node(own[name[:-3]]) for name in HELPERS}
+        calls |= {f"record_{block}": python_recorder(self._recorded_in(block)[1]) for block in PANELS}
         addresses = np.zeros(len(self.nodes) + len(HELPERS), np.int64)
         return self._execute("plain", {**own, **calls, "kernel": uncompiled}), addresses
 
@@ -325,7 +325,7 @@ class StepStage:
         something else than it declares.
         """
         if nb.config.DISABLE_JIT:
-            return self.plain()
+            return self.interpreted()
         types = self._input_types(dict(zip(self.arguments[FIRST:], arguments, strict=True)))
         key = tuple(types.items())
         if key in self._made:

@@ -36,7 +36,7 @@ class Numbers:
         if isinstance(values, pa.DictionaryArray):
             values = values.dictionary_decode()
         if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            values = self._plain(values.cast(pa.string()), theirs, start)
+            values = self._dotted(values.cast(pa.string()), theirs, start)
         try:
             found = np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -49,7 +49,7 @@ class Numbers:
         # a division by a whole number is the nearest float to the decimal number that was meant; a product is not
         return found / inverse if inverse > 1 and abs(inverse * factor - 1.0) < 1e-12 else found * factor
 
-    def _plain(self, text: Any, theirs: str, start: int) -> Any:
+    def _dotted(self, text: Any, theirs: str, start: int) -> Any:
         """Texts with a point as their decimal mark and no other, null where they say that there is none."""
         text = pc.utf8_trim_whitespace(text)
         text = pc.if_else(pc.is_in(pc.utf8_lower(text), _NONE), pa.scalar(None, pa.string()), text)

@@ -56,7 +56,7 @@ class ImportResult:
 
 
 def run_import(plan: ImportPlan, progress: Progress | None = None, *, budget: int | None = None) -> ImportResult:
-    """Writes the folder of a plan. progress: told the share done and what is being done. budget: bytes held for sorting.
+    """Writes the folder of a plan. progress: called with the share done and what is being done. budget: bytes held for sorting.
 
     Raises DataError naming the row at fault; OSError when the disk is full. Whatever stops it, nothing half-written stays and
     what was there before is as it was.
@@ -70,7 +70,7 @@ def run_import(plan: ImportPlan, progress: Progress | None = None, *, budget: in
         for path in plan.kept:
             _link(path, work.folder / path.name)
         results = work.write()
-        work.told(_READ_AND_WRITE, "Checking")
+        work.progress(_READ_AND_WRITE, "Checking")
         report = work.check()
         notes = _strangers(results, report)
         if out.exists():
@@ -80,7 +80,7 @@ def run_import(plan: ImportPlan, progress: Progress | None = None, *, budget: in
     finally:  # Ctrl-C too: nothing half written stays
         shutil.rmtree(work.folder, ignore_errors=True)
         shutil.rmtree(work.aside, ignore_errors=True)
-    work.told(1.0, "Done")
+    work.progress(1.0, "Done")
     return ImportResult(plan.request.out, results, replace(report, path=plan.request.out), tuple(notes))
 
 
@@ -91,7 +91,7 @@ class _Work:
     plan: ImportPlan
     folder: Path
     aside: Path
-    told: Progress
+    progress: Progress
     budget: int
     ticks: TickGuess = field(default_factory=TickGuess)
     moved: int = 0  # bars off the clock
@@ -109,7 +109,7 @@ class _Work:
         """Reads the files of one kind, sorts their rows and writes them. begun, share: of the progress."""
         self.aside.mkdir()
         sorter, symbols = Sorter(self.aside, self.budget), set[str]()
-        rows = self._read(kind, sorter, lambda part, what: self.told(begun + 0.7 * share * part, what))
+        rows = self._read(kind, sorter, lambda part, what: self.progress(begun + 0.7 * share * part, what))
         written = repeated = 0
         # page indexes and statistics are of no use here; BYTE_STREAM_SPLIT would undo what the dictionary gains on ticks
         out, schema = self.folder / f"{kind}.parquet", self.plan.schemas[kind]
@@ -119,7 +119,7 @@ class _Work:
                 writer.write_table(table, row_group_size=_GROUP_ROWS)
                 symbols.update(pc.unique(table.column("symbol")).to_pylist())
                 written, repeated = written + table.num_rows, repeated + dropped
-                self.told(begun + share * (0.7 + 0.3 * (written + repeated) / max(rows, written)), f"Writing {out.name}")
+                self.progress(begun + share * (0.7 + 0.3 * (written + repeated) / max(rows, written)), f"Writing {out.name}")
         shutil.rmtree(self.aside)
         return KindResult(
             kind,
@@ -131,7 +131,7 @@ class _Work:
             self.moved if kind == "bars" else 0,
         )
 
-    def _read(self, kind: Kind, sorter: Sorter, told: Progress) -> int:
+    def _read(self, kind: Kind, sorter: Sorter, progress: Progress) -> int:
         """Every file's rows to the sorter; returns how many were read."""
         planned, schema, rows, before = self.plan.files[kind], self.plan.schemas[kind], 0, 0
         whole = sum(f.size for f in planned)
@@ -141,7 +141,7 @@ class _Work:
                 if self.plan.request.guess_ticks:
                     self.ticks.add(aligned)
                 sorter.add(aligned)
-                told((before + size * file.source.done) / whole, f"Reading {file.source.name}")
+                progress((before + size * file.source.done) / whole, f"Reading {file.source.name}")
             rows, before = rows + file.rows, before + size
         return rows
 

@@ -41,11 +41,11 @@ def simulate(
     if out.exists():
         raise FileExistsError(f"simulate: {out} exists already; remove it or name another folder")
 
-    def told(fraction: float) -> None:
+    def report_progress(fraction: float) -> None:
         if progress is not None:
             progress(fraction)
 
-    told(0.0)
+    report_progress(0.0)
     market = simulate_market(
         seed=seed,
         symbols=symbols,
@@ -55,17 +55,17 @@ def simulate(
         edge=edge,
         snapshots=snapshots,
         bars_only=not (book or trades),
-        progress=lambda x: told(0.5 * x),
+        progress=lambda x: report_progress(0.5 * x),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = out.parent / f".{out.name}.{os.getpid()}.partial"
     beside.mkdir()
     try:
         _table(beside / "bars.parquet", _bars(market))
-        told(0.6)
+        report_progress(0.6)
         if trades:
             _table(beside / "trades.parquet", _trades(market))
-        told(0.75)
+        report_progress(0.75)
         if book:
             _table(beside / "book.parquet", _book(market))
         _describe(beside / "dataset.yml", market, seed, edge)
@@ -73,7 +73,7 @@ def simulate(
     except BaseException:  # Ctrl-C too: nothing half written stays
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    told(1.0)
+    report_progress(1.0)
 
 
 def _table(path: Path, columns: Mapping[str, pa.Array]) -> None:

@@ -20,7 +20,7 @@ from dataflows.data.aggregate import (
     fill_quiet,
     trade_bars,
 )
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 
 STEP = 60 * 10**9
 FIRST = 1_772_323_260 * 10**9  # 2026-03-01T00:01:00Z
@@ -104,7 +104,7 @@ def test_trades_cut_anywhere_give_the_same_bits(cuts: list[int]) -> None:
 
 def test_trades_compiled_equal_plain() -> None:
     trades = random_trades(seed=4)
-    for one, other in zip(aggregated(trades, [100]), aggregated(trades, [100], plain(add_trades)), strict=True):
+    for one, other in zip(aggregated(trades, [100]), aggregated(trades, [100], python_of(add_trades)), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -143,7 +143,7 @@ def test_a_quiet_bar_is_flat_at_the_last_price_where_there_is_life(seed: int) ->
 
 
 def test_quiet_bars_compiled_equal_plain() -> None:
-    for one, other in zip(quiet(fill_quiet, 7)[1], quiet(plain(fill_quiet), 7)[1], strict=True):
+    for one, other in zip(quiet(fill_quiet, 7)[1], quiet(python_of(fill_quiet), 7)[1], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -253,8 +253,8 @@ def test_books_cut_anywhere_give_the_same_bits(cuts: list[int]) -> None:
 
 def test_books_compiled_equal_plain() -> None:
     books = random_books(seed=8)
-    one, other = booked(books, [50]), booked(books, [50], plain(add_snapshots))
-    age, plain_age = carry_books(_closes(FIRST, one), STEP, one), plain(carry_books)(_closes(FIRST, other), STEP, other)
+    one, other = booked(books, [50]), booked(books, [50], python_of(add_snapshots))
+    age, plain_age = carry_books(_closes(FIRST, one), STEP, one), python_of(carry_books)(_closes(FIRST, other), STEP, other)
     np.testing.assert_array_equal(age, plain_age)
     for mine, theirs in zip(one, other, strict=True):
         np.testing.assert_array_equal(mine, theirs)

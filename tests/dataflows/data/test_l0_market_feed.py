@@ -16,7 +16,7 @@ from dataflows.data.l0_market_feed import TIMEFRAMES, l0_market_feed
 from dataflows.data.types import Market
 from dataflows.kernels import order
 from dataflows.panel import leaves
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.data.observed import START, hole, instruments, market, observe, walk
 from tests.support import carry_of
 
@@ -57,8 +57,8 @@ def test_compiled_and_plain_python_give_the_same_bits(monkeypatch: pytest.Monkey
     compiled = align(*args, fast.seen, fast.returns)
     for module, names in ((alignment, ("is_sane", "sorted_mad", "sorted_median", "window_push")), (order, ("count_below",))):
         for name in names:
-            monkeypatch.setattr(module, name, plain(getattr(module, name)))
-    for a, b in zip(compiled, plain(align)(*args, slow.seen, slow.returns), strict=True):
+            monkeypatch.setattr(module, name, python_of(getattr(module, name)))
+    for a, b in zip(compiled, python_of(align)(*args, slow.seen, slow.returns), strict=True):
         np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64))
     _same(fast, slow)
 

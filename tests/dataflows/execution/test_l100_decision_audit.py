@@ -13,7 +13,7 @@ from dataflows.execution.types import AUDIT_EVENTS, CANCEL, PLACE, Audit, Ledger
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Ensemble, K, Proposal
 from dataflows.regime.types import Regime
 from dataflows.risk.types import HALT, REJECTED, Approval, KillSwitch
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.execution.support import NAN, intents, same_bits
 from tests.support import carry_of, filled
 
@@ -200,7 +200,7 @@ def test_profits_are_the_same_compiled_plain_and_however_the_bars_are_cut(rows: 
 
     parts, one, other = state(), state(), state()
     whole = profits(position, *money, said, one)
-    assert same_bits(whole, plain(profits)(position, *money, said, other))
+    assert same_bits(whole, python_of(profits)(position, *money, said, other))
     assert same_bits(one, other)
     at = sorted(c for c in cuts if c < len(rows))
     pieces = zip(*(np.split(a, at) for a in (position, *money, said)), strict=True)
@@ -210,7 +210,7 @@ def test_profits_are_the_same_compiled_plain_and_however_the_bars_are_cut(rows: 
     assert whole[0].sum() == pytest.approx(total[-1, 0])
     time = np.arange(len(rows))
     log = (np.full(3, PLACE), np.zeros(3, np.int64), np.arange(4, 16, 4), np.array([0, 0, len(rows) - 1]))
-    assert same_bits(placed(*log, time, 1), plain(placed)(*log, time, 1))
+    assert same_bits(placed(*log, time, 1), python_of(placed)(*log, time, 1))
 
 
 def test_refused_is_what_was_proposed_and_not_approved() -> None:
@@ -246,5 +246,5 @@ def test_changes_are_the_same_however_the_bars_are_cut(labels: list[int], cuts: 
     expected = label_changes(label, whole)
     got = [label_changes(np.ascontiguousarray(x), parts) for x in np.split(label, sorted(c for c in cuts if c < len(labels)))]
     assert same_bits(np.concatenate(got), expected)
-    assert same_bits(plain(label_changes)(label, same), expected)
+    assert same_bits(python_of(label_changes)(label, same), expected)
     assert same_bits(parts, whole)

@@ -27,7 +27,7 @@ from dataflows.execution.types import (
     Orders,
 )
 from dataflows.risk.types import APPROVED, EXIT, HOLD, REDUCED, REJECTED, VERDICTS
-from dataflows.runtime.compile import kernel, plain
+from dataflows.runtime.compile import kernel, python_of
 from tests.dataflows.execution.loop import COMPILED, Loop, approval, leaving, plain_layers
 from tests.dataflows.execution.support import CONFIG, NAN, carry, clock, entries_of, instruments, market, plainly, same_bits
 from tests.support import filled
@@ -142,7 +142,7 @@ def test_bracket_prices_lie_on_the_tick_nearer_the_market() -> None:
     (e,) = bridge(-98.0, weight=-0.1, stop=0.0512, take_profit=0.1013, facts={"tick_size": [0.5]})
     assert (e["bracket_stop"], e["bracket_target"]) == (105.0, 90.0)
     assert inward(99.9, False, 100.0, 0.5) == 99.5, "never on the mark itself"
-    assert plain(inward)(100.1, True, 100.0, 0.5) == inward(100.1, True, 100.0, 0.5) == 100.5
+    assert python_of(inward)(100.1, True, 100.0, 0.5) == inward(100.1, True, 100.0, 0.5) == 100.5
 
 
 def test_same_state_same_intents_and_ids() -> None:

@@ -12,7 +12,7 @@ from dataflows.execution.l88_order_slicing import l88_order_slicing, trade_fract
 from dataflows.execution.types import LIMIT, MARKET, Ledger, Slice, Style
 from dataflows.microstructure.types import Tradeability
 from dataflows.risk.types import APPROVED, EXIT, HOLD, REDUCED, REJECTED, VERDICTS
-from dataflows.runtime.compile import kernel, plain
+from dataflows.runtime.compile import kernel, python_of
 from tests.dataflows.execution.loop import approval
 from tests.dataflows.execution.support import CONFIG, NAN, carry, clock, instruments, market, plainly, same_bits
 from tests.support import filled
@@ -153,7 +153,7 @@ def test_the_trajectory_is_that_of_almgren_and_chriss() -> None:
         left -= left * trade_fraction(bars - j + 1, kappa)
         assert left == pytest.approx(whole * math.sinh(kappa * (bars - j)) / math.sinh(kappa * bars), abs=1e-9)
     assert trade_fraction(4, 0.0) == 0.25
-    assert plain(trade_fraction)(7, 0.2) == trade_fraction(7, 0.2)
+    assert python_of(trade_fraction)(7, 0.2) == trade_fraction(7, 0.2)
 
 
 def test_slices_add_up_to_the_approved_quantity_and_never_pass_it() -> None:

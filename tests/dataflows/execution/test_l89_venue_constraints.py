@@ -12,7 +12,7 @@ from dataflows.execution.l89_venue_constraints import l89_venue_constraints
 from dataflows.execution.rounding import ceil_to, floor_to
 from dataflows.execution.types import DROPS, LIMIT, MARKET, POST_ONLY, Constrained, Ledger, Slice, Style
 from dataflows.microstructure.types import SpreadDepth
-from dataflows.runtime.compile import kernel, plain
+from dataflows.runtime.compile import kernel, python_of
 from tests.dataflows.execution.loop import approval
 from tests.dataflows.execution.support import CONFIG, NAN, instruments, market, plainly, same_bits
 from tests.support import filled
@@ -136,8 +136,8 @@ def test_the_rate_budget_serves_entries_by_rank_then_name_and_exits_always() -> 
 
 def test_rounding_helpers() -> None:
     for x, step, down, up in [(0.3, 0.1, 3, 3), (0.31, 0.1, 3, 4), (7.0, 0.0, None, None), (7.0, NAN, None, None)]:
-        assert floor_to(x, step) == (x if down is None else down * step) == plain(floor_to)(x, step)
-        assert ceil_to(x, step) == (x if up is None else up * step) == plain(ceil_to)(x, step)
+        assert floor_to(x, step) == (x if down is None else down * step) == python_of(floor_to)(x, step)
+        assert ceil_to(x, step) == (x if up is None else up * step) == python_of(ceil_to)(x, step)
 
 
 SIZES = st.one_of(st.floats(-50.0, 50.0), st.sampled_from([0.0, NAN, math.inf, 1e-12]))

@@ -38,7 +38,7 @@ from dataflows.execution.types import (
     STATUSES,
     SUBMITTED,
 )
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 
 PRODUCT = list(itertools.product(range(len(STATUSES)), range(len(EVENTS))))
 CONTRADICTIONS = {(NONE, e) for e in range(len(EVENTS))} | {(FILLED, REJECT), (REJECTED_ORDER, FILL)}
@@ -90,7 +90,7 @@ def test_rows_of_live_orders_are_never_given_up_and_the_oldest_ended_one_goes_fi
     assert allocate(status, stamp, 0) == -1
     status[3, 0] = NONE
     assert allocate(status, stamp, 0) == 3
-    assert plain(allocate)(status, stamp, 0) == 3
+    assert python_of(allocate)(status, stamp, 0) == 3
 
 
 def test_find_knows_no_order_zero() -> None:
@@ -118,11 +118,11 @@ def test_fills_of_tenths_that_cancel_leave_exactly_nothing(tenths: list[int]) ->
         position, exact = moved(position, k / 10.0), exact + k
         assert (position == 0.0) == (exact == 0)
         assert position == pytest.approx(exact / 10.0, abs=1e-9)
-        assert plain(moved)(position, 0.3) == moved(position, 0.3)
+        assert python_of(moved)(position, 0.3) == moved(position, 0.3)
 
 
 def test_scalars_agree_with_their_plain_form() -> None:
     for a, b in itertools.product([-1.0, -1e-300, 0.0, 1e-300, 1.0, float("nan")], repeat=2):
-        assert same_side(a, b) == plain(same_side)(a, b) == (a * 1e300 * b * 1e300 > 0)
-        assert complete(a, b) == plain(complete)(a, b)
+        assert same_side(a, b) == python_of(same_side)(a, b) == (a * 1e300 * b * 1e300 > 0)
+        assert complete(a, b) == python_of(complete)(a, b)
     assert [is_live(s) for s in range(len(STATUSES))] == [s in LIVE for s in range(len(STATUSES))]

@@ -13,7 +13,7 @@ from dataflows.execution.account import carry_cost, is_dust
 from dataflows.execution.l5_execution_bridge import BridgeCarry, back_off
 from dataflows.execution.l98_reconciliation import l98_reconciliation__sim
 from dataflows.execution.types import FILL, REJECT, REJECTIONS
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.execution.double_entry import DoubleEntry
 from tests.dataflows.execution.loop import Loop, approval, leaving
 from tests.dataflows.execution.support import CONFIG, MINUTE, NAN, carry, entries_of
@@ -233,5 +233,5 @@ def test_the_rules_of_dust_and_carry_are_the_same_compiled() -> None:
     rng = np.random.default_rng(1)
     for _ in range(200):
         position, price, lot, least = rng.normal(), abs(rng.normal()), abs(rng.normal()), abs(rng.normal())
-        assert is_dust(position, price, lot, least, 0) == plain(is_dust)(position, price, lot, least, 0)
-        assert carry_cost(position, price, lot, least, 0.1) == plain(carry_cost)(position, price, lot, least, 0.1)
+        assert is_dust(position, price, lot, least, 0) == python_of(is_dust)(position, price, lot, least, 0)
+        assert carry_cost(position, price, lot, least, 0.1) == python_of(carry_cost)(position, price, lot, least, 0.1)

@@ -24,7 +24,7 @@ from dataflows.execution.types import (
     STOP_MARKET,
 )
 from dataflows.execution.venue_filters import on_step
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.execution.loop import Loop, approval
 from tests.dataflows.execution.support import CONFIG, NAN, entries_of, same_bits
 from tests.dataflows.execution.test_l5_execution_bridge import bridge, short_form
@@ -183,9 +183,9 @@ def test_positions_and_entries_never_need_more_margin_than_there_is(data: st.Dat
     same = Entries(*(x.copy() for x in given_))
     rest = (Margins(held, mark, margin, equity), rank, lot, least)
     within_margin(given_, *rest)
-    plain(within_margin)(same, *rest)
+    python_of(within_margin)(same, *rest)
     assert same_bits(given_, same)
-    assert last_served(entry, rank) == plain(last_served)(entry, rank)
+    assert last_served(entry, rank) == python_of(last_served)(entry, rank)
     assert (np.abs(quantity) <= np.abs(before)).all()
     assert (quantity * before >= 0.0).all()
     asks = margin > 0.0
@@ -232,6 +232,6 @@ def test_a_naked_position_below_a_lot_is_dust_and_makes_no_order() -> None:
 
 @given(st.integers(0, 10**9), st.sampled_from([0.1, 0.01, 0.001, 1e-5, 0.5, 5.0]))
 def test_a_whole_number_of_steps_is_on_the_step_and_half_a_step_is_not(k: int, step: float) -> None:
-    assert on_step(k * step, step) == plain(on_step)(k * step, step) is True
+    assert on_step(k * step, step) == python_of(on_step)(k * step, step) is True
     assert k > 10**8 or not on_step((k + 0.5) * step, step)
     assert on_step(k * 1.234, 0.0)

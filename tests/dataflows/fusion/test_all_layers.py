@@ -15,7 +15,7 @@ import dataflows.fusion
 import dataflows.kernels
 from dataflows.fusion.types import Agreement, K, SizeSuggestion
 from dataflows.panel import fields_of, leaves
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.fusion.world import CONFIGS, everything
 from tests.support import carry_of, run_columnar
 
@@ -108,7 +108,7 @@ def test_compiled_is_plain_to_the_bit(name: str, monkeypatch: pytest.MonkeyPatch
             home = importlib.import_module(module.name)
             for key, value in list(vars(home).items()):
                 if hasattr(value, "py_func"):
-                    monkeypatch.setattr(home, key, plain(value))
+                    monkeypatch.setattr(home, key, python_of(value))
     with np.errstate(all="ignore"):
         same(compiled, run_columnar(fn, inputs, SETTINGS))
 

@@ -15,7 +15,7 @@ from scipy import stats
 
 from dataflows.carry import Bind, start_state
 from dataflows.kernels import arith, ols, order, resample, smooth, window
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.kernels.rolling import rolling_extremes, rolling_median
 
 T, N = 400, 3
@@ -86,7 +86,7 @@ def test_chunks_and_plain_python_give_the_same_bits(name: str) -> None:
     whole = _chunks(call, panels, _copy(state), [], fn=fn)
     ones = _chunks(call, panels, _copy(state), range(1, T), fn=fn)
     odd = _chunks(call, panels, _copy(state), [1, 2, 39, 40, 41, 180, 399], fn=fn)
-    slow = _chunks(call, panels, _copy(state), [100], fn=plain(fn))
+    slow = _chunks(call, panels, _copy(state), [100], fn=python_of(fn))
     for a, *others in zip(whole, ones, odd, slow, strict=True):
         for b in others:
             assert a.dtype == b.dtype

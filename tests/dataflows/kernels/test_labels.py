@@ -64,7 +64,7 @@ def every_outcome(
             samples.features[(first + t) % depth, n, 0] = float(first + t)
 
 
-def fresh(symbols: int, horizon: int = H) -> Any:
+def full(symbols: int, horizon: int = H) -> Any:
     return start_state(Annotated[Samples, Bind(W=horizon, F=1)], {"N": symbols}, {})
 
 
@@ -72,7 +72,7 @@ def test_every_sample_ends_as_a_walk_over_its_future_says() -> None:
     world = drawn(1, 600, 2)
     opens, highs, lows, closes, valid, told, up, down = world
     out = np.full((600, 2, 4), np.nan)
-    samples = fresh(2)
+    samples = full(2)
     every_outcome(*world, MAX_GAP, samples, out)
     whole = ((valid == 1) & np.isfinite(opens)).astype(np.int64)
     for n in range(2):
@@ -90,7 +90,7 @@ def test_compiled_and_plain_resolve_alike_to_the_bit() -> None:
     results = []
     for run in (every_outcome, every_outcome.py_func):
         out = np.full((150, 2, 4), np.nan)
-        samples = fresh(2)
+        samples = full(2)
         run(*world, MAX_GAP, samples, out)
         results.append((out, *samples))
     for a, b in zip(*results, strict=True):
@@ -103,14 +103,14 @@ def test_the_uniqueness_of_samples_that_never_touch_is_one_over_the_horizon() ->
     ones = np.ones((bars, 1), np.int64)
     far = np.full((bars, 1), 0.1)
     out = np.full((bars, 1, 4), np.nan)
-    every_outcome(flat, flat, flat, flat, ones, ones, far, far, MAX_GAP, fresh(1), out)
+    every_outcome(flat, flat, flat, flat, ones, ones, far, far, MAX_GAP, full(1), out)
     assert (out[: bars - H, 0, 1] == TIMEOUT).all()
     np.testing.assert_allclose(out[H : bars - H, 0, 3], 1.0 / H)
     assert np.isnan(out[bars - H :]).all()
     # a lone sample is wholly unique
     ones[1:] = 0
     alone = np.full((bars, 1, 4), np.nan)
-    every_outcome(flat, flat, flat, flat, np.ones_like(ones), ones, far, far, MAX_GAP, fresh(1), alone)
+    every_outcome(flat, flat, flat, flat, np.ones_like(ones), ones, far, far, MAX_GAP, full(1), alone)
     assert alone[0, 0, 3] == 1.0
 
 
@@ -119,7 +119,7 @@ def test_a_price_that_jumps_over_a_barrier_has_reached_it() -> None:
     ones = np.ones((5, 1), np.int64)
     far = np.full((5, 1), 0.1)
     out = np.full((5, 1, 4), np.nan)
-    every_outcome(prices, prices, prices, prices, ones, ones, far, far, MAX_GAP, fresh(1), out)
+    every_outcome(prices, prices, prices, prices, ones, ones, far, far, MAX_GAP, full(1), out)
     np.testing.assert_allclose(out[0, 0, :3], [3.0, UPPER, 0.2])
 
 

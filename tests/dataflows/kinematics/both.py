@@ -12,7 +12,7 @@ import pytest
 from dataflows.data.config import DataConfig
 from dataflows.kernels import arith, order, smooth, window
 from dataflows.kinematics import true_range
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.support import carry_of
 
 
@@ -34,8 +34,8 @@ def assert_plain_is_compiled(
     for module in (arith, order, smooth, true_range, window, *modules):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
-                patch.setattr(module, name, plain(value))
-    slow = plain(fn)(*args, *own[1])
+                patch.setattr(module, name, python_of(value))
+    slow = python_of(fn)(*args, *own[1])
     for a, b in zip(_flat((fast, own[0])), _flat((slow, own[1])), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64))

@@ -25,7 +25,7 @@ from dataflows.microstructure.l61_flow_toxicity import l61_flow_toxicity
 from dataflows.microstructure.l62_order_flow_imbalance import l62_order_flow_imbalance
 from dataflows.microstructure.types import TradePressure
 from dataflows.panel import leaves
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.microstructure.markets import bars_only, instruments, random_book, with_book
 from tests.support import carry_of, filled, run_columnar
 
@@ -278,8 +278,8 @@ def test_compiled_kernels_give_the_bits_of_plain_python(monkeypatch: pytest.Monk
     for module in (trade_flow, imbalance, order_flow, window):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
-                monkeypatch.setattr(module, name, plain(value))
+                monkeypatch.setattr(module, name, python_of(value))
     for (fn, args, layer, field), expected in zip(calls, fast, strict=True):
-        got = plain(fn)(*args, getattr(carry_of(layer, 2, CONFIGS, depth=4), field))
+        got = python_of(fn)(*args, getattr(carry_of(layer, 2, CONFIGS, depth=4), field))
         for a, b in zip(np.atleast_1d(got) if isinstance(got, np.ndarray) else got, expected, strict=True):
             np.testing.assert_array_equal(np.asarray(a).view(np.int64), np.asarray(b).view(np.int64))

@@ -31,7 +31,7 @@ from dataflows.microstructure.types import (
 )
 from dataflows.panel import Floats, leaves
 from dataflows.regime.types import Regime
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.microstructure.markets import bars_only, instruments, random_book, traded, with_book
 from tests.support import carry_of, filled, run_columnar
 
@@ -372,7 +372,7 @@ def test_compiled_equals_plain() -> None:
     s = spread_depth(m, np.array([1, 0, 1]), SMALL)
     marks = (0.2, 0.35, 0.6, 0.7, 0.9, 0.95)
     results = []
-    for f in (tradeability, plain(tradeability)):
+    for f in (tradeability, python_of(tradeability)):
         guard: Guard = carry_of(l63_tradeability, 3, {"microstructure": SMALL}).guard
         out = f(
             m.quality.listed,

@@ -16,7 +16,7 @@ from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.microstructure.spread import SpreadProxy, spread_depth
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats, leaves
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.microstructure.markets import bars_only, instruments, random_book, traded, with_book
 from tests.support import carry_of, run_columnar
 
@@ -225,7 +225,7 @@ def test_compiled_equals_plain() -> None:
             0.5,
             state,
         )
-        for f, state in zip((spread_depth, plain(spread_depth)), states, strict=True)
+        for f, state in zip((spread_depth, python_of(spread_depth)), states, strict=True)
     ]
     for a, b in zip(leaves(states[0]) + list(outs[0]), leaves(states[1]) + list(outs[1]), strict=True):
         assert a.tobytes() == b.tobytes()

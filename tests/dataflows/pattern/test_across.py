@@ -20,7 +20,7 @@ from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l48_lead_lag import l48_lead_lag
 from dataflows.pattern.l49_relative_strength import l49_relative_strength
 from dataflows.pattern.types import PatternSignal
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.data.observed import instruments
 from tests.dataflows.kinematics.chain import same
 from tests.dataflows.pattern.test_flows import market
@@ -267,7 +267,7 @@ def test_compiled_and_plain_kernels_give_the_same_bits(layer: str, monkeypatch: 
     for module in (arith, order, across, sys.modules[l48_lead_lag.__module__], sys.modules[l49_relative_strength.__module__]):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
-                monkeypatch.setattr(module, name, plain(value))
+                monkeypatch.setattr(module, name, python_of(value))
     same(fast, led(z) if layer == "L48" else ranked(momentum, r))
 
 

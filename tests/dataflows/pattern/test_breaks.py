@@ -14,7 +14,7 @@ from dataflows.panel import leaves
 from dataflows.pattern import activity, breaks, occurrence
 from dataflows.pattern.l26_breakout_confirmed import l26_breakout_confirmed
 from dataflows.pattern.l27_failed_breakout import l27_failed_breakout
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.data.observed import hole, market, observe, walk
 from tests.dataflows.kinematics.chain import same
 from tests.dataflows.pattern.drawn import BRISK, QUIET, drawn_part, path, signal, upstream
@@ -146,7 +146,7 @@ def test_compiled_and_plain_kernels_give_the_same_bits(fn: Any, monkeypatch: pyt
     for module in (activity, arith, breaks, occurrence, window, sys.modules[fn.__module__]):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
-                monkeypatch.setattr(module, name, plain(value))
+                monkeypatch.setattr(module, name, python_of(value))
     slow = signal(fn, values, config)
     same(fast, slow)
     assert all(x.dtype in (np.int64, np.float64) for x in leaves(slow))

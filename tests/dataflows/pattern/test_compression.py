@@ -17,7 +17,7 @@ from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l30_volatility_compression import l30_volatility_compression
 from dataflows.pattern.l31_volatility_expansion import l31_volatility_expansion
 from dataflows.pattern.types import PatternSignal
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.kinematics.chain import same
 from tests.support import carry_of, filled, run_columnar
 
@@ -216,7 +216,7 @@ def test_compiled_and_plain_kernels_give_the_same_bits(monkeypatch: pytest.Monke
     for module in (arith, order, occurrence, compression, *layers):
         for key, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
-                monkeypatch.setattr(module, key, plain(value))
+                monkeypatch.setattr(module, key, python_of(value))
     slow = _both(values, PatternConfig())
     for a, b in zip(fast, slow, strict=True):
         same(a, b)

@@ -29,7 +29,7 @@ from dataflows.pattern.l45_absorption import l45_absorption
 from dataflows.pattern.l46_flow_continuation import l46_flow_continuation
 from dataflows.pattern.l47_impact_reversal import l47_impact_reversal
 from dataflows.pattern.types import PatternSignal
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.kinematics.chain import same
 from tests.support import filled, run_columnar
 
@@ -356,5 +356,5 @@ def test_compiled_and_plain_kernels_give_the_same_bits(fn: Any, monkeypatch: pyt
     for module in (arith, flows, occurrence, smooth, window, sys.modules[fn.__module__]):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
-                monkeypatch.setattr(module, name, plain(value))
+                monkeypatch.setattr(module, name, python_of(value))
     same(fast, signal(fn, values))

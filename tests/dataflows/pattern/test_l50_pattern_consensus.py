@@ -21,7 +21,7 @@ from dataflows.pattern import consensus
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l50_pattern_consensus import l50_pattern_consensus
 from dataflows.pattern.types import FIRST_PATTERN, PATTERNS, PatternConsensus, PatternSignal, PatternWeights
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.kernels.barriers import walked
 from tests.dataflows.kinematics.chain import same
 from tests.support import filled, run_columnar
@@ -294,5 +294,5 @@ def test_cuts_and_the_compiler_change_no_bit(monkeypatch: pytest.MonkeyPatch) ->
     for module in (arith, ftrl, labels, consensus, sys.modules[l50_pattern_consensus.__module__]):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
-                monkeypatch.setattr(module, name, plain(value))
+                monkeypatch.setattr(module, name, python_of(value))
     same(whole, agreed(world))

@@ -25,7 +25,7 @@ from dataflows.pattern.l41_vwap_reversion import l41_vwap_reversion
 from dataflows.pattern.l42_vwap_hold import l42_vwap_hold
 from dataflows.pattern.l43_narrow_range_break import l43_narrow_range_break
 from dataflows.regime.types import Regime
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.data.observed import MINUTE, START, hole, instruments, market, observe, walk
 from tests.dataflows.kinematics.chain import run, same
 from tests.dataflows.pattern.drawn import BRISK, QUIET, drawn_part, path, signal
@@ -323,7 +323,7 @@ def test_compiled_and_plain_kernels_give_the_same_bits(name: str, monkeypatch: p
     for module in (*modules, sys.modules[fn.__module__]):
         for key, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
-                monkeypatch.setattr(module, key, plain(value))
+                monkeypatch.setattr(module, key, python_of(value))
     slow = signal(fn, values, PatternConfig())
     same(fast, slow)
     assert all(x.dtype in (np.int64, np.float64) for x in leaves(slow))

@@ -19,7 +19,7 @@ from dataflows.pattern.l36_momentum_divergence import l36_momentum_divergence
 from dataflows.pattern.l37_double_extreme import l37_double_extreme
 from dataflows.pattern.l38_structure_break import l38_structure_break
 from dataflows.pattern.l44_reversal_bar import l44_reversal_bar
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.data.observed import hole, market, observe, walk
 from tests.dataflows.kinematics.chain import same
 from tests.dataflows.pattern.drawn import QUIET, drawn_part, path, signal, upstream
@@ -479,7 +479,7 @@ def test_compiled_and_plain_kernels_give_the_same_bits(fn: Any, monkeypatch: pyt
         if module_name.startswith(("dataflows.kernels.", "dataflows.pattern.")):
             for name, value in list(vars(module).items()):
                 if hasattr(value, "py_func"):
-                    monkeypatch.setattr(module, name, plain(value))
+                    monkeypatch.setattr(module, name, python_of(value))
     slow = signal(fn, values, EASY)
     same(fast, slow)
     assert all(x.dtype in (np.int64, np.float64) for x in leaves(slow))

@@ -9,7 +9,7 @@ import pytest
 
 from dataflows.panel import Floats
 from dataflows.pattern.swings import KEPT, Swings, swing_push
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 
 
 def state() -> Swings:
@@ -91,4 +91,4 @@ def test_nothing_is_confirmed_while_the_scale_is_unknown(far: float) -> None:
 
 def test_compiled_and_plain_give_the_same_bits() -> None:
     series, scale = bars(1500, 2), np.random.default_rng(1).uniform(1.0, 6.0, 1500)
-    assert online(swing_push, *series, scale) == online(plain(swing_push), *series, scale)
+    assert online(swing_push, *series, scale) == online(python_of(swing_push), *series, scale)

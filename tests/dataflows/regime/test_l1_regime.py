@@ -18,7 +18,7 @@ from dataflows.regime.config import RegimeConfig
 from dataflows.regime.hidden_markov import RegimeState, normal_quantile, regime_filter
 from dataflows.regime.l1_regime import l1_regime
 from dataflows.regime.types import CALM, CHAOTIC, HIGH_VOL, REGIMES, TREND_DOWN, TREND_UP, Regime
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.dataflows.regime.markets import inputs, walk
 from tests.support import carry_of, run_columnar
 
@@ -337,7 +337,7 @@ def test_compiled_equals_plain() -> None:
     m, r, spread = market["l0_market_feed"], market["l2_returns_volatility"], market["l8_spread_depth"]
     rng, results = np.random.default_rng(3), []
     means, stds = rng.normal(0.0, 1.0, (5, 5)), rng.uniform(0.5, 2.0, (5, 5))
-    for f in (regime_filter, plain(regime_filter)):
+    for f in (regime_filter, python_of(regime_filter)):
         state: RegimeState = carry_of(l1_regime, 3, {"regime": CONFIG}).base
         out = f(
             m.bars.close, m.bars.high, m.bars.low, m.bars.volume, m.quality.valid, r.z, r.sigma, r.sigma_floor,

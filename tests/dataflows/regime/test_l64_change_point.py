@@ -15,7 +15,7 @@ from dataflows.regime.config import RegimeConfig
 from dataflows.regime.l64_change_point import l64_change_point
 from dataflows.regime.run_length import BINS, MASS, SCALE, run_length_table
 from dataflows.regime.types import ChangePoint
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.support import carry_of, filled, run_columnar
 
 C = RegimeConfig()
@@ -157,7 +157,7 @@ def test_the_compiled_kernel_is_the_plain_one_to_the_bit(monkeypatch: pytest.Mon
     fast = run_length.run_lengths(x, np.ones(x.shape), *rest, states[0])
     for name, value in list(vars(run_length).items()):
         if hasattr(value, "py_func"):
-            monkeypatch.setattr(run_length, name, plain(value))
-    slow = plain(run_length.run_lengths)(x, np.ones(x.shape), *rest, states[1])
+            monkeypatch.setattr(run_length, name, python_of(value))
+    slow = python_of(run_length.run_lengths)(x, np.ones(x.shape), *rest, states[1])
     for a, b in zip((*fast, *states[0]), (*slow, *states[1]), strict=True):
         np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64))

@@ -15,7 +15,7 @@ from dataflows.risk.config import RiskConfig
 from dataflows.risk.garch import Garch, GarchLaw, Observed, Spans, garch_volatility, with_har
 from dataflows.risk.l76_volatility_forecast import l76_volatility_forecast
 from dataflows.risk.types import VolForecast
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.support import filled, run_columnar
 
 T, N = 700, 2
@@ -177,7 +177,7 @@ def test_compiled_equals_plain():
         fn(made, x.sigma_slow, 2 * x.sigma_slow, np.clip(200 * np.abs(x.r_1), 0, 1), Spans(60, 1440), 1.5)
         return made
 
-    for a, b in zip(join(with_har), join(plain(with_har))):
+    for a, b in zip(join(with_har), join(python_of(with_har))):
         np.testing.assert_array_equal(a, b)
-    for a, b in zip(run(garch_volatility), run(plain(garch_volatility))):
+    for a, b in zip(run(garch_volatility), run(python_of(garch_volatility))):
         np.testing.assert_array_equal(a, b)

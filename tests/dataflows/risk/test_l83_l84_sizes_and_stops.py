@@ -22,7 +22,7 @@ from dataflows.risk.volatility_caps import (
     stop_distance,
     volatility_cap,
 )
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.support import filled, run_columnar
 
 RISK = RiskConfig()
@@ -188,14 +188,14 @@ def test_compiled_equals_plain():
     noise = Noise(x["l76_volatility_forecast"].sigma_1, x["l2_returns_volatility"].atr, x["l77_value_at_risk"].var_99_bar)
     rule = StopRule(by_sigma=1.5, by_atr=2.5, min_ticks=4.0, most=0.1, default_horizon=60.0)
     args = (x["l0_market_feed"].bars.close, noise, x["l70_horizon"].bars, x["instruments"].tick_size, rule)
-    for a, b in zip(stop_distance(*args), plain(stop_distance)(*args)):
+    for a, b in zip(stop_distance(*args), python_of(stop_distance)(*args)):
         np.testing.assert_array_equal(a, b)
     rng = np.random.default_rng(1)
     sigma, *p = [rng.random((50, 2)) for _ in range(6)]
     factors = RegimeFactors(calm=1.0, trend=1.0, high_vol=0.5, chaotic=0.25)
     for power in (1, 2):
         args = (sigma, Regimes(*p), factors, VolatilityTarget(annual=0.2, days=365.0, power=power))
-        np.testing.assert_array_equal(volatility_cap(*args), plain(volatility_cap)(*args))
+        np.testing.assert_array_equal(volatility_cap(*args), python_of(volatility_cap)(*args))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from dataflows.risk.l80_scenario_stress import l80_scenario_stress
 from dataflows.risk.stress import DryUp, Quoted, Traded, as_loss, dried_up, scenario_losses
 from dataflows.risk.tails import TailRule, hill, student_4, tail_risk, top_push
 from dataflows.risk.types import LiquidityStress, Tail, TailRisk, VolForecast
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from tests.support import filled, run_columnar
 
 RISK = RiskConfig()
@@ -362,9 +362,9 @@ def test_compiled_equals_plain():
         quoted = Quoted(trade.liquidity_class, book.spread_bps, trade.slippage_bps, (1e3, 1e4, 1e5))
         return fn(traded, quoted, DryUp(notional=3e4, participation=0.1, factor=5.0), state)
 
-    same(hills(hill), hills(plain(hill)))
-    same(risks(tail_risk), risks(plain(tail_risk)))
-    same(dry(dried_up), dry(plain(dried_up)))
+    same(hills(hill), hills(python_of(hill)))
+    same(risks(tail_risk), risks(python_of(tail_risk)))
+    same(dry(dried_up), dry(python_of(dried_up)))
     args = (sigma, 38 * sigma, 150 * sigma, 1e3 * index, 30 * index, 3.0, 0.1)
-    same(scenario_losses(*args), plain(scenario_losses)(*args))
-    assert as_loss(0.1) == plain(as_loss)(0.1)
+    same(scenario_losses(*args), python_of(scenario_losses)(*args))
+    assert as_loss(0.1) == python_of(as_loss)(0.1)

@@ -24,7 +24,7 @@ from dataflows.runtime.code_folder import (
     sign,
     verify,
 )
-from dataflows.runtime.compile import fingerprint, kernel, plain
+from dataflows.runtime.compile import fingerprint, kernel, python_of
 from tests.dataflows.runtime.packages import BEFORE, Outcome, Package
 
 
@@ -242,5 +242,5 @@ def _half(x: Any) -> Any:
 def test_the_content_of_a_kernel_holds_the_name_of_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _half(np.float64(3.0)) == 1.5
     before = fingerprint(_half)
-    monkeypatch.setattr(plain(_half), "__module__", "tests.elsewhere")
+    monkeypatch.setattr(python_of(_half), "__module__", "tests.elsewhere")
     assert fingerprint(_half) != before

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 import pytest
 
-from dataflows.runtime.compile import compilation_frozen, fingerprint, inner_kernel, kernel, plain
+from dataflows.runtime.compile import compilation_frozen, fingerprint, inner_kernel, kernel, python_of
 from tests.dataflows.runtime.packages import BEFORE, Outcome, Package
 
 CHANGED: dict[str, tuple[dict[str, tuple[str, str]], float]] = {
@@ -114,9 +114,9 @@ def test_a_surprising_type_fails_by_name_while_compilation_is_frozen() -> None:
 
 
 def test_the_plain_function_is_at_hand_and_prints_the_same() -> None:
-    assert plain(_twice)(3.0) == _twice(3.0) == 6.0
-    assert plain(plain(_twice)) is plain(_twice)
-    assert fingerprint(_twice) == fingerprint(plain(_twice)) != fingerprint(_ring)
+    assert python_of(_twice)(3.0) == _twice(3.0) == 6.0
+    assert python_of(python_of(_twice)) is python_of(_twice)
+    assert fingerprint(_twice) == fingerprint(python_of(_twice)) != fingerprint(_ring)
 
 
 def test_fingerprints_are_the_same_in_every_process() -> None:

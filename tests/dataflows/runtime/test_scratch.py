@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dataflows.panel import Floats, Ints
 from dataflows.runtime import scratch
-from dataflows.runtime.compile import kernel, plain
-from dataflows.runtime.scratch import copied, fresh, turn
+from dataflows.runtime.compile import kernel, python_of
+from dataflows.runtime.scratch import copied, full, turn
 
 
 @kernel
@@ -20,13 +20,13 @@ def instants(sizes: Ints, marks: Floats, opened: int) -> int:
     """In each instant a row, a table and a copy of each length, filled, then written over; the rows of one instant are read
     again in the next. Returns how many entries are not what they should be."""
     wrong = 0
-    before = fresh(0, 0.0)
+    before = full(0, 0.0)
     said = 0.0
     for t in range(sizes.shape[0]):
         if opened != 0:
             turn(t)
         n, mark = sizes[t], marks[t]
-        floats, ints, table = fresh(n, mark), fresh(n, t), fresh((2, n), mark)
+        floats, ints, table = full(n, mark), full(n, t), full((2, n), mark)
         twin = copied(floats)
         codes = copied(ints)
         for i in range(n):
@@ -53,8 +53,8 @@ def instants(sizes: Ints, marks: Floats, opened: int) -> int:
 @kernel
 def made(n: int, value: float, code: int) -> tuple[Floats, Ints, Floats]:
     """What a kernel that is called from Python hands to it."""
-    row = fresh(n, value)
-    return row, fresh((2, n), code), copied(row)
+    row = full(n, value)
+    return row, full((2, n), code), copied(row)
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ def test_the_block_grows_by_what_did_not_fit_and_then_holds_it() -> None:
 @given(st.integers(0, 50), st.floats(), st.integers(-(2**63), 2**63 - 1))
 def test_what_python_calls_returns_rows_of_its_own(n: int, value: float, code: int) -> None:
     """Were they cut off the block, the next call would write over them."""
-    for got in (made(n, value, code), plain(made)(n, value, code)):
+    for got in (made(n, value, code), python_of(made)(n, value, code)):
         again = made(n, 0.0, 0)
         for row, wanted in zip(got, (np.full(n, value), np.full((2, n), code), np.full(n, value)), strict=True):
             np.testing.assert_array_equal(row, wanted)
@@ -105,7 +105,7 @@ def test_what_python_calls_returns_rows_of_its_own(n: int, value: float, code: i
             assert not any(np.shares_memory(row, other) for other in (*got, *again) if other is not row)
 
 
-@pytest.mark.parametrize("call", [made, plain(made)])
+@pytest.mark.parametrize("call", [made, python_of(made)])
 def test_a_negative_length_is_refused_compiled_as_plain(call: Callable[..., object]) -> None:
     with pytest.raises(ValueError, match="negative dimensions are not allowed"):
         call(-1, 0.0, 0)

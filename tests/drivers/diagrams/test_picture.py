@@ -18,7 +18,7 @@ from drivers.graph.wiring import load
 from drivers.project.locate import defaults
 
 MODEL = read_model(defaults())
-DRAWN = source(MODEL, selection.whole(MODEL))
+DRAWN = source(MODEL, selection.all_layers(MODEL))
 
 
 def edges_of(text: str) -> list[tuple[str, str, str]]:

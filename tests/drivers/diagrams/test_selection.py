@@ -68,7 +68,7 @@ def test_a_domain_shows_its_layers_and_every_edge_that_touches_one(domain: str) 
 
 
 def test_the_whole_graph_has_every_layer_and_every_edge_of_the_wiring() -> None:
-    shown = selection.whole(MODEL)
+    shown = selection.all_layers(MODEL)
     assert shown.shown == set(MODEL.layers)
     assert {(e.source, e.target) for e in shown.edges if e.kind == "now"} == set(MODEL.now.edges)
 

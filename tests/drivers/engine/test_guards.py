@@ -13,7 +13,7 @@ from pandera.typing import Series
 
 from dataflows.boundary import Boundary, Rule, promise_of, schema_of
 from dataflows.panel import IntPanel, Panel, Within, kind_of
-from drivers.engine.guards import BoundaryError, Guards, bounds_of, validate_whole
+from drivers.engine.guards import BoundaryError, Guards, bounds_of, validate_run
 from tests.drivers.engine.conftest import piece, run, toy_data, toy_engine, toy_plan
 
 PLAN = toy_plan()
@@ -44,7 +44,7 @@ def guards() -> Guards:
 
 def test_a_sound_run_passes_both() -> None:
     out = outputs()
-    validate_whole(PLAN, "engine", ToyBoundary, out.values)
+    validate_run(PLAN, "engine", ToyBoundary, out.values)
     guards().check(out.time, out.values)
     run(toy_engine(PLAN, guard=guards()), DATA, range(0, 300, 13))
 
@@ -66,7 +66,7 @@ def test_both_refuse_the_same_planted_fault(fault: str) -> None:
         out.values["l2_score"][110, 0] = 1.0
     FAULTS[fault](out.values)
     with pytest.raises(pandera.errors.SchemaErrors):
-        validate_whole(PLAN, "engine", ToyBoundary, out.values)
+        validate_run(PLAN, "engine", ToyBoundary, out.values)
     with pytest.raises(BoundaryError, match="boundary says"):
         guards().check(out.time, out.values)
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dataflows.runtime.compile import plain
+from dataflows.runtime.compile import python_of
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.simulate import SimulatedMarket, default_symbols, paths, simulate, simulate_market, write
 from drivers.feeds.simulate.model import BAD_CLOSE, BAD_NONE, BAD_WICK, Model
@@ -78,7 +78,7 @@ def test_the_compiled_path_has_the_bits_of_the_plain_one() -> None:
         fn(bar, flow, *draws, 2, tape)  # type: ignore[operator]
         return tape
 
-    for a, b in zip(run(paths.walk), run(plain(paths.walk)), strict=True):
+    for a, b in zip(run(paths.walk), run(python_of(paths.walk)), strict=True):
         assert_array_equal(a, b)
 
 

@@ -125,7 +125,7 @@ def test_where_no_picture_can_be_drawn_it_says_what_to_install(monkeypatch: pyte
 
 def test_javascript_that_is_not_there_is_fetched_by_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dot, "render", lambda source, kind: b"")
-    monkeypatch.setattr(vendor, "is_whole", lambda: False)
+    monkeypatch.setattr(vendor, "is_complete", lambda: False)
     finding = found("tools")[-1]
     assert finding.status == "warn"
     assert finding.detail.startswith("The pages' JavaScript is not there or of another version: ")

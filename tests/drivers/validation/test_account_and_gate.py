@@ -14,14 +14,14 @@ from dataflows.execution import types as ex
 from dataflows.risk.types import RiskConfig
 from drivers.engine.engine import Chunk, Outputs
 from drivers.validation.account import ledger_adds_up
-from drivers.validation.gate import approvals_within_caps, held_beyond_caps, orders_are_whole, orders_within_approvals
+from drivers.validation.gate import approvals_within_caps, held_beyond_caps, orders_are_complete, orders_within_approvals
 from drivers.validation.registry import Broken, Property
 from drivers.validation.trial import Trial
 from tests.drivers.validation.markets import Observed
 from tests.properties.graph import plan_of
 from tests.properties.market import instruments, market
 
-PROPERTIES = {p.name: p for p in (ledger_adds_up, approvals_within_caps, orders_within_approvals, orders_are_whole)}
+PROPERTIES = {p.name: p for p in (ledger_adds_up, approvals_within_caps, orders_within_approvals, orders_are_complete)}
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_an_order_that_lacks_a_number_is_found(field: str, trial: Trial, outputs
     value, said = NUMBERS[field]
     getattr(o.values["l5_execution_bridge"], field)[i] = value
     with pytest.raises(Broken, match=rf"^L5 l5_execution_bridge: an order in S00\d at .* has {said}\.$"):
-        through(orders_are_whole, trial, outputs)
+        through(orders_are_complete, trial, outputs)
 
 
 def test_a_limit_without_a_price_is_found(trial: Trial, outputs: list[Outputs]) -> None:
@@ -214,4 +214,4 @@ def test_a_limit_without_a_price_is_found(trial: Trial, outputs: list[Outputs]) 
     log = o.values["l5_execution_bridge"]
     log.type[i], log.limit_price[i] = ex.LIMIT, np.nan
     with pytest.raises(Broken, match="a limit without a price"):
-        through(orders_are_whole, trial, outputs)
+        through(orders_are_complete, trial, outputs)

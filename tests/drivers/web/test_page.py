@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.web.page import HERE, PageError, data_element, render_page
-from drivers.web.vendor import FILES, VENDOR, is_whole
+from drivers.web.vendor import FILES, VENDOR, is_complete
 from tests.browser import open_page, overflows
 
 
@@ -46,7 +46,7 @@ def test_a_page_names_no_place_outside_itself() -> None:
 
 
 def test_the_vendored_files_are_those_of_the_lock() -> None:
-    assert is_whole()
+    assert is_complete()
     assert all((VENDOR / f"{name}.LICENSE").stat().st_size for name in FILES)
 
 
