@@ -39,19 +39,20 @@ def l66_signal_matrix(
     fusion: FusionConfig,
     carry: SignalMatrixCarry,
 ) -> Signals:
-    """Ten sources, panels (T, N, 10), each in [-1, 1] and positive for up; all times 1 - L64's instability (unknown: 0).
+    """Eleven sources, panels (T, N, 11), each in [-1, 1] and positive for up; all times 1 - L64's instability (unknown: 0).
 
     Bounded by construction, as they are: regime, P(trend up) - P(trend down); trend, mean of L25's agreement across timeframes
-    and L60's damped trend score; reversion, L60's reversion score; book, L9's smoothed imbalance; pattern, L50's score;
-    lead_lag and relative_strength, side * confidence of L48 and L49. Not bounded, tanh(x / s): momentum, x the t-statistic of
-    the last half hour's slope; flow, the mean of L10's pressure and tanh(x / s) of L62's ofi_z; external, x the value that was
-    last stated from outside, in whatever unit, until one replaces it or it is `external_max_age_bars` old.
+    and L60's damped trend score; reversion, L60's reversion score; book, L9's weighted imbalance as it is, since a book speaks
+    of seconds; flow, L10's pressure; pattern, L50's score; lead_lag and relative_strength, side * confidence of L48 and
+    L49. Not bounded, tanh(x / s): momentum, x the t-statistic of the last half hour's slope; order_flow, L62's forecast of the
+    next return; external, x the value that was last stated from outside, in whatever unit, until one replaces it or it is
+    `external_max_age_bars` old.
 
-    s = 1.4826 * trailing median of |x| at the last `signal_window_5` closes of 5-bars before this bar, at least `signal_floor`
-    (external: `external_floor`). Not centred, so the sign is kept. (Every fifth bar: neighbours share most of their half hour,
-    so the others add work and hardly any knowledge.) One half of trend or flow that is unknown counts 0. NaN where a source
-    says nothing: what is scaled until 30 values are known, the others while what they read is unknown, external where nothing
-    was stated. Takes L0 for the 5-bars alone; one with a missing part does not enter the scale.
+    s = 1.4826 * trailing median of |x| at the last `signal_window_5` closes of 5-bars before this bar, at least `signal_floor`,
+    for order_flow and external `external_floor`. Not centred, so the sign is kept. (Every fifth bar: neighbours share most of
+    their half hour, so the others add work and hardly any knowledge.) One half of trend that is unknown counts 0. NaN where a
+    source says nothing: what is scaled until 30 values are known, the others while what they read is unknown, external where
+    nothing was stated. Takes L0 for the 5-bars alone; one with a missing part does not enter the scale.
     """
     return Signals(
         signal_values(
@@ -63,9 +64,9 @@ def l66_signal_matrix(
                 trend=l60_kinematic_state.trend_score,
                 momentum=l1_regime.trend_t,
                 reversion=l60_kinematic_state.reversion_score,
-                book=l9_book_imbalance.smoothed,
+                book=l9_book_imbalance.weighted,
                 pressure=l10_trade_pressure.pressure,
-                order_flow=l62_order_flow_imbalance.ofi_z,
+                order_flow=l62_order_flow_imbalance.predicted_bps,
                 pattern=l50_pattern_consensus.score,
                 instability=l64_change_point.instability,
             ),

@@ -15,6 +15,7 @@ from dataflows.fusion.types import (
     FLOW,
     LEAD_LAG,
     MOMENTUM,
+    ORDER_FLOW,
     PATTERN,
     REGIME,
     RELATIVE_STRENGTH,
@@ -59,7 +60,7 @@ class Scales(NamedTuple):
     """Past sizes of the sources that are not bounded by construction, and the last word from outside."""
 
     momentum: SortedWindow
-    flow: SortedWindow
+    order_flow: SortedWindow
     external: SortedWindow
     stated: Unknown
     stated_age: Zero  # bars since it was stated
@@ -76,7 +77,7 @@ class Readings(NamedTuple):
     reversion: Floats
     book: Floats
     pressure: Floats  # of trades
-    order_flow: Floats  # z-score
+    order_flow: Floats  # forecast of the next bar's return
     pattern: Floats
     instability: Floats  # share by which all are lowered
 
@@ -84,8 +85,8 @@ class Readings(NamedTuple):
 class ScaleRules(NamedTuple):
     """Least scales, and how long a value from outside holds."""
 
-    floor: float  # t-statistics and z-scores
-    external_floor: float  # units of the value
+    floor: float  # t-statistics
+    external_floor: float  # units of the value; bps of the forecast
     external_max_age: float  # bars
 
 
@@ -115,7 +116,7 @@ def signal_values(
     floor, external_floor, external_max_age = rules.floor, rules.external_floor, rules.external_max_age
     last, age = state.stated, state.stated_age
     ring_m, sizes_m, pos_m, held_m = state.momentum.ring, state.momentum.sorted, state.momentum.pos, state.momentum.held
-    ring_f, sizes_f, pos_f, held_f = state.flow.ring, state.flow.sorted, state.flow.pos, state.flow.held
+    ring_f, sizes_f, pos_f, held_f = state.order_flow.ring, state.order_flow.sorted, state.order_flow.pos, state.order_flow.held
     ring_e, sizes_e, pos_e, held_e = state.external.ring, state.external.sorted, state.external.pos, state.external.held
     for t in range(bars):
         for n in range(symbols):
@@ -126,13 +127,13 @@ def signal_values(
             if age[n] > external_max_age:
                 last[n] = math.nan
             calm = 1.0 - known(instability[t, n], 0.0)
-            flow = mean_of_two(pressure[t, n], squashed(order_flow[t, n], held_f[n], sizes_f[n], floor))
             y[t, n, REGIME] = calm * (up[t, n] - down[t, n])
             y[t, n, TREND] = calm * mean_of_two(alignment[t, n], trend[t, n])
             y[t, n, MOMENTUM] = calm * squashed(momentum[t, n], held_m[n], sizes_m[n], floor)
             y[t, n, REVERSION] = calm * reversion[t, n]
             y[t, n, BOOK] = calm * book[t, n]
-            y[t, n, FLOW] = calm * flow
+            y[t, n, FLOW] = calm * pressure[t, n]
+            y[t, n, ORDER_FLOW] = calm * squashed(order_flow[t, n], held_f[n], sizes_f[n], external_floor)
             y[t, n, PATTERN] = calm * pattern[t, n]
             y[t, n, LEAD_LAG] = calm * lead_side[t, n] * lead_confidence[t, n]
             y[t, n, RELATIVE_STRENGTH] = calm * strength_side[t, n] * strength_confidence[t, n]

@@ -15,13 +15,14 @@ SOURCES: Final = (
     "reversion",
     "book",
     "flow",
+    "order_flow",
     "pattern",
     "lead_lag",
     "relative_strength",
     "external",
 )
 K: Final = len(SOURCES)
-(REGIME, TREND, MOMENTUM, REVERSION, BOOK, FLOW, PATTERN, LEAD_LAG, RELATIVE_STRENGTH, EXTERNAL) = range(K)
+(REGIME, TREND, MOMENTUM, REVERSION, BOOK, FLOW, ORDER_FLOW, PATTERN, LEAD_LAG, RELATIVE_STRENGTH, EXTERNAL) = range(K)
 """Place of each source along the axis K."""
 
 SHORT: Final = -1

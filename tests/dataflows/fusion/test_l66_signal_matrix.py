@@ -20,7 +20,7 @@ from tests.dataflows.fusion.world import everything
 from tests.support import filled, run_columnar
 
 CONFIG = FusionConfig(signal_window_5=50)
-REGIME, TREND, MOMENTUM, REVERSION, BOOK, FLOW, PATTERN, LEAD_LAG, STRENGTH, EXTERNAL = range(K)
+REGIME, TREND, MOMENTUM, REVERSION, BOOK, FLOW, ORDER_FLOW, PATTERN, LEAD_LAG, STRENGTH, EXTERNAL = range(K)
 NAMES = tuple(name for name in l66_signal_matrix.__annotations__ if name not in ("fusion", "carry", "return"))
 
 
@@ -62,7 +62,9 @@ def test_values_lie_in_minus_one_to_one_and_keep_the_raw_sign() -> None:
         (REGIME, regime.trend_up - regime.trend_down),
         (MOMENTUM, regime.trend_t),
         (REVERSION, world["l60_kinematic_state"].reversion_score),
-        (BOOK, world["l9_book_imbalance"].smoothed),
+        (BOOK, world["l9_book_imbalance"].weighted),
+        (FLOW, world["l10_trade_pressure"].pressure),
+        (ORDER_FLOW, world["l62_order_flow_imbalance"].predicted_bps),
         (PATTERN, world["l50_pattern_consensus"].score),
         (LEAD_LAG, world["l48_lead_lag"].side * world["l48_lead_lag"].confidence),
         (STRENGTH, world["l49_relative_strength"].side * world["l49_relative_strength"].confidence),
@@ -81,9 +83,9 @@ def test_values_lie_in_minus_one_to_one_and_keep_the_raw_sign() -> None:
         ("l60_kinematic_state", "trend_score", TREND, 1.0),
         ("l1_regime", "trend_t", MOMENTUM, 1.0),
         ("l60_kinematic_state", "reversion_score", REVERSION, 1.0),
-        ("l9_book_imbalance", "smoothed", BOOK, 1.0),
+        ("l9_book_imbalance", "weighted", BOOK, 1.0),
         ("l10_trade_pressure", "pressure", FLOW, 1.0),
-        ("l62_order_flow_imbalance", "ofi_z", FLOW, 1.0),
+        ("l62_order_flow_imbalance", "predicted_bps", ORDER_FLOW, 1.0),
         ("l50_pattern_consensus", "score", PATTERN, 1.0),
         ("l48_lead_lag", "side", LEAD_LAG, 1.0),
         ("l49_relative_strength", "side", STRENGTH, 1.0),

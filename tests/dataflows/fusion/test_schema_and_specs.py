@@ -104,8 +104,8 @@ def test_the_configuration_file_states_the_defaults() -> None:
     [
         ({"horizons": [5, 15, 60]}, "four different numbers of bars"),
         ({"horizons": [5, 60, 15, 240]}, "shortest first"),
-        ({"source_weights": [1.0, 2.0]}, "source_weights has 2 numbers; write 10"),
-        ({"source_weights": [0.0] * 10}, "give at least one source a weight"),
+        ({"source_weights": [1.0, 2.0]}, "source_weights has 2 numbers; write 11"),
+        ({"source_weights": [0.0] * 11}, "give at least one source a weight"),
         ({"side_leave": 0.3}, "leave must be below enter"),
         ({"prior_slope": 1.0}, "did you mean prior_slope_bps"),
         ({"kelly_cap": 2.0}, "kelly_cap is 2.0"),

@@ -130,9 +130,11 @@ def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
         "l1_regime": regime,
         "l2_returns_volatility": returns(holes(rng, np.exp(rng.normal(-7.0, 0.5, shape)), 0.02)),
         "l8_spread_depth": filled(SpreadDepth, shape, 1.0, spread_bps=holes(rng, rng.exponential(2.0, shape))),
-        "l9_book_imbalance": filled(BookImbalance, shape, 0.0, smoothed=holes(rng, rng.uniform(-1.0, 1.0, shape))),
+        "l9_book_imbalance": filled(BookImbalance, shape, 0.0, weighted=holes(rng, rng.uniform(-1.0, 1.0, shape))),
         "l10_trade_pressure": filled(TradePressure, shape, 0.0, pressure=holes(rng, rng.uniform(-1.0, 1.0, shape))),
-        "l62_order_flow_imbalance": filled(OrderFlowImbalance, shape, 0.0, ofi_z=holes(rng, rng.normal(0.0, 1.0, shape))),
+        "l62_order_flow_imbalance": filled(
+            OrderFlowImbalance, shape, 0.0, predicted_bps=holes(rng, rng.normal(0.0, 1.0, shape))
+        ),
         "l48_lead_lag": vote(rng, shape),
         "l49_relative_strength": vote(rng, shape),
         "l50_pattern_consensus": filled(

@@ -237,3 +237,18 @@ def test_the_levels_joined_are_those_of_a_plain_power_iteration(recorded: tuple[
         window = series.rolling(K.flow_window_bars)
         z = (series - window.mean()) / window.std(ddof=0)
         np.testing.assert_allclose(got.ofi_z[known, n], z, rtol=1e-5, atol=1e-6)
+
+
+def test_a_book_says_more_of_the_next_seconds_unsmoothed(recorded: tuple[Market, Any]) -> None:
+    """Why L66's book source is L9's weighted imbalance: rank correlation with the mid's move over the next five seconds."""
+    market, data = recorded
+    configs = {"microstructure": K, "data": DataConfig(clock_seconds=1)}
+    inputs = {"l0_market_feed": market, "instruments": data.instruments}
+    seen = run_columnar(l8_spread_depth, inputs, configs)
+    lean = run_columnar(l9_book_imbalance, {**inputs, "l8_spread_depth": seen}, configs)
+    for n in range(len(data.symbols)):
+        mid = pd.Series(seen.mid[:, n])
+        ahead = mid.shift(-5) / mid - 1.0
+        told = {name: pd.Series(getattr(lean, name)[:, n]).corr(ahead, method="spearman") for name in ("weighted", "smoothed")}
+        assert told["weighted"] > 0.35
+        assert told["weighted"] > 1.5 * told["smoothed"]
