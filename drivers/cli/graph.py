@@ -46,11 +46,11 @@ def graph(
     at: Annotated[str | None, typer.Option(metavar="TIME", help="With --run: the bar that is shown first.")] = None,
     symbol: Annotated[str | None, typer.Option(metavar="NAME", help="With --run: the symbol that is shown first.")] = None,
 ) -> None:
-    """Draw the graph of layers: all of it, a domain, a layer's surroundings, or the ways between two.
+    """Draw the graph of layers: all of it, a domain, a layer's surroundings, or the paths between two.
 
-    Domains are boxes of a colour each; delayed edges are dashed and say how late they come; L4, the door, is red, and so are
-    all the ways from a proposal to an order, which lead through it. A page (-o graph.html) opens in any browser, offline:
-    search, zoom, click a layer for its method, fields, settings and code.
+    Each domain is a box with its own colour; delayed edges are dashed and labelled with their delay. L4, the risk gate, is red,
+    and so is every path from a proposal to an order: all lead through it.
+    A page (-o graph.html) opens in any browser, offline: search, zoom, click a layer for its method, fields, settings and code.
     """
     form = _form(out)
     if form is not Form.html and (run or at or symbol):

@@ -1,4 +1,4 @@
-"""The graph in the DOT language: domains as clusters in a colour each, schedules by shape, the door plainly the door.
+"""The graph in the DOT language: domains as clusters in a colour each, schedules by shape, the risk gate marked.
 
 `source(model, selection)` is drawn by `drivers.diagrams.dot`. Light, so that it prints; the colours are those of base.css.
 Labels are plain text, since Graphviz in WebAssembly draws no others.
@@ -134,5 +134,5 @@ def _legend(model: Model, selection: Selection) -> list[str]:
         lines.append("dashed outline: beside what was asked for")
     door = next((layer for layer in layers if layer.door), None)
     if door is not None:
-        lines.append(f"{door.id} is the door: all ways from a proposal to an order (red) lead through it")
+        lines.append(f"{door.id} is the risk gate: every path from a proposal to an order (red) leads through it")
     return lines

@@ -60,8 +60,8 @@ def test_the_door_is_drawn_as_no_other_layer_and_its_ways_are_red() -> None:
 
 def test_the_legend_names_what_occurs_and_nothing_else() -> None:
     alone = source(MODEL, selection.paths(MODEL, "L66", "L3"))
-    assert "columnar" in alone and "is the door" not in alone and "dashed edge" not in alone
-    assert "is the door" in DRAWN and "dashed edge" in DRAWN
+    assert "columnar" in alone and "is the risk gate" not in alone and "dashed edge" not in alone
+    assert "is the risk gate" in DRAWN and "dashed edge" in DRAWN
 
 
 @pytest.mark.parametrize("form", ["svg", "png", "dot", "html"])
