@@ -49,7 +49,9 @@ def presets() -> str:
 def keys_of(model: type[BaseModel]) -> str:
     """The keys of a file as a table, from the model that reads them."""
     rows = ["| key | default | says |", "|---|---|---|"]
-    for name, field in model.model_fields.items():
+    own = [name for name in model.model_fields if name in model.__annotations__]
+    for name in [*own, *(n for n in model.model_fields if n not in own)]:
+        field = model.model_fields[name]
         default = "" if field.is_required() or field.default in (None, "") else f"`{field.default}`"
         rows.append(f"| `{name}` | {default} | {field.description} |")
     return "\n".join(rows)

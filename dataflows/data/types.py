@@ -83,6 +83,7 @@ class Instruments(NamedTuple):
     orders_per_bar: IntPerSymbol  # order messages of all symbols together that the venue takes in one bar; 0: no limit
     delivery_price: PerSymbol  # at which a position is settled when the symbol is delisted; 0: the last known close
     maintenance_margin: PerSymbol  # equity, as a fraction of notional, below which the venue liquidates; 0: it does not
+    liquidation_fee_bps: PerSymbol  # fee of a liquidation, beside the taker's
     borrow_rate: PerSymbol  # paid on the value of a short position, fraction a year
     base_fee: IntPerSymbol  # 1: the fee of a purchase is taken from what is bought
     leader: IntPerSymbol  # 1: the symbol whose moves the others may follow; at most one

@@ -403,7 +403,7 @@ def liquidate(carry: VenueCarry, log: Log, bars: Bars, valid: Ints, facts: Instr
 
     The account is valued at each symbol's worst price of the bar (the low of what is held long, the high of what is sold short;
     the last close where the bar is unknown), since the worse comes first. Positions are closed at those prices, less the
-    taker's fee. A venue that names no maintenance margin for any symbol liquidates nothing.
+    taker's fee and that of a liquidation. A venue that names no maintenance margin for any symbol liquidates nothing.
     """
     equity, needed = carry.money[0], 0.0
     for s in range(valid.shape[0]):
@@ -424,7 +424,7 @@ def liquidate(carry: VenueCarry, log: Log, bars: Bars, valid: Ints, facts: Instr
                 exempt=1,
                 band=0.0,
                 long_only=0,
-                taker_bps=facts.taker_fee_bps[s],
+                taker_bps=facts.taker_fee_bps[s] + facts.liquidation_fee_bps[s],
                 maker_bps=facts.maker_fee_bps[s],
                 base_fee=0,
             )

@@ -122,6 +122,9 @@ def import_(
     funding_interval: Annotated[
         str | None, typer.Option(metavar="TIME", help="Time between two payments, e.g. 8h, of funding rows that are quotes.")
     ] = None,
+    venue: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A file of config/venues, whose fees and rules hold: perpetual, spot.")
+    ] = None,
     licence: Annotated[str | None, typer.Option(metavar="TEXT", help="Under which licence the data are.")] = None,
     source_text: Annotated[str | None, typer.Option(metavar="TEXT", help="Where the data come from.")] = None,
     guess_ticks: Annotated[
@@ -163,6 +166,7 @@ def import_(
         off_clock=off_clock,
         duplicates=duplicates,
         funding_interval=funding_interval,
+        venue=venue,
         licence=licence,
         source_text=source_text,
         guess_ticks=guess_ticks,

@@ -32,6 +32,14 @@ class QualityCounts(NamedTuple):
     while_closed: int = 0  # bars outside of the sessions of the calendar, which were left out
 
 
+class UnknownFunding(NamedTuple):
+    """A perpetual of which funding payments are not in the data; 0 of 0 where none at all is."""
+
+    symbol: str
+    missing: int
+    expected: int
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Market data of a fixed set of symbols in trading time. Row t is the bar that closes at `time[t]`."""
@@ -47,6 +55,7 @@ class Dataset:
     licence: str
     hash: str  # SHA-256 of the files that were read
     quality: QualityCounts
+    unknown_funding: tuple[UnknownFunding, ...]
     _panels: dict[str, Floats] = field(repr=False)  # Observations field -> (T, N) or (T, N, D); only what the files hold
     _trading: TradingTime = field(repr=False)
     _listed: Ints = field(repr=False)  # (2, N) first and last row

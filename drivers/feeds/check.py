@@ -15,6 +15,7 @@ from rich.text import Text
 from dataflows.panel import Floats
 from drivers.feeds.dataset import Dataset, read_folder
 from drivers.feeds.errors import DataError, Fault
+from drivers.feeds.funding import funding_notes
 from drivers.feeds.outliers import outliers
 from drivers.feeds.trading_time import RHYTHM, proposed
 from drivers.text.times import duration, utc
@@ -191,6 +192,7 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
             f"no bar of {named} has a volume (none, or 0 on every bar): layers of prices work, and no position is opened "
             "there, as neither fills nor impact can be estimated; import a source with volume to trade"
         )
+    notes.extend(funding_notes(data.unknown_funding))
     if data.quality.while_closed:
         notes.append(
             f"{data.quality.while_closed} bars lie outside of the sessions of {data.calendar} and are left out; without "

@@ -34,14 +34,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dataflows.data.types import Instruments, unknown_instruments
 from dataflows.panel import Ints
 from drivers.feeds.aligned import Dataset, QualityCounts
 from drivers.feeds.alpha import read_alpha
 from drivers.feeds.bars import COLUMNS, read_bars
-from drivers.feeds.description import DAY, SECOND, Description, read_description
+from drivers.feeds.description import DAY, read_description
 from drivers.feeds.errors import DataError, Sink, refuse
-from drivers.feeds.funding import read_funding
+from drivers.feeds.funding import read_funding, unknown_funding
+from drivers.feeds.instruments import deliver, instruments_of
 from drivers.feeds.reading import Axis, Reading, symbol_uid
 from drivers.feeds.tables import Table, find_table
 from drivers.feeds.ticks import BOOK_SIDES, read_book, read_trades, trade_axis
@@ -109,18 +109,20 @@ def read_folder(
         read_funding(reading, funding, axis)
     if tables["alpha"] is not None:
         read_alpha(reading, tables["alpha"], axis)
+    deliver(reading, axis, rules, listed)
     return Dataset(
         path=path,
         symbols=axis.symbols,
         step=axis.step,
         time=axis.trading.closes,
         depth=depth,
-        instruments=_instruments(reading, axis, rules),
+        instruments=instruments_of(reading, axis, rules),
         calendar=axis.calendar,
         source=about.source,
         licence=about.licence,
         hash=_hash(path, [t.path for t in tables.values() if t is not None]),
         quality=_quality(reading, axis, listed),
+        unknown_funding=unknown_funding(reading, axis, listed) if rules.kind == "perpetual" else (),
         _panels=reading.panels,
         _listed=listed,
         _trading=axis.trading,
@@ -155,30 +157,6 @@ def _quality(reading: Reading, axis: Axis, listed: Ints) -> QualityCounts:
         "zero_volume": reading.counts["zero_volume"] + int(np.count_nonzero(volume == 0.0)),
     }
     return QualityCounts(**counts)
-
-
-def _instruments(reading: Reading, axis: Axis, rules: Description) -> Instruments:
-    names, of = axis.symbols, rules.per_symbol
-    no = np.zeros(len(names), np.int64)
-    messages = rules.orders_per_minute * axis.step // (60 * SECOND)
-    sides = reading.panels.get("buy_volume")
-    return unknown_instruments(len(names))._replace(
-        uid=np.array([symbol_uid(name) for name in names], np.int64),
-        tick_size=of("tick_size", names, 0.0),
-        lot_size=of("lot_size", names, 0.0),
-        min_notional=of("min_notional", names, 0.0),
-        taker_fee_bps=of("taker_fee_bps", names, 5.0),
-        maker_fee_bps=of("maker_fee_bps", names, 2.0),
-        reduce_only_exempt=of("reduce_only_exempt", names, 0.0).astype(np.int64),
-        book_feed=no + reading.has_book,
-        price_band_bps=np.full(len(names), rules.price_band_bps),
-        long_only=no + (not rules.shorting),
-        margin=np.full(len(names), 0.0 if rules.leverage is None else 1.0 / rules.leverage),
-        most_orders=no + rules.most_orders,
-        orders_per_bar=no + (max(1, messages) if rules.orders_per_minute else 0),
-        trade_side_feed=no if sides is None else np.asarray((~np.isnan(sides)).any(axis=0), np.int64),
-        leader=reading.about.leads(names),
-    )
 
 
 def _hash(folder: Path, files: Sequence[Path]) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dataflows.panel import Floats, Ints
 from drivers.feeds.errors import DataError
 from drivers.text.suggestions import did_you_mean
+from drivers.venues.facts import LARGEST, InstrumentFacts, PerSymbol, beyond_margin, within
 
 SECOND: Final = 1_000_000_000
 DAY: Final = 86_400 * SECOND
@@ -21,10 +23,8 @@ _NAMES: Final = frozenset({"leader", "venue", "calendar", "source", "licence"})
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-class Description(BaseModel):
+class Description(InstrumentFacts):
     """The keys of `dataset.yml`, all optional. A fact of the instruments is one number, or a mapping of symbol to number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     clock: str | None = Field(default=None, description="step of the bars: 1s, 1m, 5m, 1h, 1d; else the most common spacing")
     calendar: str = Field(
@@ -34,20 +34,20 @@ class Description(BaseModel):
     timezone: Literal["UTC"] | None = Field(default=None, description="what a timestamp written without a zone means")
     source: str = Field(default="", description="where the data come from")
     licence: str = Field(default="", description="under which licence")
-    tick_size: float | dict[str, float] = Field(default=0.0, description="quote currency; 0: unknown, no rounding")
-    lot_size: float | dict[str, float] = Field(default=0.0, description="base units; 0: unknown, no rounding")
-    min_notional: float | dict[str, float] = Field(default=0.0, description="quote currency; 0: none")
-    taker_fee_bps: float | dict[str, float] = Field(default=5.0, description="fee of a taker's fill")
-    maker_fee_bps: float | dict[str, float] = Field(default=2.0, description="fee of a maker's fill; negative: a rebate")
-    reduce_only_exempt: bool | dict[str, bool] = Field(default=False, description="min_notional spares reduce-only orders")
     venue: str | None = Field(default=None, description="a file of config/venues, whose rules hold where this file is silent")
-    price_band_bps: float = Field(default=0.0, ge=0.0, le=1e4, description="most of a limit from the last close; 0: no band")
-    shorting: bool = Field(default=True, description="positions may go below 0")
-    leverage: float | None = Field(
-        default=None, ge=1.0, description="most notional over equity; without it the venue asks nothing"
+    kind: Literal["perpetual", "future", "spot"] | None = Field(
+        default=None, description="perpetual: pays funding. spot: takes no short positions. Else as the venue says"
     )
-    most_orders: int = Field(default=0, ge=0, description="orders of a symbol open at once; 0: no limit")
-    orders_per_minute: int = Field(default=0, ge=0, description="order messages of all symbols together; 0: no limit")
+    shorting: bool | None = Field(default=None, description="positions may go below 0; else by kind: all but spot")
+    leverage: float | None = Field(
+        default=None, ge=1.0, le=1_000.0, description="most notional over equity; without it the venue asks nothing"
+    )
+    delivery_time: datetime | dict[str, datetime] | None = Field(
+        default=None, description="UTC, when a symbol ceases to trade and what is held of it is settled; else after its last bar"
+    )
+    delivery_price: Annotated[PerSymbol, within(0.0, LARGEST)] = Field(
+        default=0.0, description="quote currency, at which a position is settled then; 0: the last known close"
+    )
     funding_interval: str | None = Field(
         default=None, description="time between two payments, e.g. 8h: the funding file then holds quotes of the rate"
     )
@@ -72,27 +72,48 @@ class Description(BaseModel):
             parse_clock(value)
         return value
 
-    @field_validator("tick_size", "lot_size", "min_notional", "taker_fee_bps", "maker_fee_bps")
+    @field_validator("delivery_time", mode="before")
     @classmethod
-    def _finite(cls, value: float | dict[str, float], info: Any) -> float | dict[str, float]:
+    def _times_are_written(cls, value: Any) -> Any:
         for x in value.values() if isinstance(value, dict) else (value,):
-            if not np.isfinite(x) or (x < 0 and info.field_name != "maker_fee_bps"):
-                raise ValueError(f"{x} should be a finite number that is not negative")
+            if isinstance(x, (int, float)):
+                raise ValueError(f"{x} is a number; write a time such as 2026-06-26T08:00Z")
         return value
+
+    @model_validator(mode="after")
+    def _margins_fit(self) -> Description:
+        if wrong := beyond_margin(self.leverage or 1.0, self.maintenance_margin):
+            raise ValueError(wrong)
+        return self
 
     @property
     def step(self) -> int | None:
         """Nanoseconds of the clock; None where the file names none."""
         return None if self.clock is None else parse_clock(self.clock)
 
-    def per_symbol(self, key: str, symbols: Sequence[str], missing: float) -> Floats:
-        """One number for each symbol, `missing` where a mapping leaves it out."""
-        value = getattr(self, key)
+    @property
+    def takes_shorts(self) -> bool:
+        """Whether positions may go below 0."""
+        return self.kind != "spot" if self.shorting is None else self.shorting
+
+    def per_symbol(self, key: str, symbols: Sequence[str]) -> Floats:
+        """A number for each symbol, the key's default where a mapping leaves it out."""
+        value, missing = getattr(self, key), type(self).model_fields[key].default
         return np.array([float(value.get(s, missing) if isinstance(value, dict) else value) for s in symbols], np.float64)
+
+    def named(self, key: str, symbols: Sequence[str]) -> list[Any]:
+        """What is said of each symbol, the key's default where a mapping leaves it out."""
+        value, missing = getattr(self, key), type(self).model_fields[key].default
+        return [value.get(s, missing) if isinstance(value, dict) else value for s in symbols]
+
+    def deliveries(self, symbols: Sequence[str]) -> Ints:
+        """UTC ns of each symbol's delivery, 0 where none is named."""
+        found = self.named("delivery_time", symbols)
+        return np.array([0 if at is None else _nanoseconds(at) for at in found], np.int64)
 
     def check_symbols(self, known: Sequence[str], where: str) -> None:
         """Refuses a mapping with a symbol that the data do not have: a misspelt name would go unnoticed."""
-        for key in ("tick_size", "lot_size", "min_notional", "taker_fee_bps", "maker_fee_bps", "reduce_only_exempt"):
+        for key in type(self).model_fields:
             value = getattr(self, key)
             for name in value if isinstance(value, dict) else ():
                 if name not in known:
@@ -106,6 +127,12 @@ class Description(BaseModel):
         """1 for the leader among `symbols`, all 0 where it is not among them."""
         leader = self.leader or min(symbols, default="")
         return np.array([int(s == leader) for s in symbols], np.int64)
+
+
+def _nanoseconds(at: datetime) -> int:
+    """UTC ns of a time; one without a zone is UTC."""
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return int(at.timestamp()) * SECOND + at.microsecond * 1_000
 
 
 def parse_clock(text: str) -> int:
@@ -149,14 +176,21 @@ def read_description(folder: Path) -> Description:
         return Description()
     if not isinstance(values, dict):
         raise DataError(f"dataset.yml: holds a {type(values).__name__}; write one `key: value` a line, e.g. `clock: 1m`")
+    return describe(values)
+
+
+def describe(values: Mapping[str, Any]) -> Description:
+    """The description that these values make. Raises DataError naming the key at fault."""
     try:
         return Description(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else "?"
+        reason = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise DataError(f"dataset.yml: {reason}") from None
+        key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
             hint = did_you_mean(key, list(Description.model_fields))
             raise DataError(f"dataset.yml: {key} is not a key of this file; {hint}") from None
-        reason = first["msg"].removeprefix("Value error, ")
         about = Description.model_fields[key].description
         raise DataError(f"dataset.yml: {key} is {first['input']!r}; {reason} ({about})") from None

@@ -6,6 +6,7 @@ or before each UTC multiple of the interval is paid there, once; a quote older t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from dataflows.panel import Floats, Ints
 from drivers.feeds.description import SECOND, parse_clock
 from drivers.feeds.errors import DataError
+from drivers.feeds.aligned import UnknownFunding
 from drivers.feeds.reading import Axis, Reading, codes_of
 from drivers.feeds.tables import Table
 from drivers.text.times import duration
@@ -20,7 +22,7 @@ from drivers.text.times import duration
 SHORTEST: Final = 3_600 * SECOND
 """Between two payments of a venue. Rows that are mostly closer together are quotes of a rate."""
 JITTER: Final = SECOND
-"""A payment at 08:00:00.003 is the one of 08:00:00: venues stamp them some milliseconds late."""
+"""A payment at 08:00:00.003 or 07:59:59.998 is the one of 08:00:00: venues stamp them some milliseconds off."""
 _CURE: Final = "correct or remove the row"
 
 
@@ -62,11 +64,59 @@ def read_funding(reading: Reading, table: Table, axis: Axis) -> None:
                 "be charged; write `funding_interval: 8h` (the venue's) in dataset.yml, or keep only the rows at which funding "
                 "is paid"
             )
-        late = at % (60 * SECOND)
-        row = axis.rows(np.where(late <= JITTER, at - late, at))
+        at = snapped(at)
+        reading.payments[symbol] = at
+        row = axis.rows(at)
         inside = (row >= 0) & (row < axis.bars)
         np.add.at(panel, (row[inside], np.full(int(inside.sum()), n)), paid[inside])
     reading.panels["funding_rate"] = panel
+
+
+def snapped(at: Ints) -> Ints:
+    """Instants of payment, those within JITTER of a full minute moved to it."""
+    beyond = (at + JITTER) % (60 * SECOND)
+    return np.where(beyond <= 2 * JITTER, at + JITTER - beyond, at)
+
+
+def unknown_funding(reading: Reading, axis: Axis, listed: Ints) -> tuple[UnknownFunding, ...]:
+    """The symbols of which payments are not in the data, taken as perpetuals. listed: (2, N) first and last row.
+
+    The time between two payments is `funding_interval`, else the median of a symbol's rows; a gap of two and more of them lacks
+    payments, and so do the first and the last bars where none is that near.
+    """
+    found = []
+    given = reading.about.funding_interval
+    for n, symbol in enumerate(axis.symbols):
+        if listed[1, n] < listed[0, n]:
+            continue
+        begin, end = (int(axis.trading.closes[row]) for row in listed[:, n])
+        at = np.unique(reading.payments.get(symbol, np.zeros(0, np.int64)))
+        at = at[(at > begin - axis.step) & (at <= end)]
+        if not len(at):
+            found.append(UnknownFunding(symbol, 0, 0))
+        elif given is not None or len(at) > 1:
+            interval = parse_clock(given) if given is not None else int(np.median(np.diff(at)))
+            between = (np.diff(at) + interval // 2) // interval - 1
+            missing = int(between.clip(0).sum()) + (int(at[0]) - begin) // interval + (end - int(at[-1])) // interval
+            if missing:
+                found.append(UnknownFunding(symbol, missing, missing + len(at)))
+    return tuple(found)
+
+
+def funding_notes(unknown: Sequence[UnknownFunding]) -> list[str]:
+    """What the data do not say of perpetuals' funding, a sentence each."""
+    silent = [u.symbol for u in unknown if not u.expected]
+    notes = []
+    if silent:
+        notes.append(
+            f"the funding of {', '.join(silent[:8])}{' and more' if len(silent) > 8 else ''} is unknown: perpetuals pay it, no "
+            "rate is in the data, and none is charged; add funding.* to the data"
+        )
+    return notes + [
+        f"{u.missing} of {u.expected} funding payments of {u.symbol} are not in the data, and none is charged for them"
+        for u in unknown
+        if u.expected
+    ]
 
 
 def _payments(time: Ints, rate: Floats, interval: int) -> tuple[Ints, Floats]:

@@ -69,6 +69,7 @@ class Reading:
     sink: Sink
     panels: dict[str, Floats] = field(default_factory=dict)
     duplicates: list[Ints] = field(default_factory=list)
+    payments: dict[str, Ints] = field(default_factory=dict)  # UTC ns of the funding payments of a symbol, sorted
     has_book: Any = False  # (N,) True where the book file holds a snapshot of the symbol
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(QualityCounts._fields, 0))
 

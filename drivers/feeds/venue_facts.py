@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drivers.feeds.description import Description
+from drivers.feeds.description import Description, describe
 from drivers.feeds.errors import DataError
 from drivers.project.locate import defaults
 from drivers.text.suggestions import did_you_mean
@@ -28,7 +28,7 @@ def described(about: Description, folder: Path, venues: Path | None = None) -> D
     except VenueError as error:
         raise DataError(str(error)) from None
     given = {key: getattr(about, key) for key in about.model_fields_set}
-    return Description(**(venue.facts(Description.model_fields) | given))
+    return describe(venue.facts(Description.model_fields) | given)
 
 
 def _file(name: str, folder: Path, places: list[Path]) -> Path:

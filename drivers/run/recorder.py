@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from drivers.engine.engine import Outputs
+from drivers.feeds.funding import funding_notes
 from drivers.run.assembly import Session
 from drivers.runlog.events import Events
 from drivers.runlog.log import open_run_log
@@ -51,7 +52,7 @@ class Recorder:
             parts=parts,
             go_on=None if go_on is None else go_on["part"],
         )
-        self.summary = Summary(session.data.symbols, session.configs)
+        self.summary = Summary(session.data.symbols, session.configs, funding_notes(session.data.unknown_funding))
         self.events = Events(session.data.symbols, session.engine.epoch_ns)
         self._log = self.writer.folder / "log.jsonl"
         with self.writer.writing():

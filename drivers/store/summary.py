@@ -30,10 +30,13 @@ QUALITY: Final = ("missing", "filled", "outlier", "crossed", "duplicates", "late
 class Summary:
     """Sums of one run. A part whose layers are not in the graph is left out of the figures.
 
-    symbols: names of the columns. configs: the run's configuration by domain.
+    symbols: names of the columns. configs: the run's configuration by domain. notes: what else there is to say of the data.
     """
 
-    def __init__(self, symbols: Sequence[str], configs: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, symbols: Sequence[str], configs: Mapping[str, Any] | None = None, notes: Sequence[str] = ()
+    ) -> None:
+        self.notes = list(notes)
         self.symbols = tuple(symbols)
         self.configs = dict(configs or {})
         self.bars = 0
@@ -216,6 +219,8 @@ class Summary:
             made["data_quality"] = dict(self.quality)
             mute = (self.valid > 0) & (self.with_volume == 0)
             made["without_volume"] = [name for name, found in zip(self.symbols, mute, strict=True) if found]
+        if self.notes:
+            made["notes"] = self.notes
         return made
 
     def _account(self) -> dict[str, float]:
@@ -292,6 +297,7 @@ def table(figures: Mapping[str, Any]) -> Group:
                 style="yellow",
             )
         )
+    parts.extend(Text(note[:1].upper() + note[1:] + ".", style="yellow") for note in figures.get("notes", ()))
     return Group(*parts)
 
 

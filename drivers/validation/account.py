@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from dataflows.data.types import Instruments
 from dataflows.execution.types import FILL
 from dataflows.panel import Floats
 from drivers.engine.engine import Outputs
@@ -18,11 +19,15 @@ from drivers.validation.trial import Trial
 TOLERANCE: Final = 1e-9
 """Relative to the money, or the quantity, that has moved so far."""
 
+YEAR_NS: Final = 365 * 86_400 * 10**9
+
 
 class Books:
     """A second ledger: positions, cash and marks kept up fill by fill."""
 
-    def __init__(self, symbols: int, start_cash: float) -> None:
+    def __init__(self, facts: Instruments, start_cash: float) -> None:
+        symbols = len(facts.uid)
+        self.facts, self.last_close = facts, 0
         self.position, self.mark = np.zeros(symbols), np.full(symbols, math.nan)
         self.cash = self.peak = self.moved_cash = start_cash
         self.traded = np.zeros(symbols)  # quantity
@@ -35,7 +40,7 @@ class Books:
         if int(fills.fill_id[i]) in self.seen[s]:
             return False
         self.seen[s].add(int(fills.fill_id[i]))
-        self.position[s] += q
+        self.position[s] += q - float(fills.fee_base[i])
         self.traded[s] += abs(q)
         if abs(self.position[s]) <= 1e-12 * self.traded[s]:
             self.position[s] = 0.0
@@ -43,13 +48,16 @@ class Books:
         self.moved_cash += abs(q * p) + abs(fee)
         return True
 
-    def pay_funding(self, rate: Floats) -> None:
-        """What longs pay on what was held before the bar; an unknown rate pays nothing."""
-        held = (self.position != 0.0) & np.isfinite(rate)
-        paid = float((self.position[held] * self.mark[held] * rate[held]).sum())
-        self.cash -= paid
-        self.funding += paid
-        self.moved_cash += abs(paid)
+    def pay_carry(self, rate: Floats, time: int) -> None:
+        """What was held before the bar that closes at `time` (UTC ns) pays: funding, nothing where the rate is unknown, and for
+        a short one borrow cost for the time since the close before."""
+        years = (time - self.last_close) / YEAR_NS if self.last_close else 0.0
+        value = np.where(self.position != 0.0, self.position * self.mark, 0.0)
+        paid = np.where(np.isfinite(rate), value * rate, 0.0) + np.maximum(-value, 0.0) * self.facts.borrow_rate * years
+        self.cash -= float(paid.sum())
+        self.funding += float(paid.sum())
+        self.moved_cash += float(np.abs(paid).sum())
+        self.last_close = time
 
     def at_close(self, close: Floats) -> dict[str, float]:
         """Marks the positions; returns the figures of the account at a close."""
@@ -73,14 +81,14 @@ class Books:
 )
 def ledger_adds_up(trial: Trial) -> Along:
     """Position, cash, funding, equity, peak, drawdown, gross and net of every bar, to 1e-9 of the money that has moved."""
-    books = Books(len(trial.market.symbols), float(trial.plan.configs["execution"].start_cash))
+    books = Books(trial.static["instruments"], float(trial.plan.configs["execution"].start_cash))
 
     def take(outputs: Outputs) -> Tested:
         ledger, market, fills = (outputs.values[n] for n in ("l97_ledger", "l0_market_feed", "l90_fills"))
         at = outputs.offsets["l90_fills"]
         values = 0
         for t, time in enumerate(outputs.time):
-            books.pay_funding(market.funding[t])
+            books.pay_carry(np.asarray(market.funding[t]), int(time))
             for i in range(at[t], at[t + 1]):
                 if fills.kind[i] == FILL and not books.book(fills, i):
                     name = trial.market.symbols[int(fills.symbol[i])]

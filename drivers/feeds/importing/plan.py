@@ -58,6 +58,7 @@ class ImportRequest:
     off_clock: Literal["refuse", "drop", "snap"] = "refuse"
     duplicates: Policy = "refuse"
     funding_interval: str | None = None
+    venue: str | None = None
     licence: str | None = None
     source_text: str | None = None
     guess_ticks: bool = False
@@ -234,7 +235,7 @@ def _describe(
 ) -> dict[str, Any]:
     """The keys of dataset.yml: what was asked for, before what the sources say of themselves."""
     made = dict(base)
-    asked = {key: getattr(request, key) for key in ("clock", "calendar", "stamp", "funding_interval", "licence")}
+    asked = {key: getattr(request, key) for key in ("clock", "calendar", "stamp", "funding_interval", "venue", "licence")}
     for key, value in asked.items():
         if value is not None:
             if request.add and key in ("clock", "stamp") and made.get(key, value) != value:

@@ -127,6 +127,20 @@ def test_the_venue_liquidates_at_the_worst_price_when_the_maintenance_margin_is_
     assert (step.orders.unknown[0], step.orders.open_orders[0]) == (0.0, 0.0)
 
 
+def test_a_liquidation_pays_the_taker_s_fee_and_its_own() -> None:
+    """10,000 units bought back at 105 for 5 + 45 bps: 5,250, out of what 50,000 are left."""
+    big = FREE._replace(participation=1.0, band=0.9)
+    facts = {"maintenance_margin": [0.05], "liquidation_fee_bps": [45.0], "taker_fee_bps": [0.0], "maker_fee_bps": [0.0]}
+    loop = Loop(1, big, spread_bps=0.0, **facts)
+    loop([BAR], approval([-10.0], stop=0.5))
+    loop([BAR], approval([-10.0], active_stop=150.0))
+    loop.instruments = loop.instruments._replace(taker_fee_bps=np.array([5.0]))
+    step = loop([(104.0, 105.0, 104.0, 104.0, 1e6)], approval([-10.0], active_stop=150.0))
+    assert by_venue(step) == [("LIQUIDATED", pytest.approx(10_000.0), 105.0)]
+    assert step.fills.fee[-1] == pytest.approx(10_000.0 * 105.0 * 50e-4)
+    assert step.ledger.equity == pytest.approx(50_000.0 - 5_250.0)
+
+
 def test_a_stop_in_a_crash_is_charged_its_share_of_the_way_to_the_low() -> None:
     loop = held(config=FREE._replace(stop_gap_share=0.25))
     step = loop([(100.0, 100.0, 85.0, 86.0, 1e6)], approval([0.1], active_stop=95.0))

@@ -72,6 +72,46 @@ def test_a_figure_of_the_ledger_that_is_off_is_found(figure: str, trial: Trial, 
         through(ledger_adds_up, trial, outputs)
 
 
+@pytest.fixture(scope="module")
+def costly() -> tuple[Trial, list[Outputs]]:
+    """Fees in base units, borrowed shorts, and a maintenance margin that the account cannot keep: it is liquidated."""
+    facts = instruments(2)._replace(
+        base_fee=np.array([1, 0]),
+        taker_fee_bps=np.full(2, 30.0),
+        borrow_rate=np.full(2, 0.5),
+        maintenance_margin=np.full(2, 5.0),
+        liquidation_fee_bps=np.full(2, 40.0),
+    )
+    trial = Trial(plan_of(), Observed(market(symbols=2)), {"instruments": facts})
+    engine = trial.engine()
+    rows = [trial.market.rows(a, b) for a, b in trial.market.cuts(2400)]
+    return trial, [engine.advance(Chunk(r.time, {"observations": r})) for r in rows]
+
+
+def test_fees_in_base_units_borrow_cost_and_liquidations_add_up(costly: tuple[Trial, list[Outputs]]) -> None:
+    trial, outputs = costly
+    reports = [o.values["l90_fills"] for o in outputs]
+    liquidated = [r.reason[: r.n][(r.kind[: r.n] == ex.FILL) & (r.id[: r.n] == 0)] for r in reports]
+    assert set(np.concatenate(liquidated).tolist()) >= {ex.REJECTIONS.index("LIQUIDATED")}
+    assert sum(float(r.fee_base[: r.n].sum()) for r in reports) > 0.0
+    assert through(ledger_adds_up, trial, outputs) == 2400
+
+
+def test_a_fee_in_base_units_that_was_not_booked_is_found(costly: tuple[Trial, list[Outputs]]) -> None:
+    trial, outputs = copy.deepcopy(costly)
+    for o in outputs:
+        o.values["l90_fills"].fee_base[:] = 0.0
+    with pytest.raises(Broken, match=r"^L97 l97_ledger, gross at"):
+        through(ledger_adds_up, trial, outputs)
+
+
+def test_borrow_cost_that_was_not_paid_is_found(costly: tuple[Trial, list[Outputs]]) -> None:
+    trial, outputs = costly
+    free = trial.static["instruments"]._replace(borrow_rate=np.zeros(2))
+    with pytest.raises(Broken, match=r"^L97 l97_ledger, cash at"):
+        through(ledger_adds_up, Trial(trial.plan, trial.market, {"instruments": free}), outputs)
+
+
 def test_a_position_that_is_not_the_sum_of_its_fills_is_found(trial: Trial, outputs: list[Outputs]) -> None:
     outputs[-1].values["l97_ledger"].position[7, 1] += 1e-3
     with pytest.raises(Broken, match=r"^L97 l97_ledger, position of S001 at"):

@@ -32,6 +32,8 @@ def test_the_venues_that_are_shipped_are_whole(path: Path, tmp_path: Path) -> No
     assert (facts.long_only == (rules.kind == "spot")).all()
     assert (facts.margin == 1.0 / rules.leverage).all()
     assert (facts.most_orders == rules.most_orders).all()
+    assert (facts.maintenance_margin == rules.maintenance_margin).all()
+    assert (facts.liquidation_fee_bps == rules.liquidation_fee_bps).all()
     assert (facts.orders_per_bar == rules.orders_per_minute).all(), "the clock is a minute"
 
 
@@ -67,12 +69,15 @@ def test_a_venue_may_list_symbols_that_the_data_do_not_have(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"kind": "futures"}, "kind is 'futures'"),
+        ({"kind": "option"}, "kind is 'option'"),
         ({"kind": "spot", "leverage": 3.0}, "leverage is 3; at a spot venue positions are paid in full"),
         ({"most_orders": 3}, "most_orders is 3; an entry with its bracket and exits needs 8"),
         ({"taker_fee": 1.0}, "taker_fee is not a key of this file; did you mean taker_fee_bps?"),
         ({"taker_fee_bps": None}, "taker_fee_bps is missing"),
         ({"price_band_bps": -1.0}, "price_band_bps is -1.0"),
+        ({"kind": "spot", "maintenance_margin": 0.1}, "maintenance_margin is given; at a spot venue positions are paid in full"),
+        ({"leverage": 10.0, "maintenance_margin": 0.1}, "maintenance_margin is 0.1, and a leverage of 10"),
+        ({"borrow_rate": 11.0}, "borrow_rate is 11.0: 11 should be a finite number, from 0 to 10"),
     ],
 )
 def test_a_wrong_venue_is_refused_by_file_and_key(wrong: dict[str, object], says: str, tmp_path: Path) -> None:

@@ -1,0 +1,147 @@
+"""What `dataset.yml` says of the instruments: it reaches the layers, is held within bounds, and delivery ends a listing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dataflows.data.types import Instruments
+from drivers.feeds.check import check_dataset
+from drivers.feeds.dataset import Dataset, open_dataset
+from drivers.feeds.errors import DataError
+from drivers.store.summary import Summary
+from tests.drivers.feeds.folders import NOW, START, bars, write
+
+NAMES = ("BTCUSDT", "ETHUSDT")
+
+
+def data_of(folder: Path, description: str, minutes: int = 20, **tables: pd.DataFrame) -> Dataset:
+    return open_dataset(write(folder, bars=bars(minutes), description=description, **tables), now=NOW)
+
+
+def facts_of(folder: Path, description: str) -> Instruments:
+    return data_of(folder, description).instruments
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "column", "number"),
+    [
+        ("fee_currency", "base", "base_fee", 1),
+        ("borrow_rate", "0.07", "borrow_rate", 0.07),
+        ("maintenance_margin", "0.03", "maintenance_margin", 0.03),
+        ("liquidation_fee_bps", "75", "liquidation_fee_bps", 75.0),
+        ("delivery_price", "101.5", "delivery_price", 101.5),
+        ("taker_fee_bps", "7", "taker_fee_bps", 7.0),
+    ],
+)
+def test_a_fact_is_one_value_or_a_mapping(key: str, value: str, column: str, number: float, tmp_path: Path) -> None:
+    assert getattr(facts_of(tmp_path / "all", f"{key}: {value}"), column).tolist() == [number] * 2
+    default = getattr(facts_of(tmp_path / "none", ""), column)[0]
+    one = getattr(facts_of(tmp_path / "one", f"{key}: {{ETHUSDT: {value}}}"), column)
+    assert one.tolist() == [default, number]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("borrow_rate: -0.01", "borrow_rate is -0.01; -0.01 should be a finite number that is not negative, from 0 to 10"),
+        ("borrow_rate: 10.5", "borrow_rate is 10.5; 10.5 should be a finite number, from 0 to 10"),
+        ("maintenance_margin: 1", "maintenance_margin is 1; 1 should be a finite number, from 0 to 0.99"),
+        ("maintenance_margin: {ETHUSDT: .nan}", "nan should be a finite number, from 0 to 0.99"),
+        ("liquidation_fee_bps: 1001", "from 0 to 1000"),
+        ("taker_fee_bps: 1e300", "from 0 to 1000"),
+        ("maker_fee_bps: -1001", "from -1000 to 1000"),
+        ("delivery_price: .inf", "delivery_price is inf"),
+        ("lot_size: 1e13", "from 0 to 1e+12"),
+        ("most_orders: 100000", "most_orders is 100000"),
+        ("orders_per_minute: 99999999999999999999", "orders_per_minute is 99999999999999999999"),
+        ("leverage: .inf", "leverage is inf"),
+        ("fee_currency: bitcoin", "fee_currency is 'bitcoin'"),
+        ("delivery_time: 20260626", "20260626 is a number; write a time such as 2026-06-26T08:00Z"),
+        ("delivery_time: soon", "delivery_time is 'soon'"),
+        ("delivery_price: {ETHUSD: 5}", "delivery_price names ETHUSD, which the data do not have; did you mean ETHUSDT"),
+        (
+            "leverage: 20\nmaintenance_margin: 0.05",
+            "maintenance_margin is 0.05, and a leverage of 20 asks for a margin of 0.05: what is bought with it would be "
+            "liquidated at once; write less than 0.05",
+        ),
+        ("venue: perpetual\nleverage: 100", "maintenance_margin is 0.02, and a leverage of 100"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_by_key(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as refused:
+        facts_of(tmp_path, text)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_spot_market_takes_no_shorts_unless_it_says_so(tmp_path: Path) -> None:
+    assert facts_of(tmp_path / "a", "kind: spot").long_only.tolist() == [1, 1]
+    assert facts_of(tmp_path / "b", "kind: spot\nshorting: true").long_only.tolist() == [0, 0]
+    assert facts_of(tmp_path / "c", "kind: future").long_only.tolist() == [0, 0]
+    assert facts_of(tmp_path / "d", "shorting: false").long_only.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("at", ["2026-03-01T00:08:00Z", "2026-03-01 00:07:30", "2026-03-01T01:07:30+01:00"])
+def test_a_symbol_is_listed_until_the_bar_of_its_delivery(at: str, tmp_path: Path) -> None:
+    data = data_of(tmp_path, f"delivery_time: {{ETHUSDT: {at}}}")
+    seen = data.rows(0, 20)
+    assert seen.listed[:, 0].tolist() == [1] * 20
+    assert seen.listed[:, 1].tolist() == [1] * 8 + [0] * 12, "the bar that closes at 00:08 is its last"
+    assert np.isnan(seen.close[8:, 1]).all()
+    assert np.isfinite(seen.close[:8, 1]).all()
+    assert data.quality.missing == 0
+
+
+def test_a_symbol_stays_listed_beyond_its_last_bar_until_its_delivery(tmp_path: Path) -> None:
+    frame = bars()
+    early = frame[(frame["symbol"] == "BTCUSDT") | (frame["timestamp"] < START + pd.Timedelta(minutes=10))]
+    folder = write(tmp_path, bars=early, description="delivery_time: {ETHUSDT: 2026-03-01T00:15:00Z}")
+    assert open_dataset(folder, now=NOW).rows(0, 20).listed[:, 1].tolist() == [1] * 15 + [0] * 5
+
+
+# -- funding ------------------------------------------------------------------------------------------------------------------
+
+
+def funding(*minutes: float, symbol: str = "ETHUSDT") -> pd.DataFrame:
+    times = [START + pd.Timedelta(minutes=m) for m in minutes]
+    return pd.DataFrame({"timestamp": times, "symbol": symbol, "funding_rate": [1e-4] * len(times)})
+
+
+def test_a_payment_some_milliseconds_off_is_that_of_its_minute(tmp_path: Path) -> None:
+    """At a clock of a second: 00:04:59.998, 00:10:00.003 and 00:15:00 are paid on the minute, 00:17:30 where it stands."""
+    frame = bars(1200).assign(timestamp=lambda f: START + (f["timestamp"] - START) / 60)
+    table = funding(5 - 0.002 / 60, 10 + 0.003 / 60, 15, 17.5)
+    data = open_dataset(write(tmp_path, bars=frame, funding=table, description="clock: 1s"), now=NOW)
+    paid = np.flatnonzero(data.rows(0, 1200).funding_rate[:, 1])
+    assert paid.tolist() == [299, 599, 899, 1049]
+
+
+def test_the_unknown_funding_of_a_perpetual_is_said(tmp_path: Path) -> None:
+    """Six hours of bars; ETHUSDT pays every hour but at 03:00 and 04:00, and BTCUSDT has no rate."""
+    table = funding(60, 120, 300 + 0.003 / 60, 360)
+    data = data_of(tmp_path / "p", "kind: perpetual", 400, funding=table)
+    assert [tuple(u) for u in data.unknown_funding] == [("BTCUSDT", 0, 0), ("ETHUSDT", 2, 6)]
+    said = (
+        "the funding of BTCUSDT is unknown: perpetuals pay it, no rate is in the data, and none is charged; add funding.* to "
+        "the data",
+        "2 of 6 funding payments of ETHUSDT are not in the data, and none is charged for them",
+    )
+    assert set(said) <= set(check_dataset(tmp_path / "p", now=NOW).notes)
+    assert Summary(NAMES, notes=said).figures()["notes"] == list(said)
+
+
+@pytest.mark.parametrize("description", ["", "kind: spot", "kind: future", "venue: spot"])
+def test_nothing_is_said_of_the_funding_of_what_pays_none(description: str, tmp_path: Path) -> None:
+    assert data_of(tmp_path, description).unknown_funding == ()
+
+
+def test_funding_before_the_first_and_after_the_last_payment_is_missed_too(tmp_path: Path) -> None:
+    table = pd.concat([funding(180, 240, symbol=name) for name in NAMES])
+    data = data_of(tmp_path, "venue: perpetual", 480, funding=table)
+    assert [u[1:] for u in data.unknown_funding] == [(2 + 4, 8)] * 2, "01:00, 02:00 and 05:00 to 08:00"
+    whole = pd.concat([funding(*range(60, 481, 60), symbol=name) for name in NAMES])
+    assert data_of(tmp_path / "whole", "venue: perpetual", 480, funding=whole).unknown_funding == ()
