@@ -43,7 +43,8 @@ class Description(InstrumentFacts):
         default=None, ge=1.0, le=1_000.0, description="most notional over equity; without it the venue asks nothing"
     )
     delivery_time: datetime | dict[str, datetime] | None = Field(
-        default=None, description="UTC, when a symbol ceases to trade and what is held of it is settled; else after its last bar"
+        default=None,
+        description="UTC, when a symbol ceases to trade and is settled; else after its last bar",
     )
     delivery_price: Annotated[PerSymbol, within(0.0, LARGEST)] = Field(
         default=0.0, description="quote currency, at which a position is settled then; 0: the last known close"

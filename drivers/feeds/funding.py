@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 
 from dataflows.panel import Floats, Ints
+from drivers.feeds.aligned import UnknownFunding
 from drivers.feeds.description import SECOND, parse_clock
 from drivers.feeds.errors import DataError
-from drivers.feeds.aligned import UnknownFunding
 from drivers.feeds.reading import Axis, Reading, codes_of
 from drivers.feeds.tables import Table
 from drivers.text.times import duration

@@ -33,9 +33,7 @@ class Summary:
     symbols: names of the columns. configs: the run's configuration by domain. notes: what else there is to say of the data.
     """
 
-    def __init__(
-        self, symbols: Sequence[str], configs: Mapping[str, Any] | None = None, notes: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, symbols: Sequence[str], configs: Mapping[str, Any] | None = None, notes: Sequence[str] = ()) -> None:
         self.notes = list(notes)
         self.symbols = tuple(symbols)
         self.configs = dict(configs or {})

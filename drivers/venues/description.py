@@ -26,7 +26,7 @@ class Venue(InstrumentFacts):
 
     about: str = Field(description="which venue or kind of venue this is, and where the numbers are from")
     kind: Literal["perpetual", "future", "spot"] = Field(
-        description="perpetual: funding, short positions, margin. future: short positions, margin, delivery. spot: none of these"
+        description="perpetual: short positions, margin, funding. future: the first two, and delivery. spot: none of these"
     )
     taker_fee_bps: Fee = Field(description="fee of a taker's fill")
     maker_fee_bps: SignedFee = Field(description="fee of a maker's fill; negative: a rebate")

@@ -65,8 +65,7 @@ def test_a_fact_is_one_value_or_a_mapping(key: str, value: str, column: str, num
         ("delivery_price: {ETHUSD: 5}", "delivery_price names ETHUSD, which the data do not have; did you mean ETHUSDT"),
         (
             "leverage: 20\nmaintenance_margin: 0.05",
-            "maintenance_margin is 0.05, and a leverage of 20 asks for a margin of 0.05: what is bought with it would be "
-            "liquidated at once; write less than 0.05",
+            "maintenance_margin is 0.05, and a leverage of 20 asks for a margin of 0.05: what is bought",
         ),
         ("venue: perpetual\nleverage: 100", "maintenance_margin is 0.02, and a leverage of 100"),
     ],
@@ -114,10 +113,11 @@ def funding(*minutes: float, symbol: str = "ETHUSDT") -> pd.DataFrame:
 def test_a_payment_some_milliseconds_off_is_that_of_its_minute(tmp_path: Path) -> None:
     """At a clock of a second: 00:04:59.998, 00:10:00.003 and 00:15:00 are paid on the minute, 00:17:30 where it stands."""
     frame = bars(1200).assign(timestamp=lambda f: START + (f["timestamp"] - START) / 60)
-    table = funding(5 - 0.002 / 60, 10 + 0.003 / 60, 15, 17.5)
+    table = pd.concat([funding(5 - 0.002 / 60, 10 + 0.003 / 60), funding(15, 17.5, symbol="BTCUSDT")])
     data = open_dataset(write(tmp_path, bars=frame, funding=table, description="clock: 1s"), now=NOW)
-    paid = np.flatnonzero(data.rows(0, 1200).funding_rate[:, 1])
-    assert paid.tolist() == [299, 599, 899, 1049]
+    rate = data.rows(0, 1200).funding_rate
+    assert np.flatnonzero(rate[:, 1]).tolist() == [299, 599]
+    assert np.flatnonzero(rate[:, 0]).tolist() == [899, 1049]
 
 
 def test_the_unknown_funding_of_a_perpetual_is_said(tmp_path: Path) -> None:
@@ -126,11 +126,10 @@ def test_the_unknown_funding_of_a_perpetual_is_said(tmp_path: Path) -> None:
     data = data_of(tmp_path / "p", "kind: perpetual", 400, funding=table)
     assert [tuple(u) for u in data.unknown_funding] == [("BTCUSDT", 0, 0), ("ETHUSDT", 2, 6)]
     said = (
-        "the funding of BTCUSDT is unknown: perpetuals pay it, no rate is in the data, and none is charged; add funding.* to "
-        "the data",
+        "the funding of BTCUSDT is unknown: perpetuals pay it, no rate is in the data, and none is charged; add funding.*",
         "2 of 6 funding payments of ETHUSDT are not in the data, and none is charged for them",
     )
-    assert set(said) <= set(check_dataset(tmp_path / "p", now=NOW).notes)
+    assert all(any(note.startswith(text) for note in check_dataset(tmp_path / "p", now=NOW).notes) for text in said)
     assert Summary(NAMES, notes=said).figures()["notes"] == list(said)
 
 

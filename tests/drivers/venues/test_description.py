@@ -75,7 +75,10 @@ def test_a_venue_may_list_symbols_that_the_data_do_not_have(tmp_path: Path) -> N
         ({"taker_fee": 1.0}, "taker_fee is not a key of this file; did you mean taker_fee_bps?"),
         ({"taker_fee_bps": None}, "taker_fee_bps is missing"),
         ({"price_band_bps": -1.0}, "price_band_bps is -1.0"),
-        ({"kind": "spot", "maintenance_margin": 0.1}, "maintenance_margin is given; at a spot venue positions are paid in full"),
+        (
+            {"kind": "spot", "maintenance_margin": 0.1},
+            "maintenance_margin is given; at a spot venue positions are paid in full",
+        ),
         ({"leverage": 10.0, "maintenance_margin": 0.1}, "maintenance_margin is 0.1, and a leverage of 10"),
         ({"borrow_rate": 11.0}, "borrow_rate is 11.0: 11 should be a finite number, from 0 to 10"),
     ],
