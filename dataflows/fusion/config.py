@@ -13,11 +13,9 @@ from dataflows.fusion.types import SOURCES, K
 class FusionConfig(NamedTuple):
     """How sources become a score, the score an expected edge, and the edge a proposal."""
 
-    signal_window_5: Annotated[int, setting("5-bars", "L66: trailing window of the scale of an unbounded source", ge=30)] = 288
-    signal_floor: Annotated[float, setting("units of the source", "L66: least scale of an unbounded source", gt=0)] = 0.1
-    external_floor: Annotated[
-        float, setting("units of the value", "L66: least scale of the external value, and of the forecast in bps", gt=0)
-    ] = 1e-6
+    signal_halflife_bars: Annotated[
+        float, setting("bars", "L66, L7: half-life of the spreads of the sources and of their correlations", gt=0)
+    ] = 1440.0
     external_max_age_bars: Annotated[
         int, setting("bars", "L66: how long an external value holds that nothing replaces", ge=0)
     ] = 1440

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from dataflows.carry import Axes
+from dataflows.fusion.types import K
 from dataflows.kernels.arith import clip
-from dataflows.panel import Floats
+from dataflows.panel import Floats, Ints
 from dataflows.regime.types import CALM, CHAOTIC, HIGH_VOL, TREND_DOWN, TREND_UP
 from dataflows.runtime.compile import kernel
 
@@ -31,38 +34,82 @@ def tilted_weights(weights: Floats, tilt: Floats) -> Floats:
     return y
 
 
+class Overlap(NamedTuple):
+    """What the sources have in common: forgetting sums of the products of their values, an unknown one counting 0."""
+
+    products: Annotated[Floats, Axes("N", K, K, start=0.0)]
+    spoke: Annotated[Ints, Axes("N", K, start=0)]  # 1 once a source was known
+
+
+@kernel
+def shared_weights(products: Floats, weights: Floats, shared: Floats) -> None:
+    """Writes weight / sum of the squared correlations with all sources that have a weight, itself included, into shared (K,).
+
+    products: (K, K), sums of products. So m copies of one source count together as one; a source that has nothing in common
+    with the others keeps its weight, and so does one that has been 0 so far.
+    """
+    width = weights.shape[0]
+    for k in range(width):
+        overlap = 0.0
+        for j in range(width):
+            both = products[k, k] * products[j, j]
+            if weights[j] > 0.0 and both > 0.0:
+                overlap += products[k, j] * products[k, j] / both
+        shared[k] = weights[k] / overlap if overlap > 1.0 else weights[k]
+
+
 @kernel
 def weighted_score(
-    values: Floats, calm: Floats, up: Floats, down: Floats, high: Floats, chaotic: Floats, weights: Floats
+    values: Floats, probabilities: tuple[Floats, ...], weights: Floats, alpha: float, state: Overlap
 ) -> tuple[Floats, Floats]:
     """Score (T, N) in [-1, 1] and what each source gives to it (T, N, K).
 
-    values (T, N, K); calm .. chaotic: regime probabilities (T, N); weights (5, K), rows summing to 1. An unknown source gives
-    0 and the others keep their weights, so missing data only weakens. NaN where a probability or every source is unknown.
+    values (T, N, K); probabilities: of each regime, five (T, N); weights (5, K), rows summing to 1. A source's weight is the
+    mean of its weights by the probabilities, shared by what it had in common with the others up to the bar before
+    (`shared_weights`); those of all sources that have ever been known are made to sum to 1. One that is unknown now gives 0 and
+    keeps its weight, so missing data only weakens. NaN where a probability or every source is unknown. alpha: what the sums of
+    products forget in a bar. State is updated in place.
     """
     bars, symbols, width = values.shape
+    calm, up, down, high, chaotic = probabilities
     score = np.empty((bars, symbols))
     given = np.empty((bars, symbols, width))
+    mixed = np.empty(width)
+    shared = np.empty(width)
     for t in range(bars):
         for n in range(symbols):
             a, b, c, d, e = calm[t, n], up[t, n], down[t, n], high[t, n], chaotic[t, n]
-            regimes_known = math.isfinite(a + b + c + d + e)
+            products, spoke = state.products[n], state.spoke[n]
             known = 0
+            for k in range(width):
+                if values[t, n, k] == values[t, n, k]:
+                    known += 1
+                    spoke[k] = 1
+                w = a * weights[CALM, k] + b * weights[TREND_UP, k] + c * weights[TREND_DOWN, k]
+                w = w + d * weights[HIGH_VOL, k] + e * weights[CHAOTIC, k]
+                mixed[k] = w if spoke[k] == 1 else 0.0 * w
+            shared_weights(products, mixed, shared)
+            total = 0.0
             whole = 0.0
             for k in range(width):
                 v = values[t, n, k]
-                if v == v and regimes_known:
-                    w = a * weights[CALM, k] + b * weights[TREND_UP, k] + c * weights[TREND_DOWN, k]
-                    w = w + d * weights[HIGH_VOL, k] + e * weights[CHAOTIC, k]
-                    given[t, n, k] = w * v
-                    whole += w * v
-                    known += 1
-                else:
-                    given[t, n, k] = 0.0
-            if known == 0:
+                given[t, n, k] = shared[k] * v if v == v else 0.0
+                whole += given[t, n, k]
+                total += shared[k]
+            if known > 0 and math.isfinite(total):
+                score[t, n] = clip(whole / total, -1.0, 1.0) if total > 0.0 else 0.0  # clipped: rounding
+                for k in range(width):
+                    given[t, n, k] = given[t, n, k] / total if total > 0.0 else 0.0
+            else:
                 score[t, n] = math.nan
                 for k in range(width):
                     given[t, n, k] = math.nan
-            else:
-                score[t, n] = clip(whole, -1.0, 1.0)  # probabilities may sum to 1 + 1e-16
+            if known > 0:
+                for k in range(width):
+                    x = values[t, n, k]
+                    for j in range(k + 1):
+                        y = values[t, n, j]
+                        p = (1.0 - alpha) * products[k, j] + (x * y if x == x and y == y else 0.0)
+                        products[k, j] = p
+                        products[j, k] = p
     return score, given

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from dataflows.carry import Bind
 from dataflows.data.types import ExternalAlpha, Market
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.signal_scales import Readings, ScaleRules, Scales, signal_values
+from dataflows.fusion.signal_scales import Readings, Scales, signal_values
 from dataflows.fusion.types import Signals
+from dataflows.kernels.smooth import halflife_alpha
 from dataflows.kinematics.types import Alignment, KinematicState
 from dataflows.layer import layer
 from dataflows.microstructure.types import BookImbalance, OrderFlowImbalance, TradePressure
@@ -17,9 +17,9 @@ from dataflows.regime.types import ChangePoint, Regime
 
 
 class SignalMatrixCarry(NamedTuple):
-    """The last sizes of every source that is not bounded by construction, and the last word from outside."""
+    """The spread of every source so far, and the last word from outside."""
 
-    scales: Annotated[Scales, Bind(W="signal_window_5")]
+    scales: Scales
 
 
 @layer("L66")
@@ -39,24 +39,22 @@ def l66_signal_matrix(
     fusion: FusionConfig,
     carry: SignalMatrixCarry,
 ) -> Signals:
-    """Eleven sources, panels (T, N, 11), each in [-1, 1] and positive for up; all times 1 - L64's instability (unknown: 0).
+    """Eleven sources, panels (T, N, 11), in [-1, 1] and positive for up: (1 - L64's instability) * tanh(x / s).
 
-    Bounded by construction, as they are: regime, P(trend up) - P(trend down); trend, mean of L25's agreement across timeframes
-    and L60's damped trend score; reversion, L60's reversion score; book, L9's weighted imbalance as it is, since a book speaks
-    of seconds; flow, L10's pressure; pattern, L50's score; lead_lag and relative_strength, side * confidence of L48 and
-    L49. Not bounded, tanh(x / s): momentum, x the t-statistic of the last half hour's slope; order_flow, L62's forecast of the
-    next return; external, x the value that was last stated from outside, in whatever unit, until one replaces it or it is
-    `external_max_age_bars` old.
+    x: regime, P(trend up) - P(trend down); trend, mean of L25's agreement across timeframes and L60's damped trend score (one
+    that is unknown counts 0); momentum, the t-statistic of the last half hour's slope; reversion, L60's reversion score; book,
+    L9's weighted imbalance as it is, since a book speaks of seconds; flow, L10's pressure; order_flow, L62's forecast of the
+    next return; pattern, L50's score; lead_lag and relative_strength, side * confidence of L48 and L49; external, what was last
+    stated from outside, in whatever unit, until one replaces it or it is `external_max_age_bars` old.
 
-    s = 1.4826 * trailing median of |x| at the last `signal_window_5` closes of 5-bars before this bar, at least `signal_floor`,
-    for order_flow and external `external_floor`. Not centred, so the sign is kept. (Every fifth bar: neighbours share most of
-    their half hour, so the others add work and hardly any knowledge.) One half of trend that is unknown counts 0. NaN where a
-    source says nothing: what is scaled until 30 values are known, the others while what they read is unknown, external where
-    nothing was stated. Takes L0 for the 5-bars alone; one with a missing part does not enter the scale.
+    s: the root mean square of x over the valid bars before this one, exponentially weighted with half-life
+    `signal_halflife_bars` (the plain mean until that many are known), so that every source enters by its own spread: one that
+    speaks seldom is loud when it does. Not centred: the sign is kept, and a steady trend stays one. A single value counts as
+    8 * s at most when s learns. An unknown instability counts 0. NaN where x is unknown and until 30 values of it are known.
     """
     return Signals(
         signal_values(
-            l0_market_feed.bars_5.closed,
+            l0_market_feed.quality.valid,
             Readings(
                 trend_up=l1_regime.trend_up,
                 trend_down=l1_regime.trend_down,
@@ -73,11 +71,8 @@ def l66_signal_matrix(
             l48_lead_lag,
             l49_relative_strength,
             external_alpha,
-            ScaleRules(
-                floor=fusion.signal_floor,
-                external_floor=fusion.external_floor,
-                external_max_age=float(fusion.external_max_age_bars),
-            ),
+            float(fusion.external_max_age_bars),
+            halflife_alpha(fusion.signal_halflife_bars),
             carry.scales,
         )
     )

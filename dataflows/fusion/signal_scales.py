@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 
-from dataflows.carry import Unknown, Zero
+from dataflows.carry import Axes, Unknown, Zero
 from dataflows.data.types import ExternalAlpha
 from dataflows.fusion.types import (
     BOOK,
@@ -24,44 +24,27 @@ from dataflows.fusion.types import (
     K,
 )
 from dataflows.kernels.arith import known
-from dataflows.kernels.order import SortedWindow, count_below, sorted_median, window_push
 from dataflows.panel import Floats, Ints
 from dataflows.pattern.types import PatternSignal
 from dataflows.runtime.compile import kernel
 
-MAD_TO_SIGMA: Final = 1.4826
-"""A Gaussian's standard deviation over its median absolute value."""
+LEAST: Final = 30
+"""Values from which a source's spread counts as known."""
+MOST: Final = 8.0
+"""Spreads that a single value counts as at most when the spread learns, so that no outlier silences a source for days."""
 
 
-@kernel
-def squashed(v: float, size: int, sizes: Floats, floor: float) -> float:
-    """tanh(v / s) in [-1, 1], s = 1.4826 * median of the first `size` of the sorted `sizes` (W,), at least `floor`.
+class Spread(NamedTuple):
+    """Mean square of each source so far, in its own unit, and the number of values in it."""
 
-    For a source that is not bounded by construction. Not centred: centring turns a steady trend negative, and the sign of v
-    must be kept. floor > 0, in units of v. NaN where v is not finite, and where there are not 30 sizes (W where W is less).
-    """
-    if not math.isfinite(v):
-        return math.nan
-    scale = MAD_TO_SIGMA * sorted_median(size, sizes)
-    if scale < floor:
-        scale = floor
-    return math.tanh(v / scale)
-
-
-@kernel
-def mean_of_two(a: float, b: float) -> float:
-    """Mean of a and b; one that is unknown counts 0 and the other keeps its half; NaN where both are unknown."""
-    if a == a:
-        return 0.5 * (a + b) if b == b else 0.5 * a
-    return 0.5 * b
+    square: Annotated[Floats, Axes(K, "N", start=0.0)]
+    seen: Annotated[Floats, Axes(K, "N", start=0.0)]
 
 
 class Scales(NamedTuple):
-    """Past sizes of the sources that are not bounded by construction, and the last word from outside."""
+    """The sources' spreads, and the last word from outside."""
 
-    momentum: SortedWindow
-    order_flow: SortedWindow
-    external: SortedWindow
+    spread: Spread
     stated: Unknown
     stated_age: Zero  # bars since it was stated
 
@@ -82,30 +65,65 @@ class Readings(NamedTuple):
     instability: Floats  # share by which all are lowered
 
 
-class ScaleRules(NamedTuple):
-    """Least scales, and how long a value from outside holds."""
+@kernel
+def mean_of_two(a: float, b: float) -> float:
+    """Mean of a and b; one that is unknown counts 0 and the other keeps its half; NaN where both are unknown."""
+    if a == a:
+        return 0.5 * (a + b) if b == b else 0.5 * a
+    return 0.5 * b
 
-    floor: float  # t-statistics
-    external_floor: float  # units of the value; bps of the forecast
-    external_max_age: float  # bars
+
+@kernel
+def in_spreads(v: float, square: float, seen: float) -> float:
+    """tanh(v / s) in [-1, 1], s the root of the mean square of the values before; NaN where v or s is not known.
+
+    Not centred: the sign is kept, and a steady trend stays one. A first value after zeros alone is 1 or -1.
+    """
+    if not (math.isfinite(v) and seen >= LEAST):
+        return math.nan
+    if v == 0.0:
+        return 0.0
+    spread = math.sqrt(square)
+    if spread > 0.0:
+        return math.tanh(v / spread)
+    return 1.0 if v > 0.0 else -1.0
+
+
+@kernel
+def learn_spread(v: float, k: int, n: int, alpha: float, square: Floats, seen: Floats) -> None:
+    """Takes v into the mean square of source k: the mean of all squares until there are 1 / alpha, then exponentially weighted.
+
+    From the 30th on a value counts as `MOST` spreads at most.
+    """
+    if not math.isfinite(v):
+        return
+    held = square[k, n]
+    s = v * v
+    if seen[k, n] >= LEAST and held > 0.0 and s > MOST * MOST * held:
+        s = MOST * MOST * held
+    seen[k, n] += 1.0
+    share = 1.0 / seen[k, n]
+    square[k, n] = held + (share if share > alpha else alpha) * (s - held)
 
 
 @kernel
 def signal_values(
-    closed_5: Ints,
+    valid: Ints,
     readings: Readings,
     lead_lag: PatternSignal,
     relative_strength: PatternSignal,
     external: ExternalAlpha,
-    rules: ScaleRules,
+    external_max_age: float,
+    alpha: float,
     state: Scales,
 ) -> Floats:
     """The sources of L66 side by side: (T, N, K) in [-1, 1] in the order of SOURCES, NaN where one is unknown.
 
-    The rules are those of `l66_signal_matrix`. State is updated in place.
+    The rules are those of `l66_signal_matrix`. external_max_age: bars. alpha: of the mean squares. State is updated in place.
     """
-    bars, symbols = closed_5.shape
+    bars, symbols = valid.shape
     y = np.empty((bars, symbols, K))
+    raw = np.empty(K)
     # taken out of the records once: inside the loop each mention would count references
     up, down, alignment, trend = readings.trend_up, readings.trend_down, readings.alignment, readings.trend
     momentum, reversion, book, pressure = readings.momentum, readings.reversion, readings.book, readings.pressure
@@ -113,11 +131,8 @@ def signal_values(
     lead_side, lead_confidence = lead_lag.side, lead_lag.confidence
     strength_side, strength_confidence = relative_strength.side, relative_strength.confidence
     stated, stated_age = external.value, external.age
-    floor, external_floor, external_max_age = rules.floor, rules.external_floor, rules.external_max_age
     last, age = state.stated, state.stated_age
-    ring_m, sizes_m, pos_m, held_m = state.momentum.ring, state.momentum.sorted, state.momentum.pos, state.momentum.held
-    ring_f, sizes_f, pos_f, held_f = state.order_flow.ring, state.order_flow.sorted, state.order_flow.pos, state.order_flow.held
-    ring_e, sizes_e, pos_e, held_e = state.external.ring, state.external.sorted, state.external.pos, state.external.held
+    square, seen = state.spread.square, state.spread.seen
     for t in range(bars):
         for n in range(symbols):
             age[n] += 1.0
@@ -126,26 +141,20 @@ def signal_values(
                 age[n] = known(stated_age[t, n], 0.0)
             if age[n] > external_max_age:
                 last[n] = math.nan
+            raw[REGIME] = up[t, n] - down[t, n]
+            raw[TREND] = mean_of_two(alignment[t, n], trend[t, n])
+            raw[MOMENTUM] = momentum[t, n]
+            raw[REVERSION] = reversion[t, n]
+            raw[BOOK] = book[t, n]
+            raw[FLOW] = pressure[t, n]
+            raw[ORDER_FLOW] = order_flow[t, n]
+            raw[PATTERN] = pattern[t, n]
+            raw[LEAD_LAG] = lead_side[t, n] * lead_confidence[t, n]
+            raw[RELATIVE_STRENGTH] = strength_side[t, n] * strength_confidence[t, n]
+            raw[EXTERNAL] = last[n]
             calm = 1.0 - known(instability[t, n], 0.0)
-            y[t, n, REGIME] = calm * (up[t, n] - down[t, n])
-            y[t, n, TREND] = calm * mean_of_two(alignment[t, n], trend[t, n])
-            y[t, n, MOMENTUM] = calm * squashed(momentum[t, n], held_m[n], sizes_m[n], floor)
-            y[t, n, REVERSION] = calm * reversion[t, n]
-            y[t, n, BOOK] = calm * book[t, n]
-            y[t, n, FLOW] = calm * pressure[t, n]
-            y[t, n, ORDER_FLOW] = calm * squashed(order_flow[t, n], held_f[n], sizes_f[n], external_floor)
-            y[t, n, PATTERN] = calm * pattern[t, n]
-            y[t, n, LEAD_LAG] = calm * lead_side[t, n] * lead_confidence[t, n]
-            y[t, n, RELATIVE_STRENGTH] = calm * strength_side[t, n] * strength_confidence[t, n]
-            y[t, n, EXTERNAL] = calm * squashed(last[n], held_e[n], sizes_e[n], external_floor)
-            if closed_5[t, n] != 0:
-                if math.isfinite(order_flow[t, n]):
-                    v = math.fabs(order_flow[t, n])
-                    window_push(v, count_below(sizes_f[n], held_f[n], v), n, ring_f, sizes_f, pos_f, held_f)
-                if math.isfinite(momentum[t, n]):
-                    v = math.fabs(momentum[t, n])
-                    window_push(v, count_below(sizes_m[n], held_m[n], v), n, ring_m, sizes_m, pos_m, held_m)
-                if math.isfinite(last[n]):
-                    v = math.fabs(last[n])
-                    window_push(v, count_below(sizes_e[n], held_e[n], v), n, ring_e, sizes_e, pos_e, held_e)
+            for k in range(K):
+                y[t, n, k] = calm * in_spreads(raw[k], square[k, n], seen[k, n])
+                if valid[t, n] != 0:
+                    learn_spread(raw[k], k, n, alpha, square, seen)
     return y

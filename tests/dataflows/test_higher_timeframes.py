@@ -15,9 +15,6 @@ import pytest
 import dataflows
 from dataflows.data.config import DataConfig
 from dataflows.data.types import HigherBars, Market
-from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.l66_signal_matrix import l66_signal_matrix
-from dataflows.fusion.types import SOURCES
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.panel import Floats, Ints, leaves, walk
@@ -25,7 +22,6 @@ from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.l32_range_reversion import l32_range_reversion
 from dataflows.pattern.l43_narrow_range_break import l43_narrow_range_break
 from dataflows.regime.config import RegimeConfig
-from dataflows.regime.hidden_markov import LEAST
 from dataflows.regime.l1_regime import l1_regime
 from tests.dataflows.data.observed import MINUTE, START, hole, instruments, market, observe
 from tests.dataflows.data.observed import walk as prices
@@ -39,7 +35,6 @@ CONFIGS: dict[str, Any] = {
     "data": DataConfig(),
     "kinematics": BRISK,
     "regime": RegimeConfig(),
-    "fusion": FusionConfig(),
     "microstructure": MicrostructureConfig(proxy_window_bars=60),
     "pattern": PatternConfig(),
 }
@@ -66,7 +61,7 @@ def everything(seen: Market) -> dict[str, Any]:
     """What the layers that read higher bars give, and what they need besides."""
     values = chain(seen, BRISK)
     facts = instruments(seen.bars.close.shape[1])
-    for fn in (l8_spread_depth, l1_regime, l66_signal_matrix, l32_range_reversion, l43_narrow_range_break):
+    for fn in (l8_spread_depth, l1_regime, l32_range_reversion, l43_narrow_range_break):
         hints = typing.get_type_hints(fn)
         given = {k: v for k, v in {**values, "instruments": facts, "regime_thresholds": neutral()}.items() if k in hints}
         for name, record in hints.items():  # what has nothing to do with higher bars says nothing
@@ -125,7 +120,7 @@ PACED = {
     "l23_channel_position_medium": (60, whole),
 }
 """Layers whose output, or a part of it, is of a higher clock."""
-READERS = ("l66_signal_matrix", "l32_range_reversion", "l43_narrow_range_break")
+READERS = ("l32_range_reversion", "l43_narrow_range_break")
 """Layers that read higher bars for something that they say on every bar."""
 
 
@@ -158,18 +153,6 @@ def test_a_layer_of_a_higher_clock_moves_only_where_pandas_closes_a_bar(
         if not name.endswith((".aligned", ".squeeze", ".label_15")):
             assert (~same).sum() > 0.5 * closes.sum() - 50, name
         assert (~same).any(), name
-
-
-def test_the_scale_of_the_momentum_moves_only_on_the_bar_after_a_5_bar(
-    values: dict[str, Any], pandas_bars: dict[int, HigherBars]
-) -> None:
-    momentum = values["l66_signal_matrix"].values[:, :, SOURCES.index("momentum")]
-    t = values["l1_regime"].trend_t
-    scale = np.where(np.abs(momentum) < 0.999, t / np.arctanh(momentum), np.nan)
-    moved = np.abs(scale[2:] / scale[1:-1] - 1.0) > 1e-9
-    known = np.isfinite(scale[2:]) & np.isfinite(scale[1:-1])
-    assert not (moved & known & (pandas_bars[5].closed[1:-1] == 0)).any()
-    assert (moved & known).sum() > 5 * LEAST
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ NAMES = (
     "l75_size_suggestion",
     "l3_action_proposal",
 )
-SMALL = CONFIGS["fusion"]._replace(signal_window_5=40, horizons=(2, 5, 7, 20), success_horizon_bars=7, cost_seed_bars=10)
+SMALL = CONFIGS["fusion"]._replace(signal_halflife_bars=40.0, horizons=(2, 5, 7, 20), success_horizon_bars=7, cost_seed_bars=10)
 SETTINGS = {**CONFIGS, "fusion": SMALL}
 
 

@@ -123,4 +123,4 @@ def test_delay_is_the_reference_against_the_decision(traded: Report) -> None:
 )
 def test_every_code_has_its_words_and_no_words_are_without_a_code(codes: tuple[str, ...], known: dict[str, str]) -> None:
     assert set(known) == set(codes)
-    assert words.plain("SOME_NEW_CODE", known) == "some new code"
+    assert words.in_words("SOME_NEW_CODE", known) == "some new code"
