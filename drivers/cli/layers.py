@@ -41,7 +41,7 @@ def layers(
     if layer is None:
         typer.echo(_inventory(nodes, wiring))
     else:
-        _one(_named(layer, nodes), nodes, wiring, load_configs(project), Console(markup=False, soft_wrap=True))
+        show(_named(layer, nodes), nodes, wiring, load_configs(project), Console(markup=False, soft_wrap=True))
 
 
 def _source(node: LayerNode) -> str:
@@ -70,7 +70,8 @@ def _named(wanted: str, nodes: dict[str, LayerNode]) -> LayerNode:
     return nodes[name]
 
 
-def _one(node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring, configs: dict[str, Any], console: Any) -> None:
+def show(node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring, configs: dict[str, Any], console: Any) -> None:
+    """Prints one layer: inputs, outputs, takers, settings, method, source."""
     from dataflows.config import model_of
     from drivers.graph.config_reads import reads_of
     from drivers.graph.layers import SUFFIX

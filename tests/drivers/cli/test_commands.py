@@ -7,9 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from drivers.cli.layers import show
 from drivers.cli.main import run_command
+from drivers.graph.modules import layer_modules
+from drivers.graph.network import graph_of
 from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
 
 
@@ -94,8 +99,12 @@ def test_a_layer_that_does_not_exist_is_named_with_its_neighbour(capsys: pytest.
 
 
 def test_every_layer_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in load(defaults().wiring).layers:
-        assert run_command(["layers", name]) == 0, name
+    wiring, configs = load(defaults().wiring), load_configs(defaults())
+    nodes = graph_of(layer_modules(defaults()), wiring.variants)
+    assert nodes.keys() == wiring.layers.keys()
+    for name, node in nodes.items():
+        show(node, nodes, wiring, configs, Console(markup=False))
+        assert f"{node.layer_id} {name}" in capsys.readouterr().out
 
 
 def test_data_simulate_makes_what_data_check_accepts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
