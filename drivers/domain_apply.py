@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from drivers.files.transaction import Entry
 from drivers.project.machine_specs import load_spec
 from drivers.specs.apply import Proposal, carry_out, owned, propose
 from drivers.specs.candidate import WiringBreaksError
+from drivers.text.inert import json_text, shown
 
 
 class Applied(NamedTuple):
@@ -71,20 +71,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = apply_spec(asked.project, asked.spec, dry_run=asked.dry_run)
     except WiringBreaksError as error:
         if asked.json:
-            sys.stdout.write(json.dumps(refusal(error), indent=2) + "\n")
-        sys.stderr.write(f"{error}\n")
+            sys.stdout.write(json_text(refusal(error), indent=2) + "\n")
+        sys.stderr.write(shown(f"{error}\n"))
         return 1
     except ValueError as error:  # ProjectError, ConfigError, ChangeError
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(shown(f"{error}\n"))
         return 2
     except OSError as error:
-        sys.stderr.write(f"{error.filename}: {(error.strerror or str(error)).lower()}.\n")
+        sys.stderr.write(shown(f"{error.filename}: {(error.strerror or str(error)).lower()}.\n"))
         return 1
     if asked.json:
-        sys.stdout.write(json.dumps(done.as_json(asked.dry_run), indent=2) + "\n")
+        sys.stdout.write(json_text(done.as_json(asked.dry_run), indent=2) + "\n")
         return 0
     text = "\n".join(part for part in (str(done.proposal.difference), done.sentence(asked.dry_run)) if part)
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(shown(text + "\n"))
     return 0
 
 

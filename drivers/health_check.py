@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 
 from drivers.cli.common import Failed, Globals
 from drivers.cli.health import health
+from drivers.text.inert import shown
 
 _NAME = "python -P -m drivers.health_check"
 
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _exit(message: str, code: int) -> int:
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(shown(f"{message}\n"))
     return code
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from drivers.graph.rules.findings import as_dict, check_project, summary
 from drivers.project.locate import locate
+from drivers.text.inert import json_text, shown
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -25,13 +25,13 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         wiring, findings = check_project(locate(given.folder))
     except ValueError as error:  # ProjectError, ConfigError
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(shown(f"{error}\n"))
         return 2
     if given.json:
-        sys.stdout.write(json.dumps(as_dict(wiring, findings), indent=2) + "\n")
+        sys.stdout.write(json_text(as_dict(wiring, findings), indent=2) + "\n")
         return 1 if findings else 0
     for finding in findings:
-        sys.stderr.write(f"{finding.message}\n")
+        sys.stderr.write(shown(f"{finding.message}\n"))
     sys.stdout.write(summary(wiring) + "\n" if not findings else f"{len(findings)} findings.\n")
     return 1 if findings else 0
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from drivers.cli.common import Failed, project_of
-from drivers.cli.paint import painted
+from drivers.cli.say import say, say_json, say_pieces
 
 app = typer.Typer(
     help="Settings, and a project of your own.",
@@ -29,8 +28,8 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of t
 
     made = begin(folder)
     for name in made:
-        typer.echo(painted([(f"+ {folder / name}", "new")]))
-    typer.echo(
+        say_pieces([(f"+ {folder / name}", "new")])
+    say(
         f"{folder} is a project: work in it, or name it with stratoquant --project {folder} COMMAND."
         if made
         else f"{folder} has all that a project has; nothing is written."
@@ -60,17 +59,17 @@ def regenerate(
     project = owned(project_of(context))
     before, after = regenerated(project)
     for line in unified(before, after):
-        typer.echo(painted([line]))
+        say_pieces([line])
     files = ", ".join(after)
     if not after:
-        typer.echo(f"config/ of {project.root} is up to date.")
+        say(f"config/ of {project.root} is up to date.")
     elif check:
         raise Failed(f"Not up to date with the code: {files}. `stratoquant config regenerate` rewrites what differs.")
     elif dry_run:
-        typer.echo(f"Dry run: {files} would be rewritten; nothing is written.")
+        say(f"Dry run: {files} would be rewritten; nothing is written.")
     else:
         entry = change(project.root, before, after, {"kind": "regenerate"})
-        typer.echo(f"Rewritten: {files}. What they were is kept in {entry.folder / 'before'}.")
+        say(f"Rewritten: {files}. What they were is kept in {entry.folder / 'before'}.")
 
 
 @app.command("show")
@@ -88,11 +87,11 @@ def show(
 
     found = settings(locate(project_of(context)), domain)
     if json:
-        typer.echo(jsonlib.dumps([setting._asdict() for setting in found], indent=2))
+        say_json([setting._asdict() for setting in found])
         return
     for name in dict.fromkeys(setting.domain for setting in found):
-        typer.echo(painted([(name, "head")]))
+        say_pieces([(name, "head")])
         rows = [setting.row() for setting in found if setting.domain == name]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
-            typer.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            say("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from drivers.cli.common import Failed, names
+from drivers.cli.say import say, say_json
 
 app = typer.Typer(
     help="Make market data, import some of other shapes, and check what is wrong with some.",
@@ -34,10 +35,9 @@ def simulate(
     It has volatility that clusters and changes regime, jumps, order flow with long memory and an impact that fades, a crash
     day, an exchange outage, bad ticks, and a weak edge that a system can learn.
     """
-    from rich.console import Console
-
     from drivers.feeds.simulate import simulate as write
     from drivers.feeds.simulate.market import DEFAULT_SYMBOLS
+    from drivers.text.terminal import Terminal
     from drivers.text.times import parse_duration
 
     try:
@@ -46,7 +46,7 @@ def simulate(
         raise typer.BadParameter(str(error), param_hint="--clock") from None
     from rich.progress import Progress
 
-    with Progress(console=Console(markup=False, stderr=True), transient=True) as progress:
+    with Progress(console=Terminal(stderr=True), transient=True) as progress:
         task = progress.add_task(f"Simulating {days} days", total=1.0)
         write(
             folder,
@@ -61,7 +61,7 @@ def simulate(
             trades=trades,
             progress=lambda done: progress.update(task, completed=done),
         )
-    typer.echo(f"{folder} holds the market; run it with: stratoquant run --data {folder}")
+    say(f"{folder} holds the market; run it with: stratoquant run --data {folder}")
 
 
 Unit = Literal["s", "ms", "us", "ns"]
@@ -141,9 +141,8 @@ def import_(
     of one symbol or have a column of them. Times become UTC; nothing is filled or mended, and unknown columns are dropped. Rows
     are sorted, files may be larger than memory. The folder appears when it is whole and a run would take it.
     """
-    from rich.console import Console
-
     from drivers.feeds.importing import ImportRequest, plan_import, plan_table, result_table, run_import
+    from drivers.text.terminal import Terminal
 
     request = ImportRequest(
         sources=tuple(sources),
@@ -175,14 +174,14 @@ def import_(
         allow_faults=allow_faults,
     )
     plan = plan_import(request)
-    console = Console(markup=False)
+    console = Terminal()
     console.print(plan_table(plan))
     if dry_run:
         console.print("Nothing was written: this was a dry run.")
         return
     from rich.progress import Progress
 
-    screen = Console(markup=False, stderr=True)
+    screen = Terminal(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("Reading", total=1.0)
         result = run_import(plan, lambda share, what: progress.update(task, completed=share, description=what))
@@ -190,21 +189,21 @@ def import_(
     console.print(result_table(result))
     if not result.report.ok:
         raise Failed(f"{out} was written, and a run would refuse it: {result.report.faults[0].sentence}")
-    typer.echo(f"{out} holds the data; run them with: stratoquant run --data {out}")
+    say(f"{out} holds the data; run them with: stratoquant run --data {out}")
 
 
 @app.command("presets")
 def presets() -> None:
     """List the layouts that `data import --preset` knows."""
-    from rich.console import Console
     from rich.table import Table
 
     from drivers.feeds.importing.presets import described
+    from drivers.text.terminal import Terminal
 
     grid = Table("preset", "kind", "what it is")
     for row in described():
         grid.add_row(*row)
-    Console(markup=False).print(grid)
+    Terminal().print(grid)
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
@@ -267,13 +266,11 @@ def check(
 
         write_atomic(html, quality_page(report, picture))
     if json:
-        import json as jsonlib
-
-        typer.echo(jsonlib.dumps(report.as_dict(), indent=2, default=str))
+        say_json(report.as_dict(), default=str)
     else:
-        from rich.console import Console
+        from drivers.text.terminal import Terminal
 
-        console = Console(markup=False)
+        console = Terminal()
         console.print(report)
         if picture is not None:
             console.print(coverage(picture))

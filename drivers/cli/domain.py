@@ -9,6 +9,7 @@ import typer
 
 from drivers.cli import options
 from drivers.cli.common import names, project_of, utc_ns
+from drivers.cli.say import say_json
 
 app = typer.Typer(help="Run one domain alone; change one by a machine spec.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -73,8 +74,6 @@ def run(
 
     found = result.figures()
     if json:
-        import json as jsonlib
-
         payload = {
             "out": str(result.out),
             "domain": name,
@@ -82,14 +81,14 @@ def run(
             "notes": result.notes,
             "fields": as_records(found),
         }
-        typer.echo(jsonlib.dumps(payload, indent=2, allow_nan=False))
+        say_json(payload)
         return
-    from rich.console import Console
+    from drivers.text.terminal import Terminal
 
-    console = Console(markup=False)
+    console = Terminal()
     console.print(table(found, f"{name}, {result.run.about['bars']} bars of {', '.join(result.run.symbols)}"))
     for note in result.notes:
-        console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"- {note}", highlight=False, soft_wrap=True)
     if result.source is not None:
-        console.print(verdict(found), highlight=False, markup=False, soft_wrap=True)
+        console.print(verdict(found), highlight=False, soft_wrap=True)
     console.print(f"Results: {result.out}", highlight=False, soft_wrap=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from drivers.cli.common import Failed, project_of
-from drivers.cli.paint import painted
+from drivers.cli.say import say, say_json, say_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,9 +73,9 @@ def history(context: typer.Context, json: Json = False) -> None:
     root = locate(project_of(context)).root
     found = steps(root)
     if json:
-        typer.echo(jsonlib.dumps([step.as_json() for step in found], indent=2))
+        say_json([step.as_json() for step in found])
     elif not found:
-        typer.echo(f"No machine spec was ever applied in {root}.")
+        say(f"No machine spec was ever applied in {root}.")
     else:
         rows = [("", "time (UTC)", "by", "spec", "domain", "")]
         rows += [
@@ -106,11 +105,11 @@ def specs(context: typer.Context, json: Json = False) -> None:
     on = {entry.about["spec"]["name"] for entry in applied(project.root)}
     found = [load_spec(project, name) for name in known_specs(project)]
     if json:
-        typer.echo(jsonlib.dumps([{**spec.model_dump(), "applied": spec.name in on} for spec in found], indent=2))
+        say_json([{**spec.model_dump(), "applied": spec.name in on} for spec in found])
         return
     for spec in found:
-        typer.echo(painted([(spec.name, "head"), (f"  {spec.domain}{', applied' if spec.name in on else ''}", "")]))
-        typer.echo(f"  {' '.join(spec.about.split())}")
+        say_pieces([(spec.name, "head"), (f"  {spec.domain}{', applied' if spec.name in on else ''}", "")])
+        say(f"  {' '.join(spec.about.split())}")
 
 
 def _show(make: Callable[[], Applied], dry_run: bool, diff: bool, json: bool) -> None:
@@ -121,16 +120,16 @@ def _show(make: Callable[[], Applied], dry_run: bool, diff: bool, json: bool) ->
         done = make()
     except WiringBreaksError as error:
         if json:
-            typer.echo(jsonlib.dumps(refusal(error), indent=2))
+            say_json(refusal(error))
         raise Failed(str(error)) from None
     if json:
-        typer.echo(jsonlib.dumps(done.as_json(dry_run), indent=2))
+        say_json(done.as_json(dry_run))
         return
     difference = done.proposal.difference
     lines: Any = ([line] for line in difference.unified()) if diff else difference.lines()
     for line in lines:
-        typer.echo(painted(line))
-    typer.echo(done.sentence(dry_run))
+        say_pieces(line)
+    say(done.sentence(dry_run))
 
 
 def _minute(time: str) -> str:
@@ -140,4 +139,4 @@ def _minute(time: str) -> str:
 def _print_columns(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drivers.cli.common import project_of
+from drivers.cli.say import say, say_json
 
 WIDE = 1000
 
@@ -56,22 +57,19 @@ def explain(
     recorded = open_run(run)
     found = way_back(recorded, target_of(recorded, what), up=up, project=locate(project_of(context)))
     if json:
-        import json as jsonlib
-
         from drivers.explain.show import as_data
 
-        typer.echo(jsonlib.dumps({"run": recorded.folder.name, **as_data(found)}, indent=2, allow_nan=False))
+        say_json({"run": recorded.folder.name, **as_data(found)})
     elif out is not None:
         _draw(found, out)
-        typer.echo(f"{out}: {found.target.name}, {len(found.steps)} layers.")
+        say(f"{out}: {found.target.name}, {len(found.steps)} layers.")
     else:
-        from rich.console import Console
-
         from drivers.explain.show import tree
+        from drivers.text.terminal import Terminal
 
-        console = Console(markup=False, highlight=False)
+        console = Terminal(highlight=False)
         if not console.is_terminal:  # a file or a pipe has no edge to wrap at
-            console = Console(markup=False, highlight=False, width=WIDE)
+            console = Terminal(highlight=False, width=WIDE)
         console.print(tree(found, full=full))
 
 

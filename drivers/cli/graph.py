@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drivers.cli.common import project_of
+from drivers.cli.say import say
 
 if TYPE_CHECKING:
     from drivers.diagrams.model import Model
@@ -74,12 +75,12 @@ def graph(
 
         model = read_model(project)
         write_page(out, model, project, run=None if run is None else open_run(run), at=at, symbol=symbol)
-        typer.echo(f"{out}: {len(model.layers)} layers.")
+        say(f"{out}: {len(model.layers)} layers.")
         return
     model = read_model(project)
     shown = _selected(model, domain, layer, up, down, path, external)
     _write(out, form, model, shown)
-    typer.echo(f"{out}: {shown.title}; {len(shown.shown)} layers and {len(shown.edges)} edges.")
+    say(f"{out}: {shown.title}; {len(shown.shown)} layers and {len(shown.edges)} edges.")
 
 
 def _form(out: Path) -> Form:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from drivers.cli.common import Failed, debug_of, project_of
+from drivers.cli.say import say, say_json, say_rendered
 
 if TYPE_CHECKING:
     from drivers.health import Report
@@ -65,14 +66,14 @@ def health(
     The checks take some ten seconds. If the layers are not compiled on this machine, the smoke run compiles them first, which
     takes some minutes. CI can run the same checks as a module: python -P -m drivers.health_check.
     """
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from drivers.health import Context, check_health
+    from drivers.text.terminal import Terminal
 
     asked = Context(folder=project_of(context), data=tuple(data or ()), max_age=max_age)
     asked.project  # noqa: B018  # a --project that is none is misuse, and no finding
-    told = Console(markup=False, stderr=True)
+    told = Terminal(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=told, transient=True, disable=not told.is_terminal, redirect_stdout=False) as progress:
         task = progress.add_task("")
@@ -82,9 +83,7 @@ def health(
 
         report = check_health(asked, quick=quick, debug=debug_of(context), on_check=on_check)
     if json:
-        import json as jsonlib
-
-        typer.echo(jsonlib.dumps(report.as_dict(strict=strict), indent=2))
+        say_json(report.as_dict(strict=strict))
     else:
         _show(report)
     if not report.holds(strict=strict):
@@ -93,13 +92,14 @@ def health(
 
 def _show(report: Report) -> None:
     """A line a finding, below it what to do."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(markup=False)
+    from drivers.text.terminal import Terminal
+
+    console = Terminal()
     if not console.is_terminal:
-        console = Console(markup=False, width=_WIDTH)
+        console = Terminal(width=_WIDTH)
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column()
     grid.add_column(style="bold")
@@ -113,8 +113,8 @@ def _show(report: Report) -> None:
         before = finding.name
     with console.capture() as printed:
         console.print(grid)
-    typer.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
-    typer.echo(report.verdict)
+    say_rendered("\n".join(line.rstrip() for line in printed.get().splitlines()))
+    say(report.verdict)
 
 
 def _refusal(report: Report, strict: bool) -> str:

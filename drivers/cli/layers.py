@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from drivers.cli.common import project_of
+from drivers.cli.say import say
 from drivers.text.suggestions import layer_hint, layer_named
 
 if TYPE_CHECKING:
@@ -27,21 +28,20 @@ def layers(
     For one layer it shows inputs, outputs, the layers that take it, the settings that it reads with their values, its
     method, and the place of its code.
     """
-    from rich.console import Console
-
     from drivers.graph.modules import layer_modules
     from drivers.graph.network import graph_of
     from drivers.graph.wiring import load
     from drivers.project.configs import load_configs
     from drivers.project.locate import locate
+    from drivers.text.terminal import Terminal
 
     project = locate(project_of(context))
     wiring = load(project.wiring)
     nodes = graph_of(layer_modules(project), wiring.variants)
     if layer is None:
-        typer.echo(_inventory(nodes, wiring))
+        say(_inventory(nodes, wiring))
     else:
-        show(_named(layer, nodes), nodes, wiring, load_configs(project), Console(markup=False, soft_wrap=True))
+        show(_named(layer, nodes), nodes, wiring, load_configs(project), Terminal(soft_wrap=True))
 
 
 def _source(node: LayerNode) -> str:
@@ -81,7 +81,7 @@ def show(node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring, configs: 
     console.print(f"{node.domain}, {node.schedule}{cross}; {_source(node)}", highlight=False)
     about = inspect.getmodule(inspect.unwrap(node.fn))
     if about is not None and about.__doc__:
-        console.print(about.__doc__.strip(), highlight=False, markup=False)
+        console.print(about.__doc__.strip(), highlight=False)
 
     console.print("\ntakes", style="bold")
     for p in node.params:
@@ -105,9 +105,9 @@ def show(node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring, configs: 
         kind: Any = type(record)
         info = model_of(kind).model_fields[key]
         unit = info.json_schema_extra.get("unit", "") if isinstance(info.json_schema_extra, dict) else ""
-        console.print(f"  {domain}.{key} = {getattr(record, key)} {unit}: {info.description}", highlight=False, markup=False)
+        console.print(f"  {domain}.{key} = {getattr(record, key)} {unit}: {info.description}", highlight=False)
     console.print("\nmethod", style="bold")
-    console.print(inspect.cleandoc(node.fn.__doc__ or ""), highlight=False, markup=False)
+    console.print(inspect.cleandoc(node.fn.__doc__ or ""), highlight=False)
 
 
 def _role(p: str, node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from drivers.cli.common import utc_ns
+from drivers.cli.say import say, say_json
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -37,37 +38,35 @@ def logs(
 
     Filters can be combined. Times are market time, in UTC.
     """
-    import json as jsonlib
     from collections import Counter
 
-    from rich.console import Console
-
     from drivers.runlog.reading import LEVELS, Query, Reading, log_of, why_nothing
+    from drivers.text.terminal import Terminal
 
     if level is not None and level not in LEVELS:
         raise typer.BadParameter(f"{level!r} is none of {', '.join(LEVELS)}", param_hint="--level")
     path = log_of(run)
     query = Query(symbol, layer, event, order, utc_ns(since), utc_ns(until), level)
-    reading, console, found = Reading(path, query), Console(markup=False), Counter[str]()
+    reading, console, found = Reading(path, query), Terminal(), Counter[str]()
     for line in reading.matches():
         found[str(line.get("event"))] += 1
         if json and not count:
-            typer.echo(jsonlib.dumps(line, ensure_ascii=False))
+            say_json(line, indent=None)
         elif not count:
             console.print(_shown(line), soft_wrap=True, highlight=False)
         if limit is not None and found.total() == limit and not count:
             break
     if count and json:
-        typer.echo(jsonlib.dumps(dict(found)))
+        say_json(dict(found), indent=None)
     elif count:
         for name, lines in found.most_common():
-            typer.echo(f"{lines:>9,}  {name}")
+            say(f"{lines:>9,}  {name}")
     if not found:
-        typer.echo(why_nothing(path, query), err=True)
+        say(why_nothing(path, query), err=True)
     for number, why in reading.damaged[:5]:
-        typer.echo(f"{path}, line {number}: {why}; it was left out.", err=True)
+        say(f"{path}, line {number}: {why}; it was left out.", err=True)
     if reading.damaged_lines > 5:
-        typer.echo(f"{path}: {reading.damaged_lines - 5} more lines are damaged.", err=True)
+        say(f"{path}: {reading.damaged_lines - 5} more lines are damaged.", err=True)
 
 
 def _shown(line: dict[str, Any]) -> Text:

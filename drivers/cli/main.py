@@ -34,7 +34,9 @@ from drivers.cli import (
     wiring,
 )
 from drivers.cli.common import Failed, Globals
+from drivers.cli.say import say
 from drivers.engine.interrupts import handled, interrupted
+from drivers.text.inert import shown
 from drivers.text.suggestions import did_you_mean
 
 app = typer.Typer(
@@ -66,7 +68,7 @@ app.add_typer(data.app, name="data")
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(version("stratoquant"))
+        say(version("stratoquant"))
         raise typer.Exit
 
 
@@ -110,7 +112,7 @@ def _run(given: Sequence[str]) -> int:
         if interrupted(error):
             return _fail("Stopped.", 130)
         if type(error).__name__ == "NoArgsIsHelpError":
-            typer.echo(error.format_message())
+            say(error.format_message())
             return 2
         return _fail(_usage(error), 2)
     except Failed as error:
@@ -137,7 +139,7 @@ def _command_at(given: Sequence[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    typer.echo(message, err=True)
+    say(message, err=True)
     return code
 
 
@@ -163,7 +165,7 @@ def _sentence(error: Exception) -> tuple[str, int]:
     lines = str(error).strip().splitlines() or [""]
     text = lines[0] if "BoundaryError" in kinds else " ".join(str(error).split())
     if isinstance(error, OSError):
-        named = f"{error.filename}: " if error.filename is not None else ""
+        named = f"{shown(str(error.filename), lines=False)}: " if error.filename is not None else ""
         reason = (error.strerror or text).lower()
         return f"{named}{reason}.", 2 if isinstance(error, (FileNotFoundError, NotADirectoryError, FileExistsError)) else 1
     if kinds & _FAILED and "TakenError" not in kinds:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from drivers.cli.common import Failed
+from drivers.text.terminal import Terminal
 
 if TYPE_CHECKING:
     from drivers.run.batch import RunResult
@@ -16,7 +15,7 @@ def show(result: RunResult) -> None:
     """The summary, and where the results are. Raises Failed when the results are whole and their report is missing."""
     from drivers.store.summary import table
 
-    console = Console(markup=False)
+    console = Terminal()
     console.print(table(result.summary))
     console.print(f"Results: {result.out}", highlight=False, soft_wrap=True)
     if result.report_failed:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from drivers.cli.common import project_of
+from drivers.cli.say import say
 
 
 def replay(
@@ -34,11 +35,11 @@ def replay(
 
     done = run(journal, project_of(context))
     if done.torn:
-        typer.echo(done.torn, err=True)
+        say(done.torn, err=True)
     if checkpoint is not None:
         write_atomic_bytes(checkpoint, save(done.engine, {"operator": {"acted": dict(done.acted)}}))
     commands = f"{done.commands} operator command{'' if done.commands == 1 else 's'}"
-    typer.echo(
+    say(
         f"{done.bars:,} bars and {commands}, to {stamp(done.engine.last_time)}; the state is that of the stream, at "
         f"{done.checks} of {done.checks} checks."
     )

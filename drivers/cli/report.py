@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from drivers.cli.say import say, say_json
+
 
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")],
@@ -37,17 +39,15 @@ def report(
 
     runs = [read_report(folder) for folder in (run, other) if folder is not None]
     if json:
-        import json as jsonlib
-
         payload = [{"run": each.name, "figures": {f.key: f.as_dict() for f in each.figures}} for each in runs]
-        typer.echo(jsonlib.dumps(payload[0] if other is None else payload, indent=2, allow_nan=False))
+        say_json(payload[0] if other is None else payload)
         return
     if other is None:
         path = out or run / NAME
         write_atomic(path, report_page(runs[0]))
     else:
         path = write_comparison(runs[0], runs[1], out or Path(f"compare_{runs[0].name}_{runs[1].name}.html"))
-    typer.echo(str(path))
+    say(str(path))
     if show:
         import webbrowser
 

@@ -8,6 +8,7 @@ import typer
 
 from drivers.cli import options
 from drivers.cli.common import Failed, names, project_of, utc_ns
+from drivers.cli.say import say_json
 from drivers.run.request import RunRequest
 
 
@@ -53,13 +54,11 @@ def validate(
     )
     report = validate_data(request, bars=None if every else bars or BARS)
     if json:
-        import json as jsonlib
-
-        typer.echo(jsonlib.dumps(report.as_dict(), indent=2))
+        say_json(report.as_dict())
     else:
-        from rich.console import Console
+        from drivers.text.terminal import Terminal
 
-        Console(markup=False).print(report)
+        Terminal().print(report)
     if not report.ok:
         broken = report.broken
         what = "property does" if len(broken) == 1 else "properties do"

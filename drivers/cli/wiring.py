@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from drivers.cli.common import Failed, project_of
+from drivers.cli.say import say, say_json
 
 app = typer.Typer(
     help="Check wiring_master.yaml against the code, or bring its lists of inputs up to date.",
@@ -36,16 +37,14 @@ def check(
 
     wiring, findings = check_project(locate(project_of(context)))
     if json:
-        import json as jsonlib
-
-        typer.echo(jsonlib.dumps(as_dict(wiring, findings), indent=2))
+        say_json(as_dict(wiring, findings))
     else:
         for finding in findings:
-            typer.echo(finding.message, err=True)
+            say(finding.message, err=True)
     if findings:
         raise Failed(f"The wiring does not hold: {len(findings)} {'finding' if len(findings) == 1 else 'findings'}.")
     if not json:
-        typer.echo(summary(wiring))
+        say(summary(wiring))
 
 
 @app.command("sync")
@@ -63,4 +62,4 @@ def sync(context: typer.Context) -> None:
     project = locate(project_of(context))
     path = project.wiring
     changed = rewrite(path, forms_of(layer_modules(project)), config_records())
-    typer.echo(f"{path} {'is up to date with the code now' if changed else 'was up to date'}.")
+    say(f"{path} {'is up to date with the code now' if changed else 'was up to date'}.")

@@ -14,6 +14,7 @@ import networkx as nx
 
 from drivers.diagrams.model import Edge, Layer, Model
 from drivers.diagrams.selection import Selection
+from drivers.text.inert import dot_text
 
 COLOURS: Final = {
     "data": "#44617f",
@@ -59,13 +60,13 @@ def source(
             "fontname": FONT,
             "fontsize": "16",
             "fontcolor": INK,
-            "label": "".join(f"{line}\\l" for line in [selection.title, *about, *_legend(model, selection)]),
+            "label": "".join(f"{dot_text(line)}\\l" for line in [selection.title, *about, *_legend(model, selection)]),
             "labelloc": "b",
             "labeljust": "l",
             "pad": "0.3",
             "nodesep": "0.14",
             "ranksep": "0.7",
-            "tooltip": selection.title,
+            "tooltip": dot_text(selection.title),
         },
         node_attr={"fontname": FONT, "fontsize": "11", "margin": "0.2,0.07", "fontcolor": INK},
         edge_attr={"color": LINE, "fontname": FONT, "fontsize": "10", "arrowsize": "0.6", "penwidth": "0.8"},
@@ -77,7 +78,8 @@ def source(
                 colour = COLOURS.get(domain.name, OTHER)
                 part = "" if len(own) == len(domain.layers) else f" ({len(own)} of {len(domain.layers)})"
                 look = {"style": "filled,rounded", "fillcolor": f"{colour}12", "color": colour, "fontcolor": colour}
-                box.attr(label=f"{domain.name}{part}", labelloc="t", fontsize="14", tooltip=domain.name, **look)
+                name = dot_text(domain.name)
+                box.attr(label=f"{name}{part}", labelloc="t", fontsize="14", tooltip=name, **look)
                 for layer in own:
                     _layer(box, layer, colour, selection, (notes or {}).get(layer.name, ()))
     for name in dict.fromkeys(e.source for e in selection.edges if e.kind == "external"):
@@ -109,8 +111,8 @@ def _layer(box: graphviz.Digraph, layer: Layer, colour: str, selection: Selectio
     if layer.door:
         look |= {"shape": "doubleoctagon", "style": "filled", "fillcolor": DOOR, "color": DOOR, "fontcolor": "white"}
         look |= {"fontsize": "14", "penwidth": "2.5"}
-    label = "\n".join([f"{layer.id} {layer.label}", *notes])
-    box.node(layer.name, label=label, tooltip=f"{layer.id} {layer.name}: {layer.title}", **look)
+    label = "\n".join(map(dot_text, [f"{layer.id} {layer.label}", *notes]))
+    box.node(layer.name, label=label, tooltip=dot_text(f"{layer.id} {layer.name}: {layer.title}"), **look)
 
 
 def _edge(edge: Edge, vital: bool) -> dict[str, str]:

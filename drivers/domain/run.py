@@ -47,6 +47,7 @@ from drivers.run.provenance import digest, versions
 from drivers.store.reader import RecordedRun, open_run
 from drivers.store.writer import ResultWriter
 from drivers.text.suggestions import did_you_mean
+from drivers.text.terminal import Terminal
 from drivers.text.times import stamp
 
 
@@ -153,7 +154,7 @@ def run_domain(
         overwrite,
         compiled,
     )
-    console = console or Console(markup=False, stderr=True)
+    console = console or Terminal(stderr=True)
     with progress_bar(console) as progress:
         if (given / "run.json").is_file() or given.suffix == ".partial":
             return _on_run(request, progress)

@@ -46,12 +46,14 @@ class Target:
 
 def target_of(run: RecordedRun, wanted: str) -> Target:
     """What `BTCUSDT-52` or `BTCUSDT 2026-03-01T12:00` means in a run. Raises ExplainError when it means nothing there."""
-    words = wanted.split()
-    if len(words) > 1:
-        return _at_a_bar(run, words[0], " ".join(words[1:]))
-    if not words:
+    wanted = wanted.strip()
+    if not wanted:
         raise ExplainError('name an order, as BTCUSDT-52, or a symbol and a time, as "BTCUSDT 2026-03-01T12:00"')
-    return _of_an_order(run, words[0])
+    # a symbol's name may hold spaces, and so may its orders' ids
+    if len(wanted.split()) == 1 or wanted.rpartition("-")[0] in run.symbols:
+        return _of_an_order(run, wanted)
+    symbol = max((s for s in run.symbols if wanted.startswith(f"{s} ")), key=len, default=wanted.split()[0])
+    return _at_a_bar(run, symbol, " ".join(wanted.removeprefix(symbol).split()))
 
 
 def _of_an_order(run: RecordedRun, wanted: str) -> Target:

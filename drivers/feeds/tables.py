@@ -7,7 +7,7 @@ twenty symbols needs little more memory than its panels.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from dataflows.panel import Floats, Ints
 from drivers.feeds.errors import DataError
 from drivers.feeds.time_forms import EARLIEST, days_of
+from drivers.text.inert import MOST_CHARACTERS, name_fault
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import utc
 
@@ -197,14 +198,20 @@ class Table:
             raise
 
     def texts(self, batch: pa.RecordBatch, column: str, start: int) -> tuple[list[str], Ints]:
-        """A text column as (distinct values, index of each row's value). Raises DataError naming a row without a value."""
+        """A text column as (distinct values, index of each row's value).
+
+        Raises DataError naming a row without a value, and one whose symbol has a name that is refused.
+        """
         values = batch.column(column)
         if values.null_count:
             index = int(np.argmax(values.is_null().to_numpy(zero_copy_only=False)))
             raise DataError(f"{self.row(start + index)}: {column} is missing; remove the row or fill it in")
         coded = values if isinstance(values, pa.DictionaryArray) else values.dictionary_encode()
         names = [str(name) for name in coded.dictionary.to_pylist()]
-        return names, np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
+        of = np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
+        if column == "symbol":
+            check_names(names, of, lambda i: self.row(start + i))
+        return names, of
 
     def floats(self, batch: pa.RecordBatch, column: str) -> Floats:
         """A numeric column as float64 (M,), NaN where it is null. Raises DataError naming a column of another type."""
@@ -213,6 +220,17 @@ class Table:
             return np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise DataError(f"{self.name}: column {column} is of type {values.type}; it must hold numbers") from None
+
+
+def check_names(names: Sequence[str], index: Ints, row: Callable[[int], str]) -> None:
+    """Raises DataError for a symbol's name that is refused, at the first row that has it.
+
+    names: distinct. index: of each row's name. row: what to call a row.
+    """
+    for i, name in enumerate(names):
+        fault = name_fault(name)
+        if fault is not None and (index == i).any():
+            raise DataError(f"{row(int(np.argmax(index == i)))}: symbol {name[:MOST_CHARACTERS]!r} {fault}")
 
 
 def find_table(folder: Path, stem: str, time_zone: str | None = None) -> Table | None:

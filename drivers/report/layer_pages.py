@@ -15,6 +15,7 @@ from drivers.diagrams.meaning import Meaning, meanings
 from drivers.diagrams.model import Field, Input, Layer, Model, detailed, read_model
 from drivers.files.atomic import write_atomic
 from drivers.project.locate import Project, defaults
+from drivers.text.inert import cell_text
 
 PLOTS: Final = "plots"
 DRAWN: Final = (
@@ -49,7 +50,7 @@ def index_page(model: Model) -> Iterator[str]:
     yield "| id | layer | what it is | domain | runs |\n|---|---|---|---|---|"
     for layer in sorted(model.layers.values(), key=lambda one: one.number):
         where = f"[{layer.domain}]({layer.domain}.md)"
-        yield f"| {layer.id} | {link(layer, '')} | {cell(layer.title)} | {where} | {layer.schedule} |"
+        yield f"| {layer.id} | {link(layer, '')} | {cell_text(layer.title)} | {where} | {layer.schedule} |"
 
 
 def domain_page(domain: str, model: Model, meant: Mapping[str, Meaning], plots: Path) -> Iterator[str]:
@@ -76,11 +77,11 @@ def _layer(layer: Layer, model: Model, meant: Meaning, plots: Path) -> Iterator[
         return
     yield "| gives | type | meaning |\n|---|---|---|"
     for field in details.gives:
-        yield f"| `{field.name or layer.name}` | {_type(field)} | {cell(meant.leaves[field.name].about)} |"
+        yield f"| `{field.name or layer.name}` | {_type(field)} | {cell_text(meant.leaves[field.name].about)} |"
     if details.reads:
         yield "\n| reads | value | unit | meaning |\n|---|---|---|---|"
     for key in details.reads:
-        yield f"| `{key.domain}.{key.key}` | {key.value} | {cell(key.unit)} | {cell(key.about)} |"
+        yield f"| `{key.domain}.{key.key}` | {key.value} | {cell_text(key.unit)} | {cell_text(key.about)} |"
 
 
 def _input(taken: Input, layer: Layer, model: Model) -> str:
@@ -97,11 +98,6 @@ def link(layer: Layer, domain: str) -> str:
     """A link to a layer's place, from the page of `domain`."""
     page = "" if layer.domain == domain else f"{layer.domain}.md"
     return f"[{layer.id} {layer.label}]({page}#{layer.id.lower()})"
-
-
-def cell(text: str) -> str:
-    """Text that may stand in a table."""
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _type(field: Field) -> str:

@@ -18,6 +18,7 @@ from drivers.run.assembly import Session, open_session
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
+from drivers.text.terminal import Terminal
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
     Raises what its parts raise (DataError, ConfigError, ProjectError, StoreError …), each with one sentence. Whatever happens,
     the results' folder appears under its name only when it is whole.
     """
-    console = console or Console(markup=False, stderr=True)
+    console = console or Terminal(stderr=True)
     out = request.out or default_out(datetime.now(UTC))
     begun = time.perf_counter()
     with progress_bar(console) as progress:

@@ -31,6 +31,7 @@ from drivers.run.request import RunRequest
 from drivers.run.resume import recorded_request, refuse_passed, resumed, user_of, write_request
 from drivers.store.errors import StoreError
 from drivers.store.writer import JOURNAL
+from drivers.text.terminal import Terminal
 from drivers.text.times import stamp
 
 
@@ -44,12 +45,12 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
     OperatorFileError for an operator file with a line that is not a command, and StoreError, after the last bar, for results
     that could not be written.
     """
-    console = console or Console(markup=False, stderr=True)
+    console = console or Terminal(stderr=True)
     out = request.out or default_out(datetime.now(UTC))
     request = recorded_request(out) if request.resume else request
 
     def notify(text: str) -> None:
-        console.print(text, style="bold", markup=False, highlight=False)
+        console.print(text, style="bold", highlight=False)
 
     begun = time.perf_counter()
     with progress_bar(console) as progress:

@@ -17,6 +17,8 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from drivers.text.inert import json_text
+
 CORRELATION: Final = ("run", "epoch", "symbol", "layer", "order")
 _OWN: Final = ("timestamp", "level", "event")
 _FIRST: Final = (*_OWN, *CORRELATION)
@@ -35,7 +37,7 @@ class RunLog:
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.format_exc_info,
                 _in_order,
-                structlog.processors.JSONRenderer(ensure_ascii=False, default=_json_value),
+                structlog.processors.JSONRenderer(json_text, default=_json_value),
             ],
             wrapper_class=structlog.BoundLogger,
         ).bind(**ids)

@@ -13,6 +13,7 @@ from drivers.feeds.sample import sample_market
 from drivers.run.assembly import Session, open_session
 from drivers.run.progress import progress_bar
 from drivers.run.request import RunRequest
+from drivers.text.terminal import Terminal
 from drivers.validation.report import Report, Verdict
 from drivers.validation.suite import BARS, every_property, validate
 from drivers.validation.trial import Trial
@@ -26,7 +27,7 @@ def validate_data(request: RunRequest, *, bars: int | None = BARS, console: Cons
     bars: how many may be run again in other ways, about; None: all. request.seed: of what is drawn at random, too.
     Raises what `open_session` raises: DataError for a folder that is none, ConfigError, ProjectError.
     """
-    with progress_bar(console or Console(markup=False, stderr=True)) as progress:
+    with progress_bar(console or Terminal(stderr=True)) as progress:
         path = request.data if request.data is not None else sample_market(request.seed, progress)
         checked = _check(path, request) if path.is_dir() else None
         if checked is not None and checked.state == "broken":

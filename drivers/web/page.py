@@ -19,6 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from drivers.files.json_values import json_values
+from drivers.text.inert import shown, shown_values
 from drivers.web.vendor import VENDOR
 
 HERE: Final = Path(__file__).parent
@@ -58,17 +59,27 @@ def render_page(
 
 
 def data_element(data: Any) -> Markup:
-    """JSON that cannot end the script element it stands in, whatever text is in it."""
-    text = json.dumps(json_values(data), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    return Markup(re.sub("[&<>\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text))
+    """JSON that cannot end the script element it stands in, whatever text is in it. What steers in a text is escaped."""
+    text = json.dumps(shown_values(json_values(data)), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    return Markup(re.sub("[&<>]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 @functools.cache
 def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(HERE / "templates")
     return jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        finalize=_finalized,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+
+
+def _finalized(value: Any) -> Any:
+    """What a template writes: markup of our own as it is, text without what steers; then it is escaped for HTML."""
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @functools.cache

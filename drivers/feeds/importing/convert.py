@@ -16,6 +16,7 @@ from drivers.feeds.importing.names import Matching
 from drivers.feeds.importing.numbers import Numbers
 from drivers.feeds.importing.source import Source
 from drivers.feeds.importing.times import Times
+from drivers.feeds.tables import check_names
 from drivers.feeds.ticks import BOOK_SIDES
 from drivers.text.times import utc
 
@@ -93,6 +94,8 @@ class Converted:
         if pc.any(absent).as_py():
             index = int(np.argmax(absent.to_numpy(zero_copy_only=False)))
             raise DataError(f"{self.source.row(start + index)}: the symbol is missing; remove the row or fill it in")
+        coded = values.dictionary_encode()
+        check_names(coded.dictionary.to_pylist(), coded.indices.to_numpy(), lambda i: self.source.row(start + i))
         return values
 
     def _numbers(self, batch: Any, name: str, start: int) -> Floats:

@@ -23,6 +23,7 @@ from drivers.feeds.importing.times import UNITS, Times, check_zone
 from drivers.feeds.tables import SUFFIXES
 from drivers.feeds.ticks import BOOK_SIDES
 from drivers.feeds.trading_time import check_calendar
+from drivers.text.inert import MOST_CHARACTERS, name_fault
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,8 @@ def _file(path: Path, request: ImportRequest, preset: Preset | None) -> FilePlan
         matching = replace(matching, columns=columns, dropped=dropped)
     own = source.symbol or symbol_in(preset, path.name) if request.symbol is None else None
     symbol = None if named else own or symbol_of(path, request.symbol)
+    if symbol is not None and (fault := name_fault(symbol)) is not None:
+        raise DataError(f"{path.name}: its symbol {symbol[:MOST_CHARACTERS]!r} {fault}, or give --symbol NAME")
     zone = request.timezone or (preset.zone if preset is not None else None)
     times = Times(source.row, request.time_unit, zone, request.time_format)
     whole = {ours for ours, name in matching.columns.items() if name and pa.types.is_integer(source.types[name])}

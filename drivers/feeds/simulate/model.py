@@ -33,6 +33,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from dataflows.panel import Floats, Ints
+from drivers.text.inert import MOST_CHARACTERS, name_fault
 
 CALM, TRENDING, VOLATILE = 0, 1, 2
 BAD_NONE, BAD_WICK, BAD_CLOSE = 0, 1, 2
@@ -150,13 +151,13 @@ def default_symbols(n: int) -> tuple[str, ...]:
 
 
 def checked_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
-    """The symbols sorted by name, as columns are. Raises ValueError for none, an empty name or a repeated one."""
+    """The symbols sorted by name, as columns are. Raises ValueError for none, a name that is refused or repeated."""
     names = tuple(sorted(symbols))
     if not names:
         raise ValueError("simulate: no symbols; give at least one, e.g. SIMA")
     for name, following in zip(names, (*names[1:], "")):
-        if not name.strip():
-            raise ValueError("simulate: a symbol's name is empty; e.g. SIMA")
+        if (fault := name_fault(name)) is not None:
+            raise ValueError(f"simulate: symbol {name[:MOST_CHARACTERS]!r} {fault}")
         if name == following:
             raise ValueError(f"simulate: symbol {name} is given twice; give each once")
     return names
