@@ -1,0 +1,93 @@
+"""`sq.run`: a backtest from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from drivers.feeds.errors import DataError
+from drivers.run.batch import default_out, run_batch
+from drivers.run.request import RunRequest
+from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of
+from stratoquant.frames import Stamp, is_table, write_market
+from stratoquant.results import Run, load_run
+
+
+def run(
+    data: Any = None,
+    *,
+    symbols: str | Sequence[str] | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    set: Mapping[str, Any] | None = None,
+    spec: str | None = None,
+    alpha: Any = None,
+    stamp: Stamp | None = None,
+    clock: str | None = None,
+    calendar: str | None = None,
+    out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    project: str | PathLike[str] | None = None,
+    report: bool = True,
+    seed: int = RunRequest.seed,
+) -> Run:
+    """Backtest: every bar of the data through the whole graph, as `stratoquant run` does.
+
+    data: the path of a market-data folder; or bars as a pandas or polars DataFrame or an Arrow table (a time, symbol, open,
+    high, low, close, volume); or a dict {symbol: table}; None is the built-in sample market. Tables are written to
+    `<out>-data` first.
+    symbols: names to take, None for all. start, end: bars whose close lies in (start, end].
+    set: settings of this run, {"risk.gross": 0.5}. spec: name or path of a machine spec.
+    alpha: a signal of your own beside tables of bars: timestamp, symbol, value; or a pandas DataFrame with an index of times
+    and a column for each symbol. spec="own_signal" lets it decide alone.
+    stamp: whether a table's times name the open or the close of their bar. clock, calendar: of tables, e.g. `1m`, `XNYS`.
+    out: folder of the results, None: runs/<time>. overwrite: replace the results there.
+    project: a folder with config/, specs/, wiring_master.yaml or layers/ of your own. report: write report.html.
+    seed: of the sample market.
+
+    Returns the run. Raises one sentence for each mistake: DataError, ConfigError, ProjectError, StoreError, ValueError,
+    TypeError. Results appear only when they are complete.
+    """
+    folder = path_of(out) or default_out(datetime.now(UTC))
+    request = RunRequest(
+        data=_market(data, folder, overwrite, alpha, stamp, clock, calendar),
+        out=folder,
+        symbols=names_of("symbols", symbols),
+        start=ns_of("start", start),
+        end=ns_of("end", end),
+        overrides=overrides_of(set),
+        spec=spec,
+        project=path_of(project),
+        overwrite=overwrite,
+        seed=seed,
+        report=report,
+    )
+    return load_run(run_batch(request).out)
+
+
+def _market(
+    data: Any, out: Path, overwrite: bool, alpha: Any, stamp: Stamp | None, clock: str | None, calendar: str | None
+) -> Path | None:
+    """The market-data folder of what was given as data."""
+    if is_table(data):
+        place = out.with_name(f"{out.name}-data")
+        if overwrite and place.exists():
+            raise DataError(f"{place} exists; the bars would be written there: remove it, or name another out")
+        return write_market(data, place, alpha=alpha, stamp=stamp, clock=clock, calendar=calendar)
+    given = {"alpha": alpha, "stamp": stamp, "clock": clock, "calendar": calendar}
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"{name} goes with tables of bars; a folder says it in its dataset.yml"
+                if name != "alpha"
+                else "alpha goes with tables of bars; a folder holds its own signal in alpha.parquet"
+            )
+    if data is None or isinstance(data, (str, PathLike)):
+        return path_of(data)
+    raise TypeError(
+        f"data is a {type(data).__name__}; give the path of a market-data folder, a pandas or polars DataFrame, an Arrow "
+        "table, or a dict {symbol: table}"
+    )

@@ -1,0 +1,245 @@
+"""A finished run as pandas tables, and what can be asked of it."""
+
+from __future__ import annotations
+
+import functools
+import html
+from dataclasses import fields
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from drivers.domain.run import DomainResult, run_domain
+from drivers.explain.show import headline, tree
+from drivers.explain.target import target_of
+from drivers.explain.trace import Explanation
+from drivers.explain.trace import explain as trace
+from drivers.report.contents import Report, in_short, read_report
+from drivers.report.trips import Trip
+from drivers.store.reader import RecordedError, RecordedRun, open_run
+from drivers.text.suggestions import layer_hint, layer_named
+from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of
+
+
+class Run:
+    """The results of a run. Tables are read when they are asked for; money is in quote currency, times are UTC."""
+
+    def __init__(self, recorded: RecordedRun) -> None:
+        self._recorded = recorded
+
+    @property
+    def folder(self) -> Path:
+        """Where the results are."""
+        return self._recorded.folder
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Names of the symbols, sorted."""
+        return self._recorded.symbols
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the command line prints, as in run.json."""
+        found: dict[str, Any] = self._recorded.about["summary"]
+        return found
+
+    @property
+    def report(self) -> Path:
+        """The page of the run. Raises RecordedError for a run without one."""
+        path = self.folder / "report.html"
+        if not path.is_file():
+            raise RecordedError(f"{self.folder} has no report.html; make it with: stratoquant report {self.folder}")
+        return path
+
+    @functools.cached_property
+    def _report(self) -> Report:
+        return read_report(self.folder)
+
+    @property
+    def equity(self) -> pd.Series[float]:
+        """Equity at the close of each bar."""
+        account = self._report.account
+        if account is None:
+            raise RecordedError(f"{self.folder.name} kept no account: the layers that trade are switched off in its wiring")
+        return pd.Series(account.equity, self._times(), name="equity")
+
+    @property
+    def drawdown(self) -> pd.Series[float]:
+        """1 - equity / its highest so far."""
+        account = self._report.account
+        if account is None:
+            raise RecordedError(f"{self.folder.name} kept no account: the layers that trade are switched off in its wiring")
+        return pd.Series(account.drawdown, self._times(), name="drawdown")
+
+    @property
+    def figures(self) -> pd.DataFrame:
+        """The report's figures with their 95 % intervals and definitions, by key."""
+        return pd.DataFrame([f.as_dict() for f in self._report.figures]).set_index("key")
+
+    @property
+    def trades(self) -> pd.DataFrame:
+        """Round trips, and positions that are still open (exit_time NaT): one row each, by entry."""
+        book = self._report.book
+        made = ("entry_price", "exit_price", "gross", "profit", "bps")
+        names = [*(f.name for f in fields(Trip)), *made]
+        rows = sorted([*book.trips, *book.open], key=lambda trip: trip.entry_time)
+        frame = pd.DataFrame([{name: getattr(trip, name) for name in names} for trip in rows], columns=names)
+        frame["symbol"] = [self.symbols[n] for n in frame["symbol"]]
+        frame["side"] = frame["side"].map({1: "LONG", -1: "SHORT"})
+        for name in ("entry_time", "decided", "exit_time"):
+            frame[name] = pd.to_datetime(frame[name].astype("int64").where(frame[name] != 0), unit="ns", utc=True)
+        return frame
+
+    @property
+    def orders(self) -> pd.DataFrame:
+        """Every order with its last status."""
+        return self._recorded.frame("orders")
+
+    @property
+    def fills(self) -> pd.DataFrame:
+        """Every fill."""
+        return self._recorded.frame("fills")
+
+    @property
+    def ledger(self) -> pd.DataFrame:
+        """The account by bar and symbol."""
+        return self._recorded.frame("ledger")
+
+    @property
+    def decisions(self) -> pd.DataFrame:
+        """What L3 proposed and L4 decided, by bar and symbol."""
+        return self._recorded.frame("decisions")
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers whose outputs were recorded."""
+        return sorted(self._by_layer, key=lambda name: int(name[1:].partition("_")[0]))
+
+    @functools.cached_property
+    def _by_layer(self) -> dict[str, tuple[str, list[str]]]:
+        """{layer: (domain, its columns)}."""
+        found: dict[str, tuple[str, list[str]]] = {}
+        for domain_ in self._recorded.domains():
+            for column in self._recorded.columns(f"features/{domain_}"):
+                if column not in ("timestamp", "symbol"):
+                    found.setdefault(column.partition(".")[0], (domain_, []))[1].append(column)
+        return found
+
+    def features(
+        self, layer: str, *, symbols: str | list[str] | None = None, start: Time | None = None, end: Time | None = None
+    ) -> pd.DataFrame:
+        """What a layer gave: one row a bar and symbol, one column a field. layer: a name or an id (`L12`)."""
+        name = layer_named(layer, list(self._by_layer))
+        if name is None:
+            raise RecordedError(f"{self.folder.name} holds no layer {layer!r}; {layer_hint(layer, list(self._by_layer))}")
+        domain_, columns = self._by_layer[name]
+        frame = self._recorded.frame(
+            f"features/{domain_}",
+            columns,
+            symbols=names_of("symbols", symbols),
+            start=ns_of("start", start),
+            end=ns_of("end", end),
+        )
+        return frame.rename(columns=lambda c: c.removeprefix(f"{name}.")).set_index(["timestamp", "symbol"])
+
+    def explain(self, order: str) -> Explained:
+        """How an order came about; `SYMBOL TIME` says why there was none."""
+        return Explained(trace(self._recorded, target_of(self._recorded, order)))
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draws equity, and drawdown below it, with matplotlib. ax: two axes to draw into. Returns the two axes."""
+        try:
+            from matplotlib import pyplot
+        except ImportError:
+            raise ImportError("plot draws with matplotlib, which is not installed: pip install matplotlib") from None
+        if ax is None:
+            _, ax = pyplot.subplots(2, 1, sharex=True, height_ratios=(3, 1), figsize=(10, 5), layout="constrained")
+        above, below = ax
+        equity, drawdown = self.equity, self.drawdown
+        above.plot(equity.index, equity.to_numpy(), linewidth=1.0)
+        above.set_ylabel("equity (quote currency)")
+        below.fill_between(drawdown.index, -100.0 * drawdown.to_numpy(), linewidth=0.0, alpha=0.6)
+        below.set_ylabel("drawdown (%)")
+        return ax
+
+    def _times(self) -> pd.DatetimeIndex:
+        return pd.DatetimeIndex(self._recorded.times(), tz="UTC", name="timestamp")
+
+    def __repr__(self) -> str:
+        return f"<Run {self.folder}: {', '.join(self.symbols)}, {self.summary.get('bars', 0)} bars>"
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in in_short(self._report))
+        shown = [f for f in self._report.figures if f.value is not None]
+        rows = "".join(
+            f'<tr><td title="{html.escape(f.definition)}">{html.escape(f.label)}</td><td>{f.value:.4g}</td></tr>' for f in shown
+        )
+        page = self.folder / "report.html"
+        link = f'<p><a href="{html.escape(page.resolve().as_uri())}">report</a></p>' if page.is_file() else ""
+        return f"{lines}<table><tbody>{rows}</tbody></table>{link}"
+
+
+class Explained:
+    """How an order came about: print it for the sentences and the layers; in a notebook it is drawn."""
+
+    def __init__(self, explanation: Explanation) -> None:
+        self.explanation = explanation
+
+    @property
+    def headline(self) -> list[str]:
+        """What was decided and why, in sentences."""
+        return headline(self.explanation)
+
+    def __repr__(self) -> str:
+        from rich.console import Console
+
+        console = Console(markup=False, width=140)
+        with console.capture() as shown:
+            console.print(tree(self.explanation))
+        return shown.get()
+
+
+def load_run(folder: str | PathLike[str]) -> Run:
+    """The run in a folder of results. Raises RecordedError where there is none, or one that is not complete."""
+    return Run(open_run(Path(folder).expanduser()))
+
+
+def explain(run: Run | str | PathLike[str], order: str) -> Explained:
+    """How an order of a run came about, from a Run or a folder of results."""
+    return (run if isinstance(run, Run) else load_run(run)).explain(order)
+
+
+def domain(
+    name: str,
+    source: Run | str | PathLike[str],
+    *,
+    data: str | PathLike[str] | None = None,
+    symbols: str | list[str] | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    set: dict[str, Any] | None = None,
+    spec: str | None = None,
+    out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    project: str | PathLike[str] | None = None,
+) -> DomainResult:
+    """Runs one domain alone on a run or on market data, as `stratoquant domain run` does.
+
+    source: a Run, a folder of results, or a folder of market data. data: the market data of a run, where they have moved. The
+    other arguments are those of `run`. Returns the result: `.frame()` has its outputs, `.summary()` a line a field.
+    """
+    return run_domain(
+        name,
+        source.folder if isinstance(source, Run) else Path(source).expanduser(),
+        out=path_of(out),
+        data=path_of(data),
+        symbols=names_of("symbols", symbols),
+        start=ns_of("start", start),
+        end=ns_of("end", end),
+        overrides=overrides_of(set),
+        spec=spec,
+        project=path_of(project),
+        overwrite=overwrite,
+    )
