@@ -74,8 +74,7 @@ def setting(folder: Path, *, simulated: bool = False) -> Setting:
     """Finds the patterns in the graph: the pattern domain's layers that return a `PatternSignal`."""
     project, data = defaults(), open_dataset(folder)
     wiring = load(project.wiring)
-    configs = load_configs(project, ())
-    configs["data"] = configs["data"]._replace(clock_seconds=data.step // 1_000_000_000)
+    configs = load_configs(project, clock=data.clock)
     modules = layer_modules(without=[name for name, entry in wiring.layers.items() if not entry.enabled])
     nodes = {n.name: n for n in layer_nodes(modules, wiring.variants)}
     needed = upstream("pattern", nodes, wiring.delayed_edges())

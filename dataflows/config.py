@@ -3,7 +3,11 @@
     class KinematicsConfig(NamedTuple):
         '''Windows and scales of the kinematics domain.'''
 
-        slope_short_bars: Annotated[int, setting("bars", "window of L12's regression", ge=3)] = 30
+        slope_short_bars: Annotated[int, setting("bars", "window of L12's regression", ge=3, least=10)] = 30
+        volatility_atr: Annotated[int, setting("bars", "period of L2's average true ranges", ge=2)] = 14
+
+The first stands for time (`least`): its file says `30m`, and it is the bars of 30 minutes at the data set's clock, but never
+fewer than 10; its default is the bars at a clock of a minute. The second is a number of bars at every clock.
 
 Values are numbers and tuples of numbers only: they travel into compiled code, where a `1` for a `1.0` or a string would mean a
 recompile in the middle of a stream. pydantic coerces them, refuses unknown keys and checks the bounds; a classmethod-free
@@ -22,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from dataflows.panel import fields_of
+from dataflows.spans import MINUTES, BarClock, Span
 
 C = TypeVar("C", bound=tuple[Any, ...])
 
@@ -31,8 +36,8 @@ class ConfigError(ValueError):
 
 
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
-    # spans: each holds at most so many rows of 8 bytes a symbol, 0.8 MB for each window of a symbol
-    "bars": (0, 100_000),
+    # spans: each holds at most so many rows of 8 bytes a symbol, 8 MB for each window of a symbol: a week of seconds fits
+    "bars": (0, 1_000_000),
     "5-bars": (0, 100_000),
     "15-bars": (0, 100_000),
     "60-bars": (0, 10_000),
@@ -105,20 +110,30 @@ def setting(
     gt: float | None = None,
     le: float | None = None,
     lt: float | None = None,
+    least: float | None = None,
+    ladder: tuple[str, ...] = (),
+    from_data: bool = False,
 ) -> FieldInfo:
     """The unit, meaning and bounds of one key; written beside its type, and from there into the file's comments.
 
     The bounds of a tuple hold for each of its elements. A side without a bound takes that of the unit (`RANGES`), so that no
-    value that is accepted overflows or asks for more memory than there is.
+    value that is accepted overflows or asks for more memory than there is. least: the key stands for time, and a time is never
+    fewer bars than this (see `Span`). ladder: the times that its file gives, where the first that make enough bars count.
+    from_data: the data set says the value, and no file has it. Bounds hold for the bars that a time becomes.
     """
-    least, most = RANGES.get(unit, ANY_UNIT)
+    lowest, highest = RANGES.get(unit, ANY_UNIT)
     if gt == 0.0:
         ge, gt = LEAST_POSITIVE, None
     if ge is gt is None:
-        ge = least
+        ge = lowest
     if le is lt is None:
-        le = most
-    info: FieldInfo = Field(description=about, ge=ge, gt=gt, le=le, lt=lt, json_schema_extra={"unit": unit})
+        le = highest
+    extra: dict[str, Any] = {"unit": unit}
+    if least is not None:
+        extra["time"] = {"least": least, "ladder": list(ladder)}
+    if from_data:
+        extra["from_data"] = True
+    info: FieldInfo = Field(description=about, ge=ge, gt=gt, le=le, lt=lt, json_schema_extra=extra)
     return info
 
 
@@ -142,26 +157,76 @@ def _elementwise(annotation: Any) -> Any:
     return Annotated[(bounded, about)]
 
 
-def resolve(record: type[C], values: Mapping[str, Any], *, source: str) -> C:
+@functools.cache
+def spans_of(record: type[tuple[Any, ...]]) -> Mapping[str, Span]:
+    """The keys that stand for time."""
+    found: dict[str, Span] = {}
+    for key, field in model_of(record).model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and isinstance(time := extra.get("time"), dict):
+            found[key] = Span(str(extra["unit"]), float(time["least"]), tuple(time["ladder"]))  # type: ignore[arg-type]
+    return found
+
+
+@functools.cache
+def file_keys(record: type[tuple[Any, ...]]) -> tuple[str, ...]:
+    """The keys that a file gives: all but those that the data set says."""
+    fields = model_of(record).model_fields.items()
+    return tuple(k for k, f in fields if not (isinstance(f.json_schema_extra, dict) and f.json_schema_extra.get("from_data")))
+
+
+def default_written(record: type[tuple[Any, ...]], key: str) -> Any:
+    """A key's default as its file says it."""
+    value = record._field_defaults[key]  # type: ignore[attr-defined]
+    span = spans_of(record).get(key)
+    return value if span is None else span.written(value)
+
+
+def resolve(record: type[C], values: Mapping[str, Any], *, source: str, clock: BarClock | None = MINUTES) -> C:
     """A configuration record out of a mapping of keys to values; what is not given takes its default.
 
-    source: where the values come from (a file's name), for the message. Raises ConfigError.
+    source: where the values come from (a file's name), for the message. clock: at which times become bars; None where it is not
+    known yet: the form of a time is checked, and the default stands for it. Raises ConfigError.
     """
+    numbers = _in_bars(record, values, source, clock)
     try:
-        model = model_of(record)(**values)
+        model = model_of(record)(**numbers)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, record, source)) from None
+        raise ConfigError(_sentence(error, record, source, values, clock)) from None
     made = record(*[_tupled(getattr(model, key)) for key in record._fields])  # type: ignore[attr-defined]
     for problem in getattr(made, "problems", lambda: ())():
-        raise ConfigError(f"{source}: {problem}")
+        at = "" if clock in (None, MINUTES) else f" (in bars of {clock})"
+        raise ConfigError(f"{source}: {problem}{at}")
     return made
+
+
+def _in_bars(record: type[tuple[Any, ...]], values: Mapping[str, Any], source: str, clock: BarClock | None) -> dict[str, Any]:
+    made = dict(values)
+    defaults: dict[str, Any] = record._field_defaults  # type: ignore[attr-defined]
+    for key, span in spans_of(record).items():
+        default = defaults[key]
+        value = made.get(key, span.written(default))
+        places = len(default) if isinstance(default, tuple) else None
+        whole = isinstance(default[0] if isinstance(default, tuple) else default, int)
+        try:
+            in_bars = span.bars(value, clock or MINUTES, places=places, whole=whole)
+        except ValueError as error:
+            raise ConfigError(f"{source}: {key} is {value!r}; {error}. Default: {_shown(span.written(default))}.") from None
+        made[key] = default if clock is None and in_bars is not value else in_bars
+    return made
+
+
+def _shown(value: Any) -> str:
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, (list, tuple)) else str(value)
 
 
 def _tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _sentence(error: ValidationError, record: type[tuple[Any, ...]], source: str) -> str:
+def _sentence(
+    error: ValidationError, record: type[tuple[Any, ...]], source: str, values: Mapping[str, Any], clock: BarClock | None
+) -> str:
     first = error.errors()[0]
     key = ".".join(str(p) for p in first["loc"])
     if first["type"] == "extra_forbidden":
@@ -170,9 +235,21 @@ def _sentence(error: ValidationError, record: type[tuple[Any, ...]], source: str
         near = difflib.get_close_matches(key, list(record._fields), n=1)  # type: ignore[attr-defined]
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(record._fields)}."  # type: ignore[attr-defined]
         return f"{source}: {key} is not a key of this file; {hint}"
-    field = model_of(record).model_fields.get(str(first["loc"][0])) if first["loc"] else None
+    name = str(first["loc"][0]) if first["loc"] else ""
+    field = model_of(record).model_fields.get(name)
     extra = field.json_schema_extra if field is not None else None
     unit = f" {extra['unit']}" if isinstance(extra, dict) and extra.get("unit") else ""
-    default = f" Default: {field.default}{unit}." if field is not None else ""
+    span = spans_of(record).get(name)
+    standard = f"{field.default}{unit}" if field is not None else ""
+    if span is not None and field is not None:
+        standard = _shown(span.written(field.default))
+    default = f" Default: {standard}." if field is not None else ""
     reason = first["msg"][0].lower() + first["msg"][1:].replace("Input", "input")
-    return f"{source}: {key} is {first['input']!r}; {reason}.{default}"
+    given = f"{first['input']!r}"
+    if span is not None and field is not None and _is_time(said := values.get(name, span.written(field.default))):
+        given = f"{_shown(said)}, which is {_shown(first['input'])} {span.unit} at the data's clock of {clock or MINUTES}"
+    return f"{source}: {key} is {given}; {reason}.{default}"
+
+
+def _is_time(value: Any) -> bool:
+    return any(isinstance(v, str) for v in (value if isinstance(value, (list, tuple)) else (value,)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
@@ -11,12 +12,31 @@ from dataflows.config import setting
 class DataConfig(NamedTuple):
     """The clock, and what counts as a gap or as an outlier."""
 
-    clock_seconds: Annotated[int, setting("s", "length of a base bar", ge=1, le=86_400)] = 60
-    max_gap: Annotated[int, setting("bars", "first bars of a gap that are filled flat; later ones are unknown", ge=0)] = 5
+    bars_a_day: Annotated[
+        int,
+        setting("bars", "base bars of a usual trading day: 1440 minutes where the market never closes", ge=1, from_data=True),
+    ] = 1440
+    days_a_year: Annotated[
+        float, setting("days", "trading days a year: 365 where the market never closes, 252 at most exchanges", from_data=True)
+    ] = 365.0
+    timeframes: Annotated[
+        tuple[int, int, int],
+        setting(
+            "bars",
+            "base bars in a bar of the three higher timeframes, shortest first",
+            ge=2,
+            le=100_000,
+            least=3,
+            ladder=("5m", "15m", "1h", "4h", "1d", "1w", "2w", "4w"),
+        ),
+    ] = (5, 15, 60)
+    max_gap: Annotated[
+        int, setting("bars", "first bars of a gap that are filled flat; later ones are unknown", ge=0, least=1)
+    ] = 5
     hampel_window: Annotated[int, setting("bars", "log returns that the outlier flag compares with", ge=5)] = 60
     hampel_k: Annotated[float, setting("deviations", "distance from their median that flags an outlier", gt=0)] = 10.0
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
-        if 86_400 % self.clock_seconds:
-            yield f"clock_seconds is {self.clock_seconds}; it must divide the day of 86400 s. Typical: 1, 60, 300, 3600."
+        if not all(a < b for a, b in itertools.pairwise(self.timeframes)):
+            yield f"timeframes is {list(self.timeframes)}; they must rise. Typical: {list(self._field_defaults['timeframes'])}."

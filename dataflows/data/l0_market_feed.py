@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from dataflows.kernels.order import SortedWindow
 from dataflows.kernels.resample import CLOSE, HIGH, LOW, OPEN, VOLUME, Resample, resample
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
-
-TIMEFRAMES: Final = (5, 15, 60)
-"""Base bars in a higher bar: the three that `Market` has fields for."""
 
 
 class MarketFeedCarry(NamedTuple):
@@ -40,9 +37,9 @@ def l0_market_feed(observations: Observations, instruments: Instruments, data: D
     session: as the observations say: the exchange's, or the UTC day, of which the bar stamped 00:00 is the last. Bars are of
     trading time: a closed market has none, and is no gap. Its vwap is of the valid bars
     so far, NaN before any volume. bars.vwap: the typical price where none, or one outside [low, high], was given.
-    bars_5/15/60: the last closed bar of 5, 15, 60 base bars, of trading time, on UTC multiples where the
-    market never closes; `closed` is 1 where one closes that has no
-    unknown part and is not filled throughout; NaN before the first.
+    bars_5/15/60: the last closed bar of the three `timeframes` (5, 15 and 60 base bars at a clock of a minute), of trading
+    time, on UTC multiples where the market never closes; `closed` is 1 where one closes that has no unknown part and is not
+    filled throughout; NaN before the first.
     book: as observed, also when crossed (flagged); `age` goes on counting where there is no snapshot. flow: NaN where the side
     is unknown, the counts do not add up, or the bar is not valid. funding: as observed, 0 while not listed.
     quality.outlier: |log return - median| above `hampel_k` times 1.4826 median absolute deviations (at least a tick) of the
@@ -77,7 +74,7 @@ def l0_market_feed(observations: Observations, instruments: Instruments, data: D
         volume=bars.volume,
         valid=valid,
         clock=1,
-        lengths=TIMEFRAMES,
+        lengths=data.timeframes,
         state=carry.higher,
     )
     return Market(

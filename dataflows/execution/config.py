@@ -24,7 +24,9 @@ class ExecutionConfig(NamedTuple):
     reconcile_grace: Annotated[
         int, setting("bars", "L98: closes in a row at which our books may differ from the venue's before it counts", ge=0)
     ] = 2
-    reconcile_max_age: Annotated[float, setting("bars", "L98: age from which a snapshot of the venue says nothing", gt=0)] = 5.0
+    reconcile_max_age: Annotated[
+        float, setting("bars", "L98: age from which a snapshot of the venue says nothing", gt=0, least=2)
+    ] = 5.0
     reconcile_tolerance: Annotated[
         float, setting("fraction", "L98: difference that is rounding, of a position and of the turnover so far", gt=0, lt=1)
     ] = 1e-6
@@ -46,9 +48,9 @@ class ExecutionConfig(NamedTuple):
         float, setting("factor", "factor of the square-root impact law: sigma * sqrt(quantity / volume of a bar)", ge=0)
     ] = 1.0
     slippage_default_bps: Annotated[float, setting("bps", "slippage where neither book nor volatility is known", ge=0)] = 10.0
-    slippage_volume_bars: Annotated[float, setting("bars", "half-life of the average volume of a bar in that law", ge=1)] = (
-        240.0
-    )
+    slippage_volume_bars: Annotated[
+        float, setting("bars", "half-life of the average volume of a bar in that law", ge=1, least=10)
+    ] = 240.0
 
     stop_gap_share: Annotated[
         float, setting("fraction", "least slippage of a stop, of the way from it to the worst price of the bar", ge=0, le=1)
@@ -64,7 +66,7 @@ class ExecutionConfig(NamedTuple):
     ] = 2.0
     style_post_ratio: Annotated[float, setting("ratio", "the same, above which to place a post-only order", gt=0)] = 4.0
     style_offset_bps: Annotated[float, setting("bps", "distance of a post-only order behind the touch", ge=0)] = 0.0
-    style_wait_bars: Annotated[int, setting("bars", "life of a limit order; it is then decided anew", ge=1)] = 3
+    style_wait_bars: Annotated[int, setting("bars", "life of a limit order; it is then decided anew", ge=1, least=1)] = 3
 
     # slicing (L88)
     band: Annotated[
@@ -79,14 +81,14 @@ class ExecutionConfig(NamedTuple):
         float,
         setting("fraction", "part of the approved size that entries leave free, so that drift cancels nothing", ge=0, lt=1),
     ] = 0.02
-    slice_bars: Annotated[int, setting("bars", "bars over which an entry at the market is spread", ge=1)] = 3
+    slice_bars: Annotated[int, setting("bars", "bars over which an entry at the market is spread", ge=1, least=1)] = 3
     slice_kappa: Annotated[
         float,
         setting("kappa * T", "risk aversion of Almgren and Chriss times the bars of the trade; 0: even slices", ge=0, le=20),
     ] = 1.0
-    slice_volume_bars: Annotated[float, setting("bars", "half-life of the average volume that slices are capped by", ge=1)] = (
-        60.0
-    )
+    slice_volume_bars: Annotated[
+        float, setting("bars", "half-life of the average volume that slices are capped by", ge=1, least=5)
+    ] = 60.0
 
     # the bridge (L5)
     stop_step_bps: Annotated[float, setting("bps", "least change of a resting stop that is worth a message", ge=0, le=100)] = (

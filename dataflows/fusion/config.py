@@ -14,17 +14,23 @@ class FusionConfig(NamedTuple):
     """How sources become a score, the score an expected edge, and the edge a proposal."""
 
     signal_halflife_bars: Annotated[
-        float, setting("bars", "L66, L7: half-life of the spreads of the sources and of their correlations", gt=0)
+        float, setting("bars", "L66, L7: half-life of the spreads of the sources and of their correlations", gt=0, least=60)
     ] = 1440.0
     external_max_age_bars: Annotated[
-        int, setting("bars", "L66: how long an external value holds that nothing replaces", ge=0)
+        int, setting("bars", "L66: how long an external value holds that nothing replaces", ge=0, least=1)
     ] = 1440
     source_weights: Annotated[
         tuple[float, ...],
         setting("relative", "L7: weight of each source, in the order of SOURCES; 0 leaves it out", ge=0, le=1000),
     ] = (1.0,) * K
     horizons: Annotated[
-        tuple[int, ...], setting("bars", "L67: the four horizons at which the score's worth is learned, ascending")
+        tuple[int, ...],
+        setting(
+            "bars",
+            "L67: the four horizons at which the score's worth is learned, ascending",
+            least=2,
+            ladder=("5m", "15m", "1h", "4h", "1d", "2d", "1w", "2w", "4w"),
+        ),
     ] = (5, 15, 60, 240)
     prior_strength: Annotated[
         float,
@@ -42,7 +48,12 @@ class FusionConfig(NamedTuple):
     forget_halflife: Annotated[
         float, setting("observations", "L67, L68: half-life of a sample, in effective observations of its kind", gt=0)
     ] = 200.0
-    success_horizon_bars: Annotated[int, setting("bars", "L68: time in which the target must come; one of horizons", ge=1)] = 60
+    success_horizon_bars: Annotated[
+        int,
+        setting(
+            "bars", "L68: time in which the target must come; one of horizons", ge=1, least=4, ladder=("1h", "4h", "1d", "1w")
+        ),
+    ] = 60
     success_alpha: Annotated[float, setting("log odds", "L68: learning rate of a weight", gt=0)] = 0.05
     success_beta: Annotated[float, setting("root of squared gradients", "L68: holds back the first steps", gt=0)] = 1.0
     success_l1: Annotated[float, setting("gradient", "L68: evidence below which a weight is 0", ge=0)] = 0.1
@@ -53,10 +64,10 @@ class FusionConfig(NamedTuple):
         float, setting("exponent", "L71: exponent of impact; 0.5 the square-root law, 0.6 Almgren et al. (2005)", gt=0, le=1)
     ] = 0.5
     cost_halflife_bars: Annotated[
-        float, setting("bars", "L71: half-life of the mean traded notional and of the mean funding", gt=0)
+        float, setting("bars", "L71: half-life of the mean traded notional and of the mean funding", gt=0, least=20)
     ] = 1440.0
-    cost_seed_bars: Annotated[int, setting("bars", "L71: bars whose simple mean starts both", ge=1)] = 60
-    decay_halflife_bars: Annotated[float, setting("bars", "L73: time in which freshness halves", gt=0)] = 30.0
+    cost_seed_bars: Annotated[int, setting("bars", "L71: bars whose simple mean starts both", ge=1, least=5)] = 60
+    decay_halflife_bars: Annotated[float, setting("bars", "L73: time in which freshness halves", gt=0, least=3)] = 30.0
     decay_step: Annotated[
         float, setting("score", "L73: move of the sources' mean, to its side, that renews the signal", gt=0, le=1)
     ] = 0.03

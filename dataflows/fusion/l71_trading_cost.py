@@ -60,7 +60,7 @@ def l71_trading_cost(
         CostRules(
             notional=fusion.cost_reference_notional,
             delta=fusion.cost_delta,
-            day_bars=86_400.0 / data.clock_seconds,
+            day_bars=float(data.bars_a_day),
             taker_fee_bps=instruments.taker_fee_bps,
             fee_default_bps=fusion.cost_fee_bps,
         ),

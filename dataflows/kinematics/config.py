@@ -12,9 +12,11 @@ from dataflows.config import setting
 class KinematicsConfig(NamedTuple):
     """Windows and scales of the kinematics domain. Bars are of the base clock unless the key says otherwise."""
 
-    volatility_halflife: Annotated[int, setting("bars", "half-life and seed of L2's volatility", ge=2)] = 60
-    volatility_halflife_slow: Annotated[int, setting("bars", "half-life and seed of L2's slow volatility", ge=2)] = 1440
-    volatility_range_window: Annotated[int, setting("bars", "window of the range volatilities", ge=3)] = 60
+    volatility_halflife: Annotated[int, setting("bars", "half-life and seed of L2's volatility", ge=2, least=20)] = 60
+    volatility_halflife_slow: Annotated[int, setting("bars", "half-life and seed of L2's slow volatility", ge=2, least=60)] = (
+        1440
+    )
+    volatility_range_window: Annotated[int, setting("bars", "window of the range volatilities", ge=3, least=20)] = 60
     volatility_atr: Annotated[int, setting("bars", "period of L2's average true ranges", ge=2)] = 14
     volatility_floor_ticks: Annotated[float, setting("ticks", "the least volatility of a bar", ge=0)] = 0.25
     volatility_outlier_most: Annotated[
@@ -31,20 +33,38 @@ class KinematicsConfig(NamedTuple):
     trend_mixed: Annotated[
         float, setting("fraction", "part of the score that is left when the averages disagree", ge=0, le=1)
     ] = 0.5
-    slope_short_bars: Annotated[int, setting("bars", "window of L12's regression", ge=3)] = 30
-    slope_medium_bars: Annotated[int, setting("15-bars", "window of L20's regression", ge=3)] = 32
+    slope_short_bars: Annotated[int, setting("bars", "window of L12's regression", ge=3, least=10)] = 30
+    slope_medium_bars: Annotated[int, setting("15-bars", "window of L20's regression", ge=3, least=10)] = 32
     slope_medium_lags: Annotated[int, setting("15-bars", "lags that L20's errors allow for", ge=0)] = 4
-    momentum_short_horizons: Annotated[tuple[int, int, int], setting("bars", "horizons of L14, shortest first", ge=1)] = (
+    momentum_short_horizons: Annotated[
+        tuple[int, int, int],
+        setting(
+            "bars",
+            "horizons of L14, shortest first",
+            ge=1,
+            least=2,
+            ladder=("5m", "15m", "30m", "1h", "2h", "4h", "12h", "1d", "2d", "1w", "2w"),
+        ),
+    ] = (
         5,
         15,
         30,
     )
-    momentum_medium_horizons: Annotated[tuple[int, int, int], setting("bars", "horizons of L21, shortest first", ge=2)] = (
+    momentum_medium_horizons: Annotated[
+        tuple[int, int, int],
+        setting(
+            "bars",
+            "horizons of L21, shortest first",
+            ge=2,
+            least=10,
+            ladder=("4h", "12h", "1d", "2d", "1w", "4w", "12w", "24w"),
+        ),
+    ] = (
         240,
         720,
         1440,
     )
-    momentum_medium_skip: Annotated[int, setting("bars", "latest bars that L21 leaves out", ge=0)] = 15
+    momentum_medium_skip: Annotated[int, setting("bars", "latest bars that L21 leaves out", ge=0, least=1)] = 15
     momentum_scale: Annotated[float, setting("deviations", "scaled return that scores tanh(1)", gt=0)] = 1.0
     rsi_short_period: Annotated[int, setting("bars", "period of L15, on each of its clocks", ge=2)] = 14
     macd_spans: Annotated[tuple[int, int, int], setting("bars", "L16's fast and slow average, and its signal's", ge=2)] = (
@@ -57,7 +77,7 @@ class KinematicsConfig(NamedTuple):
     directional_full_adx: Annotated[
         float, setting("points", "ADX from which L17 and L22 score with full strength", gt=0, le=100)
     ] = 40.0
-    breakout_short_bars: Annotated[int, setting("bars", "window of L18's channel", ge=2)] = 60
+    breakout_short_bars: Annotated[int, setting("bars", "window of L18's channel", ge=2, least=20)] = 60
     channel_bars: Annotated[int, setting("60-bars", "window of L23's bands", ge=2)] = 20
     channel_bollinger: Annotated[float, setting("deviations", "half width of Bollinger's bands", gt=0)] = 2.0
     channel_keltner: Annotated[float, setting("ATR", "half width of Keltner's bands", gt=0)] = 1.5
@@ -65,28 +85,28 @@ class KinematicsConfig(NamedTuple):
     kalman_q_velocity: Annotated[
         float, setting("ratio", "variance that moves L13's velocity, over the observation's", gt=0)
     ] = 0.001
-    ratio_window_bars: Annotated[int, setting("bars", "window of L24's variance ratio", ge=20)] = 480
-    ratio_horizon_bars: Annotated[int, setting("bars", "moves that L24 holds against those of one bar", ge=2)] = 15
+    ratio_window_bars: Annotated[int, setting("bars", "window of L24's variance ratio", ge=20, least=100)] = 480
+    ratio_horizon_bars: Annotated[int, setting("bars", "moves that L24 holds against those of one bar", ge=2, least=5)] = 15
     derivative_bars: Annotated[int, setting("bars", "bars that L51's polynomial fits", ge=5, le=101)] = 21
     derivative_degree: Annotated[int, setting("degree", "of L51's polynomial", ge=3, le=5)] = 3
     hurst_lags: Annotated[
         tuple[int, int, int, int, int, int], setting("bars", "lags of L52's structure function, ascending", ge=1)
     ] = (1, 2, 4, 8, 16, 32)
-    hurst_window_bars: Annotated[int, setting("bars", "moves that L52 averages", ge=30)] = 720
+    hurst_window_bars: Annotated[int, setting("bars", "moves that L52 averages", ge=30, least=200)] = 720
     hurst_scale: Annotated[float, setting("exponent", "distance from 0.5 that scores tanh(1)", gt=0)] = 0.1
     fraction_order: Annotated[
         float, setting("order", "of L53's difference; 0 the series, 1 its first difference", ge=0, le=2)
     ] = 0.4
     fraction_taps: Annotated[int, setting("bars", "taps of L53's difference", ge=2)] = 200
-    fraction_window_bars: Annotated[int, setting("bars", "window of L53's z", ge=30)] = 720
-    efficiency_bars: Annotated[int, setting("bars", "window of L55's ratio", ge=2)] = 30
+    fraction_window_bars: Annotated[int, setting("bars", "window of L53's z", ge=30, least=120)] = 720
+    efficiency_bars: Annotated[int, setting("bars", "window of L55's ratio", ge=2, least=10)] = 30
     efficiency_spans: Annotated[tuple[int, int], setting("bars", "L55's fastest and slowest average", ge=1)] = (2, 30)
-    reversion_window_bars: Annotated[int, setting("bars", "window of L56's autoregression", ge=20)] = 480
-    jump_window_bars: Annotated[int, setting("bars", "window of L57's variations", ge=20)] = 120
+    reversion_window_bars: Annotated[int, setting("bars", "window of L56's autoregression", ge=20, least=100)] = 480
+    jump_window_bars: Annotated[int, setting("bars", "window of L57's variations", ge=20, least=60)] = 120
     jump_level: Annotated[float, setting("probability", "of one false alarm in a day of normal returns", gt=0, lt=1)] = 0.1
-    term_short_bars: Annotated[int, setting("bars", "L58: short span, and nearer target", ge=10)] = 60
-    term_medium_bars: Annotated[int, setting("bars", "L58: medium span, and farther target", ge=20)] = 1440
-    term_long_bars: Annotated[int, setting("bars", "L58: long span", ge=30)] = 7200
+    term_short_bars: Annotated[int, setting("bars", "L58: short span, and nearer target", ge=10, least=10)] = 60
+    term_medium_bars: Annotated[int, setting("bars", "L58: medium span, and farther target", ge=20, least=22)] = 1440
+    term_long_bars: Annotated[int, setting("bars", "L58: long span", ge=30, least=66)] = 7200
     term_forget: Annotated[float, setting("ratio", "L58: weight that is left after one effective observation", gt=0, lt=1)] = (
         0.9995
     )

@@ -35,6 +35,6 @@ def l57_jump_component(
     `jump_level`. side: its sign, else 0. NaN, and 0, until the window is whole. Source: Barndorff-Nielsen and Shephard
     (2004); Lee and Mykland (2008).
     """
-    threshold = jump_threshold(86_400.0 / data.clock_seconds, kinematics.jump_level)
+    threshold = jump_threshold(float(data.bars_a_day), kinematics.jump_level)
     r, floor, valid = l2_returns_volatility.r_1, l2_returns_volatility.sigma_floor, l0_market_feed.quality.valid
     return Jump(*jumps(r, floor, valid, threshold, carry.jumps))

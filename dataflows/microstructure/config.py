@@ -16,7 +16,7 @@ class MicrostructureConfig(NamedTuple):
     depth_band_bps: Annotated[
         float, setting("bps", "L8, L63: how far from mid a level counts; what lies beyond is not seen as liquidity", gt=0)
     ] = 10.0
-    proxy_window_bars: Annotated[int, setting("bars", "L8: average of the spread and depth proxies", ge=2)] = 240
+    proxy_window_bars: Annotated[int, setting("bars", "L8: average of the spread and depth proxies", ge=2, least=20)] = 240
     proxy_floor_bps: Annotated[
         float, setting("bps", "L8: least proxied spread of a symbol whose tick is unknown (else: one tick)", gt=0)
     ] = 0.5
@@ -25,17 +25,21 @@ class MicrostructureConfig(NamedTuple):
     ] = 0.5
 
     imbalance_decay: Annotated[float, setting("ratio", "L9: weight of a level, over that of the one before", ge=0, le=1)] = 0.5
-    imbalance_halflife_bars: Annotated[float, setting("bars", "L9: half-life of the smoothed imbalance", gt=0)] = 5.0
-    pressure_halflife_bars: Annotated[float, setting("bars", "L10: half-life of volume in pressure and intensity", gt=0)] = 10.0
-    pressure_window_bars: Annotated[int, setting("bars", "L10: window of the z-score, and of the usual volume", ge=2)] = 240
+    imbalance_halflife_bars: Annotated[float, setting("bars", "L9: half-life of the smoothed imbalance", gt=0, least=1)] = 5.0
+    pressure_halflife_bars: Annotated[
+        float, setting("bars", "L10: half-life of volume in pressure and intensity", gt=0, least=2)
+    ] = 10.0
+    pressure_window_bars: Annotated[
+        int, setting("bars", "L10: window of the z-score, and of the usual volume", ge=2, least=20)
+    ] = 240
     impact_forget: Annotated[float, setting("ratio", "L59: weight that is left of a bar after a bar", gt=0, lt=1)] = 0.998
     impact_least_bars: Annotated[float, setting("bars", "L59: weight from which the slope counts as known", ge=2)] = 60.0
     toxicity_buckets: Annotated[int, setting("buckets", "L61: volume buckets that are averaged", ge=2)] = 50
     toxicity_buckets_per_day: Annotated[float, setting("buckets", "L61: buckets that a usual day's volume fills", gt=0)] = 50.0
-    toxicity_window_bars: Annotated[int, setting("bars", "L61: bars that vpin is ranked among", ge=30)] = 480
+    toxicity_window_bars: Annotated[int, setting("bars", "L61: bars that vpin is ranked among", ge=30, least=100)] = 480
 
     flow_levels: Annotated[int, setting("levels", "L62: book levels whose order flow is joined", ge=1)] = 5
-    flow_window_bars: Annotated[int, setting("bars", "L62: window of the z-score", ge=2)] = 240
+    flow_window_bars: Annotated[int, setting("bars", "L62: window of the z-score", ge=2, least=20)] = 240
     flow_forget: Annotated[float, setting("ratio", "L62: weight that is left of a bar after a bar", gt=0, lt=1)] = 0.998
     flow_least_bars: Annotated[float, setting("bars", "L62: weight from which the forecast counts as known", ge=2)] = 60.0
 
@@ -43,7 +47,7 @@ class MicrostructureConfig(NamedTuple):
         tuple[float, float, float], setting("quote currency", "L63: the order sizes whose slippage is stated, ascending")
     ] = (1_000.0, 10_000.0, 100_000.0)
     safe_slippage_bps: Annotated[float, setting("bps", "L63: slippage up to which an order is safe", gt=0)] = 10.0
-    stale_bars: Annotated[float, setting("bars", "L63: book or bar older than this: avoid", gt=0)] = 5.0
+    stale_bars: Annotated[float, setting("bars", "L63: book or bar older than this: avoid", gt=0, least=3)] = 5.0
     score_base: Annotated[float, setting("logit", "L63: score of a perfect market", gt=0)] = 4.5
     spread_scale_bps: Annotated[float, setting("bps", "L63: a spread that costs one logit", gt=0)] = 10.0
     depth_scale: Annotated[float, setting("quote currency", "L63: a depth of the thinner side that costs one logit", gt=0)] = (

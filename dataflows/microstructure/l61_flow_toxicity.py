@@ -35,7 +35,7 @@ def l61_flow_toxicity(
     bars before this one. NaN until the buckets are full; held where nothing traded and on bars that are not valid.
     Source: Easley, Lopez de Prado and O'Hara (2012).
     """
-    bars_a_day = 86_400.0 / data.clock_seconds
+    bars_a_day = float(data.bars_a_day)
     valid = l0_market_feed.quality.valid
     vpin = toxicity(
         l0_market_feed.bars.volume,

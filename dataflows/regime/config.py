@@ -24,7 +24,7 @@ class RegimeConfig(NamedTuple):
         float, setting("probability", "by which a state leads all others before the label follows", ge=0, lt=1)
     ] = 0.15
     dwell_bars: Annotated[
-        int, setting("bars", "for which it leads before the label follows; and for which forced CHAOTIC lasts", ge=1)
+        int, setting("bars", "for which it leads before the label follows; and for which forced CHAOTIC lasts", ge=1, least=2)
     ] = 5
     crash_sigma: Annotated[float, setting("sigma", "move from close to close beyond which CHAOTIC is forced", gt=0)] = 8.0
     wick_sigma: Annotated[
@@ -33,19 +33,19 @@ class RegimeConfig(NamedTuple):
     forced_probability: Annotated[float, setting("probability", "of CHAOTIC while it is forced", gt=0.2, lt=1)] = 0.99
     feature_clip: Annotated[float, setting("score", "no feature counts as further out than this", gt=0)] = 6.0
 
-    vol_window_bars: Annotated[int, setting("bars", "among which volatility is ranked", ge=30)] = 1440
+    vol_window_bars: Annotated[int, setting("bars", "among which volatility is ranked", ge=30, least=120)] = 1440
     trend_scale: Annotated[float, setting("t", "t-statistic that is one score: a random walk's typical one", gt=0)] = 7.5
-    vov_halflife_bars: Annotated[float, setting("bars", "half-life of the mean move of log volatility", gt=0)] = 30.0
+    vov_halflife_bars: Annotated[float, setting("bars", "half-life of the mean move of log volatility", gt=0, least=10)] = 30.0
     usual_halflife_bars: Annotated[
-        float, setting("bars", "half-life of what is usual for spread, volume and volatility of volatility", gt=0)
+        float, setting("bars", "half-life of what is usual for spread, volume and volatility of volatility", gt=0, least=60)
     ] = 1440.0
     relative_scale: Annotated[float, setting("log ratio", "departure from the usual that is one score", gt=0)] = 0.7
 
-    vol_halflife_15: Annotated[float, setting("15-bars", "half-life of the range volatility", gt=0)] = 8.0
-    vol_seed_15: Annotated[int, setting("15-bars", "that seed it", ge=1)] = 8
-    vol_window_15: Annotated[int, setting("15-bars", "among which it is ranked", ge=30)] = 480
-    vov_halflife_15: Annotated[float, setting("15-bars", "half-life of the mean move of its logarithm", gt=0)] = 8.0
-    usual_halflife_15: Annotated[float, setting("15-bars", "half-life of what is usual", gt=0)] = 192.0
+    vol_halflife_15: Annotated[float, setting("15-bars", "half-life of the range volatility", gt=0, least=4)] = 8.0
+    vol_seed_15: Annotated[int, setting("15-bars", "that seed it", ge=1, least=4)] = 8
+    vol_window_15: Annotated[int, setting("15-bars", "among which it is ranked", ge=30, least=60)] = 480
+    vov_halflife_15: Annotated[float, setting("15-bars", "half-life of the mean move of its logarithm", gt=0, least=4)] = 8.0
+    usual_halflife_15: Annotated[float, setting("15-bars", "half-life of what is usual", gt=0, least=24)] = 192.0
     stay_15: Annotated[float, setting("probability", "that the state stays for the next 15-bar", gt=0.2, lt=1)] = 0.97
     dwell_15: Annotated[int, setting("15-bars", "for which a state leads before label_15 follows", ge=1)] = 2
 

@@ -11,7 +11,7 @@ from dataflows.config import setting
 class RiskConfig(NamedTuple):
     """Volatility forecast, stops, caps, limits and the kill switch. Fractions are of equity unless said otherwise."""
 
-    tail_window: Annotated[int, setting("bars", "L74: returns among which the largest are looked at", ge=60)] = 2880
+    tail_window: Annotated[int, setting("bars", "L74: returns among which the largest are looked at", ge=60, least=720)] = 2880
     tail_top: Annotated[int, setting("returns", "L74: how many of the largest make the tail", ge=10)] = 60
     tail_extreme: Annotated[
         float, setting("index", "L74: an index below this is extreme: no variance exists below 2", gt=0)
@@ -27,7 +27,7 @@ class RiskConfig(NamedTuple):
         float, setting("factor", "L76: how much wider a forecast is when the law of the returns has surely changed", ge=1)
     ] = 1.5
 
-    var_window: Annotated[int, setting("bars", "L77: returns whose quantiles are taken", ge=100)] = 2880
+    var_window: Annotated[int, setting("bars", "L77: returns whose quantiles are taken", ge=100, least=720)] = 2880
     var_level: Annotated[
         float, setting("fraction", "L77: share of returns that stay within the value at risk", ge=0.9, lt=1)
     ] = 0.99
@@ -45,20 +45,17 @@ class RiskConfig(NamedTuple):
         0.1
     )
     dry_up: Annotated[float, setting("factor", "L79: how much thinner the market gets, and its spread wider", ge=1)] = 5.0
-    liquidity_volume_bars: Annotated[int, setting("bars", "L79: window of the notional traded", ge=1)] = 60
+    liquidity_volume_bars: Annotated[int, setting("bars", "L79: window of the notional traded", ge=1, least=5)] = 60
     stress_vol_factor: Annotated[float, setting("factor", "L80: times the volatility of a day", ge=1)] = 3.0
     stress_gap: Annotated[float, setting("fraction of price", "L80: least gap of the gap scenario", ge=0, le=1)] = 0.1
 
-    correlation_halflife: Annotated[int, setting("15-bars", "L78: half-life of the correlations, here a week", ge=2)] = 672
+    correlation_halflife: Annotated[int, setting("15-bars", "L78: half-life of the correlations", ge=2, least=30)] = 672
     correlation_shrink: Annotated[float, setting("fraction", "L78: how far they go to their mean", ge=0, le=1)] = 0.2
     correlation_unknown: Annotated[
         float, setting("fraction", "L78: most of the last half-life that may be unknown of a symbol", ge=0, lt=1)
     ] = 0.1
 
     annual_target: Annotated[float, setting("fraction a year", "L83: volatility that a full position should have", gt=0)] = 0.2
-    days_per_year: Annotated[
-        float, setting("days", "L83: trading days a year: 365 on a 24/7 calendar, 252 on most exchanges", gt=0, le=366)
-    ] = 365.0
     volatility_power: Annotated[int, setting("exponent", "L83: 1: inverse volatility, 2: inverse variance", ge=1, le=2)] = 1
     regime_factor_calm: Annotated[float, setting("factor", "L83: share of the size in a calm market", ge=0, le=1)] = 1.0
     regime_factor_trend: Annotated[float, setting("factor", "L83: share of the size in a trend", ge=0, le=1)] = 1.0
@@ -71,7 +68,7 @@ class RiskConfig(NamedTuple):
     stop_max: Annotated[float, setting("fraction of price", "L84: greatest distance of a stop", gt=0, lt=1)] = 0.1
     reward_risk: Annotated[float, setting("ratio", "L84, L68: distance of the target over that of the stop", gt=0)] = 1.5
     trail_ratio: Annotated[float, setting("ratio", "L84: distance of the trailing stop over that of the stop", gt=0)] = 1.0
-    default_horizon_bars: Annotated[int, setting("bars", "L84: holding period while L70 has none", ge=1)] = 60
+    default_horizon_bars: Annotated[int, setting("bars", "L84: holding period while L70 has none", ge=1, least=5)] = 60
 
     drawdown_start: Annotated[
         float, setting("fraction of the peak", "L91: drawdown at which sizes begin to shrink", gt=0, lt=1)
@@ -92,16 +89,16 @@ class RiskConfig(NamedTuple):
     late_share: Annotated[
         float, setting("fraction", "L94, L86: last share of a position's life in which nothing is added to it", ge=0, lt=1)
     ] = 0.2
-    rearm_bars: Annotated[int, setting("bars", "L94: lockout of a side after a stop", ge=0)] = 60
+    rearm_bars: Annotated[int, setting("bars", "L94: lockout of a side after a stop", ge=0, least=3)] = 60
 
     max_fraction: Annotated[float, setting("fraction", "L85: greatest |weight| of a symbol", gt=0)] = 0.2
     cap_participation: Annotated[
         float, setting("fraction", "L85: greatest position over the notional traded in the window", gt=0, le=1)
     ] = 0.01
-    cap_volume_bars: Annotated[int, setting("bars", "L85: window of the notional traded, a day of minutes", ge=1)] = 1440
+    cap_volume_bars: Annotated[int, setting("bars", "L85: window of the notional traded", ge=1, least=5)] = 1440
 
     max_liquidation_bars: Annotated[
-        float, setting("bars", "L85: most that it may take to leave a position in a dried-up market (L79)", gt=0)
+        float, setting("bars", "L85: most that it may take to leave a position in a dried-up market (L79)", gt=0, least=2)
     ] = 120.0
 
     gross: Annotated[float, setting("fraction", "L86: greatest sum of |weight|", gt=0)] = 1.0
@@ -127,10 +124,12 @@ class RiskConfig(NamedTuple):
     hard_drawdown: Annotated[
         float, setting("fraction of the peak", "L81: drawdown at which everything is closed, latched", gt=0, lt=1)
     ] = 0.2
-    stale_bars: Annotated[float, setting("bars", "L81: a feed older than this halts its symbol", ge=0)] = 3.0
-    cooldown_bars: Annotated[int, setting("bars", "L81: how long a symbol stays halted after the cause has gone", ge=0)] = 30
+    stale_bars: Annotated[float, setting("bars", "L81: a feed older than this halts its symbol", ge=0, least=3)] = 3.0
+    cooldown_bars: Annotated[
+        int, setting("bars", "L81: how long a symbol stays halted after the cause has gone", ge=0, least=1)
+    ] = 30
     reject_count: Annotated[int, setting("orders", "L81: rejects within the window that halt everything, latched", ge=1)] = 5
-    reject_window_bars: Annotated[int, setting("bars", "L81: window in which rejects are counted", ge=1)] = 60
+    reject_window_bars: Annotated[int, setting("bars", "L81: window in which rejects are counted", ge=1, least=3)] = 60
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""

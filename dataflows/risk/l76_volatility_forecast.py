@@ -12,8 +12,6 @@ from dataflows.risk.config import RiskConfig
 from dataflows.risk.garch import Garch, GarchLaw, Observed, Spans, garch_volatility, with_har
 from dataflows.risk.types import VolForecast
 
-SECONDS_A_DAY = 86_400
-
 
 class VolatilityForecastCarry(NamedTuple):
     """What L76 needs of the past."""
@@ -33,7 +31,7 @@ def l76_volatility_forecast(
     """The mean of two forecasts: a GARCH(1,1) aimed at the slow volatility of L2, and the HAR of L58.
 
     Returns panels (T, N) of standard deviations of log price, > 0: sigma_1 of the next bar, sigma_60 and sigma_day of the next
-    60 bars and the next 86400 s of bars together; never below L2's floor, a longer span never below a shorter one. Of one bar
+    60 bars and the next day of trading together; never below L2's floor, a longer span never below a shorter one. Of one bar
     a HAR says nothing: sigma_1 is GARCH's. Where only one of the two is known it counts alone (so from some 60 bars on), and a
     day that neither tells is 60 bars' to the root of time. Times 1 + (change_widen - 1) * P(the law has just changed), by L64.
     An unknown return holds the forecast. GARCH is NaN until L2's sigma is known, and sigma_slow too unless `garch_omega` is
@@ -42,8 +40,7 @@ def l76_volatility_forecast(
     Source: Bollerslev (1986); constant by variance targeting: Engle and Mezrich (1996); equal weights: Timmermann (2006).
     """
     x, har = l2_returns_volatility, l58_volatility_term_structure
-    day = max(1, SECONDS_A_DAY // data.clock_seconds)
-    spans = Spans(60, day)
+    spans = Spans(60, data.bars_a_day)
     made = garch_volatility(
         Observed(r=x.r_1, seed=x.sigma, level=x.sigma_slow, floor=x.sigma_floor),
         GarchLaw(omega=risk.garch_omega, alpha=risk.garch_alpha, beta=risk.garch_beta),

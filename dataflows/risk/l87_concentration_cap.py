@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from dataflows.data.types import DataConfig
 from dataflows.layer import layer
 from dataflows.panel import Floats
 from dataflows.risk.budgets import SLACK, joint_sign_correlation, put_back, split
@@ -33,7 +34,9 @@ def largest_beside(others: float, budget: float) -> float:
 
 
 @layer("L87", schedule="step", cross_sectional=True)
-def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: TargetWeights, risk: RiskConfig) -> TargetWeights:
+def l87_concentration_cap(
+    l78_correlation: Correlation, l86_exposure_cap: TargetWeights, data: DataConfig, risk: RiskConfig
+) -> TargetWeights:
     """Each symbol's part of the variance is at most `max_share` of the variance that annual_target (L83) allows for a day.
 
     Its part: x_i sum_j x_j max(rho_ij sign_i sign_j, 0), x = |weight| sigma_day; hedges earn no credit, an unknown correlation
@@ -48,7 +51,7 @@ def l87_concentration_cap(l78_correlation: Correlation, l86_exposure_cap: Target
     """
     made = lowered(l86_exposure_cap)
     symbols, fixed = made.weight.shape[0], made.untradeable
-    budget = risk.max_share * risk.annual_target * risk.annual_target / risk.days_per_year
+    budget = risk.max_share * risk.annual_target * risk.annual_target / data.days_a_year
     most, fill = budget * SLACK, budget * (1.0 - risk.cap_band)
     sigma = l78_correlation.sigma_day
     parts = split(made, sigma, WHY_CONCENTRATION | WHY_UNKNOWN_INPUT)

@@ -76,16 +76,24 @@ def regenerate(
 def show(
     context: typer.Context,
     domain: Annotated[str | None, typer.Argument(metavar="[DOMAIN]", help="Show this domain only.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Show times in bars of this data set; else in minutes' bars.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Show every setting.
 
-    Shows value, bounds, unit, the layers that read it, and its meaning. A star marks a value that is not the default.
+    Shows value, what layers see of a time in bars, bounds, unit, the layers that read it, and its meaning. A star marks a value
+    that is not the default.
     """
+    from dataflows.spans import MINUTES
+    from drivers.feeds.dataset import open_dataset
     from drivers.project.locate import locate
     from drivers.specs.config_files import settings
 
-    found = settings(locate(project_of(context)), domain)
+    project = locate(project_of(context))
+    clock = MINUTES if data is None else open_dataset(data, venues=project.config / "venues").clock
+    found = settings(project, domain, clock)
     if json:
         say_json([setting._asdict() for setting in found])
         return

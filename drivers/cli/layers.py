@@ -72,9 +72,9 @@ def _named(wanted: str, nodes: dict[str, LayerNode]) -> LayerNode:
 
 def show(node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring, configs: dict[str, Any], console: Any) -> None:
     """Prints one layer: inputs, outputs, takers, settings, method, source."""
-    from dataflows.config import model_of
     from drivers.graph.config_reads import reads_of
     from drivers.graph.layers import SUFFIX
+    from drivers.project.configs import as_written, explained
 
     cross = ", cross-sectional" if node.cross_sectional else ""
     console.print(f"{node.layer_id} {node.name}", style="bold", highlight=False)
@@ -102,10 +102,9 @@ def show(node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring, configs: 
         record = configs[domain]
         if key not in record._fields:
             continue
-        kind: Any = type(record)
-        info = model_of(kind).model_fields[key]
-        unit = info.json_schema_extra.get("unit", "") if isinstance(info.json_schema_extra, dict) else ""
-        console.print(f"  {domain}.{key} = {getattr(record, key)} {unit}: {info.description}", highlight=False)
+        unit, meaning = explained(type(record), key)
+        value = as_written(record, key)
+        console.print(f"  {domain}.{key} = {value} ({unit}): {meaning}", highlight=False)
     console.print("\nmethod", style="bold")
     console.print(inspect.cleandoc(node.fn.__doc__ or ""), highlight=False)
 

@@ -51,7 +51,7 @@ class Setting:
 
     domain: str
     key: str
-    value: Any  # a number or a list of numbers
+    value: str  # as a file says it
     unit: str
     about: str
 
@@ -238,12 +238,11 @@ def _edge(taken: Input, target: str, wiring: Wiring) -> Edge | None:
 
 def detailed(model: Model, project: Project) -> Model:
     """The model with each layer's `details`. Imports all layers. Raises what the import of a layer raises."""
-    from dataflows.config import model_of as settings_of
     from dataflows.panel import walk
     from drivers.graph.config_reads import reads_of
     from drivers.graph.modules import layer_modules
     from drivers.graph.network import graph_of
-    from drivers.project.configs import load_configs
+    from drivers.project.configs import as_written, explained, load_configs
 
     configs = load_configs(project)
     layers = dict(model.layers)
@@ -263,10 +262,7 @@ def detailed(model: Model, project: Project) -> Model:
         for domain, key in sorted({(r.domain, r.key) for r in reads_of(node.fn, configs) if r.domain is not None}):
             record: Any = configs[domain]
             if key in record._fields:
-                kind_of_record: Any = type(record)
-                info = settings_of(kind_of_record).model_fields[key]
-                unit = info.json_schema_extra.get("unit", "") if isinstance(info.json_schema_extra, dict) else ""
-                reads.append(Setting(domain, key, getattr(record, key), str(unit), info.description or ""))
+                reads.append(Setting(domain, key, as_written(record, key), *explained(type(record), key)))
         layers[name] = replace(layers[name], details=Details(gives, tuple(reads)))
     return replace(model, layers=layers)
 

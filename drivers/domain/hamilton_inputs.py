@@ -18,6 +18,7 @@ from hamilton.driver import Driver
 
 from dataflows.data.types import Instruments
 from dataflows.panel import walk
+from dataflows.spans import MINUTES, BarClock
 from drivers.domain.inputs import reads
 from drivers.domain.market import instruments_of
 from drivers.engine.engine import Engine
@@ -48,9 +49,7 @@ def inputs_on_data(dr: Driver, wanted: Sequence[str], data: Dataset, *, project:
         if name not in needed:
             needed.add(name)
             waiting += [p for p in nodes[name].params if p in nodes]
-    given = _held(dr, needed, project or locate(), data.symbols, data.instruments, data.depth)
-    if "data" in given:
-        given["data"] = given["data"]._replace(clock_seconds=data.step // 1_000_000_000)
+    given = _held(dr, needed, project or locate(), data.symbols, data.instruments, data.depth, data.clock)
     return {**given, **data.inputs(data.rows(0, len(data)))}
 
 
@@ -107,10 +106,11 @@ def _held(
     symbols: Sequence[str],
     facts: Instruments | None,
     depth: int,
+    clock: BarClock = MINUTES,
 ) -> dict[str, Any]:
     """Configurations, facts, memories and delayed values at their start: what these layers take beside other layers."""
     delayed = load(project.wiring).delayed_edges()
-    plan = Plan(dr.graph_modules, load_configs(project), delayed, variant=dr.graph.config, only=needed)
+    plan = Plan(dr.graph_modules, load_configs(project, clock=clock), delayed, variant=dr.graph.config, only=needed)
     engine = Engine(plan, symbols, {"instruments": facts}, depth=depth)
     taken = {p for node in plan.nodes.values() for p in node.params}
     return {k: v for k, v in {**plan.configs, **engine.static, **engine.arena.values}.items() if k in taken}

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dataflows.panel import is_log
+from dataflows.spans import BarClock
 from drivers.domain import checks
 from drivers.domain.errors import DomainError
 from drivers.domain.inputs import RecordedInputs, cut_out, missing, upstream
@@ -215,7 +216,10 @@ def _on_run(request: _Request, progress: Progress) -> DomainResult:
     about = {
         "from": {"kind": "run", "name": run.folder.name, "path": str(request.source), "code": run.about.get("code")},
         "beside": {name: list(fields) for name, fields in cut.beside.items()},
-        **{key: run.about.get(key) for key in ("data", "data_path", "data_hash", "source", "clock_seconds", "seed", "depth")},
+        **{
+            key: run.about.get(key)
+            for key in ("data", "data_path", "data_hash", "source", "clock_seconds", "clock", "seed", "depth")
+        },
         "instruments": facts._asdict() if facts is not None else None,
         "start": run.about.get("start"),
         "end": run.about.get("end"),
@@ -255,9 +259,16 @@ def _configured(request: _Request, run: RecordedRun, then: Wiring) -> tuple[Proj
     spec = load_spec(project, request.spec) if request.spec else None
     if spec is not None:
         wiring = with_spec(wiring, spec)
-    configs = load_configs(project, request.overrides, spec)
-    configs["data"] = configs["data"]._replace(clock_seconds=int(run.about["clock_seconds"]))
+    configs = load_configs(project, request.overrides, spec, _clock_of(run.about))
     return project, wiring, configs, spec
+
+
+def _clock_of(about: Mapping[str, Any]) -> BarClock:
+    """The clock of a run's data; of a run that did not note it, that of a market that never closes."""
+    if about.get("clock"):
+        return BarClock(**{**about["clock"], "timeframes": tuple(about["clock"]["timeframes"])})
+    seconds = int(about["clock_seconds"])
+    return BarClock(seconds, 86_400 // seconds, 7 * 86_400 // seconds)
 
 
 def _require_domain(domain: str, nodes: Mapping[str, LayerNode], wiring: Wiring) -> None:
@@ -279,7 +290,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
     spec = load_spec(project, request.spec) if request.spec else None
     if spec is not None:
         wiring = with_spec(wiring, spec)
-    configs = load_configs(project, request.overrides, spec)
+    load_configs(project, request.overrides, spec, clock=None)  # a slip is told before the data are read
     modules = layer_modules(project, without=[name for name, entry in wiring.layers.items() if not entry.enabled])
     nodes = {n.name: n for n in layer_nodes(modules, wiring.variants)}
     _require_domain(request.domain, nodes, wiring)
@@ -287,7 +298,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
     venues = project.config / "venues"
     data = open_dataset(request.source, symbols=request.symbols, start=request.start, end=request.end, venues=venues)
     progress.remove_task(reading)
-    configs["data"] = configs["data"]._replace(clock_seconds=data.step // 1_000_000_000)
+    configs = load_configs(project, request.overrides, spec, data.clock)
     needed = upstream(request.domain, nodes, wiring.delayed_edges())
     plan = Plan(modules, configs, wiring.delayed_edges(), variant=wiring.variants, only=needed)
     engine = Engine(
@@ -314,7 +325,8 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
         "data_path": str(request.source),
         "data_hash": data.hash,
         "source": data.source,
-        "clock_seconds": data.step // 1_000_000_000,
+        "clock_seconds": data.clock.seconds,
+        "clock": data.clock._asdict(),
         "depth": data.depth,
         "instruments": data.instruments._asdict(),
         "start": request.start,

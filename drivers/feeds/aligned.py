@@ -11,6 +11,7 @@ import numpy as np
 
 from dataflows.data.types import ExternalAlpha, Instruments, Observations
 from dataflows.panel import Floats, Ints
+from dataflows.spans import BarClock
 from drivers.feeds.description import DAY
 from drivers.feeds.trading_time import TradingTime
 
@@ -51,6 +52,7 @@ class Dataset:
     depth: int  # book levels; 1 where there is no book
     instruments: Instruments
     calendar: str
+    clock: BarClock  # at which times in the configuration become bars
     source: str
     licence: str
     hash: str  # SHA-256 of the files that were read

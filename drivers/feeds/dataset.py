@@ -118,6 +118,7 @@ def read_folder(
         depth=depth,
         instruments=instruments_of(reading, axis, rules),
         calendar=axis.calendar,
+        clock=axis.clock,
         source=about.source,
         licence=about.licence,
         hash=_hash(path, [t.path for t in tables.values() if t is not None]),

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataflows.panel import Floats, Ints
+from dataflows.spans import BarClock
 from drivers.feeds.aligned import QualityCounts
 from drivers.feeds.description import DAY, SECOND, Description
 from drivers.feeds.errors import DataError, Fault, Sink
 from drivers.feeds.tables import Table
-from drivers.feeds.trading_time import ALWAYS, TradingTime, always, trading_time
+from drivers.feeds.trading_time import ALWAYS, TradingTime, always, bar_clock, trading_time
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import duration, utc
 
@@ -27,6 +28,7 @@ class Axis(NamedTuple):
     column: dict[str, int]
     trading: TradingTime
     calendar: str  # what the bars go by
+    clock: BarClock
 
     @property
     def first(self) -> int:
@@ -125,11 +127,11 @@ class Reading:
             )
         time, calendar = trading_time(self.about.calendar, closes, step)
         if calendar == ALWAYS:
-            return Axis(step, column, always(first, last, step), calendar)
+            return Axis(step, column, always(first, last, step), calendar, bar_clock(calendar, time, step))
         part = time.between(first, last)
         if not len(part.closes):
             raise DataError(f"{table.name}: the market is closed from {utc(first)} to {utc(last)} ({calendar})")
-        return Axis(step, column, part, calendar)
+        return Axis(step, column, part, calendar, bar_clock(calendar, time, step))
 
     def dropped(self, row: Ints, column: Ints, axis: Axis) -> None:
         """Counts repeated rows that were dropped."""

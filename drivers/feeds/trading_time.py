@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from dataflows.data.sessions import utc_days
 from dataflows.panel import Ints
+from dataflows.spans import BarClock
 from drivers.feeds.description import DAY, SECOND
 from drivers.feeds.errors import DataError
 from drivers.text.suggestions import did_you_mean
@@ -25,6 +27,7 @@ RHYTHM: Final = "the rhythm of the data"
 _WEEK: Final = 7 * DAY
 _MONDAY: Final = 4 * DAY  # 1970-01-05
 _FEWEST_WEEKS: Final = 3
+_WEEKS_A_YEAR: Final = 365.2425 / 7
 _LOOK_BACK: Final = 730 * DAY
 _RARE: Final = 0.05
 _SHORTEST_CLOSE: Final = 3_600 * SECOND
@@ -69,6 +72,36 @@ def trading_time(calendar: str, closes: Ints, step: int) -> tuple[TradingTime, s
         return _of_sessions(opens, ends, label, step, offset, calendar, first, last), calendar
     found = _rhythm(np.unique(closes), step) if calendar == "" else None
     return (always(first, last, step), ALWAYS) if found is None else (found, RHYTHM)
+
+
+def bar_clock(calendar: str, time: TradingTime, step: int) -> BarClock:
+    """How many bars a usual session and a usual week have, and sessions a usual year.
+
+    calendar: what `time` goes by, as `trading_time` gives it. Of an exchange they are those of 2016 to 2019, whatever the
+    data: so that the same market has the same numbers in any stretch of it. Of a rhythm, the medians of `time`.
+    """
+    if calendar == ALWAYS:
+        return BarClock(step // SECOND, DAY // step, _WEEK // step, 365.0)
+    if calendar != RHYTHM:
+        return _usual(calendar, step, int(time.closes[0]) % step)
+    day, week = _median(time.session), _median((time.closes - 1 - _MONDAY) // _WEEK)
+    return BarClock(step // SECOND, day, max(day, week), round(week / day * _WEEKS_A_YEAR, 1))
+
+
+@functools.cache
+def _usual(calendar: str, step: int, offset: int) -> BarClock:
+    first, last = (int(np.datetime64(day, "ns").astype(np.int64)) for day in ("2016-01-01", "2020-01-01"))
+    opens, ends, label = sessions(calendar, first, last)
+    time = _of_sessions(opens, ends, label, step, offset, calendar, first, last).between(first, last)
+    week = _median((time.closes - 1 - _MONDAY) // _WEEK)
+    return BarClock(step // SECOND, _median(time.session), week, len(np.unique(time.session)) / 4)
+
+
+def _median(group: Ints) -> int:
+    """The middle of the numbers of members of the groups; the first and the last group may be cut, and count where alone."""
+    counts = np.unique(group, return_counts=True)[1]
+    inner = np.sort(counts[1:-1] if len(counts) > 2 else counts)
+    return int(inner[len(inner) // 2])
 
 
 def check_calendar(name: str) -> None:

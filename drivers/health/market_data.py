@@ -105,34 +105,19 @@ def fresh(context: Context) -> Iterator[Found]:
 
 @check("clock")
 def clock(context: Context) -> Iterator[Found]:
-    """Whether the data's bars are as long as the clock of the wiring and the configuration say."""
-    from drivers.text.times import duration
+    """Whether the configuration's times make sense at the clock of the data."""
+    from dataflows.config import ConfigError
+    from dataflows.spans import MINUTES
+    from drivers.feeds.dataset import open_dataset
+    from drivers.project.configs import load_configs
 
-    wired, configured = context.wiring.clock_ns, int(context.configs["data"].clock_seconds) * 1_000_000_000
-    if wired != configured:
-        yield warn(
-            f"The clock is {duration(wired)} in wiring_master.yaml and {duration(configured)} in config/data.yml "
-            "(clock_seconds).",
-            "Give both one length.",
-        )
-    for folder, report in context.reports.items():
-        if not report.clock:
-            continue
-        step = parse_duration(report.clock)
-        if step == wired:
-            yield ok(f"{context.named(folder)} has bars of {report.clock}, as the wiring says.")
-        else:
-            yield warn(
-                f"{context.named(folder)} has bars of {report.clock}, the wiring says {duration(wired)}: a run takes the "
-                f"data's, so that every window in bars is {_ratio(step, wired)} as it was meant.",
-                "Set the windows for such bars, or import the data with the wiring's clock.",
-            )
-    if not context.reports and wired == configured:
-        yield ok(f"The wiring and the configuration have bars of {duration(wired)}.")
-
-
-def _ratio(step: int, wired: int) -> str:
-    return f"{step / wired:g} times as long" if step > wired else f"{wired / step:g} times as short"
+    clocks = {context.named(f): open_dataset(f).clock for f, report in context.reports.items() if report.clock}
+    for name, at in (clocks or {"no data": MINUTES}).items():
+        try:
+            load_configs(context.project, clock=at)
+            yield ok(f"The configuration's times fit bars of {at} ({name}).")
+        except ConfigError as error:
+            yield fail(f"The configuration does not fit bars of {at} ({name}): {error}", "Change the key that it names.")
 
 
 def _few(names: list[str]) -> str:

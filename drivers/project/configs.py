@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from dataflows.config import ConfigError, model_of, resolve
+from dataflows.config import ConfigError, default_written, file_keys, model_of, resolve, spans_of
+from dataflows.spans import MINUTES, BarClock
 from drivers.files.yaml_edit import written
 from drivers.project.domains import config_records
 from drivers.project.errors import ProjectError
@@ -21,10 +22,16 @@ Configs = dict[str, Any]
 """Domain to its configuration record (a NamedTuple of numbers)."""
 
 
-def load_configs(project: Project, overrides: Sequence[str] = (), spec: MachineSpec | None = None) -> Configs:
+def load_configs(
+    project: Project,
+    overrides: Sequence[str] = (),
+    spec: MachineSpec | None = None,
+    clock: BarClock | None = MINUTES,
+) -> Configs:
     """The configuration of every domain: its file, then the machine spec, then the overrides (`domain.key=value`).
 
-    What none of them gives takes its default. Raises ConfigError or ProjectError naming file, key, value and bound.
+    What none of them gives takes its default. clock: of the data, at which times become bars; None before the data are open:
+    everything but the bounds of times is then checked. Raises ConfigError or ProjectError naming file, key, value and bound.
     """
     records = config_records()
     _refuse_stray_files(project, records)
@@ -35,28 +42,45 @@ def load_configs(project: Project, overrides: Sequence[str] = (), spec: MachineS
         domain, key, value = parse_override(text)
         changes.append((f"--set {text}", domain, {key: value}))
     resolved: Configs = {}
-    for domain, record in records.items():
+    for domain in sorted(records, key=lambda name: name != "data"):  # it says what the higher timeframes are
         path = project.config / f"{domain}.yml"
-        values = read_yaml(path) if path.is_file() else {}
-        resolved[domain] = resolve(record, values, source=str(path))
         own = [(source, extra) for source, wanted, extra in changes if wanted == domain]
-        if own:
-            resolved[domain] = _changed(record, values, own)
-    return resolved
+        resolved[domain] = _under(records[domain], read_yaml(path) if path.is_file() else {}, str(path), own, clock)
+        if domain == "data" and clock is not None:
+            clock = clock._replace(timeframes=resolved[domain].timeframes)
+            resolved[domain] = resolved[domain]._replace(bars_a_day=clock.day, days_a_year=clock.days_a_year)
+    return {domain: resolved[domain] for domain in records}
 
 
-def _changed(record: type[tuple[Any, ...]], values: dict[str, Any], changes: Sequence[tuple[str, dict[str, Any]]]) -> Any:
-    """The record under all changes at once: two keys that only fit together may come in any order."""
+def _under(
+    record: type[tuple[Any, ...]],
+    values: dict[str, Any],
+    path: str,
+    changes: Sequence[tuple[str, dict[str, Any]]],
+    clock: BarClock | None,
+) -> Any:
+    """The record of a file under all changes at once: two keys that only fit together may come in any order."""
+    for source, given in ((path, values), *changes):
+        _refuse_facts(record, given, source)
+    made = resolve(record, values, source=path, clock=clock)
+    if not changes:
+        return made
     together = dict(values)
     for _, extra in changes:
         together.update(extra)
     try:
-        return resolve(record, together, source=" ".join(source for source, _ in changes))
+        return resolve(record, together, source=" ".join(source for source, _ in changes), clock=clock)
     except ConfigError:
         for source, extra in changes:  # which of them is it?
             values = {**values, **extra}
-            resolve(record, values, source=source)
+            resolve(record, values, source=source, clock=clock)
         raise
+
+
+def _refuse_facts(record: type[tuple[Any, ...]], values: Mapping[str, Any], source: str) -> None:
+    for key in values:
+        if key in record._fields and key not in file_keys(record):  # type: ignore[attr-defined]
+            raise ConfigError(f"{source}: {key} is a fact of the data, which the data set says; remove the key.")
 
 
 def parse_override(text: str) -> tuple[str, str, Any]:
@@ -82,20 +106,31 @@ def title_of(domain: str, record: type[tuple[Any, ...]]) -> str:
     return f"{domain}: {' '.join(about.split())}"
 
 
-def config_text(record: Any, *, title: str) -> str:
-    """A configuration file: one `key: value  # unit: meaning` a line, in the order of the record."""
+def config_text(record: type[tuple[Any, ...]], values: Mapping[str, Any], *, title: str) -> str:
+    """A configuration file: one `key: value  # unit: meaning` a line, in the order of the record; defaults without a value."""
     lines = [f"# {title}"]
-    for key, value in record._asdict().items():
-        unit, about = explained(type(record), key)
-        lines.append(f"{key}: {written(value)}  # {unit}: {about}")
+    for key in file_keys(record):
+        unit, about = explained(record, key)
+        lines.append(f"{key}: {written(values.get(key, default_written(record, key)))}  # {unit}: {about}")
     return "\n".join(lines) + "\n"
+
+
+def as_written(record: Any, key: str) -> str:
+    """A value as a file says it; of times, where the value is not the default, their bars."""
+    value = getattr(record, key)
+    usual = default_written(type(record), key)
+    return written(usual if value == record._field_defaults.get(key) else value)
 
 
 def explained(record: Any, key: str) -> tuple[str, str]:
     """Unit and meaning of a key of a configuration class."""
     info = model_of(record).model_fields[key]
     extra = info.json_schema_extra
-    return str(extra.get("unit", "")) if isinstance(extra, dict) else "", info.description or ""
+    unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+    span = spans_of(record).get(key)
+    if span is not None:
+        unit = f"time, {span.least:g} {unit} or more" if span.least > 1 else "time"
+    return unit, info.description or ""
 
 
 def _refuse_stray_files(project: Project, records: Mapping[str, object]) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dataflows.config import model_of
 from drivers.diagrams import dot, selection
 from drivers.diagrams.model import read_model
 from drivers.diagrams.picture import source
@@ -21,7 +20,7 @@ from drivers.graph.layers import LayerNode
 from drivers.graph.modules import layer_modules
 from drivers.graph.network import graph_of
 from drivers.graph.wiring import load
-from drivers.project.configs import load_configs
+from drivers.project.configs import as_written, explained, load_configs
 from drivers.project.locate import Project, locate
 
 
@@ -56,11 +55,10 @@ def configuration_page(nodes: Mapping[str, LayerNode], configs: Mapping[str, Any
     for domain, record in configs.items():
         yield f"\n## {domain}\n\n| key | value | unit | meaning | read by |\n|---|---|---|---|---|"
         kind: Any = type(record)
-        for key, value in record._asdict().items():
-            info = model_of(kind).model_fields[key]
-            unit = info.json_schema_extra.get("unit", "") if isinstance(info.json_schema_extra, dict) else ""
+        for key in record._fields:
+            unit, about = explained(kind, key)
             read_by = ", ".join(sorted(readers.get((domain, key), ["drivers"])))
-            yield f"| `{key}` | {value} | {unit} | {info.description} | {read_by} |"
+            yield f"| `{key}` | {as_written(record, key)} | {unit} | {about} | {read_by} |"
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ class Session:
             "depth": self.data.depth,
             "external_alpha": self.data.has_alpha,
             "instruments": self.data.instruments._asdict(),
-            "clock_seconds": self.data.step // 1_000_000_000,
+            "clock_seconds": self.data.clock.seconds,
+            "clock": self.data.clock._asdict(),
             "seed": self.request.seed if self.request.data is None else None,
             "spec": None if self.spec is None else self.spec.model_dump(),
             "applied": [spec.model_dump() for spec in in_force(self.project.root, self.configs)],
@@ -85,13 +86,13 @@ def open_session(request: RunRequest, progress: Progress, *, compiled: bool = Tr
     spec = load_spec(project, request.spec) if request.spec else None
     if spec is not None:
         wiring = with_spec(wiring, spec)
-    configs = load_configs(project, request.overrides, spec)
+    load_configs(project, request.overrides, spec, clock=None)  # a slip is told before the data are read
     path = request.data if request.data is not None else sample_market(request.seed, progress)
     reading = progress.add_task(f"Reading {path.name}", total=None)
     venues = project.config / "venues"
     data = open_dataset(path, symbols=request.symbols, start=request.start, end=request.end, venues=venues)
     progress.remove_task(reading)
-    configs["data"] = configs["data"]._replace(clock_seconds=data.step // 1_000_000_000)
+    configs = load_configs(project, request.overrides, spec, data.clock)
     plan = make_plan(wiring, configs, project)
     engine = Engine(
         plan,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dataflows.config import file_keys, spans_of
 from drivers.files.transaction import Entry, Files, change, read
 from drivers.files.yaml_edit import edited
 from drivers.graph.modules import layer_modules
@@ -73,7 +74,9 @@ def propose(project: Project, spec: MachineSpec) -> Proposal:
     values = {k: getattr(new_config, k) for k in spec.config if getattr(new_config, k) != getattr(old.configs[spec.domain], k)}
     if values:
         before[config] = _own(project, project.config, "config/", read(project.config / f"{spec.domain}.yml"))
-        after[config] = _config_file(spec.domain, before[config], new_config, values)
+        record = config_records()[spec.domain]
+        as_said = {key: spec.config[key] if key in spans_of(record) else value for key, value in values.items()}
+        after[config] = _config_file(spec.domain, before[config], record, as_said)
     wired: dict[tuple[str, ...], Any] = {
         ("layers", name, "enabled"): enabled
         for name, enabled in spec.enabled.items()
@@ -132,11 +135,11 @@ def _own(project: Project, path: Path, name: str, content: bytes | None) -> byte
     return content
 
 
-def _config_file(domain: str, content: bytes | None, record: Any, values: dict[str, Any]) -> bytes:
+def _config_file(domain: str, content: bytes | None, record: type[tuple[Any, ...]], values: dict[str, Any]) -> bytes:
     if content is None:
-        return config_text(record, title=title_of(domain, type(record))).encode()
-    notes = {key: ": ".join(explained(type(record), key)) for key in values}
-    return edited(content.decode(), {(k,): v for k, v in values.items()}, order=record._fields, notes=notes).encode()
+        return config_text(record, values, title=title_of(domain, record)).encode()
+    notes = {key: ": ".join(explained(record, key)) for key in values}
+    return edited(content.decode(), {(k,): v for k, v in values.items()}, order=file_keys(record), notes=notes).encode()
 
 
 def _without(made: bytes | None, now: bytes | None, then: bytes | None) -> bytes | None:

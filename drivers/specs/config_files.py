@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from dataflows.config import model_of
+from dataflows.config import default_written, file_keys, model_of, spans_of
+from dataflows.spans import MINUTES, BarClock
 from drivers.files.transaction import Files, change, read
 from drivers.files.yaml_edit import end_of, written
 from drivers.graph.config_reads import reads_of
@@ -26,6 +27,7 @@ from drivers.project.configs import config_text, explained, load_configs, title_
 from drivers.project.domains import config_records
 from drivers.project.errors import ProjectError
 from drivers.project.locate import WIRING, Project, defaults
+from drivers.project.yaml_files import read_yaml
 from drivers.specs.schema import schema_text
 
 
@@ -61,12 +63,12 @@ def beginnings(folder: Path) -> Files:
 
 def fresh_text(domain: str, record: type[tuple[Any, ...]], text: str | None) -> str:
     """A domain's file as the model has it, with the values and the comments of `text`. Its keys must be the model's."""
-    fresh = config_text(record(), title=title_of(domain, record)).splitlines()
+    fresh = config_text(record, {}, title=title_of(domain, record)).splitlines()
     if text is None:
         return "\n".join(fresh) + "\n"
     parts = _parts(text, f"# {domain}: ")
     made: list[str] = [fresh[0], *(line for line in parts.top if not line.startswith(parts.title))]
-    for key, line in zip(record._fields, fresh[1:], strict=True):  # type: ignore[attr-defined]
+    for key, line in zip(file_keys(record), fresh[1:], strict=True):
         part = parts.keys.get(key)
         if part is None:
             made.append(line)
@@ -166,8 +168,9 @@ class Setting(NamedTuple):
 
     domain: str
     key: str
-    value: Any
+    value: Any  # as a file says it: a time, where the key stands for time
     default: Any
+    bars: Any  # what layers see at the clock; None where it is the value
     bounds: str
     unit: str
     about: str
@@ -176,32 +179,46 @@ class Setting(NamedTuple):
     def row(self) -> tuple[str, ...]:
         """For a table."""
         star = "" if self.value == self.default else "*"
-        return self.key, written(self.value) + star, self.bounds, self.unit, " ".join(self.layers), self.about
+        bars = "" if self.bars is None else f"= {written(self.bars)}"
+        return self.key, written(self.value) + star, bars, self.bounds, self.unit, " ".join(self.layers), self.about
 
 
-def settings(project: Project, domain: str | None = None) -> list[Setting]:
-    """Every key of every domain, or of one. Raises ProjectError when there is no such domain, and as load_configs does."""
-    configs = load_configs(project)
+def settings(project: Project, domain: str | None = None, clock: BarClock = MINUTES) -> list[Setting]:
+    """Every key of every domain, or of one, and the bars that its times are at a clock.
+
+    Raises ProjectError when there is no such domain, and as load_configs does.
+    """
+    configs = load_configs(project, clock=clock)
+    said = {name: read_yaml(path) if (path := project.config / f"{name}.yml").is_file() else {} for name in configs}
     if domain is not None and domain not in configs:
         raise ProjectError(f"there is no domain {domain!r} with settings; there are: {', '.join(configs)}.")
     readers: dict[tuple[str | None, str], set[str]] = {}
     for node in graph_of(layer_modules(project), load_wiring(project.wiring).variants).values():
         for found in reads_of(node.fn, configs):
             readers.setdefault((found.domain, found.key), set()).add(node.layer_id)
-    return [
-        Setting(
-            name,
-            key,
-            value,
-            record._field_defaults.get(key),
-            _bounds(type(record), key),
-            *explained(type(record), key),
-            tuple(sorted(readers.get((name, key), ()), key=lambda layer: int(layer[1:]))),
-        )
-        for name, record in configs.items()
-        if domain in (None, name)
-        for key, value in record._asdict().items()
-    ]
+    listed: list[Setting] = []
+    for name, made in configs.items():
+        record: type[tuple[Any, ...]] = type(made)
+        for key in file_keys(record) if domain in (None, name) else ():
+            usual, value = default_written(record, key), getattr(made, key)
+            timed = key in spans_of(record)
+            listed.append(
+                Setting(
+                    name,
+                    key,
+                    _as_said(said[name].get(key, usual)) if timed else value,
+                    usual,
+                    value if timed else None,
+                    _bounds(record, key),
+                    *explained(record, key),
+                    tuple(sorted(readers.get((name, key), ()), key=lambda layer: int(layer[1:]))),
+                )
+            )
+    return listed
+
+
+def _as_said(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _bounds(record: Any, key: str) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dataflows.config import model_of
+from dataflows.config import default_written, file_keys, model_of
+from dataflows.spans import PATTERN
 from drivers.graph.variants import known_variants
+from drivers.project.configs import explained
 from drivers.project.domains import config_records
 from drivers.project.machine_specs import MachineSpec
 
@@ -37,9 +39,13 @@ def spec_schema() -> dict[str, Any]:
 
 def _of_domain(domain: str, record: type[tuple[Any, ...]]) -> dict[str, Any]:
     keys: dict[str, Any] = model_of(record).model_json_schema()["properties"]
-    for info in keys.values():
+    keys = {key: keys[key] for key in file_keys(record)}
+    for key, info in keys.items():
         info.pop("title", None)
-        info["description"] = f"{info.pop('unit', '')}: {info.get('description', '')}"
+        info["description"] = ": ".join(explained(record, key))
+        info.pop("unit", None)
+        if info.pop("time", None) is not None:
+            keys[key] = _timed(info, several=isinstance(default_written(record, key), tuple))
     choices = {
         name: {"enum": sorted(values)}
         for name, values in known_variants().items()
@@ -51,6 +57,15 @@ def _of_domain(domain: str, record: type[tuple[Any, ...]]) -> dict[str, Any]:
         "enabled": {"patternProperties": {r"^l\d{1,3}_\w+$": {"type": "boolean"}}, "additionalProperties": False},
         "variants": _only(choices),
     }
+
+
+def _timed(info: dict[str, Any], *, several: bool) -> dict[str, Any]:
+    """The schema of a key that stands for time: a time or a list of them, or else what the key's bars may be."""
+    bars = {k: v for k, v in info.items() if k not in ("description", "default")}
+    time: dict[str, Any] = {"type": "string", "pattern": PATTERN}
+    if several:
+        time = {"type": "array", "items": time, "minItems": 1}
+    return {"description": info["description"], "anyOf": [time, bars]}
 
 
 def _only(properties: dict[str, Any]) -> dict[str, Any]:

@@ -310,7 +310,7 @@ class ResultWriter:
             shutil.copyfile(project.wiring, self.folder / "wiring_master.yaml")
             (self.folder / "config").mkdir(exist_ok=True)
             for domain, record in configs.items():
-                text = config_text(record, title=f"{domain}: as it was used by this run")
+                text = config_text(type(record), record._asdict(), title=f"{domain}: as it was used by this run")
                 (self.folder / "config" / f"{domain}.yml").write_text(text, encoding="utf-8")
 
     def finish(self, run_json: Mapping[str, Any], then: Callable[[Path], None] | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import pytest
 
-from dataflows.config import RANGES, ConfigError, model_of, resolve, setting
+from dataflows.config import RANGES, ConfigError, file_keys, model_of, resolve, setting
 from drivers.project.configs import load_configs
 from drivers.project.domains import config_records
 from drivers.project.locate import defaults
@@ -78,6 +78,10 @@ def test_a_value_at_a_bound_is_accepted_and_one_beyond_it_is_refused_by_name(key
     for value in beyond:
         with pytest.raises(ConfigError, match=rf"^here: {key.name}\S* is .*(input should be|unable to parse input)"):
             resolve(record, {key.name: (value,) * key.size if key.size else value}, source="here")
+    if key.name not in file_keys(record):
+        with pytest.raises(ConfigError, match=f"--set .*: {key.name} is a fact of the data"):
+            load_configs(defaults(), (key.override(key.least),))
+        return
     with pytest.raises(
         ConfigError, match=rf"--set {key.domain}\.{key.name}=.*: {key.name}\S* is .*(input should be|unable to parse input)"
     ):

@@ -12,7 +12,7 @@ from scipy import stats
 from dataflows.data import alignment
 from dataflows.data.alignment import align
 from dataflows.data.config import DataConfig
-from dataflows.data.l0_market_feed import TIMEFRAMES, l0_market_feed
+from dataflows.data.l0_market_feed import l0_market_feed
 from dataflows.data.types import Market
 from dataflows.kernels import order
 from dataflows.panel import leaves
@@ -253,7 +253,7 @@ def test_higher_bars_are_pandas_resample_and_no_calendar_changes_that(day: str) 
     seen = observe(walk(bars), start=start.value)
     got = market(seen)
     index = pd.to_datetime(seen.time, utc=True)
-    for length, higher in zip(TIMEFRAMES, (got.bars_5, got.bars_15, got.bars_60), strict=True):
+    for length, higher in zip(DATA.timeframes, (got.bars_5, got.bars_15, got.bars_60), strict=True):
         for n in range(2):
             columns = ("open", "high", "low", "close", "volume")
             frame = pd.DataFrame({c: getattr(seen, c)[:, n] for c in columns}, index=index)
@@ -279,7 +279,7 @@ def test_a_higher_bar_with_an_unknown_part_does_not_close_and_the_last_is_held()
 
 def test_a_clock_of_one_second_counts_base_bars() -> None:
     seen = observe(walk(400), step=1_000_000_000, start=START + 7 * 1_000_000_000)
-    got = market(seen, data=DATA._replace(clock_seconds=1))
+    got = market(seen)
     assert (seen.time[got.bars_60.closed[:, 0] == 1] % (60 * 10**9) == 0).all()
     assert got.bars_5.closed[:, 0].sum() in (78, 79) and got.bars_60.closed[:, 0].sum() == 5
     assert got.session.bar_of_session[:3, 0].tolist() == [7, 8, 9]
@@ -304,9 +304,3 @@ def test_powers_of_two_in_price_change_nothing_without_dimension() -> None:
     a, b = market(seen, tick=0.01), market(type(seen)(**values), tick=0.32)
     _same(a.quality, b.quality)
     _same(a.session._replace(vwap=a.session.vwap * prices), b.session)
-
-
-@pytest.mark.parametrize("clock", [7, 7200 + 1])
-def test_a_clock_that_does_not_divide_the_day_is_refused(clock: int) -> None:
-    (problem,) = DATA._replace(clock_seconds=clock).problems()
-    assert str(clock) in problem

@@ -112,7 +112,7 @@ def cost_of(
         },
         {
             **CONFIGS,
-            "data": DataConfig(clock_seconds=clock),
+            "data": DataConfig(bars_a_day=86_400 // clock),
             "fusion": CONFIG._replace(cost_reference_notional=notional, cost_delta=delta),
         },
     )

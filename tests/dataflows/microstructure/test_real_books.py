@@ -181,7 +181,7 @@ def recorded(shared_data: Path) -> tuple[Market, Any]:
     """L0 over 35 minutes of a real book in bars of one second, and its dataset."""
     data = open_dataset(shared_data / "book_2025-09-04")
     inputs = {"observations": data.rows(0, len(data.time)), "instruments": data.instruments}
-    config = DataConfig(clock_seconds=1)
+    config = DataConfig(bars_a_day=86_400)
     return run_columnar(l0_market_feed, inputs, {"data": config}, depth=data.depth), data
 
 
@@ -242,7 +242,7 @@ def test_the_levels_joined_are_those_of_a_plain_power_iteration(recorded: tuple[
 def test_a_book_says_more_of_the_next_seconds_unsmoothed(recorded: tuple[Market, Any]) -> None:
     """Why L66's book source is L9's weighted imbalance: rank correlation with the mid's move over the next five seconds."""
     market, data = recorded
-    configs = {"microstructure": K, "data": DataConfig(clock_seconds=1)}
+    configs = {"microstructure": K, "data": DataConfig(bars_a_day=86_400)}
     inputs = {"l0_market_feed": market, "instruments": data.instruments}
     seen = run_columnar(l8_spread_depth, inputs, configs)
     lean = run_columnar(l9_book_imbalance, {**inputs, "l8_spread_depth": seen}, configs)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
+from dataflows.data.types import DataConfig
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.l87_concentration_cap import l87_concentration_cap
 from dataflows.risk.l93_open_risk_budget import l93_open_risk_budget
@@ -54,7 +55,8 @@ def moves(n, rho=0.0, sigma=0.03) -> Correlation:
 
 def l87(targets, rho=0.0, sigma=0.03, mode="plain", risk=RISK):
     n = len(targets.weight)
-    return run(l87_concentration_cap, mode, l78_correlation=moves(n, rho, sigma), l86_exposure_cap=targets, risk=risk)
+    parts = {"l78_correlation": moves(n, rho, sigma), "l86_exposure_cap": targets, "data": DataConfig(), "risk": risk}
+    return run(l87_concentration_cap, mode, **parts)
 
 
 def l93(targets, new=0.02, stop=98.0, mark=100.0, mode="plain", risk=RISK):

@@ -70,9 +70,9 @@ def test_arch_s_own_constructor_agrees_on_the_model_tested():
 
 def test_the_day_is_the_bars_that_fit_into_it():
     x = returns()
-    risk = {"garch_alpha": 0.0, "garch_beta": 0.0}  # then the variance of a bar is omega, and a day has 86400 / clock of them
-    for seconds, bars in ((60, 1440), (1, 86_400), (3600, 24)):
-        configs = {"risk": RiskConfig(**risk), "data": DataConfig()._replace(clock_seconds=seconds)}
+    risk = {"garch_alpha": 0.0, "garch_beta": 0.0}  # then the variance of a bar is omega, and a day has `bars_a_day` of them
+    for bars in (1440, 86_400, 24, 7):
+        configs = {"risk": RiskConfig(**risk), "data": DataConfig()._replace(bars_a_day=bars)}
         out = run_columnar(l76_volatility_forecast, inputs(x), configs)
         np.testing.assert_allclose(out.sigma_day[60:], math.sqrt(bars) * x.sigma_slow[60:], rtol=1e-9)
         np.testing.assert_allclose(out.sigma_60[60:], math.sqrt(60) * x.sigma_slow[60:], rtol=1e-9)

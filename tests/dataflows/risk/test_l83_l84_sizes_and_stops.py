@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from dataflows.data.types import Bars, Instruments, Market
+from dataflows.data.types import Bars, DataConfig, Instruments, Market
 from dataflows.fusion.types import Horizon
 from dataflows.kinematics.types import Returns
 from dataflows.regime.types import Regime
@@ -29,12 +29,13 @@ RISK = RiskConfig()
 STATES = ("calm", "trend_up", "trend_down", "high_vol", "chaotic")
 
 
-def cap(sigma_day, probabilities, risk=RISK, cuts=()):
+def cap(sigma_day, probabilities, risk=RISK, cuts=(), days=365.0):
     sigma_day = np.asarray(sigma_day, float).reshape(-1, 1)
     shape = sigma_day.shape
     regime = filled(Regime, shape, np.nan, **{s: np.full(shape, p) for s, p in zip(STATES, probabilities)})
     inputs = {"l1_regime": regime, "l76_volatility_forecast": VolForecast(sigma_day, sigma_day, sigma_day)}
-    return run_columnar(l83_volatility_target, inputs, {"risk": risk}, cuts=cuts).fraction[:, 0]
+    configs = {"risk": risk, "data": DataConfig(days_a_year=days)}
+    return run_columnar(l83_volatility_target, inputs, configs, cuts=cuts).fraction[:, 0]
 
 
 def test_a_calm_market_gets_target_over_annualised_volatility():
@@ -43,6 +44,11 @@ def test_a_calm_market_gets_target_over_annualised_volatility():
         cap([0.01, 0.04], (1, 0, 0, 0, 0), RISK._replace(volatility_power=2)),
         (0.2 / (np.array([0.01, 0.04]) * math.sqrt(365))) ** 2,
     )
+
+
+def test_a_year_has_the_calendars_days_of_trading():
+    made = cap([0.01], (1, 0, 0, 0, 0), days=252.0)
+    np.testing.assert_allclose(made, 0.2 / (0.01 * math.sqrt(252)))
 
 
 def test_size_falls_as_forecast_volatility_rises():

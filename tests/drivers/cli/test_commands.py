@@ -76,7 +76,7 @@ def test_layers_shows_one_layer_in_full(name: str, capsys: pytest.CaptureFixture
         "kinematics, columnar",
         "l0_market_feed  L0, data",
         "t_stat  float64 (T, N)",
-        "kinematics.slope_short_bars = 30 bars:",
+        "kinematics.slope_short_bars = 30m (time, 10 bars or more): window",
         "l1_regime",
         "l12_regression_slope_short.py:",
         "least squares",

@@ -13,11 +13,11 @@ from drivers.feeds.check import check_dataset
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.description import parse_clock
 from drivers.feeds.errors import DataError
-from drivers.feeds.trading_time import ALWAYS, RHYTHM, always, trading_time
+from drivers.feeds.trading_time import ALWAYS, RHYTHM, always, bar_clock, trading_time
 from drivers.report.scan import YEAR, Clock
 from tests.dataflows.data.observed import market
 
-HOUR, DAY = 3_600 * 10**9, 86_400 * 10**9
+SECOND, HOUR, DAY = 10**9, 3_600 * 10**9, 86_400 * 10**9
 
 
 def ns(*times: str) -> np.ndarray:
@@ -108,7 +108,7 @@ def test_a_market_that_closes_has_no_gaps_no_stale_bars_and_higher_bars_that_clo
     for calendar, by in (("XNYS", "XNYS"), ("", RHYTHM)):
         data = open_dataset(write(tmp_path / f"d{calendar}", days.tz_localize("UTC"), calendar))
         assert (data.calendar, data.step, len(data), data.quality.missing) == (by, DAY, len(days), 0)
-        made = market(data.rows(0, len(data)), data=DataConfig(clock_seconds=86_400))
+        made = market(data.rows(0, len(data)), data=DataConfig())
         assert made.quality.valid.all()
         assert made.quality.stale.max() == 0.0
         assert np.flatnonzero(made.bars_60.closed[:, 0]).tolist() == list(range(59, len(days), 60))
@@ -160,3 +160,23 @@ def test_the_last_bar_of_a_long_span_is_not_lost() -> None:
     first, last = ns("2022-01-04", "2023-12-30").tolist()
     assert int(always(first, last, DAY).closes[-1]) == last
     assert len(always(first, last, DAY).closes) == 726
+
+
+@pytest.mark.parametrize(
+    ("calendar", "step", "day", "week"),
+    [
+        ("XNYS", 60, 390, 1950),
+        ("XNYS", 3_600, 7, 35),
+        ("XNYS", 86_400, 1, 5),
+        ("XTKS", 60, 300, 1500),
+        ("24/7", 300, 288, 2016),
+    ],
+)
+def test_a_usual_day_and_week_have_the_bars_that_the_exchange_is_open(calendar: str, step: int, day: int, week: int) -> None:
+    closes = np.datetime64("2020-01-06T15:00", "ns").astype(np.int64) + step * SECOND * np.arange(3 * DAY // (step * SECOND))
+    clock = bar_clock(
+        calendar, trading_time(calendar, closes // (step * SECOND) * (step * SECOND), step * SECOND)[0], step * SECOND
+    )
+    assert (clock.seconds, clock.day, clock.week) == (step, day, week)
+    days = {"XNYS": 251.5, "XTKS": 244.5, "24/7": 365.0}[calendar]  # sessions of 2016 to 2019, over four
+    assert clock.days_a_year == days

@@ -99,14 +99,13 @@ def test_one_symbol_that_stopped_is_named(data: Path) -> None:
     assert "older than 30m: BBB since 41m ago." in detail
 
 
-def test_bars_of_another_length_than_the_clock_are_told(tmp_path: Path, data: Path) -> None:
+def test_a_time_that_is_too_many_bars_at_the_datas_clock_is_told(tmp_path: Path, data: Path) -> None:
     own = project(tmp_path / "own")
-    wiring = own / "wiring_master.yaml"
-    wiring.write_text(wiring.read_text().replace("clock: 1m", "clock: 5m"))
-    files, bars = [detail for _, detail in wrong("clock", Context(folder=own, data=(data,)))]
-    assert files == "The clock is 5m in wiring_master.yaml and 1m in config/data.yml (clock_seconds)."
-    assert bars.startswith("market has bars of 1m, the wiring says 5m: a run takes the data's")
-    assert bars.endswith("every window in bars is 5 times as short as it was meant.")
+    settings = own / "config" / "kinematics.yml"
+    settings.write_text(settings.read_text().replace("jump_window_bars: 2h", "jump_window_bars: 800d"))
+    (detail,) = [detail for _, detail in wrong("clock", Context(folder=own, data=(data,)))]
+    assert "does not fit bars of 1m (market)" in detail
+    assert "jump_window_bars is 800d, which is 1152000 bars at the data's clock of 1m" in detail
 
 
 def test_without_a_folder_it_is_the_sample_market(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

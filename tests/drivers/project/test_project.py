@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 import pytest
 
-from dataflows.config import ConfigError, resolve, setting
+from dataflows.config import ConfigError, file_keys, resolve, setting
 from drivers.project import configs, domains, machine_specs
 from drivers.project.configs import config_text, load_configs, parse_override
 from drivers.project.errors import ProjectError
@@ -162,7 +162,7 @@ def test_an_override_holds_yaml(toy: Project) -> None:
 
 def test_a_written_configuration_reads_back_as_it_was(tmp_path: Path) -> None:
     record = ToyConfig(7, 0.1, (1, 2, 3))
-    text = config_text(record, title="risk")
+    text = config_text(ToyConfig, record._asdict(), title="risk")
     (tmp_path / "risk.yml").write_text(text)
     assert resolve(ToyConfig, read_yaml(tmp_path / "risk.yml"), source="risk.yml") == record
     assert "span_bars: 7  # bars: window of the toy" in text
@@ -173,7 +173,7 @@ def test_every_shipped_configuration_file_gives_exactly_the_defaults_of_its_reco
     for domain, record in domains.config_records().items():
         assert configs[domain] == record(), f"config/{domain}.yml differs from the defaults in dataflows/{domain}/config.py"
         given = read_yaml(defaults().config / f"{domain}.yml")
-        assert list(given) == list(record._fields), f"config/{domain}.yml must give every key, in the record's order"
+        assert list(given) == list(file_keys(record)), f"config/{domain}.yml must give every key, in the record's order"
 
 
 def test_two_overrides_that_only_fit_together_may_come_in_any_order() -> None:

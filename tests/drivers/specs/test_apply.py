@@ -234,9 +234,9 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_what_was_edited_elsewhere_since_is_kept(project: Project) -> None:
     before = held(project)
     apply(project, "conservative_risk")
-    edit(project.config / "risk.yml", "rearm_bars: 60", "rearm_bars: 90")
+    edit(project.config / "risk.yml", "rearm_bars: 1h", "rearm_bars: 90m")
     undo(project)
-    expected = before["config/risk.yml"].decode().replace("rearm_bars: 60", "rearm_bars: 90")
+    expected = before["config/risk.yml"].decode().replace("rearm_bars: 1h", "rearm_bars: 90m")
     assert (project.config / "risk.yml").read_text() == expected
 
 

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.config import ConfigError, resolve, setting
+from dataflows.config import ConfigError, file_keys, resolve, setting
 from drivers.graph.wiring import load as load_wiring
 from drivers.project.configs import load_configs
 from drivers.project.domains import config_records
@@ -191,7 +191,7 @@ def test_the_schema_knows_every_key_with_unit_and_bounds_and_a_layer_by_its_form
     assert set(schema["properties"]) == set(MachineSpec.model_fields)
     by_domain = {part["if"]["properties"]["domain"]["const"]: part["then"]["properties"] for part in schema["allOf"]}
     for domain, record in config_records().items():
-        assert list(by_domain[domain]["config"]["properties"]) == list(record._fields)  # type: ignore[attr-defined]
+        assert list(by_domain[domain]["config"]["properties"]) == list(file_keys(record))
         assert by_domain[domain]["config"]["additionalProperties"] is False
     gross = by_domain["risk"]["config"]["properties"]["gross"]
     assert gross == {
