@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 
 from dataflows.carry import Axes, Count, Zero
-from dataflows.data.types import Market
+from dataflows.data.types import Clock, Market
 from dataflows.execution.types import PLACE, Audit, Ledger, OrderIntents, Orders, Reconciliation
 from dataflows.fusion.types import LONG, SHORT, Ensemble, K, Proposal
 from dataflows.layer import layer
@@ -17,15 +17,21 @@ from dataflows.regime.types import Regime
 from dataflows.risk.types import HOLD, RUN, Approval, KillSwitch
 from dataflows.runtime.compile import kernel
 
+SUMS: Final = 7
+"""Sums over the fills: notional, costs of delay, spread, impact and fee, signed quantity and value."""
+
 
 class AuditCarry(NamedTuple):
-    """The last regime that was known, and of each symbol: what it has made so far, its side, and who spoke for it."""
+    """The last regime that was known, and of each symbol: what it had made at the last close, its side, and who spoke for it;
+    and what has happened since."""
 
     label: Annotated[Ints, Axes("N", start=-1)]
     total: Zero
     side: Count
     share: Annotated[Floats, Axes(K, "N")]  # of each source in the score that opened the position
     said: Annotated[Floats, Axes(K, "N")]  # the contributions at the last close
+    filled: Annotated[Floats, Axes(SUMS, "N")]  # over the fills between the last close and the next
+    happened: Count  # mask of AUDIT_EVENTS between them
 
 
 @kernel
@@ -39,6 +45,22 @@ def label_changes(label: Ints, state: Ints) -> Ints:
                     changed[t, n] = 1
                 state[n] = label[t, n]
     return changed
+
+
+@kernel
+def since_close(fills: Floats, events: Ints, is_bar: Ints, carry: AuditCarry) -> None:
+    """Adds to each row what has happened since the last close, in place; at a close nothing is left to add.
+
+    fills: (SUMS, T, N). events: (T, N) masks. is_bar: (T,).
+    """
+    for t in range(is_bar.shape[0]):
+        for n in range(events.shape[1]):
+            for f in range(fills.shape[0]):
+                if carry.filled[f, n] != 0.0:
+                    fills[f, t, n] += carry.filled[f, n]
+                carry.filled[f, n] = 0.0 if is_bar[t] != 0 else fills[f, t, n]
+            events[t, n] |= carry.happened[n]
+            carry.happened[n] = 0 if is_bar[t] != 0 else events[t, n]
 
 
 @kernel
@@ -60,10 +82,12 @@ def profits(
     fees: Floats,
     funding: Floats,
     contributions: Floats,
+    is_bar: Ints,
     carry: AuditCarry,
 ) -> tuple[Floats, Floats]:
     """Profit of each bar (T, N), and its parts by source (T, N, K); those add up to it where the score was known.
 
+    Between two bars (is_bar (T,) is 0) it is that since the last close.
     A position is its sources' from the close that decided to open it, the one before the bar in which it was filled, until it
     is closed; a bar in which it turns over is the old one's. contributions: (T, N, K), NaN: nothing said.
     """
@@ -73,12 +97,14 @@ def profits(
         for n in range(symbols):
             total = realised[t, n] + unrealised[t, n] - fees[t, n] - funding[t, n]
             made[t, n] = total - carry.total[n]
-            carry.total[n] = total
             side = 1 if position[t, n] > 0.0 else -1 if position[t, n] < 0.0 else 0
             if carry.side[n] == 0:
                 latch_shares(carry.share, carry.said, n)
             for k in range(contributions.shape[2]):
                 parts[t, n, k] = made[t, n] * carry.share[k, n]
+            if is_bar[t] == 0:
+                continue
+            carry.total[n] = total
             if carry.side[n] != 0 and side != carry.side[n]:
                 latch_shares(carry.share, carry.said, n)
             carry.side[n] = side
@@ -90,8 +116,7 @@ def profits(
 
 @kernel
 def placed(kind: Ints, symbol: Ints, order_id: Ints, decided: Ints, time: Ints, symbols: int) -> tuple[Floats, Ints]:
-    """How many orders were placed at each close (T, N), and the first of them, 0 none. time: (T,) closes; decided: of each
-    intent, in the order of time."""
+    """How many orders were placed at each instant (T, N), and the first of them, 0 none. decided: of each intent, by time."""
     count, first = np.zeros((time.shape[0], symbols)), np.zeros((time.shape[0], symbols), np.int64)
     t = 0
     for i in range(kind.shape[0]):
@@ -117,6 +142,7 @@ def l100_decision_audit(
     l96_order_lifecycle: Orders,
     l97_ledger: Ledger,
     l98_reconciliation: Reconciliation,
+    clock: Clock,
     carry: AuditCarry,
 ) -> Audit:
     """Implementation shortfall of the fills of each bar and its parts, what each source made, and the events worth a record.
@@ -128,15 +154,9 @@ def l100_decision_audit(
     (0 where nothing is proposed). profit: quote currency, finite; over bars and symbols it adds up to what the account made.
     by_source: profit times each source's share of the score at the close that opened the position; 0 where that was unknown.
     events, regime_changed and anomaly are flags; orders and order_id tie them to the orders of that close.
-    The fills of L90 come here through L96, which knows their orders. Source: Perold (1988).
+    The fills of L90 come here through L96, which knows their orders. What happens between two bars is in the row of the next
+    bar; its own row has what has happened since the last close. Source: Perold (1988).
     """
-    notional = l96_order_lifecycle.filled_notional
-    base = np.where(notional > 0.0, notional, np.nan)
-    delay = l96_order_lifecycle.delay_cost / base * 1e4
-    spread = l96_order_lifecycle.spread_cost / base * 1e4
-    impact = l96_order_lifecycle.impact_cost / base * 1e4
-    fee = l96_order_lifecycle.fee_cost / base * 1e4
-    against = l96_order_lifecycle.filled_value - l0_market_feed.bars.vwap * l96_order_lifecycle.filled_quantity
     side = l3_action_proposal.side
     sided = (side == LONG) | (side == SHORT)
     asked = np.where(sided, l3_action_proposal.size_fraction, 0.0)
@@ -146,6 +166,7 @@ def l100_decision_audit(
     quality = l0_market_feed.quality
     gap = (quality.missing != 0) & (quality.listed != 0)
     odd = (quality.outlier != 0) | (quality.crossed != 0) | gap | (quality.duplicates > 0) | (quality.late > 0)
+    odd &= (clock.is_bar != 0)[:, None]
     changed = label_changes(l1_regime.label, carry.label)
     profit, by_source = profits(
         l97_ledger.position,
@@ -154,33 +175,48 @@ def l100_decision_audit(
         l97_ledger.symbol_fees,
         l97_ledger.symbol_funding,
         l7_ensemble.contributions,
+        clock.is_bar,
         carry,
     )
     log, n = l5_execution_bridge, l5_execution_bridge.n
-    orders, order_id = placed(
-        log.kind[:n], log.symbol[:n], log.id[:n], log.decision_time[:n], l0_market_feed.time, notional.shape[1]
+    fills = np.stack(
+        (
+            l96_order_lifecycle.filled_notional,
+            l96_order_lifecycle.delay_cost,
+            l96_order_lifecycle.spread_cost,
+            l96_order_lifecycle.impact_cost,
+            l96_order_lifecycle.fee_cost,
+            l96_order_lifecycle.filled_quantity,
+            l96_order_lifecycle.filled_value,
+        )
     )
+    orders, order_id = placed(log.kind[:n], log.symbol[:n], log.id[:n], log.decision_time[:n], clock.ts, fills.shape[2])
     happened = (
         odd,
         changed != 0,
         (refused > 0.0) | (sided & (l3_action_proposal.may_enter == 0)),
         l4_risk_gate.verdict != HOLD,
         orders > 0.0,
-        notional > 0.0,
+        fills[0] > 0.0,
         l96_order_lifecycle.rejects > 0.0,
         l81_kill_switch.level != RUN,
-        (np.asarray(l98_reconciliation.matched) == 0)[:, None] & np.ones(notional.shape, np.bool_),
+        (np.asarray(l98_reconciliation.matched) == 0)[:, None] & np.ones(fills.shape[1:], np.bool_),
     )
-    events = np.zeros(notional.shape, np.int64)
+    events = np.zeros(fills.shape[1:], np.int64)
     for bit, flag in enumerate(happened):
         events |= flag.astype(np.int64) << bit
+    since_close(fills, events, clock.is_bar, carry)
+    notional, delay_cost, spread_cost, impact_cost, fee_cost, quantity, value = fills
+    base = np.where(notional > 0.0, notional, np.nan)
+    delay, spread, impact, fee = (cost / base * 1e4 for cost in (delay_cost, spread_cost, impact_cost, fee_cost))
+    against = value - l0_market_feed.bars.vwap * quantity
     return Audit(
         shortfall_bps=delay + spread + impact + fee,
         delay_bps=delay,
         spread_bps=spread,
         impact_bps=impact,
         fee_bps=fee,
-        vwap_bps=(against + l96_order_lifecycle.fee_cost) / base * 1e4,
+        vwap_bps=(against + fee_cost) / base * 1e4,
         filled_notional=notional,
         refused=refused,
         profit=profit,

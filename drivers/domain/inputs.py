@@ -12,8 +12,8 @@ from dataflows.boundary import Boundary, Promise, part_of, promise_of
 from dataflows.panel import Ints, fields_of, is_log, is_record, kind_of, walk
 from drivers.engine.engine import Chunk
 from drivers.engine.guards import BoundaryError, Bounds, Column, bounds_of, first_outside, frame_of, leaf_of, report
-from drivers.engine.loop.rows import Path, used_paths
 from drivers.feeds.dataset import Dataset
+from drivers.graph.field_reads import Path, used_paths
 from drivers.graph.layers import Delayed, LayerNode
 from drivers.graph.wiring import Wiring
 from drivers.store.learned import FILE as LEARNED

@@ -20,7 +20,7 @@ import numpy as np
 from dataflows.panel import is_log, leaves, rebuild
 from drivers.engine.engine import Engine, joined
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 class CheckpointError(ValueError):
@@ -51,7 +51,7 @@ def save(engine: Engine, beside: Mapping[str, Any] | None = None) -> bytes:
         header["held"][name] = _store(arrays, f"held/{name}", value)
     for name, parts in engine.records.items():
         if parts:
-            header["records"][name] = _store(arrays, f"records/{name}", joined(parts, engine.plan.annotations[name]))
+            header["records"][name] = _store(arrays, f"records/{name}", joined(parts, engine.plan.type_of(name)))
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
@@ -81,10 +81,10 @@ def restore(engine: Engine, blob: bytes) -> dict[str, Any]:
         for view, (dtype, shape, start) in zip(leaves(engine.arena.values[state]), then, strict=True):
             view[...] = arrays[dtype][start : start + view.size].reshape(shape)
     engine.epoch, engine.last_time = header["epoch"], header["last_time"]
-    engine.held = {n: _load(arrays, f"held/{n}", engine.plan.hints[n], k) for n, k in header["held"].items()}
+    engine.held = {n: _load(arrays, f"held/{n}", engine.plan.type_of(n), k) for n, k in header["held"].items()}
     engine.records = {p: [] for p in engine.plan.epoch_needs}
     for name, present in header["records"].items():
-        engine.records[name] = [_load(arrays, f"records/{name}", engine.plan.annotations[name], present)]
+        engine.records[name] = [_load(arrays, f"records/{name}", engine.plan.type_of(name), present)]
     engine._poisoned_at = None
     beside: dict[str, Any] = header.get("beside", {})
     return beside

@@ -1,6 +1,6 @@
 """The engine: runs a plan over chunks of bars, holds all state, closes epochs. No I/O.
 
-`advance(chunk)`:
+`advance(chunk)` runs bars:
 
 1. Refuse a chunk that goes back in time or straddles an epoch boundary. Where it opens a new epoch, close the last: run the
    epoch layers on what the epoch recorded and put their results into the delayed values.
@@ -9,6 +9,9 @@
 4. Post layers, over the whole chunk, with what the steps produced.
 5. Guards: every output within its boundary model.
 
+`react(instant)` runs what comes between two bars (a fill, an operator command): 3 to 5 over one instant, beside what the market
+side gave at the last bar. The records of the epoch hold both.
+
 An error between 1 and 5 poisons the engine: carries have moved, and a retry would run a step twice.
 """
 
@@ -16,11 +19,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
-from dataflows.carry import start_state
+from dataflows.carry import Axes, start_state
 from dataflows.data.types import OPERATOR_NONE, Clock
 from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, leaves, unwrap_generic
 from dataflows.runtime.scratch import open_block
@@ -33,7 +37,8 @@ from drivers.graph.layers import LayerNode
 from drivers.text.times import stamp
 
 DAY_NS: Final = 86_400_000_000_000
-ALPHA: Final = "external_alpha"
+UNKNOWN_UNLESS_GIVEN: Final = ("external_alpha", "venue_snapshot")
+"""External inputs that are unknown where nobody hands them in."""
 
 
 class EngineError(RuntimeError):
@@ -41,12 +46,12 @@ class EngineError(RuntimeError):
 
 
 class Chunk(NamedTuple):
-    """Successive bars, or one instant between two bars.
+    """Successive bars.
 
     time: (T,) closes, UTC ns. inputs: external and recorded values by name (at least `observations` for the whole graph;
-    without `external_alpha` it is unknown); a recorded log has its offsets, (T + 1,), beside it as `<name>__at`. operator,
-    amount: (T,) the operator's word and the cash that goes with it. events: the venue's reports (a log) with `events_at`
-    (T + 1,), where each instant's begin.
+    `external_alpha` and `venue_snapshot` are unknown where they are not given); a recorded log has its offsets, (T + 1,),
+    beside it as `<name>__at`. operator, amount: (T,) the operator's word and the cash that goes with it. events: the venue's
+    reports (a log) with `events_at` (T + 1,), where each bar's begin; without it they are all of the first bar.
     """
 
     time: Ints
@@ -57,11 +62,26 @@ class Chunk(NamedTuple):
     events_at: Ints | None = None
 
 
-class Outputs(NamedTuple):
-    """What a chunk produced.
+class Instant(NamedTuple):
+    """One instant between two bars.
 
-    values: by node, records of panels (T, N) and series (T,), logs with their `n`. offsets: by log, (T + 1,) where each
-    instant's entries begin. epoch: what the epoch layers returned when the previous epoch closed; empty elsewhere.
+    ts: UTC ns. operator, amount: the operator's word and the cash that goes with it. events: the venue's reports (a log).
+    inputs: external inputs that are known anew, one row each (`venue_snapshot`); the others are those of the last bar.
+    """
+
+    ts: int
+    operator: int = OPERATOR_NONE
+    amount: float = 0.0
+    events: Any = None
+    inputs: Mapping[str, Any] = MappingProxyType({})
+
+
+class Outputs(NamedTuple):
+    """What a chunk, or an instant between two bars, produced.
+
+    values: by node, records of panels (T, N) and series (T,), logs with their `n`; of an instant, those of the step and post
+    layers. offsets: by log, (T + 1,) where each instant's entries begin. epoch: what the epoch layers returned when the
+    previous epoch closed, before the first bar of this chunk; empty elsewhere.
     """
 
     time: Ints
@@ -75,6 +95,18 @@ class Guard(Protocol):
 
     def check(self, time: Ints, values: Mapping[str, Any]) -> None:
         """Raises when a value is outside what its domain promises."""
+
+    def check_epoch(self, time: int, values: Mapping[str, Any]) -> None:
+        """The same of what the epoch layers returned. time: UTC ns of the epoch's last bar."""
+
+
+def last_row(value: Any, annotation: Any, bars: int) -> Any:
+    """The last of so many rows, apart from those before it, which need not stay in memory."""
+    if bars == 1:
+        return value
+    if is_record(annotation):
+        return annotation(*[last_row(v, t, bars) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
+    return value if value is None or "static" in kind_of(annotation).axes else value[bars - 1 : bars].copy()
 
 
 def cut(value: Any, annotation: Any, a: int, b: int) -> Any:
@@ -114,14 +146,12 @@ class Engine:
         self._where = self._layout()
         self._flatten, self._box = plan.steps.flattener(), plan.steps.boxer()
         self._layers_checked = not compiled
-        own = {*plan.steps.states, *plan.configs, *self.static, "clock", "venue_events"}
-        self._held_names = [p for p in plan.steps.inputs if p not in own and not is_log(plan.hints[p])]
+        self._held_names = plan.market
         self._fixed: dict[str, Any] = {**plan.configs, **self.static, **self.arena.values}
         self.epoch = -1
         self.last_time = 0
         self.records: dict[str, list[Any]] = {p: [] for p in plan.epoch_needs}
-        self._held: dict[str, Any] = {}
-        self._held_bars = 1
+        self.held: dict[str, Any] = {}  # the market side at the last bar, one row each: what `react` runs beside
         self._poisoned_at: int | None = None
         self.on_layer: Callable[[str], None] = lambda name: None
 
@@ -162,39 +192,44 @@ class Engine:
             self.epoch = epoch
         values = self._inputs(chunk, np.ones(bars, np.int64))
         run_layers(self.plan.stage["columnar"], values, bars * self.dims["N"], self.on_layer)
-        offsets = self._run_steps(values, bars) if self.plan.stage["step"] else {}
-        for node in self.plan.stage["post"]:
-            self.on_layer(node.name)
-            values[node.name] = node.fn(*[values[p] for p in node.params])
-        produced = {name: values[name] for name in self.plan.nodes if name in values}
-        if self.guard is not None:
-            self.guard.check(chunk.time, produced)
-        for p in self.plan.epoch_needs:
-            self.records[p].append(values[p])
-        self._hold(values)
-        self.last_time = int(chunk.time[-1])
-        self._poisoned_at = None
+        produced, offsets = self._account_side(chunk.time, values)
+        self.held = {p: last_row(values[p], self.plan.type_of(p), bars) for p in self._held_names if p in values}
         return Outputs(chunk.time, produced, offsets, closed)
 
-    def react(self, ts: int, *, operator: int = OPERATOR_NONE, amount: float = 0.0, events: Any = None) -> Outputs:
-        """Runs the step stage at an instant between two bars, on the rows of the last bar (`clock.is_bar` is 0).
+    def react(self, instant: Instant) -> Outputs:
+        """Runs the step and post layers at an instant between two bars, beside the market side of the last bar.
 
-        The operator's word and the venue's reports act at once; what is measured per bar does not move.
+        `clock.is_bar` is 0: the operator's word and the venue's reports act at once, what is measured per bar does not move.
+        An instant after the last bar of an epoch is in the records of that epoch until the first bar of the next closes it.
         Raises EngineError before the first bar and for an instant before the last.
         """
         self._refuse_poisoned()
         if not self.held:
             raise EngineError("react: no bar has been seen yet; advance over at least one first")
-        if ts < self.last_time:
-            raise EngineError(f"react: {stamp(ts)} is before the last instant {stamp(self.last_time)}")
-        at = np.array([ts], np.int64)
-        taken = Chunk(at, self.held, np.array([operator], np.int64), np.array([amount]), events)
-        self._poisoned_at = ts
-        values = self._inputs(taken, np.zeros(1, np.int64))
-        offsets = self._run_steps(values, 1)
-        self.last_time = ts
+        if instant.ts < self.last_time:
+            raise EngineError(f"react: {stamp(instant.ts)} is before the last instant {stamp(self.last_time)}")
+        at = np.array([instant.ts], np.int64)
+        word = np.array([instant.operator], np.int64), np.array([instant.amount])
+        self._poisoned_at = instant.ts
+        values = self._inputs(Chunk(at, {**self.held, **instant.inputs}, *word, instant.events), np.zeros(1, np.int64))
+        produced, offsets = self._account_side(at, values)
+        own = {node.name for node in (*self.plan.stage["step"], *self.plan.stage["post"])}
+        return Outputs(at, {name: value for name, value in produced.items() if name in own}, offsets, {})
+
+    def _account_side(self, time: Ints, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Ints]]:
+        """Steps, post layers, guards and the epoch's records: the second half of `advance`, and all of `react`."""
+        offsets = self._run_steps(values, len(time)) if self.plan.stage["step"] else {}
+        for node in self.plan.stage["post"]:
+            self.on_layer(node.name)
+            values[node.name] = node.fn(*[values[p] for p in node.params])
+        produced = {name: values[name] for name in self.plan.nodes if name in values}
+        if self.guard is not None:
+            self.guard.check(time, produced)
+        for p in self.plan.epoch_needs:
+            self.records[p].append(values[p])
+        self.last_time = int(time[-1])
         self._poisoned_at = None
-        return Outputs(at, {n.name: values[n.name] for n in self.plan.stage["step"]}, offsets, {})
+        return produced, offsets
 
     def _refuse_poisoned(self) -> None:
         if self._poisoned_at is not None:
@@ -221,8 +256,9 @@ class Engine:
         operator = np.zeros(bars, np.int64) if chunk.operator is None else chunk.operator
         amount = np.zeros(bars) if chunk.amount is None else chunk.amount
         values = {**self._fixed, **chunk.inputs, "clock": Clock(chunk.time, is_bar, operator, amount)}
-        if ALPHA in self.plan.hints and ALPHA not in values:  # nobody stated any
-            values[ALPHA] = _blank(self.plan.hints[ALPHA], bars, self.dims, chunk.time)
+        for name in UNKNOWN_UNLESS_GIVEN:
+            if name in self.plan.hints and name not in values:
+                values[name] = _blank(self.plan.hints[name], bars, self.dims, chunk.time)
         if "venue_events" in self.plan.hints:
             events = chunk.events if chunk.events is not None else self._no_events()
             values["venue_events"] = events
@@ -295,24 +331,6 @@ class Engine:
             offsets[node.name] = at
         return offsets
 
-    def _hold(self, values: Mapping[str, Any]) -> None:
-        self._held = {p: values[p] for p in self._held_names}
-        self._held_bars = len(values["clock"].ts)
-
-    @property
-    def held(self) -> dict[str, Any]:
-        """What the step stage read at the last bar, one row each: `react` and checkpoints start from it. Cut when asked for,
-        since a batch asks for it once."""
-        if self._held_bars > 1:
-            last = self._held_bars - 1
-            self._held = {p: cut(v, self.plan.hints[p], last, last + 1) for p, v in self._held.items()}
-            self._held_bars = 1
-        return self._held
-
-    @held.setter
-    def held(self, values: dict[str, Any]) -> None:
-        self._held, self._held_bars = values, 1
-
     # ---- epochs
 
     def _close_epoch(self) -> dict[str, Any]:
@@ -320,10 +338,12 @@ class Engine:
             return {}
         values = dict(self._fixed)
         for p, parts in self.records.items():
-            values[p] = joined(parts, self.plan.hints[p])
+            values[p] = joined(parts, self.plan.type_of(p))
         made: dict[str, Any] = {}
         for node in self.plan.stage["epoch"]:
             made[node.name] = values[node.name] = node.fn(*[values[p] for p in node.params])
+        if self.guard is not None:
+            self.guard.check_epoch(self.last_time, made)
         for name, edge in self.plan.delayed.items():
             if edge.delay == "epoch" and edge.source in made:
                 new = getattr(made[edge.source], edge.field) if edge.field else made[edge.source]
@@ -331,6 +351,11 @@ class Engine:
                     view[...] = leaf
         self.records = {p: [] for p in self.plan.epoch_needs}
         return made
+
+    def epoch_start(self, node: LayerNode) -> Any:
+        """A value of the shape of what an epoch layer returns."""
+        configs = {name: config for name, config in self.plan.configs.items() if name in node.params}
+        return _epoch_start(node.returns, self.dims, configs, node.name)
 
     def blank(self, bars: int = 2) -> Chunk:
         """A chunk in which nothing is known: compiles every layer without any market data (see `warm_up`)."""
@@ -413,6 +438,15 @@ def _blank(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints, *, r
         return None
     shape = (bars, *(dims[a] for a in kind.axes))
     return np.full(shape, np.nan if kind.dtype == "f8" else 0, kind.numpy)
+
+
+def _epoch_start(annotation: Any, dims: Mapping[str, int], configs: Mapping[str, Any], where: str) -> Any:
+    if is_record(annotation):
+        return annotation(*[_epoch_start(t, dims, configs, f"{where}.{f}") for f, t in fields_of(annotation).items()])
+    if any(isinstance(meta, Axes) for meta in getattr(annotation, "__metadata__", ())):
+        return start_state(annotation, dims, configs, where=where)
+    kind = kind_of(annotation)
+    return np.zeros([dims[axis] for axis in kind.axes], kind.numpy)
 
 
 def _empty_log(log: Any) -> Any:

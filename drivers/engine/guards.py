@@ -14,9 +14,10 @@ import pandera.errors
 import pandera.pandas as pa
 
 from dataflows.boundary import Boundary, Rule, promise_of
-from dataflows.panel import Ints, Kind, is_log, walk
+from dataflows.panel import Ints, Kind, is_log
 from dataflows.runtime.compile import kernel
 from drivers.engine.plan import Plan
+from drivers.graph.columns import epoch_columns, leaves_of
 from drivers.text.times import stamp
 
 
@@ -55,17 +56,11 @@ def columns_of(plan: Plan, domain: str, widths: Mapping[str, int] | None = None)
     """The columns of a domain's frame, in graph order. widths: K of each stacked leaf by column name, where it is known."""
     found = []
     for node in plan.nodes.values():
-        if node.domain != domain or node.schedule == "epoch" or is_log(node.returns):
-            continue
-        for path, kind in walk(node.returns):
-            name = ".".join((node.name, *path))
-            if not kind.recorded:
-                continue
-            if len(kind.axes) == 2:
-                width = (widths or {}).get(name, 0)
-                found += [Column(f"{name}.{k}", node.name, path, kind, k) for k in range(width)]
-            else:
-                found.append(Column(name, node.name, path, kind, -1))
+        if node.domain == domain and node.schedule != "epoch":
+            for leaf in leaves_of(node.name, node.returns):
+                parts = range((widths or {}).get(leaf.name, 0)) if leaf.wide else (-1,)
+                names = [f"{leaf.name}.{k}" if k >= 0 else leaf.name for k in parts]
+                found += [Column(name, node.name, leaf.path, leaf.kind, k) for name, k in zip(names, parts, strict=True)]
     return found
 
 
@@ -79,14 +74,9 @@ def leaf_of(values: Mapping[str, Any], column: Column) -> Any:
 
 def widths_of(plan: Plan, values: Mapping[str, Any]) -> dict[str, int]:
     """K of every stacked leaf in these values."""
-    widths = {}
-    for node in plan.nodes.values():
-        if node.name not in values or is_log(node.returns):
-            continue
-        for path, kind in walk(node.returns):
-            if len(kind.axes) == 2 and kind.recorded:
-                widths[".".join((node.name, *path))] = leaf_of(values, Column("", node.name, path, kind, 0)).shape[2]
-    return widths
+    there = [node for node in plan.nodes.values() if node.name in values and node.schedule != "epoch"]
+    wide = [leaf for node in there for leaf in leaves_of(node.name, node.returns) if leaf.wide]
+    return {leaf.name: leaf.of(values[leaf.node]).shape[2] for leaf in wide}
 
 
 def frame_of(columns: Sequence[Column], values: Mapping[str, Any], bars: int, symbols: int) -> pd.DataFrame:
@@ -222,8 +212,26 @@ class Guards:
     def __init__(self, plan: Plan, boundaries: Mapping[str, type[Boundary]], symbols: Sequence[str]) -> None:
         present = {n.domain for n in plan.nodes.values() if n.schedule != "epoch" and not is_log(n.returns)}
         self.plan, self.symbols = plan, tuple(symbols)
+        self.models = dict(boundaries)
         self.boundaries = {d: m for d, m in boundaries.items() if d in present}
         self._made: list[DomainGuard] = []
+
+    def check_epoch(self, time: int, values: Mapping[str, Any]) -> None:
+        """The same of what the epoch layers returned, by pandera itself: it comes once an epoch."""
+        made = [n for n in self.plan.nodes.values() if n.name in values]
+        for domain, model in self.models.items():
+            leaves = [leaf for n in made if n.domain == domain for leaf in leaves_of(n.name, n.returns, epoch=True)]
+            columns: dict[str, Any] = {}
+            kinds: dict[str, Kind] = {}
+            for leaf in leaves:
+                own = epoch_columns(leaf, leaf.of(values[leaf.node]), len(self.symbols))
+                columns, kinds = columns | own, kinds | dict.fromkeys(own, leaf.kind)
+            if not columns:
+                continue
+            try:
+                promise_of(model, kinds).schema.validate(pd.DataFrame(columns), lazy=True)
+            except pandera.errors.SchemaErrors as error:
+                raise BoundaryError(report(error, domain, np.array([time]), self.symbols)) from None
 
     def check(self, time: Ints, values: Mapping[str, Any]) -> None:
         """Raises BoundaryError with pandera's report on the first domain that breaks its promise."""

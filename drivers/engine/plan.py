@@ -10,9 +10,8 @@ from dataflows.layer import SCHEDULES
 from dataflows.panel import is_log
 from dataflows.runtime.compile import fingerprint
 from drivers.engine.loop.generate import StepStage
+from drivers.graph.external import EXTERNAL, STATIC
 from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError, layer_nodes
-
-EXTERNAL = ("observations", "external_alpha", "instruments", "clock", "venue_events", "venue_snapshot")
 
 
 class Plan:
@@ -53,8 +52,13 @@ class Plan:
             if not is_log(self.hints[name]):
                 raise PlanError(f"{name} is no log: what {edge.source} said an instant ago cannot be handed in; run both")
         self.steps = StepStage(self.stage["step"], {k: v for k, v in self.configs.items() if k in taken}, self.delayed)
+        wide = EXTERNAL.keys() - STATIC
+        asked = {p for n in self.stage["epoch"] for p in n.params}
         epoch = {n.name for n in self.stage["epoch"]}
-        self.epoch_needs = sorted({p for n in self.stage["epoch"] for p in n.params if p in names and p not in epoch})
+        self.epoch_needs = sorted(p for p in asked if (p in names or p in wide) and p not in epoch)
+        given = (taken & wide - {"clock"}) | set(self.recorded_inputs)
+        columnar = [n.name for n in self.stage["columnar"]]
+        self.market = [p for p in (*columnar, *sorted(given)) if not is_log(self.type_of(p))]
 
     def _refuse_unknown_inputs(self, taken: Collection[str], names: Collection[str]) -> None:
         for p in sorted(taken):
@@ -65,6 +69,10 @@ class Plan:
                     f"{takers} takes {p}, which is no layer, configuration, delayed edge or external input; "
                     f"known beside the layers: {', '.join([*EXTERNAL, *self.delayed, *self.configs])}"
                 )
+
+    def type_of(self, name: str) -> Any:
+        """The annotation of a layer's output, or of an input that a layer takes."""
+        return self.annotations[name] if name in self.annotations else self.hints[name]
 
     @property
     def states(self) -> list[str]:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.types import OPERATOR_HALT, OPERATOR_RELEASE
-from drivers.engine.engine import Chunk, Outputs, joined
+from drivers.engine.engine import Chunk, Instant, Outputs, joined
 from drivers.engine.interrupts import Requests, deferred
 from drivers.run.assembly import Session
 from drivers.run.between_bars import Between
 from drivers.run.journaled import Journaled, state_of
 from drivers.run.operator_commands import NAMES, OperatorCommand
 from drivers.run.recorder import Recorder
-from drivers.run.replay import ReplayError, chunk_of, events_of
+from drivers.run.replay import ReplayError, chunk_of, instant_of
 from drivers.store.journal import JournalError, Record
 from drivers.text.times import stamp
 
@@ -58,7 +58,7 @@ class Stream:
             with deferred():
                 self.act(closes)
                 observations = data.rows(t, t + 1)
-                self.waiting.append(self.engine.advance(Chunk(observations.time, data.inputs(observations))))
+                self._wait(self.engine.advance(Chunk(observations.time, data.inputs(observations))))
                 self.between.saw(observations)
                 if closes % engine.epoch_ns == 0:
                     self._next_segment()
@@ -78,7 +78,7 @@ class Stream:
                 continue
             self.flush()
             text = command.text if command.where else ""
-            outputs = self.engine.react(at, operator=command.code, amount=command.amount, by=by, command=text)
+            outputs = self.engine.react(Instant(at, command.code, command.amount), by=by, command=text)
             self._acted(at, outputs, text, command.code, command.amount, by)
             self.between.notify(f"{stamp(at)} {NAMES[command.code]} ({by})")
 
@@ -86,6 +86,11 @@ class Stream:
         about = {"command": NAMES[code], "by": by, **({"amount": amount} if amount else {})}
         self.recorder.take_between(outputs, about)
         self.between.has_acted(at, text, about)
+
+    def _wait(self, outputs: Outputs) -> None:
+        if outputs.epoch:  # what waits is of the epoch before
+            self.flush()
+        self.waiting.append(outputs)
 
     def flush(self) -> None:
         """What waits goes to the sinks."""
@@ -116,7 +121,7 @@ class Stream:
             raise JournalError(f"the journal cannot be written ({reason}); free some space, or give --no-journal")
         self.flush()
         at = engine.last_time
-        self._acted(at, engine.react(at, operator=OPERATOR_HALT), "", OPERATOR_HALT, 0.0, "journal")
+        self._acted(at, engine.react(Instant(at, OPERATOR_HALT)), "", OPERATOR_HALT, 0.0, "journal")
         self.between.notify(
             f"The journal cannot be written ({reason}): HALT. Exits and stops go on without it. RELEASE tries it again."
         )
@@ -135,20 +140,19 @@ class Stream:
 
     def run_again(self, records: Iterable[Record]) -> None:
         """Runs what the journal holds, as it was run before. Raises ReplayError where the state is another."""
-        engine, hints = self.session.engine, self.session.plan.hints
+        engine, plan = self.session.engine, self.session.plan
         for record in records:
             about = record.about
             if about["kind"] == "bars":
-                chunk = chunk_of(record, hints)
-                self.waiting.append(engine.advance(chunk))
+                chunk = chunk_of(record, plan)
+                self._wait(engine.advance(chunk))
                 self.between.saw(chunk.inputs["observations"])
                 if len(self.waiting) == BUFFER_BARS or engine.last_time % engine.epoch_ns == 0:
                     self.flush()
             elif about["kind"] == "instant":
                 self.flush()
-                events = events_of(record, hints) if about["events"] else None
-                outputs = engine.react(about["ts"], operator=about["operator"], amount=about["amount"], events=events)
-                self._acted(about["ts"], outputs, about.get("command", ""), about["operator"], about["amount"], about["by"])
+                at = instant_of(record, plan)
+                self._acted(at.ts, engine.react(at), about.get("command", ""), at.operator, at.amount, about["by"])
             elif about["sha256"] != state_of(engine):
                 raise ReplayError(f"after {stamp(engine.last_time)} the state is not what the journal says it was")
         self.flush()

@@ -12,12 +12,17 @@ import numpy as np
 
 from dataflows.panel import leaves
 from drivers.engine.checkpoint import save
-from drivers.engine.engine import Chunk, Engine, Outputs
+from drivers.engine.engine import Chunk, Engine, Instant, Outputs
 from drivers.run.assembly import Session
 from drivers.run.provenance import versions
 from drivers.store.segments import Segments
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+
+INPUT: Final = "input/"
+"""Before the names of a chunk's inputs in the journal."""
+BESIDE: Final = ("operator", "amount", "events", "events_at")
+"""What a chunk holds beside time and inputs."""
 
 STATE_EVERY: Final = 512
 """Bars after which the journal says what the engine's state must be."""
@@ -29,6 +34,21 @@ def state_of(engine: Engine) -> str:
     digest.update(engine.arena.f8.tobytes())
     digest.update(engine.arena.i8.tobytes())
     return digest.hexdigest()
+
+
+def chunk_at(instant: Instant) -> Chunk:
+    """An instant in the form of a chunk of one."""
+    at, word = np.array([instant.ts], np.int64), np.array([instant.operator], np.int64)
+    return Chunk(at, instant.inputs, word, np.array([instant.amount]), instant.events)
+
+
+def arrays_of(chunk: Chunk) -> dict[str, Any]:
+    """All that a chunk holds as arrays by name; `drivers.run.replay.chunk_of` is the inverse."""
+    found: dict[str, Any] = {"time": chunk.time}
+    given = {INPUT + name: value for name, value in chunk.inputs.items()}
+    for name, value in {**given, **{name: getattr(chunk, name) for name in BESIDE}}.items():
+        found |= {f"{name}/{i}": np.asarray(leaf) for i, leaf in enumerate(() if value is None else leaves(value))}
+    return found
 
 
 class Journaled:
@@ -72,30 +92,18 @@ class Journaled:
 
     def advance(self, chunk: Chunk) -> Outputs:
         """`Engine.advance`."""
-        parts = {f"{name}/{i}": leaf for name, value in chunk.inputs.items() for i, leaf in enumerate(leaves(value))}
-        self._append({"kind": "bars"}, {"time": chunk.time, **parts}, sync=True)
+        self._append({"kind": "bars"}, arrays_of(chunk), sync=True)
         outputs = self.engine.advance(chunk)
         self._since += len(chunk.time)
         if self._since >= STATE_EVERY:
             self.state()
         return outputs
 
-    def react(
-        self, ts: int, *, operator: int, amount: float = 0.0, by: str = "operator", command: str = "", events: Any = None
-    ) -> Outputs:
-        """`Engine.react`. by: who sent the command. command: its text, by which a restart knows that it has acted."""
-        about = {
-            "kind": "instant",
-            "ts": ts,
-            "operator": operator,
-            "amount": amount,
-            "by": by,
-            **({"command": command} if command else {}),
-            "events": events is not None,
-        }
-        reports = {} if events is None else {name: np.asarray(x) for name, x in events._asdict().items()}
-        self._append(about, reports, sync=True)
-        return self.engine.react(ts, operator=operator, amount=amount, events=events)
+    def react(self, instant: Instant, *, by: str, command: str = "") -> Outputs:
+        """`Engine.react`. by: whose word it is. command: its text, by which a restart knows that it has acted."""
+        about = {"kind": "instant", "by": by, **({"command": command} if command else {})}
+        self._append(about, arrays_of(chunk_at(instant)), sync=True)
+        return self.engine.react(instant)
 
     def state(self) -> None:
         """Writes what the engine's state is now."""

@@ -14,6 +14,7 @@ from drivers.feeds.funding import funding_notes
 from drivers.run.assembly import Session
 from drivers.runlog.events import Events
 from drivers.runlog.log import open_run_log
+from drivers.store.columns import EpochLayer
 from drivers.store.errors import StoreError
 from drivers.store.learned import Learned
 from drivers.store.parquet import sync
@@ -51,6 +52,7 @@ class Recorder:
             overwrite=session.request.overwrite,
             parts=parts,
             go_on=None if go_on is None else go_on["part"],
+            epoch=[EpochLayer(n.name, n.domain, n.returns, session.engine.epoch_start(n)) for n in plan.stage["epoch"]],
         )
         self.summary = Summary(session.data.symbols, session.configs, funding_notes(session.data.unknown_funding))
         self.events = Events(session.data.symbols, session.engine.epoch_ns)
@@ -100,12 +102,12 @@ class Recorder:
                 self._take(outputs)
 
     def _take(self, outputs: Outputs) -> None:
-        self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
+        self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets, outputs.epoch)
         self.summary.add(outputs.values, outputs.time, outputs.offsets)
         with self.writer.writing():
             self.events.write(self.log, outputs)
         if outputs.epoch:
-            self.learned.add(int(outputs.time[0]), self.session.engine.arena.values)
+            self.learned.add(int(outputs.time[0]), outputs.epoch)
         self.bars += len(outputs.time)
 
     def take_between(self, outputs: Outputs, about: dict[str, Any]) -> None:

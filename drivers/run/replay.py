@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataflows.config import resolve
 from dataflows.data.types import OPERATOR_NONE, Instruments
-from dataflows.panel import rebuild
+from dataflows.panel import is_log, rebuild
 from drivers.engine.building import make_plan
 from drivers.engine.checkpoint import restore
-from drivers.engine.engine import Chunk, Engine, Outputs
+from drivers.engine.engine import Chunk, Engine, Instant, Outputs
+from drivers.engine.plan import Plan
 from drivers.graph.wiring import load as load_wiring
 from drivers.graph.wiring import with_spec
 from drivers.project.domains import config_records
 from drivers.project.locate import locate
 from drivers.project.machine_specs import MachineSpec
-from drivers.run.journaled import FORMAT, state_of
+from drivers.run.journaled import BESIDE, FORMAT, INPUT, state_of
 from drivers.run.provenance import versions
 from drivers.store.journal import JournalError, JournalReader, Record
 from drivers.store.segments import segments_of
@@ -68,12 +69,12 @@ def replay(
         if engine is None:
             raise JournalError(f"{path.name}: record {record.number} comes before any beginning")
         if about["kind"] == "bars":
-            take(engine.advance(chunk_of(record, engine.plan.hints)))
+            take(engine.advance(chunk_of(record, engine.plan)))
             bars += len(record.arrays["time"])
         elif about["kind"] == "instant":
-            events = events_of(record, engine.plan.hints) if about["events"] else None
-            take(engine.react(about["ts"], operator=about["operator"], amount=about["amount"], events=events))
-            commands += about["operator"] != OPERATOR_NONE
+            instant = instant_of(record, engine.plan)
+            take(engine.react(instant))
+            commands += instant.operator != OPERATOR_NONE
             acted += Counter([about["command"]] if "command" in about else [])
         else:  # a state, or the beginning of a segment, which holds one
             if about["sha256"] != state_of(engine):
@@ -116,15 +117,31 @@ def _engine(record: Record, folder: Path | None, *, compiled: bool) -> Engine:
     return engine
 
 
-def chunk_of(record: Record, hints: Mapping[str, Any]) -> Chunk:
-    names = dict.fromkeys(key.partition("/")[0] for key in record.arrays if key != "time")
-    inputs = {}
-    for name in names:
-        parts = [array for key, array in record.arrays.items() if key.startswith(f"{name}/")]
-        inputs[name] = rebuild(hints[name], iter(parts))
-    return Chunk(record.arrays["time"], inputs)
+def chunk_of(record: Record, plan: Plan) -> Chunk:
+    """The chunk of a record, to the bit."""
+    parts: dict[str, list[Any]] = {}
+    for key, array in record.arrays.items():
+        parts.setdefault(key.rpartition("/")[0], []).append(array)
+    inputs = {
+        name.removeprefix(INPUT): _value(plan, name.removeprefix(INPUT), arrays)
+        for name, arrays in parts.items()
+        if name.startswith(INPUT)
+    }
+    beside: dict[str, Any] = {name: parts[name][0] for name in BESIDE if name in parts}
+    if "events" in parts:
+        beside["events"] = _value(plan, "venue_events", parts["events"])
+    return Chunk(record.arrays["time"], inputs, **beside)
 
 
-def events_of(record: Record, hints: Mapping[str, Any]) -> Any:
-    log = hints["venue_events"]
-    return log(*[int(x) if name == "n" else x for name, x in record.arrays.items()])
+def instant_of(record: Record, plan: Plan) -> Instant:
+    """The instant of a record, to the bit."""
+    chunk = chunk_of(record, plan)
+    assert chunk.operator is not None and chunk.amount is not None  # of an instant they are always written
+    return Instant(int(chunk.time[0]), int(chunk.operator[0]), float(chunk.amount[0]), chunk.events, chunk.inputs)
+
+
+def _value(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
+    annotation = plan.hints[name]
+    if is_log(annotation):
+        return annotation(int(arrays[0]), *arrays[1:])
+    return rebuild(annotation, iter(arrays))

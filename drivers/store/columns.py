@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from dataflows.panel import Floats, Ints, Kind, walk
+from dataflows.panel import Floats, Ints, Kind
+from drivers.graph.columns import epoch_columns, leaves_of
 
 TIME: Final = pa.timestamp("ns", "UTC")
 
@@ -58,6 +59,15 @@ FILLS: Final = pa.schema(
 """quantity: base units, positive. reference_price: what the price would be without slippage."""
 
 
+class EpochLayer(NamedTuple):
+    """An epoch layer whose results are recorded. start: a value of the shape of what it returns."""
+
+    name: str
+    domain: str
+    annotation: Any
+    start: Any
+
+
 def columns_of(node: str, value: Any, annotation: Any, symbols: int) -> dict[str, Any]:
     """The recorded leaves of a node's output as flat columns (T * N,), by bar then symbol, named `<node>.<field>`.
 
@@ -65,17 +75,26 @@ def columns_of(node: str, value: Any, annotation: Any, symbols: int) -> dict[str
     node: "" leaves the prefix out.
     """
     found: dict[str, Any] = {}
-    for path, kind in walk(annotation):
-        leaf = value
-        for name in path:
-            leaf = getattr(leaf, name)
-        name = ".".join([node, *path] if node else path)
-        found.update(_flat(name, leaf, kind, symbols))
+    for leaf in leaves_of(node, annotation):
+        found.update(_flat(leaf.name if node else ".".join(leaf.path), leaf.of(value), leaf.kind, symbols))
+    return found
+
+
+def closed_columns(layer: EpochLayer, value: Any | None, bars: int, symbols: int) -> dict[str, Any]:
+    """What an epoch layer returned when the epoch before these bars closed, as columns (T * N,): in the first bar's rows, from
+    which on it holds; null in the others, and everywhere where no epoch closed (value is None)."""
+    found: dict[str, Any] = {}
+    nulls = np.arange(bars * symbols) >= (0 if value is None else symbols)
+    for leaf in leaves_of(layer.name, layer.annotation, epoch=True):
+        for name, row in epoch_columns(leaf, leaf.of(layer.start if value is None else value), symbols).items():
+            whole = np.zeros(bars * symbols, leaf.kind.numpy)
+            whole[:symbols] = row
+            found[name] = pa.array(whole, mask=nulls)
     return found
 
 
 def _flat(name: str, leaf: Any, kind: Kind, symbols: int) -> dict[str, Any]:
-    if leaf is None or not kind.recorded or "static" in kind.axes or "log" in kind.axes:
+    if leaf is None:
         return {}
     if kind.axes == ():
         return {name: np.repeat(np.asarray(leaf, kind.numpy), symbols)}

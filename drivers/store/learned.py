@@ -18,15 +18,17 @@ class Learned:
     """The delayed values of a run, each as it was from a bar on. A run without epoch layers has none and writes no file."""
 
     def __init__(self, plan: Plan) -> None:
-        self.names = [p for p, edge in plan.delayed.items() if edge.delay == "epoch" and edge.source in plan.nodes]
+        self._edges = {p: e for p, e in plan.delayed.items() if e.delay == "epoch" and e.source in plan.nodes}
+        self.names = list(self._edges)
         self._times: list[int] = []
         self._parts: dict[str, list[list[Any]]] = {name: [] for name in self.names}
 
-    def add(self, time: int, values: Mapping[str, Any]) -> None:
-        """From the bar that closes at `time` (UTC ns) on, these delayed values hold."""
+    def add(self, time: int, made: Mapping[str, Any]) -> None:
+        """From the bar that closes at `time` (UTC ns) on, what the epoch layers made holds."""
         self._times.append(time)
-        for name in self.names:
-            self._parts[name].append([np.array(leaf) for leaf in leaves(values[name])])
+        for name, edge in self._edges.items():
+            value = getattr(made[edge.source], edge.field) if edge.field else made[edge.source]
+            self._parts[name].append([np.array(leaf) for leaf in leaves(value)])
 
     def arrays(self) -> dict[str, Any]:
         """All that was added, for `go_on`."""

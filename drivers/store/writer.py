@@ -33,7 +33,7 @@ from drivers.engine.interrupts import deferred
 from drivers.files.json_values import json_values
 from drivers.project.configs import Configs, config_text
 from drivers.project.locate import Project
-from drivers.store.columns import FILLS, ORDERS, SIDES, TIME, columns_of, enum, known, masks
+from drivers.store.columns import FILLS, ORDERS, SIDES, TIME, EpochLayer, closed_columns, columns_of, enum, known, masks
 from drivers.store.errors import StoreError, TakenError, is_full
 from drivers.store.order_history import Order, OrderHistory
 from drivers.store.parquet import Background, ParquetFile, drop_parts, link, parts_of, sync
@@ -65,18 +65,25 @@ class ResultWriter:
     out: the final folder. symbols: names of the columns, sorted. overwrite: results that are in `out` already may be
     replaced, once the new ones are whole; files that no run writes are never removed. parts: tables grow in parts, which `cut`
     closes: what is closed can be read, and outlives the process. go_on: the number of parts that an earlier process closed and
-    that count; the results are completed from there.
+    that count; the results are completed from there. epoch: the epoch layers.
     Raises TakenError when `out` holds something already, StoreError when it cannot be written.
     """
 
     def __init__(
-        self, out: Path, symbols: Sequence[str], *, overwrite: bool = False, parts: bool = False, go_on: int | None = None
+        self,
+        out: Path,
+        symbols: Sequence[str],
+        *,
+        overwrite: bool = False,
+        parts: bool = False,
+        go_on: int | None = None,
+        epoch: Sequence[EpochLayer] = (),
     ) -> None:
         self.out = Path(out)
         self.symbols = tuple(symbols)
         self._done = False
         self.folder = self.out.with_name(self.out.name + ".partial")
-        self.overwrite, self.parts = overwrite, parts
+        self.overwrite, self.parts, self.epoch = overwrite, parts, tuple(epoch)
         self.part = go_on or 0
         self._refuse_taken()
         self._background = Background()
@@ -161,22 +168,29 @@ class ResultWriter:
         domains: Mapping[str, str],
         time: Ints,
         offsets: Mapping[str, Ints],
+        closed: Mapping[str, Any] | None = None,
     ) -> None:
         """Takes the outputs of successive bars.
 
         outputs: by node, panels (T, N), series (T,), stacks (T, N, K) and records of them; logs with their `n`. annotations:
         each node's return annotation. domains: each node's domain; a node without one is not recorded. time: (T,) closes, UTC
-        ns. offsets: by log, (T + 1,). Outputs of an instant between two bars (not all nodes) count for orders and fills only.
+        ns. offsets: by log, (T + 1,). closed: by epoch layer, where an epoch closed before the first of these bars.
+        Outputs of an instant between two bars (not all nodes) count for orders and fills only.
         Raises StoreError, with nothing left on disk, when they cannot be written.
         """
         with self.writing():
             if all(name in outputs for name in domains):
-                self._write_bars(outputs, annotations, domains, time)
+                self._write_bars(outputs, annotations, domains, time, closed or {})
             self._write_raw_logs({n: outputs[n] for n in domains if n in offsets}, time, offsets)
             self._write_logs(outputs, time, offsets)
 
     def _write_bars(
-        self, outputs: Mapping[str, Any], annotations: Mapping[str, Any], domains: Mapping[str, str], time: Ints
+        self,
+        outputs: Mapping[str, Any],
+        annotations: Mapping[str, Any],
+        domains: Mapping[str, str],
+        time: Ints,
+        closed: Mapping[str, Any],
     ) -> None:
         bars, symbols = len(time), len(self.symbols)
         index = self._index(np.repeat(np.arange(bars), symbols), np.tile(np.arange(symbols, dtype=np.int32), bars), time)
@@ -184,6 +198,9 @@ class ResultWriter:
         for node, domain in domains.items():
             if not is_log(annotations[node]):
                 tables.setdefault(domain, dict(index)).update(columns_of(node, outputs[node], annotations[node], symbols))
+        for layer in self.epoch:
+            columns = closed_columns(layer, closed.get(layer.name), bars, symbols)
+            tables.setdefault(layer.domain, dict(index)).update(columns)
         for domain, columns in tables.items():
             if domain not in self._features:
                 self._features[domain] = self._file(f"features/{domain}.parquet")

@@ -23,7 +23,7 @@ from dataflows.data.types import (
 from dataflows.execution import types as ex
 from dataflows.risk.types import FLATTEN, HALT, RUN
 from drivers.engine.checkpoint import restore, save
-from drivers.engine.engine import Chunk, Engine, Outputs, cut
+from drivers.engine.engine import Chunk, Engine, Instant, Outputs, cut
 from tests.properties.graph import differs, engine_of, flat, plan_of
 from tests.properties.market import instruments, market
 
@@ -58,7 +58,7 @@ def streamed(commands: Mapping[int, list[int]], *, compiled: bool = True) -> lis
     for t in range(FIRST, LAST):
         made.append(bar(engine, t))
         for i, command in enumerate(commands.get(t, [])):
-            engine.react(int(DATA.time[t]) + (i + 1) * 1_000_000_000, operator=command)
+            engine.react(Instant(int(DATA.time[t]) + (i + 1) * 1_000_000_000, command))
     return made
 
 
@@ -131,7 +131,7 @@ def table_of(engine: Engine) -> dict[str, Any]:
 
 
 def send(engine: Engine, command: int, amount: float = 0.0) -> Outputs:
-    return engine.react(engine.last_time + 1_000_000_000, operator=command, amount=amount)
+    return engine.react(Instant(engine.last_time + 1_000_000_000, command, amount))
 
 
 def told(out: Outputs) -> list[tuple[int, int, float, bool]]:

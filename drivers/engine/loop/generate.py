@@ -26,7 +26,8 @@ from dataflows.carry import Axes
 from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of, unwrap_generic, walk
 from dataflows.runtime.compile import inner_kernel, kernel
 from drivers.engine.loop.address import address_of, by_address, helpers, python_node, python_recorder, recorder
-from drivers.engine.loop.rows import Path, RowSpec, chains, row_class, uncompiled, used_paths
+from drivers.engine.loop.rows import RowSpec, row_class, uncompiled
+from drivers.graph.field_reads import Path, chains, used_paths
 from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError
 
 nb: Any = numba  # its own annotations leave out what a compiler's user needs

@@ -24,6 +24,7 @@ _RULES: Final = (
     rules_edges.known_inputs,
     rules_edges.cycles,
     rules_edges.schedules,
+    rules_edges.recorded,
     rules_edges.domains,
     rules_edges.doors,
     rules_edges.reached,

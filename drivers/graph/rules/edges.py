@@ -8,6 +8,9 @@ from typing import Any, Final
 
 import networkx as nx
 
+from dataflows.panel import walk
+from drivers.graph.external import EXTERNAL
+from drivers.graph.field_reads import used_paths
 from drivers.graph.layers import SUFFIX, LayerNode
 from drivers.graph.network import FILE, Finding, Graph, between, who
 from drivers.graph.wiring import LayerEntry, Wiring, wired_inputs
@@ -158,6 +161,27 @@ def schedules(g: Graph) -> Iterator[Finding]:
             yield Finding("schedule", source.name, name, message)
 
 
+def recorded(g: Graph) -> Iterator[Finding]:
+    """A post layer or an epoch layer reads what is shown within the bar only, and is gone when it runs.
+
+    An epoch layer sees what was recorded over the whole epoch; a post layer the same of the step layers of its chunk.
+    """
+    for node in g.nodes.values():
+        if node.schedule not in ("post", "epoch"):
+            continue
+        for own, p in zip(node.fn.__code__.co_varnames, node.params, strict=False):
+            source = g.nodes.get(p)
+            if source is None or source.schedule not in ("step", *(("columnar", "post") if node.schedule == "epoch" else ())):
+                continue
+            read = used_paths(node.fn, own, source.returns)
+            for path, kind in walk(source.returns):
+                if path in read and not kind.recorded:
+                    field = ".".join((p, *path))
+                    message = f"{who(node)} is {node.schedule} and reads {field}, which is shown within the bar only"
+                    cure = "read a recorded field instead, or record it: drop `recorded=False` from its kind"
+                    yield Finding("schedule", node.name, between(p, node), f"{message}; {cure}.")
+
+
 def domains(g: Graph) -> Iterator[Finding]:
     """A domain takes what it may not."""
     for name, domain in g.wiring.domains.items():
@@ -222,5 +246,8 @@ def used(g: Graph) -> Iterator[Finding]:
             yield Finding("sink", node.name, "", message)
     taken = {p for node in (*g.nodes.values(), *g.others) for p in node.params}  # an input may be another variant's
     for name in g.wiring.external:
-        if name not in taken:
+        if name not in EXTERNAL:
+            message = f"external input {name} is none that the engine hands in; it hands in {', '.join(EXTERNAL)}."
+            yield Finding("sink", name, name, message)
+        elif name not in taken:
             yield Finding("sink", name, name, f"external input {name} is taken by no layer; remove it from {FILE}.")

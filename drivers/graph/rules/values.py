@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dataflows.panel import Kind, fields_of, is_log, is_record, unwrap_generic, walk
+from dataflows.panel import Kind, fields_of, is_record, unwrap_generic, walk
+from drivers.graph.columns import Leaf, leaves_of
 from drivers.graph.config_reads import Read, reads_of, unread
 from drivers.graph.layers import LayerNode
 from drivers.graph.network import FILE, Finding, Graph, between, who
@@ -57,8 +58,9 @@ def types(g: Graph) -> Iterator[Finding]:
     """
     first: dict[str, LayerNode] = {}
     for node in g.nodes.values():
-        if _malformed(node.returns):
-            message = f"{who(node)} returns {_called(node.returns)}, which is no panel, number or record of them."
+        if _malformed(node):
+            what = "no number, array with its Axes" if node.schedule == "epoch" else "no panel, number"
+            message = f"{who(node)} returns {_called(node.returns)}, which is {what} or record of them."
             yield Finding("types", node.name, "", message)
         for p, wanted in node.hints.items():
             source = g.nodes.get(p)
@@ -85,9 +87,9 @@ def _same(a: Any, b: Any) -> bool:
         return False
 
 
-def _malformed(annotation: Any) -> bool:
+def _malformed(node: LayerNode) -> bool:
     try:
-        list(walk(annotation))
+        leaves_of(node.name, node.returns, epoch=node.schedule == "epoch")
     except TypeError:
         return True
     return False
@@ -161,7 +163,7 @@ def boundaries(g: Graph) -> Iterator[Finding]:
     """A boundary model and the fields of its domain's layers disagree."""
     disabled = {name for name, entry in g.wiring.layers.items() if not entry.enabled}
     for domain, entry in g.wiring.domains.items():
-        columns = {c: kind for node in g.nodes.values() if node.domain == domain for c, kind in columns_of(node)}
+        columns = {leaf.name: leaf for node in g.nodes.values() if node.domain == domain for leaf in _leaves(node)}
         if entry.boundary is None:
             if columns:
                 message = (
@@ -179,15 +181,15 @@ def boundaries(g: Graph) -> Iterator[Finding]:
         yield from _same_columns(domain, entry.boundary, columns, enabled)
 
 
-def _same_columns(domain: str, model: str, columns: Mapping[str, Kind], found: Mapping[str, str]) -> Iterator[Finding]:
+def _same_columns(domain: str, model: str, columns: Mapping[str, Leaf], found: Mapping[str, str]) -> Iterator[Finding]:
     left = dict(found)
-    for column, kind in columns.items():
-        layer = column.partition(".")[0]
+    for column, leaf in columns.items():
+        layer, kind = leaf.node, leaf.kind
         given = "float64" if kind.dtype == "f8" else "int64"
         wanted = [column]
-        if len(kind.axes) > 1:  # a stack, or book levels: one column each, and how many only the model says
-            wide = [c for c in left if re.fullmatch(re.escape(column) + r"\.\d+", c)]
-            wanted = [f"{column}.{i}" for i in range(max(1, len(wide)))]
+        if leaf.wide:  # a stack, or book levels: one column each, and how many only the model says
+            wide = [c for c in left if re.fullmatch(re.escape(column) + r"(\.\d+)+", c)]
+            wanted = wide if leaf.carried and wide else [f"{column}.{i}" for i in range(max(1, len(wide)))]
         for c in wanted:
             dtype = left.pop(c, None)
             if dtype is None and kind.within is not None:
@@ -205,16 +207,10 @@ def _same_columns(domain: str, model: str, columns: Mapping[str, Kind], found: M
         yield Finding("boundary", layer, c, message)
 
 
-def columns_of(node: LayerNode) -> list[tuple[str, Kind]]:
-    """The recorded columns of a layer, without the numbers of wide ones: (`<layer>.<field>`, kind)."""
-    if is_log(node.returns):
-        return []
+def _leaves(node: LayerNode) -> list[Leaf]:
+    """The recorded values of a layer; none where `types` says that it returns something else."""
     try:
-        return [
-            (".".join((node.name, *path)), kind)
-            for path, kind in walk(node.returns)
-            if kind.recorded and "static" not in kind.axes
-        ]
+        return leaves_of(node.name, node.returns, epoch=node.schedule == "epoch")
     except TypeError:
         return []
 

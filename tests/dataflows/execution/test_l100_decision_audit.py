@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.data.types import Bars, Book, Flow, HigherBars, Market, Quality, Session
-from dataflows.execution.l100_decision_audit import AuditCarry, l100_decision_audit, label_changes, placed, profits
+from dataflows.data.types import Bars, Book, Clock, Flow, HigherBars, Market, Quality, Session
+from dataflows.execution.l100_decision_audit import SUMS, AuditCarry, l100_decision_audit, label_changes, placed, profits
 from dataflows.execution.types import AUDIT_EVENTS, CANCEL, PLACE, Audit, Ledger, Orders, Reconciliation
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Ensemble, K, Proposal
 from dataflows.regime.types import Regime
@@ -62,6 +62,7 @@ def audit(
     told: Any = (),
     level: Any = None,
     matched: Any = 1,
+    is_bar: Any = 1,
     **decision: Any,
 ) -> Audit:
     regime = filled(Regime, SHAPE, 0.0, **({"label": label} if label is not None else {}))
@@ -79,6 +80,7 @@ def audit(
         fills or orders(),
         filled(Ledger, SHAPE, 0.0, **(ledger or {})),
         filled(Reconciliation, SHAPE, 0.0, matched=np.full(SHAPE[0], matched)),
+        filled(Clock, SHAPE, 0.0, ts=np.arange(SHAPE[0]), is_bar=np.full(SHAPE[0], is_bar)),
         state,
     )
 
@@ -196,14 +198,17 @@ def test_profits_are_the_same_compiled_plain_and_however_the_bars_are_cut(rows: 
     said = np.ascontiguousarray(np.repeat(x[:, 5:6, None], 3, axis=2) * np.array([1.0, -0.5, 0.0]))
 
     def state() -> AuditCarry:
-        return AuditCarry(np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64), np.zeros((3, 1)), np.zeros((3, 1)))
+        shares = np.zeros((3, 1)), np.zeros((3, 1))
+        none = np.zeros(1, np.int64)
+        return AuditCarry(none.copy(), np.zeros(1), none.copy(), *shares, np.zeros((SUMS, 1)), none.copy())
 
     parts, one, other = state(), state(), state()
-    whole = profits(position, *money, said, one)
-    assert same_bits(whole, python_of(profits)(position, *money, said, other))
+    given_ = (position, *money, said, np.ones(len(rows), np.int64))
+    whole = profits(*given_, one)
+    assert same_bits(whole, python_of(profits)(*given_, other))
     assert same_bits(one, other)
     at = sorted(c for c in cuts if c < len(rows))
-    pieces = zip(*(np.split(a, at) for a in (position, *money, said)), strict=True)
+    pieces = zip(*(np.split(a, at) for a in given_), strict=True)
     got = [profits(*map(np.ascontiguousarray, p), parts) for p in pieces]
     assert same_bits(tuple(np.concatenate(g) for g in zip(*got, strict=True)), whole)
     total = money[0] + money[1] - money[2] - money[3]
@@ -248,3 +253,36 @@ def test_changes_are_the_same_however_the_bars_are_cut(labels: list[int], cuts: 
     assert same_bits(np.concatenate(got), expected)
     assert same_bits(python_of(label_changes)(label, same), expected)
     assert same_bits(parts, whole)
+
+
+def test_a_fill_between_two_bars_is_in_the_row_of_the_next_bar() -> None:
+    """Rows 1 and 2 are instants between the closes of rows 0 and 3: what was filled there is in row 3, priced at its VWAP."""
+    zero = [0.0] * 6
+    fills = orders(
+        filled_notional=panel([0, 200.0, 100.0, 300.0, 0, 0], zero),
+        fee_cost=panel([0, 1.0, 0.5, 1.5, 0, 0], zero),
+        filled_quantity=panel([0, 2.0, 1.0, -3.0, 0, 0], zero),
+        filled_value=panel([0, 200.0, 100.0, -303.0, 0, 0], zero),
+        rejects=panel([0, 1.0, 0, 0, 0, 0], zero),
+    )
+    feed = market()
+    feed.bars.vwap[:] = 101.0
+    ledger = {
+        "position": panel([0, 2.0, 3.0, 0, 0, 0], zero),
+        "symbol_realised": panel([0, 0, 0, 3.0, 3.0, 3.0], zero),
+        "symbol_fees": panel([0, 1.0, 1.5, 3.0, 3.0, 3.0], zero),
+    }
+    is_bar = np.array([1, 0, 0, 1, 1, 1])
+    got = audit(fills, feed=feed, is_bar=is_bar, ledger=ledger, level=np.ones(SHAPE, np.int64) * HALT)
+    assert got.filled_notional[:, 0].tolist() == [0.0, 200.0, 300.0, 600.0, 0.0, 0.0]
+    assert got.fee_bps[3, 0] == pytest.approx(3.0 / 600.0 * 1e4)
+    assert got.vwap_bps[3, 0] == pytest.approx((-3.0 - 101.0 * 0.0 + 3.0) / 600.0 * 1e4)
+    assert got.profit[:, 0].tolist() == [0.0, -1.0, -1.5, 0.0, 0.0, 0.0]
+    reject, fill = (1 << AUDIT_EVENTS.index(name) for name in ("REJECT", "FILL"))
+    assert [bool(e & reject) for e in got.events[:, 0]] == [False, True, True, True, False, False]
+    assert [bool(e & fill) for e in got.events[:, 0]] == [False, True, True, True, False, False]
+
+
+def test_a_fault_of_the_data_is_of_its_bar_and_not_of_the_instants_after_it() -> None:
+    got = audit(feed=market(outlier=np.ones(SHAPE, np.int64)), is_bar=np.array([1, 0, 1, 0, 0, 1]))
+    assert got.anomaly[:, 0].tolist() == [1, 0, 1, 0, 0, 1]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.engine.checkpoint import CheckpointError, restore, save
-from drivers.engine.engine import Engine, EngineError
+from drivers.engine.engine import Engine, EngineError, Instant
 from drivers.engine.plan import Plan
 from tests.drivers.engine import toy
 from tests.drivers.engine.conftest import DELAYED, MINUTE, piece, run, same_bits, toy_data, toy_engine, toy_plan, whole
@@ -41,7 +41,7 @@ def test_a_restored_engine_reacts_on_the_rows_that_were_held() -> None:
     second = toy_engine(PLAN)
     restore(second, save(first))
     at = int(DATA.time[49]) + MINUTE // 2
-    same_bits(first.react(at, operator=2).values, second.react(at, operator=2).values)
+    same_bits(first.react(Instant(at, 2)).values, second.react(Instant(at, 2)).values)
 
 
 def test_restoring_heals_a_poisoned_engine() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.runtime.compile import compilation_frozen
-from drivers.engine.engine import Engine, EngineError
+from drivers.engine.engine import Engine, EngineError, Instant
 from drivers.engine.plan import Plan
 from tests.drivers.engine.conftest import MINUTE, piece, run, same_bits, toy_data, toy_engine, toy_plan, whole
 
@@ -88,14 +88,14 @@ def test_an_error_in_the_middle_of_a_chunk_poisons_the_engine(plan: Plan, engine
     with pytest.raises(EngineError, match="with part of it run; restore it from a checkpoint"):
         made.advance(piece(DATA, 50, 60))
     with pytest.raises(EngineError, match="restore it from a checkpoint"):
-        made.react(int(DATA.time[60]), operator=2)
+        made.react(Instant(int(DATA.time[60]), 2))
 
 
 def test_between_bars_the_operator_acts_and_nothing_per_bar_moves(engine: Callable[..., Engine]) -> None:
     made = engine()
     last = made.advance(piece(DATA, 0, 50)).values["l3_account"]
     assert np.any(last.held[-1] != 0.0)
-    out = made.react(int(DATA.time[49]) + MINUTE // 2, operator=2).values["l3_account"]
+    out = made.react(Instant(int(DATA.time[49]) + MINUTE // 2, 2)).values["l3_account"]
     assert (out.held == 0.0).all()
     assert out.bars[0] == last.bars[-1]
     assert out.equity[0] == last.equity[-1]
@@ -106,7 +106,7 @@ def test_between_bars_the_operator_acts_and_nothing_per_bar_moves(engine: Callab
 
 def test_react_before_the_first_bar_is_refused(engine: Callable[..., Engine]) -> None:
     with pytest.raises(EngineError, match="no bar has been seen yet"):
-        engine().react(int(DATA.time[0]), operator=2)
+        engine().react(Instant(int(DATA.time[0]), 2))
 
 
 def test_outputs_of_a_bar_stay_what_they_were(engine: Callable[..., Engine]) -> None:

@@ -13,8 +13,8 @@ from dataflows.layer import LayerError
 from dataflows.runtime import scratch
 from drivers.engine.engine import Engine, EngineError
 from drivers.engine.loop.generate import LayerCompileError, _compile_once
-from drivers.engine.loop.rows import used_paths
 from drivers.engine.plan import Plan
+from drivers.graph.field_reads import used_paths
 from drivers.graph.layers import Delayed, PlanError
 from tests.drivers.engine import toy
 from tests.drivers.engine.conftest import toy_engine, toy_plan

@@ -12,7 +12,7 @@ from dataflows.execution.types import PLACE, OrderIntents
 from dataflows.kernels.smooth import SeededEwm, seeded_ewm
 from dataflows.kernels.window import Lag, lagged
 from dataflows.layer import layer
-from dataflows.panel import Floats, Panel, Series
+from dataflows.panel import Floats, Panel, Series, Within
 
 
 class ToyConfig(NamedTuple):
@@ -26,8 +26,8 @@ class ToyConfig(NamedTuple):
 class Weights(NamedTuple):
     """Delayed from the epoch layer."""
 
-    gain: Annotated[Floats, Axes("N", start=1.0)]
-    seen: Annotated[Floats, Axes(1, start=0.0)]
+    gain: Annotated[Floats, Axes("N", start=1.0), Within(1.0, 1.5)]
+    seen: Annotated[Floats, Axes(1, start=0.0), Within(0.0)]
 
 
 class ToyFeed(NamedTuple):
@@ -65,7 +65,7 @@ class Learned(NamedTuple):
     """What the epoch layer hands on."""
 
     weights: Weights
-    total: Floats
+    total: Annotated[Floats, Axes("N"), Within(0.0)]
 
 
 @layer("L1")

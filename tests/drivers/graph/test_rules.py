@@ -422,6 +422,82 @@ def test_a_driver_key_that_does_not_exist(world: World) -> None:
     ]
 
 
+# Layers that run after the bar.
+
+MONITOR = '''
+@layer("L6", schedule="epoch")
+def l6_monitor(observations: Panel, l97_ledger: Ledger, l86_cap: Cap, l100_audit: Panel, l5_bridge: Intents) -> Weights:
+    """What was learned."""
+    return Weights(l86_cap.weight)
+'''
+
+
+@pytest.fixture
+def learning(world: World) -> World:
+    world.layers["execution.l6_monitor"] = MONITOR
+    world.change(
+        "types", "weights: Annotated[Floats, Axes(3, start=1.0)]", "weights: Annotated[Floats, Axes(3, start=1.0), Within(0.0)]"
+    )
+    inputs = ["observations", "l97_ledger", "l86_cap", "l100_audit", "l5_bridge"]
+    world.wiring["layers"]["l6_monitor"] = {"id": "L6", "domain": "execution", "schedule": "epoch", "inputs": inputs}
+    del world.wiring["delayed"]["weights"]["awaits"]
+    world.change(
+        "types", "class Cap(NamedTuple):\n    weight: Panel", "class Cap(NamedTuple):\n    weight: Panel\n    room: Passed"
+    )
+    world.change("types", "Panel, Stack, Within", "Panel, Passed, Stack, Within")
+    return world
+
+
+def test_an_epoch_layer_takes_inputs_logs_and_the_outputs_of_every_stage(learning: World) -> None:
+    assert learning.findings() == []
+
+
+def test_an_epoch_layer_that_reads_what_is_not_recorded(learning: World) -> None:
+    learning.change("execution.l6_monitor", "l86_cap.weight", "l86_cap.room")
+    assert learning.messages("schedule") == [
+        (
+            "L6 l6_monitor is epoch and reads l86_cap.room, which is shown within the bar only; read a recorded field instead, or "
+            "record it: drop `recorded=False` from its kind."
+        )
+    ]
+
+
+def test_a_post_layer_that_reads_what_is_not_recorded(learning: World) -> None:
+    learning.change("execution.l100_audit", "l5_bridge: Intents", "l5_bridge: Intents, l86_cap: Cap")
+    learning.layers["execution.l100_audit"] += "    return l86_cap.room\n"
+    assert learning.messages("schedule")[0].startswith("L100 l100_audit is post and reads l86_cap.room, which is shown within")
+
+
+def test_an_epoch_layer_that_takes_what_comes_round_each_bar(learning: World) -> None:
+    learning.change("execution.l6_monitor", "l5_bridge: Intents", "orders: Intents")
+    assert learning.messages("schedule") == [
+        "L6 l6_monitor is epoch and takes orders, which comes round each bar; only a step layer can take it."
+    ]
+
+
+def test_an_epoch_layer_whose_values_nobody_bounds(learning: World) -> None:
+    learning.change("types", "Axes(3, start=1.0), Within(0.0)]", "Axes(3, start=1.0)]")
+    (message,) = learning.messages("boundary")
+    assert message.startswith("toy.types.ExecutionBoundary has no column l6_monitor.weights.0, which l6_monitor gives;")
+
+
+def test_an_epoch_layer_that_returns_an_array_without_axes(learning: World) -> None:
+    learning.change("types", "weights: Annotated[Floats, Axes(3, start=1.0), Within(0.0)]", "weights: Floats")
+    assert learning.messages("types")[0].endswith("which is no number, array with its Axes or record of them.")
+
+
+def test_an_external_input_that_the_engine_does_not_hand_in(world: World) -> None:
+    world.change("data.l0_feed", "observations: Panel", "ticker: Panel")
+    world.wiring["external"] = ["ticker"]
+    world.wiring["layers"]["l0_feed"]["inputs"] = ["ticker"]
+    assert world.messages("sink") == [
+        (
+            "external input ticker is none that the engine hands in; it hands in observations, external_alpha, instruments, clock, "
+            "venue_events, venue_snapshot."
+        )
+    ]
+
+
 # Layers with several forms, of which a variant of the wiring chooses one.
 
 TWO_FORMS = '''
@@ -434,7 +510,7 @@ def l86_cap__sim(l3_proposal: Proposal, l97_ledger: Ledger, risk: RiskConfig) ->
 
 @variant(venue="live")
 @layer("L86", schedule="step")
-def l86_cap__live(l3_proposal: Proposal, told: Panel, risk: RiskConfig) -> Cap:
+def l86_cap__live(l3_proposal: Proposal, venue_events: Panel, risk: RiskConfig) -> Cap:
     """The most that may be held, as the venue says."""
     return Cap(risk.slope)
 '''
@@ -444,8 +520,11 @@ def l86_cap__live(l3_proposal: Proposal, told: Panel, risk: RiskConfig) -> Cap:
 def two(world: World) -> World:
     world.layers["risk.l86_cap"] = TWO_FORMS
     world.wiring["variants"] = {"venue": "sim"}
-    world.wiring["external"] = ["observations", "told"]
-    world.wiring["layers"]["l86_cap"]["inputs"] = {"sim": ["l3_proposal", "l97_ledger"], "live": ["l3_proposal", "told"]}
+    world.wiring["external"] = ["observations", "venue_events"]
+    world.wiring["layers"]["l86_cap"]["inputs"] = {
+        "sim": ["l3_proposal", "l97_ledger"],
+        "live": ["l3_proposal", "venue_events"],
+    }
     world.wiring["layers"]["l97_ledger"]["sink"] = True  # the live form does not take it
     return world
 
@@ -457,9 +536,9 @@ def test_a_variant_is_one_word_for_inputs_and_keys_belong_to_the_form_that_reads
 
 
 def test_an_external_input_that_no_form_takes(two: World) -> None:
-    two.change("risk.l86_cap", "told: Panel", "observations: Panel")
+    two.change("risk.l86_cap", "venue_events: Panel", "observations: Panel")
     two.wiring["layers"]["l86_cap"]["inputs"]["live"] = ["l3_proposal", "observations"]
-    assert two.messages("sink") == ["external input told is taken by no layer; remove it from wiring_master.yaml."]
+    assert two.messages("sink") == ["external input venue_events is taken by no layer; remove it from wiring_master.yaml."]
 
 
 def test_a_key_that_no_form_reads(two: World) -> None:
@@ -469,7 +548,7 @@ def test_a_key_that_no_form_reads(two: World) -> None:
 
 
 def test_an_input_of_the_form_that_is_not_chosen_is_held_against_the_file(two: World) -> None:
-    two.wiring["layers"]["l86_cap"]["inputs"]["live"] = ["told", "observations"]
+    two.wiring["layers"]["l86_cap"]["inputs"]["live"] = ["venue_events", "observations"]
     assert two.messages("layers") == [
         "L86 l86_cap (live) takes l3_proposal, which wiring_master.yaml does not list; run `stratoquant wiring sync`.",
         "L86 l86_cap (live) does not take observations, which wiring_master.yaml lists; run `stratoquant wiring sync`.",

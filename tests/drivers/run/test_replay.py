@@ -18,7 +18,7 @@ from drivers.cli.main import run_command
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.engine import Chunk, Engine, Outputs
 from drivers.run.journaled import state_of
-from drivers.run.replay import ReplayError, chunk_of, replay
+from drivers.run.replay import ReplayError, chunk_of, instant_of, replay
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
 from drivers.store.journal import JournalReader, JournalWriter, Record
@@ -128,11 +128,11 @@ def _fresh(like: Engine) -> Engine:
 
 def _go(engine: Engine, record: Any) -> Outputs:
     if record.about["kind"] == "bars":
-        chunk = chunk_of(record, engine.plan.hints)
+        chunk = chunk_of(record, engine.plan)
         assert isinstance(chunk, Chunk)
         assert isinstance(chunk.inputs["observations"], Observations)
         return engine.advance(chunk)
-    return engine.react(record.about["ts"], operator=record.about["operator"], amount=record.about["amount"])
+    return engine.react(instant_of(record, engine.plan))
 
 
 def test_a_journal_that_was_torn_gives_all_but_its_last_record_and_says_so(

@@ -27,7 +27,7 @@ def test_a_layer_that_takes_what_an_epoch_taught_runs_alone(tmp_path: Path) -> N
     for a, b in ((0, 120), (120, 200), (200, 300)):
         (made,) = run(engine, piece(DATA, a, b))
         if made.epoch:
-            learned.add(int(made.time[0]), engine.arena.values)
+            learned.add(int(made.time[0]), made.epoch)
         outputs.append(made)
     learned.save(tmp_path)
 

@@ -1,0 +1,100 @@
+"""The one map of what a layer's output is in tables: its recorded values, and the columns that they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import Axes
+from dataflows.panel import Kind, Within, fields_of, is_log, is_record, unwrap_generic, walk
+
+Path = tuple[str, ...]
+
+
+class Leaf(NamedTuple):
+    """One recorded value of a layer.
+
+    path: of field names in its record. kind: axes () one value, ("N",) one a symbol, ("N", …) several a symbol, which are a
+    column each. carried: of an epoch layer's value, its axes as it returns it; None of any other layer's.
+    """
+
+    node: str
+    path: Path
+    kind: Kind
+    carried: tuple[str | int, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its column, `<layer>.<field>`; a wide one's columns have a number behind it."""
+        return ".".join((self.node, *self.path))
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is several columns."""
+        return len(self.kind.axes) > 1
+
+    def of(self, value: Any) -> Any:
+        """This leaf of a layer's output."""
+        for name in self.path:
+            value = getattr(value, name)
+        return value
+
+
+def leaves_of(node: str, annotation: Any, *, epoch: bool = False) -> list[Leaf]:
+    """The recorded values of what a layer returns; a log has none. epoch: of an epoch layer, whose arrays may be carried ones.
+
+    Raises TypeError for an annotation that is no value.
+    """
+    if is_record(annotation) and not epoch and is_log(annotation):
+        return []
+    found = _carried(node, annotation, ()) if epoch else (Leaf(node, path, kind) for path, kind in walk(annotation))
+    return [leaf for leaf in found if leaf.kind.recorded and "static" not in leaf.kind.axes and "log" not in leaf.kind.axes]
+
+
+def _carried(node: str, annotation: Any, path: Path) -> Iterator[Leaf]:
+    bare = unwrap_generic(annotation)
+    if is_record(bare):
+        for name, inner in fields_of(bare).items():
+            yield from _carried(node, inner, (*path, name))
+        return
+    beside = getattr(annotation, "__metadata__", ())
+    axes = next((meta.names for meta in beside if isinstance(meta, Axes)), None)
+    if axes is None:
+        ((_, kind),) = walk(annotation)
+        names: tuple[str | int, ...] = kind.axes
+    else:
+        within = next((meta for meta in beside if isinstance(meta, Within)), None)
+        kind, names = Kind("i8" if "int64" in str(bare) else "f8", (), within=within), axes
+    last = len(names) - 1 - names[::-1].index("N") if "N" in names else len(names)
+    others = [name for i, name in enumerate(names) if i != last and name != 1]
+    flat = ("N", "K") if others else ("N",) if "N" in names else ()
+    yield Leaf(node, path, Kind(kind.dtype, flat, kind.recorded, kind.within), names)
+
+
+def epoch_columns(leaf: Leaf, value: Any, symbols: int) -> dict[str, Any]:
+    """The columns of an epoch layer's value, (N,) each: what has no axis of symbols is the same for all.
+
+    Of the other axes each place is a column, numbered in C order: `weights.3`, and `matrix.0.2` where there are two.
+    """
+    array = np.asarray(value, leaf.kind.numpy)
+    axes: Sequence[str | int] = leaf.carried or ()
+    if "N" in axes:
+        array = np.moveaxis(array, len(axes) - 1 - tuple(axes)[::-1].index("N"), -1)
+    else:
+        array = np.broadcast_to(array[..., None], (*array.shape, symbols))
+    if not leaf.wide:
+        return {leaf.name: array.reshape(symbols)}
+    places = np.ndindex(*[size for size, axis in zip(array.shape, _others(axes), strict=False) if axis != 1])
+    flat = array.reshape(math.prod(array.shape[:-1]), symbols)
+    return {".".join((leaf.name, *map(str, place))): row for place, row in zip(places, flat, strict=True)}
+
+
+def _others(axes: Sequence[str | int]) -> list[str | int]:
+    """The axes without that of the symbols, in the order in which `epoch_columns` has them."""
+    if "N" not in axes:
+        return list(axes)
+    last = len(axes) - 1 - tuple(axes)[::-1].index("N")
+    return [axis for i, axis in enumerate(axes) if i != last]
