@@ -20,7 +20,7 @@ from drivers.feeds.description import Description
 from drivers.feeds.importing.presets import PRESETS
 from drivers.project.locate import defaults
 from drivers.report.reference import write_reference
-from drivers.venues.description import Venue
+from drivers.venues.description import VenueRules
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -36,7 +36,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Puts the keys of dataset.yml and of a venue's file and the presets of imports where a page asks for them."""
-    markdown = markdown.replace("DATASET_KEYS", keys_of(Description)).replace("VENUE_KEYS", keys_of(Venue))
+    markdown = markdown.replace("DATASET_KEYS", keys_of(Description)).replace("VENUE_KEYS", keys_of(VenueRules))
     return markdown.replace("\nPRESETS\n", f"\n{presets()}\n")
 
 

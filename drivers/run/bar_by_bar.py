@@ -17,25 +17,37 @@ from drivers.run.journaled import Journaled, state_of
 from drivers.run.operator_commands import NAMES, OperatorCommand
 from drivers.run.recorder import Recorder
 from drivers.run.replay import ReplayError, chunk_of, instant_of
+from drivers.run.venue_link import VenueLink
 from drivers.store.journal import JournalError, Record
 from drivers.text.times import stamp
+
+VENUE = "venue"
+"""Whose word an instant is at which the venue reports something."""
 
 BUFFER_BARS = 512
 """Bars whose outputs wait in memory before they go to the sinks together."""
 
 
 class Stream:
-    """The bars of one stream, and what comes between them. first: the row of the data to begin at.
+    """The bars of one stream, and what comes between them. first: the row of the data to begin at. venue: where orders go and
+    reports come from; None where the venue is simulated.
 
     Sinks may fail, trading may not: results stop at an error and the bars go on. A journal that cannot be written stops entries
     (HALT), for an order must not leave without a record; exits go on.
     """
 
     def __init__(
-        self, session: Session, recorder: Recorder, engine: Journaled, between: Between, stop: Requests, first: int
+        self,
+        session: Session,
+        recorder: Recorder,
+        engine: Journaled,
+        between: Between,
+        stop: Requests,
+        first: int,
+        venue: VenueLink | None = None,
     ) -> None:
         self.session, self.recorder, self.engine, self.between, self.stop = session, recorder, engine, between, stop
-        self.first = first
+        self.first, self.venue = first, venue
         self.waiting: list[Outputs] = []
         engine.on_failure = self._journal_failed
 
@@ -58,7 +70,7 @@ class Stream:
             with deferred():
                 self.act(closes)
                 observations = data.rows(t, t + 1)
-                self._wait(self.engine.advance(Chunk(observations.time, data.inputs(observations))))
+                self._advance(Chunk(observations.time, data.inputs(observations)))
                 self.between.saw(observations)
                 if closes % engine.epoch_ns == 0:
                     self._next_segment()
@@ -69,18 +81,46 @@ class Stream:
         self.flush()
         return stopped
 
+    def _advance(self, chunk: Chunk) -> None:
+        """One bar, with what the venue reports of it."""
+        if self.venue is not None:
+            closes = int(chunk.time[0])
+            events = self.venue.at(closes)
+            chunk = chunk._replace(inputs={**chunk.inputs, **self.venue.inputs(closes)}, events=events)
+        outputs = self.engine.advance(chunk)
+        if self.venue is not None:
+            self.venue.send(outputs)
+        self._wait(outputs)
+
+    def _react(self, instant: Instant, by: str, command: str = "") -> Outputs:
+        """One instant between two bars, with the venue's latest statement of the account."""
+        self.flush()
+        if self.venue is not None:
+            instant = instant._replace(inputs=self.venue.inputs(instant.ts))
+        outputs = self.engine.react(instant, by=by, command=command)
+        if self.venue is not None:
+            self.venue.send(outputs)
+        return outputs
+
     def act(self, now: int) -> None:
-        """Applies all that is due before `now`."""
+        """Applies all that is due before `now`: operator commands, and what the venue reports, by time."""
         if not self.session.engine.held:
             return  # no bar yet: there is nothing to act on
         for at, command, by in self.between.due(now, self.session.engine.last_time):
+            self._hear(at)
             if command.code == OPERATOR_RELEASE and self.engine.failed and not self._journal_again(command):
                 continue
-            self.flush()
             text = command.text if command.where else ""
-            outputs = self.engine.react(Instant(at, command.code, command.amount), by=by, command=text)
+            outputs = self._react(Instant(at, command.code, command.amount), by, text)
             self._acted(at, outputs, text, command.code, command.amount, by)
             self.between.notify(f"{stamp(at)} {NAMES[command.code]} ({by})")
+        self._hear(now)
+
+    def _hear(self, now: int) -> None:
+        """What the venue reports before `now` acts at once: a fill does not wait for the close of its bar."""
+        for reported, events in () if self.venue is None else self.venue.before(now):
+            at = max(reported, self.session.engine.last_time)
+            self.recorder.take_between(self._react(Instant(at, events=events), VENUE))
 
     def _acted(self, at: int, outputs: Outputs, text: str, code: int, amount: float, by: str) -> None:
         about = {"command": NAMES[code], "by": by, **({"amount": amount} if amount else {})}
@@ -152,7 +192,11 @@ class Stream:
             elif about["kind"] == "instant":
                 self.flush()
                 at = instant_of(record, plan)
-                self._acted(at.ts, engine.react(at), about.get("command", ""), at.operator, at.amount, about["by"])
+                outputs = engine.react(at)
+                if about["by"] == VENUE:
+                    self.recorder.take_between(outputs)
+                else:
+                    self._acted(at.ts, outputs, about.get("command", ""), at.operator, at.amount, about["by"])
             elif about["sha256"] != state_of(engine):
                 raise ReplayError(f"after {stamp(engine.last_time)} the state is not what the journal says it was")
         self.flush()

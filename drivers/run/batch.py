@@ -18,6 +18,7 @@ from drivers.run.assembly import Session, open_session
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
+from drivers.run.venue_link import check_venue
 from drivers.text.terminal import Terminal
 
 
@@ -38,14 +39,15 @@ def default_out(now: datetime) -> Path:
 def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
     """Runs the whole graph over a data set and writes the results.
 
-    Raises what its parts raise (DataError, ConfigError, ProjectError, StoreError …), each with one sentence. Whatever happens,
-    the results' folder appears under its name only when it is whole.
+    Raises what its parts raise (DataError, ConfigError, ProjectError, VenueRefusal, StoreError …), each with one sentence.
+    Whatever happens, the results' folder appears under its name only when it is whole.
     """
     console = console or Terminal(stderr=True)
     out = request.out or default_out(datetime.now(UTC))
     begun = time.perf_counter()
     with progress_bar(console) as progress:
         session = open_session(request, progress)
+        check_venue(session.plan, connected=False)
         ready = time.perf_counter()
         with ExitStack() as stack:
             with deferred():  # a request to stop between the folder's making and its care would leave it behind

@@ -110,18 +110,20 @@ class Recorder:
             self.learned.add(int(outputs.time[0]), outputs.epoch)
         self.bars += len(outputs.time)
 
-    def take_between(self, outputs: Outputs, about: dict[str, Any]) -> None:
-        """Records one instant between two bars: it has orders and fills but is not a bar. about: fields of the log line."""
+    def take_between(self, outputs: Outputs, about: Mapping[str, Any] | None = None) -> None:
+        """Records one instant between two bars: it has orders and fills but is not a bar. about: fields of the log line of an
+        operator command; None where it is none."""
         if not self.failed:
             with self._sinks():
                 self._take_between(outputs, about)
 
-    def _take_between(self, outputs: Outputs, about: dict[str, Any]) -> None:
+    def _take_between(self, outputs: Outputs, about: Mapping[str, Any] | None) -> None:
         self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
         self.summary.add_between(outputs.values, outputs.time, outputs.offsets)
         with self.writer.writing():
             at = int(outputs.time[0])
-            self.log.event("operator", time=stamp(at), epoch=(at - 1) // self.session.engine.epoch_ns, **about)
+            if about is not None:
+                self.log.event("operator", time=stamp(at), epoch=(at - 1) // self.session.engine.epoch_ns, **about)
             self.events.write(self.log, outputs)
 
     def cut(self) -> dict[str, Any] | None:

@@ -143,5 +143,5 @@ def instant_of(record: Record, plan: Plan) -> Instant:
 def _value(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
     annotation = plan.hints[name]
     if is_log(annotation):
-        return annotation(int(arrays[0]), *arrays[1:])
+        return annotation(int(arrays[0].item()), *arrays[1:])
     return rebuild(annotation, iter(arrays))

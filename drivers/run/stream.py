@@ -29,21 +29,31 @@ from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
 from drivers.run.resume import recorded_request, refuse_passed, resumed, user_of, write_request
+from drivers.run.venue_link import VenueLink, check_venue
 from drivers.store.errors import StoreError
 from drivers.store.writer import JOURNAL
 from drivers.text.terminal import Terminal
 from drivers.text.times import stamp
+from drivers.venues.base import Venue
 
 
-def run_stream(request: RunRequest, console: Console | None = None, sleep: Callable[[float], None] = time.sleep) -> RunResult:
+def run_stream(
+    request: RunRequest,
+    console: Console | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    connect: Callable[[Session], Venue] | None = None,
+) -> RunResult:
     """Streams recorded data through the engine, bar by bar.
+
+    connect: connects to the venue at which it trades, where the wiring chooses `venue: live`; the connection is closed at the
+    end.
 
     With `request.checkpoint` naming a file that exists, it goes on after the bar that the file was left at. Ctrl-C, SIGTERM,
     SIGHUP and the end of the data write the checkpoint (to `request.checkpoint`, else `checkpoint.npz` in the results) and
     finish the results of the bars that were run. With `request.resume` it completes the stream that left `<out>.partial`: from
     its journal, with the options that it was started with. Raises ValueError when nothing is left to stream or to resume,
-    OperatorFileError for an operator file with a line that is not a command, and StoreError, after the last bar, for results
-    that could not be written.
+    OperatorFileError for an operator file with a line that is not a command, VenueRefusal where the wiring and `connect`
+    disagree about who the venue is, and StoreError, after the last bar, for results that could not be written.
     """
     console = console or Terminal(stderr=True)
     out = request.out or default_out(datetime.now(UTC))
@@ -55,14 +65,21 @@ def run_stream(request: RunRequest, console: Console | None = None, sleep: Calla
     begun = time.perf_counter()
     with progress_bar(console) as progress:
         session = open_session(request, progress)
+        check_venue(session.plan, connect is not None)
         ready = time.perf_counter()
         with ExitStack() as stack:
             stop = stack.enter_context(graceful())
             stack.enter_context(compilation_frozen())
+            link = None
+            if connect is not None:
+                venue = connect(session)
+                stack.callback(venue.close)
+                link = VenueLink(venue, session.plan, session.data.symbols, session.data.step)
             if request.resume:
                 stream = resumed(session, out, stack, notify, stop)
             else:
                 stream = _begun(session, out, stack, notify, stop)
+            stream.venue = link
             first = stream.first
             task = progress.add_task("Streaming", total=len(session.data), completed=first)
             stopped = stream.bars(sleep, lambda text: progress.update(task, advance=1, description=text))

@@ -1,1 +1,1 @@
-"""Trading venues: what they ask of orders."""
+"""Trading venues: what they ask of orders, and the port through which a run trades at one."""

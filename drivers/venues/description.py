@@ -21,7 +21,7 @@ class VenueError(ValueError):
     """A venue's file cannot be used. The message names the file and the key at fault."""
 
 
-class Venue(InstrumentFacts):
+class VenueRules(InstrumentFacts):
     """The keys of a venue's file. A fact of the instruments is one number, or a mapping of symbol to number."""
 
     about: str = Field(description="which venue or kind of venue this is, and where the numbers are from")
@@ -33,7 +33,7 @@ class Venue(InstrumentFacts):
     leverage: float = Field(default=1.0, ge=1.0, le=1_000.0, description="most notional over equity")
 
     @model_validator(mode="after")
-    def _makes_sense(self) -> Venue:
+    def _makes_sense(self) -> VenueRules:
         if self.kind == "spot" and self.leverage != 1.0:
             raise ValueError(f"leverage is {self.leverage:g}; at a spot venue positions are paid in full, so leave it at 1")
         if self.kind == "spot" and any(values_of(self.maintenance_margin)):
@@ -49,21 +49,21 @@ class Venue(InstrumentFacts):
         return {key: getattr(self, key) for key in set(type(self).model_fields) & set(keys)}
 
 
-def read_venue(path: Path) -> Venue:
+def read_venue(path: Path) -> VenueRules:
     """A venue's file. Raises VenueError naming the file and the key at fault."""
     try:
         values = read_yaml(path)
     except ProjectError as error:
         raise VenueError(str(error)) from None
     try:
-        return Venue(**{str(k): v for k, v in values.items()})
+        return VenueRules(**{str(k): v for k, v in values.items()})
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            raise VenueError(f"{path}: {key} is not a key of this file; {did_you_mean(key, Venue.model_fields)}") from None
+            raise VenueError(f"{path}: {key} is not a key of this file; {did_you_mean(key, VenueRules.model_fields)}") from None
         reason = first["msg"].removeprefix("Value error, ")
-        field = Venue.model_fields.get(key)
+        field = VenueRules.model_fields.get(key)
         said = (
             f"{key} is missing" if first["type"] == "missing" else f"{key} is {first['input']!r}: {reason}" if key else reason
         )

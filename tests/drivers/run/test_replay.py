@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from dataflows.data.types import Observations
+from dataflows.data.types import OPERATOR_CASH_FLOW, Observations
 from drivers.cli.main import run_command
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.engine import Chunk, Engine, Outputs
@@ -173,10 +173,10 @@ def test_a_state_that_is_another_stops_the_replay_and_says_where(commanded: Path
     path = tmp_path / "other.journal"
     writer = JournalWriter(path)
     for record in records_of(commanded):
-        about = dict(record.about)
-        if about["kind"] == "instant" and about["operator"] == 5:
-            about["amount"] = 5001.0
-        writer.append(about, record.arrays)
+        arrays = dict(record.arrays)
+        if record.about["kind"] == "instant" and arrays["operator/0"][0] == OPERATOR_CASH_FLOW:
+            arrays["amount/0"] = np.array([5001.0])
+        writer.append(record.about, arrays)
     writer.close()
     with pytest.raises(ReplayError, match=r"after 2024-03-06T00:00:00Z \(record \d+\) the state is not what it was; 3 earlier"):
         replay(path)

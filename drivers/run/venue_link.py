@@ -1,0 +1,116 @@
+"""Between the engine and a venue: the orders of an instant go out, reports come in as the layers take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from dataflows.execution.types import CANCEL, PLACE, Executions, OrderIntents, VenueSnapshot
+from drivers.engine.engine import Outputs
+from drivers.engine.plan import Plan
+from drivers.venues.base import NewOrder, Report, Venue, VenueRefusal
+
+SNAPSHOT = "venue_snapshot"
+
+
+class VenueLink:
+    """A venue as a stream uses it. symbols: names of the columns. step: of the clock, ns."""
+
+    def __init__(self, venue: Venue, plan: Plan, symbols: Sequence[str], step: int) -> None:
+        self.venue, self.symbols, self.step = venue, tuple(symbols), step
+        self._orders = plan.delayed["orders"].source
+        self._columns = {symbol: n for n, symbol in enumerate(symbols)}
+        self._waiting: list[Report] = []
+
+    def _fetch(self, until: int) -> None:
+        self._waiting += self.venue.events(until)
+        self._waiting.sort(key=lambda report: report.time)  # those of one time stay in the venue's order
+
+    def before(self, now: int) -> list[tuple[int, Executions]]:
+        """(time, reports) of each instant before `now` at which something was reported."""
+        self._fetch(now)
+        due = [report for report in self._waiting if report.time < now]
+        self._waiting = self._waiting[len(due) :]
+        return [(time, self._log(list(reports))) for time, reports in groupby(due, key=lambda report: report.time)]
+
+    def at(self, now: int) -> Executions:
+        """All reports up to `now`, for a bar that closes then."""
+        self._fetch(now)
+        due, self._waiting = self._waiting, []
+        return self._log(due)
+
+    def inputs(self, at: int) -> dict[str, Any]:
+        """The venue's statement of the account as layers take it: one row; nothing before the first."""
+        said = self.venue.snapshot(at)
+        if said is None:
+            return {}
+        position = np.array([[said.position.get(symbol, 0.0) for symbol in self.symbols]])
+        orders = np.array([[float(said.open_orders.get(symbol, 0)) for symbol in self.symbols]])
+        age: Any = np.array([(at - said.time) / self.step])
+        cash: Any = np.array([said.cash])
+        return {SNAPSHOT: VenueSnapshot(age, position, orders, cash)}
+
+    def send(self, outputs: Outputs) -> None:
+        """Tells the venue what the outputs of an instant ask for, in their order."""
+        log: OrderIntents = outputs.values[self._orders]
+        for i in range(int(log.n)):
+            symbol, order_id = self.symbols[log.symbol[i]], int(log.id[i])
+            if log.kind[i] == PLACE:
+                self.venue.submit(self._order(log, i, symbol))
+            elif log.kind[i] == CANCEL:
+                self.venue.cancel(symbol, order_id)
+            else:
+                limit, stop = float(log.limit_price[i]), float(log.stop_price[i])
+                self.venue.modify(symbol, order_id, limit_price=limit, stop_price=stop)
+
+    @staticmethod
+    def _order(log: OrderIntents, i: int, symbol: str) -> NewOrder:
+        return NewOrder(
+            symbol=symbol,
+            id=int(log.id[i]),
+            parent=int(log.parent[i]),
+            type=int(log.type[i]),
+            quantity=float(log.quantity[i]),
+            limit_price=float(log.limit_price[i]),
+            stop_price=float(log.stop_price[i]),
+            reduce_only=bool(log.reduce_only[i]),
+            lifetime=float(log.lifetime[i]),
+            bracket_stop=float(log.bracket_stop[i]),
+            bracket_target=float(log.bracket_target[i]),
+            decision_time=int(log.decision_time[i]),
+        )
+
+    def _log(self, reports: Sequence[Report]) -> Executions:
+        for report in reports:
+            if report.symbol not in self._columns:
+                raise VenueRefusal(f"the venue reports of {report.symbol}, which is none of {', '.join(self.symbols)}")
+
+        def column(name: str, dtype: Any) -> Any:
+            return np.array([getattr(report, name) for report in reports], dtype)
+
+        whole = ("kind", "id", "fill_id", "liquidity", "reason")
+        other = ("quantity", "price", "fee", "reference_price", "touch_price", "fee_base", "venue_position", "venue_cash")
+        return Executions(
+            n=len(reports),
+            symbol=np.array([self._columns[report.symbol] for report in reports], np.int64),
+            **{name: column(name, np.int64) for name in whole},
+            **{name: column(name, np.float64) for name in other},
+        )
+
+
+def check_venue(plan: Plan, connected: bool) -> None:
+    """Raises VenueRefusal where the graph takes its reports from a venue and none is connected, or the other way round."""
+    live = "venue_events" in plan.hints
+    if live and not connected:
+        raise VenueRefusal(
+            "the wiring chooses `venue: live`, so orders would go to a venue, and none is connected; choose `venue: sim` in "
+            "wiring_master.yaml to run on recorded data"
+        )
+    if connected and not live:
+        raise VenueRefusal(
+            "a venue is connected, but the wiring chooses `venue: sim`, so no order would reach it; choose `venue: live` in "
+            "wiring_master.yaml"
+        )

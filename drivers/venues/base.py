@@ -1,0 +1,100 @@
+"""The port to a venue: what a run tells it, and what it hears from it.
+
+A venue that is simulated is a layer (L90) and needs no port. Under `variants: {venue: live}` the reports come from outside: a
+driver fulfils `Venue`, and the stream that runs the graph sends the orders of each instant to it and hands its reports to the
+layers.
+
+Times are UTC ns, quantities signed base units (+ buys), prices and money in quote currency. NaN: there is none, or it is not
+known. Codes are those of `dataflows.execution.types`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from dataflows.execution.types import TAKER
+
+NAN = float("nan")
+
+
+class VenueRefusal(ValueError):
+    """The venue cannot be used as asked. The message names the cure."""
+
+
+class NewOrder(NamedTuple):
+    """An order to place. The venue keeps its bracket: the first fill of an entry brings the stop (id + 1) and the target (id +
+    2) to life, each for the whole position."""
+
+    symbol: str
+    id: int  # ours; reports name it
+    parent: int  # the entry whose position this order closes; 0: none
+    type: int  # MARKET, LIMIT, POST_ONLY, STOP_MARKET or TAKE_PROFIT
+    quantity: float
+    limit_price: float
+    stop_price: float  # trigger of STOP_MARKET
+    reduce_only: bool
+    lifetime: float  # bars until it expires; 0: good till canceled
+    bracket_stop: float  # price of the stop that goes live with the first fill
+    bracket_target: float
+    decision_time: int  # of the close that decided
+
+
+class Report(NamedTuple):
+    """What the venue says of an order, or of a position that it has closed by itself (order 0).
+
+    fill_id: of each symbol's fills, numbered 1, 2, 3 … as the driver first sees them; a fill that is reported twice has one
+    number.
+    """
+
+    time: int
+    kind: int  # ACCEPT, REJECT, CANCELED_EVENT, EXPIRE, FILL or CANCEL_REJECT
+    symbol: str
+    id: int  # of the order; 0: the venue's own
+    fill_id: int = 0
+    quantity: float = 0.0
+    price: float = NAN
+    fee: float = 0.0
+    liquidity: int = TAKER  # or MAKER
+    reference_price: float = NAN  # open, limit or trigger: what the price would be without slippage
+    touch_price: float = NAN  # the reference, moved by half the spread
+    reason: int = 0  # an index of REJECTIONS
+    fee_base: float = 0.0  # base units that the fee took from what was bought
+    venue_position: float = NAN  # after the report, as the venue counts it
+    venue_cash: float = NAN
+
+
+class Snapshot(NamedTuple):
+    """The account as the venue states it. A symbol that is not named is flat and has no order."""
+
+    time: int  # as of when
+    position: Mapping[str, float]
+    open_orders: Mapping[str, int]  # resting stops and targets included
+    cash: float
+
+
+class Venue(Protocol):
+    """A connection to one account at one venue.
+
+    Calls come from one thread and return without waiting for the outcome: that comes as reports. What cannot be told (a
+    connection that breaks while an order leaves) is neither a refusal nor a fill: the driver asks until it knows, and reports
+    then.
+    """
+
+    def submit(self, order: NewOrder) -> None:
+        """Places an order. One whose id was submitted before is the same order."""
+
+    def cancel(self, symbol: str, order_id: int) -> None:
+        """Asks for an order to be canceled; CANCEL_REJECT reports that it cannot."""
+
+    def modify(self, symbol: str, order_id: int, *, limit_price: float, stop_price: float) -> None:
+        """Changes the price of a resting order: of a STOP_MARKET its trigger, of any other its limit."""
+
+    def events(self, until: int) -> Iterable[Report]:
+        """The reports up to a time that were not handed over before, by time."""
+
+    def snapshot(self, at: int) -> Snapshot | None:
+        """The latest statement of the account up to a time; None before the first. Never waits for one."""
+
+    def close(self) -> None:
+        """Ends the connection. Orders and positions stay as they are."""
