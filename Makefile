@@ -14,7 +14,7 @@ help:
 	@echo "make test-layer L=l12_regression_slope_short   the tests of one layer, in seconds"
 	@echo "make test-long  the tests that take minutes, too"
 	@echo "make lint       style, types, import contracts, wiring"
-	@echo "make bench      the figures that the README quotes"
+	@echo "make bench      the figures of docs/figures.md"
 	@echo "make docs       the pages of the layers anew, and the site, into site/"
 	@echo "make clean      remove the environment and the caches"
 

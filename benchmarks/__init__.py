@@ -1,1 +1,1 @@
-"""The figures that the README quotes, and the peers they are compared with. `make bench` runs them all."""
+"""The figures of docs/figures.md, and the peers they are compared with. `make bench` runs them all."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick]`: every figure in one run, as a table for the README and as JSON."""
+"""`python -m benchmarks [--quick]`: every figure in one run, as a table for docs/figures.md and as JSON."""
 
 from __future__ import annotations
 
