@@ -25,7 +25,8 @@ from benchmarks.scenes import SCENES, Scene
 from dataflows.panel import Floats, Ints
 from dataflows.pattern.types import PatternSignal
 from drivers.domain.inputs import upstream
-from drivers.engine.engine import Chunk, Engine, Outputs
+from drivers.engine.chunk import Chunk, Outputs
+from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import Dataset, open_dataset
 from drivers.feeds.simulate import default_symbols, simulate

@@ -22,7 +22,8 @@ from dataflows.data.types import Instruments
 from dataflows.panel import Ints, leaves
 from dataflows.pattern.types import PatternSignal
 from drivers.engine.building import make_plan
-from drivers.engine.engine import Chunk, Engine, joined
+from drivers.engine.chunk import Chunk, joined
+from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import open_dataset
 from drivers.files.atomic import write_atomic

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from dataflows.fusion.types import SOURCES
 from dataflows.panel import Floats, Ints
-from drivers.engine.engine import Chunk, Engine
+from drivers.engine.chunk import Chunk
+from drivers.engine.engine import Engine
 from drivers.files.atomic import write_atomic
 from drivers.run.assembly import open_session
 from drivers.run.progress import progress_bar

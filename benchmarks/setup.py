@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataflows.data.types import unknown_instruments
 from dataflows.runtime.code_folder import cache_root, make_cache_root
 from drivers.engine.building import make_plan
-from drivers.engine.engine import Chunk, Engine
+from drivers.engine.chunk import Chunk
+from drivers.engine.engine import Engine
 from drivers.feeds.dataset import Dataset, open_dataset
 from drivers.feeds.simulate import default_symbols, simulate
 from drivers.graph.wiring import load

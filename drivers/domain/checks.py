@@ -8,7 +8,7 @@ import numpy as np
 
 from drivers.domain.errors import DomainError
 from drivers.domain.inputs import Cut, Nodes
-from drivers.engine.engine import Outputs
+from drivers.engine.chunk import Outputs
 from drivers.engine.plan import Plan
 from drivers.graph.config_reads import reads_of
 from drivers.graph.wiring import Wiring, wired_inputs

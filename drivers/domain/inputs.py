@@ -9,8 +9,8 @@ import numpy as np
 import pandera.errors
 
 from dataflows.boundary import Boundary, Promise, part_of, promise_of
-from dataflows.panel import Ints, fields_of, is_log, is_record, kind_of, walk
-from drivers.engine.engine import Chunk
+from dataflows.panel import Ints, is_log, is_record, walk
+from drivers.engine.chunk import Chunk, empty_log
 from drivers.engine.guards import BoundaryError, Bounds, Column, bounds_of, first_outside, frame_of, leaf_of, report
 from drivers.feeds.dataset import Dataset
 from drivers.graph.field_reads import Path, used_paths
@@ -280,9 +280,3 @@ def _columns(node: LayerNode, paths: Collection[Path], inputs: Mapping[str, Any]
             yield from (Column(f"{name}.{k}", node.name, path, kind, k) for k in range(leaf.shape[2]))
         else:
             yield Column(name, node.name, path, kind, -1)
-
-
-def empty_log(annotation: Any) -> Any:
-    """A log without an entry."""
-    fields: Sequence[tuple[str, Any]] = list(fields_of(annotation).items())
-    return annotation(*[0 if name == "n" else np.zeros(0, kind_of(hint).numpy) for name, hint in fields])

@@ -31,7 +31,8 @@ from drivers.domain.inputs import RecordedInputs, cut_out, missing, upstream
 from drivers.domain.market import market_of
 from drivers.domain.summary import FieldFigures, figures
 from drivers.engine.building import boundaries
-from drivers.engine.engine import Chunk, Engine, Outputs
+from drivers.engine.chunk import Chunk, Outputs
+from drivers.engine.engine import Engine
 from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import open_dataset

@@ -18,7 +18,8 @@ import numba
 import numpy as np
 
 from dataflows.panel import is_log, leaves, rebuild
-from drivers.engine.engine import Engine, joined
+from drivers.engine.chunk import joined
+from drivers.engine.engine import Engine
 
 FORMAT: Final = 2
 

@@ -19,16 +19,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from dataflows.carry import Axes, start_state
-from dataflows.data.types import OPERATOR_NONE, Clock
-from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, leaves, unwrap_generic
+from dataflows.data.types import Clock
+from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, leaves
 from dataflows.runtime.scratch import open_block
 from drivers.engine.arena import Arena
+from drivers.engine.chunk import Chunk, Instant, Outputs, blank_value, empty_log, joined, last_row
 from drivers.engine.loop.address import WHERE_COLUMNS
 from drivers.engine.loop.generate import FIRST
 from drivers.engine.parallel import run_layers
@@ -45,51 +45,6 @@ class EngineError(RuntimeError):
     """The engine cannot take this chunk, or any more."""
 
 
-class Chunk(NamedTuple):
-    """Successive bars.
-
-    time: (T,) closes, UTC ns. inputs: external and recorded values by name (at least `observations` for the whole graph;
-    `external_alpha` and `venue_snapshot` are unknown where they are not given); a recorded log has its offsets, (T + 1,),
-    beside it as `<name>__at`. operator, amount: (T,) the operator's word and the cash that goes with it. events: the venue's
-    reports (a log) with `events_at` (T + 1,), where each bar's begin; without it they are all of the first bar.
-    """
-
-    time: Ints
-    inputs: Mapping[str, Any]
-    operator: Ints | None = None
-    amount: Floats | None = None
-    events: Any = None
-    events_at: Ints | None = None
-
-
-class Instant(NamedTuple):
-    """One instant between two bars.
-
-    ts: UTC ns. operator, amount: the operator's word and the cash that goes with it. events: the venue's reports (a log).
-    inputs: external inputs that are known anew, one row each (`venue_snapshot`); the others are those of the last bar.
-    """
-
-    ts: int
-    operator: int = OPERATOR_NONE
-    amount: float = 0.0
-    events: Any = None
-    inputs: Mapping[str, Any] = MappingProxyType({})
-
-
-class Outputs(NamedTuple):
-    """What a chunk, or an instant between two bars, produced.
-
-    values: by node, records of panels (T, N) and series (T,), logs with their `n`; of an instant, those of the step and post
-    layers. offsets: by log, (T + 1,) where each instant's entries begin. epoch: what the epoch layers returned when the
-    previous epoch closed, before the first bar of this chunk; empty elsewhere.
-    """
-
-    time: Ints
-    values: dict[str, Any]
-    offsets: dict[str, Ints]
-    epoch: dict[str, Any]
-
-
 class Guard(Protocol):
     """Checks outputs against the boundary models."""
 
@@ -98,22 +53,6 @@ class Guard(Protocol):
 
     def check_epoch(self, time: int, values: Mapping[str, Any]) -> None:
         """The same of what the epoch layers returned. time: UTC ns of the epoch's last bar."""
-
-
-def last_row(value: Any, annotation: Any, bars: int) -> Any:
-    """The last of so many rows, apart from those before it, which need not stay in memory."""
-    if bars == 1:
-        return value
-    if is_record(annotation):
-        return annotation(*[last_row(v, t, bars) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
-    return value if value is None or "static" in kind_of(annotation).axes else value[bars - 1 : bars].copy()
-
-
-def cut(value: Any, annotation: Any, a: int, b: int) -> Any:
-    """Rows a to b of a panel, series or record of them; what is static stays."""
-    if is_record(annotation):
-        return annotation(*[cut(v, t, a, b) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
-    return value if value is None or "static" in kind_of(annotation).axes else value[a:b]
 
 
 class Engine:
@@ -258,7 +197,7 @@ class Engine:
         values = {**self._fixed, **chunk.inputs, "clock": Clock(chunk.time, is_bar, operator, amount)}
         for name in UNKNOWN_UNLESS_GIVEN:
             if name in self.plan.hints and name not in values:
-                values[name] = _blank(self.plan.hints[name], bars, self.dims, chunk.time)
+                values[name] = blank_value(self.plan.hints[name], bars, self.dims, chunk.time)
         if "venue_events" in self.plan.hints:
             events = chunk.events if chunk.events is not None else self._no_events()
             values["venue_events"] = events
@@ -274,7 +213,7 @@ class Engine:
         return at
 
     def _no_events(self) -> Any:
-        return _empty_log(self.plan.hints["venue_events"])
+        return empty_log(self.plan.hints["venue_events"])
 
     # ---- the step stage
 
@@ -364,7 +303,7 @@ class Engine:
         for p, annotation in self.plan.hints.items():
             if p in self.plan.nodes or p in self._fixed or p in ("clock", "venue_events"):
                 continue
-            inputs[p] = _blank(annotation, bars, self.dims, time)
+            inputs[p] = blank_value(annotation, bars, self.dims, time)
         return Chunk(time, inputs)
 
     def warm_up(self, on_layer: Callable[[str], None] = lambda name: None) -> None:
@@ -384,7 +323,7 @@ class Engine:
         chunk = self.blank()
         values = self._inputs(chunk, np.ones(2, np.int64))
         for node in self.plan.stage["columnar"]:
-            values[node.name] = _blank(node.returns, 2, {**self.dims, "K": 1}, chunk.time)
+            values[node.name] = blank_value(node.returns, 2, {**self.dims, "K": 1}, chunk.time)
         self._run_steps(values, 2)
 
     def warm_up_columnar(self, on_layer: Callable[[str], None]) -> None:
@@ -405,9 +344,9 @@ class Engine:
         for node in self.plan.nodes.values():
             kept = node.schedule == "step"  # of what a step says, only what is recorded outlives its instant
             values[node.name] = (
-                _empty_log(node.returns)
+                empty_log(node.returns)
                 if is_log(node.returns)
-                else _blank(node.returns, 2, {**self.dims, "K": 1}, chunk.time, recorded_only=kept)
+                else blank_value(node.returns, 2, {**self.dims, "K": 1}, chunk.time, recorded_only=kept)
             )
         for node in self.plan.nodes.values():
             if node.schedule == "step":
@@ -429,17 +368,6 @@ def _load_layer(node: LayerNode, values: dict[str, Any]) -> None:
         values[node.name] = node.fn(*[values[p] for p in node.params])
 
 
-def _blank(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints, *, recorded_only: bool = False) -> Any:
-    if is_record(annotation):
-        made = [_blank(t, bars, dims, time, recorded_only=recorded_only) for t in fields_of(annotation).values()]
-        return annotation(*[time if f == "time" else v for f, v in zip(annotation._fields, made, strict=True)])  # type: ignore[attr-defined]
-    kind = kind_of(unwrap_generic(annotation) if not hasattr(annotation, "__metadata__") else annotation)
-    if recorded_only and not kind.recorded:
-        return None
-    shape = (bars, *(dims[a] for a in kind.axes))
-    return np.full(shape, np.nan if kind.dtype == "f8" else 0, kind.numpy)
-
-
 def _epoch_start(annotation: Any, dims: Mapping[str, int], configs: Mapping[str, Any], where: str) -> Any:
     if is_record(annotation):
         return annotation(*[_epoch_start(t, dims, configs, f"{where}.{f}") for f, t in fields_of(annotation).items()])
@@ -447,17 +375,3 @@ def _epoch_start(annotation: Any, dims: Mapping[str, int], configs: Mapping[str,
         return start_state(annotation, dims, configs, where=where)
     kind = kind_of(annotation)
     return np.zeros([dims[axis] for axis in kind.axes], kind.numpy)
-
-
-def _empty_log(log: Any) -> Any:
-    return log(*[0 if f == "n" else np.zeros(0, kind_of(t).numpy) for f, t in fields_of(log).items()])
-
-
-def joined(parts: Sequence[Any], annotation: Any) -> Any:
-    """Outputs of successive chunks as one: panels and series are concatenated, logs too (their `n` added up)."""
-    if is_log(annotation):
-        columns = [np.concatenate([np.asarray(p[i]) for p in parts]) for i in range(1, len(parts[0]))]
-        return annotation(sum(p.n for p in parts), *columns)
-    if is_record(annotation):
-        return annotation(*[joined([p[i] for p in parts], t) for i, t in enumerate(fields_of(annotation).values())])
-    return None if parts[0] is None else np.concatenate(parts)

@@ -72,7 +72,7 @@ def _market(context: Context) -> Dataset:
 
 def _run(engine: Engine, data: Dataset) -> dict[str, Any]:
     """What every layer said, over all bars."""
-    from drivers.engine.engine import Chunk, joined
+    from drivers.engine.chunk import Chunk, joined
 
     parts = [engine.advance(Chunk(seen.time, data.inputs(seen))) for seen in data.chunks(len(data))]
     hints = engine.plan.annotations

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.types import OPERATOR_HALT, OPERATOR_RELEASE
-from drivers.engine.engine import Chunk, Instant, Outputs, joined
+from drivers.engine.chunk import Chunk, Instant, Outputs, joined
 from drivers.engine.interrupts import Requests, deferred
 from drivers.run.assembly import Session
 from drivers.run.between_bars import Between

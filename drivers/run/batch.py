@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from drivers.engine.engine import Chunk
+from drivers.engine.chunk import Chunk
 from drivers.engine.interrupts import deferred
 from drivers.run.assembly import Session, open_session
 from drivers.run.progress import progress_bar

@@ -12,7 +12,8 @@ import numpy as np
 
 from dataflows.panel import leaves
 from drivers.engine.checkpoint import save
-from drivers.engine.engine import Chunk, Engine, Instant, Outputs
+from drivers.engine.chunk import Chunk, Instant, Outputs
+from drivers.engine.engine import Engine
 from drivers.run.assembly import Session
 from drivers.run.provenance import versions
 from drivers.store.segments import Segments

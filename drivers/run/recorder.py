@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from drivers.engine.engine import Outputs
+from drivers.engine.chunk import Outputs
 from drivers.feeds.funding import funding_notes
 from drivers.run.assembly import Session
 from drivers.runlog.events import Events

@@ -16,7 +16,8 @@ from dataflows.data.types import OPERATOR_NONE, Instruments
 from dataflows.panel import is_log, rebuild
 from drivers.engine.building import make_plan
 from drivers.engine.checkpoint import restore
-from drivers.engine.engine import Chunk, Engine, Instant, Outputs
+from drivers.engine.chunk import Chunk, Instant, Outputs
+from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.graph.wiring import load as load_wiring
 from drivers.graph.wiring import with_spec

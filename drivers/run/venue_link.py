@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dataflows.execution.types import CANCEL, PLACE, Executions, OrderIntents, VenueSnapshot
-from drivers.engine.engine import Outputs
+from drivers.engine.chunk import Outputs
 from drivers.engine.plan import Plan
 from drivers.venues.base import NewOrder, Report, Venue, VenueRefusal
 

@@ -27,7 +27,7 @@ from dataflows.fusion import types as fusion
 from dataflows.panel import Ints
 from dataflows.regime.types import REGIMES
 from dataflows.risk import types as risk
-from drivers.engine.engine import Outputs
+from drivers.engine.chunk import Outputs
 from drivers.text.times import stamp
 
 BRACKET_STOP: Final = 1

@@ -11,7 +11,7 @@ import numpy as np
 from dataflows.data.types import Instruments
 from dataflows.execution.types import FILL
 from dataflows.panel import Floats
-from drivers.engine.engine import Outputs
+from drivers.engine.chunk import Outputs
 from drivers.text.times import stamp
 from drivers.validation.registry import Along, Broken, Tested, along_the_run
 from drivers.validation.trial import Trial

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataflows.panel import Ints, is_log, leaves, walk
-from drivers.engine.engine import Outputs, joined
+from drivers.engine.chunk import Outputs, joined
 from drivers.engine.plan import Plan
 
 PER_INSTANT = "per instant"

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from dataflows.execution import types as ex
-from drivers.engine.engine import Outputs
+from drivers.engine.chunk import Outputs
 from drivers.text.times import stamp
 from drivers.validation.registry import Along, Broken, Tested, along_the_run
 from drivers.validation.trial import Trial

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from drivers.engine.engine import Outputs
+from drivers.engine.chunk import Outputs
 from drivers.validation.trial import Stretch, Trial
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from dataflows.execution.types import FILL, PLACE
 from drivers.engine.checkpoint import save
-from drivers.engine.engine import Chunk, Outputs
+from drivers.engine.chunk import Chunk, Outputs
 from drivers.text.times import stamp
 from drivers.validation import account, apart, boundary, future, gate, replays
 from drivers.validation.registry import Along, Broken, NothingToTest, Property, Tested

@@ -14,7 +14,8 @@ from dataflows.boundary import Boundary
 from dataflows.data.types import Observations
 from dataflows.panel import Ints
 from drivers.engine.checkpoint import restore, save
-from drivers.engine.engine import DAY_NS, Chunk, Engine, Outputs
+from drivers.engine.chunk import Chunk, Outputs
+from drivers.engine.engine import DAY_NS, Engine
 from drivers.engine.plan import Plan
 from drivers.validation.compare import Record
 

@@ -12,7 +12,8 @@ import numpy as np
 from dataflows.data.types import Instruments, Observations
 from drivers.engine.building import boundaries, make_plan
 from drivers.engine.checkpoint import restore, save
-from drivers.engine.engine import Chunk, Engine, Outputs, cut
+from drivers.engine.chunk import Chunk, Outputs, cut
+from drivers.engine.engine import Engine
 from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
 from drivers.graph.wiring import load

@@ -23,7 +23,8 @@ from dataflows.data.types import (
 from dataflows.execution import types as ex
 from dataflows.risk.types import FLATTEN, HALT, RUN
 from drivers.engine.checkpoint import restore, save
-from drivers.engine.engine import Chunk, Engine, Instant, Outputs, cut
+from drivers.engine.chunk import Chunk, Instant, Outputs, cut
+from drivers.engine.engine import Engine
 from tests.properties.graph import differs, engine_of, flat, plan_of
 from tests.properties.market import instruments, market
 

@@ -19,7 +19,8 @@ from dataflows.panel import fields_of, is_record, kind_of, leaves
 from dataflows.pattern.types import PatternSignal
 from dataflows.runtime import scratch
 from drivers.engine.building import boundaries
-from drivers.engine.engine import Chunk, Engine, cut
+from drivers.engine.chunk import Chunk, cut
+from drivers.engine.engine import Engine
 from drivers.engine.guards import validate_run
 from drivers.graph.wiring import load
 from drivers.project.locate import defaults

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from dataflows.panel import fields_of, is_record, kind_of, leaves
 from dataflows.risk.types import EXIT, FLATTEN, REJECTED, RUN
-from drivers.engine.engine import Chunk, Engine
+from drivers.engine.chunk import Chunk
+from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.project.configs import load_configs
 from drivers.project.locate import defaults

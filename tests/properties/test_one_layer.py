@@ -16,7 +16,7 @@ import pytest
 
 from dataflows.data.types import Observations
 from dataflows.panel import fields_of, is_record, kind_of
-from drivers.engine.engine import cut
+from drivers.engine.chunk import cut
 from drivers.engine.plan import Plan
 from drivers.graph.modules import layer_modules
 from drivers.graph.wiring import load

@@ -14,7 +14,8 @@ from dataflows.execution.types import ACCEPT, CANCELED_EVENT, FILL, MODIFY, PLAC
 from dataflows.execution.venue_books import ORDERS
 from dataflows.risk.types import Approval
 from drivers.diagrams.model import read_model
-from drivers.engine.engine import Chunk, EngineError
+from drivers.engine.chunk import Chunk
+from drivers.engine.engine import EngineError
 from drivers.project.locate import defaults
 from tests.dataflows.execution.loop import Loop, Step, approval, leaving
 from tests.dataflows.execution.support import CONFIG, NAN, clock, entries_of

@@ -23,7 +23,7 @@ from dataflows.fusion.types import K
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import APPROVED, EXIT, EXITS, FLATTEN, HALT, KILL_REASONS, REDUCED, RUN
 from drivers.cli.common import utc_ns
-from drivers.engine.engine import Chunk, Outputs, cut
+from drivers.engine.chunk import Chunk, Outputs, cut
 from drivers.engine.plan import Plan
 from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest

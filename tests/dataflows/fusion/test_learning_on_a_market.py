@@ -10,7 +10,8 @@ import pytest
 
 from dataflows.fusion.types import REFUSALS
 from dataflows.panel import leaves
-from drivers.engine.engine import Chunk, Engine, joined
+from drivers.engine.chunk import Chunk, joined
+from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.simulate import simulate

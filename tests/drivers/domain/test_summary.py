@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from drivers.domain.summary import FieldFigures, figures, plain, table, verdict
+from drivers.domain.summary import FieldFigures, as_records, figures, table, verdict
 from drivers.store.reader import open_run
 from drivers.store.writer import ResultWriter
 from tests.drivers.store.records import ANNOTATIONS, DOMAINS, SYMBOLS, no_logs, outputs, times
@@ -82,7 +82,7 @@ def test_the_table_fits_eighty_columns_and_names_every_field(tmp_path: Path) -> 
 def test_json_has_no_nan(tmp_path: Path) -> None:
     run = open_run(written(tmp_path / "run"))
     assert all(
-        not (isinstance(v, float) and math.isnan(v)) for row in plain(list(figures(run, "regime"))) for v in row.values()
+        not (isinstance(v, float) and math.isnan(v)) for row in as_records(list(figures(run, "regime"))) for v in row.values()
     )
 
 
@@ -91,4 +91,4 @@ def test_an_infinite_value_is_shown_as_one() -> None:
     worst = FieldFigures("l1_shape", "level", 4, 1.0, -math.inf, 0.5, math.inf, 0, math.nan)
     Console(file=out, width=80).print(table([worst], "regime"))
     assert out.getvalue().split()[-4:] == ["100.0%", "-inf", "0.5", "inf"]
-    assert plain([worst])[0]["maximum"] is None
+    assert as_records([worst])[0]["maximum"] is None

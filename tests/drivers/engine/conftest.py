@@ -11,7 +11,8 @@ import pytest
 
 from dataflows.data.types import Observations
 from dataflows.panel import fields_of
-from drivers.engine.engine import Chunk, Engine, Outputs, cut, joined
+from drivers.engine.chunk import Chunk, Outputs, cut, joined
+from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.graph.layers import Delayed
 from tests.drivers.engine import toy

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.engine.checkpoint import CheckpointError, restore, save
-from drivers.engine.engine import Engine, EngineError, Instant
+from drivers.engine.chunk import Instant
+from drivers.engine.engine import Engine, EngineError
 from drivers.engine.plan import Plan
 from tests.drivers.engine import toy
 from tests.drivers.engine.conftest import DELAYED, MINUTE, piece, run, same_bits, toy_data, toy_engine, toy_plan, whole

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.runtime.compile import compilation_frozen
-from drivers.engine.engine import Engine, EngineError, Instant
+from drivers.engine.chunk import Instant
+from drivers.engine.engine import Engine, EngineError
 from drivers.engine.plan import Plan
 from tests.drivers.engine.conftest import MINUTE, piece, run, same_bits, toy_data, toy_engine, toy_plan, whole
 

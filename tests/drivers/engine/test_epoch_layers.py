@@ -15,7 +15,8 @@ from dataflows.boundary import Boundary
 from dataflows.data.types import ExternalAlpha
 from dataflows.panel import Ints
 from drivers.engine.checkpoint import restore, save
-from drivers.engine.engine import Chunk, Engine, Instant, Outputs, joined
+from drivers.engine.chunk import Chunk, Instant, Outputs, joined
+from drivers.engine.engine import Engine
 from drivers.engine.guards import BoundaryError, Guards
 from drivers.engine.plan import Plan
 from drivers.store.columns import EpochLayer

@@ -16,7 +16,8 @@ from rich.console import Console
 from dataflows.data.types import OPERATOR_CASH_FLOW, Observations
 from drivers.cli.main import run_command
 from drivers.engine.checkpoint import restore, save
-from drivers.engine.engine import Chunk, Engine, Outputs
+from drivers.engine.chunk import Chunk, Outputs
+from drivers.engine.engine import Engine
 from drivers.run.journaled import state_of
 from drivers.run.replay import ReplayError, chunk_of, instant_of, replay
 from drivers.run.request import RunRequest

@@ -13,7 +13,8 @@ import pytest
 from dataflows.execution import types as ex
 from dataflows.fusion.types import LONG, REFUSALS
 from dataflows.risk import types as risk
-from drivers.engine.engine import DAY_NS, Outputs
+from drivers.engine.chunk import Outputs
+from drivers.engine.engine import DAY_NS
 from drivers.runlog.events import Events, order_name
 from drivers.runlog.log import open_run_log
 from tests.properties.graph import engine_of, plan_of, run

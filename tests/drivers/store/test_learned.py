@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from drivers.engine.engine import Chunk, Engine, cut
+from drivers.engine.chunk import Chunk, cut
+from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.store.learned import FILE, Learned, Relearned
 from tests.drivers.engine import toy

@@ -9,7 +9,8 @@ import numpy as np
 
 from dataflows.data.types import Observations
 from dataflows.panel import Ints
-from drivers.engine.engine import DAY_NS, cut
+from drivers.engine.chunk import cut
+from drivers.engine.engine import DAY_NS
 
 
 class Observed:

@@ -12,7 +12,7 @@ import pytest
 
 from dataflows.execution import types as ex
 from dataflows.risk.types import RiskConfig
-from drivers.engine.engine import Chunk, Outputs
+from drivers.engine.chunk import Chunk, Outputs
 from drivers.validation.account import ledger_adds_up
 from drivers.validation.gate import approvals_within_caps, held_beyond_caps, orders_are_complete, orders_within_approvals
 from drivers.validation.registry import Broken, Property

@@ -1,0 +1,102 @@
+"""What goes into the engine and what comes out of it: chunks of bars and instants between them; how such values are cut and
+joined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dataflows.data.types import OPERATOR_NONE
+from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, unwrap_generic
+
+
+class Chunk(NamedTuple):
+    """Successive bars.
+
+    time: (T,) closes, UTC ns. inputs: external and recorded values by name (at least `observations` for the whole graph;
+    `external_alpha` and `venue_snapshot` are unknown where they are not given); a recorded log has its offsets, (T + 1,),
+    beside it as `<name>__at`. operator, amount: (T,) the operator's word and the cash that goes with it. events: the venue's
+    reports (a log) with `events_at` (T + 1,), where each bar's begin; without it they are all of the first bar.
+    """
+
+    time: Ints
+    inputs: Mapping[str, Any]
+    operator: Ints | None = None
+    amount: Floats | None = None
+    events: Any = None
+    events_at: Ints | None = None
+
+
+class Instant(NamedTuple):
+    """One instant between two bars.
+
+    ts: UTC ns. operator, amount: the operator's word and the cash that goes with it. events: the venue's reports (a log).
+    inputs: external inputs that are known anew, one row each (`venue_snapshot`); the others are those of the last bar.
+    """
+
+    ts: int
+    operator: int = OPERATOR_NONE
+    amount: float = 0.0
+    events: Any = None
+    inputs: Mapping[str, Any] = MappingProxyType({})
+
+
+class Outputs(NamedTuple):
+    """What a chunk, or an instant between two bars, produced.
+
+    values: by node, records of panels (T, N) and series (T,), logs with their `n`; of an instant, those of the step and post
+    layers. offsets: by log, (T + 1,) where each instant's entries begin. epoch: what the epoch layers returned when the
+    previous epoch closed, before the first bar of this chunk; empty elsewhere.
+    """
+
+    time: Ints
+    values: dict[str, Any]
+    offsets: dict[str, Ints]
+    epoch: dict[str, Any]
+
+
+def last_row(value: Any, annotation: Any, bars: int) -> Any:
+    """The last of so many rows, apart from those before it, which need not stay in memory."""
+    if bars == 1:
+        return value
+    if is_record(annotation):
+        return annotation(*[last_row(v, t, bars) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
+    return value if value is None or "static" in kind_of(annotation).axes else value[bars - 1 : bars].copy()
+
+
+def cut(value: Any, annotation: Any, a: int, b: int) -> Any:
+    """Rows a to b of a panel, series or record of them; what is static stays."""
+    if is_record(annotation):
+        return annotation(*[cut(v, t, a, b) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
+    return value if value is None or "static" in kind_of(annotation).axes else value[a:b]
+
+
+def joined(parts: Sequence[Any], annotation: Any) -> Any:
+    """Outputs of successive chunks as one: panels and series are concatenated, logs too (their `n` added up)."""
+    if is_log(annotation):
+        columns = [np.concatenate([np.asarray(p[i]) for p in parts]) for i in range(1, len(parts[0]))]
+        return annotation(sum(p.n for p in parts), *columns)
+    if is_record(annotation):
+        return annotation(*[joined([p[i] for p in parts], t) for i, t in enumerate(fields_of(annotation).values())])
+    return None if parts[0] is None else np.concatenate(parts)
+
+
+def blank_value(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints, *, recorded_only: bool = False) -> Any:
+    """A value of which nothing is known: NaN, and 0 for whole numbers; `time` where a record states it. dims: lengths of the
+    axes."""
+    if is_record(annotation):
+        made = [blank_value(t, bars, dims, time, recorded_only=recorded_only) for t in fields_of(annotation).values()]
+        return annotation(*[time if f == "time" else v for f, v in zip(annotation._fields, made, strict=True)])  # type: ignore[attr-defined]
+    kind = kind_of(unwrap_generic(annotation) if not hasattr(annotation, "__metadata__") else annotation)
+    if recorded_only and not kind.recorded:
+        return None
+    shape = (bars, *(dims[a] for a in kind.axes))
+    return np.full(shape, np.nan if kind.dtype == "f8" else 0, kind.numpy)
+
+
+def empty_log(log: Any) -> Any:
+    """A log without an entry."""
+    return log(*[0 if f == "n" else np.zeros(0, kind_of(t).numpy) for f, t in fields_of(log).items()])
