@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUN := $(VENV)/run
 STAMP := $(VENV)/ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -18,18 +19,25 @@ help:
 	@echo "make docs       the pages of the layers anew, and the site, into site/"
 	@echo "make clean      remove the environment and the caches"
 
-$(STAMP): requirements-dev.lock pyproject.toml
+# What a run needs, and nothing else.
+$(RUN): requirements.lock requirements-build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { \
 		echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	@echo "Setting up $(VENV) from the lock file (once)"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-dev.lock
-	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-node.lock
+	@$(BIN)/python -m pip install --require-hashes -r requirements.lock -r requirements-build.lock
+	@command -v npm >/dev/null || $(BIN)/python -m pip install --require-hashes -r requirements-node.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: $(STAMP)
+# And what the tests need.
+$(STAMP): $(RUN) requirements-dev.lock
+	@echo "Adding what the tests need (once)"
+	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(RUN)
 	@$(BIN)/stratoquant run
 
 test: $(STAMP)
