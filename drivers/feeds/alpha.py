@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from dataflows.panel import Floats
+from drivers.feeds.bounds import ALPHA
 from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Reading, codes_of
 from drivers.feeds.tables import Table
@@ -22,8 +23,8 @@ _CURE: Final = "write a number, 0 for no view, or leave the row out"
 def read_alpha(reading: Reading, table: Table, axis: Axis) -> None:
     """Fills the panels `alpha` (T, N), NaN where nothing was stated, and `alpha_age` (1, N), bars, of the first row.
 
-    Refuses a value that is not finite, two of one time and symbol that differ, times in the future, and symbols of which the
-    folder has no data at all. Rows of symbols that were not asked for, and after the last bar, are left out.
+    Refuses a value that is not finite or above 1e12 in size, two of one time and symbol that differ, times in the future, and
+    symbols of which the folder has no data at all. Leaves out rows of symbols that were not asked for, and after the last bar.
     """
     value, age = axis.panel(), np.full((1, len(axis.column)), np.nan)
     stamp = np.full(value.shape, np.iinfo(np.int64).min)
@@ -34,9 +35,11 @@ def read_alpha(reading: Reading, table: Table, axis: Axis) -> None:
         code = codes_of(table, batch, start, axis.column)
         strangers.update(table.texts(batch, "symbol", start)[0])
         stated = table.floats(batch, "value")
-        wrong = (code >= 0) & ~np.isfinite(stated)
+        wrong = (code >= 0) & (~np.isfinite(stated) | ALPHA.beyond(stated))
 
         def what(i: int, stated: Floats = stated) -> str:
+            if np.isfinite(stated[i]):
+                return f": value is {stated[i]:g}, above {ALPHA.most:g} in size; scale the signal: {_CURE}"
             return f": value is {stated[i]:g}; it must be finite: {_CURE}"
 
         reading.fault("bad value", table, wrong, start, shown, code, time, what)

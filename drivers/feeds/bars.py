@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from dataflows.panel import Floats, Ints
+from drivers.feeds.bounds import COUNT, PRICE, SIZE, Bound
 from drivers.feeds.description import DAY, SECOND
 from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Listing, Reading
@@ -19,6 +20,7 @@ DEFAULT_STEP: Final = 60 * SECOND
 PRICES: Final = ("open", "high", "low", "close")
 COLUMNS: Final = ("timestamp", "symbol", *PRICES, "volume")
 EXTRAS: Final = ("vwap", "trade_count", "buy_volume", "buy_count")
+BOUNDS: Final = dict[str, Bound](volume=SIZE, vwap=PRICE, trade_count=COUNT, buy_volume=SIZE, buy_count=COUNT)
 ROUNDING: Final = 8 * float(np.finfo(np.float64).eps)
 """Prices that were multiplied by the same factor may change places within this; the bar then spans its open and close."""
 LONG_BAR: Final = 3600 * SECOND
@@ -227,6 +229,8 @@ class _Values:
             (quotes <= 0.0).any(axis=0),
             lambda i: f"{first(lambda x: x <= 0.0, i)}; a price must be positive: {cure}",
         )
+        for name, price in zip(PRICES, quotes, strict=True):
+            self._beyond(name, price, PRICE, fault, cure)
         fault(
             "high below low", high < low * (1.0 - ROUNDING), lambda i: f"high {high[i]:.10g} is below low {low[i]:.10g}; {cure}"
         )
@@ -240,6 +244,7 @@ class _Values:
                 v < 0.0,
                 lambda i, v=v, name=name: f"{name} is {v[i]:.10g}; it cannot be negative: {cure}",  # type: ignore[misc]
             )
+            self._beyond(name, v, BOUNDS[name], fault, cure)
         if "buy_volume" in values:
             v, total = values["buy_volume"], values["volume"]
             fault(
@@ -248,6 +253,9 @@ class _Values:
                 lambda i: f"buy_volume {v[i]:.10g} exceeds volume {total[i]:.10g}; {cure}",
             )
         return bad
+
+    def _beyond(self, name: str, x: Floats, bound: Bound, fault: Callable[..., None], cure: str) -> None:
+        fault(f"{name} out of bounds", bound.beyond(x), lambda i: f"{bound.sentence(name, float(x[i]))}; {cure}")
 
     def _repeated(self, start: int, again: Any, values: dict[str, Floats], r: Ints, c: Ints) -> None:
         """Rows of a time and symbol that was there already: dropped and counted when they are the same."""

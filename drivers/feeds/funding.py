@@ -13,6 +13,7 @@ import numpy as np
 
 from dataflows.panel import Floats, Ints
 from drivers.feeds.aligned import UnknownFunding
+from drivers.feeds.bounds import FUNDING
 from drivers.feeds.description import SECOND, parse_clock
 from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Reading, codes_of
@@ -29,7 +30,7 @@ _CURE: Final = "correct or remove the row"
 def read_funding(reading: Reading, table: Table, axis: Axis) -> None:
     """Fills the funding panel: the rate in the bar that covers its payment, 0 elsewhere. Rates of one bar add up.
 
-    Refuses rates that are not finite, and rows of a symbol that mostly lie less than an hour apart without a
+    Refuses rates that are not finite or above 1, and rows of a symbol that mostly lie less than an hour apart without a
     `funding_interval` in dataset.yml.
     """
     panel = axis.panel(0.0)
@@ -40,9 +41,11 @@ def read_funding(reading: Reading, table: Table, axis: Axis) -> None:
         time = table.times(batch.column("timestamp"), start)
         code = codes_of(table, batch, start, axis.column)
         rate = table.floats(batch, "funding_rate")
-        wrong = (code >= 0) & ~np.isfinite(rate)
+        wrong = (code >= 0) & (~np.isfinite(rate) | FUNDING.beyond(rate))
 
         def what(i: int, rate: Floats = rate) -> str:
+            if np.isfinite(rate[i]):
+                return f": {FUNDING.sentence('funding_rate', rate[i])}; write it as a fraction, 0.0001 for 0.01 %: {_CURE}"
             return f": funding_rate is {rate[i]:g}; it must be finite: {_CURE}"
 
         reading.fault("bad funding_rate", table, wrong, start, axis.symbols, code, time, what)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from dataflows.data.aggregate import NEVER, add_snapshots, add_trades, book_bars, carry_books, fill_quiet, trade_bars
 from dataflows.panel import Floats, Ints
 from drivers.feeds.bars import DEFAULT_STEP
+from drivers.feeds.bounds import PRICE, SIZE
 from drivers.feeds.errors import DataError, Fault
 from drivers.feeds.reading import Axis, Listing, Reading, codes_of
 from drivers.feeds.tables import BATCH_ROWS, Table
@@ -98,17 +99,24 @@ def read_trades(reading: Reading, table: Table, axis: Axis, *, whole: bool) -> I
 def _impossible(
     reading: Reading, table: Table, start: int, use: Any, axis: Axis, code: Ints, time: Ints, name: str, x: Floats
 ) -> Any:
-    """The rows whose price or size cannot be, told to the sink: a price is positive, a size not negative, both finite."""
+    """The rows whose price or size cannot be, told to the sink: a price is positive, a size not negative, both in bounds."""
     infinite = use & ~np.isfinite(x)
     low = use & ((x <= 0.0) if name == "price" else (x < 0.0)) & ~infinite
     rule = "must be positive" if name == "price" else "cannot be negative"
+    bound = PRICE if name == "price" else SIZE
+    beyond = use & bound.beyond(x) & ~low
     for wrong, must in ((infinite, "must be finite"), (low, rule)):
 
         def what(i: int, must: str = must) -> str:
             return f": {name} is {x[i]:.10g}; a {name} {must}: {_CURE}"
 
         reading.fault(f"bad {name}", table, wrong, start, axis.symbols, code, time, what)
-    return infinite | low
+
+    def far(i: int) -> str:
+        return f": {bound.sentence(name, float(x[i]))}; {_CURE}"
+
+    reading.fault(f"{name} out of bounds", table, beyond, start, axis.symbols, code, time, far)
+    return infinite | low | beyond
 
 
 class _Repeats:
@@ -215,6 +223,15 @@ def read_book(reading: Reading, table: Table, axis: Axis) -> int:
             return f": {columns[k]} is {flat[i, k]:.10g}; a level is positive, or empty where absent: {_CURE}"
 
         reading.fault("bad book level", table, bad, start, axis.symbols, code, time, what)
+        beyond = np.stack([(PRICE if "_px_" in name else SIZE).beyond(flat[:, k]) for k, name in enumerate(columns)], axis=1)
+
+        def far(i: int, flat: Floats = flat, beyond: Any = beyond) -> str:
+            k = int(np.argmax(beyond[i]))
+            return f": {(PRICE if '_px_' in columns[k] else SIZE).sentence(columns[k], flat[i, k])}; {_CURE}"
+
+        over = use & ~bad & beyond.any(axis=1)
+        reading.fault("book level out of bounds", table, over, start, axis.symbols, code, time, far)
+        bad |= over
         levels = _absent_as_nan(flat.reshape(len(time), 4, depth))
         use &= ~bad
         same = _same_snapshots(time, code, levels, use, last)

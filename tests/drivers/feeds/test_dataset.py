@@ -308,7 +308,7 @@ def test_trades_give_what_the_bars_file_does_not_have(tmp_path: Path) -> None:
 
 def test_funding_falls_into_the_bar_that_covers_its_instant(tmp_path: Path) -> None:
     times = [START + pd.Timedelta(minutes=5), START + pd.Timedelta(minutes=8, milliseconds=1), START + pd.Timedelta(days=2)]
-    frame = pd.DataFrame({"timestamp": times, "symbol": ["ETHUSDT"] * 3, "funding_rate": [1e-4, -2e-4, 5.0]})
+    frame = pd.DataFrame({"timestamp": times, "symbol": ["ETHUSDT"] * 3, "funding_rate": [1e-4, -2e-4, 0.5]})
     rate = whole(open_dataset(write(tmp_path, bars=bars(), funding=frame), now=NOW)).funding_rate
     expected = np.zeros((20, 2))
     expected[4, 1], expected[7, 1] = 1e-4, -2e-4  # a payment stamped a millisecond late is that of its minute
