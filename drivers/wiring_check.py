@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from drivers.graph.rules.findings import as_dict, check_project, summary
+from drivers.graph.rules.findings import as_dict, check_project, summary, warnings_of
 from drivers.project.locate import locate
 from drivers.text.inert import json_text, shown
 
@@ -23,13 +23,17 @@ def main(arguments: Sequence[str] = ()) -> int:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON, and nothing else, on stdout")
     given = parser.parse_args(arguments)
     try:
-        wiring, findings = check_project(locate(given.folder))
+        project = locate(given.folder)
+        wiring, findings = check_project(project)
+        warnings = warnings_of(project) if not findings else []
     except ValueError as error:  # ProjectError, ConfigError
         sys.stderr.write(shown(f"{error}\n"))
         return 2
     if given.json:
-        sys.stdout.write(json_text(as_dict(wiring, findings), indent=2) + "\n")
+        sys.stdout.write(json_text(as_dict(wiring, findings, warnings), indent=2) + "\n")
         return 1 if findings else 0
+    for warning in warnings:
+        sys.stderr.write(shown(f"warning: {warning.message}\n"))
     for finding in findings:
         sys.stderr.write(shown(f"{finding.message}\n"))
     sys.stdout.write(summary(wiring) + "\n" if not findings else f"{len(findings)} findings.\n")

@@ -10,7 +10,7 @@ from dataflows.layer import layer
 from dataflows.regime.types import ChangePoint
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.garch import Garch, GarchLaw, Observed, Spans, garch_volatility, with_har
-from dataflows.risk.types import VolForecast
+from dataflows.risk.types import MID_BARS, VolForecast
 
 
 class VolatilityForecastCarry(NamedTuple):
@@ -40,7 +40,7 @@ def l76_volatility_forecast(
     Source: Bollerslev (1986); constant by variance targeting: Engle and Mezrich (1996); equal weights: Timmermann (2006).
     """
     x, har = l2_returns_volatility, l58_volatility_term_structure
-    spans = Spans(60, data.bars_a_day)
+    spans = Spans(MID_BARS, data.bars_a_day)
     made = garch_volatility(
         Observed(r=x.r_1, seed=x.sigma, level=x.sigma_slow, floor=x.sigma_floor),
         GarchLaw(omega=risk.garch_omega, alpha=risk.garch_alpha, beta=risk.garch_beta),

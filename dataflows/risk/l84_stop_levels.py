@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from dataflows.data.types import Instruments, Market
 from dataflows.fusion.types import Horizon
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.types import Stops, TailRisk, VolForecast
+from dataflows.risk.types import MID_BARS, Stops, TailRisk, VolForecast
 from dataflows.risk.volatility_caps import Noise, StopRule, stop_distance
 
 
@@ -22,13 +24,15 @@ def l84_stop_levels(
     risk: RiskConfig,
 ) -> Stops:
     """The stop lies beyond the noise of the holding period: the largest known of volatility, ATR, the
-    loss that one bar exceeds once in a hundred (L77), and a number of ticks.
+    loss that one bar exceeds once in a hundred (L77), and a number of ticks. Volatility is L76's forecast of the next 60 bars,
+    to the root of time: of all forecasts here the one nearest to what comes.
 
     Returns panels (T, N): distances in (0, 1) as fractions of price (target = reward_risk * stop, trail = trail_ratio * stop)
     and time_stop in bars (L70's horizon, else default_horizon_bars). All positive and finite, or all NaN: where the price is
     unknown, or both volatility and ATR are; then L4 opens nothing.
     """
-    noise = Noise(sigma=l76_volatility_forecast.sigma_1, atr=l2_returns_volatility.atr, var_bar=l77_value_at_risk.var_99_bar)
+    sigma = l76_volatility_forecast.sigma_60 / math.sqrt(MID_BARS)
+    noise = Noise(sigma=sigma, atr=l2_returns_volatility.atr, var_bar=l77_value_at_risk.var_99_bar)
     rule = StopRule(
         by_sigma=risk.stop_sigma,
         by_atr=risk.stop_atr,

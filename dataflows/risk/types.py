@@ -28,11 +28,15 @@ TIME: Final = 4
 EXITS: Final = ("NONE", "STOP", "TARGET", "TRAIL", "TIME")
 
 
+MID_BARS: Final = 60
+"""Span of L76's middle forecast."""
+
+
 class VolForecast(NamedTuple):
     """L76: forecast volatility of log price."""
 
     sigma_1: Panel  # of the next bar
-    sigma_60: Panel  # of the next 60 bars together
+    sigma_60: Panel  # of the next MID_BARS bars together
     sigma_day: Panel  # of the next day's bars together
 
 

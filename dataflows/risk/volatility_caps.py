@@ -39,10 +39,18 @@ class VolatilityTarget(NamedTuple):
 
 
 @kernel
-def volatility_cap(sigma_day: Floats, p: Regimes, factors: RegimeFactors, target: VolatilityTarget) -> Floats:
-    """(target / annualised volatility)^power times the factor mixed by the probabilities; (T, N), NaN where one is unknown.
+def _mixed(p: Regimes, t: int, n: int, factors: RegimeFactors) -> float:
+    """The factor of a bar: the regimes' own, by their probabilities."""
+    mixed = p.calm[t, n] * factors.calm + (p.trend_up[t, n] + p.trend_down[t, n]) * factors.trend
+    return float(mixed + p.high_vol[t, n] * factors.high_vol + p.chaotic[t, n] * factors.chaotic)
 
-    sigma_day: volatility of a day's bars together.
+
+@kernel
+def volatility_cap(sigma_day: Floats, p: Regimes, slow: Regimes, factors: RegimeFactors, target: VolatilityTarget) -> Floats:
+    """(target / annualised volatility)^power times the smaller of the factors mixed by p and by slow; (T, N).
+
+    sigma_day: volatility of a day's bars together. p, slow: probabilities on the base clock and on the higher one. NaN where
+    sigma_day or one of p is unknown; an unknown one of slow leaves p alone.
     """
     bars, symbols = sigma_day.shape
     cap = np.empty((bars, symbols))
@@ -54,12 +62,10 @@ def volatility_cap(sigma_day: Floats, p: Regimes, factors: RegimeFactors, target
                 size = target.annual / sigma
                 if target.power == 2:
                     size = size * size
-                mixed = (
-                    p.calm[t, n] * factors.calm
-                    + (p.trend_up[t, n] + p.trend_down[t, n]) * factors.trend
-                    + p.high_vol[t, n] * factors.high_vol
-                    + p.chaotic[t, n] * factors.chaotic
-                )
+                mixed = _mixed(p, t, n, factors)
+                higher = _mixed(slow, t, n, factors)
+                if higher < mixed:
+                    mixed = higher
                 cap[t, n] = size * mixed
             else:
                 cap[t, n] = math.nan

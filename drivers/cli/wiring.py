@@ -26,19 +26,24 @@ def check(
     Says, one sentence a line, where the file and the functions differ, where a cycle closes without a declared delayed edge,
     where a domain takes what it may not, where a path leads from a proposal to an order past the risk gate, where a layer is
     cut off, which configuration keys do not exist or are read by none, and where a boundary model and the layers' fields
-    disagree. Exit code 0: all hold. 1: something does not. 2: a file cannot be read.
+    disagree. Warns of fields that a layer gives and none reads. Exit code 0: all hold. 1: something does not. 2: a file
+    cannot be read.
 
     With --json: {"ok", "counts": {"layers", "edges", "findings"}, "findings": [{"rule", "layer", "edge", "message", "file",
-    "line"}, ...]}; "" and 0 where a finding is about no layer, edge or line. CI may call the same without the other commands:
-    python -P -m drivers.wiring_check [DIR] [--json].
+    "line"}, ...], "warnings": [the same]}; "" and 0 where a finding is about no layer, edge or line. CI may call
+    the same without the other commands: python -P -m drivers.wiring_check [DIR] [--json].
     """
-    from drivers.graph.rules.findings import as_dict, check_project, summary
+    from drivers.graph.rules.findings import as_dict, check_project, summary, warnings_of
     from drivers.project.locate import locate
 
-    wiring, findings = check_project(locate(project_of(context)))
+    project = locate(project_of(context))
+    wiring, findings = check_project(project)
+    warnings = warnings_of(project) if not findings else []
     if json:
-        say_json(as_dict(wiring, findings))
+        say_json(as_dict(wiring, findings, warnings))
     else:
+        for warning in warnings:
+            say(f"warning: {warning.message}", err=True)
         for finding in findings:
             say(finding.message, err=True)
     if findings:

@@ -55,7 +55,7 @@ def _in_code(fn: Any, parameter: str, domain: str, configs: Mapping[str, Any], s
             else:
                 keys.append(Read(domain, node.attr, fn.__name__))
         elif isinstance(node, ast.Call):
-            callee = _resolve(node.func, fn)
+            callee = called(node.func, fn)
             for position, argument in enumerate(node.args):
                 if _is(argument, parameter) and callee is not None:
                     explained.add(id(argument))
@@ -77,7 +77,7 @@ def _is(node: ast.AST, name: str) -> typing.TypeGuard[ast.Name]:
     return isinstance(node, ast.Name) and node.id == name
 
 
-def _resolve(func: ast.expr, fn: Any) -> Any:
+def called(func: ast.expr, fn: Any) -> Any:
     """The function of ours that a call names; None for anything else."""
     target: Any = None
     if isinstance(func, ast.Name):

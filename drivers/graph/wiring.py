@@ -82,6 +82,13 @@ class Door(_Model):
         return (value,) if isinstance(value, str) else value
 
 
+class Unread(_Model):
+    """Fields that no layer reads, and why they are there all the same."""
+
+    reason: str
+    fields: tuple[str, ...] = Field(description="each as layer.field")
+
+
 class Wiring(_Model):
     """The wiring file."""
 
@@ -94,6 +101,7 @@ class Wiring(_Model):
         default=(), description="values that the engine hands in beside the layers, under any variant"
     )
     driver_keys: tuple[str, ...] = Field(default=(), description="configuration keys that drivers read, as domain.key")
+    unread: tuple[Unread, ...] = Field(default=(), description="fields that no layer reads, so that `check` does not warn")
     domains: dict[str, Domain]
     delayed: dict[str, DelayedEdge] = Field(default_factory=dict)
     doors: tuple[Door, ...] = ()

@@ -52,9 +52,9 @@ def given(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 def test_a_wiring_that_holds_is_counted(ask: Ask, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(project, "--json") == 0
     wiring = load(project / "wiring_master.yaml")
-    edges = sum(len(wiring.layers[name].inputs) for name in wiring.enabled)
+    edges = sum(len(wiring.inputs_of(name)) for name in wiring.enabled)
     counts = {"layers": len(wiring.enabled), "edges": edges, "findings": 0}
-    assert given(capsys) == {"ok": True, "counts": counts, "findings": []}
+    assert given(capsys) == {"ok": True, "counts": counts, "findings": [], "warnings": []}
     assert ask(project) == 0
     assert capsys.readouterr().out.startswith(f"{counts['layers']} layers and {edges} edges hold; ")
 
@@ -84,8 +84,8 @@ def test_a_finding_about_a_layers_code_has_the_line_of_its_function(
 ) -> None:
     changed(
         project,
-        "external: [observations, external_alpha, instruments, clock]",
-        "external: [observations, external_alpha, instruments]",
+        "external: [observations, external_alpha, instruments, clock,",
+        "external: [observations, external_alpha, instruments,",
     )
     assert ask(project, "--json") == 1
     found = [f for f in given(capsys)["findings"] if f["rule"] == "inputs"]
@@ -94,6 +94,19 @@ def test_a_finding_about_a_layers_code_has_the_line_of_its_function(
         lines = Path(finding["file"]).read_text().splitlines()
         assert Path(finding["file"]).stem == finding["layer"]
         assert lines[finding["line"] - 1].startswith("@")  # its first decorator
+
+
+@both
+def test_a_field_that_no_layer_reads_is_a_warning_and_no_failure(
+    ask: Ask, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(project, "l0_market_feed.quality.filled, l0_market_feed.quality.frozen,", "l0_market_feed.quality.valid,")
+    assert ask(project) == 0
+    assert capsys.readouterr().err.count("warning: ") == 3
+    assert ask(project, "--json") == 0
+    made = given(capsys)
+    assert made["ok"] is True
+    assert [warning["edge"].rpartition(".")[2] for warning in made["warnings"]] == ["filled", "frozen", "valid"]
 
 
 @both

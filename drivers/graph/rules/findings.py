@@ -11,8 +11,9 @@ import yaml
 
 from drivers.graph.layers import LayerNode
 from drivers.graph.modules import layer_modules
-from drivers.graph.network import Finding, graph_of
+from drivers.graph.network import Finding, forms_of, graph_of
 from drivers.graph.rules.check import check
+from drivers.graph.rules.fields import unread_fields
 from drivers.graph.wiring import Wiring, load
 from drivers.project.configs import load_configs
 from drivers.project.domains import config_records
@@ -36,6 +37,14 @@ def check_project(project: Project) -> tuple[Wiring, list[Finding]]:
         nodes = {}
     lines = key_lines(project.wiring)
     return wiring, [located(finding, project, nodes, lines) for finding in findings]
+
+
+def warnings_of(project: Project) -> list[Finding]:
+    """What works and is perhaps not meant, of a project that `check_project` finds nothing wrong with."""
+    wiring = load(project.wiring)
+    modules = layer_modules(project)
+    nodes, lines = graph_of(modules, wiring.variants), key_lines(project.wiring)
+    return [located(finding, project, nodes, lines) for finding in unread_fields(wiring, forms_of(modules))]
 
 
 def located(finding: Finding, project: Project, nodes: Mapping[str, LayerNode], lines: Mapping[str, int]) -> Finding:
@@ -85,8 +94,8 @@ def size(wiring: Wiring) -> tuple[int, int]:
     return len(wiring.enabled), sum(len(wiring.inputs_of(name)) for name in wiring.enabled)
 
 
-def as_dict(wiring: Wiring, findings: Sequence[Finding]) -> dict[str, Any]:
-    """What `--json` prints: `ok`, `counts` of layers, edges and findings, and `findings`.
+def as_dict(wiring: Wiring, findings: Sequence[Finding], warnings: Sequence[Finding] = ()) -> dict[str, Any]:
+    """What `--json` prints: `ok`, `counts` of layers, edges and findings, `findings` and `warnings`.
 
     Each finding has rule, layer, edge, message, file and line; "" and 0 where there is none.
     """
@@ -95,4 +104,5 @@ def as_dict(wiring: Wiring, findings: Sequence[Finding]) -> dict[str, Any]:
         "ok": not findings,
         "counts": {"layers": layers, "edges": edges, "findings": len(findings)},
         "findings": [finding._asdict() for finding in findings],
+        "warnings": [warning._asdict() for warning in warnings],
     }

@@ -29,10 +29,12 @@ RISK = RiskConfig()
 STATES = ("calm", "trend_up", "trend_down", "high_vol", "chaotic")
 
 
-def cap(sigma_day, probabilities, risk=RISK, cuts=(), days=365.0):
+def cap(sigma_day, probabilities, risk=RISK, cuts=(), days=365.0, slow=None):
     sigma_day = np.asarray(sigma_day, float).reshape(-1, 1)
     shape = sigma_day.shape
     regime = filled(Regime, shape, np.nan, **{s: np.full(shape, p) for s, p in zip(STATES, probabilities)})
+    if slow is not None:
+        regime = regime._replace(**{f"{s}_15": np.full(shape, p) for s, p in zip(STATES, slow)})
     inputs = {"l1_regime": regime, "l76_volatility_forecast": VolForecast(sigma_day, sigma_day, sigma_day)}
     configs = {"risk": risk, "data": DataConfig(days_a_year=days)}
     return run_columnar(l83_volatility_target, inputs, configs, cuts=cuts).fraction[:, 0]
@@ -73,6 +75,14 @@ def test_an_unknown_forecast_or_probability_is_an_unknown_size():
     assert np.isnan(cap([0.02], (0.5, np.nan, 0, 0.5, 0))).all()
 
 
+def test_the_more_dangerous_of_both_clocks_decides():
+    mixes = [(1, 0, 0, 0, 0), (0, 0.5, 0, 0.5, 0), (0.2, 0, 0.2, 0.2, 0.4), (0, 0, 0, 0, 1)]
+    for p in mixes:
+        for slow in mixes:
+            assert cap([0.02], p, slow=slow)[0] == min(cap([0.02], p)[0], cap([0.02], slow)[0])
+    assert cap([0.02], mixes[1], slow=[np.nan] * 5)[0] == cap([0.02], mixes[1])[0]
+
+
 def test_the_chaotic_factor_must_be_the_smallest():
     assert any("regime_factor_chaotic" in p for p in RISK._replace(regime_factor_chaotic=0.6).problems())
     assert not list(RISK.problems())
@@ -89,7 +99,7 @@ def stop_inputs(seed=2):
         "l0_market_feed": _market(close),
         "l2_returns_volatility": filled(Returns, (T, N), np.nan, atr=0.2 + 0.3 * rng.random((T, N))),
         "l70_horizon": Horizon(rng.choice([5.0, 60.0, 240.0, np.nan], (T, N)), nan, np.zeros((T, N), np.int64)),
-        "l76_volatility_forecast": VolForecast(0.001 + 0.001 * rng.random((T, N)), nan, nan),
+        "l76_volatility_forecast": VolForecast(nan, 0.008 + 0.008 * rng.random((T, N)), nan),
         "l77_value_at_risk": filled(TailRisk, (T, N), np.nan),
         "instruments": filled(Instruments, (T, N), 0.0, tick_size=np.array([0.01, 0.0])),
     }
@@ -109,7 +119,7 @@ def test_the_stop_is_the_largest_of_its_terms():
     close, atr = x["l0_market_feed"].bars.close, x["l2_returns_volatility"].atr
     hold = np.where(np.isnan(x["l70_horizon"].bars), 60, x["l70_horizon"].bars)
     terms = [
-        1.5 * x["l76_volatility_forecast"].sigma_1 * np.sqrt(hold),
+        1.5 * x["l76_volatility_forecast"].sigma_60 * np.sqrt(hold / 60.0),
         2.5 * atr / close,
         4 * x["instruments"].tick_size / close,
     ]
@@ -129,13 +139,13 @@ def test_the_loss_that_a_bar_exceeds_once_in_a_hundred_is_within_the_stop():
 
 def test_ticks_bind_in_a_quiet_market_and_the_greatest_distance_in_a_wild_one():
     x = stop_inputs()
-    quiet = x["l76_volatility_forecast"]._replace(sigma_1=np.full((T, N), 1e-9))
+    quiet = x["l76_volatility_forecast"]._replace(sigma_60=np.full((T, N), 1e-9))
     y = x | {
         "l76_volatility_forecast": quiet,
         "l2_returns_volatility": filled(Returns, (T, N), np.nan, atr=np.full((T, N), 1e-9)),
     }
     np.testing.assert_allclose(stops(y).stop_distance[:, 0], 0.04 / x["l0_market_feed"].bars.close[:, 0])
-    wild = x["l76_volatility_forecast"]._replace(sigma_1=np.full((T, N), 0.5))
+    wild = x["l76_volatility_forecast"]._replace(sigma_60=np.full((T, N), 0.5))
     assert (stops(x | {"l76_volatility_forecast": wild}).stop_distance == RISK.stop_max).all()
 
 
@@ -151,7 +161,7 @@ def test_positive_and_finite_or_all_unknown_for_any_input():
         "l0_market_feed": _market(draw()),
         "l2_returns_volatility": filled(Returns, (T, N), np.nan, atr=draw()),
         "l70_horizon": Horizon(draw(), nan, np.zeros((T, N), np.int64)),
-        "l76_volatility_forecast": VolForecast(draw(), nan, nan),
+        "l76_volatility_forecast": VolForecast(nan, draw(), nan),
         "l77_value_at_risk": filled(TailRisk, (T, N), np.nan, var_99_bar=draw()),
         "instruments": filled(Instruments, (T, N), 0.0, tick_size=np.array([1e308, 0.01])),
     }
@@ -191,16 +201,16 @@ def test_any_cutting_into_chunks_gives_the_same_bits():
 
 def test_compiled_equals_plain():
     x = stop_inputs()
-    noise = Noise(x["l76_volatility_forecast"].sigma_1, x["l2_returns_volatility"].atr, x["l77_value_at_risk"].var_99_bar)
+    noise = Noise(x["l76_volatility_forecast"].sigma_60, x["l2_returns_volatility"].atr, x["l77_value_at_risk"].var_99_bar)
     rule = StopRule(by_sigma=1.5, by_atr=2.5, min_ticks=4.0, most=0.1, default_horizon=60.0)
     args = (x["l0_market_feed"].bars.close, noise, x["l70_horizon"].bars, x["instruments"].tick_size, rule)
     for a, b in zip(stop_distance(*args), python_of(stop_distance)(*args)):
         np.testing.assert_array_equal(a, b)
     rng = np.random.default_rng(1)
-    sigma, *p = [rng.random((50, 2)) for _ in range(6)]
+    sigma, *p = [rng.random((50, 2)) for _ in range(11)]
     factors = RegimeFactors(calm=1.0, trend=1.0, high_vol=0.5, chaotic=0.25)
     for power in (1, 2):
-        args = (sigma, Regimes(*p), factors, VolatilityTarget(annual=0.2, days=365.0, power=power))
+        args = (sigma, Regimes(*p[:5]), Regimes(*p[5:]), factors, VolatilityTarget(annual=0.2, days=365.0, power=power))
         np.testing.assert_array_equal(volatility_cap(*args), python_of(volatility_cap)(*args))
 
 
