@@ -84,15 +84,17 @@ class Instruments(NamedTuple):
     delivery_price: PerSymbol  # at which a position is settled when the symbol is delisted; 0: the last known close
     maintenance_margin: PerSymbol  # equity, as a fraction of notional, below which the venue liquidates; 0: it does not
     liquidation_fee_bps: PerSymbol  # fee of a liquidation, beside the taker's
+    multiplier: PerSymbol  # of a linear contract: base units; of an inverse one: quote currency; times the conversion rate
+    inverse: IntPerSymbol  # 1: a unit is worth multiplier / price instead of multiplier * price
     borrow_rate: PerSymbol  # paid on the value of a short position, fraction a year
     base_fee: IntPerSymbol  # 1: the fee of a purchase is taken from what is bought
     leader: IntPerSymbol  # 1: the symbol whose moves the others may follow; at most one
 
 
 def unknown_instruments(symbols: int) -> Instruments:
-    """The facts of symbols of which nothing is known: no steps, no fees, no rules."""
+    """The facts of symbols of which nothing is known: no steps, no fees, no rules; a unit is worth its price."""
     columns: list[Any] = [np.zeros(symbols, kind_of(hint).numpy) for hint in fields_of(Instruments).values()]
-    return Instruments(*columns)
+    return Instruments(*columns)._replace(multiplier=np.ones(symbols))
 
 
 class Clock(NamedTuple):

@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 from dataflows.execution.rounding import HAIR
+from dataflows.kernels.contract import notional_of
 from dataflows.runtime.compile import kernel
 
 YEAR: Final = 365.0 * 86_400.0 * 1e9  # ns
@@ -18,12 +19,12 @@ def year_part(before: int, now: int) -> float:
 
 
 @kernel
-def carry_cost(position: float, mark: float, funding: float, borrow: float, years: float) -> float:
-    """What holding a position costs in one bar, quote currency: funding, and for a short one borrow cost.
+def carry_cost(position: float, unit: float, funding: float, borrow: float, years: float) -> float:
+    """What holding a position costs in one bar, in the account's currency: funding, and for a short one borrow cost.
 
-    funding: rate of the bar, paid by longs; unknown (NaN): nothing. borrow: fraction of the value a year.
-    """
-    value = position * mark
+    unit: notional of one at the mark. funding: rate of the bar, paid by longs; unknown (NaN): nothing. borrow: fraction of the
+    value a year."""
+    value = position * unit
     cost = value * funding if math.fabs(funding) < math.inf else 0.0
     if position < 0.0 and borrow > 0.0:
         cost -= value * borrow * years
@@ -31,10 +32,23 @@ def carry_cost(position: float, mark: float, funding: float, borrow: float, year
 
 
 @kernel
-def is_dust(position: float, price: float, lot: float, least: float, exempt: int) -> bool:
+def entry_value(limit: float, mark: float, multiplier: float, inverse: int) -> float:
+    """The notional of one unit of an entry: the smaller at the mark and at its limit (NaN: at the market). 0: no mark is
+    known."""
+    if not (mark > 0.0):
+        return 0.0
+    value = notional_of(mark, multiplier, inverse)
+    if limit > 0.0:
+        at_limit = notional_of(limit, multiplier, inverse)
+        return at_limit if at_limit < value else value
+    return value
+
+
+@kernel
+def is_dust(position: float, unit: float, lot: float, least: float, exempt: int) -> bool:
     """True where no order can close the position: below a lot, or worth less than the least notional where reductions are not
-    exempt from it. A position of 0 is no dust."""
+    exempt from it. unit: notional of one. A position of 0 is no dust."""
     size = math.fabs(position)
     if not (size > 0.0):
         return False
-    return size < lot * (1.0 - HAIR) or (exempt == 0 and size * price < least * (1.0 - HAIR))
+    return size < lot * (1.0 - HAIR) or (exempt == 0 and size * unit < least * (1.0 - HAIR))

@@ -8,7 +8,7 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import Axes, Count, Zero
-from dataflows.data.types import Clock, Market
+from dataflows.data.types import Clock, Instruments, Market
 from dataflows.execution.types import PLACE, Audit, Ledger, OrderIntents, Orders, Reconciliation
 from dataflows.fusion.types import LONG, SHORT, Ensemble, K, Proposal
 from dataflows.layer import layer
@@ -142,6 +142,7 @@ def l100_decision_audit(
     l96_order_lifecycle: Orders,
     l97_ledger: Ledger,
     l98_reconciliation: Reconciliation,
+    instruments: Instruments,
     clock: Clock,
     carry: AuditCarry,
 ) -> Audit:
@@ -209,7 +210,9 @@ def l100_decision_audit(
     notional, delay_cost, spread_cost, impact_cost, fee_cost, quantity, value = fills
     base = np.where(notional > 0.0, notional, np.nan)
     delay, spread, impact, fee = (cost / base * 1e4 for cost in (delay_cost, spread_cost, impact_cost, fee_cost))
-    against = value - l0_market_feed.bars.vwap * quantity
+    inverse, vwap = instruments.inverse != 0, l0_market_feed.bars.vwap
+    at_vwap = np.where(inverse, -instruments.multiplier / vwap, instruments.multiplier * vwap)
+    against = value - at_vwap * quantity
     return Audit(
         shortfall_bps=delay + spread + impact + fee,
         delay_bps=delay,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from dataflows.carry import Count
 from dataflows.data.types import Clock, Instruments, Market
+from dataflows.execution.account import entry_value
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_intents import (
     BRACKET_STOP,
@@ -41,6 +42,7 @@ from dataflows.execution.types import (
     OrderIntents,
     Orders,
 )
+from dataflows.kernels.contract import notional_of
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints, IntTable, Table
 from dataflows.risk.types import APPROVED, EXIT, REDUCED, Approval
@@ -104,6 +106,8 @@ class Venue(NamedTuple):
     least: float  # notional
     exempt: int  # 1: `least` spares reduce-only orders
     rows: int  # orders that may be open
+    multiplier: float
+    inverse: int
 
 
 class Form(NamedTuple):
@@ -223,7 +227,8 @@ def place_exit(log: IntentLog, carry: BridgeCarry, work: Work, view: View, venue
         return
     size = math.fabs(ask) if math.fabs(ask) < math.fabs(held) else math.fabs(held)
     lacks = floor_to(size - math.fabs(work.exits[s]), venue.lot) if work.exits[s] != 0.0 else size
-    refused = venue.exempt == 0 and lacks * view.stamp.mark < venue.least
+    unit = notional_of(view.stamp.mark, venue.multiplier, venue.inverse) if view.stamp.mark > 0.0 else math.nan
+    refused = venue.exempt == 0 and lacks * unit < venue.least
     if not (lacks > HAIR * size) or (refused and work.exits[s] != 0.0):
         return  # a trifle waits for the exit that is on its way
     k = place(log, carry, work, venue.base, view.stamp)
@@ -260,17 +265,16 @@ def entry_lacks(work: Work, view: View, venue: Venue, price: float, band: float,
     """What an increase still lacks beside its working entries, base units; 0: nothing, or too little to send.
 
     price: the limit; NaN: at the market. Beside working entries too little is less than `band` of the approved position, than
-    the venue's least notional, or than `crumb`, in quote currency. Position and all working entries of the side never exceed
-    the approved position.
-    """
-    s, held, mark, size = view.stamp.symbol, view.held, view.stamp.mark, math.fabs(view.ask)
+    the venue's least notional, or than `crumb`, in the account's currency. Position and all working entries of the side never
+    exceed the approved position."""
+    s, held, size = view.stamp.symbol, view.held, math.fabs(view.ask)
     working = work.buys[s] if view.ask > 0.0 else -work.sells[s]
     if (work.sells[s] if view.ask > 0.0 else work.buys[s]) != 0.0:
         return 0.0  # entries of the other side are still there
     lacks = floor_to(size - working, venue.lot) if working > 0.0 else size
     if not (lacks > 0.0) or not (math.fabs(held) + working + lacks <= math.fabs(view.target) * (1.0 + 1e-9)):
         return 0.0
-    worth = lacks * (price if price < mark else mark)
+    worth = lacks * entry_value(price, view.stamp.mark, venue.multiplier, venue.inverse)
     if working > 0.0 and (lacks < band * math.fabs(view.target) or worth < venue.least or worth < crumb):
         return 0.0
     return lacks
@@ -316,10 +320,10 @@ def l5_execution_bridge(
     reduction still lacks; a stop where an open position has neither one at rest nor an exit on its way (at the approval's
     active stop; where that is unknown, an exit at the market); and an entry with its bracket for what an increase still lacks.
     An entry is placed at a close only, when approved with a stop, with room in the table, no reduction at work and, for a
-    position held, its stop at rest; position and all working entries of its side never exceed target_weight * equity / mark.
-    Any unknown among these refuses the entry; none of them refuses an exit, a stop or a cancel. A symbol that is not listed
-    gets no orders. Where the venue refuses exits in a row the next ones wait 1, 3, 7 ... closes, at most `retry_most_bars`. A
-    stop is moved only by more than `stop_step_bps`.
+    position held, its stop at rest; position and all working entries of its side never exceed target_weight * equity /
+    unit_value. Any unknown among these refuses the entry; none of them refuses an exit, a stop or a cancel. A symbol that is
+    not listed gets no orders. Where the venue refuses exits in a row the next ones wait 1, 3, 7 ... closes, at most
+    `retry_most_bars`. A stop is moved only by more than `stop_step_bps`.
 
     Returns a log: signed base units, prices in quote currency, NaN where none. Ids are uid << 32 | sequence, multiples of 4,
     taken only when used: the same state gives the same intents and ids.
@@ -343,11 +347,12 @@ def l5_execution_bridge(
     for turn in range(3):  # cancels and changes; exits and stops; entries: where messages are counted, exits come first
         for s in range(symbols):
             weight, equity, mark = l4_risk_gate.target_weight[s], l97_ledger.equity, l97_ledger.mark[s]
+            unit = l97_ledger.unit_value[s]
             leaving, target = l4_risk_gate.verdict[s] == EXIT or weight == 0.0, math.nan
             if leaving:
                 target = 0.0
-            elif 0.0 < equity < LARGEST and 0.0 < mark < LARGEST and math.fabs(weight) < LARGEST:
-                target = weight * equity / mark
+            elif 0.0 < equity < LARGEST and 0.0 < mark < LARGEST and unit < LARGEST and math.fabs(weight) < LARGEST:
+                target = weight * equity / unit
             view = View(
                 stamp=Stamp(s, int(clock.ts), mark, l4_risk_gate.reasons[s]),
                 held=l97_ledger.position[s],
@@ -376,6 +381,8 @@ def l5_execution_bridge(
                 least=instruments.min_notional[s],
                 exempt=instruments.reduce_only_exempt[s],
                 rows=rows_of(slots, instruments.most_orders[s]),
+                multiplier=instruments.multiplier[s],
+                inverse=instruments.inverse[s],
             )
             form = Form(l89_venue_constraints.type[s], l89_venue_constraints.price[s], l89_venue_constraints.lifetime[s])
             if turn == 1:

@@ -41,9 +41,9 @@ def trade_fraction(bars: int, kappa: float) -> float:
 
 
 @kernel
-def least_order(price: float, lot: float, least: float) -> float:
-    """The smallest quantity that the venue takes as an order of its own, base units; 0: any."""
-    needed = ceil_to(least / price, lot) if least > 0.0 and price > 0.0 else 0.0
+def least_order(unit: float, lot: float, least: float) -> float:
+    """The smallest quantity that the venue takes as an order of its own; 0: any. unit: notional of one."""
+    needed = ceil_to(least / unit, lot) if least > 0.0 and unit > 0.0 else 0.0
     return needed if needed > lot else lot
 
 
@@ -59,7 +59,7 @@ def l88_order_slicing(
     execution: ExecutionConfig,
     carry: SlicingCarry,
 ) -> Slice:
-    """The signed quantity to trade now, and all that is left (target_weight * equity / mark, less the position).
+    """The signed quantity to trade now, and all that is left (target_weight * equity / unit_value, less the position).
 
     A target of 0, an EXIT and a change of side close the whole position at once, whatever is known. A reduction goes at once:
     where a cap is broken (verdict not APPROVED, or reduce-only) always, and by `headroom` further, so that it does not come
@@ -84,12 +84,12 @@ def l88_order_slicing(
             old = carry.volume[s]
             carry.volume[s] = old + alpha * (traded - old) if old == old else traded
         held, weight, verdict = l97_ledger.position[s], l4_risk_gate.target_weight[s], l4_risk_gate.verdict[s]
-        mark = l97_ledger.mark[s]
+        mark, unit = l97_ledger.mark[s], l97_ledger.unit_value[s]
         target = math.nan
         if verdict == EXIT or weight == 0.0 or same_side(-held, weight):
             target = 0.0  # a change of side closes first
-        elif 0.0 < l97_ledger.equity < LARGEST and 0.0 < mark < LARGEST and math.fabs(weight) < LARGEST:
-            target = weight * l97_ledger.equity / mark
+        elif 0.0 < l97_ledger.equity < LARGEST and 0.0 < mark < LARGEST and unit < LARGEST and math.fabs(weight) < LARGEST:
+            target = weight * l97_ledger.equity / unit
         remaining[s] = target - held
         if not (math.fabs(target) < math.inf):
             carry.left[s] = 0
@@ -115,7 +115,7 @@ def l88_order_slicing(
             carry.left[s] = 0
             continue
         want = math.fabs(target) * (1.0 - execution.headroom) - math.fabs(held)
-        least = execution.least_entry * l97_ledger.equity / mark
+        least = execution.least_entry * l97_ledger.equity / unit
         if not (want > 0.0) or want < least or (carry.left[s] == 0 and gap < execution.band * math.fabs(target)):
             carry.left[s] = 0
             continue
@@ -127,7 +127,7 @@ def l88_order_slicing(
         else:
             carry.left[s] = 0
         size = want * fraction
-        sendable = least_order(mark, instruments.lot_size[s], instruments.min_notional[s])
+        sendable = least_order(unit, instruments.lot_size[s], instruments.min_notional[s])
         least = least if least > sendable else sendable
         size = size if size > least else least
         if want - size < least or size > want:

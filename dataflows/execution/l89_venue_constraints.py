@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from dataflows.data.types import Instruments, Market
+from dataflows.execution.account import entry_value
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import LARGEST, same_side
 from dataflows.execution.rounding import HAIR, ceil_to, floor_to
@@ -45,8 +46,9 @@ def passive_price(
 
 
 @kernel
-def reduction(size: float, held: float, mark: float, lot: float, least: float, exempt: int) -> tuple[float, float, int]:
-    """A reduction of `size` of the `held` (both not negative) on the venue's terms: (quantity, dust, drop).
+def reduction(size: float, held: float, unit: float, lot: float, least: float, exempt: int) -> tuple[float, float, int]:
+    """A reduction of `size` of the `held` (both not negative) on the venue's terms: (quantity, dust, drop). unit: notional of
+    one.
 
     Rounded up to a lot and to the least notional, never beyond what is held; what would be left and could never be closed goes
     too.
@@ -58,12 +60,12 @@ def reduction(size: float, held: float, mark: float, lot: float, least: float, e
         return 0.0, held, LOT
     size = size if size < held else held
     size = ceil_to(size, lot)
-    if exempt == 0 and least > 0.0 and mark > 0.0:
-        if whole * mark < least:
+    if exempt == 0 and least > 0.0 and unit > 0.0:
+        if whole * unit < least:
             return 0.0, held, MIN_NOTIONAL
-        needed = ceil_to(least / mark, lot)
+        needed = ceil_to(least / unit, lot)
         size = size if size > needed else needed
-        if (whole - size) * mark < least:
+        if (whole - size) * unit < least:
             size = whole
     if not (size < whole * (1.0 - HAIR)):
         size = whole
@@ -86,7 +88,7 @@ class Entries(NamedTuple):
     """The entries of an instant, (N,) each; all but `worth` are updated as they are cut."""
 
     quantity: Floats  # signed
-    worth: Floats  # price of a unit; 0 where there is no entry
+    worth: Floats  # notional of a unit; 0 where there is no entry
     entry: Ints  # 1: there is one
     dropped: Ints  # a DROPS index
 
@@ -95,7 +97,7 @@ class Margins(NamedTuple):
     """What positions and entries need and what there is."""
 
     held: Floats
-    mark: Floats
+    unit: Floats  # notional of one
     margin: Floats  # fraction of notional; 0: none is asked for
     equity: float
 
@@ -108,7 +110,7 @@ def within_margin(entries: Entries, margins: Margins, rank: Floats, lot: Floats,
         if margins.margin[s] > 0.0:
             asks = True
             if margins.held[s] != 0.0:
-                needed += math.fabs(margins.held[s]) * margins.mark[s] * margins.margin[s]
+                needed += math.fabs(margins.held[s]) * margins.unit[s] * margins.margin[s]
             if entries.entry[s] != 0:
                 needed += math.fabs(entries.quantity[s]) * entries.worth[s] * margins.margin[s]
     while asks and not (needed <= margins.equity):
@@ -173,14 +175,16 @@ def l89_venue_constraints(
                 instruments.tick_size[s],
             )
         if same_side(-held, q):
-            size, left, why = reduction(math.fabs(q), math.fabs(held), mark, lot, least, instruments.reduce_only_exempt[s])
+            size, left, why = reduction(
+                math.fabs(q), math.fabs(held), l97_ledger.unit_value[s], lot, least, instruments.reduce_only_exempt[s]
+            )
             dust[s], dropped[s] = left, why
             exits += 1 if size > 0.0 else 0
         elif l88_order_slicing.reduce_only[s] != 0 or not (math.fabs(q) < LARGEST):
             continue  # nothing to reduce on that side, or no quantity
         else:
             size = floor_to(math.fabs(q), lot)
-            unit[s] = limit if limit < mark else mark
+            unit[s] = entry_value(limit, mark, instruments.multiplier[s], instruments.inverse[s])
             close = l0_market_feed.bars.close[s]
             if not (0.0 < close < LARGEST and 0.0 < mark < LARGEST) or (
                 l69_order_style.type[s] != MARKET and not (limit > 0.0)
@@ -200,7 +204,7 @@ def l89_venue_constraints(
 
     within_margin(
         Entries(quantity, unit, entry, dropped),
-        Margins(l97_ledger.position, l97_ledger.mark, instruments.margin, l97_ledger.equity),
+        Margins(l97_ledger.position, l97_ledger.unit_value, instruments.margin, l97_ledger.equity),
         l4_risk_gate.rank,
         instruments.lot_size,
         instruments.min_notional,

@@ -59,6 +59,7 @@ from dataflows.execution.venue_books import (
     report,
 )
 from dataflows.execution.venue_filters import Bar, Rules, free
+from dataflows.kernels.contract import notional_of
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer, variant
 from dataflows.microstructure.types import SpreadDepth
@@ -149,17 +150,19 @@ def remember(carry: VenueCarry, s: int, bars: Bars, book: Book, valid: bool, use
 
 
 @kernel
-def pay_carry(carry: VenueCarry, rates: Floats, borrow: Floats, years: float) -> None:
+def pay_carry(carry: VenueCarry, rates: Floats, facts: Instruments, years: float) -> None:
     """Funding and borrow cost of the positions held before this bar's fills leave the venue's account."""
     for s in range(rates.shape[0]):
         if carry.position[s] != 0.0:
-            carry.money[0] -= carry_cost(carry.position[s], carry.quoted[CLOSE, s], rates[s], borrow[s], years)
+            unit = notional_of(carry.quoted[CLOSE, s], facts.multiplier[s], facts.inverse[s])
+            carry.money[0] -= carry_cost(carry.position[s], unit, rates[s], facts.borrow_rate[s], years)
 
 
 @kernel
 def sweep(carry: VenueCarry, log: Log, s: int, price: float, rules: Rules) -> None:
     """Turns dust into cash, unless an order other than a stop or a target is in the book."""
-    dust = is_dust(carry.position[s], price, rules.lot, rules.min_notional, rules.exempt)
+    unit = notional_of(price, rules.multiplier, rules.inverse)
+    dust = is_dust(carry.position[s], unit, rules.lot, rules.min_notional, rules.exempt)
     if dust and only_brackets(carry, s):
         close_by_venue(carry, log, s, price, rules, DUST_SWEPT)
 
@@ -213,7 +216,7 @@ def l90_fills__sim(
             carry.money[0] += clock.amount
         return executions_of(log)
 
-    pay_carry(carry, l0_market_feed.funding, instruments.borrow_rate, year_part(int(carry.instant[LAST_CLOSE]), int(clock.ts)))
+    pay_carry(carry, l0_market_feed.funding, instruments, year_part(int(carry.instant[LAST_CLOSE]), int(clock.ts)))
     number = carry.instant[BARS] + 1
     taken = full(3, 0.0)
     terms = Terms(
@@ -243,6 +246,8 @@ def l90_fills__sim(
                 taker_bps=instruments.taker_fee_bps[s],
                 maker_bps=instruments.maker_fee_bps[s],
                 base_fee=instruments.base_fee[s],
+                multiplier=instruments.multiplier[s],
+                inverse=instruments.inverse[s],
             )
             if carry.counts[ORDERS, s] > 0:
                 meet(carry, log, s, Bar(number, trades, open_, high, low, volume), terms, rules, taken)

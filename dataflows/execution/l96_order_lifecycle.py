@@ -6,6 +6,7 @@ import math
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import NAN, Axes, Count, Zero
+from dataflows.data.types import Instruments
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import (
     CONTRADICTION,
@@ -42,6 +43,7 @@ from dataflows.execution.types import (
     OrderIntents,
     Orders,
 )
+from dataflows.kernels.contract import booked, notional_of
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
@@ -196,7 +198,11 @@ def is_trouble(reason: int) -> bool:
 
 @layer("L96", schedule="step")
 def l96_order_lifecycle(
-    l90_fills: Executions, orders: OrderIntents, execution: ExecutionConfig, carry: OrderTableCarry
+    l90_fills: Executions,
+    orders: OrderIntents,
+    instruments: Instruments,
+    execution: ExecutionConfig,
+    carry: OrderTableCarry,
 ) -> Orders:
     """Registers the intents of the instant before, then applies the venue's reports, as a pure reducer.
 
@@ -271,15 +277,18 @@ def l96_order_lifecycle(
         reference = reference if 0.0 < reference < LARGEST else p
         decision = carry.numbers[DECISION_PRICE, m, s] if m >= 0 else math.nan
         decision = decision if 0.0 < decision < LARGEST else reference
-        notional[s] += math.fabs(q) * p
-        delay[s] += q * (reference - decision)
+        size, inverse = instruments.multiplier[s], instruments.inverse[s]
+        unit, at_reference = notional_of(p, size, inverse), booked(reference, size, inverse)
+        notional[s] += math.fabs(q) * unit
+        delay[s] += q * (at_reference - booked(decision, size, inverse))
         touch = l90_fills.touch_price[i]
         touch = touch if 0.0 < touch < LARGEST else reference
-        spread[s] += q * (touch - reference)
-        impact[s] += q * (p - touch)
-        fees[s] += fee + fee_base * p
+        at_touch, at_fill = booked(touch, size, inverse), booked(p, size, inverse)
+        spread[s] += q * (at_touch - at_reference)
+        impact[s] += q * (at_fill - at_touch)
+        fees[s] += fee + fee_base * unit
         bought[s] += q
-        value[s] += q * p
+        value[s] += q * at_fill
         odd, over = apply_fill(carry, s, order_id, m, q, fee_base)
         unknown[s] += odd
         overfilled[s] += over

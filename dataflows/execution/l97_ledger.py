@@ -11,6 +11,7 @@ from dataflows.execution.account import carry_cost, is_dust, year_part
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import moved, same_side
 from dataflows.execution.types import FILL, Executions, Ledger, Orders
+from dataflows.kernels.contract import average_of, booked, notional_of
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.scratch import copied, full
@@ -48,16 +49,16 @@ def l97_ledger(
 ) -> Ledger:
     """Funding and borrow cost of what was held before this bar's fills, then fills and fees, cash flows, and the new marks.
 
-    Returns money in quote currency, never NaN. Funding is position * last mark * rate, paid by longs; an unknown rate pays
-    nothing. A short position pays borrow_rate a year of its value for the time since the last close. A fee in base units
-    reduces what was bought, and counts as a fee at the price of the fill. `held` is the position, 0 where it is dust. Only
-    fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before the first: the
-    price of the first fill); mark_age counts bars since, NaN before the first. Equity = cash + sum of position
-    * mark. Peak, drawdown, marks and funding move at closes only (clock.is_bar); between them equity follows fills and cash
-    flows at held marks. Each symbol's realised gains, fees and funding are kept apart, too: their sums are the account's to
-    rounding. A cash flow scales the peak with equity, so that it changes no drawdown; REBASE sets the peak to
-    equity. Drawdown is 1 - equity / peak, and 1 when equity is not positive.
-    """
+    Returns money in the account's currency, never NaN. Funding is the notional at the last mark times the rate, paid by longs;
+    an unknown rate pays nothing. A short position pays borrow_rate a year of its value for the time since the last close. A fee
+    in base units reduces what was bought, and counts as a fee at the price of the fill. `held` is the position, 0 where it is
+    dust. Only fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before the
+    first: the price of the first fill); mark_age counts bars since, NaN before the first. Equity is cash and what positions are
+    booked at at their marks (position * mark, where a unit is worth its price). Peak, drawdown, marks and funding move at
+    closes only (clock.is_bar); between them equity follows fills and cash flows at held marks. Each symbol's realised gains,
+    fees and funding are kept apart, too: their sums are the account's to rounding. A cash flow scales the peak with equity, so
+    that it changes no drawdown; REBASE sets the peak to equity. Drawdown is 1 - equity / peak, and 1 when equity is not
+    positive."""
     symbols = carry.position.shape[0]
     at_close = clock.is_bar != 0
     if at_close:
@@ -65,7 +66,8 @@ def l97_ledger(
         for s in range(symbols):
             if carry.position[s] != 0.0:
                 rate, borrow = l0_market_feed.funding[s], instruments.borrow_rate[s]
-                paid = carry_cost(carry.position[s], carry.mark[s], rate, borrow, years)
+                unit = notional_of(carry.mark[s], instruments.multiplier[s], instruments.inverse[s])
+                paid = carry_cost(carry.position[s], unit, rate, borrow, years)
                 carry.cash[0] -= paid
                 carry.funding[0] += paid
                 carry.parts[FUNDING, s] += paid
@@ -76,17 +78,18 @@ def l97_ledger(
             continue
         s, q, p, fee = l90_fills.symbol[i], l90_fills.quantity[i], l90_fills.price[i], l90_fills.fee[i]
         before, average = carry.position[s], carry.average_price[s]
-        carry.cash[0] -= q * p + fee
+        size, inverse = instruments.multiplier[s], instruments.inverse[s]
+        carry.cash[0] -= q * booked(p, size, inverse) + fee
         if l90_fills.fee_base[i] > 0.0:  # bought in full, and the fee then given away at the same price
-            q, fee = q - l90_fills.fee_base[i], fee + l90_fills.fee_base[i] * p
+            q, fee = q - l90_fills.fee_base[i], fee + l90_fills.fee_base[i] * notional_of(p, size, inverse)
         after = moved(before, q)
         carry.fees[0] += fee
         carry.parts[FEES, s] += fee
         if before == 0.0 or same_side(before, q):
-            carry.average_price[s] = p if before == 0.0 else (before * average + q * p) / (before + q)
+            carry.average_price[s] = p if before == 0.0 else average_of(before, average, q, p, inverse)
         else:
             flipped = same_side(after, q)
-            gain = (before if flipped or after == 0.0 else -q) * (p - average)
+            gain = (before if flipped or after == 0.0 else -q) * (booked(p, size, inverse) - booked(average, size, inverse))
             carry.realised[0] += gain
             carry.parts[REALISED, s] += gain
             if flipped:
@@ -106,24 +109,29 @@ def l97_ledger(
                 if l0_market_feed.quality.missing[s] == 0:
                     carry.mark_age[s] = 0.0
 
-    unrealised, held = full(symbols, 0.0), copied(carry.position)
-    net, gross = 0.0, 0.0
+    unrealised, held, unit_value = full(symbols, 0.0), copied(carry.position), full(symbols, math.nan)
+    worth, net, gross = 0.0, 0.0, 0.0
     for s in range(symbols):
+        size, inverse = instruments.multiplier[s], instruments.inverse[s]
+        if carry.mark[s] > 0.0:
+            unit_value[s] = notional_of(carry.mark[s], size, inverse)
         if carry.position[s] != 0.0:
-            value = carry.position[s] * carry.mark[s]
+            at_mark = booked(carry.mark[s], size, inverse)
+            worth += carry.position[s] * at_mark
+            value = carry.position[s] * unit_value[s]
             net += value
             lot, least, exempt = instruments.lot_size[s], instruments.min_notional[s], instruments.reduce_only_exempt[s]
-            if is_dust(carry.position[s], carry.mark[s], lot, least, exempt):
+            if is_dust(carry.position[s], unit_value[s], lot, least, exempt):
                 held[s] = 0.0
             gross += math.fabs(value)
-            unrealised[s] = carry.position[s] * (carry.mark[s] - carry.average_price[s])
-    equity = carry.cash[0] + net
+            unrealised[s] = carry.position[s] * (at_mark - booked(carry.average_price[s], size, inverse))
+    equity = carry.cash[0] + worth
     if at_close and equity > carry.peak[0]:
         carry.peak[0] = equity
     if clock.operator == OPERATOR_CASH_FLOW and math.fabs(clock.amount) < math.inf:
         carry.cash[0] += clock.amount
         carry.cash_flows[0] += clock.amount
-        moved_equity = carry.cash[0] + net
+        moved_equity = carry.cash[0] + worth
         if equity > 0.0 and moved_equity > 0.0:
             carry.peak[0] *= moved_equity / equity
         equity = moved_equity
@@ -139,6 +147,7 @@ def l97_ledger(
         held=held,
         average_price=copied(carry.average_price),
         mark=copied(carry.mark),
+        unit_value=unit_value,
         mark_age=copied(carry.mark_age),
         unrealised=unrealised,
         symbol_realised=parts[REALISED],

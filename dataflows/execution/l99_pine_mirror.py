@@ -43,7 +43,7 @@ def l99_pine_mirror(
         comparable &= np.isfinite(values)
     equity = np.asarray(l97_ledger.equity)
     solvent = equity > 0.0
-    held = np.where(l97_ledger.position != 0.0, l97_ledger.position * l97_ledger.mark, 0.0)
+    held = np.where(l97_ledger.position != 0.0, l97_ledger.position * l97_ledger.unit_value, 0.0)
     return Mirror(
         time=l0_market_feed.time,
         signal=l3_action_proposal.side,

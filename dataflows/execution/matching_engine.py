@@ -68,6 +68,7 @@ from dataflows.execution.venue_books import (
     report,
 )
 from dataflows.execution.venue_filters import Bar, Rules, on_step, refusal
+from dataflows.kernels.contract import booked, notional_of
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
@@ -144,11 +145,12 @@ def settle(carry: VenueCarry, log: Log, s: int, order_id: int, trade: Trade, rul
     """
     before, quantity = float(carry.position[s]), trade.quantity
     bps = rules.maker_bps if trade.liquidity == MAKER else rules.taker_bps
-    fee, fee_base = math.fabs(quantity) * trade.price * bps / 1e4, 0.0
+    fee = math.fabs(quantity) * notional_of(trade.price, rules.multiplier, rules.inverse) * bps / 1e4
+    fee_base = 0.0
     if rules.base_fee != 0 and quantity > 0.0 and bps > 0.0:
         fee, fee_base = 0.0, quantity * bps / 1e4
     carry.position[s] = moved(before, quantity - fee_base)
-    carry.money[0] -= quantity * trade.price + fee
+    carry.money[0] -= quantity * booked(trade.price, rules.multiplier, rules.inverse) + fee
     carry.counts[FILLS, s] += 1
     k = report(log, FILL, s, order_id, 0)
     log.ints[FILL_ID, k], log.ints[LIQUIDITY, k] = (rules.uid << 32) | carry.counts[FILLS, s], trade.liquidity
@@ -408,9 +410,10 @@ def liquidate(carry: VenueCarry, log: Log, bars: Bars, valid: Ints, facts: Instr
     equity, needed = carry.money[0], 0.0
     for s in range(valid.shape[0]):
         if carry.position[s] != 0.0:
-            worth = carry.position[s] * worst_price(carry, s, bars, valid[s])
-            equity += worth
-            needed += math.fabs(worth) * facts.maintenance_margin[s]
+            price = worst_price(carry, s, bars, valid[s])
+            equity += carry.position[s] * booked(price, facts.multiplier[s], facts.inverse[s])
+            notional = math.fabs(carry.position[s]) * notional_of(price, facts.multiplier[s], facts.inverse[s])
+            needed += notional * facts.maintenance_margin[s]
     if not (needed > 0.0) or equity >= needed:
         return
     for s in range(valid.shape[0]):
@@ -427,6 +430,8 @@ def liquidate(carry: VenueCarry, log: Log, bars: Bars, valid: Ints, facts: Instr
                 taker_bps=facts.taker_fee_bps[s] + facts.liquidation_fee_bps[s],
                 maker_bps=facts.maker_fee_bps[s],
                 base_fee=0,
+                multiplier=facts.multiplier[s],
+                inverse=facts.inverse[s],
             )
             close_by_venue(carry, log, s, worst_price(carry, s, bars, valid[s]), rules, LIQUIDATED)
 

@@ -44,6 +44,7 @@ class ExecutionBoundary(Boundary):
     ledger_position: Series[float] = pa.Field(alias="l97_ledger.position", ge=-FINITE, le=FINITE)
     ledger_average_price: Series[float] = pa.Field(alias="l97_ledger.average_price", gt=0.0, le=FINITE, nullable=True)
     ledger_mark: Series[float] = pa.Field(alias="l97_ledger.mark", gt=0.0, le=FINITE, nullable=True)
+    ledger_unit_value: Series[float] = pa.Field(alias="l97_ledger.unit_value", gt=0.0, le=FINITE, nullable=True)
     ledger_mark_age: Series[float] = pa.Field(alias="l97_ledger.mark_age", ge=0.0, le=FINITE, nullable=True)
     ledger_unrealised: Series[float] = pa.Field(alias="l97_ledger.unrealised", ge=-FINITE, le=FINITE)
     ledger_cash: Series[float] = pa.Field(alias="l97_ledger.cash", ge=-FINITE, le=FINITE)

@@ -1,4 +1,5 @@
-"""What the execution domain hands on. Quantities are signed base units (+ buys), prices in quote currency."""
+"""What the execution domain hands on. Quantities are signed units (+ buys): base units, or contracts where an instrument has a
+multiplier. Prices are in quote currency, money in the account's."""
 
 from __future__ import annotations
 
@@ -95,14 +96,14 @@ class Executions(NamedTuple):
     fill_id: IntColumn  # symbol_uid << 32 | sequence of the venue's fills; 0 where not a fill
     quantity: Column  # signed; 0 where not a fill
     price: Column
-    fee: Column  # quote currency, paid
+    fee: Column  # the account's currency, paid
     liquidity: IntColumn  # a LIQUIDITY code
     reference_price: Column  # open (market), limit or trigger: what the price would be without slippage
     touch_price: Column  # the reference, moved by half the spread quoted at the previous close; NaN: no fill, or not known
     reason: IntColumn  # a REJECTIONS index of what is no fill; of a fill without an order (id 0) why the venue traded, else 0
     fee_base: Column  # base units that the fee took from what was bought, beside `fee`
     venue_position: Column  # of the symbol after the report, as the venue counts it; NaN: it does not say
-    venue_cash: Column  # of the account likewise, quote currency
+    venue_cash: Column  # of the account likewise
 
 
 REJECTIONS: Final = (
@@ -154,22 +155,23 @@ class Orders(NamedTuple):
     quantity: Table
     filled: Table
     limit_price: Table
-    filled_notional: Panel  # |quantity| * price of the fills that counted in this instant
-    delay_cost: Panel  # quote currency: decision price to reference price, over those fills
+    filled_notional: Panel  # of the fills that counted in this instant
+    delay_cost: Panel  # the account's currency: decision price to reference price, over those fills
     spread_cost: Finite  # reference price to touch
     impact_cost: Finite  # touch to fill price
     fee_cost: Panel
     filled_quantity: Finite  # signed sum of those fills
-    filled_value: Finite  # signed sum of quantity * price
+    filled_value: Finite  # signed sum of what those fills were booked at: quantity * price of a linear contract
 
 
 class Ledger(NamedTuple):
-    """L97: the account. Money in quote currency."""
+    """L97: the account. Money in its currency."""
 
     position: Panel
     held: Finite  # the position; 0 where it is dust, which the venue takes no order for
     average_price: Panel  # NaN while flat
     mark: Panel  # close, or the last known
+    unit_value: Panel  # notional of one unit at the mark
     mark_age: Panel  # bars since that close; NaN before the first
     unrealised: Panel
     symbol_realised: Finite  # since the start, before fees; with the next two, each symbol's part of the sums below
@@ -183,8 +185,8 @@ class Ledger(NamedTuple):
     equity: float
     peak: float
     drawdown: float  # 1 - equity / peak, >= 0
-    gross: float  # sum |position * mark|
-    net: float  # sum position * mark
+    gross: float  # sum |position * unit_value|
+    net: float  # sum position * unit_value
 
 
 class VenueSnapshot(NamedTuple):

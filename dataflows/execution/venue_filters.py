@@ -25,6 +25,7 @@ from dataflows.execution.venue_books import (
     WOULD_CROSS,
     VenueCarry,
 )
+from dataflows.kernels.contract import notional_of
 from dataflows.runtime.compile import kernel
 
 
@@ -42,6 +43,8 @@ class Rules(NamedTuple):
     taker_bps: float
     maker_bps: float
     base_fee: int  # 1: the fee of a purchase is taken from what is bought
+    multiplier: float
+    inverse: int
 
 
 class Bar(NamedTuple):
@@ -70,6 +73,8 @@ def free(rules: Rules) -> Rules:
         taker_bps=0.0,
         maker_bps=0.0,
         base_fee=0,
+        multiplier=rules.multiplier,
+        inverse=rules.inverse,
     )
 
 
@@ -80,6 +85,14 @@ def on_step(x: float, step: float) -> bool:
         return True
     steps = math.fabs(x) / step
     return math.fabs(steps - math.floor(steps + 0.5)) <= HAIR * (steps if steps > 1.0 else 1.0)
+
+
+@kernel
+def least_value(price: float, last: float, rules: Rules) -> float:
+    """The smaller notional of a unit at two prices."""
+    at_price = notional_of(price, rules.multiplier, rules.inverse)
+    at_last = notional_of(last, rules.multiplier, rules.inverse)
+    return at_price if at_price < at_last else at_last
 
 
 @kernel
@@ -107,8 +120,7 @@ def refusal(carry: VenueCarry, s: int, m: int, rules: Rules, bar: Bar) -> int:
     passive = type_ in (LIMIT, POST_ONLY)
     if passive and rules.band > 0.0 and math.fabs(price - last) > rules.band * (1.0 + HAIR) * last:
         return PRICE_BAND
-    worst = price if passive and price < last else last
-    small = math.fabs(quantity) * worst < rules.min_notional * (1.0 - HAIR)
+    small = math.fabs(quantity) * least_value(price if passive else last, last, rules) < rules.min_notional * (1.0 - HAIR)
     if small and not closes_position(type_) and not (reduces and rules.exempt != 0):
         return MIN_NOTIONAL
     if type_ == POST_ONLY and bar.trades != 0 and (bar.open < price if quantity > 0.0 else bar.open > price):

@@ -179,7 +179,7 @@ def l4_risk_gate(
     symbols = l3_action_proposal.side.shape[0]
     position, equity = l97_ledger.held, l97_ledger.equity  # dust is flat: nothing can close it
     solvent = 0.0 < equity < math.inf
-    account = holdings(position, l97_ledger.mark, equity)
+    account = holdings(position, l97_ledger.unit_value, equity)
     current, untold = account.weight, account.untold
     fixed = copied(untold)
     for n in range(symbols):

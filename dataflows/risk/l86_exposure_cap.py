@@ -78,7 +78,7 @@ def l86_exposure_cap(
     told = 0.0 <= factor <= 1.0
     if not told:
         factor = 1.0
-    positions = holdings(l97_ledger.position, l97_ledger.mark, equity)
+    positions = holdings(l97_ledger.position, l97_ledger.unit_value, equity)
     made = TargetWeights(full(symbols, 0.0), full(symbols, 0), full(symbols, 0), positions.weight)
     current, fixed, blind = positions.weight, made.untradeable, positions.blind
     for n in range(symbols):

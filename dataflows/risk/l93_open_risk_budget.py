@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+from dataflows.data.types import Instruments
 from dataflows.execution.types import Ledger
+from dataflows.kernels.contract import loss_of
 from dataflows.layer import layer
 from dataflows.risk.budgets import SLACK, put_back, scale, share_within, split
 from dataflows.risk.config import RiskConfig
@@ -19,11 +21,14 @@ def l93_open_risk_budget(
     l87_concentration_cap: TargetWeights,
     l94_position_exits: Exit,
     l97_ledger: Ledger,
+    instruments: Instruments,
     risk: RiskConfig,
 ) -> TargetWeights:
-    """Weight times distance to the stop, within `risk_per_symbol` for each symbol and within `risk_budget` for all together.
+    """Weight times what is lost at the stop, within `risk_per_symbol` for each symbol and within `risk_budget` for all
+    together.
 
-    What is held counts to its active stop, never below 0 (a stop that secures a gain risks nothing), what is new to L84's, or
+    Lost at the stop is the distance as a fraction of the price; of an inverse contract more when long, less when short. What is
+    held counts to its active stop, never below 0 (a stop that secures a gain risks nothing), what is new to L84's, or
     to the active one where that is farther: an add shares the stop of its position. Held risk beyond its own budget is cut,
     then new risk to what is left; beyond the sum, all new risk by one factor, then all held. New risk fills both budgets less
     `cap_band`, beside all that is held until it has been sold. An unknown distance admits nothing new; a position whose stop is
@@ -45,7 +50,7 @@ def l93_open_risk_budget(
             mark, stop = l97_ledger.mark[n], l94_position_exits.active_stop[n]
             d = (mark - stop) / mark if counted[n] > 0.0 else (stop - mark) / mark
             if 0.0 < mark < math.inf and stop > 0.0 and d < math.inf:
-                distance[n] = d if d > 0.0 else 0.0
+                distance[n] = loss_of(d, counted[n], instruments.inverse[n]) if d > 0.0 else 0.0
                 if fixed[n] == 0 and not kept[n] * distance[n] <= risk.risk_per_symbol * SLACK:
                     kept[n], new[n] = risk.risk_per_symbol / distance[n], 0.0
                 held += kept[n] * distance[n]
@@ -56,7 +61,9 @@ def l93_open_risk_budget(
         if new[n] > 0.0:
             far = l84_stop_levels.stop_distance[n]
             if is_distance(far):
-                far = max(far, distance[n])  # an add shares the stop of the position
+                far = max(
+                    loss_of(far, counted[n], instruments.inverse[n]), distance[n]
+                )  # an add shares the stop of the position
                 room = (risk.risk_per_symbol * fill - whole[n] * distance[n]) / far
                 if not new[n] <= room * SLACK:
                     new[n] = room if room > 0.0 else 0.0

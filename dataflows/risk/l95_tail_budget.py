@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from dataflows.data.types import Instruments
+from dataflows.kernels.contract import loss_of
 from dataflows.layer import layer
 from dataflows.panel import Floats
 from dataflows.risk.budgets import SLACK, joint_sign_correlation, put_back, scale, share_within, split
@@ -45,6 +47,7 @@ def l95_tail_budget(
     l78_correlation: Correlation,
     l80_scenario_stress: Stress,
     l93_open_risk_budget: TargetWeights,
+    instruments: Instruments,
     risk: RiskConfig,
 ) -> TargetWeights:
     """The portfolio's expected shortfall of a day within `es_budget`, and each scenario within `stress_budget`.
@@ -52,18 +55,22 @@ def l95_tail_budget(
     Shortfall: root of sum_ij |w_i| es_i |w_j| es_j max(rho_ij sign_i sign_j, 0): hedges earn no credit, an unknown correlation
     counts as 1. Scenario: sum of |w_i| loss_i, as if all correlations were 1. Where one is exceeded, all new risk is cut by one
     factor, then all that is held. New risk fills the budgets less `cap_band`, beside all that is held until it has been sold.
-    An unknown shortfall or loss admits no increase of that symbol, which then counts for nothing. Untradeable symbols count as
-    held and are not cut. Returns (N,) weights, none above L93's.
-    Source: expected shortfall: Acerbi and Tasche (2002); aggregation as in the square-root rule of Solvency II.
-    """
+    Both are what the price loses; an inverse contract loses more of its notional when long, less when short. An unknown
+    shortfall or loss admits no increase of that symbol, which then counts for nothing. Untradeable symbols count as held and
+    are not cut. Returns (N,) weights, none above L93's. Source: expected shortfall: Acerbi and Tasche (2002); aggregation as in
+    the square-root rule of Solvency II."""
     made = lowered(l93_open_risk_budget)
     symbols, fixed = made.weight.shape[0], made.untradeable
     unit = full(symbols, 0.0)
-    loss, rho = l80_scenario_stress.loss_fraction, l78_correlation.correlation
+    rho = l78_correlation.correlation
+    loss = full(l80_scenario_stress.loss_fraction.shape, math.nan)
     for n in range(symbols):
-        unit[n] = l77_value_at_risk.es_99_day[n]
+        side, inverse = made.weight[n] if made.weight[n] != 0.0 else made.held[n], instruments.inverse[n]
+        unit[n] = loss_of(l77_value_at_risk.es_99_day[n], side, inverse)
         for k in range(loss.shape[1]):
-            if not 0.0 <= loss[n, k] <= 1.0:
+            falls = l80_scenario_stress.loss_fraction[n, k]
+            loss[n, k] = loss_of(falls, side, inverse)
+            if not (0.0 <= falls <= 1.0 and loss[n, k] < math.inf):
                 unit[n] = math.nan
     parts = split(made, unit, WHY_TAIL_BUDGET | WHY_UNKNOWN_INPUT)
     kept, new, held, counted = parts

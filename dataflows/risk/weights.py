@@ -27,12 +27,13 @@ def tenths_below(x: float) -> float:
 
 
 @kernel
-def weight_of(position: float, mark: float, equity: float) -> float:
-    """Signed fraction of equity that a position is. 0 when flat; NaN unless equity and mark are finite and positive."""
+def weight_of(position: float, unit: float, equity: float) -> float:
+    """Signed fraction of equity that a position is; unit: notional of one. 0 when flat; NaN unless equity and unit are finite
+    and positive."""
     if position == 0.0:
         return 0.0
-    if 0.0 < equity < math.inf and 0.0 < mark < math.inf and math.isfinite(position):
-        w = position * mark / equity
+    if 0.0 < equity < math.inf and 0.0 < unit < math.inf and math.isfinite(position):
+        w = position * unit / equity
         if math.isfinite(w):
             return w
     return math.nan
@@ -197,13 +198,13 @@ class Holdings(NamedTuple):
 
 
 @kernel
-def holdings(position: Floats, mark: Floats, equity: float) -> Holdings:
-    """Every position as a weight; position, mark (N,)."""
+def holdings(position: Floats, unit: Floats, equity: float) -> Holdings:
+    """Every position as a weight; position, and the notional of one unit, (N,)."""
     symbols = position.shape[0]
     weight, untold = full(symbols, 0.0), full(symbols, 0)
     blind = False
     for n in range(symbols):
-        w = weight_of(position[n], mark[n], equity)
+        w = weight_of(position[n], unit[n], equity)
         if math.isfinite(w):
             weight[n] = w
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import pandas as pd
 from dataflows.panel import Ints
 from drivers.explain.trip import Trip, trip_of
 from drivers.files.json_values import json_values
+from drivers.store.contracts import Contracts
 from drivers.store.reader import RecordedRun
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import parse_utc, stamp
@@ -78,7 +80,7 @@ def _of_an_order(run: RecordedRun, wanted: str) -> Target:
         raise ExplainError(f"{wanted} was decided before the first bar of {run.folder.name}; explain it in the run that did")
     if run.times()[bar] != time:
         notes.append(f"It was decided between two bars, at {stamp(time)}: the values are those of the last close before.")
-    trip, at = trip_of(fills, order), int(run.times()[bar])
+    trip, at = trip_of(fills, order, _booked(run, order["symbol"])), int(run.times()[bar])
     return Target(wanted, order["symbol"], bar, at, ORDER_ROOT, order, entry, tuple(own), tuple(notes), trip)
 
 
@@ -106,6 +108,11 @@ def _at_a_bar(run: RecordedRun, symbol: str, at: str) -> Target:
 def _bar(times: Ints, at: int) -> int:
     """The bar that closes at a time, or last before it; -1: none."""
     return int(np.searchsorted(times, at, side="right")) - 1
+
+
+def _booked(run: RecordedRun, symbol: str) -> Callable[[float], float]:
+    contracts, n = Contracts.of(run.about, len(run.symbols)), run.symbols.index(symbol)
+    return lambda price: contracts.booked(n, price)
 
 
 def _rows(run: RecordedRun, name: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +14,8 @@ DUST: Final = 1e-9
 
 @dataclass(frozen=True)
 class Trip:
-    """From flat to flat, or to the end of the run. profit: quote currency, after fees and before funding; None: still open."""
+    """From flat to flat, or to the end of the run. profit: in the account's currency, after fees and before funding; None:
+    still open."""
 
     fills: pd.DataFrame
     profit: float | None
@@ -29,20 +31,22 @@ class Trip:
         return [f"Its position had {len(rows)} fill{'s' * (len(rows) != 1)} and {end}:", *rows]
 
 
-def trip_of(fills: pd.DataFrame, order: dict[str, Any]) -> Trip | None:
+def trip_of(fills: pd.DataFrame, order: dict[str, Any], booked: Callable[[float], float] = float) -> Trip | None:
     """The trip of an order that has filled; None where nothing of it has. fills: rows of fills.parquet, in their order.
 
     A fill that turns the position over ends one trip and begins the next: it is shown with both, and `profit` counts of it what
-    it closed. A position from before the run counts from its first fill in it.
-    """
+    it closed. booked: what a unit of the symbol is booked at, by its price. A position from before the run counts from its
+    first fill in it."""
     mine = fills[fills["symbol"] == order["symbol"]].reset_index(drop=True)
     own = mine.index[mine["order_id"] == order["order_id"]]
     if not len(own):
         return None
     signed = mine["quantity"].where(mine["side"] == "BUY", -mine["quantity"])
+    base = mine["fee_base"] if "fee_base" in mine else signed * 0.0
     position, cash, largest, start = 0.0, 0.0, 0.0, 0
     for i in range(len(mine)):
-        before, quantity, price, fee = position, float(signed[i]), float(mine["price"][i]), float(mine["fee"][i])
+        before, quantity, price = position, float(signed[i] - base[i]), booked(float(mine["price"][i]))
+        fee = float(mine["fee"][i]) + abs(float(base[i]) * price)
         position = before + quantity
         turned = before * position < 0.0 and abs(position) > DUST * largest
         closing = -before if turned else quantity

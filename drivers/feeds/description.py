@@ -19,7 +19,9 @@ from drivers.venues.facts import LARGEST, InstrumentFacts, PerSymbol, beyond_mar
 
 SECOND: Final = 1_000_000_000
 DAY: Final = 86_400 * SECOND
-_NAMES: Final = frozenset({"leader", "venue", "calendar", "source", "licence"})
+_NAMES: Final = frozenset(
+    {"leader", "venue", "calendar", "source", "licence", "quote_currency", "settle_currency", "account_currency"}
+)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -41,6 +43,10 @@ class Description(InstrumentFacts):
     shorting: bool | None = Field(default=None, description="positions may go below 0; else by kind: all but spot")
     leverage: float | None = Field(
         default=None, ge=1.0, le=1_000.0, description="most notional over equity; without it the venue asks nothing"
+    )
+    account_currency: str = Field(default="", description="of cash and equity; else the one in which all symbols settle")
+    conversion: dict[str, Annotated[float, Field(ge=1e-12, le=1e12)]] = Field(
+        default={}, description="by currency: what one of it is worth in the account's, the same throughout: {EUR: 1.08}"
     )
     delivery_time: datetime | dict[str, datetime] | None = Field(
         default=None,
@@ -114,7 +120,7 @@ class Description(InstrumentFacts):
 
     def check_symbols(self, known: Sequence[str], where: str) -> None:
         """Refuses a mapping with a symbol that the data do not have: a misspelt name would go unnoticed."""
-        for key in type(self).model_fields:
+        for key in set(type(self).model_fields) - {"conversion"}:
             value = getattr(self, key)
             for name in value if isinstance(value, dict) else ():
                 if name not in known:

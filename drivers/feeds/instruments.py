@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from dataflows.data.types import Instruments, unknown_instruments
-from dataflows.panel import Ints
+from dataflows.panel import Floats, Ints
 from drivers.feeds.description import SECOND, Description
+from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Reading, symbol_uid
 
 
@@ -16,9 +20,21 @@ def instruments_of(reading: Reading, axis: Axis, rules: Description) -> Instrume
     no = np.zeros(len(names), np.int64)
     messages = rules.orders_per_minute * axis.step // (60 * SECOND)
     sides = reading.panels.get("buy_volume")
-    same = ("tick_size", "lot_size", "min_notional", "taker_fee_bps", "maker_fee_bps", "borrow_rate", "maintenance_margin")
+    contracts = rules.named("contract", names)
+    for name, contract, fee in zip(names, contracts, rules.named("fee_currency", names), strict=True):
+        if contract == "inverse" and fee == "base":
+            raise DataError(
+                f"dataset.yml: fee_currency is base, and {name} is an inverse contract, whose fees are paid in the currency "
+                "that it settles in; leave fee_currency out there"
+            )
+    rate = conversion_rates(rules, names)
+    same = ("tick_size", "lot_size", "taker_fee_bps", "maker_fee_bps", "borrow_rate", "maintenance_margin")
+    facts: dict[str, Any] = {key: rules.per_symbol(key, names) for key in (*same, "liquidation_fee_bps", "delivery_price")}
     return unknown_instruments(len(names))._replace(
-        **{key: rules.per_symbol(key, names) for key in (*same, "liquidation_fee_bps", "delivery_price")},
+        **facts,
+        min_notional=rules.per_symbol("min_notional", names) * rate,
+        multiplier=rules.per_symbol("multiplier", names) * rate,
+        inverse=np.array([int(contract == "inverse") for contract in contracts], np.int64),
         uid=np.array([symbol_uid(name) for name in names], np.int64),
         reduce_only_exempt=rules.per_symbol("reduce_only_exempt", names).astype(np.int64),
         base_fee=np.array([int(currency == "base") for currency in rules.named("fee_currency", names)], np.int64),
@@ -31,6 +47,43 @@ def instruments_of(reading: Reading, axis: Axis, rules: Description) -> Instrume
         trade_side_feed=no if sides is None else np.asarray((~np.isnan(sides)).any(axis=0), np.int64),
         leader=reading.about.leads(names),
     )
+
+
+def conversion_rates(rules: Description, names: Sequence[str]) -> Floats:
+    """What one of each symbol's settlement currency is worth in the account's, (N,); 1 where currencies are not named.
+
+    Raises DataError, by name, where symbols settle in different currencies, or in another than the account's, and no conversion
+    is given.
+    """
+    settles = [_settles_in(rules, name) for name in names]
+    if not any(settles) and not rules.account_currency:
+        return np.ones(len(names))
+    account = rules.account_currency or next(currency for currency in settles if currency)
+    rates = []
+    for name, currency in zip(names, settles, strict=True):
+        if not currency:
+            raise DataError(
+                f"dataset.yml: the currency in which {name} settles is not named, and the account is in {account}; name it "
+                "under `quote_currency` or `settle_currency`"
+            )
+        if currency != account and currency not in rules.conversion:
+            raise DataError(
+                f"dataset.yml: {name} settles in {currency}, and the account is in {account}: leave it out, or say what one "
+                f"{currency} is worth, e.g. `conversion: {{{currency}: 1.08}}`"
+            )
+        rates.append(1.0 if currency == account else rules.conversion[currency])
+    return np.array(rates, np.float64)
+
+
+def _settles_in(rules: Description, name: str) -> str:
+    """The currency in which a symbol's fees and profits are paid; empty: not named."""
+    (settle,), (quote,), (contract,) = (rules.named(key, [name]) for key in ("settle_currency", "quote_currency", "contract"))
+    if contract == "inverse" and quote and (settle or quote) == quote:
+        raise DataError(
+            f"dataset.yml: {name} is an inverse contract quoted in {quote}, which settles in its base; name that under "
+            f"`settle_currency`, e.g. `settle_currency: {{{name}: BTC}}`"
+        )
+    return str(settle or (quote if contract == "linear" else ""))
 
 
 def deliver(reading: Reading, axis: Axis, rules: Description, listed: Ints) -> None:

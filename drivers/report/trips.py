@@ -22,17 +22,19 @@ from dataflows.execution.order_table import moved
 from dataflows.runtime.compile import python_of
 from drivers.report.account import Account
 from drivers.report.scan import holds, panels
+from drivers.store.contracts import Contracts
 from drivers.store.reader import RecordedRun
 
 _FILL: Final = ("order_id", "side", "price", "quantity", "fee", "liquidity", "reference_price")
 _ORDER: Final = ("order_id", "type", "status", "reason", "end_reason")
 _FUNDING: Final = "symbol_funding"
+_FEE_BASE: Final = "fee_base"
 _moved = python_of(moved)
 
 
 @dataclass(slots=True)
 class Fill:
-    """One fill, with what its order says. quantity: signed base units."""
+    """One fill, with what its order says. quantity: signed, without what the fee took of a purchase; that is in `fee`."""
 
     symbol: int
     time: int  # UTC ns
@@ -45,23 +47,26 @@ class Fill:
     decided: int  # UTC ns of the close that decided; 0: before this run
     type: str
     reason: str  # names of the gate's reasons, joined by |; "": approved as proposed
+    unit: float  # notional of one unit
+    value: float  # what one unit was booked at
+    reference_value: float  # the same at the reference price
     after: float = math.nan  # the position then
 
     @property
     def notional(self) -> float:
-        """Quote currency."""
-        return abs(self.quantity) * self.price
+        """In the account's currency."""
+        return abs(self.quantity) * self.unit
 
     @property
     def slippage(self) -> float:
-        """What the fill cost against its reference price, quote currency; 0 where that is not known."""
-        cost = self.quantity * (self.price - self.reference)
+        """What the fill cost against its reference price, in the account's currency; 0 where that is not known."""
+        cost = self.quantity * (self.value - self.reference_value)
         return cost if math.isfinite(cost) else 0.0
 
 
 @dataclass(slots=True)
 class Trip:
-    """One round trip, or a position that is still open. Money in quote currency."""
+    """One round trip, or a position that is still open. Money in the account's currency."""
 
     symbol: int
     side: int  # 1 long, -1 short
@@ -71,10 +76,13 @@ class Trip:
     entry_reason: str = ""
     exit_reason: str = ""
     exit_type: str = ""
-    bought: float = 0.0  # base units that opened or added, positive
-    sold: float = 0.0  # base units that closed
+    bought: float = 0.0  # units that opened or added, positive
+    sold: float = 0.0  # units that closed
     entry_notional: float = 0.0
-    exit_notional: float = 0.0
+    entry_sum: float = 0.0  # of quantity times price
+    exit_sum: float = 0.0
+    entry_value: float = 0.0  # of quantity times what a unit was booked at
+    exit_value: float = 0.0
     fees: float = 0.0
     slippage: float = 0.0
     funding: float = 0.0  # paid while it was held; 0 too where the run did not keep it by symbol
@@ -83,17 +91,17 @@ class Trip:
     @property
     def entry_price(self) -> float:
         """Mean of what opened it."""
-        return self.entry_notional / self.bought if self.bought else math.nan
+        return self.entry_sum / self.bought if self.bought else math.nan
 
     @property
     def exit_price(self) -> float:
         """Mean of what closed it; NaN while nothing did."""
-        return self.exit_notional / self.sold if self.sold else math.nan
+        return self.exit_sum / self.sold if self.sold else math.nan
 
     @property
     def gross(self) -> float:
         """Profit before fees of what was closed."""
-        return self.side * (self.exit_notional - self.sold * self.entry_price) if self.sold else 0.0
+        return self.side * (self.exit_value - self.sold * (self.entry_value / self.bought)) if self.sold else 0.0
 
     @property
     def profit(self) -> float:
@@ -152,13 +160,14 @@ def read_book(run: RecordedRun, account: Account | None) -> Book:
     }
     counts = Counter(zip(orders["type"], orders["status"], strict=True))
     ends = Counter(reason for reason in orders["end_reason"] if reason)
-    fills = list(_fills(run, told))
+    contracts = Contracts.of(run.about, len(run.symbols))
+    fills = list(_fills(run, told, contracts))
     first_bar = account.clock.first if account is not None else 0
     trips: list[Trip] = []
     under_way: dict[int, Trip] = {}
     position = [0.0] * len(run.symbols)
     if account is not None:
-        under_way, position = _carried(account, [f for f in fills if f.time <= first_bar])
+        under_way, position = _carried(contracts, account, [f for f in fills if f.time <= first_bar])
     for fill in fills:
         before = position[fill.symbol]
         after = position[fill.symbol] = _moved(before, fill.quantity)
@@ -200,20 +209,37 @@ def _ns(table: pa.Table) -> list[int]:
     return stamps
 
 
-def _fills(run: RecordedRun, orders: dict[str, tuple[int, str, str]]) -> Iterator[Fill]:
-    table = run.table("fills", _FILL)
+def _fills(run: RecordedRun, orders: dict[str, tuple[int, str, str]], contracts: Contracts) -> Iterator[Fill]:
+    with_base = holds(run, "fills", (_FEE_BASE,))
+    table = run.table("fills", (*_FILL, _FEE_BASE) if with_base else _FILL)
     column = {name: i for i, name in enumerate(run.symbols)}
     rows: dict[str, list[Any]] = table.drop(["timestamp"]).to_pydict()
-    for stamp, symbol, order, side, price, quantity, fee, liquidity, reference in zip(
-        _ns(table), rows["symbol"], *(rows[name] for name in _FILL), strict=True
+    base = rows.get(_FEE_BASE) or [0.0] * table.num_rows
+    for stamp, symbol, fee_base, order, side, price, quantity, fee, liquidity, reference in zip(
+        _ns(table), rows["symbol"], base, *(rows[name] for name in _FILL), strict=True
     ):
         decided, kind, reason = orders.get(order, (0, "", ""))
-        signed = quantity if side == "BUY" else -quantity
-        at = math.nan if reference is None else reference
-        yield Fill(column[symbol], stamp, signed, price, fee, at, liquidity, order, decided, kind, reason)
+        n, at = column[symbol], math.nan if reference is None else reference
+        unit = contracts.notional(n, price)
+        yield Fill(
+            symbol=n,
+            time=stamp,
+            quantity=(quantity if side == "BUY" else -quantity) - fee_base,
+            price=price,
+            fee=fee + fee_base * unit,
+            reference=at,
+            liquidity=liquidity,
+            order=order,
+            decided=decided,
+            type=kind,
+            reason=reason,
+            unit=unit,
+            value=contracts.booked(n, price),
+            reference_value=contracts.booked(n, at),
+        )
 
 
-def _carried(account: Account, first: list[Fill]) -> tuple[dict[int, Trip], list[float]]:
+def _carried(contracts: Contracts, account: Account, first: list[Fill]) -> tuple[dict[int, Trip], list[float]]:
     """Positions from before the run, at their average cost: what the ledger holds after the first bar, less its fills."""
     position = np.array(account.first_position)
     for fill in first:
@@ -223,7 +249,11 @@ def _carried(account: Account, first: list[Fill]) -> tuple[dict[int, Trip], list
     for n in np.flatnonzero(position):
         size, average = abs(float(position[n])), float(account.first_average[n])
         trip = Trip(int(n), 1 if position[n] > 0 else -1, account.clock.first - account.clock.step, 0)
-        trip.bought, trip.entry_notional = size, size * average
+        trip.bought, trip.entry_sum = size, size * average
+        trip.entry_notional, trip.entry_value = (
+            size * contracts.notional(int(n), average),
+            size * contracts.booked(int(n), average),
+        )
         trips[int(n)] = trip
     return trips, [float(p) for p in position]
 
@@ -236,13 +266,16 @@ def _opened(fill: Fill, quantity: float) -> Trip:
 
 def _add(trip: Trip, fill: Fill, quantity: float) -> None:
     trip.bought += quantity
-    trip.entry_notional += quantity * fill.price
+    trip.entry_notional += quantity * fill.unit
+    trip.entry_sum += quantity * fill.price
+    trip.entry_value += quantity * fill.value
     _charge(trip, fill, quantity)
 
 
 def _close(trip: Trip, fill: Fill, quantity: float) -> None:
     trip.sold += quantity
-    trip.exit_notional += quantity * fill.price
+    trip.exit_sum += quantity * fill.price
+    trip.exit_value += quantity * fill.value
     _charge(trip, fill, quantity)
 
 

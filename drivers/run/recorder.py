@@ -54,7 +54,8 @@ class Recorder:
             go_on=None if go_on is None else go_on["part"],
             epoch=[EpochLayer(n.name, n.domain, n.returns, session.engine.epoch_start(n)) for n in plan.stage["epoch"]],
         )
-        self.summary = Summary(session.data.symbols, session.configs, funding_notes(session.data.unknown_funding))
+        notes = funding_notes(session.data.unknown_funding)
+        self.summary = Summary(session.data.symbols, session.configs, notes, session.data.instruments)
         self.events = Events(session.data.symbols, session.engine.epoch_ns)
         self._log = self.writer.folder / "log.jsonl"
         with self.writer.writing():

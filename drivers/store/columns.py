@@ -52,11 +52,13 @@ FILLS: Final = pa.schema(
         ("price", pa.float64()),
         ("quantity", pa.float64()),
         ("fee", pa.float64()),
+        ("fee_base", pa.float64()),
         ("liquidity", NAME),
         ("reference_price", pa.float64()),
     ]
 )
-"""quantity: base units, positive. reference_price: what the price would be without slippage."""
+"""quantity: units, positive. fee: in the account's currency. fee_base: units of a purchase that the fee took. reference_price:
+what the price would be without slippage."""
 
 
 class EpochLayer(NamedTuple):

@@ -166,14 +166,23 @@ class OrderHistory:
         order.status = status
 
     def _report(
-        self, kind: int, symbol: int, id_: int, fill_id: int, quantity: float, price: float, fee: float, reason: int
+        self,
+        kind: int,
+        symbol: int,
+        id_: int,
+        fill_id: int,
+        quantity: float,
+        price: float,
+        fee: float,
+        fee_base: float,
+        reason: int,
     ) -> None:
         order = self.open.get(id_)
         self._told.discard(id_)
         if kind == ex.FILL:
             if fill_id not in self._seen and quantity != 0.0 and math.isfinite(quantity) and math.isfinite(price):
                 self._seen.add(fill_id)
-                self._fill(order, id_, symbol, quantity, price, fee)
+                self._fill(order, id_, symbol, quantity, price, fee, fee_base)
             return
         if order is None:
             return
@@ -185,9 +194,11 @@ class OrderHistory:
             order.end_reason = reason
         self._to(order, then)
 
-    def _fill(self, order: Order | None, id_: int, symbol: int, quantity: float, price: float, fee: float) -> None:
+    def _fill(
+        self, order: Order | None, id_: int, symbol: int, quantity: float, price: float, fee: float, fee_base: float
+    ) -> None:
         before = self.position[symbol]
-        after = self.position[symbol] = _moved(before, quantity)
+        after = self.position[symbol] = _moved(before, quantity - fee_base)
         closed = before > 0.0 >= after or before < 0.0 <= after
         opened = after > 0.0 >= before or after < 0.0 <= before
         if order is not None:
@@ -230,7 +241,7 @@ _INTENT_FIELDS: Final = (
     "decision_price",
     "reason",
 )
-_REPORT_FIELDS: Final = ("kind", "symbol", "id", "fill_id", "quantity", "price", "fee", "reason")
+_REPORT_FIELDS: Final = ("kind", "symbol", "id", "fill_id", "quantity", "price", "fee", "fee_base", "reason")
 
 
 _STOP_PRICE: Final = _INTENT_FIELDS.index("stop_price") - 3

@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from dataflows.data.types import Instruments, unknown_instruments
 from dataflows.execution import types as ex
 from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE
 from dataflows.panel import Ints
@@ -31,9 +32,17 @@ class Summary:
     """Sums of one run. A part whose layers are not in the graph is left out of the figures.
 
     symbols: names of the columns. configs: the run's configuration by domain. notes: what else there is to say of the data.
+    instruments: their facts.
     """
 
-    def __init__(self, symbols: Sequence[str], configs: Mapping[str, Any] | None = None, notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        configs: Mapping[str, Any] | None = None,
+        notes: Sequence[str] = (),
+        instruments: Instruments | None = None,
+    ) -> None:
+        self.instruments = unknown_instruments(len(symbols)) if instruments is None else instruments
         self.notes = list(notes)
         self.symbols = tuple(symbols)
         self.configs = dict(configs or {})
@@ -171,16 +180,19 @@ class Summary:
         quantity, price = reports.quantity[:n][filled], reports.price[:n][filled]
         reference = reports.reference_price[:n][filled]
         self.fills += int(np.count_nonzero(filled))
-        self.notional += float(np.abs(quantity * price).sum())
+        size = self.instruments.multiplier[reports.symbol[:n][filled]]
+        inverse = self.instruments.inverse[reports.symbol[:n][filled]] != 0
+        value, at = (np.where(inverse, -size / x, size * x) for x in (price, reference))
+        self.notional += float(np.abs(quantity * value).sum())
         self.fees += float(reports.fee[:n][filled].sum())
-        self.slippage += float(np.nansum(quantity * (price - reference)))
+        self.slippage += float(np.nansum(quantity * (value - at)))
 
     def _count(self, orders: Sequence[Order]) -> None:
         for order in orders:
             self.orders[ex.ORDER_TYPES[order.type], ex.STATUSES[order.status]] += 1
 
     def figures(self) -> dict[str, Any]:
-        """Everything as plain values. Money in quote currency; `turnover` is traded notional over mean equity."""
+        """Everything as plain values. Money in the account's currency; `turnover` is traded notional over mean equity."""
         made: dict[str, Any] = {"bars": self.bars, "symbols": list(self.symbols)}
         if self.span is not None:
             made |= {"start": stamp(self.span[0]), "end": stamp(self.span[1])}

@@ -268,6 +268,7 @@ class ResultWriter:
                 "price": reports.price[filled],
                 "quantity": np.abs(quantity),
                 "fee": reports.fee[filled],
+                "fee_base": reports.fee_base[filled],
                 "liquidity": enum(reports.liquidity[filled], ex.LIQUIDITY),
                 "reference_price": reports.reference_price[filled],
             },

@@ -40,19 +40,20 @@ class Books:
         if int(fills.fill_id[i]) in self.seen[s]:
             return False
         self.seen[s].add(int(fills.fill_id[i]))
+        worth = q * float(booked(p, self.facts)[s])
         self.position[s] += q - float(fills.fee_base[i])
         self.traded[s] += abs(q)
         if abs(self.position[s]) <= 1e-12 * self.traded[s]:
             self.position[s] = 0.0
-        self.cash -= q * p + fee
-        self.moved_cash += abs(q * p) + abs(fee)
+        self.cash -= worth + fee
+        self.moved_cash += abs(worth) + abs(fee)
         return True
 
     def pay_carry(self, rate: Floats, time: int) -> None:
         """What was held before the bar that closes at `time` (UTC ns) pays: funding, nothing where the rate is unknown, and for
         a short one borrow cost for the time since the close before."""
         years = (time - self.last_close) / YEAR_NS if self.last_close else 0.0
-        value = np.where(self.position != 0.0, self.position * self.mark, 0.0)
+        value = np.where(self.position != 0.0, self.position * np.abs(booked(self.mark, self.facts)), 0.0)
         paid = np.where(np.isfinite(rate), value * rate, 0.0) + np.maximum(-value, 0.0) * self.facts.borrow_rate * years
         self.cash -= float(paid.sum())
         self.funding += float(paid.sum())
@@ -62,14 +63,22 @@ class Books:
     def at_close(self, close: Floats) -> dict[str, float]:
         """Marks the positions; returns the figures of the account at a close."""
         self.mark = np.where((close > 0.0) & np.isfinite(close), close, self.mark)
-        value = np.where(self.position != 0.0, self.position * self.mark, 0.0)
-        equity = self.cash + float(value.sum())
+        worth = booked(self.mark, self.facts)
+        value = np.where(self.position != 0.0, self.position * np.abs(worth), 0.0)
+        equity = self.cash + float(np.where(self.position != 0.0, self.position * worth, 0.0).sum())
         self.peak = max(self.peak, equity)
         drawdown = max(0.0, 1.0 - equity / self.peak) if equity > 0.0 else 1.0
         return {
             "cash": self.cash, "funding": self.funding, "equity": equity, "peak": self.peak, "drawdown": drawdown,
             "gross": float(np.abs(value).sum()), "net": float(value.sum()),
         }  # fmt: skip
+
+
+def booked(price: Any, facts: Instruments) -> Floats:
+    """What a unit of each symbol is booked at, (N,), so that quantity times its change is the profit: multiplier times price,
+    or for an inverse contract less multiplier over price."""
+    made: Floats = np.where(facts.inverse != 0, -facts.multiplier / price, facts.multiplier * price)
+    return made
 
 
 @along_the_run(

@@ -29,7 +29,7 @@ def beyond_caps(values: Mapping[str, Any], risk: Any) -> tuple[int, int, str] | 
     """
     gate, ledger, proposal = values["l4_risk_gate"], values["l97_ledger"], values["l3_action_proposal"]
     target, equity = gate.target_weight, np.asarray(ledger.equity)[:, None]
-    held = np.where(equity > 0.0, ledger.position * ledger.mark / equity, np.nan)
+    held = np.where(equity > 0.0, ledger.position * ledger.unit_value / equity, np.nan)
     keeps = (target == 0.0) | ((target * np.sign(held) >= 0.0) & (np.abs(target) <= np.abs(held) * (1.0 + SLACK)))
     size = np.where(np.isfinite(target), np.abs(target), np.inf)
     caps = {
@@ -76,7 +76,7 @@ def held_beyond_caps(values: Mapping[str, Any], risk: Any) -> tuple[int, int, st
     """
     ledger, target = values["l97_ledger"], values["l4_risk_gate"].target_weight
     equity = np.asarray(ledger.equity)[:-1, None]
-    unit = np.where(equity > 0.0, ledger.mark[:-1] / equity, np.nan)
+    unit = np.where(equity > 0.0, ledger.unit_value[:-1] / equity, np.nan)
     before, now = ledger.position[:-1] * unit, ledger.position[1:] * unit
     told = np.isfinite(before).all(axis=1) & np.isfinite(now).all(axis=1)
     grown = told[:, None] & (np.abs(now) > np.abs(before) * (1.0 + SLACK))
@@ -204,7 +204,7 @@ def orders_within_approvals(trial: Trial) -> Along:
                     placed.add(int(intents.symbol[i]))
             for s, (buys, sells) in working.by_column().items() if working.open else ():
                 checked += 1
-                held, unit = float(ledger.position[t, s]), float(ledger.mark[t, s]) / float(ledger.equity[t])
+                held, unit = float(ledger.position[t, s]), float(ledger.unit_value[t, s]) / float(ledger.equity[t])
                 approved = float(gate.target_weight[t, s]) / unit if unit > 0.0 else math.nan
                 after = held + buys if buys > -sells else held + sells
                 limit = (1.0 + 2 * SLACK) * abs(approved)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 PerSymbol: TypeAlias = float | dict[str, float]
 FeeCurrency: TypeAlias = Literal["quote", "base"]
+Contract: TypeAlias = Literal["linear", "inverse"]
 
 LARGEST: Final = 1e12
 """Of a price, a step or a notional: far beyond any market, and far from where products overflow."""
@@ -59,6 +60,17 @@ class InstrumentFacts(BaseModel):
         description="equity, as a fraction of all notional, below which the venue liquidates every position; 0: it never does",
     )
     liquidation_fee_bps: Fee = Field(default=0.0, description="fee of a liquidation, beside the taker's")
+    contract: Contract | dict[str, Contract] = Field(
+        default="linear",
+        description="linear: a unit is worth multiplier * price. inverse: multiplier / price, settled in the base",
+    )
+    multiplier: Annotated[PerSymbol, within(1e-9, 1e9)] = Field(
+        default=1.0, description="base units of a linear contract, quote currency of an inverse one: 50, or 100"
+    )
+    quote_currency: str | dict[str, str] = Field(default="", description="in which prices are, e.g. USDT; else not known")
+    settle_currency: str | dict[str, str] = Field(
+        default="", description="in which fees, profits and losses are paid; else the quote currency of a linear contract"
+    )
     price_band_bps: float = Field(default=0.0, ge=0.0, le=1e4, description="most of a limit from the last close; 0: no band")
     most_orders: int = Field(default=0, ge=0, le=10_000, description="orders of a symbol open at once; 0: no limit")
     orders_per_minute: int = Field(

@@ -18,7 +18,9 @@ from dataflows.execution.types import FILL
 class DoubleEntry:
     """Exact: every number is a fraction, so that what differs from it is the other's rounding."""
 
-    def __init__(self, symbols: int, capital: float) -> None:
+    def __init__(self, symbols: int, capital: float, contracts: list[tuple[float, int]] | None = None) -> None:
+        """contracts: multiplier, and 1 for an inverse one, of each symbol; without them a unit is worth its price."""
+        self.contracts = contracts or [(1.0, 0)] * symbols
         self.accounts: dict[str, Fraction] = defaultdict(Fraction)
         self.lots: list[list[Fraction]] = [[] for _ in range(symbols)]
         self.seen: set[int] = set()
@@ -34,12 +36,17 @@ class DoubleEntry:
     def position(self, s: int) -> Fraction:
         return sum(self.lots[s], Fraction(0))
 
+    def booked(self, s: int, price: Any) -> Fraction:
+        """What a unit is booked at: multiplier * price, or -multiplier / price of an inverse contract."""
+        size, inverse = self.contracts[s]
+        return -Fraction(size) / Fraction(float(price)) if inverse else Fraction(size) * Fraction(float(price))
+
     def pay_funding(self, rates: Any, marks: Any) -> None:
         """On what is held, before the fills of the bar, at the last mark; longs pay a positive rate."""
         for s, rate in enumerate(rates):
             held = self.position(s)
             if held and np.isfinite(rate):
-                paid = held * Fraction(float(marks[s])) * Fraction(float(rate))
+                paid = held * abs(self.booked(s, marks[s])) * Fraction(float(rate))
                 self.post("funding", "cash", paid)
 
     def take(self, executions: Any) -> None:
@@ -50,7 +57,7 @@ class DoubleEntry:
             self.seen.add(int(executions.fill_id[i]))
             s, quantity, price = int(executions.symbol[i]), executions.quantity[i], executions.price[i]
             self.lots[s].append(Fraction(float(quantity)))
-            worth = Fraction(float(quantity)) * Fraction(float(price))
+            worth = Fraction(float(quantity)) * self.booked(s, price)
             self.turnover += abs(worth)
             self.post(f"inventory {s}", "cash", worth)
             self.post("fees", "cash", executions.fee[i])
@@ -58,7 +65,7 @@ class DoubleEntry:
     def equity(self, marks: Any) -> Fraction:
         """Cash and positions at their marks."""
         held = ((s, self.position(s)) for s in range(len(self.lots)))
-        return self.accounts["cash"] + sum((q * Fraction(float(marks[s])) for s, q in held if q), Fraction(0))
+        return self.accounts["cash"] + sum((q * self.booked(s, marks[s]) for s, q in held if q), Fraction(0))
 
     def agrees(self, ledger: Any) -> None:
         """Holds a Ledger against it: to 1e-9 of all that was traded, and of the start for what was not."""

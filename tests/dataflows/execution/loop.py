@@ -146,7 +146,7 @@ class Loop:
         )
         cost = filled(Cost, (n,), 5.0, spread_bps=np.full(n, self.spread))
         fills = self._run(l90_fills__sim, row, returns, spread, self.instruments, at, self.orders, config)
-        orders = self._run(l96_order_lifecycle, fills, self.orders, config)
+        orders = self._run(l96_order_lifecycle, fills, self.orders, self.instruments, config)
         ledger = self._run(l97_ledger, row, fills, orders, self.instruments, at, config)
         given = approve(orders, ledger) if callable(approve) else approve
         style = self._run(l69_order_style, given, returns, spread, tradeable, cost, self.instruments, config)

@@ -133,7 +133,7 @@ def ours(data: pd.DataFrame, orders: list[Order]) -> tuple[list[Done], list[floa
     for t, (open_, high, low, close, volume) in enumerate(data.to_numpy()):
         row = market(t + 1, [(open_, high, low, close, volume)])
         reports = fill(row, returns, spread, facts, clock(t + 1), told, config, venue)
-        lifecycle = order_table(reports, told, config, table)
+        lifecycle = order_table(reports, told, facts, config, table)
         ledger = account(row, reports, lifecycle, facts, clock(t + 1), config, books)
         for e in entries_of(trimmed(reports)):
             if e["fill_id"] and opened[0] == 0.0:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.data.types import Bars, Book, Clock, Flow, HigherBars, Market, Quality, Session
+from dataflows.data.types import Bars, Book, Clock, Flow, HigherBars, Market, Quality, Session, unknown_instruments
 from dataflows.execution.l100_decision_audit import SUMS, AuditCarry, l100_decision_audit, label_changes, placed, profits
 from dataflows.execution.types import AUDIT_EVENTS, CANCEL, PLACE, Audit, Ledger, Orders, Reconciliation
 from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Ensemble, K, Proposal
@@ -80,6 +80,7 @@ def audit(
         fills or orders(),
         filled(Ledger, SHAPE, 0.0, **(ledger or {})),
         filled(Reconciliation, SHAPE, 0.0, matched=np.full(SHAPE[0], matched)),
+        unknown_instruments(SHAPE[1]),
         filled(Clock, SHAPE, 0.0, ts=np.arange(SHAPE[0]), is_bar=np.full(SHAPE[0], is_bar)),
         state,
     )

@@ -91,9 +91,9 @@ def bridge(
         if rows is None
         else rows
     )
-    ledger = filled(Ledger, (1,), 0.0, position=np.array([held]), held=np.array([held]), mark=np.array([mark]))._replace(
-        equity=equity
-    )
+    ledger = filled(
+        Ledger, (1,), 0.0, position=np.array([held]), held=np.array([held]), mark=np.array([mark]), unit_value=np.array([mark])
+    )._replace(equity=equity)
     fit = Constrained(
         np.array([ask]),
         np.array([price]),

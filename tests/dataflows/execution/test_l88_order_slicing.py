@@ -41,7 +41,9 @@ class Slicer:
         **about: Any,
     ) -> Slice:
         self.t += 1
-        ledger = filled(Ledger, (1,), 0.0, position=np.array([held]), mark=np.array([mark]))._replace(equity=equity)
+        ledger = filled(
+            Ledger, (1,), 0.0, position=np.array([held]), mark=np.array([mark]), unit_value=np.array([mark])
+        )._replace(equity=equity)
         tradeable = filled(Tradeability, (1,), 0.0, slippage_bps=np.zeros((1, 3)), max_safe_notional=np.array([safe]))
         style = Style(np.array([LIMIT if passive else MARKET]), np.zeros(1), np.zeros(1))
         got: Slice = self.fn(

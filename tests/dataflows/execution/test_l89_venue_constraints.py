@@ -44,7 +44,7 @@ def constrain(
         if reduce_only is None
         else np.full(n, reduce_only)
     )
-    ledger = filled(Ledger, (n,), 0.0, position=position, mark=np.full(n, mark))
+    ledger = filled(Ledger, (n,), 0.0, position=position, mark=np.full(n, mark), unit_value=np.full(n, mark))
     book = filled(SpreadDepth, (n,), NAN, mid=np.full(n, mid), spread_bps=np.full(n, spread))
     style = Style(np.full(n, type_), np.full(n, offset), np.full(n, 3.0))
     got: Constrained = fn(

@@ -37,9 +37,10 @@ from dataflows.execution.types import (
     Orders,
 )
 from dataflows.runtime.compile import kernel
-from tests.dataflows.execution.support import CONFIG, carry, executions, intents, plainly, same_bits
+from tests.dataflows.execution.support import CONFIG, carry, executions, instruments, intents, plainly, same_bits
 
 UID = 7 << 32
+FACTS = instruments(1)
 compiled = kernel(l96_order_lifecycle)
 
 
@@ -52,7 +53,9 @@ class Reducer:
         self.fills = 0
 
     def __call__(self, orders: list[dict[str, Any]] | None = None, events: list[dict[str, Any]] | None = None) -> Orders:
-        self.last: Orders = l96_order_lifecycle(executions(*(events or [])), intents(*(orders or [])), self.config, self.carry)
+        self.last: Orders = l96_order_lifecycle(
+            executions(*(events or [])), intents(*(orders or [])), FACTS, self.config, self.carry
+        )
         return self.last
 
     def fill(self, order: int, quantity: float, price: float = 100.0, **more: Any) -> dict[str, Any]:
@@ -331,8 +334,8 @@ def test_compiled_equals_plain_to_the_bit(story: list[tuple[Any, Any]]) -> None:
     plain = plainly(l96_order_lifecycle)
     a, b = carry(l96_order_lifecycle, 1, SMALL), carry(l96_order_lifecycle, 1, SMALL)
     for orders, events in story:
-        x = compiled(executions(*events), intents(*orders), SMALL, a)
-        y = plain(executions(*events), intents(*orders), SMALL, b)
+        x = compiled(executions(*events), intents(*orders), FACTS, SMALL, a)
+        y = plain(executions(*events), intents(*orders), FACTS, SMALL, b)
         assert same_bits(x, y)
         assert same_bits(a, b)
 

@@ -79,7 +79,7 @@ def ledger(n: int = 1, position: Any = 0.0, mark: Any = 100.0, equity: float = 1
     def full(x: Any) -> Any:
         return np.array(np.broadcast_to(np.asarray(x, float), (n,)))
 
-    return row(Ledger, n, position=full(position), held=full(position), mark=full(mark), mark_age=full(age), average_price=full(average), equity=float(equity),
+    return row(Ledger, n, position=full(position), held=full(position), mark=full(mark), unit_value=full(mark), mark_age=full(age), average_price=full(average), equity=float(equity),
                drawdown=float(drawdown), cash_flows=float(cash_flows))  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from dataflows.data.types import DataConfig
+from dataflows.data.types import DataConfig, unknown_instruments
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.l87_concentration_cap import l87_concentration_cap
 from dataflows.risk.l93_open_risk_budget import l93_open_risk_budget
@@ -59,20 +59,24 @@ def l87(targets, rho=0.0, sigma=0.03, mode="plain", risk=RISK):
     return run(l87_concentration_cap, mode, **parts)
 
 
-def l93(targets, new=0.02, stop=98.0, mark=100.0, mode="plain", risk=RISK):
+def facts(n, inverse):
+    return unknown_instruments(n)._replace(inverse=np.full(n, inverse))
+
+
+def l93(targets, new=0.02, stop=98.0, mark=100.0, mode="plain", risk=RISK, inverse=0):
     n = len(targets.weight)
     stops = Stops(full(new, n), full(0.03, n), full(0.02, n), full(60.0, n))
     exits = row(Exit, n, active_stop=full(stop, n))
     return run(l93_open_risk_budget, mode, l84_stop_levels=stops, l87_concentration_cap=targets, l94_position_exits=exits,
-               l97_ledger=ledger(n, mark=mark), risk=risk)  # fmt: skip
+               l97_ledger=ledger(n, mark=mark), instruments=facts(n, inverse), risk=risk)  # fmt: skip
 
 
-def l95(targets, es=0.1, loss=(0.1, 0.1, 0.1), rho=0.0, mode="plain", risk=RISK):
+def l95(targets, es=0.1, loss=(0.1, 0.1, 0.1), rho=0.0, mode="plain", risk=RISK, inverse=0):
     n = len(targets.weight)
     losses = np.array(np.broadcast_to(np.asarray(loss, float), (n, 3)))
     tail, stress = TailRisk(*[full(es, n)] * 4), Stress(losses, losses[:, 0].copy())
     return run(l95_tail_budget, mode, l77_value_at_risk=tail, l78_correlation=moves(n, rho), l80_scenario_stress=stress,
-               l93_open_risk_budget=targets, risk=risk)  # fmt: skip
+               l93_open_risk_budget=targets, instruments=facts(n, inverse), risk=risk)  # fmt: skip
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -102,6 +102,67 @@ def test_a_symbol_stays_listed_beyond_its_last_bar_until_its_delivery(tmp_path: 
     assert open_dataset(folder, now=NOW).rows(0, 20).listed[:, 1].tolist() == [1] * 15 + [0] * 5
 
 
+# -- contracts and currencies -------------------------------------------------------------------------------------------------
+
+
+def test_contracts_are_told_apart_by_symbol(tmp_path: Path) -> None:
+    text = "contract: {BTCUSDT: inverse}\nmultiplier: {BTCUSDT: 100, ETHUSDT: 0.5}"
+    facts = facts_of(tmp_path, text)
+    assert facts.inverse.tolist() == [1, 0]
+    assert facts.multiplier.tolist() == [100.0, 0.5]
+    none = facts_of(tmp_path / "none", "")
+    assert (none.multiplier.tolist(), none.inverse.tolist()) == ([1.0, 1.0], [0, 0])
+
+
+def test_what_settles_in_another_currency_is_converted_into_the_account_s(tmp_path: Path) -> None:
+    text = "quote_currency: {BTCUSDT: EUR, ETHUSDT: USD}\naccount_currency: USD\nconversion: {EUR: 1.25}\nmin_notional: 8\nmultiplier: 2"
+    facts = facts_of(tmp_path, text)
+    assert facts.multiplier.tolist() == [2.5, 2.0]
+    assert facts.min_notional.tolist() == [10.0, 8.0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "quote_currency: USDT",
+        "quote_currency: USDT\nsettle_currency: USDC",
+        "settle_currency: USDT\nquote_currency: {BTCUSDT: USD, ETHUSDT: EUR}",
+        "quote_currency: USD\ncontract: inverse\nsettle_currency: BTC",
+    ],
+)
+def test_one_currency_of_settlement_needs_no_conversion(text: str, tmp_path: Path) -> None:
+    assert facts_of(tmp_path, text).multiplier.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("quote_currency: {BTCUSDT: USDT, ETHUSDT: BTC}", "ETHUSDT settles in BTC, and the account is in USDT: leave it out"),
+        ("quote_currency: USDT\naccount_currency: EUR", "BTCUSDT settles in USDT, and the account is in EUR"),
+        ("quote_currency: USDT\naccount_currency: EUR\nconversion: {USD: 0.9}", "e.g. `conversion: {USDT: 1.08}`"),
+        ("quote_currency: {BTCUSDT: USDT}", "the currency in which ETHUSDT settles is not named, and the account is in USDT"),
+        ("account_currency: USD", "the currency in which BTCUSDT settles is not named, and the account is in USD"),
+        ("quote_currency: USD\ncontract: inverse", "BTCUSDT is an inverse contract quoted in USD, which settles in its base"),
+        ("conversion: {EUR: 0}", "conversion is 0"),
+        ("conversion: {EUR: .inf}", "conversion is inf"),
+        ("multiplier: 0", "multiplier is 0"),
+        ("multiplier: 1e10", "from 1e-09 to 1e+09"),
+        ("contract: quanto", "contract is 'quanto'"),
+        ("contract: inverse\nfee_currency: base", "fee_currency is base, and BTCUSDT is an inverse contract"),
+    ],
+)
+def test_currencies_and_contracts_that_do_not_fit_are_refused_by_name(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as refused:
+        facts_of(tmp_path, text)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_only_the_symbols_that_a_run_takes_have_to_fit(tmp_path: Path) -> None:
+    folder = write(tmp_path, bars=bars(), description="quote_currency: {BTCUSDT: USDT, ETHUSDT: BTC}")
+    assert open_dataset(folder, symbols=["ETHUSDT"], now=NOW).instruments.multiplier.tolist() == [1.0]
+
+
 # -- funding ------------------------------------------------------------------------------------------------------------------
 
 

@@ -68,7 +68,7 @@ def log(record: Any, entries: list[dict[str, Any]]) -> Any:
     for name, annotation in fields_of(record).items():
         if name != "n":
             kind = kind_of(annotation)
-            missing = np.nan if kind.dtype == "f8" else 0
+            missing = np.nan if kind.dtype == "f8" and name != "fee_base" else 0
             columns[name] = np.array([e.get(name, missing) for e in entries], kind.numpy)
     return record(n=len(entries), **columns)
 

@@ -12,7 +12,7 @@ import pytest
 from dataflows.execution import types as ex
 from dataflows.execution.l96_order_lifecycle import l96_order_lifecycle
 from drivers.store.order_history import Order, OrderHistory, order_name
-from tests.dataflows.execution.support import CONFIG, carry, executions, intents
+from tests.dataflows.execution.support import CONFIG, carry, executions, instruments, intents
 from tests.drivers.store.records import UID, logs, times
 
 Instants = list[list[dict[str, Any]]]
@@ -176,7 +176,7 @@ def test_every_order_ends_as_in_the_table_of_l96(seed: int) -> None:
     state = carry(l96_order_lifecycle, 2, config)
     before: list[dict[str, Any]] = []
     for now, heard in zip(told, reports, strict=True):
-        table = l96_order_lifecycle(executions(*heard), intents(*before), config, state)
+        table = l96_order_lifecycle(executions(*heard), intents(*before), instruments(2), config, state)
         before = now
     history = OrderHistory(2)
     feed(history, told, reports)

@@ -81,6 +81,7 @@ def costly() -> tuple[Trial, list[Outputs]]:
         borrow_rate=np.full(2, 0.5),
         maintenance_margin=np.full(2, 30.0),
         liquidation_fee_bps=np.full(2, 40.0),
+        multiplier=np.array([1.0, 10.0]),
     )
     trial = Trial(plan_of(), Observed(market(symbols=2)), {"instruments": facts})
     engine = trial.engine()
@@ -95,6 +96,14 @@ def test_fees_in_base_units_borrow_cost_and_liquidations_add_up(costly: tuple[Tr
     assert set(np.concatenate(liquidated).tolist()) >= {ex.REJECTIONS.index("LIQUIDATED")}
     assert sum(float(r.fee_base[: r.n].sum()) for r in reports) > 0.0
     assert through(ledger_adds_up, trial, outputs) == 2400
+
+
+def test_contracts_of_the_wrong_size_are_found(costly: tuple[Trial, list[Outputs]]) -> None:
+    trial, outputs = costly
+    for wrong in ({"multiplier": np.ones(2)}, {"inverse": np.ones(2, np.int64)}):
+        facts = trial.static["instruments"]._replace(**wrong)
+        with pytest.raises(Broken, match=r"^L97 l97_ledger, \w+ at"):
+            through(ledger_adds_up, Trial(trial.plan, trial.market, {"instruments": facts}), outputs)
 
 
 def test_a_fee_in_base_units_that_was_not_booked_is_found(costly: tuple[Trial, list[Outputs]]) -> None:
