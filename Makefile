@@ -7,7 +7,7 @@ RUN := $(VENV)/run
 STAMP := $(VENV)/ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test test-layer test-long lint bench docs clean
+.PHONY: help run test test-layer test-long lint bench docs audit clean
 
 help:
 	@echo "make run        backtest on the built-in sample market (stratoquant run)"
@@ -16,7 +16,8 @@ help:
 	@echo "make test-long  the tests that take minutes, too"
 	@echo "make lint       style, types, import contracts, wiring"
 	@echo "make bench      the figures of docs/figures.md"
-	@echo "make docs       the pages of the layers anew, and the site, into site/"
+	@echo "make docs       the pages of layers and dependencies anew, and the site, into site/"
+	@echo "make audit      the locked packages against the database of known vulnerabilities; needs the network and pip-audit"
 	@echo "make clean      remove the environment and the caches"
 
 # What a run needs, and nothing else.
@@ -61,7 +62,20 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	@$(BIN)/python -P -m drivers.report.layer_pages >/dev/null
+	@$(BIN)/python -P docs/dependencies.py
 	@$(BIN)/mkdocs build --quiet --strict
+
+# OSV by name, and --strict: asked for packages that it does not find, pip-audit says that nothing is wrong with them.
+audit:
+	@command -v pip-audit >/dev/null || { echo "make audit needs pip-audit; install it with: pipx install pip-audit" >&2; exit 2; }
+	@for lock in requirements*.lock; do \
+		found=$$(pip-audit --vulnerability-service osv --strict --require-hashes --disable-pip --progress-spinner off \
+			--requirement $$lock 2>&1) && { echo "$$lock: $$found"; continue; }; \
+		case "$$found" in \
+			*ConnectionError*|*Timeout*) echo "$$lock: the database cannot be reached, so nothing was audited" >&2; exit 3;; \
+			*) echo "$$lock: $$found" >&2; exit 1;; \
+		esac; \
+	done
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
