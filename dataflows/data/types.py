@@ -104,9 +104,12 @@ class Clock(NamedTuple):
     is_bar: IntSeries  # 1 at the close of a bar, 0 between two bars
     operator: IntSeries  # one of OPERATOR_*
     amount: Series  # quote currency: the cash that flows in (+) or out (-) with OPERATOR_CASH_FLOW, else 0
+    symbol: IntSeries  # column that OPERATOR_HALT, _FLATTEN, _RELEASE or _CANCEL is about; -1: all
+    subject: IntSeries  # OPERATOR_CANCEL: the order's number within its symbol; OPERATOR_RELEASE: LATCHES, 0 all; else 0
 
 
 OPERATOR_NONE, OPERATOR_HALT, OPERATOR_FLATTEN, OPERATOR_RELEASE, OPERATOR_REBASE, OPERATOR_CASH_FLOW = 0, 1, 2, 3, 4, 5
+OPERATOR_CANCEL = 6
 
 
 class Session(NamedTuple):

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from dataflows.carry import Count
-from dataflows.data.types import Clock, Instruments, Market
+from dataflows.data.types import OPERATOR_CANCEL, Clock, Instruments, Market
 from dataflows.execution.account import entry_value
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_intents import (
@@ -179,8 +179,12 @@ def count_entries(work: Work, orders: OpenOrders, s: int) -> None:
 
 
 @kernel
-def cancel_unwanted(log: IntentLog, work: Work, orders: OpenOrders, view: View, halted: bool, type_: int) -> None:
-    """Cancels what the approval no longer wants, and counts the exits that stay. type_: of the order now asked for."""
+def cancel_unwanted(log: IntentLog, work: Work, orders: OpenOrders, view: View, halted: bool, type_: int, told: int) -> None:
+    """Cancels what the approval no longer wants, and counts the exits that stay.
+
+    type_: of the order now asked for. told: id of the order that the operator wants off, 0 none; not heeded for the stop of a
+    position.
+    """
     s, held, limit = view.stamp.symbol, view.held, view.target
     slack = 1e-9 * math.fabs(limit)
     no_buys = halted or held < 0.0 or not (held + work.buys[s] <= limit + slack)
@@ -191,7 +195,9 @@ def cancel_unwanted(log: IntentLog, work: Work, orders: OpenOrders, view: View, 
         if not is_live(status):
             continue
         bracket = closes_position(orders.type[m, s])
-        if orders.reduce_only[m, s] == 0:
+        if orders.id[m, s] == told and not (orders.type[m, s] == STOP_MARKET and held != 0.0):
+            unwanted = True
+        elif orders.reduce_only[m, s] == 0:
             unwanted = no_buys if quantity > 0.0 else no_sells
         elif bracket:
             unwanted = held == 0.0
@@ -314,16 +320,17 @@ def l5_execution_bridge(
 ) -> OrderIntents:
     """The difference between what is approved and the position with its working orders; cancels and changes before places.
 
-    Cancels: every entry at HALT, on an EXIT, against the position, or beyond the approved once its side were filled; passive
-    reduce-only orders where the market is now asked for; reduce-only orders where more is wanted; stray brackets without a
-    position. Changes: the resting stop, when the approval's is tighter. Places, in this order: a reduce-only order for what a
-    reduction still lacks; a stop where an open position has neither one at rest nor an exit on its way (at the approval's
-    active stop; where that is unknown, an exit at the market); and an entry with its bracket for what an increase still lacks.
-    An entry is placed at a close only, when approved with a stop, with room in the table, no reduction at work and, for a
-    position held, its stop at rest; position and all working entries of its side never exceed target_weight * equity /
-    unit_value. Any unknown among these refuses the entry; none of them refuses an exit, a stop or a cancel. A symbol that is
-    not listed gets no orders. Where the venue refuses exits in a row the next ones wait 1, 3, 7 ... closes, at most
-    `retry_most_bars`. A stop is moved only by more than `stop_step_bps`.
+    Cancels: every entry at HALT, on an EXIT, against the position, or beyond the approved once its side were filled;
+    passive reduce-only orders where the market is now asked for; reduce-only orders where more is wanted; stray brackets
+    without a position; the order that the operator names, unless it is the stop of a position. Changes: the resting stop,
+    when the approval's is tighter. Places, in this order: a reduce-only order for what a reduction still lacks; a stop
+    where an open position has neither one at rest nor an exit on its way (at the approval's active stop; where that is
+    unknown, an exit at the market); and an entry with its bracket for what an increase still lacks. An entry is placed at a
+    close only, when approved with a stop, with room in the table, no reduction at work and, for a position held, its stop
+    at rest; position and all working entries of its side never exceed target_weight * equity / unit_value. Any unknown
+    among these refuses the entry; none of them refuses an exit, a stop or a cancel. A symbol that is not listed gets no
+    orders. Where the venue refuses exits in a row the next ones wait 1, 3, 7 ... closes, at most `retry_most_bars`. A stop
+    is moved only by more than `stop_step_bps`.
 
     Returns a log: signed base units, prices in quote currency, NaN where none. Ids are uid << 32 | sequence, multiples of 4,
     taken only when used: the same state gives the same intents and ids.
@@ -344,6 +351,7 @@ def l5_execution_bridge(
     )
     back_off(carry, l96_order_lifecycle, int(clock.is_bar), execution.retry_most_bars)
     step = HAIR + execution.stop_step_bps / 1e4
+    off = int(clock.symbol) if clock.operator == OPERATOR_CANCEL else -1
     for turn in range(3):  # cancels and changes; exits and stops; entries: where messages are counted, exits come first
         for s in range(symbols):
             weight, equity, mark = l4_risk_gate.target_weight[s], l97_ledger.equity, l97_ledger.mark[s]
@@ -369,7 +377,8 @@ def l5_execution_bridge(
                 if work.open[s] > 0:
                     count_entries(work, orders, s)
                     halted = l4_risk_gate.halt[s] != 0 or leaving
-                    cancel_unwanted(log, work, orders, view, halted, l89_venue_constraints.type[s])
+                    told = instruments.uid[s] << 32 | clock.subject if off == s else 0
+                    cancel_unwanted(log, work, orders, view, halted, l89_venue_constraints.type[s], told)
                     tighten_stop(log, view, instruments.tick_size[s], step)
                 continue
             if l0_market_feed.quality.listed[s] == 0:

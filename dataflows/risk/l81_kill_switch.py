@@ -31,11 +31,13 @@ from dataflows.risk.types import (
     KILL_STALE,
     KILL_TAIL,
     KILL_UNKNOWN,
+    LATCHES,
     RUN,
     KillSwitch,
     LossLimits,
     Tail,
 )
+from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import full
 
 LATCH_FLATTENS = KILL_DRAWDOWN | KILL_EQUITY | KILL_OPERATOR_FLATTEN
@@ -45,6 +47,7 @@ class KillSwitchCarry(NamedTuple):
     """The latches, and how long each symbol still waits."""
 
     latched: Annotated[Ints, Axes(1)]  # bit mask of KILL_REASONS that only the operator's RELEASE takes away
+    told: Count  # the same per symbol: what the operator said of it alone
     blind: Annotated[Ints, Axes(1)]  # bars that unknown equity still halts
     cause: Annotated[Ints, Axes("N", start=KILL_UNKNOWN)]  # bit mask of the last cause per symbol
     wait: Annotated[Ints, Axes("N", start=1)]  # bars that a symbol is still halted: until its first close at least
@@ -53,6 +56,33 @@ class KillSwitchCarry(NamedTuple):
     at: Annotated[Ints, Axes(1)]
     level: Annotated[Ints, Axes(1)]
     since: Annotated[Ints, Axes(1)]
+
+
+@kernel
+def halt(carry: KillSwitchCarry, reason: int, symbol: int) -> None:
+    """Latches a reason for one symbol, or for all (-1)."""
+    if symbol < 0:
+        carry.latched[0] |= reason
+    elif symbol < carry.told.shape[0]:
+        carry.told[symbol] |= reason
+
+
+@kernel
+def release(carry: KillSwitchCarry, symbol: int, latches: int) -> None:
+    """Clears what the operator latched for one symbol, with its wait; or, for all (-1), these latches (0: all, and waits)."""
+    if symbol >= 0:
+        if symbol < carry.told.shape[0]:
+            carry.told[symbol], carry.wait[symbol] = 0, 0
+        return
+    cleared = LATCHES if latches == 0 else latches
+    carry.latched[0] &= ~cleared
+    if cleared & KILL_REJECTS != 0:
+        for k in range(carry.rejects.shape[0]):
+            carry.rejects[k] = 0.0
+    if latches == 0:
+        carry.blind[0] = 0
+        for n in range(carry.told.shape[0]):
+            carry.told[n], carry.wait[n] = 0, 0
 
 
 @layer("L81", schedule="step", cross_sectional=True)
@@ -71,29 +101,25 @@ def l81_kill_switch(
 ) -> KillSwitch:
     """Level per symbol and overall: RUN, HALT (nothing grows, working entries go, stops stay) or FLATTEN.
 
-    Overall, latched until the operator's RELEASE: FLATTEN at hard_drawdown, at equity <= 0 and on the operator's word; HALT on
-    the operator's word, on books that differ from the venue's for too long (L98), and on reject_count rejects within
-    reject_window_bars. Overall, while it lasts: FLATTEN by L92; HALT plus cooldown_bars on unknown equity; HALT while more than
-    half of the listed symbols are halted. Per symbol, HALT while it lasts plus cooldown_bars: a feed older than stale_bars,
-    CHAOTIC, an extreme tail (an unknown one is none), nothing that can safely be traded, or an unknown feed, regime or
-    liquidity (not for a symbol whose data have neither volume nor book: L63 lets nothing enter there). What is measured moves
-    at closes only; the operator's words and rejects act at any instant. RELEASE clears latches and waits first: what still
-    holds at a close takes effect again at that close.
+    Overall, latched until the operator's RELEASE: FLATTEN at hard_drawdown, at equity <= 0 and on the operator's word; HALT
+    on the operator's word, on books that differ from the venue's for too long (L98), and on reject_count rejects within
+    reject_window_bars. Overall, while it lasts: FLATTEN by L92; HALT plus cooldown_bars on unknown equity; HALT while more
+    than half of the listed symbols are halted. Per symbol, HALT while it lasts plus cooldown_bars: a feed older than
+    stale_bars, CHAOTIC, an extreme tail (an unknown one is none), nothing that can safely be traded, or an unknown feed,
+    regime or liquidity (not for a symbol whose data have neither volume nor book: L63 lets nothing enter there); latched,
+    HALT and FLATTEN on the operator's word about that symbol, which halts no other. What is measured moves at closes only;
+    the operator's words and rejects act at any instant. RELEASE clears first: all latches and waits, one latch, or those of
+    one symbol; what still holds at a close takes effect again at that close.
     Returns level and reason (N,), the worse of the symbol's and the overall; overall's own, and since when it holds (UTC ns).
     """
     symbols = l0_market_feed.quality.stale.shape[0]
     window = carry.rejects.shape[0]
     if clock.operator == OPERATOR_RELEASE:
-        carry.latched[0] = 0
-        carry.blind[0] = 0
-        for k in range(window):
-            carry.rejects[k] = 0.0
-        for n in range(symbols):
-            carry.wait[n] = 0
+        release(carry, int(clock.symbol), int(clock.subject))
     elif clock.operator == OPERATOR_HALT:
-        carry.latched[0] |= KILL_OPERATOR_HALT
+        halt(carry, KILL_OPERATOR_HALT, int(clock.symbol))
     elif clock.operator == OPERATOR_FLATTEN:
-        carry.latched[0] |= KILL_OPERATOR_FLATTEN
+        halt(carry, KILL_OPERATOR_FLATTEN, int(clock.symbol))
 
     if clock.is_bar != 0:
         carry.at[0] = 0 if carry.at[0] + 1 >= window else carry.at[0] + 1
@@ -168,9 +194,11 @@ def l81_kill_switch(
 
     level, reason = full(symbols, 0), full(symbols, 0)
     for n in range(symbols):
-        level[n], reason[n] = overall, why
+        level[n], reason[n] = overall, why | carry.told[n]
         if carry.wait[n] > 0:
             reason[n] |= carry.cause[n]
-            if overall == RUN:
-                level[n] = HALT
+        if overall == RUN and (carry.wait[n] > 0 or carry.told[n] != 0):
+            level[n] = HALT
+        if carry.told[n] & KILL_OPERATOR_FLATTEN != 0:
+            level[n] = FLATTEN
     return KillSwitch(level, reason, int(overall), int(why), int(carry.since[0]))

@@ -34,9 +34,9 @@ def stream(
             metavar="FILE",
             help="A file of operator commands, one a line: 2026-03-01T12:00 HALT; - is standard input. A line without a "
             "time acts at once if it is appended while the stream runs. HALT: no position grows, working entries are canceled, "
-            "stops stay. FLATTEN: "
-            "close every position. RELEASE: lift both. REBASE: measure drawdown from now. CASH_FLOW 5000: pay cash in "
-            "(-5000: out).",
+            "stops stay. FLATTEN: close every position. HALT SYMBOL, FLATTEN SYMBOL: that one alone. RELEASE: lift all; "
+            "RELEASE SYMBOL, RELEASE LATCH NAME: that one. CANCEL ORDER: take an order off. REBASE: measure drawdown from now. "
+            "CASH_FLOW 5000: pay cash in (-5000: out).",
         ),
     ] = None,
     stale_after: Annotated[

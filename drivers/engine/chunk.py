@@ -18,8 +18,9 @@ class Chunk(NamedTuple):
 
     time: (T,) closes, UTC ns. inputs: external and recorded values by name (at least `observations` for the whole graph;
     `external_alpha` and `venue_snapshot` are unknown where they are not given); a recorded log has its offsets, (T + 1,),
-    beside it as `<name>__at`. operator, amount: (T,) the operator's word and the cash that goes with it. events: the venue's
-    reports (a log) with `events_at` (T + 1,), where each bar's begin; without it they are all of the first bar.
+    beside it as `<name>__at`. operator, amount, symbol, subject: (T,) the operator's word and what it is about, as in `Clock`.
+    events: the venue's reports (a log) with `events_at` (T + 1,), where each bar's begin; without it they are all of the first
+    bar.
     """
 
     time: Ints
@@ -28,13 +29,16 @@ class Chunk(NamedTuple):
     amount: Floats | None = None
     events: Any = None
     events_at: Ints | None = None
+    symbol: Ints | None = None
+    subject: Ints | None = None
 
 
 class Instant(NamedTuple):
     """One instant between two bars.
 
-    ts: UTC ns. operator, amount: the operator's word and the cash that goes with it. events: the venue's reports (a log).
-    inputs: external inputs that are known anew, one row each (`venue_snapshot`); the others are those of the last bar.
+    ts: UTC ns. operator, amount, symbol, subject: the operator's word and what it is about, as in `Clock`. events: the venue's
+    reports (a log). inputs: external inputs that are known anew, one row each (`venue_snapshot`); the others are those of the
+    last bar.
     """
 
     ts: int
@@ -42,6 +46,13 @@ class Instant(NamedTuple):
     amount: float = 0.0
     events: Any = None
     inputs: Mapping[str, Any] = MappingProxyType({})
+    symbol: int = -1
+    subject: int = 0
+
+    def chunk(self) -> Chunk:
+        """The same in the form of a chunk of one."""
+        at, operator, symbol, subject = (np.array([x]) for x in (self.ts, self.operator, self.symbol, self.subject))
+        return Chunk(at, self.inputs, operator, np.array([self.amount]), self.events, None, symbol, subject)
 
 
 class Outputs(NamedTuple):

@@ -147,10 +147,10 @@ class Engine:
             raise EngineError("react: no bar has been seen yet; advance over at least one first")
         if instant.ts < self.last_time:
             raise EngineError(f"react: {stamp(instant.ts)} is before the last instant {stamp(self.last_time)}")
-        at = np.array([instant.ts], np.int64)
-        word = np.array([instant.operator], np.int64), np.array([instant.amount])
+        taken = instant._replace(inputs={**self.held, **instant.inputs}).chunk()
+        at = taken.time
         self._poisoned_at = instant.ts
-        values = self._inputs(Chunk(at, {**self.held, **instant.inputs}, *word, instant.events), np.zeros(1, np.int64))
+        values = self._inputs(taken, np.zeros(1, np.int64))
         produced, offsets = self._account_side(at, values)
         own = {node.name for node in (*self.plan.stage["step"], *self.plan.stage["post"])}
         return Outputs(at, {name: value for name, value in produced.items() if name in own}, offsets, {})
@@ -194,7 +194,10 @@ class Engine:
         bars = len(chunk.time)
         operator = np.zeros(bars, np.int64) if chunk.operator is None else chunk.operator
         amount = np.zeros(bars) if chunk.amount is None else chunk.amount
-        values = {**self._fixed, **chunk.inputs, "clock": Clock(chunk.time, is_bar, operator, amount)}
+        symbol = np.full(bars, -1, np.int64) if chunk.symbol is None else chunk.symbol
+        subject = np.zeros(bars, np.int64) if chunk.subject is None else chunk.subject
+        clock = Clock(chunk.time, is_bar, operator, amount, symbol, subject)
+        values = {**self._fixed, **chunk.inputs, "clock": clock}
         for name in UNKNOWN_UNLESS_GIVEN:
             if name in self.plan.hints and name not in values:
                 values[name] = blank_value(self.plan.hints[name], bars, self.dims, chunk.time)

@@ -13,7 +13,7 @@ from dataflows.panel import Ints
 from drivers.explain.trip import Trip, trip_of
 from drivers.files.json_values import json_values
 from drivers.store.contracts import Contracts
-from drivers.store.reader import RecordedRun
+from drivers.store.reader import Command, RecordedRun
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import parse_utc, stamp
 
@@ -80,8 +80,14 @@ def _of_an_order(run: RecordedRun, wanted: str) -> Target:
         raise ExplainError(f"{wanted} was decided before the first bar of {run.folder.name}; explain it in the run that did")
     if run.times()[bar] != time:
         notes.append(f"It was decided between two bars, at {stamp(time)}: the values are those of the last close before.")
+    notes += [f"The {c.by} sent {c.said} at {c.time}." for c in run.operator_commands() if _concerns(c, order, stamp(time))]
     trip, at = trip_of(fills, order, _booked(run, order["symbol"])), int(run.times()[bar])
     return Target(wanted, order["symbol"], bar, at, ORDER_ROOT, order, entry, tuple(own), tuple(notes), trip)
+
+
+def _concerns(command: Command, order: dict[str, Any], decided: str) -> bool:
+    """Whether a command came when an order was decided, or took the order off."""
+    return command.time == decided or (command.said == f"CANCEL {order['order_id']}" and not command.refused)
 
 
 def _is_bracket(order: dict[str, Any]) -> bool:

@@ -62,6 +62,7 @@ def report_page(report: Report) -> str:
         "regimes": tables_market.regimes(report),
         "quality": tables_market.quality(report),
         "halts": tables_market.halts(report),
+        "commands": tables_market.commands(report),
         "provenance": tables_market.provenance(report),
         "honest": in_words(report),
     }

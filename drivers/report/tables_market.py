@@ -67,6 +67,13 @@ def halts(report: Report) -> str:
     return f"The kill switch (L81) stood {told} of {count(len(report.halts))} bars; that time is shaded."
 
 
+def commands(report: Report) -> Table | None:
+    """What the operator and the watchdog said between bars."""
+    rows = [[word(c.time), word(c.said), word(c.by), word(c.refused or "acted")] for c in report.run.operator_commands()]
+    caption = "Commands between bars, as they came. What followed from them is in the log."
+    return Table("commands", caption, [(name, False) for name in ("Time", "Command", "By", "Outcome")], rows) if rows else None
+
+
 def provenance(report: Report) -> list[tuple[str, str]]:
     """What a run was made of: (what, text)."""
     about = report.run.about

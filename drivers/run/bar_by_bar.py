@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from dataflows.data.types import OPERATOR_HALT, OPERATOR_RELEASE
+from dataflows.data.types import OPERATOR_CANCEL, OPERATOR_HALT, OPERATOR_RELEASE
+from dataflows.execution.types import CANCEL
 from drivers.engine.chunk import Chunk, Instant, Outputs, joined
 from drivers.engine.interrupts import Requests, deferred
 from drivers.run.assembly import Session
 from drivers.run.between_bars import Between
 from drivers.run.journaled import Journaled, state_of
-from drivers.run.operator_commands import NAMES, OperatorCommand
+from drivers.run.operator_commands import OperatorCommand, fields_of
 from drivers.run.recorder import Recorder
 from drivers.run.replay import ReplayError, chunk_of, instant_of
 from drivers.run.venue_link import VenueLink
@@ -108,12 +109,13 @@ class Stream:
             return  # no bar yet: there is nothing to act on
         for at, command, by in self.between.due(now, self.session.engine.last_time):
             self._hear(at)
-            if command.code == OPERATOR_RELEASE and self.engine.failed and not self._journal_again(command):
+            of_all = command.code == OPERATOR_RELEASE and command.symbol < 0
+            if of_all and self.engine.failed and not self._journal_again(command):
                 continue
             text = command.text if command.where else ""
-            outputs = self._react(Instant(at, command.code, command.amount), by, text)
-            self._acted(at, outputs, text, command.code, command.amount, by)
-            self.between.notify(f"{stamp(at)} {NAMES[command.code]} ({by})")
+            instant = command.instant(at)
+            refused = self._acted(instant, self._react(instant, by, text), text, by)
+            self.between.notify(f"{stamp(at)} {command.said} ({by}){f': {refused}' if refused else ''}")
         self._hear(now)
 
     def _hear(self, now: int) -> None:
@@ -122,10 +124,15 @@ class Stream:
             at = max(reported, self.session.engine.last_time)
             self.recorder.take_between(self._react(Instant(at, events=events), VENUE))
 
-    def _acted(self, at: int, outputs: Outputs, text: str, code: int, amount: float, by: str) -> None:
-        about = {"command": NAMES[code], "by": by, **({"amount": amount} if amount else {})}
+    def _acted(self, instant: Instant, outputs: Outputs, text: str, by: str) -> str:
+        """Records what a command did; returns why it did nothing, where that is so."""
+        about = {**fields_of(instant, self.session.data.symbols), "by": by}
+        refused = _not_canceled(outputs, instant, about["order"]) if instant.operator == OPERATOR_CANCEL else ""
+        if refused:
+            about["refused"] = refused
         self.recorder.take_between(outputs, about)
-        self.between.has_acted(at, text, about)
+        self.between.has_acted(instant.ts, text, about)
+        return refused
 
     def _wait(self, outputs: Outputs) -> None:
         if outputs.epoch:  # what waits is of the epoch before
@@ -161,7 +168,8 @@ class Stream:
             raise JournalError(f"the journal cannot be written ({reason}); free some space, or give --no-journal")
         self.flush()
         at = engine.last_time
-        self._acted(at, engine.react(Instant(at, OPERATOR_HALT)), "", OPERATOR_HALT, 0.0, "journal")
+        instant = Instant(at, OPERATOR_HALT)
+        self._acted(instant, engine.react(instant), "", "journal")
         self.between.notify(
             f"The journal cannot be written ({reason}): HALT. Exits and stops go on without it. RELEASE tries it again."
         )
@@ -196,10 +204,23 @@ class Stream:
                 if about["by"] == VENUE:
                     self.recorder.take_between(outputs)
                 else:
-                    self._acted(at.ts, outputs, about.get("command", ""), at.operator, at.amount, about["by"])
+                    self._acted(at, outputs, about.get("command", ""), about["by"])
             elif about["sha256"] != state_of(engine):
                 raise ReplayError(f"after {stamp(engine.last_time)} the state is not what the journal says it was")
         self.flush()
+
+
+def _not_canceled(outputs: Outputs, instant: Instant, order: str) -> str:
+    """Why no cancel of an order was sent; empty where one was."""
+    s, number = instant.symbol, instant.subject
+    intents, table = outputs.values["l5_execution_bridge"], outputs.values["l96_order_lifecycle"]
+    mine = (intents.symbol[: intents.n] == s) & (intents.id[: intents.n] & 0xFFFFFFFF == number)
+    if (mine & (intents.kind[: intents.n] == CANCEL)).any():
+        return ""
+    if table.stop_id[0, s] & 0xFFFFFFFF == number:
+        symbol = order.rpartition("-")[0]
+        return f"{order} is the stop of an open position and stays; FLATTEN {symbol} closes the position"
+    return f"{order} is not an open order, or its cancel is under way; nothing was done"
 
 
 def concatenated(session: Session, outputs: list[Outputs]) -> Outputs:

@@ -43,7 +43,8 @@ class Between:
         """Opens the source of the commands. Raises OperatorFileError for a line that cannot act."""
         request, data = self.session.request, self.session.data
         if request.operator_file is not None:
-            self.source = operator_source(request.operator_file, self._refused, None if self.first else self.acted)
+            acted = None if self.first else self.acted
+            self.source = operator_source(request.operator_file, data.symbols, self._refused, acted)
         self._read()
         if self.first and self.timed and (self.timed[0].time or 0) < int(data.time[0]):
             command = self.timed[0]

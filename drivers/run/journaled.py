@@ -22,7 +22,7 @@ FORMAT: Final = 2
 
 INPUT: Final = "input/"
 """Before the names of a chunk's inputs in the journal."""
-BESIDE: Final = ("operator", "amount", "events", "events_at")
+BESIDE: Final = ("operator", "amount", "symbol", "subject", "events", "events_at")
 """What a chunk holds beside time and inputs."""
 
 STATE_EVERY: Final = 512
@@ -35,12 +35,6 @@ def state_of(engine: Engine) -> str:
     digest.update(engine.arena.f8.tobytes())
     digest.update(engine.arena.i8.tobytes())
     return digest.hexdigest()
-
-
-def chunk_at(instant: Instant) -> Chunk:
-    """An instant in the form of a chunk of one."""
-    at, word = np.array([instant.ts], np.int64), np.array([instant.operator], np.int64)
-    return Chunk(at, instant.inputs, word, np.array([instant.amount]), instant.events)
 
 
 def arrays_of(chunk: Chunk) -> dict[str, Any]:
@@ -103,7 +97,7 @@ class Journaled:
     def react(self, instant: Instant, *, by: str, command: str = "") -> Outputs:
         """`Engine.react`. by: whose word it is. command: its text, by which a restart knows that it has acted."""
         about = {"kind": "instant", "by": by, **({"command": command} if command else {})}
-        self._append(about, arrays_of(chunk_at(instant)), sync=True)
+        self._append(about, arrays_of(instant.chunk()), sync=True)
         return self.engine.react(instant)
 
     def state(self) -> None:

@@ -1,8 +1,9 @@
 """Operator commands: what a person sends to a running engine, as lines of a text file.
 
     2026-03-01T12:00 HALT
+    2026-03-01T12:10 FLATTEN BTCUSDT     # this symbol alone
     2026-03-01T14:30 CASH_FLOW -5000     # out of the account
-    RELEASE                              # appended while the stream runs: acts at once
+    CANCEL BTCUSDT-52                    # appended while the stream runs: acts at once
 
 A command acts after the bar of its time and before the next one. A line without a time acts when it is read.
 
@@ -15,24 +16,29 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import select
 import sys
 import time as wall
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
 from dataflows.data.types import (
+    OPERATOR_CANCEL,
     OPERATOR_CASH_FLOW,
     OPERATOR_FLATTEN,
     OPERATOR_HALT,
     OPERATOR_REBASE,
     OPERATOR_RELEASE,
 )
-from drivers.text.suggestions import did_you_mean
+from dataflows.risk.types import KILL_REASONS
+from dataflows.risk.types import LATCHES as LATCH_BITS
+from drivers.engine.chunk import Instant
+from drivers.text.suggestions import did_you_mean, listed
 from drivers.text.times import parse_utc
 
 STANDARD_INPUT: Final = Path("-")
@@ -43,9 +49,12 @@ COMMANDS: Final[dict[str, int]] = {
     "RELEASE": OPERATOR_RELEASE,
     "REBASE": OPERATOR_REBASE,
     "CASH_FLOW": OPERATOR_CASH_FLOW,
+    "CANCEL": OPERATOR_CANCEL,
 }
 NAMES: Final = {code: name for name, code in COMMANDS.items()}
 
+LATCHES: Final = {name: 1 << i for i, name in enumerate(KILL_REASONS) if LATCH_BITS >> i & 1}
+"""What `RELEASE LATCH NAME` may name, with its bit."""
 
 SETTLES: Final = 2.0
 """Seconds for which a file must stay as it is: lost lines are removed then, and a last line without an end counts."""
@@ -57,23 +66,48 @@ class OperatorFileError(ValueError):
 
 class OperatorCommand(NamedTuple):
     """One command. time: UTC ns; None: at once. code: `OPERATOR_…`. amount: quote currency paid in (+) or out (-), with
-    CASH_FLOW. where: file and line."""
+    CASH_FLOW. where: file and line. symbol, subject: as in `Clock`. about: what stands after the command's name."""
 
     time: int | None
     code: int
     amount: float
     where: str
+    symbol: int = -1
+    subject: int = 0
+    about: str = ""
+
+    @property
+    def said(self) -> str:
+        """The command without its time, in one way of writing."""
+        return " ".join([NAMES[self.code], *([self.about] if self.about else [])])
 
     @property
     def text(self) -> str:
-        """What it says, in one way of writing: the same for the same command wherever it stands."""
-        parts = [NAMES[self.code]] if self.time is None else [str(np.datetime64(self.time, "ns")), NAMES[self.code]]
-        return " ".join([*parts, *([repr(self.amount)] if self.amount else [])])
+        """What it says: the same for the same command wherever it stands."""
+        return self.said if self.time is None else f"{np.datetime64(self.time, 'ns')} {self.said}"
+
+    def instant(self, at: int) -> Instant:
+        """What the engine is handed when the command acts. at: UTC ns."""
+        return Instant(at, self.code, self.amount, symbol=self.symbol, subject=self.subject)
 
 
-def parse(line: str, where: str) -> OperatorCommand | None:
-    """The command of a line; None for an empty line or a comment. Raises OperatorFileError."""
-    parts = line.partition("#")[0].split()
+def fields_of(said: Instant, symbols: Sequence[str]) -> dict[str, Any]:
+    """A command in the words of the log and of run.json. symbols: names of the columns."""
+    made: dict[str, Any] = {"command": NAMES[said.operator]}
+    if said.amount:
+        made["amount"] = said.amount
+    if said.symbol >= 0:
+        made["symbol"] = symbols[said.symbol]
+    if said.operator == OPERATOR_CANCEL:
+        made["order"] = f"{symbols[said.symbol]}-{said.subject}"
+    elif said.subject:
+        made["latches"] = [name for name, bit in LATCHES.items() if said.subject & bit]
+    return made
+
+
+def parse(line: str, where: str, symbols: Sequence[str]) -> OperatorCommand | None:
+    """The command of a line; None for an empty line or a comment. symbols: names of the columns. Raises OperatorFileError."""
+    parts = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].split()  # a name may hold a #
     if not parts:
         return None
     time = None
@@ -88,21 +122,56 @@ def parse(line: str, where: str) -> OperatorCommand | None:
     if name not in COMMANDS:
         hint = did_you_mean(name, COMMANDS, f"write {_known()}")
         raise OperatorFileError(f"{where}: {name} is not an operator command; {hint}")
-    amount = 0.0
-    if COMMANDS[name] == OPERATOR_CASH_FLOW:
-        amount = _amount(parts, where)
-    elif parts:
-        raise OperatorFileError(f"{where}: {name} takes no argument, but the line goes on with {' '.join(parts)}")
-    return OperatorCommand(time, COMMANDS[name], amount, where)
+    code, about = COMMANDS[name], " ".join(parts)
+    made = OperatorCommand(time, code, 0.0, where, about=about)
+    if code == OPERATOR_CASH_FLOW:
+        amount = _amount(about, where)
+        return made._replace(amount=amount, about=repr(amount))
+    if code == OPERATOR_CANCEL:
+        symbol, number = _order(about, where, symbols)
+        return made._replace(symbol=symbol, subject=number, about=f"{symbols[symbol]}-{number}")
+    if not about:
+        return made
+    if code == OPERATOR_REBASE:
+        raise OperatorFileError(f"{where}: {name} takes no argument, but the line goes on with {about}")
+    first, _, latch = about.partition(" ")
+    if code == OPERATOR_RELEASE and about not in symbols and first.upper() == "LATCH":
+        latch = latch.upper()
+        return made._replace(subject=_latch(latch, where), about=f"LATCH {latch}")
+    return made._replace(symbol=_column(name, about, where, symbols))
 
 
 def _known() -> str:
-    return "HALT, FLATTEN, RELEASE, REBASE or CASH_FLOW AMOUNT"
+    return "HALT, FLATTEN or RELEASE, alone or with a symbol, CANCEL ORDER, RELEASE LATCH NAME, REBASE or CASH_FLOW AMOUNT"
 
 
-def _amount(parts: list[str], where: str) -> float:
+def _column(command: str, symbol: str, where: str, symbols: Sequence[str]) -> int:
+    """The column of a symbol."""
+    if symbol not in symbols:
+        latch = symbol.upper() in LATCHES and command == "RELEASE"
+        hint = f"write RELEASE LATCH {symbol.upper()}" if latch else did_you_mean(symbol, symbols)
+        raise OperatorFileError(f"{where}: {symbol} is not a symbol of this stream; {hint}")
+    return symbols.index(symbol)
+
+
+def _order(name: str, where: str, symbols: Sequence[str]) -> tuple[int, int]:
+    """The column and the number of an order that is called `BTCUSDT-52`."""
+    symbol, dash, number = name.rpartition("-")
+    if not dash or not re.fullmatch("[0-9]{1,10}", number) or not 0 < int(number) < 1 << 32:
+        raise OperatorFileError(f"{where}: CANCEL needs the name of an order, as the log gives it: CANCEL BTCUSDT-52")
+    return _column("CANCEL", symbol, where, symbols), int(number)
+
+
+def _latch(name: str, where: str) -> int:
+    if not name:
+        raise OperatorFileError(f"{where}: RELEASE LATCH needs a name: {listed(list(LATCHES))}")
+    if name not in LATCHES:
+        raise OperatorFileError(f"{where}: {name} is not a latch; {did_you_mean(name, LATCHES)}")
+    return LATCHES[name]
+
+
+def _amount(text: str, where: str) -> float:
     try:
-        (text,) = parts
         amount = float(text)
     except ValueError:
         amount = math.nan
@@ -121,20 +190,22 @@ class OperatorSource(Protocol):
 class OperatorFile:
     """A file of operator commands.
 
-    on_refusal: called with the reason for each new line that is not a command; the line is skipped and the engine goes on.
-    acted: how often each command, by its text, has acted in an earlier part of the same stream; None: there is none, and lines
-    without a time are refused, else last week's HALT would stop today's stream. now: the clock of `SETTLES`, in seconds.
+    symbols: names of the columns. on_refusal: called with the reason for each new line that is not a command; the line is
+    skipped and the engine goes on. acted: how often each command, by its text, has acted in an earlier part of the same
+    stream; None: there is none, and lines without a time are refused, else last week's HALT would stop today's stream.
+    now: the clock of `SETTLES`, in seconds.
     Raises OperatorFileError for a line of a first part that cannot act, FileNotFoundError where there is no file then.
     """
 
     def __init__(
         self,
         path: Path,
+        symbols: Sequence[str],
         on_refusal: Callable[[str], None],
         acted: Mapping[str, int] | None = None,
         now: Callable[[], float] = wall.monotonic,
     ) -> None:
-        self.path, self.on_refusal, self._now = path, on_refusal, now
+        self.path, self.symbols, self.on_refusal, self._now = path, symbols, on_refusal, now
         self._state: tuple[int, int, int] | None = None  # of the file that was read last
         self._since = 0.0  # when it was first seen so
         self._settled = False
@@ -149,7 +220,7 @@ class OperatorFile:
             self._known |= Counter({text: n for text, n in (acted or {}).items() if text[0].isdigit()})
 
     def _first(self, content: bytes) -> None:
-        found = [parse(text, self._where(i)) for i, text in enumerate(_lines(content, complete=True), 1)]
+        found = [parse(text, self._where(i), self.symbols) for i, text in enumerate(_lines(content, complete=True), 1)]
         for command in found:
             if command is not None and command.time is None:
                 raise OperatorFileError(
@@ -165,7 +236,7 @@ class OperatorFile:
         found = []
         for i, text in enumerate(_lines(content, complete=complete), 1):
             try:
-                command = parse(text, self._where(i))
+                command = parse(text, self._where(i), self.symbols)
             except OperatorFileError as error:
                 if text not in self._refused:
                     self._refused.add(text)
@@ -223,11 +294,17 @@ class OperatorFile:
 class OperatorInput:
     """Commands on a stream of lines, such as standard input. Each line is new when it comes; one with a time acts once.
 
-    on_refusal, acted: as in `OperatorFile`. The end of the input is no command.
+    symbols, on_refusal, acted: as in `OperatorFile`. The end of the input is no command.
     """
 
-    def __init__(self, handle: int, on_refusal: Callable[[str], None], acted: Mapping[str, int] | None = None) -> None:
-        self.handle, self.on_refusal = handle, on_refusal
+    def __init__(
+        self,
+        handle: int,
+        symbols: Sequence[str],
+        on_refusal: Callable[[str], None],
+        acted: Mapping[str, int] | None = None,
+    ) -> None:
+        self.handle, self.symbols, self.on_refusal = handle, symbols, on_refusal
         self._acted = {text for text in acted or {} if text[0].isdigit()}
         self._rest, self._line, self._ended = b"", 0, False
 
@@ -245,7 +322,7 @@ class OperatorInput:
         for raw in complete:
             self._line += 1
             try:
-                command = parse(raw.decode("utf-8", "replace"), f"standard input, line {self._line}")
+                command = parse(raw.decode("utf-8", "replace"), f"standard input, line {self._line}", self.symbols)
             except OperatorFileError as error:
                 self.on_refusal(str(error))
                 continue
@@ -257,12 +334,12 @@ class OperatorInput:
 
 
 def operator_source(
-    path: Path, on_refusal: Callable[[str], None], acted: Mapping[str, int] | None = None
+    path: Path, symbols: Sequence[str], on_refusal: Callable[[str], None], acted: Mapping[str, int] | None = None
 ) -> OperatorFile | OperatorInput:
     """The source that a path names: `-` is standard input. Raises what the two raise."""
     if path == STANDARD_INPUT:
-        return OperatorInput(sys.stdin.fileno(), on_refusal, acted)
-    return OperatorFile(path, on_refusal, acted)
+        return OperatorInput(sys.stdin.fileno(), symbols, on_refusal, acted)
+    return OperatorFile(path, symbols, on_refusal, acted)
 
 
 def _lines(content: bytes, *, complete: bool) -> list[str]:

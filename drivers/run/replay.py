@@ -137,8 +137,10 @@ def chunk_of(record: Record, plan: Plan) -> Chunk:
 def instant_of(record: Record, plan: Plan) -> Instant:
     """The instant of a record, to the bit."""
     chunk = chunk_of(record, plan)
-    assert chunk.operator is not None and chunk.amount is not None  # of an instant they are always written
-    return Instant(int(chunk.time[0]), int(chunk.operator[0]), float(chunk.amount[0]), chunk.events, chunk.inputs)
+    ts, operator, amount, symbol, subject = (  # of an instant they are always written
+        record.arrays[name][0].item() for name in ("time", "operator/0", "amount/0", "symbol/0", "subject/0")
+    )
+    return Instant(ts, operator, amount, chunk.events, chunk.inputs, symbol, subject)
 
 
 def _value(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:

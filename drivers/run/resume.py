@@ -13,7 +13,7 @@ import numpy as np
 
 from drivers.engine.checkpoint import CheckpointError, restore
 from drivers.engine.interrupts import Requests
-from drivers.files.atomic import write_atomic
+from drivers.files.atomic import write_atomic, write_atomic_bytes
 from drivers.run.assembly import Session
 from drivers.run.bar_by_bar import Stream
 from drivers.run.between_bars import Between
@@ -23,7 +23,7 @@ from drivers.run.request import RunRequest
 from drivers.store.journal import JournalReader
 from drivers.store.parquet import sync
 from drivers.store.segments import last_beginning, segments_of
-from drivers.store.writer import JOURNAL, REQUEST
+from drivers.store.writer import CHECKPOINT, JOURNAL, REQUEST, clear_finished
 from drivers.text.times import stamp
 
 _PATHS = ("data", "out", "project", "checkpoint", "operator_file")
@@ -46,10 +46,11 @@ def write_request(request: RunRequest, session: Session, folder: Path) -> None:
 def recorded_request(out: Path) -> RunRequest:
     """What the unfinished stream of `out` was asked for. Raises ValueError where there is none."""
     path = out.with_name(out.name + ".partial") / REQUEST
+    clear_finished(out)
     if not path.is_file():
         if (out / "run.json").is_file():
             raise ValueError(
-                f"{out} is finished: there is nothing to resume. `stratoquant stream --checkpoint {out}/checkpoint.npz` goes "
+                f"{out} is finished: there is nothing to resume. `stratoquant stream --checkpoint {out / CHECKPOINT}` goes "
                 "on after its last bar"
             )
         raise ValueError(f"{path.parent} holds no unfinished stream, so there is nothing to resume")
@@ -92,13 +93,21 @@ def user_of(checkpoint: Path) -> Path:
     return checkpoint.with_name(f"{checkpoint.name}.stream")
 
 
-def refuse_passed(checkpoint: Path) -> None:
-    """Raises CheckpointError where an unfinished stream went on from this checkpoint: its journal has passed it."""
+def catch_up(checkpoint: Path) -> None:
+    """Brings a checkpoint to where the stream that went on from it ended, if that was killed just before it did so itself.
+
+    Raises CheckpointError where that stream is unfinished: its journal has passed the checkpoint.
+    """
     note = user_of(checkpoint)
     if note.is_file():
         out = Path(note.read_text(encoding="utf-8").strip())
+        clear_finished(out)
         if (out.with_name(out.name + ".partial") / REQUEST).is_file():
             raise CheckpointError(
                 f"the stream of {out} went on from {checkpoint} and did not finish, so the checkpoint is older than its "
                 f"journal; `stratoquant stream --resume {out}` goes on from there"
             )
+        last = out / CHECKPOINT
+        if last.is_file() and last.stat().st_mtime_ns > note.stat().st_mtime_ns:  # not of results that were there before
+            write_atomic_bytes(checkpoint, last.read_bytes())
+        note.unlink()

@@ -28,10 +28,10 @@ from drivers.run.journaled import Journaled
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
-from drivers.run.resume import recorded_request, refuse_passed, resumed, user_of, write_request
+from drivers.run.resume import catch_up, recorded_request, resumed, user_of, write_request
 from drivers.run.venue_link import VenueLink, check_venue
 from drivers.store.errors import StoreError
-from drivers.store.writer import JOURNAL
+from drivers.store.writer import CHECKPOINT, JOURNAL
 from drivers.text.terminal import Terminal
 from drivers.text.times import stamp
 from drivers.venues.base import Venue
@@ -49,8 +49,8 @@ def run_stream(
     end.
 
     With `request.checkpoint` naming a file that exists, it goes on after the bar that the file was left at. Ctrl-C, SIGTERM,
-    SIGHUP and the end of the data write the checkpoint (to `request.checkpoint`, else `checkpoint.npz` in the results) and
-    finish the results of the bars that were run. With `request.resume` it completes the stream that left `<out>.partial`: from
+    SIGHUP and the end of the data finish the results of the bars that were run, with the checkpoint in them, and write it to
+    `request.checkpoint`. With `request.resume` it completes the stream that left `<out>.partial`: from
     its journal, with the options that it was started with. Raises ValueError when nothing is left to stream or to resume,
     OperatorFileError for an operator file with a line that is not a command, VenueRefusal where the wiring and `connect`
     disagree about who the venue is, and StoreError, after the last bar, for results that could not be written.
@@ -87,7 +87,6 @@ def run_stream(
             timings = {"prepare_seconds": ready - begun, "run_seconds": time.perf_counter() - ready}
             recorder, between = stream.recorder, stream.between
             blob = save(session.engine, {**recorder.memory(), "operator": between.memory()})
-            path = request.checkpoint or out / "checkpoint.npz"
             if recorder.failed:
                 raise StoreError(
                     f"{recorder.failed}. The stream itself went on to {stamp(session.engine.last_time)}; `stratoquant stream "
@@ -95,10 +94,13 @@ def run_stream(
                 )
             after = stamp(int(session.data.time[first - 1])) if first and not request.resume else None
             ended = stamp(session.engine.last_time) if stopped else None
+            with recorder.writer.writing():
+                write_atomic_bytes(recorder.writer.folder / CHECKPOINT, blob)
             summary = recorder.finish(timings, stopped_at=ended, resumed_after=after, operator_commands=between.applied)
-            write_atomic_bytes(path, blob)
             if request.checkpoint is not None:
+                write_atomic_bytes(request.checkpoint, blob)
                 user_of(request.checkpoint).unlink(missing_ok=True)
+            path = request.checkpoint or out / CHECKPOINT
     if stopped:
         notify(f"Stopped after {stamp(session.engine.last_time)}. Go on with: stratoquant stream --checkpoint {path} …")
     return RunResult(out, summary, recorder.report_failed)
@@ -109,7 +111,7 @@ def _begun(session: Session, out: Path, stack: ExitStack, notify: Callable[[str]
     request = session.request
     memory: dict[str, Any] = {}
     if request.checkpoint is not None and request.checkpoint.is_file():
-        refuse_passed(request.checkpoint)
+        catch_up(request.checkpoint)
         memory = restore(session.engine, request.checkpoint.read_bytes())
     first = int(np.searchsorted(session.data.time, session.engine.last_time, side="right")) if memory else 0
     if first == len(session.data):

@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,16 @@ class RecordedError(ValueError):
     """A folder or a part of it is not what was asked for. One sentence: which, and what there is instead."""
 
 
+class Command(NamedTuple):
+    """An operator command that acted. time: as `stamp` writes it. said: as the operator writes it. by: who sent it. refused:
+    why it did nothing; empty where it did something."""
+
+    time: str
+    said: str
+    by: str
+    refused: str
+
+
 def open_run(folder: Path | str) -> RecordedRun:
     """The run in a folder of results. Raises RecordedError when it holds none, or one that is not whole."""
     folder = Path(folder)
@@ -50,6 +60,12 @@ def open_run(folder: Path | str) -> RecordedRun:
     return RecordedRun(folder, about, symbols)
 
 
+def _as_said(command: dict[str, Any]) -> str:
+    about = command.get("order") or command.get("symbol") or command.get("amount")
+    latches = [f"LATCH {name}" for name in command.get("latches", [])]
+    return " ".join([command["command"], *latches, *([] if about is None else [str(about)])])
+
+
 @dataclass(frozen=True)
 class RecordedRun:
     """One run's results. about: run.json. symbols: names of the columns, sorted. Nothing is read before it is asked for."""
@@ -62,6 +78,10 @@ class RecordedRun:
     def project(self) -> Project:
         """The wiring and the configuration as this run used them; machine specs are resolved in them."""
         return Project(self.folder, self.folder / WIRING, self.folder / "config", self.folder / "specs")
+
+    def operator_commands(self) -> list[Command]:
+        """What was said to the run between its bars, in order."""
+        return [Command(c["time"], _as_said(c), c["by"], c.get("refused", "")) for c in self.about.get("operator_commands", [])]
 
     def domains(self) -> list[str]:
         """Domains whose layers' outputs were recorded."""

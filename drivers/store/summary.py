@@ -14,7 +14,7 @@ from rich.text import Text
 from dataflows.data.types import Instruments, unknown_instruments
 from dataflows.execution import types as ex
 from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE
-from dataflows.panel import Ints
+from dataflows.panel import Floats, Ints
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import HOLD, LEVELS, REASONS, VERDICTS
 from drivers.store.order_history import Order, OrderHistory
@@ -24,7 +24,8 @@ _FLOWS: Final = ("funding", "cash_flows", "realised", "fees")
 _SUMS: Final = (
     "bars", "span", "refused", "wanted", "fills", "notional", "fees", "slippage", "account", "_equity_sum", "_before",
 )  # fmt: skip
-_COUNTERS: Final = ("verdicts", "reasons", "refusals", "regimes", "quality", "levels")
+_COUNTERS: Final = ("verdicts", "reasons", "drops", "refusals", "regimes", "quality", "levels")
+_PER_SYMBOL: Final = ("valid", "with_volume")
 QUALITY: Final = ("missing", "filled", "outlier", "crossed", "duplicates", "late")
 
 
@@ -83,6 +84,7 @@ class Summary:
         return {
             **{name: getattr(self, name) for name in _SUMS},
             **counters,
+            **{name: getattr(self, name).tolist() for name in _PER_SYMBOL},
             "orders": [[*key, n] for key, n in self.orders.items()],
             "parts": sorted(self._parts),
             "history": self.history.memory(),
@@ -95,6 +97,8 @@ class Summary:
         self.span = None if memory["span"] is None else (memory["span"][0], memory["span"][1])
         for name in _COUNTERS:
             setattr(self, name, Counter(memory[name]))
+        for name in _PER_SYMBOL:
+            setattr(self, name, np.array(memory[name], np.int64))
         self.orders = Counter({(kind, status): n for kind, status, n in memory["orders"]})
         self._parts = set(memory["parts"])
         self.history.recall(memory["history"], same_results=True)
@@ -169,7 +173,7 @@ class Summary:
         for name in _FLOWS:  # sums since the account was opened
             self.account[f"all_{name}"] = self.account[name]
             self.account[name] -= self._before.get(f"all_{name}", 0.0)
-        self._equity_sum += float(equity.sum())
+        self._equity_sum = _added(self._equity_sum, equity)
 
     def _configured_start(self) -> float | None:
         start = getattr(self.configs.get("execution"), "start_cash", None)
@@ -183,9 +187,10 @@ class Summary:
         size = self.instruments.multiplier[reports.symbol[:n][filled]]
         inverse = self.instruments.inverse[reports.symbol[:n][filled]] != 0
         value, at = (np.where(inverse, -size / x, size * x) for x in (price, reference))
-        self.notional += float(np.abs(quantity * value).sum())
-        self.fees += float(reports.fee[:n][filled].sum())
-        self.slippage += float(np.nansum(quantity * (value - at)))
+        slippage = quantity * (value - at)
+        self.notional = _added(self.notional, np.abs(quantity * value))
+        self.fees = _added(self.fees, reports.fee[:n][filled])
+        self.slippage = _added(self.slippage, slippage[~np.isnan(slippage)])
 
     def _count(self, orders: Sequence[Order]) -> None:
         for order in orders:
@@ -309,6 +314,11 @@ def table(figures: Mapping[str, Any]) -> Group:
         )
     parts.extend(Text(note[:1].upper() + note[1:] + ".", style="yellow") for note in figures.get("notes", ()))
     return Group(*parts)
+
+
+def _added(start: float, values: Floats) -> float:
+    """The sum from left to right: the same to the bit however a run is cut into chunks."""
+    return float(np.add.accumulate(np.concatenate([[start], values]))[-1])
 
 
 def _percent(x: float) -> str:

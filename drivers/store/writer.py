@@ -42,11 +42,13 @@ JOURNAL: Final = "journal"
 """The folder with a stream's journal, below its results."""
 REQUEST: Final = "stream.json"
 """What a stream was asked for, below its partial folder."""
+CHECKPOINT: Final = "checkpoint.npz"
+"""The state after a stream's last bar, below its results."""
 _FINAL: Final = "final"  # the results of a writer in parts, as they get their name
 _WRITER: Final = "writing"  # holds the process id of who writes a partial folder
 _NOBODY: Final = 0
 _OWN: Final = (
-    "run.json", "report.html", "log.jsonl", "wiring_master.yaml", "delayed.npz", "checkpoint.npz", "config/*.yml",
+    "run.json", "report.html", "log.jsonl", "wiring_master.yaml", "delayed.npz", CHECKPOINT, "config/*.yml",
     "orders.parquet", "fills.parquet", "ledger.parquet", "decisions.parquet", "features/*.parquet", "logs/*.parquet",
     "journal/lock", "journal/*.journal", "journal/*.journal.zst",
 )  # fmt: skip
@@ -57,6 +59,24 @@ def foreign(folder: Path) -> list[str]:
     """The files below a folder of results that no run writes."""
     names = (str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if not p.is_dir() or p.is_symlink())
     return [name for name in names if not any(fnmatch.fnmatch(name, own) for own in _OWN)]
+
+
+def clear_finished(out: Path) -> bool:
+    """Clears up behind a stream that was killed when its results had their name already. Returns whether it was so."""
+    partial = out.with_name(out.name + ".partial")
+    ours, theirs = out / "log.jsonl", partial / "log.jsonl"
+    if not (ours.is_file() and theirs.is_file() and ours.samefile(theirs)):
+        return False
+    _clear_up(partial, out)
+    return True
+
+
+def _clear_up(partial: Path, out: Path) -> None:
+    """Moves the journal of a finished stream to its results, and removes the rest."""
+    if (partial / JOURNAL).is_dir():
+        (partial / JOURNAL).rename(out / JOURNAL)
+    (partial / REQUEST).unlink(missing_ok=True)  # from here on there is nothing to resume
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 class ResultWriter:
@@ -394,9 +414,7 @@ class ResultWriter:
             raise
         sync(self.out.parent)
         if self.parts:
-            if (self.folder / JOURNAL).is_dir():
-                (self.folder / JOURNAL).rename(self.out / JOURNAL)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _clear_up(self.folder, self.out)
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
 

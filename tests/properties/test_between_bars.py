@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.data.types import (
+    OPERATOR_CANCEL,
     OPERATOR_CASH_FLOW,
     OPERATOR_FLATTEN,
     OPERATOR_HALT,
@@ -21,7 +22,7 @@ from dataflows.data.types import (
     Observations,
 )
 from dataflows.execution import types as ex
-from dataflows.risk.types import FLATTEN, HALT, RUN
+from dataflows.risk.types import FLATTEN, HALT, KILL_OPERATOR_FLATTEN, KILL_OPERATOR_HALT, RUN
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.chunk import Chunk, Instant, Outputs, cut
 from drivers.engine.engine import Engine
@@ -131,8 +132,8 @@ def table_of(engine: Engine) -> dict[str, Any]:
     return {"id": identity, "live": live & (identity != 0), "reduces": reduces != 0, "status": status}
 
 
-def send(engine: Engine, command: int, amount: float = 0.0) -> Outputs:
-    return engine.react(Instant(engine.last_time + 1_000_000_000, command, amount))
+def send(engine: Engine, command: int, amount: float = 0.0, symbol: int = -1, subject: int = 0) -> Outputs:
+    return engine.react(Instant(engine.last_time + 1_000_000_000, command, amount, symbol=symbol, subject=subject))
 
 
 def told(out: Outputs) -> list[tuple[int, int, float, bool]]:
@@ -144,6 +145,24 @@ def told(out: Outputs) -> list[tuple[int, int, float, bool]]:
 def grows(out: Outputs) -> bool:
     """Whether the venue is told to enter."""
     return any(kind == ex.PLACE and not reduces for kind, _, _, reduces in told(out))
+
+
+def entered(out: Outputs) -> set[int]:
+    """The symbols in which the venue is told to enter."""
+    log = out.values["l5_execution_bridge"]
+    return {int(log.symbol[i]) for i in range(log.n) if log.kind[i] == ex.PLACE and not log.reduce_only[i]}
+
+
+def told_but_of(out: Outputs, symbol: int) -> list[tuple[int, int, float]]:
+    """What the venue is told of the other symbols."""
+    log = out.values["l5_execution_bridge"]
+    return [(int(log.kind[i]), int(log.id[i]), float(log.quantity[i])) for i in range(log.n) if log.symbol[i] != symbol]
+
+
+def unprotected(out: Outputs) -> list[int]:
+    """The symbols whose position has no stop at rest."""
+    held = out.values["l97_ledger"].position[0] != 0.0
+    return np.flatnonzero(held & (out.values["l96_order_lifecycle"].stop_id[0] == 0)).tolist()
 
 
 def level(out: Outputs) -> int:
@@ -240,3 +259,131 @@ def test_whatever_is_commanded_compiled_and_plain_are_the_same_bits(commands: di
     for node in PLAN.stage["step"]:
         for field, x in one[node.name].items():
             assert not differs(x, two[node.name][field]), f"{node.name}.{field}"
+
+
+# ---- about one symbol, one order, one latch
+
+
+@pytest.mark.parametrize("command", [OPERATOR_HALT, OPERATOR_FLATTEN])
+@pytest.mark.parametrize("symbol", [0, 1, 2])
+def test_a_word_about_one_symbol_lets_nothing_of_it_grow_and_touches_no_other(symbol: int, command: int) -> None:
+    engine, _, t = trading()
+    twin, _, _ = trading()
+    ours, theirs = send(engine, command, symbol=symbol), send(twin, OPERATOR_NONE)
+    assert told_but_of(ours, symbol) == told_but_of(theirs, symbol)
+    others = [n for n in range(3) if n != symbol]
+    for k in range(t + 1, t + 60):
+        at, level_of = bar(engine, k), bar(twin, k).values["l81_kill_switch"].level[0]
+        assert at.values["l81_kill_switch"].level[0, symbol] == (HALT if command == OPERATOR_HALT else FLATTEN)
+        assert symbol not in entered(at)
+        assert not unprotected(at)
+        for n in others:
+            assert at.values["l81_kill_switch"].level[0, n] == level_of[n]
+    table = table_of(engine)
+    assert not (table["live"] & ~table["reduces"])[:, symbol].any()
+    if command == OPERATOR_FLATTEN:
+        assert at.values["l97_ledger"].position[0, symbol] == 0.0
+        assert not table["live"][:, symbol].any()
+    released = send(engine, OPERATOR_RELEASE, symbol=symbol)
+    assert released.values["l81_kill_switch"].level[0, symbol] == level(released)
+    assert not grows(released)
+
+
+def test_a_flattened_symbol_is_entered_again_after_its_release() -> None:
+    engine, before, t = trading()
+    symbol = int(np.flatnonzero(before.values["l97_ledger"].position[0])[0])
+    send(engine, OPERATOR_FLATTEN, symbol=symbol)
+    for k in range(t + 1, t + 20):
+        assert symbol not in entered(bar(engine, k))
+    send(engine, OPERATOR_RELEASE, symbol=symbol)
+    assert any(symbol in entered(bar(engine, k)) for k in range(t + 20, LAST + 200))
+
+
+def live_orders(engine: Engine) -> list[tuple[int, int]]:
+    """(symbol, id) of what may be canceled: the orders that work, and those that the last close sent."""
+    table, sent = table_of(engine), engine.arena.values["orders"]
+    found = [
+        (n, int(table["id"][m, n]))
+        for m, n in np.argwhere(table["live"] & (table["status"] != ex.PENDING_CANCEL))
+        if int(table["id"][m, n]) not in {int(sent.id[i]) for i in range(int(sent.n[0])) if sent.kind[i] == ex.CANCEL}
+    ]
+    return found + [(int(sent.symbol[i]), int(sent.id[i])) for i in range(int(sent.n[0])) if sent.kind[i] == ex.PLACE]
+
+
+def cancels(out: Outputs) -> set[int]:
+    return {order for kind, order, _, _ in told(out) if kind == ex.CANCEL}
+
+
+def test_a_cancel_takes_that_order_off_and_no_other_and_never_the_stop_of_a_position() -> None:
+    seen = {"stop": 0, "target": 0, "entry": 0}
+    engine, _, t = trading()
+    state = save(engine)
+    for k in range(t + 1, t + 40):
+        for symbol, order in live_orders(engine):
+            ours, theirs = begun(), begun()
+            restore(ours, state)
+            restore(theirs, state)
+            at, plain = send(ours, OPERATOR_CANCEL, symbol=symbol, subject=order & 0xFFFFFFFF), send(theirs, OPERATOR_NONE)
+            held = plain.values["l97_ledger"].position[0, symbol] != 0.0
+            stays = held and plain.values["l96_order_lifecycle"].stop_id[0, symbol] == order
+            kind = "stop" if stays else "target" if order & 3 == 2 else "entry"
+            if kind not in seen or seen[kind] >= 4:
+                continue
+            seen[kind] += 1
+            assert cancels(at) == cancels(plain) | (set() if stays else {order})
+            assert told_but_of(at, symbol) == told_but_of(plain, symbol)
+            after, other = bar(ours, k), bar(theirs, k)
+            left, right = ({o for _, o in live_orders(e)} for e in (ours, theirs))
+            new = {o for kind, o, _, _ in told(after) if kind == ex.PLACE}
+            assert stays == (order in left) or not held
+            assert right - new - {order} <= left | {o for kind, o, _, _ in told(other) if kind == ex.PLACE}
+            assert not unprotected(after)
+        bar(engine, k)
+        state = save(engine)
+    assert min(seen.values()) >= 2, seen
+
+
+def test_a_release_of_the_operators_halt_leaves_his_word_about_a_symbol() -> None:
+    engine, _, _ = trading()
+    send(engine, OPERATOR_HALT)
+    send(engine, OPERATOR_HALT, symbol=1)
+    out = send(engine, OPERATOR_RELEASE, subject=KILL_OPERATOR_HALT)
+    assert out.values["l81_kill_switch"].level[0].tolist() == [RUN, HALT, RUN]
+    out = send(engine, OPERATOR_RELEASE, subject=KILL_OPERATOR_FLATTEN)
+    assert out.values["l81_kill_switch"].level[0].tolist() == [RUN, HALT, RUN]
+
+
+WORDS = st.lists(st.tuples(st.sampled_from([1, 1, 2, 3, 6]), st.integers(-1, 2), st.integers(0, 9)), min_size=1, max_size=3)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.dictionaries(st.integers(FIRST, LAST - 40), WORDS, min_size=3, max_size=30))
+def test_whatever_is_said_of_symbols_and_orders_a_halted_symbol_does_not_grow_and_stops_stay(
+    said: dict[int, list[tuple[int, int, int]]],
+) -> None:
+    """The latches are counted beside the engine, by their words alone. The last word of all is FLATTEN: everything ends flat."""
+    engine = begun()
+    latched: dict[int, set[int]] = {n: set() for n in range(-1, 3)}
+    for t in range(FIRST, LAST):
+        out = bar(engine, t)
+        stopped = {n for n in range(3) if latched[n] or latched[-1]}
+        assert not entered(out) & stopped
+        assert not unprotected(out)
+        level_of = out.values["l81_kill_switch"].level[0]
+        for n in range(3):
+            least = FLATTEN if 2 in latched[n] | latched[-1] else HALT if n in stopped else RUN
+            assert level_of[n] >= least
+        for command, symbol, which in said.get(t, []) if t < LAST - 40 else [(2, -1, 0)] if t == LAST - 40 else []:
+            if command == OPERATOR_CANCEL:
+                live = live_orders(engine)
+                n, order = live[which % len(live)] if live else (0, 4)
+                assert not grows(send(engine, command, symbol=n, subject=order & 0xFFFFFFFF))
+                continue
+            assert not grows(send(engine, command, symbol=symbol))
+            if command != OPERATOR_RELEASE:
+                latched[symbol].add(command)
+            else:
+                for n in latched if symbol < 0 else [symbol]:
+                    latched[n].clear()
+    assert not out.values["l97_ledger"].position[0].any()
+    assert not table_of(engine)["live"].any()

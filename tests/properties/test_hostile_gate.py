@@ -69,9 +69,12 @@ def hostile_chunks(draw: Any) -> Chunk:
         if p == "l0_market_feed":
             value = value._replace(time=MIDNIGHT + MINUTE * np.arange(1, bars + 1))
         inputs[p] = value
-    operator = np.array(draw(st.lists(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5]), min_size=bars, max_size=bars)), np.int64)
+    operator = np.array(draw(st.lists(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6]), min_size=bars, max_size=bars)), np.int64)
     amount = np.array(draw(st.lists(hostile_float(), min_size=bars, max_size=bars)))
-    return Chunk(MIDNIGHT + MINUTE * np.arange(1, bars + 1), inputs, operator, amount)
+    whole = st.sampled_from([-1, 0, 1, SYMBOLS, -(1 << 63), (1 << 63) - 1])
+    symbol, subject = (np.array(draw(st.lists(whole, min_size=bars, max_size=bars)), np.int64) for _ in range(2))
+    time = MIDNIGHT + MINUTE * np.arange(1, bars + 1)
+    return Chunk(time, inputs, operator, amount, symbol=symbol, subject=subject)
 
 
 def _poke(engine: Engine, pool: list[float], share: float, seed: int) -> None:

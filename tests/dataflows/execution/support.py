@@ -47,8 +47,8 @@ def entries_of(record: Any) -> list[dict[str, Any]]:
     return [{f: getattr(record, f)[i].item() for f in names} for i in range(record.n)]
 
 
-def clock(t: int, *, is_bar: int = 1, operator: int = 0, amount: float = 0.0) -> Clock:
-    return Clock(t * MINUTE if is_bar else t * MINUTE + MINUTE // 2, is_bar, operator, amount)
+def clock(t: int, *, is_bar: int = 1, operator: int = 0, amount: float = 0.0, symbol: int = -1, subject: int = 0) -> Clock:
+    return Clock(t * MINUTE if is_bar else t * MINUTE + MINUTE // 2, is_bar, operator, amount, symbol, subject)
 
 
 def market(

@@ -58,8 +58,10 @@ def row(kind: Any, n: int, **over: Any) -> Any:
     return made._replace(**given)
 
 
-def clock(ts: int = MONDAY + MINUTE, is_bar: int = 1, operator: int = 0, amount: float = 0.0) -> Clock:
-    return Clock(ts, is_bar, operator, amount)
+def clock(
+    ts: int = MONDAY + MINUTE, is_bar: int = 1, operator: int = 0, amount: float = 0.0, symbol: int = -1, subject: int = 0
+) -> Clock:
+    return Clock(ts, is_bar, operator, amount, symbol, subject)
 
 
 def market(

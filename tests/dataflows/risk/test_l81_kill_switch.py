@@ -30,6 +30,7 @@ from dataflows.risk.types import (
     KILL_STALE,
     KILL_TAIL,
     KILL_UNKNOWN,
+    LATCHES,
     RUN,
     LossLimits,
     Tail,
@@ -47,9 +48,10 @@ class Switch:
         self.n, self.mode, self.risk, self.ts = n, mode, risk, MONDAY
         self.carry = carry_of(l81_kill_switch, n, {"risk": risk})
 
-    def __call__(self, is_bar=1, operator=0, **over):
+    def __call__(self, is_bar=1, operator=0, symbol=-1, subject=0, **over):
         self.ts += MINUTE
-        inputs = quiet(self.n) | {"clock": clock(self.ts, is_bar, operator)} | over
+        at = clock(self.ts, is_bar, operator, symbol=symbol, subject=subject)
+        inputs = quiet(self.n) | {"clock": at} | over
         return run(l81_kill_switch, self.mode, **inputs, risk=self.risk, carry=self.carry)
 
 
@@ -102,6 +104,57 @@ def test_the_operator_acts_between_bars_and_drawdown_does_not():
     assert switch(is_bar=0, operator=OPERATOR_HALT).overall == HALT
     assert switch(is_bar=0, operator=OPERATOR_FLATTEN).overall == FLATTEN
     assert switch(is_bar=0, operator=OPERATOR_HALT).overall == FLATTEN  # the worse stays
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_operator_halts_one_symbol_and_no_other(mode):
+    switch = Switch(3, mode)
+    switch()
+    out = switch(is_bar=0, operator=OPERATOR_HALT, symbol=1)
+    assert out.level.tolist() == [RUN, HALT, RUN] and out.reason.tolist() == [0, KILL_OPERATOR_HALT, 0]
+    out = switch(is_bar=0, operator=OPERATOR_FLATTEN, symbol=2)
+    assert out.level.tolist() == [RUN, HALT, FLATTEN] and out.reason.tolist() == [0, KILL_OPERATOR_HALT, KILL_OPERATOR_FLATTEN]
+    assert out.overall == RUN, "two of three symbols by the operator's word are no sign of trouble"
+    for _ in range(5):
+        assert switch().level.tolist() == [RUN, HALT, FLATTEN], "latched"
+    assert switch(is_bar=0, operator=OPERATOR_HALT).level.tolist() == [HALT, HALT, FLATTEN]
+    assert switch(is_bar=0, operator=OPERATOR_RELEASE, subject=KILL_OPERATOR_HALT).level.tolist() == [RUN, HALT, FLATTEN]
+    assert switch(is_bar=0, operator=OPERATOR_RELEASE, symbol=2).level.tolist() == [RUN, HALT, RUN]
+    assert switch(is_bar=0, operator=OPERATOR_RELEASE).level.tolist() == [RUN, RUN, RUN]
+
+
+def test_a_release_of_one_symbol_ends_its_wait_and_no_other():
+    switch = Switch(3)
+    switch()
+    switch(l0_market_feed=market(3, stale=[4.0, 0.0, 0.0]))
+    assert switch(is_bar=0, operator=OPERATOR_RELEASE, symbol=1).level.tolist() == [HALT, RUN, RUN]
+    assert switch(is_bar=0, operator=OPERATOR_RELEASE, symbol=0).level.tolist() == [RUN, RUN, RUN]
+    assert switch(l0_market_feed=market(3, stale=[4.0, 0.0, 0.0])).level.tolist() == [HALT, RUN, RUN], "it still holds"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bit", [bit for bit in range(LATCHES.bit_length()) if LATCHES >> bit & 1])
+def test_a_release_of_one_latch_leaves_the_others(bit, mode):
+    switch = Switch(1, mode)
+    switch(l96_order_lifecycle=row(Orders, 1, rejects=[5.0]), l98_reconciliation=row(Reconciliation, 1, matched=0))
+    switch(l97_ledger=ledger(equity=-1.0), operator=OPERATOR_HALT)
+    out = switch(l97_ledger=ledger(drawdown=0.9), operator=OPERATOR_FLATTEN)
+    assert out.overall_reason == LATCHES
+    out = switch(is_bar=0, operator=OPERATOR_RELEASE, subject=1 << bit)
+    assert out.overall_reason == LATCHES & ~(1 << bit)
+    assert switch().overall_reason == LATCHES & ~(1 << bit), "nor does what has gone come back"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 7), st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-(1 << 63), (1 << 63) - 1))
+def test_a_word_about_nothing_that_exists_touches_nothing_beyond(mode, word, symbol, subject):
+    switch = Switch(3, mode)
+    switch()
+    out = switch(is_bar=0, operator=word, symbol=symbol, subject=subject)
+    touched = set(range(3)) if symbol < 0 else {symbol} & {0, 1, 2}
+    for n in range(3):
+        assert (out.level[n] == RUN) == (n not in touched or word not in (OPERATOR_HALT, OPERATOR_FLATTEN))
 
 
 def test_rejects_are_a_storm_only_within_their_window():

@@ -18,6 +18,8 @@ from drivers.cli.main import run_command
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.chunk import Chunk, Outputs
 from drivers.engine.engine import Engine
+from drivers.report.contents import read_report
+from drivers.report.html import report_page
 from drivers.run.journaled import state_of
 from drivers.run.replay import ReplayError, chunk_of, instant_of, replay
 from drivers.run.request import RunRequest
@@ -27,6 +29,8 @@ from drivers.store.segments import segments_of
 from tests.drivers.engine.conftest import same_bits
 from tests.drivers.small_market import folder
 
+pytestmark = pytest.mark.usefixtures("no_disk")
+
 MINUTES = 1860
 """The data begins at 21:00; trade begins a day later."""
 COMMANDS = """
@@ -34,6 +38,12 @@ COMMANDS = """
 2024-03-05T21:50:30 RELEASE
 2024-03-05T22:30    CASH_FLOW 5000
 2024-03-05T22:45    REBASE
+2024-03-05T22:46:30 CANCEL AAA-1
+2024-03-05T23:00    FLATTEN AAA
+2024-03-05T23:05    HALT BBB
+2024-03-05T23:20    RELEASE AAA
+2024-03-05T23:20    RELEASE BBB
+2024-03-05T23:25    RELEASE LATCH REJECTS
 2024-03-05T23:30    FLATTEN
 2024-03-06T01:00    RELEASE
 """
@@ -75,8 +85,20 @@ def torn(out: Path, path: Path, bytes_: int) -> Path:
 
 def test_each_command_is_in_the_results_and_has_acted(commanded: Path) -> None:
     results = json.loads((commanded / "run.json").read_text(encoding="utf-8"))
-    names = ["HALT", "RELEASE", "CASH_FLOW", "REBASE", "FLATTEN", "RELEASE"]
+    names = [line.split()[1] for line in COMMANDS.strip().splitlines()]
     assert [x["command"] for x in results["operator_commands"]] == names
+    about = [x for x in results["operator_commands"] if set(x) - {"time", "command", "by", "amount"}]
+    assert about == [
+        {
+            "time": "2024-03-05T22:46:30Z", "command": "CANCEL", "symbol": "AAA", "order": "AAA-1", "by": "operator",
+            "refused": "AAA-1 is not an open order, or its cancel is under way; nothing was done",
+        },
+        {"time": "2024-03-05T23:00:00Z", "command": "FLATTEN", "symbol": "AAA", "by": "operator"},
+        {"time": "2024-03-05T23:05:00Z", "command": "HALT", "symbol": "BBB", "by": "operator"},
+        {"time": "2024-03-05T23:20:00Z", "command": "RELEASE", "symbol": "AAA", "by": "operator"},
+        {"time": "2024-03-05T23:20:00Z", "command": "RELEASE", "symbol": "BBB", "by": "operator"},
+        {"time": "2024-03-05T23:25:00Z", "command": "RELEASE", "latches": ["REJECTS"], "by": "operator"},
+    ]  # fmt: skip
     assert results["summary"]["bars"] == MINUTES
     lines = [json.loads(line) for line in (commanded / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [x["command"] for x in lines if x["event"] == "operator"] == names
@@ -90,9 +112,33 @@ def test_each_command_is_in_the_results_and_has_acted(commanded: Path) -> None:
     assert (risk.loc[halted, "l81_kill_switch.overall"] >= 1).all()
 
 
+def test_what_was_said_of_one_symbol_acts_on_it_alone_and_is_shown(commanded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    risk = pq.read_table(commanded / "features" / "risk.parquet").to_pandas()
+    level = risk.pivot(index="timestamp", columns="symbol", values="l81_kill_switch.level")
+    said = level[(level.index > "2024-03-05T23:05Z") & (level.index <= "2024-03-05T23:20Z")]
+    assert (said["AAA"] == 2).all() and (said["BBB"] == 1).all()
+    assert (level.loc["2024-03-05T23:02Z":"2024-03-05T23:05Z", "BBB"] == 0).all()  # type: ignore[misc]
+    assert level.loc["2024-03-05T23:21Z"].tolist() == [0, 0]
+    ledger = pq.read_table(commanded / "ledger.parquet").to_pandas()
+    mine = ledger[
+        (ledger.symbol == "AAA") & (ledger.timestamp > "2024-03-05T23:02Z") & (ledger.timestamp <= "2024-03-05T23:20Z")
+    ]
+    assert (mine.position == 0.0).all()
+
+    assert run_command(["logs", str(commanded), "--event", "operator", "--symbol", "AAA"]) == 0
+    printed = capsys.readouterr().out
+    assert "FLATTEN" in printed and "AAA-1 is not an open order" in printed and "BBB" not in printed
+    orders = pq.read_table(commanded / "orders.parquet").to_pandas()
+    closing = orders[orders.timestamp == "2024-03-05T23:00Z"]
+    for name in closing.order_id:
+        assert run_command(["explain", str(commanded), name]) == 0
+        assert "The operator sent FLATTEN AAA at 2024-03-05T23:00:00Z." in capsys.readouterr().out
+    assert "<td>RELEASE LATCH REJECTS</td>" in report_page(read_report(commanded))
+
+
 def test_a_replay_of_the_journal_gives_the_same_bits(commanded: Path) -> None:
     again = replay(commanded)
-    assert (again.bars, again.commands, again.torn) == (MINUTES, 6, "")
+    assert (again.bars, again.commands, again.torn) == (MINUTES, 12, "")
     assert again.checks >= 4
     with np.load(commanded / "checkpoint.npz") as stored:
         np.testing.assert_array_equal(again.engine.arena.f8.view(np.int64), stored["f8"].view(np.int64))
@@ -144,7 +190,7 @@ def test_a_journal_that_was_torn_gives_all_but_its_last_record_and_says_so(
     assert run_command(["replay", str(path), "--checkpoint", str(state)]) == 0
     printed = capsys.readouterr()
     assert "is half written" in printed.err
-    assert "6 operator commands" in printed.out
+    assert "12 operator commands" in printed.out
     assert state.is_file()
 
 

@@ -2,42 +2,64 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import io
-import itertools
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from rich.console import Console
 
+import drivers.run.stream
+import drivers.store.writer
 from drivers.cli.main import run_command
+from drivers.engine import interrupts
 from drivers.project.locate import WIRING, defaults
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
-from drivers.store.journal import JournalError, JournalWriter
+from drivers.store.journal import JournalError, JournalReader, JournalWriter
 from drivers.store.segments import Segments, segments_of
 from tests.drivers.run.test_stream import same, tables
 from tests.drivers.small_market import folder, left
 
-MINUTES = 1860
-"""The data begins at 21:00; trade begins a day later."""
+pytestmark = pytest.mark.usefixtures("no_disk")
+
+MINUTES = 420
+"""From 21:00 on, with nothing from 23:48 to 0:03."""
+EARLY = (
+    "kinematics.volatility_halflife_slow=60", "kinematics.term_short_bars=30", "kinematics.term_medium_bars=60",
+    "kinematics.term_long_bars=120", "risk.cap_volume_bars=60", "risk.tail_window=120", "risk.var_window=120",
+    "risk.var_least_bars=100", "risk.es_budget=0.1",
+)  # fmt: skip
+"""Settings with which trade begins in the third hour."""
 COMMANDS = """
-2024-03-05T21:40 HALT
-2024-03-05T21:50 RELEASE
-2024-03-05T21:50 CASH_FLOW 5000
-2024-03-05T22:45:30 REBASE
-2024-03-05T23:30 FLATTEN
-2024-03-06T01:00 RELEASE
+2024-03-05T00:10 RELEASE
+2024-03-05T00:20 CASH_FLOW 5000
+2024-03-05T00:40 HALT AAA
+2024-03-05T00:50 CANCEL AAA-400
+2024-03-05T00:50 RELEASE AAA
+2024-03-05T01:10:30 REBASE
+2024-03-05T02:10 FLATTEN BBB
+2024-03-05T02:30 RELEASE BBB
+2024-03-05T03:20 FLATTEN
+2024-03-05T03:30 RELEASE LATCH OPERATOR_FLATTEN
 """
-"""On the closes of bars and between them, two of them at one instant."""
+"""On the closes of bars and between them, two of them at one instant, after the watchdog's HALT."""
+
+
+HALF = 2_000_000
+"""About half of the bytes that a stream writes to its journal."""
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +69,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose epochs, and so the segments of a journal, last three hours."""
+    """A project whose epochs, and so the segments of a journal, last an hour."""
     path = tmp_path_factory.mktemp("project")
     text = defaults().wiring.read_text(encoding="utf-8")
-    made, n = re.subn(r"(?m)^epoch: .*$", "epoch: 3h", text)
+    made, n = re.subn(r"(?m)^epoch: .*$", "epoch: 1h", text)
     assert n == 1
     (path / WIRING).write_text(made, encoding="utf-8")
     return path
@@ -60,8 +82,9 @@ def request(data: Path, project: Path, out: Path) -> RunRequest:
     commands = out.with_name("operator.txt")
     commands.write_text(COMMANDS, encoding="utf-8")
     return RunRequest(
-        data=data, out=out, project=project, spec="prior_belief", report=False, operator_file=commands, stale_after=600.0
-    )
+        data=data, out=out, project=project, spec="prior_belief", overrides=EARLY, report=False, operator_file=commands,
+        stale_after=600.0,
+    )  # fmt: skip
 
 
 def quiet() -> Console:
@@ -82,16 +105,24 @@ def log_of(out: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k not in ("timestamp", "run")} for line in lines]
 
 
-def compare(out: Path, whole: Path) -> None:
-    """All results of two streams: every table to the bit, the log, the summary and the operator commands."""
-    ours, theirs = tables(out), tables(whole)
+def read_json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def compare(pieces: Sequence[Path], whole: Path) -> None:
+    """All results of two streams: every table to the bit, the log, the operator commands and, of one piece, the summary."""
+    ours, theirs = joined(pieces), joined([whole])
     assert set(ours) == set(theirs)
     for name in theirs:
-        same(ours[name], theirs[name], name)
-    assert log_of(out) == log_of(whole)
-    a, b = (json.loads((path / "run.json").read_text(encoding="utf-8")) for path in (out, whole))
-    for key in ("summary", "operator_commands", "stopped_at", "resumed_after"):
-        assert a[key] == b[key], key
+        if isinstance(ours[name], dict):
+            assert ours[name] == {o["order_id"]: o for o in theirs[name].to_pylist()}
+        else:
+            same(ours[name], theirs[name], name)
+    assert [line for piece in pieces for line in log_of(piece)] == log_of(whole)
+    a, b = [read_json(piece / "run.json") for piece in pieces], read_json(whole / "run.json")
+    assert [command for piece in a for command in piece["operator_commands"]] == b["operator_commands"]
+    if len(pieces) == 1:
+        assert a[0]["summary"] == b["summary"]
 
 
 def in_a_child(work: Callable[[], object]) -> int:
@@ -113,8 +144,7 @@ def killed_at_byte(byte: int, work: Callable[[], object]) -> int:
     """Does the work in a child that is killed when it has written so many bytes of its journal, in the middle of a record."""
 
     def child() -> None:
-        real, written = JournalWriter.append, itertools.count(0)
-        total = 0
+        real, total = JournalWriter.append, 0
 
         def append(self: JournalWriter, *args: Any, **options: Any) -> None:
             nonlocal total
@@ -125,7 +155,6 @@ def killed_at_byte(byte: int, work: Callable[[], object]) -> int:
             if total >= byte:
                 os.truncate(self._file.fileno(), after - min(total - byte, after - before))
                 os.kill(os.getpid(), signal.SIGKILL)
-            next(written)
 
         JournalWriter.append = append  # type: ignore[method-assign]
         work()
@@ -133,8 +162,8 @@ def killed_at_byte(byte: int, work: Callable[[], object]) -> int:
     return in_a_child(child)
 
 
-def killed_after(seconds: float, number: signal.Signals, work: Callable[[], object]) -> int:
-    """Does the work in a child to which a signal is sent after so long."""
+def killed_after(seconds: float, work: Callable[[], object], *first: signal.Signals) -> int:
+    """Does the work in a child that is killed after so long; `first` is sent before, as docker and systemd do."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -145,42 +174,84 @@ def killed_after(seconds: float, number: signal.Signals, work: Callable[[], obje
             traceback.print_exc()
         finally:
             os._exit(code)
-    time.sleep(seconds)
-    os.kill(child, number)
+    for number in first:
+        time.sleep(seconds)
+        os.kill(child, number)
+    time.sleep(seconds / 20.0 if first else seconds)
+    os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=pytest.mark.long)])
+def damaged(partial: Path, chance: random.Random) -> None:
+    """Does to the end of a journal what a machine that dies may do to a record that was not on the disk yet."""
+    last = segments_of(partial)[-1]
+    content, reader, ends = last.read_bytes(), JournalReader(last), [0]
+    ends += [reader.whole for _ in reader]
+    begins, size = ends[-2 if len(ends) > 1 else -1], len(content)
+    how = chance.choice(["torn", "zeros", "flipped", "zeroed"])
+    if how == "torn":
+        content = content[: chance.randrange(begins, size)]
+    elif how == "zeros":
+        content += bytes(chance.randrange(1, 5000))
+    elif how == "zeroed":
+        begins = chance.randrange(begins, size)
+        content = content[:begins] + bytes(size - begins)
+    else:
+        at = chance.randrange(begins, size)
+        content = content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :]
+    last.write_bytes(content)
+
+
+def joined(pieces: Sequence[Path]) -> dict[str, pa.Table]:
+    """The tables of successive stretches of one stream as one."""
+    found = [tables(piece) for piece in pieces]
+    if len(found) == 1:
+        return found[0]
+    made = {name: pa.concat_tables([f[name] for f in found if f[name].num_rows]).unify_dictionaries() for name in found[0]}
+    orders = {o["order_id"]: o for f in found for o in f["orders.parquet"].to_pylist()}  # as last told
+    return {**made, "orders.parquet": orders}
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.long)])
 def test_killed_at_random_and_resumed_the_results_are_whole(
     data: Path, project: Path, whole: Path, tmp_path: Path, kills: int
 ) -> None:
-    """Some kills are at a byte of the journal, some at any time. When a stream is complete it is compared, and begins anew."""
+    """At any byte of the journal or at any time, without warning or soon after another signal; some leave a damaged end.
+
+    A signal that was in time ends a stretch with its results and a checkpoint, from which the next goes on. When the data are
+    through, all stretches together are compared with the stream that was never killed, and the next stream begins.
+    """
     chance, done, streams = random.Random(kills), 0, 0
-    size = sum(p.stat().st_size for p in segments_of(whole)) * 4  # of all bytes, half of them compressed by now
     while done < kills or not streams:
         base = tmp_path / f"{streams}"
         base.mkdir()
-        out = base / "out"
-        wanted = request(data, project, out)
-        ended = 1
-        while ended != 0:
-            again = RunRequest(out=out, resume=True) if (base / "out.partial" / "stream.json").is_file() else wanted
+        pieces: list[Path] = []
+        while not pieces or read_json(pieces[-1] / "run.json")["stopped_at"] is not None:
+            out = base / f"out{len(pieces)}"
+            wanted = dataclasses.replace(request(data, project, out), checkpoint=base / "state.npz")
+            ended = 1
+            while not (out / "run.json").is_file():
+                partial = out.with_name(f"{out.name}.partial")
+                under_way = any((partial / "journal").glob("[0-9]*"))
+                if under_way and ended < 0 and chance.random() < 0.4:
+                    damaged(partial, chance)
 
-            def work(again: RunRequest = again) -> None:
-                run_stream(again, quiet())
+                work = functools.partial(run_stream, RunRequest(out=out, resume=True) if under_way else wanted, quiet())
 
-            if done >= kills:
-                ended = in_a_child(work)
-                assert ended == 0
-            elif chance.random() < 0.6:
-                ended = killed_at_byte(chance.randrange(1, max(2, size // 6)), work)
-            else:
-                ended = killed_after(chance.uniform(0.2, 6.0), signal.SIGKILL, work)
-            assert ended in (0, -signal.SIGKILL)
-            done += ended != 0
-            if ended != 0 and (out / "run.json").is_file():
-                break  # killed after the results had their name
-        compare(out, whole)
+                way = chance.random() if done < kills else 2.0
+                if way < 0.5:
+                    ended = killed_at_byte(chance.randrange(1, HALF), work)
+                elif way < 0.75:
+                    ended = killed_after(chance.uniform(0.2, 5.0), work)
+                elif way < 1.0:
+                    ended = killed_after(chance.uniform(0.2, 5.0), work, chance.choice(interrupts.SIGNALS))
+                else:
+                    ended = in_a_child(work)
+                    assert ended == 0
+                assert ended in (0, 1, 130, -signal.SIGKILL), ended
+                done += ended != 0
+            pieces.append(out)
+        compare(pieces, whole)
         streams += 1
 
 
@@ -195,7 +266,7 @@ def crashed(data: Path, project: Path, base: Path, byte: int) -> Path:
 def test_damage_at_the_end_costs_the_last_record_and_is_reported(
     data: Path, project: Path, whole: Path, tmp_path: Path, damage: str
 ) -> None:
-    out = crashed(data, project, tmp_path, 3_000_000)
+    out = crashed(data, project, tmp_path, HALF)
     last = segments_of(tmp_path / "out.partial")[-1]
     content = last.read_bytes()
     made = {"torn": content[:-7], "zeros": content + bytes(4096), "flipped": content[:-9] + b"~" + content[-8:]}[damage]
@@ -203,11 +274,11 @@ def test_damage_at_the_end_costs_the_last_record_and_is_reported(
     console = quiet()
     run_stream(RunRequest(out=out, resume=True), console)
     assert "is half written" in str(console.file.getvalue())  # type: ignore[attr-defined]
-    compare(out, whole)
+    compare([out], whole)
 
 
 def test_finished_epochs_can_be_read_while_a_stream_goes_on(data: Path, project: Path, whole: Path, tmp_path: Path) -> None:
-    crashed(data, project, tmp_path, 3_000_000)
+    crashed(data, project, tmp_path, HALF)
     found = tables_of_parts(tmp_path / "out.partial")
     theirs = tables(whole)
     assert {"ledger.parquet", "features/risk.parquet"} <= set(found)
@@ -226,7 +297,7 @@ def tables_of_parts(partial: Path) -> dict[str, Any]:
 
 def test_the_journal_has_a_segment_an_epoch_and_compresses_old_ones(whole: Path) -> None:
     names = [path.name for path in segments_of(whole)]
-    assert len(names) == MINUTES // 180 + 1
+    assert len(names) == MINUTES // 60 + 1
     assert all(name.endswith(".zst") for name in names[:-2])
     assert not any(name.endswith(".zst") for name in names[-2:])
     assert run_command(["replay", str(whole)]) == 0
@@ -238,7 +309,7 @@ def test_what_is_unfinished_is_not_begun_anew_and_what_is_finished_not_resumed(
 ) -> None:
     state = tmp_path / "state.npz"
     wanted = RunRequest(**{**vars(request(data, project, tmp_path / "out")), "checkpoint": state})
-    assert killed_at_byte(2_000_000, lambda: run_stream(wanted, quiet())) == -signal.SIGKILL
+    assert killed_at_byte(HALF, lambda: run_stream(wanted, quiet())) == -signal.SIGKILL
     before = left(tmp_path)
     line = ["stream", "--data", str(data), "--no-report"]
     assert run_command([*line, "--out", str(tmp_path / "out")]) == 2
@@ -255,6 +326,38 @@ def test_what_is_unfinished_is_not_begun_anew_and_what_is_finished_not_resumed(
     assert "is finished: there is nothing to resume" in capsys.readouterr().err
     assert run_command(["stream", "--resume", str(tmp_path / "nothing")]) == 2
     assert "holds no unfinished stream" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", ["the journal joins the results", "the rest goes", "the checkpoint is written"])
+def test_killed_when_the_results_have_their_name_already_the_stream_is_finished(
+    data: Path, project: Path, whole: Path, tmp_path: Path, step: str
+) -> None:
+    """The next stream with the same checkpoint goes on where this one ended: at the end of the data, so there is nothing left."""
+    out, state = tmp_path / "out", tmp_path / "state.npz"
+    wanted = dataclasses.replace(request(data, project, out), checkpoint=state)
+
+    def child() -> None:
+        def kill(*args: object, **options: object) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        if step == "the journal joins the results":
+            drivers.store.writer._clear_up = kill
+        elif step == "the rest goes":
+            remove, partial = shutil.rmtree, out.with_name("out.partial")
+            shutil.rmtree = lambda path, **o: kill() if path == partial else remove(path, **o)  # type: ignore[assignment]
+        else:
+            real = drivers.run.stream.write_atomic_bytes
+            drivers.run.stream.write_atomic_bytes = lambda path, blob: kill() if path == state else real(path, blob)
+        run_stream(wanted, quiet())
+
+    assert in_a_child(child) == -signal.SIGKILL
+    with pytest.raises(ValueError, match="there is nothing left to stream"):
+        run_stream(dataclasses.replace(wanted, out=tmp_path / "more"), quiet())
+    assert left(tmp_path) & {"out.partial", "out.partial/stream.json", "state.npz.stream"} <= {"out.partial"}
+    with pytest.raises(ValueError, match="is finished: there is nothing to resume"):
+        run_stream(RunRequest(out=out, resume=True), quiet())
+    compare([out], whole)
+    assert run_command(["replay", str(out)]) == 0
 
 
 def test_one_process_writes_a_journal(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import fcntl
 import io
 import os
 import pty
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,3 +141,53 @@ def test_ctrl_c_ends_a_process_that_runs_layers_in_threads(data: Path, tmp_path:
     assert process.returncode == 130, shown
     assert shown.strip().splitlines()[-1] == "Stopped."
     assert left(tmp_path) == set()
+
+
+def interrupted_at_call(call: int, line: list[str], said: Path) -> tuple[int, int]:
+    """Runs a command in a child that gets Ctrl-C in the middle of its n-th call of a function (-1: never).
+
+    Returns how it ended and how many calls there were. said: takes what it prints. One that hangs is killed after a minute.
+    """
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        calls = 0
+
+        def count(frame: object, event: str, about: object) -> None:
+            nonlocal calls
+            calls += event == "call"
+            if event == "call" and calls == call:
+                signal.raise_signal(signal.SIGINT)
+
+        code = 70
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            sys.stdout = sys.stderr = said.open("a", encoding="utf-8")
+            signal.alarm(60)
+            sys.setprofile(count)
+            code = run_command(line)
+        finally:
+            sys.setprofile(None)
+            sys.stderr.flush()
+            os.write(theirs, str(calls).encode())
+            os._exit(code)
+    os.close(theirs)
+    with os.fdopen(ours) as pipe:
+        told = pipe.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), int(told or 0)
+
+
+@pytest.mark.parametrize("tries", [3, pytest.param(100, marks=pytest.mark.long)])
+def test_ctrl_c_at_any_instant_of_a_run_ends_it_and_leaves_nothing(data: Path, tmp_path: Path, tries: int) -> None:
+    chance, line = random.Random(tries), ["run", "--data", str(data), "--out", str(tmp_path / "out"), "--no-report"]
+    ended, calls = interrupted_at_call(-1, line, tmp_path / "said")
+    assert ended == 0
+    shutil.rmtree(tmp_path / "out")
+    for k in range(tries):
+        said = tmp_path / f"said{k}"
+        at = chance.randrange(1, int(0.95 * calls))
+        ended, _ = interrupted_at_call(at, line, said)
+        text = said.read_text(encoding="utf-8").strip()
+        assert (ended, text.splitlines()[-1:]) == (130, ["Stopped."]), f"at call {at} of {calls}: {text[-2000:]}"
+        said.unlink()
+        assert left(tmp_path) == {"said"}, at

@@ -27,6 +27,8 @@ from drivers.runlog.events import Events
 from drivers.store.errors import TakenError
 from tests.drivers.small_market import folder, left
 
+pytestmark = pytest.mark.usefixtures("no_disk")
+
 MINUTES = 1860  # a day until the slow volatility is known, and a few hours to trade in
 
 
