@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from drivers.report import compare
@@ -64,6 +65,20 @@ def test_decisions_that_differ_are_those_that_pandas_finds(reports: dict[str, Re
     begins = (other & ~same).stack()
     expected = [(int(t.value), s) for t, s in begins[begins].index[: compare.MOST_EXAMPLES]]
     assert [(t, s) for t, s, _, _ in found.examples] == expected
+
+
+def test_a_run_without_decisions_holds_throughout(reports: dict[str, Report], tmp_path: Path) -> None:
+    """Its decisions.parquet has no row, as of a run that ended within its first hours; either run may be named first."""
+    a = reports["traded"]
+    b = edited(a, tmp_path / "run")
+    table = pq.read_table(a.run.folder / "decisions.parquet")
+    pq.write_table(table.slice(0, 0), b.run.folder / "decisions.parquet")
+    decided = (wide(a, "verdict", "HOLD") != "HOLD") | (wide(a, "target_weight", 0.0).astype(float).abs() > 1e-12)
+    for one, two in ((a, b), (b, a)):
+        found = compare.differing_decisions(one, two)
+        assert found is not None and found.differ == int(decided.to_numpy().sum()) > 0
+        assert all(pair[one is a] == "HOLD" for pair, _ in found.pairs)
+        assert "Decisions" in compare.comparison_page(one, two)
 
 
 def test_a_run_does_not_differ_from_itself(reports: dict[str, Report]) -> None:

@@ -146,7 +146,7 @@ def test_ctrl_c_ends_a_process_that_runs_layers_in_threads(data: Path, tmp_path:
 def interrupted_at_call(call: int, line: list[str], said: Path) -> tuple[int, int]:
     """Runs a command in a child that gets Ctrl-C in the middle of its n-th call of a function (-1: never).
 
-    Returns how it ended and how many calls there were. said: takes what it prints. One that hangs is killed after a minute.
+    Returns how it ended and how many calls there were. said: takes what it prints. One that hangs is killed after five minutes.
     """
     ours, theirs = os.pipe()
     child = os.fork()
@@ -163,7 +163,7 @@ def interrupted_at_call(call: int, line: list[str], said: Path) -> tuple[int, in
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             sys.stdout = sys.stderr = said.open("a", encoding="utf-8")
-            signal.alarm(60)
+            signal.alarm(300)
             sys.setprofile(count)
             code = run_command(line)
         finally:

@@ -124,6 +124,21 @@ def test_a_part_of_the_graph_has_a_part_of_the_figures() -> None:
     assert set(summary.figures()) == {"bars", "symbols", "start", "end", "regimes"}
 
 
+def test_a_ruined_account_lost_more_than_it_had_and_that_is_said() -> None:
+    """Equity of -60 after 100: a loss of 160 %, from the start as from the peak."""
+    equity, peak = np.array([100.0, 90.0, -60.0, -55.0]), np.full(4, 100.0)
+    ledger = filled(ex.Ledger, (4, 2), 0.0, equity=equity, peak=peak, drawdown=np.array([0.0, 0.1, 1.0, 1.0]), fees=np.zeros(4))
+    summary = Summary(SYMBOLS)
+    summary.add({"l97_ledger": ledger}, times(0, 4), {})
+    figures = summary.figures()
+    assert figures["account"]["return"] == pytest.approx(-1.55)
+    assert figures["account"]["max_drawdown"] == pytest.approx(1.6)
+    assert figures["account"]["least_equity"] == -60.0
+    out = io.StringIO()
+    Console(file=out, width=140).print(table(figures))
+    assert "the account was ruined" in out.getvalue() and "its equity fell to -60.00: it owed money" in out.getvalue()
+
+
 def test_figures_can_be_printed_and_stored(tmp_path: Path) -> None:
     figures = run()
     read = json.loads(json.dumps(json_values(figures)))
