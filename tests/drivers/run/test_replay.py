@@ -166,7 +166,7 @@ def test_cut_at_every_instant_and_restored_there_a_replay_gives_the_same_bits(co
             for name, value in outputs.values.items():
                 same_bits(value, found.values[name], name)
     assert state_of(at) == state_of(engine)
-    assert len(cuts) == 12
+    assert len(cuts) == 23
 
 
 def _fresh(like: Engine) -> Engine:
