@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from benchmarks.recorded import SCORE, Said, put_into, said
-from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE
+from dataflows.fusion.types import FLAT, NO_SIGNAL, REFUSALS, UNKNOWN_SIDE
 from dataflows.panel import Floats, Ints
 
 GROUP = 60
@@ -130,10 +130,10 @@ def all_of(what: Said) -> dict[str, dict[str, Earned]]:
 
 
 def reasons(what: Said) -> dict[str, float]:
-    """Share of the bars with a side on which each reason stood against an entry."""
-    cased = np.abs(what.side) == 1
+    """Share of the bars with an edge on which each reason stood against an entry."""
+    cased = (what.side != UNKNOWN_SIDE) & (what.refusal & NO_SIGNAL == 0)
     told = {name: float((what.refusal[cased] >> i & 1).mean()) if cased.any() else 0.0 for i, name in enumerate(REFUSALS)}
-    return {"bars with a side": float(cased.mean()), "of them allowed": float(what.may_enter[cased].mean()), **told}
+    return {"bars with an edge": float(cased.mean()), "of them allowed": float(what.may_enter[cased].mean()), **told}
 
 
 # ---- tables and pictures
@@ -172,7 +172,7 @@ def tables(what: Said, found: Mapping[str, Mapping[str, Earned]]) -> str:
     said_of = ", ".join(f"{name} {share:.1%}" for name, share in why.items() if name in REFUSALS and share > 0.0)
     lines += [
         "",
-        f"A side on {why['bars with a side']:.1%} of the bars, an entry allowed on {why['of them allowed']:.2%} of these.",
+        f"An edge on {why['bars with an edge']:.1%} of the bars, an entry allowed on {why['of them allowed']:.2%} of these.",
     ]
     lines += [f"Against one stood: {said_of}."]
     return "\n".join(lines)

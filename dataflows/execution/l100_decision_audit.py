@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.carry import Axes, Count, Zero
 from dataflows.data.types import Clock, Instruments, Market
 from dataflows.execution.types import PLACE, Audit, Ledger, OrderIntents, Orders, Reconciliation
-from dataflows.fusion.types import LONG, SHORT, Ensemble, K, Proposal
+from dataflows.fusion.types import LONG, SHORT, Ensemble, K, Proposal, with_an_edge
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import Regime
@@ -195,7 +195,7 @@ def l100_decision_audit(
     happened = (
         odd,
         changed != 0,
-        (refused > 0.0) | (sided & (l3_action_proposal.may_enter == 0)),
+        (refused > 0.0) | (with_an_edge(l3_action_proposal) & (l3_action_proposal.may_enter == 0)),
         l4_risk_gate.verdict != HOLD,
         orders > 0.0,
         fills[0] > 0.0,

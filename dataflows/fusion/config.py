@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from dataflows.config import setting
 from dataflows.fusion.types import SOURCES, K
+
+MOST_HORIZONS: Final = 5
 
 
 class FusionConfig(NamedTuple):
@@ -21,37 +23,43 @@ class FusionConfig(NamedTuple):
     ] = 1440
     source_weights: Annotated[
         tuple[float, ...],
-        setting("relative", "L7: weight of each source, in the order of SOURCES; 0 leaves it out", ge=0, le=1000),
+        setting("relative", "L7, L67: weight of each source, in the order of SOURCES; 0 leaves it out", ge=0, le=1000),
     ] = (1.0,) * K
     horizons: Annotated[
         tuple[int, ...],
         setting(
             "bars",
-            "L67: the four horizons at which the score's worth is learned, ascending",
+            "L67: the horizons at which the sources' worth is learned, at most five, ascending",
             least=2,
-            ladder=("5m", "15m", "1h", "4h", "1d", "2d", "1w", "2w", "4w"),
+            ladder=("15m", "1h", "4h", "1d", "5d", "2w", "4w", "12w", "24w"),
         ),
-    ] = (5, 15, 60, 240)
+    ] = (15, 60, 240, 1440, 7200)
     prior_strength: Annotated[
         float,
-        setting("observations", "L67: effective observations that the prior is worth; of slope and residual variance", gt=0),
+        setting("observations", "L67: effective observations that the prior is worth; of slopes and residual variance", gt=0),
     ] = 100.0
+    prior_source: Annotated[float, setting("score", "L67: size of a typical source before any is seen", gt=0, le=1)] = 0.3
     prior_slope_bps: Annotated[
         float,
         setting(
             "bps per unit of score",
-            "L67: prior edge at the third horizon (others by the square root of time); 0 claims nothing",
+            "L67: belief in the score at success_horizon_bars (shorter: by the square root of time); 0 claims nothing",
             ge=0,
         ),
     ] = 0.0
-    prior_score: Annotated[float, setting("score", "L67: size of a typical score before any is seen", gt=0, le=1)] = 0.12
+    symbol_strength: Annotated[
+        float, setting("observations", "L67: effective observations by which a symbol's slopes are drawn to all symbols'", gt=0)
+    ] = 400.0
+    regime_strength: Annotated[
+        float, setting("observations", "L67: effective observations by which a regime's factor is drawn to all regimes'", gt=0)
+    ] = 100.0
     forget_halflife: Annotated[
         float, setting("observations", "L67, L68: half-life of a sample, in effective observations of its kind", gt=0)
-    ] = 200.0
+    ] = 3000.0
     success_horizon_bars: Annotated[
         int,
         setting(
-            "bars", "L68: time in which the target must come; one of horizons", ge=1, least=4, ladder=("1h", "4h", "1d", "1w")
+            "bars", "L68: time in which the target must come; one of horizons", ge=1, least=4, ladder=("1h", "4h", "1d", "5d")
         ),
     ] = 60
     success_alpha: Annotated[float, setting("log odds", "L68: learning rate of a weight", gt=0)] = 0.05
@@ -73,21 +81,24 @@ class FusionConfig(NamedTuple):
     ] = 0.03
     kelly_fraction: Annotated[float, setting("fraction", "L75: share of the Kelly bet that is suggested", gt=0, le=1)] = 0.25
     kelly_cap: Annotated[float, setting("fraction of equity", "L75: most that is ever suggested", gt=0, le=1)] = 0.2
-    side_enter: Annotated[float, setting("score", "L3: |score| above which there is a case for a side", gt=0, le=1)] = 0.12
-    side_leave: Annotated[float, setting("score", "L3: score for the side below which the case is gone", ge=0, le=1)] = 0.04
-    entry_min_t: Annotated[float, setting("standard errors", "L3: net edge that an entry needs", ge=0)] = 1.0
+    leave_cost: Annotated[
+        float, setting("multiple", "L3: of the round trip's cost; an edge that much against a side ends it", ge=0)
+    ] = 0.5
+    leave_halflife: Annotated[
+        float, setting("fraction", "L3: half-life of the mean edge that ends a side, of its horizon", gt=0)
+    ] = 0.15
+    entry_min_t: Annotated[float, setting("standard errors", "L3: net edge that an entry needs", ge=0)] = 2.0
     entry_min_observations: Annotated[
         float, setting("observations", "L3: effective observations that an entry needs", ge=0)
     ] = 100.0
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
-        if len(self.horizons) != 4 or self.horizons[0] < 1 or any(a >= b for a, b in itertools.pairwise(self.horizons)):
-            yield f"horizons is {list(self.horizons)}; four different numbers of bars are needed, shortest first."
+        rises = all(a < b for a, b in itertools.pairwise(self.horizons))
+        if not 1 <= len(self.horizons) <= MOST_HORIZONS or self.horizons[0] < 1 or not rises:
+            yield f"horizons is {list(self.horizons)}; write 1 to {MOST_HORIZONS} different numbers of bars, shortest first."
         if self.success_horizon_bars not in self.horizons:
             yield f"success_horizon_bars is {self.success_horizon_bars}; it must be one of horizons {list(self.horizons)}."
-        if self.side_leave >= self.side_enter:
-            yield f"side_leave is {self.side_leave} and side_enter {self.side_enter}; leave must be below enter."
         if len(self.source_weights) != K:
             yield f"source_weights has {len(self.source_weights)} numbers; write {K}, one for each of {', '.join(SOURCES)}."
         elif not sum(self.source_weights) > 0.0:

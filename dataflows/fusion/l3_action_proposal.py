@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from dataflows.carry import Count
+from dataflows.carry import Bind
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.proposals import Backing, Bounds, EntryRules, propose
+from dataflows.fusion.proposals import Backing, Bounds, Course, EntryRules, propose
 from dataflows.fusion.types import (
     Agreement,
     Cost,
@@ -25,9 +25,9 @@ from dataflows.microstructure.types import Tradeability
 
 
 class ActionProposalCarry(NamedTuple):
-    """The side that each symbol's score has a case for."""
+    """The side that there is a case for, and the mean edge that would end it."""
 
-    side: Count
+    course: Annotated[Course, Bind(C="len(horizons)")]
 
 
 @layer("L3", cross_sectional=True)
@@ -49,14 +49,16 @@ def l3_action_proposal(
 ) -> Proposal:
     """One proposal a bar and symbol, panels (T, N). Long and short are treated alike.
 
-    side: LONG or SHORT from |score| > `side_enter` until the score for the side falls below `side_leave`; FLAT: there is no
-    case for a position, close it; UNKNOWN_SIDE where score, edge, cost, volatility, size, chance or freshness is unknown: hold
-    what there is.
-    may_enter: 1 only if tradeability does not say avoid, the net edge is above `entry_min_t` of its standard errors and
-    positive, at least `entry_min_observations` effective observations stand behind it, and there is a size. It never forces an
-    exit. refusal: bit mask of REFUSALS, every reason that keeps may_enter at 0; AVOID may stand beside any other.
-    edge_bps: gross, of a position on `side` (0 when FLAT, NaN when unknown). risk_bps: volatility over L70's horizon.
-    size_fraction: L75's times the policy's multiplier, which never raises it; 0 when FLAT or unknown.
+    side: LONG or SHORT from the bar on which the edge of that side, after its cost, is positive and above `entry_min_t` of its
+    standard errors, with at least `entry_min_observations` effective observations behind it; until the edge's exponential mean
+    (half-life `leave_halflife` of the horizon) is more than `leave_cost` round trips against the side. Leaving it as soon as
+    the sign turns would pay the round trip again and again. FLAT: there is no case for a position, close it; UNKNOWN_SIDE where
+    edge, cost, volatility, size, chance or freshness is unknown: hold what there is. All at L70's horizon.
+    may_enter: 1 only if the case for the side holds on this bar, tradeability does not say avoid, and there is a size. It never
+    forces an exit. refusal: bit mask of REFUSALS, every reason that keeps may_enter at 0, of the side or, while FLAT, of the
+    side of the edge; AVOID may stand beside any other.
+    edge_bps: gross, of a position on `side` (FLAT: the better one; NaN when unknown). risk_bps: volatility over L70's horizon.
+    size_fraction: L75's times the policy's multiplier, which never raises it; 0 when FLAT, unknown or against the edge.
     confidence: chance that the net edge is positive (logistic approximation of the normal distribution, Bowling et al. 2009)
     times the mean of the sources' agreement, the kinematic state's backing of the side and p_success; an unknown one counts 0.
     The net edge is that of a position on `side` after L71's cost over L70's horizon. p_success and freshness: L68's and L73's.
@@ -66,7 +68,6 @@ def l3_action_proposal(
     if not multiplier > 0.0:  # also NaN
         multiplier = 0.0
     made = propose(
-        l7_ensemble.score,
         l67_expectancy,
         l70_horizon,
         l71_trading_cost,
@@ -83,13 +84,14 @@ def l3_action_proposal(
             strength=l60_kinematic_state.strength,
         ),
         EntryRules(
-            enter=fusion.side_enter,
-            leave=fusion.side_leave,
+            horizons=fusion.horizons,
+            leave_cost=fusion.leave_cost,
+            leave_halflife=fusion.leave_halflife,
             min_t=fusion.entry_min_t,
             min_observations=fusion.entry_min_observations,
             multiplier=min(multiplier, 1.0),
         ),
-        carry.side,
+        carry.course,
     )
     return Proposal(
         side=made.side,

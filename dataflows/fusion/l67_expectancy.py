@@ -1,80 +1,103 @@
-"""L67: what the score has been worth so far, and how sure we are of it."""
+"""L67: what the sources have been worth so far, and how sure we are of it."""
 
 from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
+import numpy as np
+
 from dataflows.carry import Bind
 from dataflows.data.types import DataConfig, Market
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.edge_learning import LearningRules, Outcomes, Pending, Predictors, Sums, learn_edges
-from dataflows.fusion.types import Ensemble, Expectancy, K, Signals
+from dataflows.fusion.edge_regression import (
+    LearningRules,
+    Outcomes,
+    Pending,
+    Predictors,
+    Solution,
+    Sums,
+    learn_edges,
+    relative_weights,
+)
+from dataflows.fusion.ensemble import tilted_weights
+from dataflows.fusion.types import Ensemble, Expectancy, K, Policy, Signals, SourceWeights
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.regime.types import Regime
 
 
 class ExpectancyCarry(NamedTuple):
-    """Samples whose time is not up, and what the others added up to."""
+    """Samples whose time is not up, what the others added up to, and what follows from these."""
 
-    pending: Annotated[Pending, Bind(W="max(horizons)", S=K)]
-    by_score: Annotated[Sums, Bind(C="len(horizons)")]
-    by_source: Annotated[Sums, Bind(C=K)]
+    pending: Annotated[Pending, Bind(C="len(horizons)", S=K)]
+    sums: Annotated[Sums, Bind(C="len(horizons)", S=K)]
+    solution: Annotated[Solution, Bind(C="len(horizons)", S=K)]
 
 
-@layer("L67")
+@layer("L67", cross_sectional=True)
 def l67_expectancy(
     l0_market_feed: Market,
     l1_regime: Regime,
     l2_returns_volatility: Returns,
     l7_ensemble: Ensemble,
     l66_signal_matrix: Signals,
+    source_weights: SourceWeights,
+    policy: Policy,
     data: DataConfig,
     fusion: FusionConfig,
     carry: ExpectancyCarry,
 ) -> Expectancy:
-    """Expected return of a long position at four horizons: edge = b * score, b learned per symbol, regime and horizon.
+    """Expected return of a long position at each of `horizons`: the layer that L3 acts on. L7's score is for reading.
 
-    Returns edge_bps and edge_std_bps (T, N, 4), in bps, the sign of the score; effective_observations (T, N, 4);
-    slope_by_source (T, N, K sources), bps per unit of the source at the third horizon. NaN while the score or the regime's
-    label is unknown (edge_std_bps also while volatility is).
+    Returns edge_bps and edge_std_bps (T, N, H), signed and in bps; effective_observations (T, N, H); slope_by_source
+    (T, N, K), bps per unit of the source at `success_horizon_bars`, which times the sources add up to the edge there but for
+    regime and belief. NaN while L7's score, a regime's probability or volatility is unknown. An unknown source counts 0.
 
-    A sample is the score at close s and the simple return from the OPEN of bar s+1 to the close of s+h: what an order decided
-    at s could have had. It counts at s+h, before that bar's prediction, for the regime of s. It is void if the score or the
-    label is unknown, if bar s, s+1 or s+h is filled or unknown, or if more than `max_gap` bars of its life are.
-    Samples of h bars overlap, so each weighs 1/h; the sum of weights is the number of effective observations. They fade with a
-    half-life of `forget_halflife` effective observations of their regime and horizon: an outage forgets nothing.
+    A sample is the sources at close s and the simple return from the OPEN of bar s+1 to the close of s+h, over sigma * sqrt(h)
+    and cut off at 4: what an order decided at s could have had. One is made every max(1, h // 5) bars and weighs that over h,
+    so that the weights of overlapping ones sum to 1. It counts at s+h, before that bar's prediction. It is void if what it
+    needs is unknown, if bar s, s+1 or s+h is filled or unknown, or if more than `max_gap` bars of its life are. Samples fade
+    with a half-life of `forget_halflife` effective observations of time; while no symbol has one, nothing fades.
 
-    b is the posterior mean of a regression through 0, clipped at b >= 0: a score that was wrong is no reason to bet against it.
-    Its prior has mean `prior_slope_bps` (at the third horizon; at others in proportion to the square root of time) and is worth
-    `prior_strength` effective observations. edge_std_bps is |score| times the posterior standard deviation of the unclipped b,
-    by the samples' residual variance, shrunk to today's volatility, so that it is finite and large before anything is learned.
-    A positive prior slope is a stated belief: then the prior counts as `prior_strength` effective observations too, so that
-    L3's least experience is met at once. With the default of 0 a cold start has no edge and no experience, and refuses.
+    Slopes are the posterior mean of a linear regression on all sources at once, of any sign. The prior of each is 0, worth
+    `prior_strength` observations of the source's typical square (`prior_source`^2, then its mean), over the square of its
+    weight. The weight is L6's times `source_weights` times the policy's tilt, 1 for the heaviest; 0 leaves a source out. All
+    symbols share slopes from which each one's own differ as a prior of `symbol_strength` observations allows: a symbol's prior
+    is the posterior of the others, whose samples are divided by Kish's design effect, since symbols move together. The claim
+    is multiplied with a factor in [0, 2]: by regime, the slope of what came on what was claimed before, drawn
+    (`regime_strength`) to that of all regimes and that to 1. Factors are mixed by the regimes' PROBABILITIES: a label that
+    changes moves nothing. The equations are solved every max(step, min(16, h)) bars.
 
-    slope_by_source is the same regression of each source by itself, unclipped and with no belief. A diagnostic: sources are
-    correlated, so these slopes must not be summed.
-    Sources: Bayesian linear regression (Gelman et al. 2013, ch. 14; Zellner 1986 for the prior's scale); average uniqueness of
-    overlapping labels (Lopez de Prado 2018, ch. 4).
+    edge_std_bps is the posterior standard deviation, by the symbol's residual variance, whose prior is sigma^2 h. A positive
+    `prior_slope_bps` is a stated belief, that much a unit of L7's score at `success_horizon_bars` and beyond, less at shorter
+    horizons by the square root of time: samples are what came beside it, and `prior_strength` observations count as made.
+    Sources: hierarchical linear model (Lindley and Smith 1972; Gelman et al. 2013, ch. 14 and 15); average uniqueness of
+    overlapping labels (Lopez de Prado 2018, ch. 4); design effect (Kish 1965).
     """
     bars = l0_market_feed.bars
+    regime = l1_regime
+    weights = tilted_weights(source_weights.weights, policy.tilt * np.array(fusion.source_weights))
     return learn_edges(
         Outcomes(open=bars.open, close=bars.close, valid=l0_market_feed.quality.valid),
         Predictors(
-            score=l7_ensemble.score,
             sources=l66_signal_matrix.values,
-            regime=l1_regime.label,
+            regimes=(regime.calm, regime.trend_up, regime.trend_down, regime.high_vol, regime.chaotic),
+            score=l7_ensemble.score,
             sigma=l2_returns_volatility.sigma,
         ),
+        relative_weights(weights),
         LearningRules(
             horizons=fusion.horizons,
+            belief_horizon=fusion.success_horizon_bars,
             max_gap=data.max_gap,
             prior_strength=fusion.prior_strength,
+            prior_source=fusion.prior_source,
             prior_slope_bps=fusion.prior_slope_bps,
-            prior_score=fusion.prior_score,
+            symbol_strength=fusion.symbol_strength,
+            regime_strength=fusion.regime_strength,
             forget_halflife=fusion.forget_halflife,
         ),
         carry.pending,
-        carry.by_score,
-        carry.by_source,
+        carry.sums,
+        carry.solution,
     )

@@ -1,12 +1,13 @@
-"""From score and edge to a proposed side and size: L3's kernel."""
+"""From an edge to a proposed side and size: L3's kernel."""
 
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 
+from dataflows.carry import NAN, Axes, Count
 from dataflows.fusion.types import (
     AVOID,
     EDGE_BELOW_COST,
@@ -20,12 +21,13 @@ from dataflows.fusion.types import (
     Expectancy,
     Horizon,
 )
-from dataflows.kernels.arith import clip, logistic
+from dataflows.kernels.arith import clip, logistic, sign
+from dataflows.kernels.smooth import halflife_alpha
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
 LEAST_STD: Final = 1e-9
-"""bps: a standard error below this is that of a score of 0."""
+"""bps: a standard error below this is that of sources that are all 0."""
 
 
 class Bounds(NamedTuple):
@@ -49,11 +51,19 @@ class Backing(NamedTuple):
 class EntryRules(NamedTuple):
     """When there is a side, and when it may be entered."""
 
-    enter: float  # |score| above which there is a side
-    leave: float  # score for the side below which there is none
+    horizons: tuple[int, ...]  # bars
+    leave_cost: float  # of the round trip: an edge that much against a side ends it
+    leave_halflife: float  # of the mean of that edge, as a part of its horizon
     min_t: float  # standard errors that the net edge needs
     min_observations: float
     multiplier: float  # of every size, in [0, 1]
+
+
+class Course(NamedTuple):
+    """What L3 remembers of each symbol."""
+
+    side: Count
+    smooth: Annotated[Floats, Axes("C", "N", start=NAN)]  # mean edge of a long position at each horizon, bps; NaN: none yet
 
 
 class Proposed(NamedTuple):
@@ -71,34 +81,44 @@ class Proposed(NamedTuple):
 
 
 @kernel
-def latched_side(score: float, enter: float, leave: float, side: int) -> int:
-    """Side with hysteresis: taken beyond +-enter, kept until the score for it falls below leave. NaN keeps it."""
-    if score > enter:
-        return 1
-    if score < -enter:
-        return -1
-    if side * score < leave:
-        return 0
-    return side
+def case_against(edge: float, std: float, net: float, seen: float, rules: EntryRules) -> int:
+    """The REFUSALS bits that keep a position on a side from being entered, of what is known; 0: none of these.
+
+    edge: gross, of a position on the side, bps; std: its standard deviation; net: after its cost; seen: effective observations.
+    """
+    bits = 0 if seen >= rules.min_observations else NOT_LEARNED
+    if not (net > 0.0 and edge > 0.0):
+        bits |= EDGE_BELOW_COST
+    elif not net > rules.min_t * std:
+        bits |= EDGE_UNCERTAIN
+    return bits
+
+
+@kernel
+def smoothed(edge_bps: Floats, alphas: Floats, n: int, smooth: Floats) -> None:
+    """Takes the edges (H,) of symbol n, where they are known, into their exponential means; the first seeds them."""
+    for j in range(edge_bps.shape[0]):
+        e = edge_bps[j]
+        if e == e:
+            was = smooth[j, n]
+            smooth[j, n] = was + alphas[j] * (e - was) if was == was else e
 
 
 @kernel
 def propose(
-    score: Floats,
     learned: Expectancy,
     held: Horizon,
     cost: Cost,
     bounds: Bounds,
     backing: Backing,
     rules: EntryRules,
-    sides: Ints,
+    course: Course,
 ) -> Proposed:
     """Side, size, confidence, rank and refusal of every bar and symbol.
 
-    score: (T, N). learned: panels (T, N, H), read at the horizon that `held` has chosen. sides: (N,), latched side, updated in
-    place. The rules are those of `l3_action_proposal`.
+    learned: panels (T, N, H), read at the horizon that `held` has chosen. course: updated in place. The rules are those of
+    `l3_action_proposal`.
     """
-    bars, symbols = score.shape
     # taken out of the records once: inside the loop each mention would count references
     edge_bps, edge_std_bps, observations = learned.edge_bps, learned.edge_std_bps, learned.effective_observations
     index, horizon = held.chosen, held.bars
@@ -106,8 +126,11 @@ def propose(
     sigma, fraction, avoid = bounds.sigma, bounds.fraction, bounds.avoid
     p_success, freshness, agreement = backing.p_success, backing.freshness, backing.agreement
     direction, strength = backing.direction, backing.strength
-    enter, leave, multiplier = rules.enter, rules.leave, rules.multiplier
-    min_t, min_observations = rules.min_t, rules.min_observations
+    sides, smooth = course.side, course.smooth
+    bars, symbols, width = edge_bps.shape
+    alphas = np.empty(width)
+    for j in range(width):
+        alphas[j] = halflife_alpha(rules.leave_halflife * rules.horizons[j])
     side = np.empty((bars, symbols), np.int64)
     may_enter = np.empty((bars, symbols), np.int64)
     edge = np.empty((bars, symbols))
@@ -120,53 +143,55 @@ def propose(
     merit = np.empty(symbols)
     for t in range(bars):
         for n in range(symbols):
-            x = score[t, n]
+            smoothed(edge_bps[t, n], alphas, n, smooth)
             j = index[t, n]
-            if x == x:
-                sides[n] = latched_side(x, enter, leave, sides[n])
-            s = sides[n]
             e = math.nan
             sd = math.nan
             seen = math.nan
+            mean = math.nan
             if j >= 0:
                 e = edge_bps[t, n, j]
                 sd = edge_std_bps[t, n, j]
                 seen = observations[t, n, j]
-            share = fraction[t, n] * multiplier
-            r = 1e4 * sigma[t, n] * math.sqrt(horizon[t, n]) if horizon[t, n] > 0.0 else math.nan
+                mean = smooth[j, n]
+            share = fraction[t, n] * rules.multiplier
+            h = horizon[t, n] if horizon[t, n] > 0.0 else math.nan
+            r = 1e4 * sigma[t, n] * math.sqrt(h)
+            paid = carry_bps_per_bar[t, n] * h if h == h else 0.0  # by a long
+            trip = round_trip_bps[t, n]
+            told = math.isfinite(e + trip + paid + sd + seen + sigma[t, n] + fraction[t, n] + p_success[t, n] + freshness[t, n])
+            s = sides[n]
             bits = AVOID if avoid[t, n] != 0 else 0
-            bars_held = horizon[t, n] if horizon[t, n] > 0.0 else 0.0
-            paid = s * carry_bps_per_bar[t, n] * bars_held
-            net = s * e - round_trip_bps[t, n] - (0.0 if paid < 0.0 else paid)  # of a position on this side
-            p = p_success[t, n]
-            told = math.isfinite(x + net + sd + seen + sigma[t, n] + fraction[t, n] + p + freshness[t, n])
             chance = 0.0
+            net = math.nan
             if not told:
                 s = UNKNOWN_SIDE
                 bits |= UNKNOWN_INPUT
-            elif s == 0:
-                bits |= NO_SIGNAL
             else:
-                if not seen >= min_observations:
-                    bits |= NOT_LEARNED
-                if not (net > 0.0 and s * e > 0.0):
-                    bits |= EDGE_BELOW_COST
-                elif not net > min_t * sd:
-                    bits |= EDGE_UNCERTAIN
+                if s * mean < -rules.leave_cost * trip:
+                    s = 0
+                way = s if s != 0 else int(sign(e))
+                own = way * paid
+                net = way * e - trip - (own if own > 0.0 else 0.0)  # of a position on that side
+                case = case_against(way * e, sd, net, seen, rules)
+                if s == 0 and case == 0:
+                    s = way
+                sides[n] = s
+                bits |= case if way != 0 else NO_SIGNAL
                 if not share > 0.0:
                     bits |= NO_SIZE
-                if sd > LEAST_STD:
+                if s != 0 and sd > LEAST_STD:
                     chance = logistic(clip(1.702 * net / sd, -30.0, 30.0))
             taken = told and s != 0
             side[t, n] = s
             may_enter[t, n] = 1 if bits == 0 else 0
-            edge[t, n] = s * e + 0.0 if told else math.nan  # + 0.0: no minus zero
+            edge[t, n] = (s * e if s != 0 else math.fabs(e)) + 0.0 if told else math.nan  # + 0.0: no minus zero
             std[t, n] = sd
             risk[t, n] = r
-            size[t, n] = share if taken and share > 0.0 else 0.0
+            size[t, n] = share if taken and share > 0.0 and s * e > 0.0 else 0.0
             support = 0.0
             if taken:
-                support = p
+                support = p_success[t, n]
                 if agreement[t, n] == agreement[t, n]:
                     support += agreement[t, n]
                 if strength[t, n] == strength[t, n]:

@@ -9,6 +9,7 @@ import pandera.pandas as pa
 from pandera.typing import Series
 
 from dataflows.boundary import Boundary, Rule
+from dataflows.fusion.config import MOST_HORIZONS
 from dataflows.fusion.types import FLAT, LONG, REFUSALS, SHORT, UNKNOWN_SIDE, K
 
 FINITE: Final = sys.float_info.max
@@ -17,33 +18,13 @@ SIDES: Final = (SHORT, FLAT, LONG, UNKNOWN_SIDE)
 
 
 class FusionBoundary(Boundary):
-    """The recorded fields of L7, L67, L70, L71, L72, L75 and L3 whose range their types do not say."""
+    """The recorded fields of L7, L70, L71, L72, L75 and L3 whose range their types do not say."""
 
     __rules__: ClassVar[tuple[Rule, ...]] = (
         Rule("total", (*(f"l7_ensemble.contributions.{k}" for k in range(K)), "l7_ensemble.score")),
     )
 
     score: Series[float] = pa.Field(alias="l7_ensemble.score", ge=-1.0, le=1.0, nullable=True)
-    expected_edge_bps_0: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.0", ge=-FINITE, le=FINITE, nullable=True)
-    expected_edge_bps_1: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.1", ge=-FINITE, le=FINITE, nullable=True)
-    expected_edge_bps_2: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.2", ge=-FINITE, le=FINITE, nullable=True)
-    expected_edge_bps_3: Series[float] = pa.Field(alias="l67_expectancy.edge_bps.3", ge=-FINITE, le=FINITE, nullable=True)
-    expected_edge_std_bps_0: Series[float] = pa.Field(alias="l67_expectancy.edge_std_bps.0", ge=0.0, le=FINITE, nullable=True)
-    expected_edge_std_bps_1: Series[float] = pa.Field(alias="l67_expectancy.edge_std_bps.1", ge=0.0, le=FINITE, nullable=True)
-    expected_edge_std_bps_2: Series[float] = pa.Field(alias="l67_expectancy.edge_std_bps.2", ge=0.0, le=FINITE, nullable=True)
-    expected_edge_std_bps_3: Series[float] = pa.Field(alias="l67_expectancy.edge_std_bps.3", ge=0.0, le=FINITE, nullable=True)
-    expected_effective_observations_0: Series[float] = pa.Field(
-        alias="l67_expectancy.effective_observations.0", ge=0.0, le=FINITE, nullable=True
-    )
-    expected_effective_observations_1: Series[float] = pa.Field(
-        alias="l67_expectancy.effective_observations.1", ge=0.0, le=FINITE, nullable=True
-    )
-    expected_effective_observations_2: Series[float] = pa.Field(
-        alias="l67_expectancy.effective_observations.2", ge=0.0, le=FINITE, nullable=True
-    )
-    expected_effective_observations_3: Series[float] = pa.Field(
-        alias="l67_expectancy.effective_observations.3", ge=0.0, le=FINITE, nullable=True
-    )
     cost_round_trip_bps: Series[float] = pa.Field(alias="l71_trading_cost.round_trip_bps", ge=0.0, le=FINITE, nullable=True)
     cost_spread_bps: Series[float] = pa.Field(alias="l71_trading_cost.spread_bps", ge=0.0, le=FINITE, nullable=True)
     cost_impact_bps: Series[float] = pa.Field(alias="l71_trading_cost.impact_bps", ge=0.0, le=FINITE, nullable=True)
@@ -53,7 +34,7 @@ class FusionBoundary(Boundary):
     )
     horizon_bars: Series[float] = pa.Field(alias="l70_horizon.bars", ge=1.0, le=FINITE, nullable=True)
     horizon_net_edge_bps: Series[float] = pa.Field(alias="l70_horizon.net_edge_bps", ge=-FINITE, le=FINITE, nullable=True)
-    horizon_chosen: Series[int] = pa.Field(alias="l70_horizon.chosen", ge=-1, le=3)
+    horizon_chosen: Series[int] = pa.Field(alias="l70_horizon.chosen", ge=-1, lt=MOST_HORIZONS)
     agreement: Series[float] = pa.Field(alias="l72_agreement.agreement", ge=0.0, le=1.0, nullable=True)
     agreement_entropy: Series[float] = pa.Field(alias="l72_agreement.entropy", ge=0.0, le=1.0, nullable=True)
     agreement_dominant: Series[int] = pa.Field(alias="l72_agreement.dominant", ge=-1, le=K - 1)

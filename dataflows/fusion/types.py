@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
-from dataflows.panel import Floats, IntPanel, Panel, Stack, Unit, Within
+from dataflows.panel import Bools, Floats, IntPanel, Panel, Stack, Unit, Within
 from dataflows.regime.types import REGIMES
 
 SOURCES: Final = (
@@ -59,12 +59,12 @@ class Ensemble(NamedTuple):
 
 
 class Expectancy(NamedTuple):
-    """L67: what the score has been worth so far, at each of four horizons."""
+    """L67: what the sources have been worth so far, at each of H horizons."""
 
-    edge_bps: Stack  # (T, N, H), signed: of a long position
-    edge_std_bps: Stack  # (T, N, H)
-    effective_observations: Stack  # (T, N, H)
-    slope_by_source: Annotated[Stack, Within()]  # (T, N, K) bps per unit of the source, at the third horizon; diagnostic
+    edge_bps: Annotated[Stack, Within()]  # (T, N, H), signed: of a long position
+    edge_std_bps: Annotated[Stack, Within(0.0)]  # (T, N, H)
+    effective_observations: Annotated[Stack, Within(0.0)]  # (T, N, H)
+    slope_by_source: Annotated[Stack, Within()]  # (T, N, K) bps per unit of the source, at success_horizon_bars
 
 
 class Success(NamedTuple):
@@ -118,7 +118,7 @@ class Proposal(NamedTuple):
     side: IntPanel  # SHORT, FLAT (close), LONG, UNKNOWN_SIDE (hold)
     may_enter: IntPanel  # 1: an increase may be asked for
     score: Panel  # [-1, 1]
-    edge_bps: Panel  # gross, of a position on `side`
+    edge_bps: Panel  # gross, of a position on `side`; while FLAT, on the better one
     edge_std_bps: Panel
     risk_bps: Panel  # volatility over the horizon
     p_success: Panel  # [0, 1]
@@ -139,7 +139,7 @@ REFUSALS: Final = (
     "NO_SIGNAL",
     "NO_SIZE",
 )
-"""Why an entry is refused, by bit: REFUSALS[k] is bit 1 << k."""
+"""Why an entry is refused, by bit: REFUSALS[k] is bit 1 << k. NO_SIGNAL: no edge on either side."""
 
 AVOID: Final = 1
 NOT_LEARNED: Final = 2
@@ -148,3 +148,9 @@ EDGE_UNCERTAIN: Final = 8
 UNKNOWN_INPUT: Final = 16
 NO_SIGNAL: Final = 32
 NO_SIZE: Final = 64
+
+
+def with_an_edge(proposal: Proposal) -> Bools:
+    """True where L3 weighed an entry: there is a side, or an edge on one while FLAT. Of `proposal`'s shape."""
+    found: Bools = (proposal.side != UNKNOWN_SIDE) & (proposal.refusal & NO_SIGNAL == 0)
+    return found

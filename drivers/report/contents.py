@@ -82,8 +82,7 @@ def read_report(folder: Path | str, name: str | None = None) -> Report:
     clock = clock_of(run)
     account = read_account(run, clock)
     book = read_book(run, account)
-    horizons = run.about.get("configuration", {}).get("fusion", {}).get("horizons") or [USUAL_HORIZON]
-    stride = int(horizons[min(2, len(horizons) - 1)])  # the one at which L67 judges the sources
+    stride = int(run.about.get("configuration", {}).get("fusion", {}).get("success_horizon_bars") or USUAL_HORIZON)
     points = min(PRICE_POINTS // 4, PRICE_POINTS // max(1, min(len(run.symbols), MOST_DRAWN)))
     prices = read_prices(run, clock, points, stride)
     return Report(
@@ -141,12 +140,9 @@ def why_nothing(report: Report) -> str:
         return f"{plural(orders, 'order')} went out and none was filled: {ends}."
     if decided is None:
         return "Nothing was traded, and this run recorded no decisions that would say why."
-    if not decided.with_side:
-        return (
-            f"Nothing was traded. In none of the {count(decided.cells)} bars of a symbol was the score known and strong enough "
-            "for a side to be proposed."
-        )
-    asked = f"Nothing was traded. Of {plural(decided.with_side, 'proposal')} with a side"
+    if not decided.with_edge:
+        return f"Nothing was traded. In none of the {count(decided.cells)} bars of a symbol was there an edge, on either side."
+    asked = f"Nothing was traded. Of {plural(decided.with_edge, 'proposal')} with an edge"
     if not decided.may_enter:
         return f"{asked} none was allowed to enter: {listed(decided.refusals, REFUSALS)}."
     reasons = Counter({name: sum(by.values()) for name, by in decided.reasons.items()})

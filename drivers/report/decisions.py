@@ -16,7 +16,7 @@ from drivers.store.reader import RecordedRun
 
 _NAMES: Final = ("symbol", "side", "verdict", "reasons", "refusal")
 _NUMBERS: Final = ("may_enter", "score", "edge_bps", "target_weight")
-_SIDED: Final = ("LONG", "SHORT")
+_TOLD: Final = ("SHORT", "FLAT", "LONG")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Decisions:
     """Counts over every bar of every symbol. reasons: of the risk gate, by reason and verdict. refusals: of proposals."""
 
     cells: int = 0
-    with_side: int = 0
+    with_edge: int = 0
     may_enter: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, Counter[str]] = field(default_factory=dict)
@@ -45,8 +45,8 @@ class Decisions:
 
     @property
     def refused(self) -> int:
-        """Proposals with a side that may not enter."""
-        return self.with_side - self.may_enter
+        """Proposals with an edge that may not enter."""
+        return self.with_edge - self.may_enter
 
 
 def read_decisions(run: RecordedRun, bars: int) -> Decisions | None:
@@ -68,9 +68,11 @@ def _take(made: Decisions, table: pa.Table) -> None:
     number: dict[str, Any] = {name: table[name].to_numpy() for name in _NUMBERS}
     stamp = table["timestamp"].cast(pa.int64()).to_numpy()
     side, sides = codes["side"]
-    sided = np.isin(side, [i for i, name in enumerate(sides) if name in _SIDED])
-    may = sided & (number["may_enter"] == 1)
-    made.with_side += int(np.count_nonzero(sided))
+    refusal, masks = codes["refusal"]
+    weighed = np.isin(side, [i for i, name in enumerate(sides) if name in _TOLD])
+    weighed &= ~np.isin(refusal, [i for i, mask in enumerate(masks) if "NO_SIGNAL" in mask.split("|")])
+    may = weighed & (number["may_enter"] == 1)
+    made.with_edge += int(np.count_nonzero(weighed))
     made.may_enter += int(np.count_nonzero(may))
 
     def example(mask: Any) -> Example:
@@ -82,9 +84,8 @@ def _take(made: Decisions, table: pa.Table) -> None:
             int(stamp[i]), symbols[symbol[i]], sides[side[i]], float(number["score"][i]), float(number["edge_bps"][i])
         )
 
-    refusal, masks = codes["refusal"]
-    for code, n in _counted(refusal[sided & ~may]):
-        found = example(sided & ~may & (refusal == code)) if masks[code] else None
+    for code, n in _counted(refusal[weighed & ~may]):
+        found = example(weighed & ~may & (refusal == code)) if masks[code] else None
         for name in filter(None, masks[code].split("|")):
             made.refusals[name] += n
             if found is not None:

@@ -20,7 +20,7 @@ def funnel(report: Report) -> Table | None:
     let = decided.verdicts["APPROVED"] + decided.verdicts["REDUCED"]
     steps = [
         ("bars of a symbol", decided.cells),
-        ("proposals with a side", decided.with_side),
+        ("proposals with an edge", decided.with_edge),
         ("proposals that might enter", decided.may_enter),
         ("increases approved, in full or smaller", let),
         ("orders, stops and targets included", sum(report.book.orders.values())),
@@ -67,7 +67,7 @@ def refusals(report: Report) -> Table | None:
     ]
     columns = (("Because", False), ("Code", False), ("Bars", True), ("Share", True), ("The largest edge refused", False))
     caption = (
-        f"Why {plural(decided.refused, 'proposal')} with a side might not enter (L3). A proposal can have several reasons, so "
+        f"Why {plural(decided.refused, 'proposal')} with an edge might not enter (L3). A proposal can have several reasons, so "
         "the shares can add up to more than 100 %."
     )
     return Table("refusals", caption, columns, rows)

@@ -17,7 +17,7 @@ REFUSALS: Final = {
     "EDGE_BELOW_COST": "the expected move was smaller than the cost of a round trip",
     "EDGE_UNCERTAIN": "the expected move was within its own error",
     "UNKNOWN_INPUT": "an input was not known",
-    "NO_SIGNAL": "the score was too weak for a side",
+    "NO_SIGNAL": "there was no edge, on either side",
     "NO_SIZE": "the size came out as zero",
 }
 REASONS: Final = {

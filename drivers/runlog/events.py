@@ -178,10 +178,9 @@ class Events:
             yield Event(time[t], "kill_switch", {"layer": "L81", **fields}, bool(halted))
 
     def _refusals(self, proposal: Any, time: Ints) -> Iterator[Event]:
-        sided = (proposal.side == fusion.LONG) | (proposal.side == fusion.SHORT)
-        why = np.where(sided & (proposal.may_enter == 0), proposal.refusal, 0)
+        why = np.where(fusion.with_an_edge(proposal) & (proposal.may_enter == 0), proposal.refusal, 0)
         for t, n in np.argwhere((why != self._before("refusal", why, 0)) & (why != 0)):
-            side = "LONG" if proposal.side[t, n] == fusion.LONG else "SHORT"
+            side = {fusion.LONG: "LONG", fusion.SHORT: "SHORT"}.get(int(proposal.side[t, n]), "FLAT")
             fields = {"symbol": self.symbols[n], "side": side, "reasons": names_of(int(why[t, n]), fusion.REFUSALS)}
             yield Event(time[t], "refusal", {"layer": "L3", **fields})
 

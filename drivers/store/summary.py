@@ -13,7 +13,7 @@ from rich.text import Text
 
 from dataflows.data.types import Instruments, unknown_instruments
 from dataflows.execution import types as ex
-from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE
+from dataflows.fusion.types import REFUSALS, with_an_edge
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import HOLD, LEVELS, REASONS, VERDICTS
@@ -142,9 +142,9 @@ class Summary:
         _tally(self.regimes, regime.label + 1, ("UNKNOWN", *REGIMES))
 
     def _proposals(self, proposal: Any) -> None:
-        sided = (proposal.side != FLAT) & (proposal.side != UNKNOWN_SIDE)
-        self.wanted += int(np.count_nonzero(sided))
-        refused = sided & (proposal.may_enter == 0)
+        weighed = with_an_edge(proposal)
+        self.wanted += int(np.count_nonzero(weighed))
+        refused = weighed & (proposal.may_enter == 0)
         self.refused += int(np.count_nonzero(refused))
         _tally_bits(self.refusals, proposal.refusal[refused], REFUSALS)
 
@@ -222,7 +222,7 @@ class Summary:
             made["dropped_by_filter"] = {name: n for name, n in _ordered(self.drops).items() if name != "NONE"}
         if "l3_action_proposal" in self._parts:
             made["proposals"] = {
-                "with_a_side": self.wanted,
+                "with_an_edge": self.wanted,
                 "may_not_enter": self.refused,
                 "by_refusal": _ordered(self.refusals),
             }
@@ -280,7 +280,7 @@ def table(figures: Mapping[str, Any]) -> Group:
         top.add_row("orders, fills", f"{figures['orders']['total']}, {figures['fills']}")
     if "proposals" in figures:
         asked = figures["proposals"]
-        top.add_row("proposals with a side", f"{asked['with_a_side']}, of which {asked['may_not_enter']} may not enter")
+        top.add_row("proposals with an edge", f"{asked['with_an_edge']}, of which {asked['may_not_enter']} may not enter")
     parts: list[Any] = [top]
     if figures.get("orders", {}).get("by_type"):
         grid = Table(title="Orders by type and final status")

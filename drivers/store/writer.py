@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataflows.execution import types as ex
-from dataflows.fusion.types import FLAT, REFUSALS, UNKNOWN_SIDE, Proposal
+from dataflows.fusion.types import REFUSALS, Proposal, with_an_edge
 from dataflows.panel import Ints, is_log
 from dataflows.risk.types import HOLD, REASONS, VERDICTS, Approval
 from drivers.engine.interrupts import deferred
@@ -239,8 +239,7 @@ class ResultWriter:
         }
 
     def _write_decisions(self, proposal: Proposal, approval: Approval, time: Ints) -> None:
-        acts = (proposal.side != FLAT) & (proposal.side != UNKNOWN_SIDE)
-        row, column = np.nonzero(acts | (approval.verdict != HOLD) | (np.abs(approval.target_weight) > 0.0))
+        row, column = np.nonzero(with_an_edge(proposal) | (approval.verdict != HOLD) | (np.abs(approval.target_weight) > 0.0))
         if not len(row) and self._decisions.begun:
             return
         columns = self._index(row, column.astype(np.int32), time)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,11 +37,11 @@ from dataflows.microstructure.types import Tradeability
 from tests.dataflows.fusion.world import CONFIGS, returns
 from tests.support import filled, run_columnar
 
-CONFIG = FusionConfig(side_enter=0.25, side_leave=0.1)
+CONFIG = FusionConfig(horizons=(5, 15, 60, 240))
 
 
 def propose(
-    scores: Any,
+    scores: Any,  # L67's edge is slope times these
     *,
     slope: float = 100.0,
     std: float = 5.0,
@@ -96,10 +97,33 @@ def test_codes_are_those_of_the_domain() -> None:
         assert getattr(types, name) == 1 << i
 
 
-def test_side_follows_entry_and_exit_hysteresis() -> None:
-    got = propose([0.0, 0.2, 0.3, 0.2, 0.11, 0.09, 0.2, -0.3, -0.2, 0.0, -0.26, 0.26])
-    expected = [FLAT, FLAT, LONG, LONG, LONG, FLAT, FLAT, SHORT, SHORT, FLAT, SHORT, LONG]
-    assert got.side[:, 0].tolist() == expected
+def test_a_side_is_taken_when_its_net_edge_is_beyond_doubt() -> None:
+    got = propose([0.0, 0.1, 0.19, 0.21, -0.21, -0.19], std=5.0, round_trip=10.0)  # 20 bps: two errors above the cost
+    assert got.side[:4, 0].tolist() == [FLAT, FLAT, FLAT, LONG]
+    assert propose([-0.19, -0.21]).side[:, 0].tolist() == [FLAT, SHORT]
+    assert propose([0.9], observations=99.0).side[0, 0] == FLAT
+
+
+def test_a_side_is_left_when_its_mean_edge_is_half_a_round_trip_against_it() -> None:
+    scores = np.concatenate([np.full(5, 0.5), np.full(60, -0.08)])  # against it by 8 bps, not beyond doubt for the other side
+    got = propose(scores, std=40.0, round_trip=10.0, observations=200.0, fusion=CONFIG._replace(entry_min_t=0.5))
+    mean = pd.Series(100.0 * scores).ewm(halflife=0.15 * 60.0, adjust=False).mean().to_numpy()
+    expected = np.where(np.cumsum(mean < -5.0) > 0, FLAT, LONG)
+    assert got.side[:, 0].tolist() == expected.tolist()
+    assert 5 < (expected == LONG).sum() < 60  # the sign turned at 5
+    assert (got.may_enter[5:] == 0).all()
+    assert (got.size_fraction[5:] == 0.0).all()  # against the edge nothing is asked for
+    at_once = propose(scores, std=40.0, fusion=CONFIG._replace(entry_min_t=0.5, leave_halflife=1e-3))
+    assert at_once.side[5, 0] == FLAT
+    never = propose(scores, std=40.0, fusion=CONFIG._replace(entry_min_t=0.5, leave_cost=0.9))
+    assert (never.side == LONG).all()
+
+
+def test_a_strong_edge_the_other_way_turns_the_side() -> None:
+    got = propose([0.5] * 3 + [-0.9] * 40)
+    assert set(got.side[3:, 0].tolist()) == {LONG, SHORT}
+    assert got.side[-1, 0] == SHORT
+    assert FLAT not in got.side[:, 0]
 
 
 def test_a_good_case_may_enter() -> None:
@@ -157,10 +181,15 @@ def test_a_refusal_names_its_reason(given_: dict[str, float], reason: str) -> No
     assert reason in reasons(got)
 
 
-def test_a_cold_start_is_refused_as_not_learned() -> None:
-    got = propose([0.5], slope=0.0, observations=0.0, std=20.0)
-    assert {"NOT_LEARNED", "EDGE_BELOW_COST"} <= reasons(got)
-    assert got.side[0, 0] == LONG
+def test_while_flat_the_refusal_is_that_of_the_better_side() -> None:
+    assert reasons(propose([0.5], slope=0.0, observations=0.0)) >= {"NO_SIGNAL"}
+    got = propose([-0.05, 0.0, -0.15], observations=0.0)
+    assert reasons(got, 0) >= {"NOT_LEARNED", "EDGE_BELOW_COST"}
+    assert "NO_SIGNAL" in reasons(got, 1)
+    assert reasons(got, 2) == {"NOT_LEARNED", "EDGE_UNCERTAIN"}
+    assert got.edge_bps[:, 0].tolist() == [5.0, 0.0, 15.0]
+    assert types.with_an_edge(got)[:, 0].tolist() == [True, False, True]
+    assert not types.with_an_edge(propose([math.nan])).any()
 
 
 def test_avoid_and_unknown_inputs_never_force_an_exit() -> None:
@@ -168,15 +197,16 @@ def test_avoid_and_unknown_inputs_never_force_an_exit() -> None:
     assert (held.side == LONG).all()
     assert (held.may_enter == 0).all()
     lost = propose([0.5, math.nan, 0.15, math.nan, 0.15])
-    assert lost.side[:, 0].tolist() == [LONG, UNKNOWN_SIDE, LONG, UNKNOWN_SIDE, LONG]  # the latch holds meanwhile
+    assert lost.side[:, 0].tolist() == [LONG, UNKNOWN_SIDE, LONG, UNKNOWN_SIDE, LONG]  # the side is kept meanwhile
     assert lost.may_enter[1, 0] == 0
     blind = propose([0.5, 0.0], round_trip=np.array([[10.0], [math.nan]]))
     assert blind.side[1, 0] == UNKNOWN_SIDE
 
 
 def test_size_is_zero_when_flat_or_unknown_and_the_policy_only_lowers_it() -> None:
-    got = propose([0.5, 0.0, math.nan])
-    assert got.size_fraction[1:, 0].tolist() == [0.0, 0.0]
+    got = propose([0.5, math.nan])
+    assert got.size_fraction[1, 0] == 0.0
+    assert propose([0.0]).size_fraction[0, 0] == 0.0
     full = got.size_fraction[0, 0]
     assert propose([0.5], multiplier=0.5).size_fraction[0, 0] == pytest.approx(0.5 * full)
     assert propose([0.5], multiplier=7.0).size_fraction[0, 0] == full
@@ -202,7 +232,6 @@ def test_may_enter_means_every_condition_holds(
     if got.may_enter[0, 0]:
         net = slope * abs(score) - cost
         assert not avoid
-        assert abs(score) > CONFIG.side_enter
         assert net > 0.0
         assert net > CONFIG.entry_min_t * std - 1e-9
         assert observations >= CONFIG.entry_min_observations

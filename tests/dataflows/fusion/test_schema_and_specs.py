@@ -102,11 +102,12 @@ def test_the_configuration_file_states_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"horizons": [5, 15, 60]}, "four different numbers of bars"),
+        ({"horizons": list(range(1, 10))}, "1 to 5 different numbers of bars"),
+        ({"horizons": []}, "1 to 5 different numbers of bars"),
+        ({"horizons": [5, 15]}, "must be one of horizons"),
         ({"horizons": [5, 60, 15, 240]}, "shortest first"),
         ({"source_weights": [1.0, 2.0]}, "source_weights has 2 numbers; write 11"),
         ({"source_weights": [0.0] * 11}, "give at least one source a weight"),
-        ({"side_leave": 0.3}, "leave must be below enter"),
         ({"prior_slope": 1.0}, "did you mean prior_slope_bps"),
         ({"kelly_cap": 2.0}, "kelly_cap is 2.0"),
     ],
@@ -125,7 +126,7 @@ def test_the_prior_belief_spec_can_be_run_and_says_what_it_is() -> None:
     assert fusion.prior_strength >= fusion.entry_min_observations
 
 
-@pytest.mark.parametrize("name", ["prior_belief", "conservative_risk", "bars_only"])
+@pytest.mark.parametrize("name", ["prior_belief", "conservative_risk", "bars_only", "own_signal"])
 def test_every_shipped_spec_changes_what_it_says_and_nothing_it_cannot(name: str) -> None:
     spec = load_spec(locate(ROOT), name)
     record: Any = config_records()[spec.domain]

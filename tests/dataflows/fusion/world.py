@@ -26,7 +26,8 @@ from dataflows.regime.types import ChangePoint, Regime
 from dataflows.risk.config import RiskConfig
 from tests.support import filled
 
-CONFIG = FusionConfig()
+CONFIG = FusionConfig(horizons=(5, 15, 60, 240))
+"""Four horizons; the made-up records below have as many."""
 CONFIGS: dict[str, Any] = {
     "data": DataConfig(),
     "fusion": CONFIG,

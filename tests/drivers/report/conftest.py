@@ -14,16 +14,19 @@ from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
 
 SYMBOLS = ("SIMA", "SIMB", "SIMC")
-EARLY = (  # an edge that is believed in without having been learned, and windows that are full after some hours
-    "fusion.prior_slope_bps=400",
+EARLY = (  # an edge that is believed in without having been learned, sides that end soon, windows that are full after hours
+    "fusion.prior_slope_bps=800",
     "fusion.prior_strength=400",
+    "fusion.horizons=[5, 15, 60, 240]",
+    "fusion.leave_cost=0.0",
+    "fusion.leave_halflife=0.02",
     "kinematics.volatility_halflife_slow=240",
     "risk.cap_volume_bars=240",
 )
 RUNS = {
     "traded": (*EARLY, "execution.style_limit_ratio=0.5", "execution.style_post_ratio=1.0"),
     "hasty": (*EARLY, "risk.stop_sigma=0.3", "risk.stop_atr=1.0", "risk.gross=0.6"),
-    "idle": (),
+    "idle": ("fusion.entry_min_observations=100000",),
 }
 
 

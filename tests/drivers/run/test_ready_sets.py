@@ -85,11 +85,11 @@ def test_with_nothing_learned_nothing_is_traded_and_the_summary_says_why(shared_
     whole(run)
     assert (run.summary["orders"]["total"], run.summary["fills"]) == (0, 0)
     asked = run.summary["proposals"]
-    assert asked["may_not_enter"] == asked["with_a_side"] > 1000
+    assert asked["may_not_enter"] == asked["with_an_edge"] > 1000
     assert asked["by_refusal"]["NOT_LEARNED"] > 1000
-    assert asked["by_refusal"]["EDGE_BELOW_COST"] == asked["with_a_side"]
+    assert asked["by_refusal"]["EDGE_BELOW_COST"] == asked["with_an_edge"]
     text = shown(run)
-    assert f"{asked['with_a_side']}, of which {asked['with_a_side']} may not enter" in text
+    assert f"{asked['with_an_edge']}, of which {asked['with_an_edge']} may not enter" in text
     assert "Why proposals may not enter: " in text
     assert "NOT_LEARNED" in text
 

@@ -155,7 +155,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "rearm_bars": st.integers(0, 500),
         "reject_count": st.integers(1, 9),
     },
-    "fusion": {"horizons": st.sampled_from([[5, 15, 60, 240], [1, 2, 3, 60]]), "prior_slope_bps": st.floats(0, 300)},
+    "fusion": {"horizons": st.sampled_from([[5, 15, 60, 240], [1, 2, 60]]), "prior_slope_bps": st.floats(0, 300)},
     "execution": {"slice_bars": st.integers(1, 30), "start_cash": st.integers(1, 10**7)},
 }
 SPECS = st.sampled_from(sorted(VALUES)).flatmap(

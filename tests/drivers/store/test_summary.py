@@ -14,6 +14,7 @@ from rich.console import Console
 
 from dataflows.data.types import Bars, Market, Quality
 from dataflows.execution import types as ex
+from dataflows.fusion.types import NO_SIGNAL, UNKNOWN_SIDE
 from dataflows.regime.types import REGIMES, Regime
 from dataflows.risk.types import VERDICTS
 from drivers.files.json_values import json_values
@@ -80,9 +81,10 @@ def test_figures_are_those_of_the_whole_run() -> None:
         "total": 3,
         "by_type": {"LIMIT": {"REJECTED": 1}, "MARKET": {"FILLED": 1}, "STOP_MARKET": {"FILLED": 1}},
     }
-    side, verdict = made["l3_action_proposal"].side, made["l4_risk_gate"].verdict
-    assert figures["proposals"]["with_a_side"] == np.count_nonzero(np.abs(side) == 1)
-    assert figures["proposals"]["by_refusal"] == {}  # may_enter is 1 where a side is proposed
+    proposal, verdict = made["l3_action_proposal"], made["l4_risk_gate"].verdict
+    weighed = (proposal.side != UNKNOWN_SIDE) & (proposal.refusal & NO_SIGNAL == 0)
+    assert figures["proposals"]["with_an_edge"] == np.count_nonzero(weighed)
+    assert figures["proposals"]["may_not_enter"] == np.count_nonzero(weighed & (proposal.may_enter == 0))
     for code, name in enumerate(VERDICTS[:4]):
         assert figures["decisions"]["by_verdict"][name] == np.count_nonzero(verdict == code)
     label = extra["l1_regime"].label
@@ -104,16 +106,16 @@ def test_figures_are_the_same_to_the_bit_however_the_run_was_cut(cuts: tuple[int
     assert whole["without_volume"] == [SYMBOLS[1]]
 
 
-def test_refusals_are_counted_where_a_side_was_proposed_and_may_not_be_entered() -> None:
+def test_refusals_are_counted_where_an_edge_was_weighed_and_may_not_be_entered() -> None:
     values = outputs(0, 600)
     proposal = values["l3_action_proposal"]._replace(may_enter=np.zeros((600, 2), np.int64), refusal=np.full((600, 2), 0b10))
     summary = Summary(SYMBOLS)
     summary.add({"l3_action_proposal": proposal}, times(0, 600), {})
-    sided = int(np.count_nonzero(np.abs(proposal.side) == 1))
+    weighed = int(np.count_nonzero(proposal.side != UNKNOWN_SIDE))
     assert summary.figures()["proposals"] == {
-        "with_a_side": sided,
-        "may_not_enter": sided,
-        "by_refusal": {"NOT_LEARNED": sided},
+        "with_an_edge": weighed,
+        "may_not_enter": weighed,
+        "by_refusal": {"NOT_LEARNED": weighed},
     }
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflows.execution import types as ex
-from dataflows.fusion.types import REFUSALS
+from dataflows.fusion.types import NO_SIGNAL, REFUSALS, UNKNOWN_SIDE
 from dataflows.risk.types import REASONS, VERDICTS
 from drivers.files.json_values import json_values
 from drivers.project.configs import load_configs
@@ -121,12 +121,13 @@ def test_the_ledger_has_a_row_for_each_bar_and_symbol(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frame["equity"][::2], outputs(0, 600)["l97_ledger"].equity)
 
 
-def test_decisions_hold_what_is_not_flat_with_names_for_codes(tmp_path: Path) -> None:
+def test_decisions_hold_what_has_an_edge_or_a_verdict_with_names_for_codes(tmp_path: Path) -> None:
     frame = pd.read_parquet(written(tmp_path / "run") / "decisions.parquet")
     made = outputs(0, 600)
-    side, verdict = made["l3_action_proposal"].side, made["l4_risk_gate"].verdict
-    assert len(frame) == np.count_nonzero((np.abs(side) == 1) | (verdict != 0))
-    assert set(frame["side"]) == {"SHORT", "LONG"}
+    proposal, verdict = made["l3_action_proposal"], made["l4_risk_gate"].verdict
+    weighed = (proposal.side != UNKNOWN_SIDE) & (proposal.refusal & NO_SIGNAL == 0)
+    assert len(frame) == np.count_nonzero(weighed | (verdict != 0))
+    assert set(frame["side"]) == {"SHORT", "FLAT", "LONG"}
     assert set(frame["verdict"]) <= set(VERDICTS)
     reduced = frame[frame["verdict"] == "REDUCED"]
     assert set(reduced["reasons"]) == {f"{REASONS[1]}|{REASONS[2]}"}
