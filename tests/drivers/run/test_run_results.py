@@ -24,7 +24,7 @@ from drivers.run.request import RunRequest
 SYMBOLS = ("SIMA", "SIMB", "SIMC")
 EARLY = (  # an edge that is believed in without having been learned, sides that end soon, windows that are full after hours
     "fusion.prior_slope_bps=800",
-    "fusion.prior_strength=400",
+    "fusion.prior_strength=100000",
     "fusion.leave_cost=0.0",
     "fusion.leave_halflife=0.02",
     "kinematics.volatility_halflife_slow=240",
@@ -40,11 +40,11 @@ STYLES = {
         "fusion.horizons=[5, 15, 60, 240]",
         "risk.stop_sigma=0.3",
         "risk.stop_atr=1.0",
-        "risk.loss_daily=0.0003",
+        "risk.loss_daily=0.0004",
         "risk.loss_flatten_at=1.0",
     ),
 }
-START_CASH, LOSS_DAILY = 100_000.0, 0.0003
+START_CASH, LOSS_DAILY = 100_000.0, 0.0004
 RUN, FLATTEN = 0, 2
 MINUTE = pd.Timedelta("1min")
 BRACKET = ("STOP_MARKET", "TAKE_PROFIT")
@@ -108,7 +108,7 @@ def read(folder: Path, style: str) -> Run:
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("runs")
-    simulate(folder / "market", seed=5, symbols=SYMBOLS, days=3, edge=1.5, trades=False)
+    simulate(folder / "market", seed=5, symbols=SYMBOLS, days=3, edge=3.0, trades=False)
     for style, overrides in STYLES.items():
         request = RunRequest(data=folder / "market", out=folder / style, overrides=EARLY + overrides)
         run_batch(request, Console(file=StringIO()))
