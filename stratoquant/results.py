@@ -16,7 +16,7 @@ from drivers.explain.show import headline, tree
 from drivers.explain.target import target_of
 from drivers.explain.trace import Explanation
 from drivers.explain.trace import explain as trace
-from drivers.report.contents import Report, in_short, read_report
+from drivers.report.contents import RunReport, in_short, read_report
 from drivers.report.trips import Trip
 from drivers.store.reader import RecordedError, RecordedRun, open_run
 from drivers.text.suggestions import layer_hint, layer_named
@@ -54,7 +54,7 @@ class Run:
         return path
 
     @functools.cached_property
-    def _report(self) -> Report:
+    def _report(self) -> RunReport:
         return read_report(self.folder)
 
     @property

@@ -11,7 +11,7 @@ from drivers.cli.common import Failed, debug_of, project_of
 from drivers.cli.say import say, say_json, say_rendered
 
 if TYPE_CHECKING:
-    from drivers.health import Report
+    from drivers.health import HealthReport
 
 _STYLE: Final = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 _WIDTH: Final = 120  # of what goes into a file or a pipe
@@ -90,7 +90,7 @@ def health(
         raise Failed(_refusal(report, strict))
 
 
-def _show(report: Report) -> None:
+def _show(report: HealthReport) -> None:
     """A line a finding, below it what to do."""
     from rich.table import Table
     from rich.text import Text
@@ -117,7 +117,7 @@ def _show(report: Report) -> None:
     say(report.verdict)
 
 
-def _refusal(report: Report, strict: bool) -> str:
+def _refusal(report: HealthReport, strict: bool) -> str:
     """Which checks are at fault, in one sentence."""
     wrong = ("fail", "warn") if strict else ("fail",)
     names = dict.fromkeys(f.name for f in report.findings if f.status in wrong)

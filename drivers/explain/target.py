@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dataflows.panel import Ints
-from drivers.explain.trip import Trip, trip_of
+from drivers.explain.trip import OrderTrip, trip_of
 from drivers.files.json_values import json_values
 from drivers.store.contracts import Contracts
 from drivers.store.reader import Command, RecordedRun
@@ -43,7 +43,7 @@ class Target:
     entry: dict[str, Any] | None = None
     fills: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
-    trip: Trip | None = None
+    trip: OrderTrip | None = None
 
 
 def target_of(run: RecordedRun, wanted: str) -> Target:

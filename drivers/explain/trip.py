@@ -13,7 +13,7 @@ DUST: Final = 1e-9
 
 
 @dataclass(frozen=True)
-class Trip:
+class OrderTrip:
     """From flat to flat, or to the end of the run. profit: in the account's currency, after fees and before funding; None:
     still open."""
 
@@ -31,7 +31,7 @@ class Trip:
         return [f"Its position had {len(rows)} fill{'s' * (len(rows) != 1)} and {end}:", *rows]
 
 
-def trip_of(fills: pd.DataFrame, order: dict[str, Any], booked: Callable[[float], float] = float) -> Trip | None:
+def trip_of(fills: pd.DataFrame, order: dict[str, Any], booked: Callable[[float], float] = float) -> OrderTrip | None:
     """The trip of an order that has filled; None where nothing of it has. fills: rows of fills.parquet, in their order.
 
     A fill that turns the position over ends one trip and begins the next: it is shown with both, and `profit` counts of it what
@@ -55,10 +55,10 @@ def trip_of(fills: pd.DataFrame, order: dict[str, Any], booked: Callable[[float]
         largest = max(largest, abs(before), abs(position))
         if turned or abs(position) <= DUST * largest:
             if start <= own[0] <= i:
-                return Trip(mine.iloc[start : i + 1], cash)
+                return OrderTrip(mine.iloc[start : i + 1], cash)
             start, cash, largest = (i, 0.0, abs(position)) if turned else (i + 1, 0.0, 0.0)
             if turned:
                 cash = -(position * price + fee * (1.0 - share))
             else:
                 position = 0.0
-    return Trip(mine.iloc[start:], None)
+    return OrderTrip(mine.iloc[start:], None)

@@ -9,7 +9,7 @@ A subject is a module of this package; a check is one function in it (see `regis
 from __future__ import annotations
 
 from drivers.health.context import Context
-from drivers.health.registry import Finding
-from drivers.health.runner import Report, check_health
+from drivers.health.registry import HealthFinding
+from drivers.health.runner import HealthReport, check_health
 
-__all__ = ["Context", "Finding", "Report", "check_health"]
+__all__ = ["Context", "HealthFinding", "HealthReport", "check_health"]

@@ -27,7 +27,7 @@ class Found(NamedTuple):
     advice: str
 
 
-class Finding(NamedTuple):
+class HealthFinding(NamedTuple):
     """The same with the check's name and the seconds that it took. Several findings may come from one check."""
 
     name: str

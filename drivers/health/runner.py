@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from drivers.health.context import Context
-from drivers.health.registry import CHECKS, Check, Finding
+from drivers.health.registry import CHECKS, Check, HealthFinding
 from drivers.text.counts import plural
 
 SUBJECTS: Final = ("installation", "project", "market_data", "machine_code", "disk", "smoke")
@@ -30,10 +30,10 @@ def _silent(doing: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True)
-class Report:
+class HealthReport:
     """What all checks found."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[HealthFinding, ...]
     seconds: float
 
     def count(self, status: str) -> int:
@@ -65,7 +65,7 @@ def check_health(
     quick: bool = False,
     debug: bool = False,
     on_check: OnCheck = _silent,
-) -> Report:
+) -> HealthReport:
     """Runs every check. quick: without the slow ones. debug: prints the traceback of what a check raises."""
     asked = context or Context()
     begun = time.perf_counter()
@@ -75,7 +75,7 @@ def check_health(
         on_check(check.about.rstrip("."), done, len(chosen))
         asked.say = functools.partial(on_check, done=done, total=len(chosen))
         findings += _findings(check, asked, debug)
-    return Report(tuple(findings), time.perf_counter() - begun)
+    return HealthReport(tuple(findings), time.perf_counter() - begun)
 
 
 def _place(check: Check) -> int:
@@ -84,7 +84,7 @@ def _place(check: Check) -> int:
     return SUBJECTS.index(subject) if subject in SUBJECTS else len(SUBJECTS)
 
 
-def _loaded(debug: bool) -> Iterator[Finding]:
+def _loaded(debug: bool) -> Iterator[HealthFinding]:
     """Imports the modules that hold checks; one that cannot be imported is a finding."""
     for subject in SUBJECTS:
         begun = time.perf_counter()
@@ -94,21 +94,21 @@ def _loaded(debug: bool) -> Iterator[Finding]:
             yield _raised(subject, error, begun, debug)
 
 
-def _findings(check: Check, context: Context, debug: bool) -> Iterator[Finding]:
+def _findings(check: Check, context: Context, debug: bool) -> Iterator[HealthFinding]:
     begun = time.perf_counter()
     try:
         for found in check.run(context):
             now = time.perf_counter()
-            yield Finding(check.name, *found, seconds=now - begun)
+            yield HealthFinding(check.name, *found, seconds=now - begun)
             begun = now
     except Exception as error:  # a check that raises has found something: it is named, and the others go on
         yield _raised(check.name, error, begun, debug)
 
 
-def _raised(name: str, error: Exception, begun: float, debug: bool) -> Finding:
+def _raised(name: str, error: Exception, begun: float, debug: bool) -> HealthFinding:
     if debug:
         traceback.print_exception(error)
-    return Finding(name, "fail", f"The check ended early: {sentence(error)}", _MEND, time.perf_counter() - begun)
+    return HealthFinding(name, "fail", f"The check ended early: {sentence(error)}", _MEND, time.perf_counter() - begun)
 
 
 def sentence(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from dataflows.panel import Floats
-from drivers.report.scan import Clock, holds, panels
+from drivers.report.scan import BarTimes, holds, panels
 from drivers.store.reader import RecordedRun
 
 _SERIES: Final = ("equity", "peak", "drawdown", "gross", "net", "cash_flows")
@@ -19,7 +19,7 @@ _HELD: Final = ("position", "average_price", "mark", "unrealised")
 class Account:
     """Money in quote currency. Series (T,), one value a bar, at its close; of symbols (N,)."""
 
-    clock: Clock
+    clock: BarTimes
     start: float  # equity before the first bar
     equity: Floats
     drawdown: Floats  # 1 - equity / its highest so far; above 1 where the account owes money
@@ -51,7 +51,7 @@ class Account:
         return int(begins[longest]), int(ends[longest] - begins[longest])
 
 
-def read_account(run: RecordedRun, clock: Clock) -> Account | None:
+def read_account(run: RecordedRun, clock: BarTimes) -> Account | None:
     """The account of a run; None when it kept no ledger."""
     if not holds(run, "ledger", (*_SERIES, *_HELD)):
         return None

@@ -14,7 +14,7 @@ import pandas as pd
 from drivers.files.atomic import write_atomic
 from drivers.project.yaml_files import read_yaml
 from drivers.report.cells import Cell, Table, number, word
-from drivers.report.contents import Report
+from drivers.report.contents import RunReport
 from drivers.report.drawn import ACCOUNT_POINTS
 from drivers.report.scan import batches, clock_data, holds
 from drivers.report.series import thinned
@@ -46,13 +46,13 @@ class Differences:
     last: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # of each symbol the last difference, with its verdicts
 
 
-def write_comparison(a: Report, b: Report, path: Path) -> Path:
+def write_comparison(a: RunReport, b: RunReport, path: Path) -> Path:
     """Writes the comparison of two runs, whole or not at all; returns its path."""
     write_atomic(path, comparison_page(a, b))
     return path
 
 
-def comparison_page(a: Report, b: Report) -> str:
+def comparison_page(a: RunReport, b: RunReport) -> str:
     """The page that shows two runs side by side."""
     differences = differing_decisions(a, b)
     return render_page(
@@ -77,12 +77,12 @@ def comparison_page(a: Report, b: Report) -> str:
     )
 
 
-def disjoint(a: Report, b: Report) -> bool:
+def disjoint(a: RunReport, b: RunReport) -> bool:
     """True when the runs have no time in common."""
     return a.clock.first > b.clock.last or b.clock.first > a.clock.last
 
 
-def warnings(a: Report, b: Report) -> list[str]:
+def warnings(a: RunReport, b: RunReport) -> list[str]:
     """What makes two runs not comparable, and the warnings that come with either."""
     found: list[str] = []
     if a.run.about.get("data_hash") != b.run.about.get("data_hash"):
@@ -98,7 +98,7 @@ def warnings(a: Report, b: Report) -> list[str]:
     return [*found, *(f"Machine spec {name}. {spec['about']}" for name, spec in specs.items())]
 
 
-def in_short(a: Report, b: Report) -> str:
+def in_short(a: RunReport, b: RunReport) -> str:
     """The difference in a sentence."""
     one, two = a.figure("total_return"), b.figure("total_return")
     if one is None or two is None or one.value is None or two.value is None:
@@ -111,7 +111,7 @@ def in_short(a: Report, b: Report) -> str:
     )
 
 
-def figures(a: Report, b: Report) -> Table:
+def figures(a: RunReport, b: RunReport) -> Table:
     """The figures side by side, the second less the first."""
     rows: list[list[Cell]] = []
     theirs = {f.key: f for f in b.figures}
@@ -139,19 +139,19 @@ def _points(share: float | None) -> str:
     return "" if share is None else f"{signed(100.0 * share)}{THIN}points"
 
 
-def settings(a: Report, b: Report) -> Table | None:
+def settings(a: RunReport, b: RunReport) -> Table | None:
     """The keys of the configuration that differ."""
     one, two = (r.run.about.get("configuration", {}) for r in (a, b))
     return _different("settings", "Configuration that differs.", one, two, a, b)
 
 
-def wiring(a: Report, b: Report) -> Table | None:
+def wiring(a: RunReport, b: RunReport) -> Table | None:
     """What differs in the wiring: layers, their inputs and schedules, variants, delayed edges."""
     one, two = (read_yaml(r.run.project.wiring) for r in (a, b))
     return _different("wiring", "Wiring that differs.", one, two, a, b)
 
 
-def facts(a: Report, b: Report) -> Table:
+def facts(a: RunReport, b: RunReport) -> Table:
     """What the runs were made of."""
     rows = []
     for what, keys in (
@@ -170,7 +170,7 @@ def facts(a: Report, b: Report) -> Table:
     )
 
 
-def differing_decisions(a: Report, b: Report) -> Differences | None:
+def differing_decisions(a: RunReport, b: RunReport) -> Differences | None:
     """Where the risk gate decided differently at the same bar of the same symbol; None where a run recorded no decisions.
 
     A bar and symbol that a run did not write is HOLD with nothing held. Days are read one at a time.
@@ -193,7 +193,7 @@ def differing_decisions(a: Report, b: Report) -> Differences | None:
 class _Days:
     """A run's decisions, day by day in order; reads a row group when a day needs it."""
 
-    def __init__(self, report: Report, first: int, last: int, step: int) -> None:
+    def __init__(self, report: RunReport, first: int, last: int, step: int) -> None:
         self._groups = batches(report.run, "decisions", ("timestamp", *_COLUMNS))
         self._rest: list[pd.DataFrame] = []
         self._bounds = first, last, step
@@ -272,7 +272,7 @@ def _verdicts(found: Differences | None) -> Table | None:
     return Table("pairs", caption, (("First run", False), ("Second run", False), ("Bars", True)), rows)
 
 
-def _examples(a: Report, found: Differences | None) -> Table | None:
+def _examples(a: RunReport, found: Differences | None) -> Table | None:
     if found is None or not found.examples:
         return None
     rows = [[word(moment(t, seconds=a.seconds)), word(s), word(one), word(two)] for t, s, one, two in found.examples]
@@ -282,7 +282,7 @@ def _examples(a: Report, found: Differences | None) -> Table | None:
     return Table("examples", caption, columns, rows)
 
 
-def _different(name: str, caption: str, one: Any, two: Any, a: Report, b: Report) -> Table | None:
+def _different(name: str, caption: str, one: Any, two: Any, a: RunReport, b: RunReport) -> Table | None:
     rows = [[word(key), word(x), word(y)] for key, x, y in differing(one, two)]
     return Table(name, caption, (("Key", False), (a.name, False), (b.name, False)), rows) if rows else None
 
@@ -314,7 +314,7 @@ def _at(value: Any, keys: tuple[str, ...]) -> Any:
     return value
 
 
-def _line(report: Report) -> dict[str, Any]:
+def _line(report: RunReport) -> dict[str, Any]:
     """Equity as a return since the start, and drawdown."""
     clock = report.clock
     made: dict[str, Any] = {

@@ -12,10 +12,10 @@ from drivers.report.account import Account, read_account
 from drivers.report.decisions import Decisions, read_decisions
 from drivers.report.figures import DAY, Figure, all_figures
 from drivers.report.market import Codes, Prices, Quality, read_delay, read_halts, read_prices, read_quality, read_regimes
-from drivers.report.scan import Clock, clock_of
+from drivers.report.scan import BarTimes, clock_of
 from drivers.report.sources import Contribution, read_contribution
 from drivers.report.text import count, fixed, listed, percent, signed
-from drivers.report.trips import Book, read_book
+from drivers.report.trips import TradeHistory, read_book
 from drivers.report.words import REASONS, REFUSALS
 from drivers.store.reader import RecordedRun, open_run
 from drivers.text.counts import plural
@@ -33,14 +33,14 @@ LEARNING: Final = (
 
 
 @dataclass(frozen=True)
-class Report:
+class RunReport:
     """A run as a report has it. What a run did not record is None."""
 
     run: RecordedRun
     name: str
-    clock: Clock
+    clock: BarTimes
     account: Account | None
-    book: Book
+    book: TradeHistory
     prices: Prices | None
     quality: Quality | None
     regimes: Codes | None
@@ -76,7 +76,7 @@ class Report:
         return sorted(most)
 
 
-def read_report(folder: Path | str, name: str | None = None) -> Report:
+def read_report(folder: Path | str, name: str | None = None) -> RunReport:
     """Reads a finished run. name: what to call it (default: the folder's). Raises RecordedError for what is no run."""
     run = open_run(folder)
     clock = clock_of(run)
@@ -85,7 +85,7 @@ def read_report(folder: Path | str, name: str | None = None) -> Report:
     stride = int(run.about.get("configuration", {}).get("fusion", {}).get("success_horizon_bars") or USUAL_HORIZON)
     points = min(PRICE_POINTS // 4, PRICE_POINTS // max(1, min(len(run.symbols), MOST_DRAWN)))
     prices = read_prices(run, clock, points, stride)
-    return Report(
+    return RunReport(
         run,
         name or run.folder.resolve().name,
         clock,
@@ -102,7 +102,7 @@ def read_report(folder: Path | str, name: str | None = None) -> Report:
     )
 
 
-def in_short(report: Report) -> list[str]:
+def in_short(report: RunReport) -> list[str]:
     """The run in a few sentences."""
     account, book = report.account, report.book
     if account is None:
@@ -132,7 +132,7 @@ def in_short(report: Report) -> list[str]:
     return [first, second, f"{third}. Fees and slippage cost {fixed(costs)}; {without}."]
 
 
-def why_nothing(report: Report) -> str:
+def why_nothing(report: RunReport) -> str:
     """One paragraph for a run without a fill."""
     decided, orders = report.decisions, sum(report.book.orders.values())
     if orders:
@@ -152,7 +152,7 @@ def why_nothing(report: Report) -> str:
     )
 
 
-def _unlearned(report: Report) -> bool:
+def _unlearned(report: RunReport) -> bool:
     decided = report.decisions
     return (
         decided is not None
@@ -161,14 +161,14 @@ def _unlearned(report: Report) -> bool:
     )
 
 
-def _by_status(report: Report) -> Counter[str]:
+def _by_status(report: RunReport) -> Counter[str]:
     found: Counter[str] = Counter()
     for (_, status), n in report.book.orders.items():
         found[status] += n
     return found
 
 
-def cautions(report: Report) -> list[str]:
+def cautions(report: RunReport) -> list[str]:
     """What a reader must know before the figures: the machine spec, where the data come from, how short the span is."""
     about = report.run.about
     found: list[str] = []

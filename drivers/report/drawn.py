@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.panel import Floats, Ints
 from dataflows.risk.types import LEVELS
 from drivers.report.account import Account, runs_of
-from drivers.report.contents import Report
+from drivers.report.contents import RunReport
 from drivers.report.market import QUALITY, STATES
 from drivers.report.scan import clock_data
 from drivers.report.series import floats, numbers, packed, spells, thinned
@@ -24,7 +24,7 @@ MOST_FILLS: Final = 4_000
 MOST_SPELLS: Final = 1_500
 
 
-def drawn(report: Report) -> dict[str, Any]:
+def drawn(report: RunReport) -> dict[str, Any]:
     """The data element of the page, as report.js reads it."""
     clock = report.clock
     made: dict[str, Any] = {
@@ -43,7 +43,7 @@ def drawn(report: Report) -> dict[str, Any]:
     return made
 
 
-def _account(report: Report, account: Account) -> dict[str, Any]:
+def _account(report: RunReport, account: Account) -> dict[str, Any]:
     equity = np.where(account.equity > 0.0, account.equity, np.nan)
     names = ("equity", "drawdown", "gross", "net")
     series = (account.equity, -account.drawdown, account.gross / equity, account.net / equity)
@@ -56,7 +56,7 @@ def _account(report: Report, account: Account) -> dict[str, Any]:
     }
 
 
-def _costs(report: Report, account: Account) -> dict[str, Any]:
+def _costs(report: RunReport, account: Account) -> dict[str, Any]:
     bars = report.clock.bar(np.array([f.time for f in report.book.fills], np.int64))
     fees, slippage = (np.zeros(report.clock.bars) for _ in range(2))
     np.add.at(fees, bars, [f.fee for f in report.book.fills])
@@ -67,7 +67,7 @@ def _costs(report: Report, account: Account) -> dict[str, Any]:
     return dict(zip(("before", "slipped", "after"), thinned(series, ACCOUNT_POINTS), strict=True))
 
 
-def _symbol(report: Report, n: int) -> dict[str, Any]:
+def _symbol(report: RunReport, n: int) -> dict[str, Any]:
     prices = report.prices
     assert prices is not None
     made: dict[str, Any] = {"name": report.symbols[n], "price": packed(*prices.drawn.points(n)), "bucket": prices.drawn.width}
@@ -91,7 +91,7 @@ def _largest(fills: Sequence[Fill]) -> Sequence[Fill]:
     return [f for f in fills if f.notional >= least][:MOST_FILLS]
 
 
-def _fills(report: Report, fills: Sequence[Fill]) -> dict[str, Any]:
+def _fills(report: RunReport, fills: Sequence[Fill]) -> dict[str, Any]:
     texts: dict[str, int] = {}
     said = [texts.setdefault(_tooltip(f), len(texts)) for f in fills]
     return {
@@ -114,7 +114,7 @@ def _tooltip(fill: Fill) -> str:
     return f"{kind} order, {fill.liquidity.lower() if fill.liquidity else 'unknown'}: {reason}"
 
 
-def _quality(report: Report) -> dict[str, Any]:
+def _quality(report: RunReport) -> dict[str, Any]:
     """Cells of the heat map: for each kind that occurs, by symbol, then period; null where nothing was listed."""
     quality = report.quality
     assert quality is not None
@@ -144,7 +144,7 @@ def _cells(values: Floats) -> list[list[float | None]]:
     return [[None if not np.isfinite(v) else float(f"{v:.4g}") for v in column] for column in values.T]
 
 
-def in_words(report: Report) -> dict[str, str]:
+def in_words(report: RunReport) -> dict[str, str]:
     """What the charts are made of, for who wants to know how true they are."""
     made: dict[str, str] = {}
     bars = plural(report.clock.bars, "bar")

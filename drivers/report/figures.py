@@ -12,7 +12,7 @@ import numpy as np
 from dataflows.panel import Floats
 from drivers.report.account import Account
 from drivers.report.definitions import DEFINITIONS, Unit
-from drivers.report.trips import Book, Trip
+from drivers.report.trips import TradeHistory, Trip
 from drivers.text.times import rounded_duration
 
 DAY: Final = 86_400 * 1_000_000_000
@@ -41,7 +41,7 @@ class Figure:
         return asdict(self)
 
 
-def all_figures(account: Account | None, book: Book) -> list[Figure]:
+def all_figures(account: Account | None, book: TradeHistory) -> list[Figure]:
     """Every figure that this run has, in the order of their definitions."""
     if account is None:
         return []
@@ -132,7 +132,7 @@ def exposure(account: Account) -> Part:
         yield "net_max", float(np.abs(net).max())
 
 
-def trading(account: Account, book: Book) -> Part:
+def trading(account: Account, book: TradeHistory) -> Part:
     """How much was traded, and what that cost."""
     mean = float(account.equity.mean())
     traded, before = book.notional, account.change + book.fees

@@ -8,7 +8,7 @@ from typing import Any, Final
 from drivers.files.atomic import write_atomic
 from drivers.report import tables_account, tables_decisions, tables_market
 from drivers.report.cells import present
-from drivers.report.contents import Report, cautions, in_short, read_report, why_nothing
+from drivers.report.contents import RunReport, cautions, in_short, read_report, why_nothing
 from drivers.report.drawn import drawn, in_words
 from drivers.report.text import interval_of, moment, value_of
 from drivers.text.times import rounded_duration
@@ -29,7 +29,7 @@ def write_report(folder: Path, name: str | None = None) -> Path:
     return path
 
 
-def report_page(report: Report) -> str:
+def report_page(report: RunReport) -> str:
     """The page of a report."""
     account = report.account
     trips, rest = tables_account.round_trips(report)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import REGIMES
-from drivers.report.scan import Clock, holds, panels
+from drivers.report.scan import BarTimes, holds, panels
 from drivers.report.series import Extremes
 from drivers.store.reader import RecordedRun
 
@@ -53,7 +53,7 @@ class Prices:
     sampled: Floats  # (1 + (T - 1) // stride, N)
 
 
-def read_prices(run: RecordedRun, clock: Clock, points: int, stride: int) -> Prices | None:
+def read_prices(run: RecordedRun, clock: BarTimes, points: int, stride: int) -> Prices | None:
     """The closes of a run; None where it did not record them."""
     if not holds(run, "features/data", [_CLOSE]):
         return None
@@ -74,7 +74,7 @@ def read_prices(run: RecordedRun, clock: Clock, points: int, stride: int) -> Pri
     return Prices(drawn, first, last, stride, sampled)
 
 
-def read_quality(run: RecordedRun, clock: Clock) -> Quality | None:
+def read_quality(run: RecordedRun, clock: BarTimes) -> Quality | None:
     """What L0 found wrong with the data, by period; None where it was not recorded."""
     kinds = [kind for kind in QUALITY if holds(run, "features/data", [_QUALITY + kind])]
     needed = [_QUALITY + name for name in ("listed", "stale")]
@@ -97,7 +97,7 @@ def read_quality(run: RecordedRun, clock: Clock) -> Quality | None:
     return Quality(listed, flagged, silence)
 
 
-def read_regimes(run: RecordedRun, clock: Clock) -> Codes | None:
+def read_regimes(run: RecordedRun, clock: BarTimes) -> Codes | None:
     """The regime's label of every bar and symbol (T, N), -1 where unknown; None where it was not recorded."""
     if not holds(run, "features/regime", [_LABEL]):
         return None
@@ -107,7 +107,7 @@ def read_regimes(run: RecordedRun, clock: Clock) -> Codes | None:
     return labels
 
 
-def read_halts(run: RecordedRun, clock: Clock) -> Codes | None:
+def read_halts(run: RecordedRun, clock: BarTimes) -> Codes | None:
     """The kill switch's overall level of every bar (T,); None where it was not recorded."""
     name = "l81_kill_switch.overall"
     if not holds(run, "features/risk", [name]):

@@ -26,7 +26,7 @@ _MOST_PERIODS: Final = 60
 
 
 @dataclass(frozen=True)
-class Clock:
+class BarTimes:
     """The bars of a run: bar t closes at `first + t * step`, UTC ns, but for the time in which the market was closed.
 
     jumps: (bar, its close, UTC ns) of each bar that does not follow the one before it, in order.
@@ -86,13 +86,13 @@ class Clock:
         return ((self.first - 1) // self.period + np.arange(count)) * self.period
 
 
-def clock_data(clock: Clock) -> dict[str, Any]:
+def clock_data(clock: BarTimes) -> dict[str, Any]:
     """The clock as report_chart.js reads it, in milliseconds."""
     jumps = [[bar, close // 1_000_000] for bar, close in clock.jumps]
     return {"first": clock.first // 1_000_000, "step": clock.step // 1_000_000, "bars": clock.bars, "jumps": jumps}
 
 
-def clock_of(run: RecordedRun) -> Clock:
+def clock_of(run: RecordedRun) -> BarTimes:
     """The clock of a run. Raises RecordedError when its bars are not regular: then it is no run, or it was changed."""
     times = run.times()
     step = int(run.about["clock_seconds"]) * 1_000_000_000
@@ -100,7 +100,7 @@ def clock_of(run: RecordedRun) -> Clock:
     if not len(times) or (gaps < step).any() or (gaps % step != 0).any():
         raise RecordedError(f"{run.folder}: its bars do not follow the clock that run.json names; run it again")
     jumps = np.flatnonzero(gaps != step) + 1
-    return Clock(int(times[0]), step, len(times), tuple((int(bar), int(times[bar])) for bar in jumps))
+    return BarTimes(int(times[0]), step, len(times), tuple((int(bar), int(times[bar])) for bar in jumps))
 
 
 def holds(run: RecordedRun, name: str, columns: Sequence[str] = ()) -> bool:

@@ -25,7 +25,7 @@ import pandas as pd
 from dataflows.fusion.types import SOURCES
 from dataflows.panel import Floats
 from drivers.report.market import Prices
-from drivers.report.scan import Clock, holds, panels
+from drivers.report.scan import BarTimes, holds, panels
 from drivers.report.trips import Trip
 from drivers.store.reader import RecordedRun
 
@@ -64,7 +64,7 @@ class Contribution:
         return 1.0 / math.sqrt(self.times) if self.times else math.nan
 
 
-def read_contribution(run: RecordedRun, clock: Clock, trips: Sequence[Trip], prices: Prices | None) -> Contribution | None:
+def read_contribution(run: RecordedRun, clock: BarTimes, trips: Sequence[Trip], prices: Prices | None) -> Contribution | None:
     """What each source gave in this run; None where the ensemble was not recorded. Only closed trips count."""
     width = _width(run)
     if not width:

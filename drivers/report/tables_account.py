@@ -10,7 +10,7 @@ import numpy as np
 
 from drivers.report.account import Account, per_period
 from drivers.report.cells import Cell, Table, money, number, word
-from drivers.report.contents import Report
+from drivers.report.contents import RunReport
 from drivers.report.text import count, fixed, interval_of, moment, percent, signed, significant, value_of
 from drivers.report.trips import Trip
 from drivers.report.words import REASONS, REJECTIONS, TYPES, in_words, in_words_all
@@ -21,7 +21,7 @@ MOST_TRIPS: Final = 200
 SIDES: Final = {1: "long", -1: "short"}
 
 
-def figures(report: Report) -> Table:
+def figures(report: RunReport) -> Table:
     """Every figure with its definition."""
     rows: list[list[Cell]] = []
     group = ""
@@ -35,7 +35,7 @@ def figures(report: Report) -> Table:
     return Table("figures", "Every figure of this run and how it is computed. Money is in quote currency.", columns, rows)
 
 
-def periods(report: Report, account: Account) -> Table:
+def periods(report: RunReport, account: Account) -> Table:
     """The account by period."""
     found = per_period(account)
     starts = report.clock.period_starts
@@ -64,7 +64,7 @@ def periods(report: Report, account: Account) -> Table:
     return Table("periods", caption, [(n, i > 0) for i, n in enumerate(names)], rows, True)
 
 
-def symbols(report: Report) -> Table:
+def symbols(report: RunReport) -> Table:
     """What was traded of each symbol, and what its price did."""
     rows = []
     for n, name in enumerate(report.symbols):
@@ -92,7 +92,7 @@ def symbols(report: Report) -> Table:
     return Table("symbols", caption, [(n, i > 0) for i, n in enumerate(names)], rows, True)
 
 
-def round_trips(report: Report) -> tuple[Table, str]:
+def round_trips(report: RunReport) -> tuple[Table, str]:
     """The round trips with the largest profit or loss, and a sentence on the rest and on what is open."""
     trips = sorted(report.book.trips, key=lambda t: (-abs(t.profit), t.entry_time))
     shown = sorted(trips[:MOST_TRIPS], key=lambda t: t.exit_time)
@@ -111,7 +111,7 @@ def round_trips(report: Report) -> tuple[Table, str]:
     return table, _rest(report, trips[MOST_TRIPS:])
 
 
-def _trip(report: Report, trip: Trip) -> list[Cell]:
+def _trip(report: RunReport, trip: Trip) -> list[Cell]:
     bars = (trip.exit_time - trip.entry_time) / report.clock.step
     opened = moment(trip.entry_time, seconds=report.seconds)
     reason = in_words_all(trip.exit_reason, REASONS, "the proposal") + (
@@ -135,7 +135,7 @@ def _trip(report: Report, trip: Trip) -> list[Cell]:
     ]
 
 
-def _rest(report: Report, rest: Sequence[Trip]) -> str:
+def _rest(report: RunReport, rest: Sequence[Trip]) -> str:
     parts = []
     if rest:
         parts.append(
@@ -156,7 +156,7 @@ def _rest(report: Report, rest: Sequence[Trip]) -> str:
     return " ".join(parts)
 
 
-def orders(report: Report) -> Table | None:
+def orders(report: RunReport) -> Table | None:
     """What became of the orders."""
     found = report.book.orders
     if not found:
@@ -177,7 +177,7 @@ def orders(report: Report) -> Table | None:
     return Table("orders", caption, (("Type", False), *((s.lower().replace("_", " "), True) for s in statuses)), rows)
 
 
-def costs(report: Report) -> Table | None:
+def costs(report: RunReport) -> Table | None:
     """What trading cost, by symbol and in all."""
     book = report.book
     if not book.fills:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 from drivers.report.cells import Cell, Table, number, word
-from drivers.report.contents import Report
+from drivers.report.contents import RunReport
 from drivers.report.decisions import Example
 from drivers.report.text import count, in_unit, moment, percent, signed
 from drivers.report.words import REASONS, REFUSALS, VERDICTS, in_words
 from drivers.text.counts import plural
 
 
-def funnel(report: Report) -> Table | None:
+def funnel(report: RunReport) -> Table | None:
     """From every bar of every symbol to the fills."""
     decided = report.decisions
     if decided is None:
@@ -32,7 +32,7 @@ def funnel(report: Report) -> Table | None:
     return Table("funnel", caption, (("Step", False), ("Count", True)), rows)
 
 
-def verdicts(report: Report) -> Table | None:
+def verdicts(report: RunReport) -> Table | None:
     """How often the risk gate said what."""
     decided = report.decisions
     if decided is None:
@@ -50,7 +50,7 @@ def verdicts(report: Report) -> Table | None:
     return Table("verdicts", "What the risk gate (L4) said, over every bar of every symbol.", columns, rows)
 
 
-def refusals(report: Report) -> Table | None:
+def refusals(report: RunReport) -> Table | None:
     """Why proposals might not enter."""
     decided = report.decisions
     if decided is None or not decided.refusals:
@@ -73,7 +73,7 @@ def refusals(report: Report) -> Table | None:
     return Table("refusals", caption, columns, rows)
 
 
-def gate(report: Report) -> Table | None:
+def gate(report: RunReport) -> Table | None:
     """The risk gate's reasons by verdict."""
     decided = report.decisions
     if decided is None or not decided.reasons:
@@ -105,7 +105,7 @@ def _times(n: int, whole: int) -> Cell:
     return number(count(n), n, share=n / whole) if n else number("", 0)
 
 
-def _example(report: Report, example: Example | None) -> str:
+def _example(report: RunReport, example: Example | None) -> str:
     if example is None:
         return ""
     edge = f", edge {in_unit(example.edge_bps, 'bps', sign=True)}" if math.isfinite(example.edge_bps) else ""
@@ -113,7 +113,7 @@ def _example(report: Report, example: Example | None) -> str:
     return f"{example.symbol} {moment(example.time, seconds=report.seconds)}, {example.side.lower()}{score}{edge}"
 
 
-def sources(report: Report) -> Table | None:
+def sources(report: RunReport) -> Table | None:
     """What each source gave."""
     found = report.contribution
     if found is None:

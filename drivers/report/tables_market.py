@@ -6,7 +6,7 @@ import numpy as np
 
 from dataflows.risk.types import LEVELS
 from drivers.report.cells import Cell, Table, number, word
-from drivers.report.contents import Report
+from drivers.report.contents import RunReport
 from drivers.report.market import QUALITY, STATES
 from drivers.report.text import UNKNOWN, count, fixed, moment, percent
 from drivers.report.words import REGIMES, in_words
@@ -14,7 +14,7 @@ from drivers.text.counts import plural
 from drivers.text.times import rounded_duration
 
 
-def regimes(report: Report) -> Table | None:
+def regimes(report: RunReport) -> Table | None:
     """How long each symbol was in each regime."""
     labels = report.regimes
     if labels is None:
@@ -29,7 +29,7 @@ def regimes(report: Report) -> Table | None:
     return Table("regimes", "Share of the bars in each regime (L1), by symbol.", columns, rows)
 
 
-def quality(report: Report) -> Table | None:
+def quality(report: RunReport) -> Table | None:
     """What was wrong with the data, by symbol."""
     found = report.quality
     if found is None:
@@ -58,7 +58,7 @@ def quality(report: Report) -> Table | None:
     return Table("quality", caption, columns, rows)
 
 
-def halts(report: Report) -> str:
+def halts(report: RunReport) -> str:
     """How long the kill switch held, in a sentence."""
     if report.halts is None or not np.any(report.halts > 0):
         return ""
@@ -67,14 +67,14 @@ def halts(report: Report) -> str:
     return f"The kill switch (L81) stood {told} of {count(len(report.halts))} bars; that time is shaded."
 
 
-def commands(report: Report) -> Table | None:
+def commands(report: RunReport) -> Table | None:
     """What the operator and the watchdog said between bars."""
     rows = [[word(c.time), word(c.said), word(c.by), word(c.refused or "acted")] for c in report.run.operator_commands()]
     caption = "Commands between bars, as they came. What followed from them is in the log."
     return Table("commands", caption, [(name, False) for name in ("Time", "Command", "By", "Outcome")], rows) if rows else None
 
 
-def provenance(report: Report) -> list[tuple[str, str]]:
+def provenance(report: RunReport) -> list[tuple[str, str]]:
     """What a run was made of: (what, text)."""
     about = report.run.about
     versions = about.get("versions", {})

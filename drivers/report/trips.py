@@ -115,7 +115,7 @@ class Trip:
 
 
 @dataclass(frozen=True)
-class Book:
+class TradeHistory:
     """All fills of a run in order, the trips that were closed and those still open, and orders by type and last status."""
 
     fills: list[Fill] = field(default_factory=list)
@@ -148,10 +148,10 @@ class Book:
         return sum((f.slippage for f in self.fills), 0.0)
 
 
-def read_book(run: RecordedRun, account: Account | None) -> Book:
+def read_book(run: RecordedRun, account: Account | None) -> TradeHistory:
     """The fills of a run as trips. account: for positions from before the run (a stream that was gone on with)."""
     if not holds(run, "fills", _FILL) or not holds(run, "orders", _ORDER):
-        return Book()
+        return TradeHistory()
     table = run.table("orders", _ORDER)
     orders: dict[str, list[Any]] = table.drop(["timestamp"]).to_pydict()
     told = {
@@ -187,7 +187,7 @@ def read_book(run: RecordedRun, account: Account | None) -> Book:
             _add(under_way[fill.symbol], fill, abs(fill.quantity))
     if account is not None and holds(run, "ledger", (_FUNDING,)):
         _share_funding(run, account, [*trips, *under_way.values()])
-    return Book(fills, trips, list(under_way.values()), counts, ends)
+    return TradeHistory(fills, trips, list(under_way.values()), counts, ends)
 
 
 def _share_funding(run: RecordedRun, account: Account, trips: Sequence[Trip]) -> None:

@@ -14,14 +14,14 @@ from drivers.run.assembly import Session, open_session
 from drivers.run.progress import progress_bar
 from drivers.run.request import RunRequest
 from drivers.text.terminal import Terminal
-from drivers.validation.report import Report, Verdict
+from drivers.validation.report import ValidationReport, Verdict
 from drivers.validation.suite import BARS, every_property, validate
 from drivers.validation.trial import Trial
 
 _DATA = ("data", "A run takes the data: every value is possible, times are in order, and nothing contradicts itself.")
 
 
-def validate_data(request: RunRequest, *, bars: int | None = BARS, console: Console | None = None) -> Report:
+def validate_data(request: RunRequest, *, bars: int | None = BARS, console: Console | None = None) -> ValidationReport:
     """Tests every property on the data and with the configuration of a request. Nothing is written.
 
     bars: how many may be run again in other ways, about; None: all. request.seed: of what is drawn at random, too.
@@ -68,7 +68,7 @@ def _bars(found: QualityReport) -> int:
     return max((s.bars + s.missing for s in found.symbols), default=0)
 
 
-def _refused(checked: Verdict) -> Report:
+def _refused(checked: Verdict) -> ValidationReport:
     """Where the data cannot be used, nothing else can be told."""
     others = [Verdict(p.name, p.means, finding="a run refuses these data.") for p in every_property()]
-    return Report(checked.bars, (), "", "", [checked, *others])
+    return ValidationReport(checked.bars, (), "", "", [checked, *others])

@@ -48,7 +48,7 @@ class Verdict:
 
 
 @dataclass
-class Report:
+class ValidationReport:
     """Every verdict, and what was tested.
 
     bars, start, end: of the run. again: (first close, last close, bars) of each stretch that was run again. orders, fills: in

@@ -21,7 +21,7 @@ from drivers.engine.chunk import Chunk, Outputs
 from drivers.text.times import stamp
 from drivers.validation import account, apart, boundary, future, gate, replays
 from drivers.validation.registry import Along, Broken, NothingToTest, Property, Tested
-from drivers.validation.report import Report, Verdict
+from drivers.validation.report import ValidationReport, Verdict
 from drivers.validation.trial import Stretch, Trial
 
 GROUPS: Final = (boundary, replays, future, apart, account, gate)
@@ -73,7 +73,7 @@ def validate(
     bars: int | None = BARS,
     properties: Sequence[Property] | None = None,
     on_bars: Callable[[int, str], None] = lambda bars, doing: None,
-) -> Report:
+) -> ValidationReport:
     """Tests properties on a trial, all unless some are given. bars: how many may be run again, about; None: all.
 
     on_bars: told as work is done: bars of the run that are done since the last call, and what is being done now.
@@ -82,7 +82,7 @@ def validate(
     most = max(1, STRETCH_BYTES // (8 * FIELDS * len(market.symbols)))
     cuts = list(market.cuts(most if bars is None else max(1, min(most, bars // 4))))
     chosen = stretches(cuts, len(market.symbols), bars, trial.seed)
-    report = Report(
+    report = ValidationReport(
         len(market),
         market.symbols,
         stamp(market.time[0]),
@@ -102,7 +102,7 @@ class _Run:
     """The one run over the data, with the tests that go along and those of its stretches."""
 
     def __init__(
-        self, trial: Trial, properties: Sequence[Property], report: Report, on_bars: Callable[[int, str], None]
+        self, trial: Trial, properties: Sequence[Property], report: ValidationReport, on_bars: Callable[[int, str], None]
     ) -> None:
         self.trial, self.report, self.on_bars = trial, report, on_bars
         self.along: list[tuple[Verdict, Along]] = []
@@ -193,7 +193,7 @@ def _spans(trial: Trial, chosen: Sequence[Sequence[tuple[int, int]]]) -> list[tu
     return [(stamp(times[a]), stamp(times[b - 1]), b - a) for a, b in found]
 
 
-def _note(report: Report, trial: Trial) -> None:
+def _note(report: ValidationReport, trial: Trial) -> None:
     if "l5_execution_bridge" in trial.plan.nodes and not report.orders:
         report.notes.append(
             "No order was sent, so what is said of orders, fills and the account was tested on an account that did nothing; "

@@ -20,7 +20,7 @@ from drivers.engine.plan import Plan
 from drivers.validation.compare import Record
 
 
-class Market(Protocol):
+class TestedMarket(Protocol):
     """Market data on a clock, as `drivers.feeds.aligned.Dataset` holds them."""
 
     @property
@@ -56,7 +56,7 @@ class Trial:
     """
 
     plan: Plan
-    market: Market
+    market: TestedMarket
     static: Mapping[str, Any]
     boundaries: Mapping[str, type[Boundary]] = field(default_factory=dict)
     epoch_ns: int = DAY_NS

@@ -23,7 +23,7 @@ _NAMED: Final = 6
 
 
 @dataclass(frozen=True)
-class Finding:
+class QualityFinding:
     """One line. where: symbols and how often each, the most frequent first. grave: a run would refuse the data."""
 
     what: str
@@ -34,9 +34,9 @@ class Finding:
     grave: bool = False
 
 
-def findings(report: QualityReport, picture: Picture | None) -> Sequence[Finding]:
+def findings(report: QualityReport, picture: Picture | None) -> Sequence[QualityFinding]:
     """The faults for which a run refuses the data, then what is odd, a line each kind."""
-    grave = [Finding(f.kind, "", f.count, "", f.sentence, grave=True) for f in report.faults]
+    grave = [QualityFinding(f.kind, "", f.count, "", f.sentence, grave=True) for f in report.faults]
     odd = []
     for what in MEASURES if picture is not None else ():
         assert picture is not None
@@ -45,10 +45,10 @@ def findings(report: QualityReport, picture: Picture | None) -> Sequence[Finding
             first = min((s.first[what], s.symbol) for s in picture.symbols if what in s.first)
             longest = _longest(report) if what == "missing" else ""
             advice = f"{longest}{_ADVICE[what]}"
-            odd.append(Finding(what, _where(counts), sum(counts.values()), f"{utc(first[0])} {first[1]}", advice))
+            odd.append(QualityFinding(what, _where(counts), sum(counts.values()), f"{utc(first[0])} {first[1]}", advice))
     repeated = {q.symbol: q.duplicates for q in report.symbols if q.duplicates}
     if repeated:
-        odd.append(Finding("repeated", _where(repeated), sum(repeated.values()), "", _ADVICE["repeated"]))
+        odd.append(QualityFinding("repeated", _where(repeated), sum(repeated.values()), "", _ADVICE["repeated"]))
     return [*grave, *odd]
 
 

@@ -14,7 +14,7 @@ from drivers.feeds.dataset import open_dataset
 from drivers.feeds.description import parse_clock
 from drivers.feeds.errors import DataError
 from drivers.feeds.trading_time import ALWAYS, RHYTHM, always, bar_clock, trading_time
-from drivers.report.scan import YEAR, Clock
+from drivers.report.scan import YEAR, BarTimes
 from tests.dataflows.data.observed import market
 
 SECOND, HOUR, DAY = 10**9, 3_600 * 10**9, 86_400 * 10**9
@@ -147,13 +147,13 @@ def test_a_report_knows_the_close_of_each_bar_and_the_bars_of_a_year() -> None:
     time, _ = trading_time("XNYS", ns("2023-01-03T15:00Z", "2023-12-29T21:00Z"), HOUR)
     part = time.between(*ns("2023-01-03T15:00Z", "2023-12-29T21:00Z").tolist()).closes
     jumps = np.flatnonzero(np.diff(part) != HOUR) + 1
-    clock = Clock(int(part[0]), HOUR, len(part), tuple((int(k), int(part[k])) for k in jumps))
+    clock = BarTimes(int(part[0]), HOUR, len(part), tuple((int(k), int(part[k])) for k in jumps))
     np.testing.assert_array_equal(clock.closes(np.arange(len(part))), part)
     np.testing.assert_array_equal(clock.bar(part), np.arange(len(part)))
     assert clock.bar(part[7:8] - 10 * HOUR).tolist() == [7]  # at night: the bar that opens next
     assert clock.last == part[-1]
     assert clock.bars_a_year == pytest.approx(250 * 7, rel=0.02)
-    assert Clock(HOUR, HOUR, 100).bars_a_year == YEAR / HOUR
+    assert BarTimes(HOUR, HOUR, 100).bars_a_year == YEAR / HOUR
 
 
 def test_the_last_bar_of_a_long_span_is_not_lost() -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from drivers.feeds.simulate import simulate
-from drivers.report.contents import Report, read_report
+from drivers.report.contents import RunReport, read_report
 from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
 
@@ -42,11 +42,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def reports(finished: dict[str, Path]) -> dict[str, Report]:
+def reports(finished: dict[str, Path]) -> dict[str, RunReport]:
     return {name: read_report(folder) for name, folder in finished.items()}
 
 
 @pytest.fixture(params=["traded", "hasty"])
-def traded(request: pytest.FixtureRequest, reports: dict[str, Report]) -> Report:
+def traded(request: pytest.FixtureRequest, reports: dict[str, RunReport]) -> RunReport:
     """A run with fills."""
     return reports[request.param]

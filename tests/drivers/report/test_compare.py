@@ -13,20 +13,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from drivers.report import compare
-from drivers.report.contents import Report, read_report
+from drivers.report.contents import RunReport, read_report
 from tests.browser import open_page, overflows
 from tests.drivers.report.conftest import RUNS
 from tests.drivers.report.test_report_page import EVIL, INKED
 
 
-def edited(report: Report, folder: Path, **about: Any) -> Report:
+def edited(report: RunReport, folder: Path, **about: Any) -> RunReport:
     """A copy of a run with other entries in run.json."""
     shutil.copytree(report.run.folder, folder)
     (folder / "run.json").write_text(json.dumps({**report.run.about, **about}), encoding="utf-8")
     return read_report(folder)
 
 
-def test_the_settings_that_differ_are_the_overrides_that_differ(reports: dict[str, Report]) -> None:
+def test_the_settings_that_differ_are_the_overrides_that_differ(reports: dict[str, RunReport]) -> None:
     table = compare.settings(reports["traded"], reports["hasty"])
     one, two = (dict(text.split("=") for text in RUNS[name]) for name in ("traded", "hasty"))
     assert table is not None
@@ -36,7 +36,7 @@ def test_the_settings_that_differ_are_the_overrides_that_differ(reports: dict[st
             assert row[0].text not in given or float(cell.text) == float(given[row[0].text])
 
 
-def test_figures_stand_side_by_side_with_their_difference(reports: dict[str, Report]) -> None:
+def test_figures_stand_side_by_side_with_their_difference(reports: dict[str, RunReport]) -> None:
     a, b = reports["traded"], reports["hasty"]
     rows = {row[0].text: row for row in compare.figures(a, b).rows if len(row) > 1}
     assert list(rows) == [f.label for f in a.figures]
@@ -45,14 +45,14 @@ def test_figures_stand_side_by_side_with_their_difference(reports: dict[str, Rep
         assert rows[f.label][3].sort == (g.value - f.value if f.value is not None and g.value is not None else None)
 
 
-def wide(report: Report, column: str, fill: Any) -> pd.DataFrame:
+def wide(report: RunReport, column: str, fill: Any) -> pd.DataFrame:
     times = pd.to_datetime(report.run.times(), utc=True)
     table = pd.read_parquet(report.run.folder / "decisions.parquet")
     found = table.assign(symbol=table.symbol.astype(str)).pivot(index="timestamp", columns="symbol", values=column)
     return found.astype(object).reindex(index=times, columns=list(report.symbols)).fillna(fill)
 
 
-def test_decisions_that_differ_are_those_that_pandas_finds(reports: dict[str, Report]) -> None:
+def test_decisions_that_differ_are_those_that_pandas_finds(reports: dict[str, RunReport]) -> None:
     a, b = reports["traded"], reports["hasty"]
     found = compare.differing_decisions(a, b)
     verdicts = [wide(r, "verdict", "HOLD") for r in (a, b)]
@@ -67,7 +67,7 @@ def test_decisions_that_differ_are_those_that_pandas_finds(reports: dict[str, Re
     assert [(t, s) for t, s, _, _ in found.examples] == expected
 
 
-def test_a_run_without_decisions_holds_throughout(reports: dict[str, Report], tmp_path: Path) -> None:
+def test_a_run_without_decisions_holds_throughout(reports: dict[str, RunReport], tmp_path: Path) -> None:
     """Its decisions.parquet has no row, as of a run that ended within its first hours; either run may be named first."""
     a = reports["traded"]
     b = edited(a, tmp_path / "run")
@@ -81,14 +81,14 @@ def test_a_run_without_decisions_holds_throughout(reports: dict[str, Report], tm
         assert "Decisions" in compare.comparison_page(one, two)
 
 
-def test_a_run_does_not_differ_from_itself(reports: dict[str, Report]) -> None:
+def test_a_run_does_not_differ_from_itself(reports: dict[str, RunReport]) -> None:
     a = reports["traded"]
     found = compare.differing_decisions(a, a)
     assert found is not None and found.differ == 0 and found.shared == a.clock.bars * len(a.symbols)
     assert compare.settings(a, a) is None and compare.wiring(a, a) is None and compare.warnings(a, a) == []
 
 
-def test_runs_of_other_data_are_compared_with_a_warning(reports: dict[str, Report], tmp_path: Path) -> None:
+def test_runs_of_other_data_are_compared_with_a_warning(reports: dict[str, RunReport], tmp_path: Path) -> None:
     a = reports["traded"]
     assert compare.warnings(a, reports["hasty"]) == []
     b = edited(a, tmp_path / "run", data_hash="other", versions={"numpy": "0"}, spec={"name": "s", "about": "Beware."})
@@ -97,7 +97,7 @@ def test_runs_of_other_data_are_compared_with_a_warning(reports: dict[str, Repor
     assert found[2] == "Machine spec s. Beware."
 
 
-def test_a_layer_that_only_one_has_is_one_difference(reports: dict[str, Report], tmp_path: Path) -> None:
+def test_a_layer_that_only_one_has_is_one_difference(reports: dict[str, RunReport], tmp_path: Path) -> None:
     b = edited(reports["traded"], tmp_path / "run")
     wiring = b.run.project.wiring
     wiring.write_text(wiring.read_text(encoding="utf-8").replace("l60_kinematic_state:", "l60_renamed:"), encoding="utf-8")
@@ -115,7 +115,7 @@ def test_nested_mappings_differ_where_they_differ() -> None:
 
 
 @pytest.mark.parametrize("phone", [False, True])
-def test_the_page_draws_both_runs(browser_page: Any, reports: dict[str, Report], tmp_path: Path, phone: bool) -> None:
+def test_the_page_draws_both_runs(browser_page: Any, reports: dict[str, RunReport], tmp_path: Path, phone: bool) -> None:
     path = tmp_path / "page.html"
     compare.write_comparison(reports["traded"], reports["idle"], path)
     open_page(browser_page, path, phone=phone)
@@ -130,7 +130,7 @@ def test_the_page_draws_both_runs(browser_page: Any, reports: dict[str, Report],
     assert total is not None and growth[-1][1] == pytest.approx(total.value, rel=1e-6)
 
 
-def test_runs_that_share_no_time_start_together(browser_page: Any, reports: dict[str, Report], tmp_path: Path) -> None:
+def test_runs_that_share_no_time_start_together(browser_page: Any, reports: dict[str, RunReport], tmp_path: Path) -> None:
     a = reports["traded"]
     b = edited(a, tmp_path / "late")
     for path in (*b.run.folder.glob("*.parquet"), *(b.run.folder / "features").glob("*.parquet")):
@@ -150,7 +150,7 @@ def test_runs_that_share_no_time_start_together(browser_page: Any, reports: dict
     assert np.isclose(lines[0] * 1e6, a.clock.first)
 
 
-def test_no_name_of_a_run_is_taken_for_markup(browser_page: Any, reports: dict[str, Report], tmp_path: Path) -> None:
+def test_no_name_of_a_run_is_taken_for_markup(browser_page: Any, reports: dict[str, RunReport], tmp_path: Path) -> None:
     about = {"spec": {"name": EVIL, "about": EVIL}, "data_hash": EVIL, "overrides": [EVIL]}
     b = edited(reports["traded"], tmp_path / "run", **about)
     path = tmp_path / "page.html"

@@ -14,15 +14,15 @@ from dataflows.fusion.types import REFUSALS, SOURCES
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import REASONS, VERDICTS
 from drivers.report import words
-from drivers.report.contents import Report
+from drivers.report.contents import RunReport
 
 
-def frame(report: Report, name: str) -> pd.DataFrame:
+def frame(report: RunReport, name: str) -> pd.DataFrame:
     return pd.read_parquet(report.run.folder / f"{name}.parquet")
 
 
 @pytest.mark.parametrize("name", ["traded", "hasty", "idle"])
-def test_decisions_are_counted_as_run_json_and_pandas_count_them(reports: dict[str, Report], name: str) -> None:
+def test_decisions_are_counted_as_run_json_and_pandas_count_them(reports: dict[str, RunReport], name: str) -> None:
     report = reports[name]
     told, summary = report.decisions, report.run.about["summary"]
     assert told is not None
@@ -36,7 +36,7 @@ def test_decisions_are_counted_as_run_json_and_pandas_count_them(reports: dict[s
         assert verdict == "HOLD" or told.reasons[reason][verdict] == n
 
 
-def test_the_example_of_a_refusal_is_the_one_with_the_largest_edge(reports: dict[str, Report]) -> None:
+def test_the_example_of_a_refusal_is_the_one_with_the_largest_edge(reports: dict[str, RunReport]) -> None:
     report = reports["idle"]
     rows = frame(report, "decisions")
     refused = rows[(rows.side != "UNKNOWN") & (rows.may_enter == 0) & ~rows.refusal.astype(str).str.contains("NO_SIGNAL")]
@@ -48,7 +48,7 @@ def test_the_example_of_a_refusal_is_the_one_with_the_largest_edge(reports: dict
         assert len(at) == 1 and at.side.iloc[0] == example.side and at.score.iloc[0] == example.score
 
 
-def test_shares_of_the_score_are_those_of_the_contributions(traded: Report) -> None:
+def test_shares_of_the_score_are_those_of_the_contributions(traded: RunReport) -> None:
     found = traded.contribution
     assert found is not None
     table = frame(traded, "features/fusion")
@@ -59,7 +59,7 @@ def test_shares_of_the_score_are_those_of_the_contributions(traded: Report) -> N
     assert [s.share for s in found.sources] == pytest.approx((loud / loud.sum()).tolist())
 
 
-def test_profit_by_share_adds_up_to_the_profit_of_the_trips(traded: Report) -> None:
+def test_profit_by_share_adds_up_to_the_profit_of_the_trips(traded: RunReport) -> None:
     found = traded.contribution
     assert found is not None and found.entries + found.left_out == len(traded.book.trips) and not found.left_out
     assert sum(s.profit for s in found.sources) == pytest.approx(sum(t.profit for t in traded.book.trips))
@@ -72,7 +72,7 @@ def test_profit_by_share_adds_up_to_the_profit_of_the_trips(traded: Report) -> N
     assert [s.profit for s in found.sources] == pytest.approx(expected.tolist())
 
 
-def test_the_rank_correlation_is_scipy_s_over_returns_that_do_not_overlap(traded: Report) -> None:
+def test_the_rank_correlation_is_scipy_s_over_returns_that_do_not_overlap(traded: RunReport) -> None:
     found = traded.contribution
     assert found is not None
     h = found.horizon
@@ -89,7 +89,7 @@ def test_the_rank_correlation_is_scipy_s_over_returns_that_do_not_overlap(traded
     assert found.times <= len(ahead) - 1 and found.error == pytest.approx(found.times**-0.5)
 
 
-def test_quality_and_regimes_are_what_run_json_sums_up(traded: Report) -> None:
+def test_quality_and_regimes_are_what_run_json_sums_up(traded: RunReport) -> None:
     quality, labels = traded.quality, traded.regimes
     assert quality is not None and labels is not None
     summary = traded.run.about["summary"]
@@ -101,7 +101,7 @@ def test_quality_and_regimes_are_what_run_json_sums_up(traded: Report) -> None:
     )
 
 
-def test_delay_is_the_reference_against_the_decision(traded: Report) -> None:
+def test_delay_is_the_reference_against_the_decision(traded: RunReport) -> None:
     fills = frame(traded, "fills").merge(frame(traded, "orders")[["order_id", "decision_price"]], on="order_id")
     signed = np.where(fills.side == "BUY", fills.quantity, -fills.quantity)
     cost = (signed * (fills.reference_price - fills.decision_price)).groupby(fills.symbol.astype(str)).sum()

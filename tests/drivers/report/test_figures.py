@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drivers.report.contents import Report
+from drivers.report.contents import RunReport
 from drivers.report.definitions import DEFINITIONS
 from drivers.report.figures import all_figures, sharpe, sortino, wilson
-from drivers.report.trips import Book
+from drivers.report.trips import TradeHistory
 from drivers.text.times import rounded_duration
 
 MINUTES_A_YEAR = 365 * 24 * 60
@@ -90,35 +90,35 @@ def by_hand(folder: Path) -> dict[str, float]:
     }
 
 
-def test_every_figure_is_what_pandas_makes_of_the_files(traded: Report) -> None:
+def test_every_figure_is_what_pandas_makes_of_the_files(traded: RunReport) -> None:
     expected = by_hand(traded.run.folder)
     shown = {f.key: f.value for f in traded.figures if f.value is not None and f.key != "holding_bars"}
     assert shown == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-def test_the_holding_time_is_the_median_of_the_bars_between_the_fills(traded: Report) -> None:
+def test_the_holding_time_is_the_median_of_the_bars_between_the_fills(traded: RunReport) -> None:
     bars = [(t.exit_time - t.entry_time) / 60e9 for t in traded.book.trips]
     figure = traded.figure("holding_bars")
     assert figure is not None and figure.value == np.median(bars) and min(bars) >= 0.0
 
 
-def test_what_would_mislead_is_not_shown_and_says_why(traded: Report) -> None:
+def test_what_would_mislead_is_not_shown_and_says_why(traded: RunReport) -> None:
     for key in ("cagr", "calmar"):
         figure = traded.figure(key)
         assert figure is not None and figure.value is None and figure.note == "the run spans 2 d, less than 30 days"
 
 
-def test_an_idle_run_shows_no_ratio(reports: dict[str, Report]) -> None:
+def test_an_idle_run_shows_no_ratio(reports: dict[str, RunReport]) -> None:
     shown = {f.key: f for f in reports["idle"].figures}
     assert shown["total_return"].value == 0.0 and shown["turnover"].value == 0.0
     for key in ("sharpe", "sortino", "hit_rate", "profit_factor", "trip_bps", "cost_bps", "fees_share"):
         assert shown[key].value is None and shown[key].note and shown[key].low is None
 
 
-def test_every_definition_has_its_figure_and_the_other_way_round(traded: Report) -> None:
+def test_every_definition_has_its_figure_and_the_other_way_round(traded: RunReport) -> None:
     assert [f.key for f in traded.figures] == list(DEFINITIONS)
     assert not any("{" in f.definition for f in traded.figures)
-    assert all_figures(None, Book()) == []
+    assert all_figures(None, TradeHistory()) == []
 
 
 @pytest.mark.parametrize("ratio", [sharpe, sortino])

@@ -7,7 +7,7 @@ import pytest
 
 from drivers.report.account import Account, per_period
 from drivers.report.figures import growth, risk
-from drivers.report.scan import Clock
+from drivers.report.scan import BarTimes
 
 MINUTE = 60_000_000_000
 DAYS = 73  # a fifth of a year
@@ -25,7 +25,7 @@ def account(factor: float, bars: int = DAYS * 1440, flow: float = 0.0) -> Accoun
     drawdown = 1.0 - path / np.maximum.accumulate(np.maximum(path, 1e5))
     zeros = np.zeros(bars)
     return Account(
-        Clock(20_000 * 1440 * MINUTE, MINUTE, bars),
+        BarTimes(20_000 * 1440 * MINUTE, MINUTE, bars),
         1e5, equity, drawdown, zeros, zeros, flows, returns, 0.0, none, none, none, none, none,
     )  # fmt: skip
 

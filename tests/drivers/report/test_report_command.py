@@ -13,7 +13,7 @@ from drivers.cli.common import Failed
 from drivers.cli.main import run_command
 from drivers.cli.outcome import show
 from drivers.report import html
-from drivers.report.contents import Report, read_report
+from drivers.report.contents import RunReport, read_report
 from drivers.run.batch import RunResult, run_batch
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
@@ -68,7 +68,7 @@ def test_open_shows_the_page_that_was_written(
 
 
 def test_json_prints_the_figures_alone(
-    finished: dict[str, Path], reports: dict[str, Report], capsys: pytest.CaptureFixture[str]
+    finished: dict[str, Path], reports: dict[str, RunReport], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(["report", str(finished["traded"]), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

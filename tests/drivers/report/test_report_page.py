@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from drivers.report.contents import Report, read_report
+from drivers.report.contents import RunReport, read_report
 from drivers.report.drawn import drawn
 from drivers.report.html import report_page
 from drivers.report.text import interval_of, value_of
@@ -32,7 +32,7 @@ EVIL = "</script><img src=x onerror=alert(1)>&\"'"
 
 
 @pytest.fixture(scope="module")
-def pages(reports: dict[str, Report], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def pages(reports: dict[str, RunReport], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A page a run."""
     folder = tmp_path_factory.mktemp("pages")
     for name, report in reports.items():
@@ -91,7 +91,7 @@ def test_each_chart_has_a_label_a_caption_and_a_table_that_says_the_same(browser
 
 @pytest.mark.parametrize("name", ["traded", "idle"])
 def test_figures_on_the_page_are_the_figures_of_the_files(
-    browser_page: Any, pages: dict[str, Path], reports: dict[str, Report], name: str
+    browser_page: Any, pages: dict[str, Path], reports: dict[str, RunReport], name: str
 ) -> None:
     page = shown(browser_page, pages[name])
     rows = page.eval_on_selector_all(
@@ -111,7 +111,7 @@ def test_figures_on_the_page_are_the_figures_of_the_files(
 
 
 def test_what_the_charts_draw_comes_back_from_the_page_as_it_is_in_the_files(
-    browser_page: Any, pages: dict[str, Path], reports: dict[str, Report]
+    browser_page: Any, pages: dict[str, Path], reports: dict[str, RunReport]
 ) -> None:
     page = shown(browser_page, pages["traded"])
     report = reports["traded"]
@@ -152,7 +152,9 @@ def test_the_keyboard_zooms_moves_and_shows_all_again(browser_page: Any, pages: 
     assert page.evaluate(seen) == pytest.approx([0, 100])
 
 
-def test_a_tooltip_tells_a_fill_with_its_reason(browser_page: Any, pages: dict[str, Path], reports: dict[str, Report]) -> None:
+def test_a_tooltip_tells_a_fill_with_its_reason(
+    browser_page: Any, pages: dict[str, Path], reports: dict[str, RunReport]
+) -> None:
     page = shown(browser_page, pages["traded"])
     page.evaluate(
         """() => { const chart = sqChart.charts[1], all = chart.getOption().series, seriesIndex = all.findIndex((s) => s.type === 'scatter');
@@ -186,7 +188,7 @@ def test_an_idle_run_says_why_and_draws_no_empty_charts(browser_page: Any, pages
     assert page.locator("#table-refusals tbody tr").count() > 0
 
 
-def changed(report: Report, folder: Path, change: Callable[[Path], None]) -> Path:
+def changed(report: RunReport, folder: Path, change: Callable[[Path], None]) -> Path:
     """The page of a copy of a run after a change of its files."""
     shutil.copytree(report.run.folder, folder)
     change(folder)
@@ -196,7 +198,7 @@ def changed(report: Report, folder: Path, change: Callable[[Path], None]) -> Pat
 
 
 def test_no_name_and_no_text_of_a_run_is_taken_for_markup(
-    browser_page: Any, reports: dict[str, Report], tmp_path: Path
+    browser_page: Any, reports: dict[str, RunReport], tmp_path: Path
 ) -> None:
     def spoil(folder: Path) -> None:
         about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -243,7 +245,7 @@ def without(*names: str) -> Callable[[Path], None]:
     ids=" ".join,
 )
 def test_what_a_run_did_not_record_is_left_out(
-    browser_page: Any, reports: dict[str, Report], tmp_path: Path, names: tuple[str, ...]
+    browser_page: Any, reports: dict[str, RunReport], tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     page = shown(browser_page, changed(reports["traded"], tmp_path / "run", without(*names)), phone=True)
     assert not overflows(page)
@@ -253,7 +255,7 @@ def test_what_a_run_did_not_record_is_left_out(
 
 
 def test_gaps_and_a_symbol_that_comes_late_or_is_never_known(
-    browser_page: Any, reports: dict[str, Report], tmp_path: Path
+    browser_page: Any, reports: dict[str, RunReport], tmp_path: Path
 ) -> None:
     def blank(folder: Path) -> None:
         path = folder / "features" / "data.parquet"
@@ -276,7 +278,9 @@ def test_gaps_and_a_symbol_that_comes_late_or_is_never_known(
 
 
 @pytest.mark.parametrize("bars", [1, 2, 61])
-def test_a_run_of_a_bar_or_two_has_a_report(browser_page: Any, reports: dict[str, Report], tmp_path: Path, bars: int) -> None:
+def test_a_run_of_a_bar_or_two_has_a_report(
+    browser_page: Any, reports: dict[str, RunReport], tmp_path: Path, bars: int
+) -> None:
     def cut(folder: Path) -> None:
         last = pd.Timestamp(reports["traded"].clock.first + (bars - 1) * reports["traded"].clock.step, tz="UTC")
         for path in (*folder.glob("*.parquet"), *(folder / "features").glob("*.parquet")):
@@ -287,7 +291,7 @@ def test_a_run_of_a_bar_or_two_has_a_report(browser_page: Any, reports: dict[str
     assert "Nothing was traded" in page.locator("#result").inner_text() and page.locator("#table-figures").count() == 1
 
 
-def test_a_month_of_five_symbols_stays_under_three_megabytes(reports: dict[str, Report]) -> None:
+def test_a_month_of_five_symbols_stays_under_three_megabytes(reports: dict[str, RunReport]) -> None:
     """By what the page can hold at most: the points of every series and the fills of every symbol at their limits."""
     report = reports["traded"]
     bars, fills = 43_200, 4_000
@@ -295,10 +299,10 @@ def test_a_month_of_five_symbols_stays_under_three_megabytes(reports: dict[str, 
     from drivers.report.account import Account
     from drivers.report.contents import PRICE_POINTS
     from drivers.report.market import Prices
-    from drivers.report.scan import Clock
+    from drivers.report.scan import BarTimes
     from drivers.report.series import Extremes
 
-    clock = Clock(report.clock.first, report.clock.step, bars)
+    clock = BarTimes(report.clock.first, report.clock.step, bars)
     assert report.account is not None
     walk, still = 1e5 + np.cumsum(rng.normal(0.0, 1.0, bars)), np.zeros(bars)
     account: Account = dataclasses.replace(

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drivers.report.contents import Report
-from drivers.report.scan import Clock, clock_of, panels
+from drivers.report.contents import RunReport
+from drivers.report.scan import BarTimes, clock_of, panels
 from drivers.store.reader import RecordedError, open_run
 
 MINUTE = 60_000_000_000
 DAY = 1440 * MINUTE
 
 
-def test_panels_are_the_columns_of_the_file_in_order(traded: Report) -> None:
+def test_panels_are_the_columns_of_the_file_in_order(traded: RunReport) -> None:
     name = "l0_market_feed.bars.close"
     found = list(panels(traded.run, "features/data", [name]))
     wide = pd.read_parquet(traded.run.folder / "features" / "data.parquet", columns=["timestamp", "symbol", name])
@@ -38,20 +38,20 @@ def test_panels_are_the_columns_of_the_file_in_order(traded: Report) -> None:
     ],
 )
 def test_a_run_is_shown_in_at_most_sixty_periods(bars: int, step: int, period: int) -> None:
-    clock = Clock(20_000 * DAY + step, step, bars)
+    clock = BarTimes(20_000 * DAY + step, step, bars)
     assert clock.period == period
     numbers = clock.period_of(np.arange(bars))
     assert numbers[0] == 0 and numbers[-1] + 1 == len(clock.period_starts) <= 60
 
 
 def test_midnight_belongs_to_the_day_that_it_ends() -> None:
-    clock = Clock(20_000 * DAY + MINUTE, MINUTE, 40 * 1440)
+    clock = BarTimes(20_000 * DAY + MINUTE, MINUTE, 40 * 1440)
     assert clock.period == DAY
     assert clock.period_of(np.array([0, 1439, 1440])).tolist() == [0, 0, 1]
     assert clock.period_starts[:2].tolist() == [20_000 * DAY, 20_001 * DAY]
 
 
-def test_a_run_off_its_clock_is_refused(reports: dict[str, Report], tmp_path: Path) -> None:
+def test_a_run_off_its_clock_is_refused(reports: dict[str, RunReport], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(reports["idle"].run.folder, folder)
     about = json.loads((folder / "run.json").read_text(encoding="utf-8"))

@@ -11,16 +11,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from drivers.report.contents import Report, read_report
+from drivers.report.contents import RunReport, read_report
 
 
-def open_profit(report: Report) -> float:
+def open_profit(report: RunReport) -> float:
     account = report.account
     assert account is not None
     return float(account.unrealised.sum()) + sum(t.gross - t.fees for t in report.book.open)
 
 
-def test_trips_open_positions_and_funding_add_up_to_what_the_account_gained(traded: Report) -> None:
+def test_trips_open_positions_and_funding_add_up_to_what_the_account_gained(traded: RunReport) -> None:
     account = traded.account
     assert account is not None and len(traded.book.trips) > 20
     explained = sum(t.profit for t in traded.book.trips) + open_profit(traded) - account.funding
@@ -28,7 +28,7 @@ def test_trips_open_positions_and_funding_add_up_to_what_the_account_gained(trad
 
 
 def test_a_trip_pays_the_funding_of_the_bars_that_its_position_was_carried_into(
-    reports: dict[str, Report], tmp_path: Path
+    reports: dict[str, RunReport], tmp_path: Path
 ) -> None:
     """Funding is planted in the ledger of a run: every hour, on what the bar before left."""
     report = reports["traded"]
@@ -53,7 +53,7 @@ def test_a_trip_pays_the_funding_of_the_bars_that_its_position_was_carried_into(
     assert any(t.funding != 0.0 for t in whole)
 
 
-def test_positions_after_each_fill_are_the_ledger_s(traded: Report) -> None:
+def test_positions_after_each_fill_are_the_ledger_s(traded: RunReport) -> None:
     ledger = pd.read_parquet(traded.run.folder / "ledger.parquet", columns=["timestamp", "symbol", "position"])
     wide = ledger.pivot(index="timestamp", columns="symbol", values="position")
     last = {(f.time, f.symbol): f.after for f in traded.book.fills}
@@ -61,7 +61,7 @@ def test_positions_after_each_fill_are_the_ledger_s(traded: Report) -> None:
         assert after == pytest.approx(wide.loc[pd.Timestamp(time, tz="UTC"), traded.symbols[symbol]], abs=1e-9)
 
 
-def test_quantities_and_fees_of_trips_are_those_of_the_fills(traded: Report) -> None:
+def test_quantities_and_fees_of_trips_are_those_of_the_fills(traded: RunReport) -> None:
     opened, closed = defaultdict(float), defaultdict(float)
     for trip in [*traded.book.trips, *traded.book.open]:
         opened[trip.symbol] += trip.bought
@@ -76,7 +76,7 @@ def test_quantities_and_fees_of_trips_are_those_of_the_fills(traded: Report) -> 
     assert sum(t.slippage for t in whole) == pytest.approx(traded.book.slippage)
 
 
-def rewritten(report: Report, folder: Path, rows: list[tuple[str, float, float]]) -> Report:
+def rewritten(report: RunReport, folder: Path, rows: list[tuple[str, float, float]]) -> RunReport:
     """A copy of a run whose fills are these (side, quantity, price) of its first symbol, a minute apart, fee 1 each."""
     shutil.copytree(report.run.folder, folder)
     fills = pq.read_table(folder / "fills.parquet").to_pandas()
@@ -90,7 +90,7 @@ def rewritten(report: Report, folder: Path, rows: list[tuple[str, float, float]]
 
 
 def test_a_fill_that_turns_the_position_over_closes_one_trip_and_opens_the_next(
-    reports: dict[str, Report], tmp_path: Path
+    reports: dict[str, RunReport], tmp_path: Path
 ) -> None:
     rows = [("BUY", 2.0, 100.0), ("SELL", 5.0, 110.0), ("BUY", 1.0, 100.0), ("BUY", 2.0, 90.0)]
     book = rewritten(reports["traded"], tmp_path / "run", rows).book
@@ -103,17 +103,19 @@ def test_a_fill_that_turns_the_position_over_closes_one_trip_and_opens_the_next(
     assert [f.after for f in book.fills] == [2.0, -3.0, -2.0, 0.0] and not book.open
 
 
-def test_what_is_left_open_is_no_round_trip(reports: dict[str, Report], tmp_path: Path) -> None:
+def test_what_is_left_open_is_no_round_trip(reports: dict[str, RunReport], tmp_path: Path) -> None:
     book = rewritten(reports["traded"], tmp_path / "run", [("BUY", 2.0, 100.0), ("SELL", 0.5, 104.0)]).book
     assert not book.trips and [(t.bought, t.sold, t.gross) for t in book.open] == [(2.0, 0.5, 2.0)]
 
 
-def test_an_idle_run_has_none(reports: dict[str, Report]) -> None:
+def test_an_idle_run_has_none(reports: dict[str, RunReport]) -> None:
     book = reports["idle"].book
     assert not book.fills and not book.trips and not book.open and not book.orders and book.fees == 0.0
 
 
-def test_a_position_from_before_the_run_is_carried_in_at_its_average_cost(reports: dict[str, Report], tmp_path: Path) -> None:
+def test_a_position_from_before_the_run_is_carried_in_at_its_average_cost(
+    reports: dict[str, RunReport], tmp_path: Path
+) -> None:
     """As in the results of a stream that was gone on with."""
     report = reports["traded"]
     folder = tmp_path / "run"

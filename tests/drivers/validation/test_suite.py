@@ -17,7 +17,7 @@ from drivers.engine.guards import DomainGuard
 from drivers.engine.plan import Plan
 from drivers.validation import trial as trial_module
 from drivers.validation.future import FUTURES, with_future
-from drivers.validation.report import Report, Verdict
+from drivers.validation.report import ValidationReport, Verdict
 from drivers.validation.suite import every_property, stretches, validate
 from drivers.validation.trial import Trial
 from tests.drivers.engine import toy
@@ -42,11 +42,11 @@ def _module(names: tuple[str, ...]) -> ModuleType:
     return made
 
 
-def by_name(report: Report) -> dict[str, Verdict]:
+def by_name(report: ValidationReport) -> dict[str, Verdict]:
     return {v.name: v for v in report.verdicts}
 
 
-def broken(report: Report) -> dict[str, str]:
+def broken(report: ValidationReport) -> dict[str, str]:
     return {v.name: v.finding for v in report.broken}
 
 
