@@ -240,20 +240,27 @@ def _fills(run: RecordedRun, orders: dict[str, tuple[int, str, str]], contracts:
 
 
 def _carried(contracts: Contracts, account: Account, first: list[Fill]) -> tuple[dict[int, Trip], list[float]]:
-    """Positions from before the run, at their average cost: what the ledger holds after the first bar, less its fills."""
-    position = np.array(account.first_position)
-    for fill in first:
-        position[fill.symbol] -= fill.quantity
-    position[np.abs(position) <= 1e-9 * np.abs(account.first_position)] = 0.0
+    """Positions from before the run, at their average cost: what the ledger holds after the first bar, its fills undone.
+
+    A fill that added moved the average (of an inverse contract the harmonic one); one that reduced did not. Where a fill turned
+    the side over, the average before it is not known, and that of the new side stands for it.
+    """
+    position, average = np.array(account.first_position), np.array(account.first_average)
+    for fill in reversed(first):
+        n, after = fill.symbol, float(position[fill.symbol])
+        before = after - fill.quantity
+        position[n] = before if abs(before) > 1e-9 * abs(after) else 0.0
+        if position[n] * after > 0.0 and abs(before) < abs(after):
+            inverse = contracts.inverse[n]
+            held, added = (1.0 / x if inverse else x for x in (float(average[n]), fill.price))
+            was = (held * after - fill.quantity * added) / before
+            average[n] = 1.0 / was if inverse else was
     trips = {}
     for n in np.flatnonzero(position):
-        size, average = abs(float(position[n])), float(account.first_average[n])
+        size, price = abs(float(position[n])), float(average[n])
         trip = Trip(int(n), 1 if position[n] > 0 else -1, account.clock.first - account.clock.step, 0)
-        trip.bought, trip.entry_sum = size, size * average
-        trip.entry_notional, trip.entry_value = (
-            size * contracts.notional(int(n), average),
-            size * contracts.booked(int(n), average),
-        )
+        trip.bought, trip.entry_sum = size, size * price
+        trip.entry_notional, trip.entry_value = size * contracts.notional(int(n), price), size * contracts.booked(int(n), price)
         trips[int(n)] = trip
     return trips, [float(p) for p in position]
 
