@@ -247,14 +247,14 @@ def _carried(contracts: Contracts, account: Account, first: list[Fill]) -> tuple
     """
     position, average = np.array(account.first_position), np.array(account.first_average)
     for fill in reversed(first):
-        n, after = fill.symbol, float(position[fill.symbol])
+        k, after = fill.symbol, float(position[fill.symbol])
         before = after - fill.quantity
-        position[n] = before if abs(before) > 1e-9 * abs(after) else 0.0
-        if position[n] * after > 0.0 and abs(before) < abs(after):
-            inverse = contracts.inverse[n]
-            held, added = (1.0 / x if inverse else x for x in (float(average[n]), fill.price))
+        position[k] = before if abs(before) > 1e-9 * abs(after) else 0.0
+        if position[k] * after > 0.0 and abs(before) < abs(after):
+            inverse = contracts.inverse[k]
+            held, added = (1.0 / x if inverse else x for x in (float(average[k]), fill.price))
             was = (held * after - fill.quantity * added) / before
-            average[n] = 1.0 / was if inverse else was
+            average[k] = 1.0 / was if inverse else was
     trips = {}
     for n in np.flatnonzero(position):
         size, price = abs(float(position[n])), float(average[n])

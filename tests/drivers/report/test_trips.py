@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from drivers.report.contents import RunReport, read_report
+from drivers.report.trips import _carried
+from drivers.store.contracts import Contracts
 
 
 def open_profit(report: RunReport) -> float:
@@ -122,8 +125,9 @@ def test_a_position_from_before_the_run_is_carried_in_at_its_average_cost(
     shutil.copytree(report.run.folder, folder)
     ledger = pd.read_parquet(folder / "ledger.parquet", columns=["timestamp", "symbol", "position"])
     wide = ledger.pivot(index="timestamp", columns="symbol", values="position")
-    carried = (wide != 0.0) & (wide.shift(1) != 0.0)
-    cut = wide.index[carried.any(axis=1)][-1] - pd.Timedelta(report.clock.step, unit="ns")
+    kept = (wide != 0.0) & (wide == wide.shift(1))  # what a fill of the first bar does: the test below
+    quiet = (wide == wide.shift(1)).all(axis=1)
+    cut = wide.index[kept.any(axis=1) & quiet][-1] - pd.Timedelta(report.clock.step, unit="ns")
     for path in (*folder.glob("*.parquet"), *(folder / "features").glob("*.parquet")):
         table = pd.read_parquet(path)
         table[table.timestamp > cut].to_parquet(path, index=False)
@@ -137,3 +141,22 @@ def test_a_position_from_before_the_run_is_carried_in_at_its_average_cost(
     ledger = report.run.frame("ledger", ["average_price"], start=int(cut.value) - 1, end=int(cut.value))
     for symbol, price in mine.items():
         assert price == pytest.approx(float(ledger.average_price.iloc[symbol]))
+
+
+@pytest.mark.parametrize(
+    ("inverse", "average", "before"),
+    [(0, 110.0, 100.0), (1, 3.0 / (2.0 / 100.0 + 1.0 / 130.0), 100.0)],  # 2 at 100 and 1 at 130, by hand
+)
+def test_a_fill_of_the_first_bar_is_undone_in_the_average_that_is_carried_in(
+    inverse: int, average: float, before: float
+) -> None:
+    clock = SimpleNamespace(first=120, step=60)
+    account = SimpleNamespace(first_position=np.array([3.0]), first_average=np.array([average]), clock=clock)
+    contracts = Contracts([1.0], [inverse])
+    added = SimpleNamespace(symbol=0, quantity=1.0, price=130.0)
+    carried, position = _carried(contracts, account, [added])
+    assert position == [2.0]
+    assert carried[0].entry_price == pytest.approx(before, rel=1e-12)
+    reduced = SimpleNamespace(symbol=0, quantity=-1.0, price=130.0)
+    carried, position = _carried(contracts, account, [reduced])
+    assert (position, carried[0].entry_price) == ([4.0], pytest.approx(average))
