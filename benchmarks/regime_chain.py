@@ -33,6 +33,12 @@ CHAIN: tuple[Any, ...] = (
 
 def regimes_of(seen: Observations, facts: Instruments | None = None) -> Regime:
     """L1 with the settings of the package and thresholds that nothing has adapted."""
+    made: Regime = chain_of(seen, facts)["l1_regime"]
+    return made
+
+
+def chain_of(seen: Observations, facts: Instruments | None = None) -> dict[str, Any]:
+    """What each layer of the chain gives, by its name."""
     configs = {
         "data": DataConfig(),
         "kinematics": KinematicsConfig(),
@@ -49,5 +55,4 @@ def regimes_of(seen: Observations, facts: Instruments | None = None) -> Regime:
         given = {k: v for k, v in values.items() if k in hints}
         taken = {k: v for k, v in configs.items() if k in hints}
         values[fn.__name__] = run_columnar(fn, given, taken, depth=seen.bid_price.shape[2])
-    made: Regime = values["l1_regime"]
-    return made
+    return values

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.regime_chain import regimes_of
+from benchmarks.regime_chain import chain_of, regimes_of
 from dataflows.data.sessions import utc_days
 from dataflows.data.types import Observations
 from dataflows.panel import Floats, Ints
@@ -92,6 +92,36 @@ def shares(label: Ints) -> str:
     return " | ".join(f"{100.0 * (label == k).mean():.1f}" for k in range(5))
 
 
+def explained(values: Floats, target: Floats) -> float:
+    """R2 of least squares of the target (T,) on the columns of values (T, K) and a constant."""
+    x = np.column_stack([np.ones(len(target)), values])
+    there = np.isfinite(target) & np.isfinite(x).all(axis=1)
+    x, y = x[there], target[there]
+    rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    return float(1.0 - (rest @ rest) / ((y - y.mean()) @ (y - y.mean())))
+
+
+def next_hour(data: Dataset) -> str:
+    """A table: what part of the variance of the next hour's log volatility sigma, L1's label and its probabilities explain.
+
+    Of minutes, by symbol, in sample, from the third day on. The hour of the day is left in the target.
+    """
+    got = chain_of(data.rows(0, len(data.time)), data.instruments)
+    regime, close = got["l1_regime"], got["l0_market_feed"].bars.close
+    square = np.nan_to_num(np.diff(np.log(close), axis=0, prepend=np.nan)) ** 2
+    total = np.cumsum(square, axis=0)
+    ahead = np.log(np.maximum(total[60:] - total[:-60], 1e-12))
+    rows = slice(2 * WARM_UP, len(ahead))
+    lines = ["| symbol | sigma | label | probabilities | label_15 |\n|---|---|---|---|---|"]
+    for n, symbol in enumerate(data.symbols):
+        sigma = np.log(got["l2_returns_volatility"].sigma[rows, n, None])
+        label, slow = (np.eye(5)[np.maximum(code[rows, n], 0)][:, 1:] for code in (regime.label, regime.label_15))
+        p = np.column_stack([getattr(regime, k)[rows, n] for k in ("calm", "trend_up", "trend_down", "high_vol")])
+        found = (explained(x, ahead[rows, n]) for x in (sigma, label, p, slow))
+        lines.append(f"| {symbol} | " + " | ".join(f"{r2:.2f}" for r2 in found) + " |")
+    return "\n".join(lines)
+
+
 def picture(title: str, times: pd.DatetimeIndex, path: Floats, regime: Regime, n: int, rows: slice, file: Path) -> None:
     """A path over its labels, and the probabilities below."""
     figure = Figure(figsize=(7.2, 3.2), layout="constrained")
@@ -157,6 +187,9 @@ def main() -> None:
     print(f"| perps_2025-05, all {len(perps.symbols)} | {shares(quiet.label[WARM_UP:])} |")
     first = [int(np.argmax((wild.label[:, n] == 4) & hot)) for n in range(len(crash.symbols))]
     print("\nfirst CHAOTIC bar: " + ", ".join(f"{s} {times_c[i]:%H:%M}" for s, i in zip(crash.symbols, first, strict=True)))
+
+    for data in (perps, crash):
+        print(f"\n{data.path.name}, R2 of the next hour's log volatility\n\n{next_hour(data)}")
 
     if asked.pictures:
         asked.pictures.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 from dataflows.config import setting
 
 Features: TypeAlias = tuple[float, float, float, float, float]
-"""One number for each feature: volatility rank, trend, volatility of volatility, spread, volume."""
+"""One number for each feature: volatility, trend, volatility of volatility, spread, volume."""
 
 
 class RegimeConfig(NamedTuple):
@@ -16,7 +16,8 @@ class RegimeConfig(NamedTuple):
 
     The emissions are fixed, not estimated: the states keep their meaning for ever. Within a feature all states share one
     standard deviation (except trend, of which chaos says little), so that the further out a feature is, the more it speaks for
-    the outermost state; the deviations are above those of the features, because successive bars say much the same twice.
+    the outermost state; but for volatility, the deviations are above those of the features, because successive bars say much
+    the same twice.
     """
 
     stay: Annotated[float, setting("probability", "that the state stays for the next bar", gt=0.2, lt=1)] = 0.995
@@ -33,7 +34,10 @@ class RegimeConfig(NamedTuple):
     forced_probability: Annotated[float, setting("probability", "of CHAOTIC while it is forced", gt=0.2, lt=1)] = 0.99
     feature_clip: Annotated[float, setting("score", "no feature counts as further out than this", gt=0)] = 6.0
 
-    vol_window_bars: Annotated[int, setting("bars", "among which volatility is ranked", ge=30, least=120)] = 1440
+    vol_scale: Annotated[float, setting("log ratio", "volatility over its usual that is one score", gt=0)] = 0.3
+    vol_usual_halflife_bars: Annotated[
+        float, setting("bars", "half-life of what volatility usually is, and of its course over the session", gt=0, least=240)
+    ] = 20160.0
     trend_scale: Annotated[float, setting("t", "t-statistic that is one score: a random walk's typical one", gt=0)] = 7.5
     vov_halflife_bars: Annotated[float, setting("bars", "half-life of the mean move of log volatility", gt=0, least=10)] = 30.0
     usual_halflife_bars: Annotated[
@@ -43,24 +47,26 @@ class RegimeConfig(NamedTuple):
 
     vol_halflife_15: Annotated[float, setting("15-bars", "half-life of the range volatility", gt=0, least=4)] = 8.0
     vol_seed_15: Annotated[int, setting("15-bars", "that seed it", ge=1, least=4)] = 8
-    vol_window_15: Annotated[int, setting("15-bars", "among which it is ranked", ge=30, least=60)] = 480
+    vol_usual_halflife_15: Annotated[
+        float, setting("15-bars", "half-life of what it usually is, and of its course over the session", gt=0, least=96)
+    ] = 1344.0
     vov_halflife_15: Annotated[float, setting("15-bars", "half-life of the mean move of its logarithm", gt=0, least=4)] = 8.0
     usual_halflife_15: Annotated[float, setting("15-bars", "half-life of what is usual", gt=0, least=24)] = 192.0
     stay_15: Annotated[float, setting("probability", "that the state stays for the next 15-bar", gt=0.2, lt=1)] = 0.97
     dwell_15: Annotated[int, setting("15-bars", "for which a state leads before label_15 follows", ge=1)] = 2
 
-    calm_mean: Annotated[Features, setting("score", "volatility rank, trend, vol of vol, spread, volume when calm")] = (
-        -0.7, 0.0, -0.3, -0.2, -0.4,
+    calm_mean: Annotated[Features, setting("score", "volatility, trend, vol of vol, spread, volume when calm")] = (
+        -0.5, 0.0, -0.3, -0.2, -0.4,
     )  # fmt: skip
-    trend_up_mean: Annotated[Features, setting("score", "the same in a trend up")] = (0.2, 1.8, 0.0, 0.0, 0.2)
-    trend_down_mean: Annotated[Features, setting("score", "the same in a trend down")] = (0.2, -1.8, 0.0, 0.0, 0.2)
-    high_vol_mean: Annotated[Features, setting("score", "the same in high volatility")] = (1.6, 0.0, 0.2, 0.5, 0.5)
-    chaotic_mean: Annotated[Features, setting("score", "the same in chaos")] = (2.6, 0.0, 1.6, 2.0, 2.0)
-    calm_std: Annotated[Features, setting("score", "their standard deviations when calm", ge=0.01)] = (1.5, 1.5, 2.0, 2.0, 2.0)
-    trend_up_std: Annotated[Features, setting("score", "the same in a trend up", ge=0.01)] = (1.5, 1.5, 2.0, 2.0, 2.0)
-    trend_down_std: Annotated[Features, setting("score", "the same in a trend down", ge=0.01)] = (1.5, 1.5, 2.0, 2.0, 2.0)
-    high_vol_std: Annotated[Features, setting("score", "the same in high volatility", ge=0.01)] = (1.5, 1.5, 2.0, 2.0, 2.0)
-    chaotic_std: Annotated[Features, setting("score", "the same in chaos", ge=0.01)] = (1.5, 2.0, 2.0, 2.0, 2.0)
+    trend_up_mean: Annotated[Features, setting("score", "the same in a trend up")] = (0.0, 1.8, 0.0, 0.0, 0.2)
+    trend_down_mean: Annotated[Features, setting("score", "the same in a trend down")] = (0.0, -1.8, 0.0, 0.0, 0.2)
+    high_vol_mean: Annotated[Features, setting("score", "the same in high volatility")] = (1.2, 0.0, 0.2, 0.5, 0.5)
+    chaotic_mean: Annotated[Features, setting("score", "the same in chaos")] = (3.6, 0.0, 1.6, 2.0, 2.0)
+    calm_std: Annotated[Features, setting("score", "their standard deviations when calm", ge=0.01)] = (0.8, 1.5, 2.0, 2.0, 2.0)
+    trend_up_std: Annotated[Features, setting("score", "the same in a trend up", ge=0.01)] = (0.8, 1.5, 2.0, 2.0, 2.0)
+    trend_down_std: Annotated[Features, setting("score", "the same in a trend down", ge=0.01)] = (0.8, 1.5, 2.0, 2.0, 2.0)
+    high_vol_std: Annotated[Features, setting("score", "the same in high volatility", ge=0.01)] = (0.8, 1.5, 2.0, 2.0, 2.0)
+    chaotic_std: Annotated[Features, setting("score", "the same in chaos", ge=0.01)] = (0.8, 2.0, 2.0, 2.0, 2.0)
 
     change_hazard: Annotated[float, setting("probability", "L64: that the law of the returns changes on a bar", gt=0, lt=1)] = (
         0.002

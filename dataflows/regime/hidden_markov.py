@@ -7,8 +7,8 @@ from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 
-from dataflows.carry import Axes, Count, Unknown
-from dataflows.kernels.order import LEAST, count_below, sorted_push, sorted_rank
+from dataflows.carry import Axes, Count, Unknown, Zero
+from dataflows.kernels.order import LEAST
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import CHAOTIC, FEATURES, REGIMES, SPREAD, TREND, VOL_OF_VOL, VOLATILITY, VOLUME
 from dataflows.runtime.compile import kernel
@@ -21,19 +21,37 @@ LABEL, FORCED = 0, 1
 """Rows of its codes."""
 USUAL_JITTER, USUAL_SPREAD, USUAL_VOLUME = 0, 1, 2
 """Rows of the slow means."""
+LOGISTIC: Final = 1.702
+"""Slope at which the logistic function is within 0.01 of the normal distribution's."""
 EASE: Final = 0.1
 """Share of the usual that is added to a value and to the usual before their ratio: a zero stays finite."""
 MOST: Final = 20.0
 """Times the usual: what is beyond counts as that much when the usual learns."""
 
 
-class RegimeState(NamedTuple):
-    """State of `regime_filter`, W the window among which volatility is ranked. Flat: to unpack a record costs 1 us a bar."""
+PARTS: Final = 24
+"""Parts of a session whose usual volatility is told apart."""
+PRIOR_SESSIONS: Final = 5.0
+"""Sessions that the profile's start at 0 is worth."""
 
-    ring: Annotated[Floats, Axes("N", "W", start=0.0)]  # these four: a SortedWindow of sigma
-    sorted: Annotated[Floats, Axes("N", "W", start=0.0)]
-    pos: Count
-    held: Count
+
+class SessionClock(NamedTuple):
+    """Where in its session each bar is, and how fast what is usual there is learned."""
+
+    place: Floats  # (T, N): share of the session up to the middle of the bar
+    parts: int  # of the session that are told apart; 0: the clock is too slow
+    bars_a_part: float
+    alpha: float  # of the usual volatility, a bar
+    alpha_part: float  # of a part's, a bar in it
+
+
+class RegimeState(NamedTuple):
+    """State of `regime_filter`. Flat: to unpack a record costs 1 us a bar."""
+
+    level: Zero  # usual log sigma
+    known: Count  # values in it
+    profile: Annotated[Floats, Axes("N", PARTS, start=0.0)]  # what log sigma is above it, by part of the session
+    visits: Annotated[Floats, Axes("N", PARTS, start=0.0)]  # values in each
     percentile: Unknown  # held on bars that do not count
     jitter: Unknown  # mean absolute move of log sigma
     usual: Annotated[Floats, Axes(3, "N", start=0.0)]  # slow means of jitter, spread and volume
@@ -50,41 +68,25 @@ class RegimeState(NamedTuple):
 
 
 @kernel
-def normal_quantile(p: float) -> float:
-    """x with P(X <= x) = p for a standard normal X; p in (0, 1), NaN otherwise. Relative error about 1e-16.
+def of_session(place: float, parts: int, profile: Floats) -> float:
+    """A profile (PARTS,) at a place in the session: linear between the middles of its parts, the last beside the first."""
+    if parts == 0:
+        return 0.0
+    at = place * parts - 0.5
+    first = math.floor(at)
+    part = int(first) % parts
+    return float((1.0 - (at - first)) * profile[part] + (at - first) * profile[(part + 1) % parts])
 
-    Source: Wichura (1988), algorithm AS 241, PPND16.
+
+@kernel
+def learn_session(v: float, part: int, least: float, alpha: float, profile: Floats, visits: Floats) -> None:
+    """Takes v into a part of the profile: the mean of all values and of `least` zeros before them, then exponentially weighted.
+
+    So a few sessions make no profile.
     """
-    if not (0.0 < p < 1.0):
-        return math.nan
-    q = p - 0.5
-    if math.fabs(q) <= 0.425:
-        r = 0.180625 - q * q
-        a = 2509.0809287301226727 * r + 33430.575583588128105
-        a = ((a * r + 67265.770927008700853) * r + 45921.953931549871457) * r + 13731.693765509461125
-        a = ((a * r + 1971.5909503065514427) * r + 133.14166789178437745) * r + 3.387132872796366608
-        b = 5226.495278852545925 * r + 28729.085735721942674
-        b = ((b * r + 39307.89580009271061) * r + 21213.794301586595867) * r + 5394.1960214247511077
-        b = ((b * r + 687.1870074920579083) * r + 42.313330701600911252) * r + 1.0
-        return q * a / b
-    r = math.sqrt(-math.log(p if q < 0.0 else 1.0 - p))
-    if r <= 5.0:
-        r -= 1.6
-        a = 7.7454501427834140764e-4 * r + 0.0227238449892691845833
-        a = ((a * r + 0.24178072517745061177) * r + 1.27045825245236838258) * r + 3.64784832476320460504
-        a = ((a * r + 5.7694972214606914055) * r + 4.6303378461565452959) * r + 1.42343711074968357734
-        b = 1.05075007164441684324e-9 * r + 5.475938084995344946e-4
-        b = ((b * r + 0.0151986665636164571966) * r + 0.14810397642748007459) * r + 0.68976733498510000455
-        b = ((b * r + 1.6763848301838038494) * r + 2.05319162663775882187) * r + 1.0
-    else:
-        r -= 5.0
-        a = 2.01033439929228813265e-7 * r + 2.71155556874348757815e-5
-        a = ((a * r + 0.0012426609473880784386) * r + 0.026532189526576123093) * r + 0.29656057182850489123
-        a = ((a * r + 1.7848265399172913358) * r + 5.4637849111641143699) * r + 6.6579046435011037772
-        b = 2.04426310338993978564e-15 * r + 1.4215117583164458887e-7
-        b = ((b * r + 1.8463183175100546818e-5) * r + 7.868691311456132591e-4) * r + 0.0148753612908506148525
-        b = ((b * r + 0.13692988092273580531) * r + 0.59983220655588793769) * r + 1.0
-    return -a / b if q < 0.0 else a / b
+    visits[part] += 1.0
+    share = 1.0 / (visits[part] + least)
+    profile[part] += (share if share > alpha else alpha) * (v - profile[part])
 
 
 @kernel
@@ -211,6 +213,8 @@ def regime_filter(
     proxied: Ints,
     limit: float,
     wick: float,
+    clock: SessionClock,
+    vol_scale: float,
     vov_alpha: float,
     usual_alpha: float,
     relative_scale: float,
@@ -228,14 +232,14 @@ def regime_filter(
 ) -> tuple[Floats, Ints]:
     """Regimes of a panel (T, N) of bars; bars count where `on` is not 0, and elsewhere everything holds.
 
-    Returns (STATES + 2, T, N): the five filtered probabilities, CONFIDENCE (the label's) and VOL_PERCENTILE (sigma's among the
-    previous W); and (2, T, N): LABEL, and FORCED, 1 while CHAOTIC is forced. Before any feature was known: NaN, and -1 for the
-    label.
+    Returns (STATES + 2, T, N): the five filtered probabilities, CONFIDENCE (the label's) and VOL_PERCENTILE; and (2, T, N):
+    LABEL, and FORCED, 1 while CHAOTIC is forced. Before any feature was known: NaN, and -1 for the label.
 
-    Features of a bar: the normal quantile of sigma's rank among the previous W; the trend over `trend_scale`; and as log ratios
-    to their usual, over `relative_scale`, the weighted mean move of log sigma, the spread (one that is proxied does not count)
-    and the volume. sigma, spread and volume are not negative; NaN: unknown, as the feature then is. means, shift (added to the
-    means), stds and their logs: (states, features).
+    Features of a bar: log sigma less its usual at this place of the session, over `vol_scale`; the trend over `trend_scale`;
+    and as log ratios to their usual, over `relative_scale`, the weighted mean move of log sigma, the spread (one that is
+    proxied does not count) and the volume. VOL_PERCENTILE is the logistic function of 1.702 times the first: nearly the share
+    of a normal law below it. sigma, spread and volume are not negative; NaN: unknown, as the feature then is. means, shift
+    (added to the means), stds and their logs: (states, features).
 
     A label follows a state that has led all others by `margin` for `dwell` bars; the first is whichever leads. In a crash
     (`is_crash`; limits of infinity: never) CHAOTIC has `forced_probability` and the label, on this and the next `dwell`
@@ -249,8 +253,9 @@ def regime_filter(
     centres = means + shift
     rates = 1.0 / stds
     # what the loop reads of the state, taken out once: a wide record is costly to hand to a function
-    ring, ranked, pos, held = state.ring, state.sorted, state.pos, state.held
-    width = ring.shape[1]
+    level, known, profiles, visits = state.level, state.known, state.profile, state.visits
+    place, parts, level_alpha, part_alpha = clock.place, clock.parts, clock.alpha, clock.alpha_part
+    least_visits = PRIOR_SESSIONS * clock.bars_a_part
     usual, seen, label, jitter = state.usual, state.seen, state.label, state.jitter
     for t in range(bars):
         for n in range(symbols):
@@ -281,17 +286,19 @@ def regime_filter(
                 x[VOLATILITY] = math.nan
                 x[VOL_OF_VOL] = math.nan
                 if 0.0 <= v < math.inf:
-                    values = ranked[n]
-                    below = count_below(values, held[n], v)
-                    rank = sorted_rank(v, below, held[n], values)
-                    if rank == rank:
-                        state.percentile[n] = rank
-                        x[VOLATILITY] = normal_quantile((rank * held[n] + 0.5) / (held[n] + 1.0))
-                    at = pos[n]
-                    sorted_push(v, below, ring[n, at], held[n], values)
-                    ring[n, at] = v
-                    pos[n] = 0 if at == width - 1 else at + 1
-                    held[n] = held[n] + 1 if held[n] < width else width
+                    if v > 0.0:
+                        logged = math.log(v)
+                        profile = profiles[n]
+                        lift = of_session(place[t, n], parts, profile)
+                        if known[n] >= LEAST:
+                            x[VOLATILITY] = (logged - level[n] - lift) / vol_scale
+                            state.percentile[n] = 1.0 / (1.0 + math.exp(-LOGISTIC * x[VOLATILITY]))
+                        known[n] += 1
+                        share = 1.0 / known[n]
+                        level[n] += (share if share > level_alpha else level_alpha) * (logged - lift - level[n])
+                        if parts > 0:
+                            part = int(place[t, n] * parts) % parts
+                            learn_session(logged - level[n], part, least_visits, part_alpha, profile, visits[n])
                     if v > 0.0 and before > 0.0:
                         move = math.fabs(math.log(v / before))
                         jitter[n] = jitter[n] + vov_alpha * (move - jitter[n]) if jitter[n] == jitter[n] else move

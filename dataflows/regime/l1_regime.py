@@ -4,34 +4,56 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from dataflows.carry import Bind
-from dataflows.data.types import Market
+from dataflows.data.types import DataConfig, Market
 from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
 from dataflows.kinematics.types import Returns, Slope
 from dataflows.layer import layer
 from dataflows.microstructure.types import SpreadDepth
-from dataflows.panel import Floats
+from dataflows.panel import Floats, Ints
 from dataflows.regime.config import Features, RegimeConfig
-from dataflows.regime.hidden_markov import CONFIDENCE, FORCED, LABEL, VOL_PERCENTILE, RegimeState, regime_filter
+from dataflows.regime.hidden_markov import (
+    CONFIDENCE,
+    FORCED,
+    LABEL,
+    PARTS,
+    VOL_PERCENTILE,
+    RegimeState,
+    SessionClock,
+    regime_filter,
+)
 from dataflows.regime.types import CALM, CHAOTIC, HIGH_VOL, TREND_DOWN, TREND_UP, Regime, RegimeThresholds
 
 
 class RegimeCarry(NamedTuple):
     """The filters of both clocks, and the volatility of 15-bars."""
 
-    base: Annotated[RegimeState, Bind(W="vol_window_bars")]
+    base: RegimeState
     variance_15: SeededEwm
-    higher: Annotated[RegimeState, Bind(W="vol_window_15")]
+    higher: RegimeState
 
 
 @functools.lru_cache(maxsize=8)
 def _tables(means: tuple[Features, ...], stds: tuple[Features, ...]) -> tuple[Floats, Floats, Floats]:
     """Means, deviations and their logarithms, (REGIMES, FEATURES) each; kept, since unpacking the tuples costs 8 us a bar."""
     return np.array(means, np.float64), np.array(stds, np.float64), np.log(np.array(stds, np.float64))
+
+
+def _session(bar: Ints, bars_a_day: int, frame: int, halflife: float) -> SessionClock:
+    """The clock of the filter on bars of `frame` base bars. bar: (T, N), base bars since the session's start."""
+    parts = min(PARTS, bars_a_day // frame)
+    if parts < 2:
+        parts = 0
+    return SessionClock(
+        place=(bar + 0.5) / bars_a_day,
+        parts=parts,
+        bars_a_part=bars_a_day / frame / max(parts, 1),
+        alpha=halflife_alpha(halflife),
+        alpha_part=halflife_alpha(halflife / max(parts, 1)),
+    )
 
 
 @layer("L1")
@@ -42,6 +64,7 @@ def l1_regime(
     l12_regression_slope_short: Slope,
     l20_regression_slope_medium: Slope,
     regime_thresholds: RegimeThresholds,
+    data: DataConfig,
     regime: RegimeConfig,
     carry: RegimeCarry,
 ) -> Regime:
@@ -51,10 +74,13 @@ def l1_regime(
     `confidence`, the label's probability; `vol_percentile` in [0, 1]; `trend_t`, the t-statistic of L12; `forced`, 0 or 1; the
     same with suffix _15. NaN until one feature is known (about 30 valid bars); held on filled and unknown bars.
 
-    Features, each clipped at `feature_clip`: the normal quantile of sigma's rank among the last `vol_window_bars`; t of L12
-    over `trend_scale`; and as log ratios to their usual size the mean move of log sigma (volatility of volatility), the quoted
-    spread and the volume. An unknown feature is left out of the likelihood; so is a proxied spread, which is an average over
-    hours and says nothing of this bar. A label follows a state that has led all others by `margin` for `dwell_bars` bars.
+    Features, each clipped at `feature_clip`: log sigma less its usual, over `vol_scale`; t of L12 over `trend_scale`; and as
+    log ratios to their usual size the mean move of log sigma (volatility of volatility), the quoted spread and the volume. The
+    usual log sigma is a mean of weeks (`vol_usual_halflife_bars`) and a profile over the session in up to 24 parts, both
+    learned from the bars before: a regime is not the hour of the day, and a wild week stays wild on its second day. An unknown
+    feature is left out of the likelihood; so is a proxied spread, which is an average over hours and says nothing of this bar.
+    A label follows a state that has led all others by `margin` for `dwell_bars` bars. vol_percentile: about the share of usual
+    bars that are calmer, the logistic function of the first feature.
 
     Forced: a close further than `crash_sigma`, or a high or low further than `wick_sigma`, previous sigmas from the last valid
     close (after a gap: times the square root of its bars) is CHAOTIC on that bar and for `dwell_bars` valid bars more. The wick
@@ -64,6 +90,7 @@ def l1_regime(
     Source: Hamilton (1989); emissions are configured, not estimated.
     """
     bars, higher, r = l0_market_feed.bars, l0_market_feed.bars_15, l2_returns_volatility
+    bar = l0_market_feed.session.bar_of_session
     spread, proxied, trend = l8_spread_depth.spread_bps, l8_spread_depth.proxied, l12_regression_slope_short.t_stat
     factor = float(regime_thresholds.crash_factor[0])
     means, stds, log_stds = _tables(
@@ -84,6 +111,8 @@ def l1_regime(
         proxied=proxied,
         limit=regime.crash_sigma * factor,
         wick=regime.wick_sigma * factor,
+        clock=_session(bar, data.bars_a_day, 1, regime.vol_usual_halflife_bars),
+        vol_scale=regime.vol_scale,
         vov_alpha=halflife_alpha(regime.vov_halflife_bars),
         usual_alpha=halflife_alpha(regime.usual_halflife_bars),
         relative_scale=regime.relative_scale,
@@ -103,7 +132,7 @@ def l1_regime(
     span = np.log(higher.high / higher.low)
     variance = seeded_ewm(
         span * span, higher.closed, halflife_alpha(regime.vol_halflife_15), regime.vol_seed_15, carry.variance_15
-    )  # 4 log 2 times the estimate and not its root: no rank, and no ratio to the usual, sees the difference
+    )  # 4 log 2 times the estimate: no ratio to the usual sees the difference
     unknown = np.full(trend.shape, np.nan)
     trend_15 = l20_regression_slope_medium.t_stat
     p_15, code_15 = regime_filter(
@@ -113,13 +142,15 @@ def l1_regime(
         volume=higher.volume,
         on=higher.closed,
         z=unknown,
-        sigma=variance,
+        sigma=np.sqrt(variance),
         floor=unknown,
         trend=trend_15,
         spread=spread,
         proxied=proxied,
         limit=math.inf,
         wick=math.inf,
+        clock=_session(bar, data.bars_a_day, data.timeframes[1], regime.vol_usual_halflife_15),
+        vol_scale=regime.vol_scale,
         vov_alpha=halflife_alpha(regime.vov_halflife_15),
         usual_alpha=halflife_alpha(regime.usual_halflife_15),
         relative_scale=regime.relative_scale,

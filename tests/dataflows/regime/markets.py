@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataflows.data.types import Bars, HigherBars, Market, Quality
+from dataflows.data.types import Bars, HigherBars, Market, Quality, Session
 from dataflows.kinematics.types import Returns, Slope
 from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats
@@ -74,6 +74,7 @@ def inputs(
             shape,
             bars=filled(Bars, shape, open=close, high=high, low=low, close=close, volume=volume),
             bars_15=higher,
+            session=filled(Session, shape, bar_of_session=np.repeat(np.arange(shape[0])[:, None] % 1440, shape[1], axis=1)),
             quality=filled(Quality, shape, valid=valid),
         ),
         "l2_returns_volatility": filled(Returns, shape, r_1=r, sigma=sigma, sigma_floor=np.full(shape, FLOOR), z=r / previous),

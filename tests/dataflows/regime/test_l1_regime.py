@@ -10,24 +10,25 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
 
+from dataflows.data.config import DataConfig
 from dataflows.panel import Floats, leaves
 from dataflows.regime.config import RegimeConfig
-from dataflows.regime.hidden_markov import RegimeState, normal_quantile, regime_filter
+from dataflows.regime.hidden_markov import RegimeState, SessionClock, regime_filter
 from dataflows.regime.l1_regime import l1_regime
 from dataflows.regime.types import CALM, CHAOTIC, HIGH_VOL, REGIMES, TREND_DOWN, TREND_UP, Regime
 from dataflows.runtime.compile import python_of
 from tests.dataflows.regime.markets import inputs, walk
 from tests.support import carry_of, run_columnar
 
-CONFIG = RegimeConfig(vol_window_bars=240, usual_halflife_bars=240.0, vol_window_15=60)
+CONFIG = RegimeConfig(usual_halflife_bars=240.0)
 CRASH_DATA = Path(__file__).parents[4] / "shared/data/ready/crash_2021-05/bars.parquet"
 
 
-def run(given_: dict[str, Any], config: RegimeConfig = CONFIG, **kwargs: Any) -> Regime:
-    out: Regime = run_columnar(l1_regime, given_, {"regime": config}, **kwargs)
+def run(given_: dict[str, Any], config: RegimeConfig = CONFIG, *, bars_a_day: int = 1440, **kwargs: Any) -> Regime:
+    configs = {"regime": config, "data": DataConfig(bars_a_day=bars_a_day)}
+    out: Regime = run_columnar(l1_regime, given_, configs, **kwargs)
     return out
 
 
@@ -71,12 +72,6 @@ def test_filter_equals_statsmodels_at_the_same_parameters() -> None:
     config = CONFIG._replace(stay=stay, trend_scale=1.0, feature_clip=1e3, **tables)
     out = run(only_trend(walk(rng, 600, 1), x[:, None].copy()), config)
     np.testing.assert_allclose(probabilities(out)[:, 0], expected, atol=1e-12)
-
-
-def test_normal_quantile_is_that_of_scipy() -> None:
-    p = np.concatenate([np.logspace(-300, -1, 200), np.linspace(0.01, 0.99, 99), 1.0 - np.logspace(-1, -15, 60)])
-    np.testing.assert_allclose([normal_quantile(x) for x in p], stats.norm.ppf(p), rtol=1e-13, atol=1e-15)
-    assert np.isnan([normal_quantile(x) for x in (0.0, 1.0, -1.0, np.nan)]).all()
 
 
 @given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([1.0, 50.0, 1e6]))
@@ -135,12 +130,71 @@ def test_mirrored_prices_swap_the_trends() -> None:
     np.testing.assert_allclose(a.calm, b.calm, atol=1e-12)
 
 
-def test_vol_percentile_is_the_rank_among_the_bars_before() -> None:
-    market = walk(np.random.default_rng(5), 700, 1)
-    sigma = market["l2_returns_volatility"].sigma[:, 0]
-    out = run(market).vol_percentile[:, 0]
-    for t in (330, 500, 699):
-        assert out[t] == pytest.approx((sigma[t - 240 : t] < sigma[t]).mean())
+def usual_scores(sigma: Floats, bar: Floats, bars_a_day: int, config: RegimeConfig, parts: int = 24) -> Floats:
+    """log sigma less its usual by the bars before, over the scale: the level is a mean that forgets, the profile one for each
+    part of the session that starts as five sessions of zeros."""
+    halflife = config.vol_usual_halflife_bars
+    level, seen = 0.0, 0
+    profile, visits = np.zeros(parts), np.zeros(parts)
+    out = np.full(len(sigma), np.nan)
+    middles = (np.arange(-1, parts + 1) + 0.5) / parts
+    for t, v in enumerate(np.log(sigma)):
+        if not np.isfinite(v):
+            continue
+        place = (bar[t] + 0.5) / bars_a_day
+        lift = np.interp(place, middles, np.r_[profile[-1], profile, profile[0]])
+        if seen >= 30:
+            out[t] = (v - level - lift) / config.vol_scale
+        seen += 1
+        level += max(1.0 / seen, 1.0 - 0.5 ** (1.0 / halflife)) * (v - lift - level)
+        k = int(place * parts)
+        visits[k] += 1
+        share = max(1.0 / (visits[k] + 5.0 * bars_a_day / parts), 1.0 - 0.5 ** (parts / halflife))
+        profile[k] += share * (v - level - profile[k])
+    return out
+
+
+@pytest.mark.parametrize(("bars_a_day", "parts"), [(1440, 24), (96, 24), (7, 7)])
+def test_volatility_is_read_against_its_usual_at_this_time_of_the_session(bars_a_day: int, parts: int) -> None:
+    market = walk(np.random.default_rng(5), 2000, 1, clustered(np.random.default_rng(5), 2000))
+    bar = np.arange(2000)[:, None] % bars_a_day
+    session = market["l0_market_feed"].session._replace(bar_of_session=bar)
+    market["l0_market_feed"] = market["l0_market_feed"]._replace(session=session)
+    config = CONFIG._replace(vol_usual_halflife_bars=700.0)
+    expected = usual_scores(market["l2_returns_volatility"].sigma[:, 0], bar[:, 0], bars_a_day, config, parts)
+    got = run(market, config, bars_a_day=bars_a_day).vol_percentile[:, 0]
+    first = int(np.flatnonzero(np.isfinite(expected))[0])
+    np.testing.assert_allclose(got[first:], 1.0 / (1.0 + np.exp(-1.702 * expected[first:])), rtol=1e-9)
+
+
+def five_minutes(size: Floats, seed: int) -> dict[str, Any]:
+    """288 bars a day of these deviations, (T,)."""
+    market = walk(np.random.default_rng(seed), len(size), 1, size[:, None])
+    session = market["l0_market_feed"].session._replace(bar_of_session=np.arange(len(size))[:, None] % 288)
+    return {**market, "l0_market_feed": market["l0_market_feed"]._replace(session=session)}
+
+
+def test_the_second_day_of_a_storm_is_no_calm_day() -> None:
+    """Volatility three times the month's: a rank within the last day calls most of the second day calm."""
+    size = np.full(32 * 288, 5e-4)
+    size[-2 * 288 :] = 1.5e-3
+    label = run(five_minutes(size, 21), RegimeConfig(), bars_a_day=288).label[:, 0]
+    assert (label[20 * 288 : 30 * 288] == CALM).mean() > 0.5
+    assert np.isin(label[-288:], (HIGH_VOL, CHAOTIC)).mean() > 0.85
+    assert (label[-288:] == CALM).mean() < 0.01
+
+
+def test_the_hour_of_the_day_is_no_regime() -> None:
+    """Volatility that is 3.3 times as high at one time of each day as at another, and nothing else."""
+    time = np.arange(40 * 288) % 288 / 288.0
+    size = 5e-4 * np.exp(0.6 * np.sin(2.0 * np.pi * time))
+    market = five_minutes(size, 22)
+    late = slice(25 * 288, None)
+    label = run(market, RegimeConfig(), bars_a_day=288).label[late, 0]
+    blind = run(market, RegimeConfig(), bars_a_day=1).label[late, 0]  # a session of one bar has no profile
+    loud = np.sin(2.0 * np.pi * time[late]) > 0.7
+    assert (blind[loud] == HIGH_VOL).mean() > 0.25
+    assert (label[loud] == HIGH_VOL).mean() < 0.1
 
 
 def test_one_bp_of_noise_changes_few_labels() -> None:
@@ -337,11 +391,13 @@ def test_compiled_equals_plain() -> None:
     m, r, spread = market["l0_market_feed"], market["l2_returns_volatility"], market["l8_spread_depth"]
     rng, results = np.random.default_rng(3), []
     means, stds = rng.normal(0.0, 1.0, (5, 5)), rng.uniform(0.5, 2.0, (5, 5))
+    clock = SessionClock((m.session.bar_of_session + 0.5) / 100.0, 12, 100.0 / 12, 0.01, 0.05)
     for f in (regime_filter, python_of(regime_filter)):
-        state: RegimeState = carry_of(l1_regime, 3, {"regime": CONFIG}).base
+        state: RegimeState = carry_of(l1_regime, 3, {"regime": CONFIG, "data": DataConfig()}).base
         out = f(
             m.bars.close, m.bars.high, m.bars.low, m.bars.volume, m.quality.valid, r.z, r.sigma, r.sigma_floor,
-            market["l12_regression_slope_short"].t_stat, spread.spread_bps, spread.proxied, 8.0, 12.0, 0.02, 0.003, 0.7, 7.5, 6.0,
+            market["l12_regression_slope_short"].t_stat, spread.spread_bps, spread.proxied, 8.0, 12.0, clock, 0.3, 0.02, 0.003,
+            0.7, 7.5, 6.0,
             means, np.zeros((5, 5)), stds, np.log(stds), 0.99, 0.15, 5, 0.99, state,
         )  # fmt: skip
         results.append([*out, *state])

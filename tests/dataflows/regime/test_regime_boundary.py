@@ -8,6 +8,7 @@ import pandera.pandas as pa
 import pytest
 
 from dataflows.boundary import schema_of
+from dataflows.data.config import DataConfig
 from dataflows.panel import leaves, walk
 from dataflows.regime.config import RegimeConfig
 from dataflows.regime.l1_regime import l1_regime
@@ -19,7 +20,9 @@ from tests.support import run_columnar
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
-    out = run_columnar(l1_regime, random_walk(np.random.default_rng(1), 900, 2), {"regime": RegimeConfig()})
+    out = run_columnar(
+        l1_regime, random_walk(np.random.default_rng(1), 900, 2), {"regime": RegimeConfig(), "data": DataConfig()}
+    )
     return pd.DataFrame(
         {"l1_regime." + ".".join(path): leaf.reshape(-1) for (path, _), leaf in zip(walk(Regime), leaves(out), strict=True)}
     )
