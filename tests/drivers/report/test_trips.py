@@ -125,9 +125,11 @@ def test_a_position_from_before_the_run_is_carried_in_at_its_average_cost(
     shutil.copytree(report.run.folder, folder)
     ledger = pd.read_parquet(folder / "ledger.parquet", columns=["timestamp", "symbol", "position"])
     wide = ledger.pivot(index="timestamp", columns="symbol", values="position")
-    kept = (wide != 0.0) & (wide == wide.shift(1))  # what a fill of the first bar does: the test below
-    quiet = (wide == wide.shift(1)).all(axis=1)
-    cut = wide.index[kept.any(axis=1) & quiet][-1] - pd.Timedelta(report.clock.step, unit="ns")
+    size = wide.abs()
+    kept = (wide != 0.0) & (wide == wide.shift(1))
+    only_less = size[::-1].cummax()[::-1] == size  # from here on nothing adds: what does is in the test below
+    settled = kept.any(axis=1) & (only_less | (wide == 0.0)).all(axis=1)
+    cut = wide.index[settled][0] - pd.Timedelta(report.clock.step, unit="ns")
     for path in (*folder.glob("*.parquet"), *(folder / "features").glob("*.parquet")):
         table = pd.read_parquet(path)
         table[table.timestamp > cut].to_parquet(path, index=False)
