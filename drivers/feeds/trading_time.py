@@ -94,7 +94,8 @@ def _usual(calendar: str, step: int, offset: int) -> BarClock:
     opens, ends, label = sessions(calendar, first, last)
     time = _of_sessions(opens, ends, label, step, offset, calendar, first, last).between(first, last)
     week = _median((time.closes - 1 - _MONDAY) // _WEEK)
-    return BarClock(step // SECOND, _median(time.session), week, len(np.unique(time.session)) / 4)
+    days = len(np.unique(label[(label >= first // DAY) & (label < last // DAY)]))
+    return BarClock(step // SECOND, _median(time.session), week, days / 4)
 
 
 def _median(group: Ints) -> int:
