@@ -95,6 +95,9 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 }
 """Unit to the least and the greatest value of a key that names no bound of its own on that side."""
 
+ACCOUNT: Final = 100_000.0
+"""The account of which defaults that are shares of an account are the amounts."""
+
 ANY_UNIT: Final = (-1_000_000, 1_000_000)
 """The same for a unit that is not in `RANGES`."""
 
@@ -113,13 +116,16 @@ def setting(
     least: float | None = None,
     ladder: tuple[str, ...] = (),
     from_data: bool = False,
+    of_account: bool = False,
 ) -> FieldInfo:
     """The unit, meaning and bounds of one key; written beside its type, and from there into the file's comments.
 
     The bounds of a tuple hold for each of its elements. A side without a bound takes that of the unit (`RANGES`), so that no
     value that is accepted overflows or asks for more memory than there is. least: the key stands for time, and a time is never
     fewer bars than this (see `Span`). ladder: the times that its file gives, where the first that make enough bars count.
-    from_data: the data set says the value, and no file has it. Bounds hold for the bars that a time becomes.
+    from_data: the data set says the value, and no file has it. of_account: an amount of money that files give as a share of the
+    account's first cash, `10%`, so that it holds in any currency; its default is that of an account of ACCOUNT. Bounds hold for
+    the number that a time or a share becomes.
     """
     lowest, highest = RANGES.get(unit, ANY_UNIT)
     if gt == 0.0:
@@ -131,6 +137,8 @@ def setting(
     extra: dict[str, Any] = {"unit": unit}
     if least is not None:
         extra["time"] = {"least": least, "ladder": list(ladder)}
+    if of_account:
+        extra["of_account"] = True
     if from_data:
         extra["from_data"] = True
     info: FieldInfo = Field(description=about, ge=ge, gt=gt, le=le, lt=lt, json_schema_extra=extra)
@@ -169,6 +177,13 @@ def spans_of(record: type[tuple[Any, ...]]) -> Mapping[str, Span]:
 
 
 @functools.cache
+def shares_of_account(record: type[tuple[Any, ...]]) -> frozenset[str]:
+    """The keys whose files give a share of the account."""
+    fields = model_of(record).model_fields.items()
+    return frozenset(k for k, f in fields if isinstance(f.json_schema_extra, dict) and f.json_schema_extra.get("of_account"))
+
+
+@functools.cache
 def file_keys(record: type[tuple[Any, ...]]) -> tuple[str, ...]:
     """The keys that a file gives: all but those that the data set says."""
     fields = model_of(record).model_fields.items()
@@ -179,16 +194,25 @@ def default_written(record: type[tuple[Any, ...]], key: str) -> Any:
     """A key's default as its file says it."""
     value = record._field_defaults[key]  # type: ignore[attr-defined]
     span = spans_of(record).get(key)
+    if key in shares_of_account(record):
+        return tuple(map(_percent, value)) if isinstance(value, tuple) else _percent(value)
     return value if span is None else span.written(value)
 
 
-def resolve(record: type[C], values: Mapping[str, Any], *, source: str, clock: BarClock | None = MINUTES) -> C:
+def _percent(amount: float) -> str:
+    return f"{100.0 * amount / ACCOUNT:g}%"
+
+
+def resolve(
+    record: type[C], values: Mapping[str, Any], *, source: str, clock: BarClock | None = MINUTES, account: float = ACCOUNT
+) -> C:
     """A configuration record out of a mapping of keys to values; what is not given takes its default.
 
     source: where the values come from (a file's name), for the message. clock: at which times become bars; None where it is not
-    known yet: the form of a time is checked, and the default stands for it. Raises ConfigError.
+    known yet: the form of a time is checked, and the default stands for it. account: first cash, of which amounts are shares.
+    Raises ConfigError.
     """
-    numbers = _in_bars(record, values, source, clock)
+    numbers = _in_money(record, _in_bars(record, values, source, clock), source, account)
     try:
         model = model_of(record)(**numbers)
     except ValidationError as error:
@@ -214,6 +238,29 @@ def _in_bars(record: type[tuple[Any, ...]], values: Mapping[str, Any], source: s
             raise ConfigError(f"{source}: {key} is {value!r}; {error}. Default: {_shown(span.written(default))}.") from None
         made[key] = default if clock is None and in_bars is not value else in_bars
     return made
+
+
+def _in_money(record: type[tuple[Any, ...]], values: dict[str, Any], source: str, account: float) -> dict[str, Any]:
+    made = dict(values)
+    for key in shares_of_account(record):
+        usual = default_written(record, key)
+        value = made.get(key, usual)
+        try:
+            amounts = [
+                _share(v) * account if isinstance(v, str) else v
+                for v in (value if isinstance(value, (list, tuple)) else [value])
+            ]
+        except ValueError:
+            sentence = "write a share of the account, as 10%, or an amount of money"
+            raise ConfigError(f"{source}: {key} is {value!r}; {sentence}. Default: {_shown(usual)}.") from None
+        made[key] = tuple(amounts) if isinstance(value, (list, tuple)) else amounts[0]
+    return made
+
+
+def _share(text: str) -> float:
+    if not text.endswith("%"):
+        raise ValueError(text)
+    return float(text.removesuffix("%")) / 100.0
 
 
 def _shown(value: Any) -> str:

@@ -16,6 +16,7 @@ class DataConfig(NamedTuple):
         int,
         setting("bars", "base bars of a usual trading day: 1440 minutes where the market never closes", ge=1, from_data=True),
     ] = 1440
+    minutes_a_bar: Annotated[float, setting("minutes", "length of a base bar", gt=0, le=1440, from_data=True)] = 1.0
     days_a_year: Annotated[
         float, setting("days", "trading days a year: 365 where the market never closes, 252 at most exchanges", from_data=True)
     ] = 365.0

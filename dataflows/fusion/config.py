@@ -67,7 +67,9 @@ class FusionConfig(NamedTuple):
     success_l1: Annotated[float, setting("gradient", "L68: evidence below which a weight is 0", ge=0)] = 0.1
     success_l2: Annotated[float, setting("gradient per log odds", "L68: pull of every weight to 0", ge=0)] = 1.0
     cost_fee_bps: Annotated[float, setting("bps", "L71: taker fee where the instrument's is unknown", ge=0)] = 5.0
-    cost_reference_notional: Annotated[float, setting("quote currency", "L71: order size that is costed", gt=0)] = 10000.0
+    cost_reference_notional: Annotated[
+        float, setting("quote currency", "L71: order size that is costed", gt=0, of_account=True)
+    ] = 10000.0
     cost_delta: Annotated[
         float, setting("exponent", "L71: exponent of impact; 0.5 the square-root law, 0.6 Almgren et al. (2005)", gt=0, le=1)
     ] = 0.5

@@ -194,6 +194,7 @@ def tradeability(
     imbalance: Floats,
     pressure: Floats,
     flow_z: Floats,
+    longer: Floats,
     band_bps: float,
     sizes: tuple[float, float, float],
     safe_bps: float,
@@ -213,7 +214,8 @@ def tradeability(
     """Score, liquidity class, avoid, slippage (T, N, 3) in bps, and the largest safe notional; see L63.
 
     The score is logistic(base - spread / scale - scale / depth - slippage / scale - staleness - chaos - toxicity - lean): each
-    term only takes away, and none can be bought back by another. NaN, class -1 and avoid where the market, its costs or the
+    term only takes away, and none can be bought back by another. longer: (T, N), at least 1, by which the scales in bps are
+    larger. NaN, class -1 and avoid where the market, its costs or the
     regime are unknown.
     """
     bars, symbols = mid.shape
@@ -247,12 +249,13 @@ def tradeability(
                     band_bps=band_bps,
                     impact_bps=impact_bps,
                     sizes=sizes,
-                    safe_bps=safe_bps,
+                    safe_bps=safe_bps * longer[t, n],
                     slippage=slippage,
                 )
                 lean = one_sided(pressure[t, n]) + one_sided(flow_z[t, n] / flow_full_z)
                 lean += one_sided(imbalance[t, n]) if proxied[t, n] == 0 else 0.0
-                x = base - spread_bps[t, n] / spread_scale - slippage[t, n, 1] / slippage_scale
+                x = base - spread_bps[t, n] / (spread_scale * longer[t, n])
+                x -= slippage[t, n, 1] / (slippage_scale * longer[t, n])
                 x -= stale_weight * old / stale_bars + chaotic_weight * chaotic[t, n]
                 x -= toxic_weight * one_sided(vpin_rank[t, n]) + lean_weight * (lean / 3.0)
                 x -= depth_scale / depth if depth > 0.0 else math.inf

@@ -16,12 +16,15 @@ class MicrostructureConfig(NamedTuple):
     depth_band_bps: Annotated[
         float, setting("bps", "L8, L63: how far from mid a level counts; what lies beyond is not seen as liquidity", gt=0)
     ] = 10.0
-    proxy_window_bars: Annotated[int, setting("bars", "L8: average of the spread and depth proxies", ge=2, least=20)] = 240
+    proxy_window_bars: Annotated[int, setting("bars", "L8: average of the spread and depth proxies", ge=2, least=60)] = 240
     proxy_floor_bps: Annotated[
         float, setting("bps", "L8: least proxied spread of a symbol whose tick is unknown (else: one tick)", gt=0)
     ] = 0.5
+    proxy_errors: Annotated[
+        float, setting("standard errors", "L8: of the spread's proxy that are put down to the price's own moves", ge=0)
+    ] = 2.0
     proxy_depth_share: Annotated[
-        float, setting("fraction", "L8: proxied depth of a side within the band, as a share of a bar's mean notional", gt=0)
+        float, setting("fraction", "L8: proxied depth of a side within the band, as a share of a minute's mean notional", gt=0)
     ] = 0.5
 
     imbalance_decay: Annotated[float, setting("ratio", "L9: weight of a level, over that of the one before", ge=0, le=1)] = 0.5
@@ -44,15 +47,19 @@ class MicrostructureConfig(NamedTuple):
     flow_least_bars: Annotated[float, setting("bars", "L62: weight from which the forecast counts as known", ge=2)] = 60.0
 
     order_notionals: Annotated[
-        tuple[float, float, float], setting("quote currency", "L63: the order sizes whose slippage is stated, ascending")
+        tuple[float, float, float],
+        setting("quote currency", "L63: the order sizes whose slippage is stated, ascending", of_account=True),
     ] = (1_000.0, 10_000.0, 100_000.0)
     safe_slippage_bps: Annotated[float, setting("bps", "L63: slippage up to which an order is safe", gt=0)] = 10.0
     stale_bars: Annotated[float, setting("bars", "L63: book or bar older than this: avoid", gt=0, least=3)] = 5.0
+    usual_move_bps: Annotated[
+        float, setting("bps", "L63: usual move of a bar up to which the scales in bps hold; they grow with a larger one", gt=0)
+    ] = 10.0
     score_base: Annotated[float, setting("logit", "L63: score of a perfect market", gt=0)] = 4.5
     spread_scale_bps: Annotated[float, setting("bps", "L63: a spread that costs one logit", gt=0)] = 10.0
-    depth_scale: Annotated[float, setting("quote currency", "L63: a depth of the thinner side that costs one logit", gt=0)] = (
-        10_000.0
-    )
+    depth_scale: Annotated[
+        float, setting("quote currency", "L63: a depth of the thinner side that costs one logit", gt=0, of_account=True)
+    ] = 10_000.0
     slippage_scale_bps: Annotated[
         float, setting("bps", "L63: slippage of the middle order size that costs one logit", gt=0)
     ] = 10.0

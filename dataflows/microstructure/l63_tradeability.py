@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from dataflows.data.types import Market
+from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.book_walk import Guard, tradeability
 from dataflows.microstructure.config import MicrostructureConfig
@@ -30,6 +33,7 @@ class TradeabilityCarry(NamedTuple):
 def l63_tradeability(
     l0_market_feed: Market,
     l1_regime: Regime,
+    l2_returns_volatility: Returns,
     l8_spread_depth: SpreadDepth,
     l9_book_imbalance: BookImbalance,
     l10_trade_pressure: TradePressure,
@@ -54,7 +58,9 @@ def l63_tradeability(
     - lean_weight * lean), depth of the thinner side, staleness the older of last bar and book, lean the mean size of L9's
     smoothed imbalance (0 without a book), L10's pressure and L62's z over `lean_full_z`, each at most 1. Every term only takes
     away, so the score never rises with a wider spread, a thinner book, staler data or more toxic flow; rank and lean count 1
-    while unknown. The touch wider than the band has no depth and scores 0.
+    while unknown. A cost is held against what a bar usually moves: where L2's slow volatility is above `usual_move_bps`, the
+    two scales in bps and `safe_slippage_bps` are as much larger, so that a spread of 20 bps shuts a market of minutes and not
+    one of days. The touch wider than the band has no depth and scores 0.
     avoid: from the bar on which the score is below `avoid_below` until one on which it reaches `resume_above`; and 1 while
     book, proxies or regime are unknown (empty, broken, warming up), data are staler than `stale_bars`, the symbol is not listed
     or the session is closed. These alone make the score NaN. A held estimate of a bars-only symbol counts as long as its close
@@ -62,6 +68,7 @@ def l63_tradeability(
     Source: square-root impact as in Torre (1997); toxicity: Easley, Lopez de Prado and O'Hara (2012).
     """
     market, seen = l0_market_feed, l8_spread_depth
+    longer = np.fmax(1.0, 1e4 * l2_returns_volatility.sigma_slow / microstructure.usual_move_bps)
     marks = (
         microstructure.avoid_below,
         microstructure.resume_above,
@@ -90,6 +97,7 @@ def l63_tradeability(
         imbalance=l9_book_imbalance.smoothed,
         pressure=l10_trade_pressure.pressure,
         flow_z=l62_order_flow_imbalance.ofi_z,
+        longer=longer,
         band_bps=microstructure.depth_band_bps,
         sizes=microstructure.order_notionals,
         safe_bps=microstructure.safe_slippage_bps,

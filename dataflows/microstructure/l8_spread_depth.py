@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
-from dataflows.data.types import Instruments, Market
+from dataflows.data.types import DataConfig, Instruments, Market
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.spread import SpreadProxy, spread_depth
@@ -22,6 +22,7 @@ class SpreadDepthCarry(NamedTuple):
 def l8_spread_depth(
     l0_market_feed: Market,
     instruments: Instruments,
+    data: DataConfig,
     microstructure: MicrostructureConfig,
     carry: SpreadDepthCarry,
 ) -> SpreadDepth:
@@ -36,8 +37,9 @@ def l8_spread_depth(
 
     Without one: spread is 2 sqrt(mean((c - eta)(c - eta_next))), c the log close and eta the middle of the log range, over the
     last `proxy_window_bars` pairs of bars (known when the later bar closes, so eta_next is this bar's), at least one tick, or
-    `proxy_floor_bps` where the tick is unknown; a negative mean says that the spread drowned in the price's own moves. Depth of
-    each side is `proxy_depth_share` of the mean notional of a bar. Both are NaN until their window is full, and are held on
+    `proxy_floor_bps` where the tick is unknown. `proxy_errors` standard errors of the mean are taken off it first: what the
+    price's own moves explain is no spread, and they are large where bars are long. Depth of each side is `proxy_depth_share` of
+    the mean notional of a minute, whatever the bars. Both are NaN until their window is full, and are held on
     filled and unknown bars; mid and microprice are the close. Bars of one price count, as published, and pull
     the estimate down.
     Source: Abdi and Ranaldo (2017), averaged before the negative is set to zero; microprice: the touch weighted by the opposite
@@ -60,7 +62,8 @@ def l8_spread_depth(
             levels=microstructure.depth_levels,
             band_bps=microstructure.depth_band_bps,
             floor_bps=microstructure.proxy_floor_bps,
-            share=microstructure.proxy_depth_share,
+            errors=microstructure.proxy_errors,
+            share=microstructure.proxy_depth_share / data.minutes_a_bar,
             state=carry.proxy,
         )
     )

@@ -17,6 +17,9 @@ class SpreadProxy(NamedTuple):
 
     product: Ring  # (c - eta)(c - next eta) of the last W pairs of bars, squared log price
     product_sum: Zero
+    squares: Ring  # the same, squared
+    squares_sum: Zero
+    squared: Count
     pairs: Count  # pairs seen
     notional: Ring  # traded in each of the last W valid bars, quote currency
     notional_sum: Zero
@@ -57,19 +60,27 @@ def proxy_update(
     n: int,
     tick: float,
     floor_bps: float,
+    errors: float,
     share: float,
     state: SpreadProxy,
 ) -> None:
-    """One valid bar of symbol n: Abdi and Ranaldo (2017) with its mid-range lagged, and depth out of traded notional."""
+    """One valid bar of symbol n: Abdi and Ranaldo (2017) with its mid-range lagged, and depth out of traded notional.
+
+    errors: how many standard errors of the mean product count as the price's own moves, and not as spread.
+    """
     window = state.product.shape[0]
     c = math.log(close)
     eta = 0.5 * (math.log(high) + math.log(low))
     if state.close[n] == state.close[n]:
-        push(state.product, state.product_sum, state.pairs, n, (state.close[n] - state.middle[n]) * (state.close[n] - eta))
+        product = (state.close[n] - state.middle[n]) * (state.close[n] - eta)
+        push(state.product, state.product_sum, state.pairs, n, product)
+        push(state.squares, state.squares_sum, state.squared, n, product * product)
     state.close[n] = c
     state.middle[n] = eta
     if state.pairs[n] >= window:
         mean = state.product_sum[n] / window
+        variance = (state.squares_sum[n] / window - mean * mean) / window
+        mean -= errors * math.sqrt(variance) if variance > 0.0 else 0.0
         spread = 2e4 * math.sqrt(mean) if mean > 0.0 else 0.0
         least = 1e4 * tick / close if tick > 0.0 else floor_bps
         state.spread_bps[n] = spread if spread > least else least
@@ -119,6 +130,7 @@ def spread_depth(
     levels: int,
     band_bps: float,
     floor_bps: float,
+    errors: float,
     share: float,
     state: SpreadProxy,
 ) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, Ints]:
@@ -168,6 +180,7 @@ def spread_depth(
                         n=n,
                         tick=tick_size[n],
                         floor_bps=floor_bps,
+                        errors=errors,
                         share=share,
                         state=state,
                     )

@@ -40,7 +40,9 @@ class RiskConfig(NamedTuple):
         float, setting("index", "L77: least tail index in the mean loss beyond; from 1 down there is no mean", gt=1)
     ] = 1.5
 
-    liquidity_notional: Annotated[float, setting("quote currency", "L79: position that is to be left", gt=0)] = 10_000.0
+    liquidity_notional: Annotated[
+        float, setting("quote currency", "L79: position that is to be left", gt=0, of_account=True)
+    ] = 10_000.0
     liquidity_participation: Annotated[float, setting("fraction", "L79: most of the volume that leaving takes", gt=0, le=1)] = (
         0.1
     )

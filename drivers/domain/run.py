@@ -260,8 +260,9 @@ def _configured(request: _Request, run: RecordedRun, then: Wiring) -> tuple[Proj
     spec = load_spec(project, request.spec) if request.spec else None
     if spec is not None:
         wiring = with_spec(wiring, spec)
-    configs = load_configs(project, request.overrides, spec, _clock_of(run.about))
-    return project, wiring, configs, spec
+    clock = _clock_of(run.about)
+    configs = load_configs(project, request.overrides, spec, clock)
+    return project, wiring.at_clock(clock), configs, spec
 
 
 def _clock_of(about: Mapping[str, Any]) -> BarClock:
@@ -300,6 +301,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
     data = open_dataset(request.source, symbols=request.symbols, start=request.start, end=request.end, venues=venues)
     progress.remove_task(reading)
     configs = load_configs(project, request.overrides, spec, data.clock)
+    wiring = wiring.at_clock(data.clock)
     needed = upstream(request.domain, nodes, wiring.delayed_edges())
     plan = Plan(modules, configs, wiring.delayed_edges(), variant=wiring.variants, only=needed)
     engine = Engine(
@@ -337,7 +339,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
     task = progress.add_task(f"Running {request.domain}", total=len(data))
 
     def chunks(advance: Callable[[Chunk], Outputs]) -> int:
-        for observations in data.chunks(_most_bars(data.symbols)):
+        for observations in data.chunks(_most_bars(data.symbols), wiring.epoch_ns):
             advance(Chunk(observations.time, data.inputs(observations)))
             progress.update(task, advance=len(observations.time))
         return len(data)

@@ -301,7 +301,7 @@ class Engine:
 
     def blank(self, bars: int = 2) -> Chunk:
         """A chunk in which nothing is known: compiles every layer without any market data (see `warm_up`)."""
-        time = self.epoch_ns * 20_000 + np.arange(1, bars + 1, dtype=np.int64)
+        time = -(-20_000 * DAY_NS // self.epoch_ns) * self.epoch_ns + np.arange(1, bars + 1, dtype=np.int64)
         inputs: dict[str, Any] = {}
         for p, annotation in self.plan.hints.items():
             if p in self.plan.nodes or p in self._fixed or p in ("clock", "venue_events"):

@@ -125,22 +125,23 @@ class Dataset:
             np.add.at(found, (self._duplicates[i:j, 0] - a, self._duplicates[i:j, 1]), self._duplicates[i:j, 2])
         return found
 
-    def chunks(self, max_bars: int) -> Iterator[Observations]:
-        """The observations in order, at most `max_bars` at a time, cut so that no piece straddles midnight UTC.
+    def chunks(self, max_bars: int, epoch_ns: int = DAY) -> Iterator[Observations]:
+        """The observations in order, at most `max_bars` at a time, cut so that no piece straddles two epochs.
 
-        The bar stamped 00:00 belongs to the day that ends.
+        epoch_ns: length of an epoch, counted from 1970; by default a UTC day, to which the bar stamped 00:00 at its end
+        belongs.
         """
-        for a, b in self.cuts(max_bars):
+        for a, b in self.cuts(max_bars, epoch_ns=epoch_ns):
             yield self.rows(a, b)
 
-    def cuts(self, max_bars: int, start: int = 0) -> Iterator[tuple[int, int]]:
+    def cuts(self, max_bars: int, start: int = 0, epoch_ns: int = DAY) -> Iterator[tuple[int, int]]:
         """The (first, end) rows of `chunks`, from row `start` on."""
         if max_bars < 1:
             raise ValueError(f"max_bars is {max_bars}; a chunk needs at least 1 bar")
         a = start
         while a < len(self.time):
             close = int(self.time[a])
-            midnight = -(-close // DAY) * DAY  # of the day that this bar is in; its own close if that is 00:00
-            b = min(a + max_bars, int(np.searchsorted(self.time, midnight, side="right")))
+            ends = -(-close // epoch_ns) * epoch_ns  # of the epoch that this bar is in; its own close if it is the last
+            b = min(a + max_bars, int(np.searchsorted(self.time, ends, side="right")))
             yield a, b
             a = b

@@ -58,7 +58,9 @@ class Description(InstrumentFacts):
     funding_interval: str | None = Field(
         default=None, description="time between two payments, e.g. 8h: the funding file then holds quotes of the rate"
     )
-    leader: str = Field(default="", description="symbol whose moves the others may follow; else the first by name")
+    leader: str = Field(
+        default="", description="symbol whose moves the others may follow; else that of the largest turnover in the first week"
+    )
 
     @field_validator("clock", mode="before")
     @classmethod
@@ -130,9 +132,12 @@ class Description(InstrumentFacts):
                 f"{where}: leader names {self.leader}, which the data do not have; {did_you_mean(self.leader, known)}"
             )
 
-    def leads(self, symbols: Sequence[str]) -> Ints:
-        """1 for the leader among `symbols`, all 0 where it is not among them."""
-        leader = self.leader or min(symbols, default="")
+    def leads(self, symbols: Sequence[str], turnover: Floats) -> Ints:
+        """1 for the leader among `symbols`, all 0 where it is not among them.
+
+        turnover: (N,) quote currency, 0 where unknown: where none is named, the largest leads, the first by name of equals.
+        """
+        leader = self.leader or symbols[int(np.argmax(turnover))]
         return np.array([int(s == leader) for s in symbols], np.int64)
 
 

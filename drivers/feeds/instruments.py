@@ -45,7 +45,7 @@ def instruments_of(reading: Reading, axis: Axis, rules: Description) -> Instrume
         most_orders=no + rules.most_orders,
         orders_per_bar=no + (max(1, messages) if rules.orders_per_minute else 0),
         trade_side_feed=no if sides is None else np.asarray((~np.isnan(sides)).any(axis=0), np.int64),
-        leader=reading.about.leads(names),
+        leader=reading.about.leads(names, _turnover(reading, axis)),
     )
 
 
@@ -97,3 +97,10 @@ def deliver(reading: Reading, axis: Axis, rules: Description, listed: Ints) -> N
         listed[1, n] = last[n]
         for name, panel in reading.panels.items():
             panel[last[n] + 1 :, n] = 0.0 if name == "funding_rate" else np.nan
+
+
+def _turnover(reading: Reading, axis: Axis) -> Floats:
+    """(N,) traded in the first week of the data, quote currency: a later week would tell the past what came of it."""
+    week = slice(0, axis.clock.week)
+    traded: Floats = np.nansum(reading.panels["close"][week] * reading.panels["volume"][week], axis=0)
+    return traded

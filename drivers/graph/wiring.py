@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from dataflows.spans import BarClock
 from drivers.files.atomic import write_atomic
 from drivers.files.yaml_edit import line_end, value_of
 from drivers.graph.layers import SUFFIX, Delayed, LayerNode
@@ -20,9 +21,11 @@ from drivers.project.errors import ProjectError
 from drivers.project.machine_specs import MachineSpec
 from drivers.project.yaml_files import read_yaml
 from drivers.text.suggestions import layer_hint
-from drivers.text.times import parse_duration
+from drivers.text.times import duration, parse_duration
 
 _WIDTH: Final = 120
+EPOCH_BARS: Final = 60
+"""Fewest bars of an epoch at a usual day's clock."""
 
 
 Inputs: TypeAlias = tuple[str, ...] | dict[str, tuple[str, ...]]
@@ -122,6 +125,12 @@ class Wiring(_Model):
     def epoch_ns(self) -> int:
         """Length of an epoch."""
         return parse_duration(self.epoch)
+
+    def at_clock(self, clock: BarClock) -> Wiring:
+        """With epochs of as many of its own as hold EPOCH_BARS bars: nothing is learned of one daily bar."""
+        bars = max(1, round(clock.day * self.epoch_ns / parse_duration("1d")))
+        own = -(-EPOCH_BARS // bars)
+        return self if own == 1 else self.model_copy(update={"epoch": duration(own * self.epoch_ns)})
 
     @property
     def enabled(self) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from dataflows.config import ConfigError, default_written, file_keys, model_of, resolve, spans_of
+from dataflows.config import ACCOUNT, ConfigError, default_written, file_keys, model_of, resolve, shares_of_account, spans_of
 from dataflows.spans import MINUTES, BarClock
 from drivers.files.yaml_edit import written
 from drivers.project.domains import config_records
@@ -20,6 +20,10 @@ from drivers.text.suggestions import did_you_mean
 
 Configs = dict[str, Any]
 """Domain to its configuration record (a NamedTuple of numbers)."""
+
+
+_FIRST: Final = ("data", "execution")
+"""Domains that say what others need: the higher timeframes, and the account."""
 
 
 def load_configs(
@@ -42,13 +46,17 @@ def load_configs(
         domain, key, value = parse_override(text)
         changes.append((f"--set {text}", domain, {key: value}))
     resolved: Configs = {}
-    for domain in sorted(records, key=lambda name: name != "data"):  # it says what the higher timeframes are
+    account = ACCOUNT
+    for domain in sorted(records, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST)):
         path = project.config / f"{domain}.yml"
         own = [(source, extra) for source, wanted, extra in changes if wanted == domain]
-        resolved[domain] = _under(records[domain], read_yaml(path) if path.is_file() else {}, str(path), own, clock)
+        resolved[domain] = _under(records[domain], read_yaml(path) if path.is_file() else {}, str(path), own, clock, account)
         if domain == "data" and clock is not None:
             clock = clock._replace(timeframes=resolved[domain].timeframes)
-            resolved[domain] = resolved[domain]._replace(bars_a_day=clock.day, days_a_year=clock.days_a_year)
+            facts = {"bars_a_day": clock.day, "minutes_a_bar": clock.seconds / 60, "days_a_year": clock.days_a_year}
+            resolved[domain] = resolved[domain]._replace(**facts)
+        if domain == "execution":
+            account = resolved[domain].start_cash
     return {domain: resolved[domain] for domain in records}
 
 
@@ -58,22 +66,23 @@ def _under(
     path: str,
     changes: Sequence[tuple[str, dict[str, Any]]],
     clock: BarClock | None,
+    account: float,
 ) -> Any:
     """The record of a file under all changes at once: two keys that only fit together may come in any order."""
     for source, given in ((path, values), *changes):
         _refuse_facts(record, given, source)
-    made = resolve(record, values, source=path, clock=clock)
+    made = resolve(record, values, source=path, clock=clock, account=account)
     if not changes:
         return made
     together = dict(values)
     for _, extra in changes:
         together.update(extra)
     try:
-        return resolve(record, together, source=" ".join(source for source, _ in changes), clock=clock)
+        return resolve(record, together, source=" ".join(source for source, _ in changes), clock=clock, account=account)
     except ConfigError:
         for source, extra in changes:  # which of them is it?
             values = {**values, **extra}
-            resolve(record, values, source=source, clock=clock)
+            resolve(record, values, source=source, clock=clock, account=account)
         raise
 
 
@@ -130,6 +139,8 @@ def explained(record: Any, key: str) -> tuple[str, str]:
     span = spans_of(record).get(key)
     if span is not None:
         unit = f"time, {span.least:g} {unit} or more" if span.least > 1 else "time"
+    elif key in shares_of_account(record):
+        unit = "of execution.start_cash"
     return unit, info.description or ""
 
 

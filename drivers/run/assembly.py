@@ -93,6 +93,7 @@ def open_session(request: RunRequest, progress: Progress, *, compiled: bool = Tr
     data = open_dataset(path, symbols=request.symbols, start=request.start, end=request.end, venues=venues)
     progress.remove_task(reading)
     configs = load_configs(project, request.overrides, spec, data.clock)
+    wiring = wiring.at_clock(data.clock)
     plan = make_plan(wiring, configs, project)
     engine = Engine(
         plan,

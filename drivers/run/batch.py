@@ -61,7 +61,7 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
 
 def advance_all(session: Session, recorder: Recorder, on_bars: Callable[[int], None]) -> None:
     """Every chunk of the data through the engine and into the recorder."""
-    for observations in session.data.chunks(session.chunk_bars):
+    for observations in session.data.chunks(session.chunk_bars, session.wiring.epoch_ns):
         with deferred():
             recorder.take(session.engine.advance(Chunk(observations.time, session.data.inputs(observations))))
         on_bars(len(observations.time))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataflows.config import file_keys, spans_of
+from dataflows.config import file_keys, shares_of_account, spans_of
 from drivers.files.transaction import Entry, Files, change, read
 from drivers.files.yaml_edit import edited
 from drivers.graph.modules import layer_modules
@@ -75,7 +75,10 @@ def propose(project: Project, spec: MachineSpec) -> Proposal:
     if values:
         before[config] = _own(project, project.config, "config/", read(project.config / f"{spec.domain}.yml"))
         record = config_records()[spec.domain]
-        as_said = {key: spec.config[key] if key in spans_of(record) else value for key, value in values.items()}
+        as_said = {
+            key: spec.config[key] if key in spans_of(record) or key in shares_of_account(record) else value
+            for key, value in values.items()
+        }
         after[config] = _config_file(spec.domain, before[config], record, as_said)
     wired: dict[tuple[str, ...], Any] = {
         ("layers", name, "enabled"): enabled

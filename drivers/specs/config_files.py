@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from dataflows.config import default_written, file_keys, model_of, spans_of
+from dataflows.config import default_written, file_keys, model_of, shares_of_account, spans_of
 from dataflows.spans import MINUTES, BarClock
 from drivers.files.transaction import Files, change, read
 from drivers.files.yaml_edit import end_of, written
@@ -170,7 +170,7 @@ class Setting(NamedTuple):
     key: str
     value: Any  # as a file says it: a time, where the key stands for time
     default: Any
-    bars: Any  # what layers see at the clock; None where it is the value
+    bars: Any  # what layers see: of a time its bars at the clock, of a share the amount; None where it is the value
     bounds: str
     unit: str
     about: str
@@ -201,7 +201,7 @@ def settings(project: Project, domain: str | None = None, clock: BarClock = MINU
         record: type[tuple[Any, ...]] = type(made)
         for key in file_keys(record) if domain in (None, name) else ():
             usual, value = default_written(record, key), getattr(made, key)
-            timed = key in spans_of(record)
+            timed = key in spans_of(record) or key in shares_of_account(record)
             listed.append(
                 Setting(
                     name,

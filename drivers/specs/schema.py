@@ -44,8 +44,11 @@ def _of_domain(domain: str, record: type[tuple[Any, ...]]) -> dict[str, Any]:
         info.pop("title", None)
         info["description"] = ": ".join(explained(record, key))
         info.pop("unit", None)
+        several = isinstance(default_written(record, key), tuple)
         if info.pop("time", None) is not None:
-            keys[key] = _timed(info, several=isinstance(default_written(record, key), tuple))
+            keys[key] = _or_text(info, PATTERN, several=several)
+        if info.pop("of_account", None) is not None:
+            keys[key] = _or_text(info, r"^\d+(\.\d+)?%$", several=several)
     choices = {
         name: {"enum": sorted(values)}
         for name, values in known_variants().items()
@@ -59,10 +62,10 @@ def _of_domain(domain: str, record: type[tuple[Any, ...]]) -> dict[str, Any]:
     }
 
 
-def _timed(info: dict[str, Any], *, several: bool) -> dict[str, Any]:
-    """The schema of a key that stands for time: a time or a list of them, or else what the key's bars may be."""
+def _or_text(info: dict[str, Any], pattern: str, *, several: bool) -> dict[str, Any]:
+    """The schema of a key that is a time or a share: text of that pattern or a list of it, or else what its number may be."""
     bars = {k: v for k, v in info.items() if k not in ("description", "default")}
-    time: dict[str, Any] = {"type": "string", "pattern": PATTERN}
+    time: dict[str, Any] = {"type": "string", "pattern": pattern}
     if several:
         time = {"type": "array", "items": time, "minItems": 1}
     return {"description": info["description"], "anyOf": [time, bars]}

@@ -80,7 +80,7 @@ def validate(
     """
     market = trial.market
     most = max(1, STRETCH_BYTES // (8 * FIELDS * len(market.symbols)))
-    cuts = list(market.cuts(most if bars is None else max(1, min(most, bars // 4))))
+    cuts = list(market.cuts(most if bars is None else max(1, min(most, bars // 4)), epoch_ns=trial.epoch_ns))
     chosen = stretches(cuts, len(market.symbols), bars, trial.seed)
     report = ValidationReport(
         len(market),

@@ -43,8 +43,8 @@ class TestedMarket(Protocol):
     def inputs(self, observations: Observations) -> dict[str, Any]:
         """What the engine is handed with these observations, by name."""
 
-    def cuts(self, max_bars: int) -> Iterator[tuple[int, int]]:
-        """The (first, end) rows of successive chunks of at most so many bars."""
+    def cuts(self, max_bars: int, *, epoch_ns: int = DAY_NS) -> Iterator[tuple[int, int]]:
+        """The (first, end) rows of successive chunks of at most so many bars, none in two epochs."""
 
 
 @dataclass(frozen=True)

@@ -123,3 +123,19 @@ def test_an_override_and_a_file_may_say_a_time() -> None:
     configs = load_configs(defaults(), ("kinematics.jump_window_bars=5d", "data.timeframes=[15m, 4h, 1d]"), clock=NEW_YORK)
     assert configs["kinematics"].jump_window_bars == 60
     assert configs["data"].timeframes == (3, 4, 7)
+
+
+class ToyMoney(NamedTuple):
+    order: Annotated[float, setting("quote currency", "an order", gt=0, of_account=True)] = 10_000.0
+    sizes: Annotated[tuple[float, float], setting("quote currency", "two", of_account=True)] = (1_000.0, 50_000.0)
+
+
+def test_an_amount_is_a_share_of_the_account_in_any_currency() -> None:
+    assert [default_written(ToyMoney, key) for key in ToyMoney._fields] == ["10%", ("1%", "50%")]
+    assert resolve(ToyMoney, {}, source="x") == ToyMoney()
+    assert resolve(ToyMoney, {"sizes": ["2%", 7.0]}, source="x", account=10.0) == ToyMoney(1.0, (0.2, 7.0))
+    for value in ("ten", "10", "%"):
+        with pytest.raises(ConfigError, match=r"x: order is .*; write a share of the account, as 10%.* Default: 10%\."):
+            resolve(ToyMoney, {"order": value}, source="x")
+    configs = load_configs(defaults(), ("execution.start_cash=10",))
+    assert (configs["microstructure"].depth_scale, configs["fusion"].cost_reference_notional) == (1.0, 1.0)

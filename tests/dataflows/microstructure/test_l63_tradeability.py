@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import integrate
 
 from dataflows.config import ConfigError, resolve
-from dataflows.data.types import Market
+from dataflows.data.types import DataConfig, Market
+from dataflows.kinematics.types import Returns
 from dataflows.microstructure.book_walk import Guard, safe_side, tradeability, walk_side
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
@@ -35,13 +36,15 @@ from dataflows.runtime.compile import python_of
 from tests.dataflows.microstructure.markets import bars_only, instruments, random_book, traded, with_book
 from tests.support import carry_of, filled, run_columnar
 
-CONFIG = MicrostructureConfig(proxy_window_bars=20)
+CONFIG = MicrostructureConfig(proxy_window_bars=20, proxy_errors=0.0)
 SMALL = CONFIG._replace(order_notionals=(50.0, 500.0, 5_000.0), depth_scale=100.0)
 
 
 def spread_depth(market: Market, feed: Any = 1, config: MicrostructureConfig = CONFIG) -> SpreadDepth:
     facts = instruments(market.bars.close.shape[1], feed=feed)
-    return run_columnar(l8_spread_depth, {"l0_market_feed": market, "instruments": facts}, {"microstructure": config})
+    return run_columnar(
+        l8_spread_depth, {"l0_market_feed": market, "instruments": facts}, {"microstructure": config, "data": DataConfig()}
+    )
 
 
 def run(
@@ -55,6 +58,7 @@ def run(
     imbalance: Any = 0.0,
     pressure: Any = 0.0,
     flow_z: Any = 0.0,
+    usual: Any = 5e-4,
     **kwargs: Any,
 ) -> Tradeability:
     shape = market.bars.close.shape
@@ -65,6 +69,7 @@ def run(
     given_ = {
         "l0_market_feed": market,
         "l1_regime": filled(Regime, shape, chaotic=panel(chaotic)),
+        "l2_returns_volatility": filled(Returns, shape, sigma_slow=panel(usual)),
         "l8_spread_depth": spread_depth(market, feed, config),
         "l9_book_imbalance": filled(BookImbalance, shape, smoothed=panel(imbalance)),
         "l10_trade_pressure": filled(TradePressure, shape, pressure=panel(pressure)),
@@ -390,6 +395,7 @@ def test_compiled_equals_plain() -> None:
             m.book.ask_price,
             m.book.ask_size,
             *np.random.default_rng(9).normal(0.0, [[[[1e-4]], [[1.0]], [[1.0]], [[1.0]], [[3.0]]]], (1, 5, *chaotic.shape))[0],
+            np.full(chaotic.shape, 1.5),
             10.0,
             SMALL.order_notionals,
             10.0,
@@ -420,3 +426,19 @@ def test_contradictory_marks_and_sizes_are_refused() -> None:
         with pytest.raises(ConfigError, match=key):
             resolve(MicrostructureConfig, values, source="config/microstructure.yml")
     assert resolve(MicrostructureConfig, {}, source="-") == MicrostructureConfig()
+
+
+def test_a_cost_is_held_against_what_a_bar_usually_moves() -> None:
+    """Days move by 150 bps: their scales in bps are 15 times those of minutes, and below the usual move nothing changes."""
+    market = traded(np.random.default_rng(2), 200, 1, spread=3e-3, sigma=5e-4)
+    scales = ("safe_slippage_bps", "spread_scale_bps", "slippage_scale_bps")
+    wider = CONFIG._replace(**{name: 15.0 * getattr(CONFIG, name) for name in scales})
+    np.testing.assert_allclose(run(market, 0, usual=0.015).score, run(market, 0, wider).score, rtol=1e-12)
+    np.testing.assert_allclose(
+        run(market, 0, usual=0.015).max_safe_notional, run(market, 0, wider).max_safe_notional, rtol=1e-12
+    )
+    for usual in (0.0, 1e-3, np.nan):
+        np.testing.assert_array_equal(run(market, 0, usual=usual).score, run(market, 0).score)
+    assert (run(market, 0).max_safe_notional[-1] == 0.0).all() and (
+        run(market, 0, usual=0.015).max_safe_notional[-1] > 0.0
+    ).all()

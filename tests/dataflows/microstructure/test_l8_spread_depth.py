@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.data.types import Market
+from dataflows.data.types import DataConfig, Market
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.microstructure.spread import SpreadProxy, spread_depth
@@ -21,13 +22,11 @@ from tests.dataflows.microstructure.markets import bars_only, instruments, rando
 from tests.support import carry_of, run_columnar
 
 BOOK_DATA = Path(__file__).parents[4] / "shared/data/ready/book_2025-09-04/book.parquet"
-CONFIG = {"microstructure": MicrostructureConfig()}
-SHORT = {"microstructure": MicrostructureConfig(proxy_window_bars=20)}
+CONFIG: dict[str, Any] = {"microstructure": MicrostructureConfig(proxy_errors=0.0), "data": DataConfig()}
+SHORT: dict[str, Any] = {"microstructure": MicrostructureConfig(proxy_window_bars=20, proxy_errors=0.0), "data": DataConfig()}
 
 
-def run(
-    market: Market, feed: object, configs: dict[str, MicrostructureConfig] = CONFIG, tick: float = 0.0, **kwargs: object
-) -> SpreadDepth:
+def run(market: Market, feed: object, configs: dict[str, Any] = CONFIG, tick: float = 0.0, **kwargs: object) -> SpreadDepth:
     facts = instruments(market.bars.close.shape[1], feed=feed, tick=tick)
     return run_columnar(l8_spread_depth, {"l0_market_feed": market, "instruments": facts}, configs, **kwargs)
 
@@ -85,7 +84,7 @@ def test_a_broken_book_is_unknown_and_never_the_proxy(fault: str) -> None:
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_fewer_levels_than_asked_for_is_as_asking_for_those(levels: int) -> None:
     book = tuple(np.ascontiguousarray(x[:, :, :levels]) for x in random_book(np.random.default_rng(2), (50, 2)))
-    asked = {"microstructure": MicrostructureConfig(depth_levels=levels)}
+    asked = CONFIG | {"microstructure": MicrostructureConfig(depth_levels=levels, proxy_errors=0.0)}
     padded = tuple(np.concatenate([x, np.full((50, 2, 4), np.nan)], axis=2) for x in book)
     for other in (run(with_book(*book), 1), run(with_book(*padded), 1)):
         for a, b in zip(run(with_book(*book), 1, asked), other, strict=True):
@@ -222,6 +221,7 @@ def test_compiled_equals_plain() -> None:
             5,
             10.0,
             0.5,
+            2.0,
             0.5,
             state,
         )
@@ -242,3 +242,28 @@ def test_a_real_book_is_measured_within_its_touch() -> None:
     assert np.median(out.spread_bps) == pytest.approx(1e4 / 109_755.0, rel=0.01)  # one dollar
     near = (book[0][:, 0, :5] * book[1][:, 0, :5]).sum(axis=1)  # its ten levels all lie within 10 bps
     np.testing.assert_allclose(out.bid_depth[:, 0], near, rtol=1e-12)
+
+
+def test_what_the_prices_own_moves_explain_is_no_spread() -> None:
+    """A random walk without a spread has none; one that bounces between two sides has what a direct computation gives."""
+    rng = np.random.default_rng(5)
+    bars, window, errors = 900, 300, 2.0
+    config = {"microstructure": MicrostructureConfig(proxy_window_bars=window, proxy_errors=errors), "data": DataConfig()}
+    for spread in (0.0, 0.01):
+        path = np.cumsum(rng.normal(0.0, 1e-3, bars * 30)).reshape(bars, 30)
+        seen = 100.0 * np.exp(path + 0.5 * spread * rng.choice([-1.0, 1.0], path.shape))
+        close, high, low = (x[:, None].copy() for x in (seen[:, -1], seen.max(axis=1), seen.min(axis=1)))
+        got = run(bars_only(close, high, low, np.ones((bars, 1)), np.ones((bars, 1), np.int64)), 0, config).spread_bps[:, 0]
+        c, eta = np.log(close[:, 0]), 0.5 * np.log(high[:, 0] * low[:, 0])
+        x = pd.Series((c[:-1] - eta[:-1]) * (c[:-1] - eta[1:]))
+        mean = x.rolling(window).mean() - errors * np.sqrt(x.rolling(window).var(ddof=0) / window)
+        want = np.fmax(2e4 * np.sqrt(mean.clip(lower=0.0)), 0.5).to_numpy()
+        np.testing.assert_allclose(got[window:], want[window - 1 :], rtol=1e-6)
+        assert (np.median(got[window:]) == 0.5) == (spread == 0.0)
+
+
+def test_depth_is_of_a_minute_whatever_the_bars() -> None:
+    ones = np.full((40, 1), 100.0)
+    made = bars_only(ones, ones * 1.001, ones * 0.999, ones, np.ones((40, 1), np.int64))
+    depth = [run(made, 0, {**SHORT, "data": DataConfig(minutes_a_bar=m)}).bid_depth[-1, 0] for m in (1.0, 60.0, 1 / 60)]
+    np.testing.assert_allclose(depth, [5_000.0, 5_000.0 / 60, 300_000.0])

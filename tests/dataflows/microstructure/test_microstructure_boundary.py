@@ -8,6 +8,8 @@ import pandera.pandas as pa
 import pytest
 
 from dataflows.boundary import schema_of
+from dataflows.data.types import DataConfig
+from dataflows.kinematics.types import Returns
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.microstructure.l63_tradeability import l63_tradeability
@@ -21,12 +23,17 @@ from tests.support import filled, run_columnar
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
     rng = np.random.default_rng(1)
-    configs = {"microstructure": MicrostructureConfig(proxy_window_bars=20)}
+    configs = {"microstructure": MicrostructureConfig(proxy_window_bars=20), "data": DataConfig()}
     market = traded(rng, 100, 2, spread=1e-3, sigma=5e-4)._replace(book=with_book(*random_book(rng, (100, 2))).book)
     seen = run_columnar(
         l8_spread_depth, {"l0_market_feed": market, "instruments": instruments(2, feed=np.array([0, 1]))}, configs
     )
-    given = {"l0_market_feed": market, "l1_regime": filled(Regime, (100, 2), 0.1), "l8_spread_depth": seen}
+    given = {
+        "l0_market_feed": market,
+        "l1_regime": filled(Regime, (100, 2), 0.1),
+        "l2_returns_volatility": filled(Returns, (100, 2), 0.001),
+        "l8_spread_depth": seen,
+    }
     given |= {
         "l9_book_imbalance": filled(BookImbalance, (100, 2), 0.1),
         "l10_trade_pressure": filled(TradePressure, (100, 2), 0.1),

@@ -27,7 +27,7 @@ from tests.dataflows.microstructure.markets import instruments, with_book
 from tests.support import filled, run_columnar
 
 K = MicrostructureConfig()
-CONFIGS: dict[str, Any] = {"microstructure": K}
+CONFIGS: dict[str, Any] = {"microstructure": K, "data": DataConfig()}
 SNAPSHOTS = {
     "hyperliquid BTC": ("hyperliquid_2025-09-04/BTC_l2book20.parquet", 20),
     "hyperliquid ETH": ("hyperliquid_2025-09-04/ETH_l2book20.parquet", 20),
@@ -139,6 +139,7 @@ def test_slippage_is_that_of_an_order_that_eats_the_book(book: tuple[Floats, ...
     given = {
         "l0_market_feed": market,
         "l1_regime": filled(Regime, shape),
+        "l2_returns_volatility": filled(Returns, shape),
         "l8_spread_depth": seen,
         "l9_book_imbalance": run_columnar(l9_book_imbalance, {"l0_market_feed": market, "l8_spread_depth": seen}, CONFIGS),
         "l10_trade_pressure": filled(TradePressure, shape),

@@ -45,9 +45,12 @@ def test_panels_hold_the_rows_of_the_file(tmp_path: Path) -> None:
     assert not seen.funding_rate.any()
 
 
-def test_the_leader_is_who_the_folder_names_else_the_first_by_name(tmp_path: Path) -> None:
-    folder = write(tmp_path, bars=bars())
-    assert open_dataset(folder, now=NOW).instruments.leader.tolist() == [1, 0]
+def test_the_leader_is_who_the_folder_names_else_who_trades_most(tmp_path: Path) -> None:
+    for factor, leader in ((1e-6, [1, 0]), (1e6, [0, 1])):
+        frame = bars()
+        frame.loc[frame["symbol"] == "ETHUSDT", "volume"] *= factor
+        folder = write(tmp_path / str(factor), bars=frame)
+        assert open_dataset(folder, now=NOW).instruments.leader.tolist() == leader
     (folder / "dataset.yml").write_text("leader: ETHUSDT\n", encoding="utf-8")
     assert open_dataset(folder, now=NOW).instruments.leader.tolist() == [0, 1]
     assert open_dataset(folder, symbols=["BTCUSDT"], now=NOW).instruments.leader.tolist() == [0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dataflows.spans import BarClock
 from drivers.graph.layers import Delayed
 from drivers.graph.modules import layer_modules
 from drivers.graph.network import graph_of
@@ -191,3 +192,9 @@ def test_the_shipped_wiring_reads() -> None:
     wiring = load(defaults().wiring)
     assert wiring.clock == "1m"
     assert {entry.domain for entry in wiring.layers.values()} <= set(wiring.domains)
+
+
+@pytest.mark.parametrize(("seconds", "day", "days"), [(60, 1_440, 1), (3_600, 24, 3), (3_600, 7, 9), (86_400, 1, 60)])
+def test_an_epoch_holds_sixty_bars_at_least(seconds: int, day: int, days: int) -> None:
+    wiring = load(defaults().wiring).at_clock(BarClock(seconds, day, 5 * day))
+    assert wiring.epoch_ns == days * 86_400 * 10**9

@@ -32,9 +32,9 @@ class Observed:
     def inputs(self, observations: Observations) -> dict[str, Any]:
         return {"observations": observations}
 
-    def cuts(self, max_bars: int) -> Iterator[tuple[int, int]]:
-        """At most `max_bars`, and never across midnight."""
-        edges = {0, len(self), *(np.flatnonzero(np.diff((self.time - 1) // DAY_NS)) + 1).tolist()}
+    def cuts(self, max_bars: int, *, epoch_ns: int = DAY_NS) -> Iterator[tuple[int, int]]:
+        """At most `max_bars`, and never across the end of an epoch."""
+        edges = {0, len(self), *(np.flatnonzero(np.diff((self.time - 1) // epoch_ns)) + 1).tolist()}
         a = 0
         for end in sorted(edges - {0}):
             while a < end:
