@@ -77,7 +77,7 @@ def test_a_run_without_decisions_holds_throughout(reports: dict[str, RunReport],
     for one, two in ((a, b), (b, a)):
         found = compare.differing_decisions(one, two)
         assert found is not None and found.differ == int(decided.to_numpy().sum()) > 0
-        assert all(pair[one is a] == "HOLD" for pair, _ in found.pairs)
+        assert all(pair[one is a] == "HOLD" for pair in found.pairs)
         assert "Decisions" in compare.comparison_page(one, two)
 
 
