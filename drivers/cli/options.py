@@ -12,8 +12,8 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        help="Folder of market data: bars.parquet (or .csv, .csv.gz, .feather), optionally book.parquet and trades.parquet. "
-        "Without it: the built-in sample market.",
+        help="Folder of market data: bars.parquet (or .csv, .csv.gz, .feather), optionally book.parquet and trades.parquet; or "
+        "the journal of a stream, or its results. Without it: the built-in sample market.",
     ),
 ]
 Out = Annotated[

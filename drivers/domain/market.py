@@ -52,7 +52,7 @@ def _data_of(run: RecordedRun, need: str, path: Path | None, progress: Progress)
     task = progress.add_task(f"Reading {path.name}", total=None)
     data = open_dataset(path, symbols=run.symbols, start=run.about.get("start"), end=run.about.get("end"))
     progress.remove_task(task)
-    if data.hash != run.about["data_hash"]:
+    if data.digest != run.about["data_hash"]:
         raise DomainError(f"{need}, and {path} holds other data or changed ones (another hash); name the run's with --data DIR")
     times = run.times()
     if not np.array_equal(data.time[: len(times)], times):

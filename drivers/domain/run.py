@@ -326,7 +326,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
         "beside": {name: [] for name in beside},
         "data": data.path.name,
         "data_path": str(request.source),
-        "data_hash": data.hash,
+        "data_hash": data.digest,
         "source": data.source,
         "clock_seconds": data.clock.seconds,
         "clock": data.clock._asdict(),

@@ -11,6 +11,7 @@ import numpy as np
 
 from dataflows.data.types import OPERATOR_NONE
 from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, unwrap_generic
+from drivers.graph.external import EXTERNAL
 
 
 class Chunk(NamedTuple):
@@ -93,6 +94,27 @@ def joined(parts: Sequence[Any], annotation: Any) -> Any:
     if is_record(annotation):
         return annotation(*[joined([p[i] for p in parts], t) for i, t in enumerate(fields_of(annotation).values())])
     return None if parts[0] is None else np.concatenate(parts)
+
+
+def piece_of(chunk: Chunk, a: int, b: int) -> Chunk:
+    """Bars a to b of a chunk of external inputs, with their reports and words."""
+    if (a, b) == (0, len(chunk.time)):
+        return chunk
+    words = {name: getattr(chunk, name) for name in ("operator", "amount", "symbol", "subject")}
+    part = Chunk(
+        chunk.time[a:b],
+        {name: cut(value, EXTERNAL[name].type, a, b) for name, value in chunk.inputs.items()},
+        **{name: word if word is None else word[a:b] for name, word in words.items()},
+    )
+    if chunk.events is None:
+        return part
+    at = chunk.events_at
+    if at is None:  # all of the first bar
+        at = np.full(len(chunk.time) + 1, chunk.events.n)
+        at[0] = 0
+    first, last = int(at[a]), int(at[b])
+    events = type(chunk.events)(last - first, *[column[first:last] for column in chunk.events[1:]])
+    return part._replace(events=events, events_at=at[a : b + 1] - first)
 
 
 def blank_value(annotation: Any, bars: int, dims: Mapping[str, int], time: Ints, *, recorded_only: bool = False) -> Any:

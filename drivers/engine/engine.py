@@ -33,12 +33,11 @@ from drivers.engine.loop.address import WHERE_COLUMNS
 from drivers.engine.loop.generate import FIRST
 from drivers.engine.parallel import run_layers
 from drivers.engine.plan import Plan
+from drivers.graph.external import UNKNOWN_UNLESS_GIVEN
 from drivers.graph.layers import LayerNode
 from drivers.text.times import stamp
 
 DAY_NS: Final = 86_400_000_000_000
-UNKNOWN_UNLESS_GIVEN: Final = ("external_alpha", "venue_snapshot")
-"""External inputs that are unknown where nobody hands them in."""
 
 
 class EngineError(RuntimeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,6 +12,7 @@ import numpy as np
 from dataflows.data.types import ExternalAlpha, Instruments, Observations
 from dataflows.panel import Floats, Ints
 from dataflows.spans import BarClock
+from drivers.engine.chunk import Chunk
 from drivers.feeds.description import DAY
 from drivers.feeds.trading_time import TradingTime
 
@@ -41,6 +42,22 @@ class UnknownFunding(NamedTuple):
     expected: int
 
 
+def funding_notes(unknown: Sequence[UnknownFunding]) -> list[str]:
+    """What the data do not say of perpetuals' funding, a sentence each."""
+    silent = [u.symbol for u in unknown if not u.expected]
+    notes = []
+    if silent:
+        notes.append(
+            f"the funding of {', '.join(silent[:8])}{' and more' if len(silent) > 8 else ''} is unknown: perpetuals pay it, no "
+            "rate is in the data, and none is charged; add funding.* to the data"
+        )
+    return notes + [
+        f"{u.missing} of {u.expected} funding payments of {u.symbol} are not in the data, and none is charged for them"
+        for u in unknown
+        if u.expected
+    ]
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Market data of a fixed set of symbols in trading time. Row t is the bar that closes at `time[t]`."""
@@ -55,7 +72,7 @@ class Dataset:
     clock: BarClock  # at which times in the configuration become bars
     source: str
     licence: str
-    hash: str  # SHA-256 of the files that were read
+    digest: str  # SHA-256 of the files that were read
     quality: QualityCounts
     unknown_funding: tuple[UnknownFunding, ...]
     _panels: dict[str, Floats] = field(repr=False)  # Observations field -> (T, N) or (T, N, D); only what the files hold
@@ -110,6 +127,27 @@ class Dataset:
     def has_alpha(self) -> bool:
         """True where the folder holds an alpha file."""
         return "alpha" in self._panels
+
+    def deliver(self, *, after: int = 0, most: int = 1, epoch_ns: int = DAY) -> Iterator[Chunk]:
+        """See `Feed.deliver`."""
+        for a, b in self.cuts(most, int(np.searchsorted(self.time, after, side="right")), epoch_ns):
+            observations = self.rows(a, b)
+            yield Chunk(observations.time, self.inputs(observations))
+
+    def remaining(self, after: int = 0) -> int:
+        """See `Feed.remaining`."""
+        return len(self.time) - int(np.searchsorted(self.time, after, side="right"))
+
+    def about(self) -> dict[str, Any]:
+        """See `Feed.about`."""
+        return {"data": self.path.name, "source": self.source, "bars": len(self), "external_alpha": self.has_alpha}
+
+    def notes(self) -> list[str]:
+        """See `Feed.notes`."""
+        return funding_notes(self.unknown_funding)
+
+    def close(self) -> None:
+        """See `Feed.close`: it is in memory, so there is nothing to give back."""
 
     def _listed_in(self, a: int, b: int) -> Ints:
         first, last = self._listed

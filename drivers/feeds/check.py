@@ -15,7 +15,6 @@ from rich.text import Text
 from dataflows.panel import Floats
 from drivers.feeds.dataset import Dataset, read_folder
 from drivers.feeds.errors import DataError, Fault
-from drivers.feeds.funding import funding_notes
 from drivers.feeds.outliers import outliers
 from drivers.feeds.trading_time import RHYTHM, proposed
 from drivers.text.times import duration, utc
@@ -141,7 +140,7 @@ def inspect_dataset(
         empty=data.quality.empty,
         source=data.source,
         licence=data.licence,
-        hash=data.hash,
+        hash=data.digest,
         step=data.step,
         notes=tuple(_notes(data, figures)),
     )
@@ -192,7 +191,7 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
             f"no bar of {named} has a volume (none, or 0 on every bar): layers of prices work, and no position is opened "
             "there, as neither fills nor impact can be estimated; import a source with volume to trade"
         )
-    notes.extend(funding_notes(data.unknown_funding))
+    notes.extend(data.notes())
     if data.quality.while_closed:
         notes.append(
             f"{data.quality.while_closed} bars lie outside of the sessions of {data.calendar} and are left out; without "

@@ -38,7 +38,7 @@ from dataflows.panel import Ints
 from drivers.feeds.aligned import Dataset, QualityCounts
 from drivers.feeds.alpha import read_alpha
 from drivers.feeds.bars import COLUMNS, read_bars
-from drivers.feeds.description import DAY, read_description
+from drivers.feeds.description import DAY, Description, read_description
 from drivers.feeds.errors import DataError, Sink, refuse
 from drivers.feeds.funding import read_funding, unknown_funding
 from drivers.feeds.instruments import deliver, instruments_of
@@ -110,8 +110,15 @@ def read_folder(
     if tables["alpha"] is not None:
         read_alpha(reading, tables["alpha"], axis)
     deliver(reading, axis, rules, listed)
+    digest = _hash(path, [t.path for t in tables.values() if t is not None])
+    return assembled(reading, axis, rules, listed, depth=depth, digest=digest)
+
+
+def assembled(reading: Reading, axis: Axis, rules: Description, listed: Ints, *, depth: int, digest: str) -> Dataset:
+    """The data set of what has been read. rules: the description with what its venue adds. listed: (2, N) first and last
+    row."""
     return Dataset(
-        path=path,
+        path=reading.path,
         symbols=axis.symbols,
         step=axis.step,
         time=axis.trading.closes,
@@ -119,9 +126,9 @@ def read_folder(
         instruments=instruments_of(reading, axis, rules),
         calendar=axis.calendar,
         clock=axis.clock,
-        source=about.source,
-        licence=about.licence,
-        hash=_hash(path, [t.path for t in tables.values() if t is not None]),
+        source=reading.about.source,
+        licence=reading.about.licence,
+        digest=digest,
         quality=_quality(reading, axis, listed),
         unknown_funding=unknown_funding(reading, axis, listed) if rules.kind == "perpetual" else (),
         _panels=reading.panels,

@@ -6,7 +6,6 @@ or before each UTC multiple of the interval is paid there, once; a quote older t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -104,22 +103,6 @@ def unknown_funding(reading: Reading, axis: Axis, listed: Ints) -> tuple[Unknown
             if missing:
                 found.append(UnknownFunding(symbol, missing, missing + len(at)))
     return tuple(found)
-
-
-def funding_notes(unknown: Sequence[UnknownFunding]) -> list[str]:
-    """What the data do not say of perpetuals' funding, a sentence each."""
-    silent = [u.symbol for u in unknown if not u.expected]
-    notes = []
-    if silent:
-        notes.append(
-            f"the funding of {', '.join(silent[:8])}{' and more' if len(silent) > 8 else ''} is unknown: perpetuals pay it, no "
-            "rate is in the data, and none is charged; add funding.* to the data"
-        )
-    return notes + [
-        f"{u.missing} of {u.expected} funding payments of {u.symbol} are not in the data, and none is charged for them"
-        for u in unknown
-        if u.expected
-    ]
 
 
 def _payments(time: Ints, rate: Floats, interval: int) -> tuple[Ints, Floats]:

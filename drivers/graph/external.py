@@ -5,17 +5,31 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-EXTERNAL: Final[dict[str, str]] = {
-    "observations": "the market data of each bar",
-    "external_alpha": "what was stated from outside; unknown where nothing was",
-    "instruments": "facts of the instruments, which hold for the whole run",
-    "clock": "time, whether it is the close of a bar, and the operator's word",
-    "venue_events": "the reports of a live venue since the instant before",
-    "venue_snapshot": "the account as a live venue states it; unknown where it was not asked",
+from dataflows.data.types import Clock, ExternalAlpha, Instruments, Observations
+from dataflows.execution.types import Executions, VenueSnapshot
+
+
+class External(NamedTuple):
+    """One external input. type: the record that it is."""
+
+    type: Any
+    about: str
+
+
+EXTERNAL: Final[dict[str, External]] = {
+    "observations": External(Observations, "the market data of each bar"),
+    "external_alpha": External(ExternalAlpha, "what was stated from outside; unknown where nothing was"),
+    "instruments": External(Instruments, "facts of the instruments, which hold for the whole run"),
+    "clock": External(Clock, "time, whether it is the close of a bar, and the operator's word"),
+    "venue_events": External(Executions, "the reports of a live venue since the instant before"),
+    "venue_snapshot": External(VenueSnapshot, "the account as a live venue states it; unknown where it was not asked"),
 }
-"""Name to meaning."""
+"""By name."""
 
 STATIC: Final = frozenset({"instruments"})
 """Those without a time axis."""
+
+UNKNOWN_UNLESS_GIVEN: Final = ("external_alpha", "venue_snapshot")
+"""Those that are unknown where nobody hands them in."""

@@ -12,7 +12,9 @@ from drivers.engine.building import boundaries, make_plan
 from drivers.engine.engine import Engine
 from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
-from drivers.feeds.dataset import Dataset, open_dataset
+from drivers.feeds.base import Feed
+from drivers.feeds.dataset import open_dataset
+from drivers.feeds.journal import JournalFeed, is_journal
 from drivers.feeds.sample import sample_market
 from drivers.graph.wiring import Wiring, with_spec
 from drivers.graph.wiring import load as load_wiring
@@ -41,7 +43,7 @@ class Session:
     wiring: Wiring
     configs: Configs
     spec: MachineSpec | None
-    data: Dataset
+    data: Feed
     plan: Plan
     engine: Engine
 
@@ -59,16 +61,13 @@ class Session:
             "configuration": {name: record._asdict() for name, record in self.configs.items()},
             "configuration_hash": digest({name: record._asdict() for name, record in self.configs.items()}),
             "wiring_hash": hashlib.sha256(self.project.wiring.read_bytes()).hexdigest(),
-            "data": str(self.data.path.name),
+            **self.data.about(),
             "data_path": None if self.request.data is None else str(self.request.data),
-            "data_hash": self.data.hash,
+            "data_hash": self.data.digest,
             "start": self.request.start,
             "end": self.request.end,
-            "source": self.data.source,
             "symbols": list(self.data.symbols),
-            "bars": len(self.data),
             "depth": self.data.depth,
-            "external_alpha": self.data.has_alpha,
             "instruments": self.data.instruments._asdict(),
             "clock_seconds": self.data.clock.seconds,
             "clock": self.data.clock._asdict(),
@@ -79,19 +78,18 @@ class Session:
         }
 
 
-def open_session(request: RunRequest, progress: Progress, *, compiled: bool = True) -> Session:
-    """Reads and checks everything that a run needs, and compiles what it calls. Nothing is written."""
+def open_session(request: RunRequest, progress: Progress, feed: Feed | None = None, *, compiled: bool = True) -> Session:
+    """Reads and checks everything that a run needs, and compiles what it calls. Nothing is written.
+
+    feed: where the bars come from; None: the folder that the request names, or the built-in sample market.
+    """
     project = locate(request.project)
     wiring = load_wiring(project.wiring)
     spec = load_spec(project, request.spec) if request.spec else None
     if spec is not None:
         wiring = with_spec(wiring, spec)
     load_configs(project, request.overrides, spec, clock=None)  # a slip is told before the data are read
-    path = request.data if request.data is not None else sample_market(request.seed, progress)
-    reading = progress.add_task(f"Reading {path.name}", total=None)
-    venues = project.config / "venues"
-    data = open_dataset(path, symbols=request.symbols, start=request.start, end=request.end, venues=venues)
-    progress.remove_task(reading)
+    data = feed if feed is not None else _recorded(request, project, progress)
     configs = load_configs(project, request.overrides, spec, data.clock)
     wiring = wiring.at_clock(data.clock)
     plan = make_plan(wiring, configs, project)
@@ -107,3 +105,16 @@ def open_session(request: RunRequest, progress: Progress, *, compiled: bool = Tr
     with compiling_beside(plan, request.project):
         warm_up(engine, progress)
     return Session(request, project, wiring, configs, spec, data, plan, engine)
+
+
+def _recorded(request: RunRequest, project: Project, progress: Progress) -> Feed:
+    path = request.data if request.data is not None else sample_market(request.seed, progress)
+    if is_journal(path):
+        if request.symbols is not None:
+            raise ValueError(f"{path.name} is the journal of a stream, which is run with all its symbols; leave out --symbols")
+        return JournalFeed(path, request.start, request.end)
+    reading = progress.add_task(f"Reading {path.name}", total=None)
+    venues = project.config / "venues"
+    data = open_dataset(path, symbols=request.symbols, start=request.start, end=request.end, venues=venues)
+    progress.remove_task(reading)
+    return data

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from dataflows.data.types import OPERATOR_CANCEL, OPERATOR_HALT, OPERATOR_RELEASE
+from dataflows.data.types import OPERATOR_CANCEL, OPERATOR_HALT, OPERATOR_NONE, OPERATOR_RELEASE
 from dataflows.execution.types import CANCEL
 from drivers.engine.chunk import Chunk, Instant, Outputs, joined
 from drivers.engine.interrupts import Requests, deferred
+from drivers.feeds.base import Delivered, Quiet
 from drivers.run.assembly import Session
 from drivers.run.between_bars import Between
 from drivers.run.journaled import Journaled, state_of
 from drivers.run.operator_commands import OperatorCommand, fields_of
 from drivers.run.recorder import Recorder
-from drivers.run.replay import ReplayError, chunk_of, instant_of
+from drivers.run.replay import ReplayError
 from drivers.run.venue_link import VenueLink
+from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalError, Record
 from drivers.text.times import stamp
 
@@ -30,8 +31,8 @@ BUFFER_BARS = 512
 
 
 class Stream:
-    """The bars of one stream, and what comes between them. first: the row of the data to begin at. venue: where orders go and
-    reports come from; None where the venue is simulated.
+    """The bars of one stream, and what comes between them. venue: where orders go and reports come from; None where the venue
+    is simulated.
 
     Sinks may fail, trading may not: results stop at an error and the bars go on. A journal that cannot be written stops entries
     (HALT), for an order must not leave without a record; exits go on.
@@ -44,36 +45,34 @@ class Stream:
         engine: Journaled,
         between: Between,
         stop: Requests,
-        first: int,
         venue: VenueLink | None = None,
     ) -> None:
         self.session, self.recorder, self.engine, self.between, self.stop = session, recorder, engine, between, stop
-        self.first, self.venue = first, venue
+        self.venue = venue
         self.waiting: list[Outputs] = []
         engine.on_failure = self._journal_failed
 
     # -- forward -------------------------------------------------------------------------------------------------------------
 
-    def bars(self, sleep: Callable[[float], None], show: Callable[[str], None]) -> bool:
-        """Runs bar by bar; True when Ctrl-C, SIGTERM or SIGHUP ended it, with every bar that was begun finished."""
-        data, engine = self.session.data, self.session.engine
-        begun, origin = time.monotonic(), int(data.time[min(self.first, len(data) - 1)])
-        real, stopped = self.session.request.speed == "realtime", False
-        for t in range(self.first, len(data)):
-            closes = int(data.time[t])
-            due = begun + (closes - origin) / 1e9 if real else 0.0
-            while not self.stop.asked and (wait := due - time.monotonic()) > 0.0:
-                self.act(min(closes, closes - int(wait * 1e9)))
-                sleep(min(wait, 0.2))
+    def run(self, items: Iterable[Delivered], show: Callable[[str], None]) -> bool:
+        """Runs what a feed delivers; True when Ctrl-C, SIGTERM or SIGHUP ended it, with every bar that was begun finished."""
+        engine, stopped = self.session.engine, False
+        for item in items:
             if self.stop.asked:
                 stopped = True
                 break
+            if isinstance(item, Quiet):
+                self.act(item.until)
+                continue
             with deferred():
-                self.act(closes)
-                observations = data.rows(t, t + 1)
-                self._advance(Chunk(observations.time, data.inputs(observations)))
-                self.between.saw(observations)
-                if closes % engine.epoch_ns == 0:
+                if isinstance(item, Instant):
+                    self.act(item.ts)
+                    self._handed(item)
+                    continue
+                self.act(int(item.time[0]))
+                self._advance(item)
+                self.between.saw(item.inputs["observations"])
+                if engine.last_time % engine.epoch_ns == 0:
                     self._next_segment()
                 elif len(self.waiting) == BUFFER_BARS:
                     self.flush()
@@ -81,6 +80,14 @@ class Stream:
         self.act(engine.last_time + 1)
         self.flush()
         return stopped
+
+    def _handed(self, instant: Instant) -> None:
+        """An instant that the feed delivers, as a journal does."""
+        at = instant._replace(ts=max(instant.ts, self.session.engine.last_time))
+        if at.operator == OPERATOR_NONE:
+            self.recorder.take_between(self._react(at, VENUE))
+        else:
+            self._acted(at, self._react(at, "operator"), "", "operator")
 
     def _advance(self, chunk: Chunk) -> None:
         """One bar, with what the venue reports of it."""
@@ -97,7 +104,7 @@ class Stream:
         """One instant between two bars, with the venue's latest statement of the account."""
         self.flush()
         if self.venue is not None:
-            instant = instant._replace(inputs=self.venue.inputs(instant.ts))
+            instant = instant._replace(inputs={**instant.inputs, **self.venue.inputs(instant.ts)})
         outputs = self.engine.react(instant, by=by, command=command)
         if self.venue is not None:
             self.venue.send(outputs)
@@ -188,18 +195,18 @@ class Stream:
 
     def run_again(self, records: Iterable[Record]) -> None:
         """Runs what the journal holds, as it was run before. Raises ReplayError where the state is another."""
-        engine, plan = self.session.engine, self.session.plan
+        engine = self.session.engine
         for record in records:
             about = record.about
             if about["kind"] == "bars":
-                chunk = chunk_of(record, plan)
+                chunk = chunk_of(record)
                 self._wait(engine.advance(chunk))
                 self.between.saw(chunk.inputs["observations"])
                 if len(self.waiting) == BUFFER_BARS or engine.last_time % engine.epoch_ns == 0:
                     self.flush()
             elif about["kind"] == "instant":
                 self.flush()
-                at = instant_of(record, plan)
+                at = instant_of(record)
                 outputs = engine.react(at)
                 if about["by"] == VENUE:
                     self.recorder.take_between(outputs)

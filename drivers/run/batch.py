@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from drivers.engine.chunk import Chunk
+from drivers.engine.chunk import Chunk, Instant
 from drivers.engine.interrupts import deferred
 from drivers.run.assembly import Session, open_session
 from drivers.run.progress import progress_bar
@@ -52,7 +52,7 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
         with ExitStack() as stack:
             with deferred():  # a request to stop between the folder's making and its care would leave it behind
                 recorder = stack.enter_context(Recorder(session, out))
-            days = progress.add_task(f"Running {session.data.path.name}", total=len(session.data))
+            days = progress.add_task(f"Running {session.data.about()['data']}", total=session.data.remaining())
             advance_all(session, recorder, lambda bars: progress.update(days, advance=bars))
             done = time.perf_counter()
             summary = recorder.finish({"prepare_seconds": ready - begun, "run_seconds": done - ready})
@@ -61,7 +61,10 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
 
 def advance_all(session: Session, recorder: Recorder, on_bars: Callable[[int], None]) -> None:
     """Every chunk of the data through the engine and into the recorder."""
-    for observations in session.data.chunks(session.chunk_bars, session.wiring.epoch_ns):
+    for item in session.data.deliver(most=session.chunk_bars, epoch_ns=session.engine.epoch_ns):
         with deferred():
-            recorder.take(session.engine.advance(Chunk(observations.time, session.data.inputs(observations))))
-        on_bars(len(observations.time))
+            if isinstance(item, Chunk):
+                recorder.take(session.engine.advance(item))
+                on_bars(len(item.time))
+            elif isinstance(item, Instant):
+                recorder.take_between(session.engine.react(item))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.types import OPERATOR_HALT, Observations
+from drivers.feeds.base import step_of
 from drivers.run.assembly import Session
 from drivers.run.operator_commands import OperatorCommand, OperatorFileError, OperatorSource, operator_source
 from drivers.text.times import stamp
@@ -32,24 +33,27 @@ class Between:
         self.source: OperatorSource | None = None
         self.timed, self.untimed = list[OperatorCommand](), list[OperatorCommand]()
         self.stale_ns = None if request.stale_after is None else int(request.stale_after * 1e9)
-        if self.stale_ns is not None and self.stale_ns <= data.step:
-            raise ValueError(f"data comes every {data.step / 1e9:g} s: --stale-after must be longer than that")
+        if self.stale_ns is not None and self.stale_ns <= step_of(data):
+            raise ValueError(f"data comes every {data.clock.seconds} s: --stale-after must be longer than that")
 
     def memory(self) -> dict[str, Any]:
         """What a later part of the same stream needs, as JSON has it."""
         return {"acted": dict(self.acted), "applied": self.applied, "known": self.known}
 
-    def open(self) -> None:
-        """Opens the source of the commands. Raises OperatorFileError for a line that cannot act."""
-        request, data = self.session.request, self.session.data
+    def open(self, first_close: int | None = None) -> None:
+        """Opens the source of the commands. Raises OperatorFileError for a line that cannot act.
+
+        first_close: of the first bar, where it is known: a command cannot act before it.
+        """
+        request = self.session.request
         if request.operator_file is not None:
             acted = None if self.first else self.acted
-            self.source = operator_source(request.operator_file, data.symbols, self._refused, acted)
+            self.source = operator_source(request.operator_file, self.session.data.symbols, self._refused, acted)
         self._read()
-        if self.first and self.timed and (self.timed[0].time or 0) < int(data.time[0]):
+        if self.first and first_close is not None and self.timed and (self.timed[0].time or 0) < first_close:
             command = self.timed[0]
             raise OperatorFileError(
-                f"{command.where}: {stamp(command.time or 0)} is before the first bar closes, at {stamp(int(data.time[0]))}"
+                f"{command.where}: {stamp(command.time or 0)} is before the first bar closes, at {stamp(first_close)}"
             )
 
     def _read(self) -> None:

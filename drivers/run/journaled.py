@@ -10,20 +10,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from dataflows.panel import leaves
 from drivers.engine.checkpoint import save
 from drivers.engine.chunk import Chunk, Instant, Outputs
 from drivers.engine.engine import Engine
 from drivers.run.assembly import Session
 from drivers.run.provenance import versions
+from drivers.store.instants import arrays_of
 from drivers.store.segments import Segments
 
 FORMAT: Final = 2
-
-INPUT: Final = "input/"
-"""Before the names of a chunk's inputs in the journal."""
-BESIDE: Final = ("operator", "amount", "symbol", "subject", "events", "events_at")
-"""What a chunk holds beside time and inputs."""
 
 STATE_EVERY: Final = 512
 """Bars after which the journal says what the engine's state must be."""
@@ -35,15 +30,6 @@ def state_of(engine: Engine) -> str:
     digest.update(engine.arena.f8.tobytes())
     digest.update(engine.arena.i8.tobytes())
     return digest.hexdigest()
-
-
-def arrays_of(chunk: Chunk) -> dict[str, Any]:
-    """All that a chunk holds as arrays by name; `drivers.run.replay.chunk_of` is the inverse."""
-    found: dict[str, Any] = {"time": chunk.time}
-    given = {INPUT + name: value for name, value in chunk.inputs.items()}
-    for name, value in {**given, **{name: getattr(chunk, name) for name in BESIDE}}.items():
-        found |= {f"{name}/{i}": np.asarray(leaf) for i, leaf in enumerate(() if value is None else leaves(value))}
-    return found
 
 
 class Journaled:
@@ -126,6 +112,7 @@ def _begin(
         "symbols": list(engine.symbols),
         "depth": engine.dims["D"],
         "epoch_ns": engine.epoch_ns,
+        "clock": session.data.clock._asdict(),
         "configs": {name: record._asdict() for name, record in session.configs.items()},
         "operator": dict(operator),
         "spec": None if session.spec is None else session.spec.model_dump(),

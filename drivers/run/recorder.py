@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 from drivers.engine.chunk import Outputs
-from drivers.feeds.funding import funding_notes
 from drivers.run.assembly import Session
 from drivers.runlog.events import Events
 from drivers.runlog.log import open_run_log
@@ -54,8 +53,8 @@ class Recorder:
             go_on=None if go_on is None else go_on["part"],
             epoch=[EpochLayer(n.name, n.domain, n.returns, session.engine.epoch_start(n)) for n in plan.stage["epoch"]],
         )
-        notes = funding_notes(session.data.unknown_funding)
-        self.summary = Summary(session.data.symbols, session.configs, notes, session.data.instruments)
+        notes, facts = session.data.notes(), session.data.instruments
+        self.summary = Summary(session.data.symbols, session.configs, notes, facts)
         self.events = Events(session.data.symbols, session.engine.epoch_ns)
         self._log = self.writer.folder / "log.jsonl"
         with self.writer.writing():

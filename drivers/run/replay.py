@@ -7,25 +7,24 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataflows.config import resolve
 from dataflows.data.types import OPERATOR_NONE, Instruments
-from dataflows.panel import is_log, rebuild
 from drivers.engine.building import make_plan
 from drivers.engine.checkpoint import restore
-from drivers.engine.chunk import Chunk, Instant, Outputs
+from drivers.engine.chunk import Outputs
 from drivers.engine.engine import Engine
-from drivers.engine.plan import Plan
 from drivers.graph.wiring import load as load_wiring
 from drivers.graph.wiring import with_spec
 from drivers.project.domains import config_records
 from drivers.project.locate import locate
 from drivers.project.machine_specs import MachineSpec
-from drivers.run.journaled import BESIDE, FORMAT, INPUT, state_of
+from drivers.run.journaled import FORMAT, state_of
 from drivers.run.provenance import versions
+from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalError, JournalReader, Record
 from drivers.store.segments import segments_of
 from drivers.text.times import stamp
@@ -70,10 +69,10 @@ def replay(
         if engine is None:
             raise JournalError(f"{path.name}: record {record.number} comes before any beginning")
         if about["kind"] == "bars":
-            take(engine.advance(chunk_of(record, engine.plan)))
+            take(engine.advance(chunk_of(record)))
             bars += len(record.arrays["time"])
         elif about["kind"] == "instant":
-            instant = instant_of(record, engine.plan)
+            instant = instant_of(record)
             take(engine.react(instant))
             commands += instant.operator != OPERATOR_NONE
             acted += Counter([about["command"]] if "command" in about else [])
@@ -116,35 +115,3 @@ def _engine(record: Record, folder: Path | None, *, compiled: bool) -> Engine:
     if "checkpoint" in record.arrays:
         restore(engine, record.arrays["checkpoint"].tobytes())
     return engine
-
-
-def chunk_of(record: Record, plan: Plan) -> Chunk:
-    """The chunk of a record, to the bit."""
-    parts: dict[str, list[Any]] = {}
-    for key, array in record.arrays.items():
-        parts.setdefault(key.rpartition("/")[0], []).append(array)
-    inputs = {
-        name.removeprefix(INPUT): _value(plan, name.removeprefix(INPUT), arrays)
-        for name, arrays in parts.items()
-        if name.startswith(INPUT)
-    }
-    beside: dict[str, Any] = {name: parts[name][0] for name in BESIDE if name in parts}
-    if "events" in parts:
-        beside["events"] = _value(plan, "venue_events", parts["events"])
-    return Chunk(record.arrays["time"], inputs, **beside)
-
-
-def instant_of(record: Record, plan: Plan) -> Instant:
-    """The instant of a record, to the bit."""
-    chunk = chunk_of(record, plan)
-    ts, operator, amount, symbol, subject = (  # of an instant they are always written
-        record.arrays[name][0].item() for name in ("time", "operator/0", "amount/0", "symbol/0", "subject/0")
-    )
-    return Instant(ts, operator, amount, chunk.events, chunk.inputs, symbol, subject)
-
-
-def _value(plan: Plan, name: str, arrays: Sequence[Any]) -> Any:
-    annotation = plan.hints[name]
-    if is_log(annotation):
-        return annotation(int(arrays[0].item()), *arrays[1:])
-    return rebuild(annotation, iter(arrays))

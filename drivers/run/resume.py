@@ -9,8 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from drivers.engine.checkpoint import CheckpointError, restore
 from drivers.engine.interrupts import Requests
 from drivers.files.atomic import write_atomic, write_atomic_bytes
@@ -38,7 +36,7 @@ def write_request(request: RunRequest, session: Session, folder: Path) -> None:
             about[name] = str(Path(about[name]).absolute())
         elif about[name] is not None:
             about[name] = str(about[name])
-    about["data_hash"] = session.data.hash
+    about["data_hash"] = session.data.digest
     write_atomic(folder / REQUEST, json.dumps(about, indent=2) + "\n")
     sync(folder)
 
@@ -66,8 +64,8 @@ def recorded_request(out: Path) -> RunRequest:
 def resumed(session: Session, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests) -> Stream:
     """The stream as it was when it ended, to go on from there. Raises what `restore` and the journal raise."""
     folder = out.with_name(out.name + ".partial")
-    if json.loads((folder / REQUEST).read_text(encoding="utf-8"))["data_hash"] != session.data.hash:
-        raise CheckpointError(f"{session.data.path} is not the data that this stream began with; put them back")
+    if json.loads((folder / REQUEST).read_text(encoding="utf-8"))["data_hash"] != session.data.digest:
+        raise CheckpointError(f"{session.data.about()['data']} is not the data that this stream began with; put them back")
     engine = Journaled(session, folder / JOURNAL)
     stack.callback(engine.close)
     cut = engine.go_on()
@@ -80,11 +78,11 @@ def resumed(session: Session, out: Path, stack: ExitStack, notify: Callable[[str
     results = {**begin.about["results"], "learned": learned}
     recorder = stack.enter_context(Recorder(session, out, parts=True, go_on=results, notify=notify))
     between = Between(session, notify, begin.about["operator"])
-    stream = Stream(session, recorder, engine, between, stop, 0)
+    stream = Stream(session, recorder, engine, between, stop)
     stream.run_again(itertools.islice(itertools.chain.from_iterable(map(JournalReader, segments)), 1, None))
-    stream.first = int(np.searchsorted(session.data.time, session.engine.last_time, side="right"))
     between.open()
-    notify(f"Resumed after {stamp(session.engine.last_time)}." if stream.first else "Resumed before the first bar.")
+    last = session.engine.last_time
+    notify(f"Resumed after {stamp(last)}." if last else "Resumed before the first bar.")
     return stream
 
 

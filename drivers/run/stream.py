@@ -6,25 +6,28 @@ written to the journal before they act.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from dataflows.runtime.compile import compilation_frozen
 from drivers.engine.checkpoint import restore, save
+from drivers.engine.chunk import Chunk
 from drivers.engine.interrupts import Requests, graceful
+from drivers.feeds.base import Delivered, Feed, step_of
 from drivers.files.atomic import write_atomic, write_atomic_bytes
 from drivers.run.assembly import Session, open_session
 from drivers.run.bar_by_bar import Stream
 from drivers.run.batch import RunResult, default_out
 from drivers.run.between_bars import Between
 from drivers.run.journaled import Journaled
+from drivers.run.paced import paced
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
@@ -42,8 +45,9 @@ def run_stream(
     console: Console | None = None,
     sleep: Callable[[float], None] = time.sleep,
     connect: Callable[[Session], Venue] | None = None,
+    feed: Feed | None = None,
 ) -> RunResult:
-    """Streams recorded data through the engine, bar by bar.
+    """Streams market data through the engine, bar by bar. feed: where they come from; None: what the request names.
 
     connect: connects to the venue at which it trades, where the wiring chooses `venue: live`; the connection is closed at the
     end.
@@ -64,25 +68,29 @@ def run_stream(
 
     begun = time.perf_counter()
     with progress_bar(console) as progress:
-        session = open_session(request, progress)
+        session = open_session(request, progress, feed)
         check_venue(session.plan, connect is not None)
         ready = time.perf_counter()
         with ExitStack() as stack:
+            stack.callback(session.data.close)
             stop = stack.enter_context(graceful())
             stack.enter_context(compilation_frozen())
             link = None
             if connect is not None:
                 venue = connect(session)
                 stack.callback(venue.close)
-                link = VenueLink(venue, session.plan, session.data.symbols, session.data.step)
+                link = VenueLink(venue, session.plan, session.data.symbols, step_of(session.data))
             if request.resume:
                 stream = resumed(session, out, stack, notify, stop)
+                items = following(session)
             else:
-                stream = _begun(session, out, stack, notify, stop)
+                stream, items = _begun(session, out, stack, notify, stop)
             stream.venue = link
-            first = stream.first
-            task = progress.add_task("Streaming", total=len(session.data), completed=first)
-            stopped = stream.bars(sleep, lambda text: progress.update(task, advance=1, description=text))
+            begins_at = session.engine.last_time
+            if request.speed == "realtime":
+                items = paced(items, sleep, stop)
+            task = progress.add_task("Streaming", total=session.data.remaining(begins_at))
+            stopped = stream.run(items, lambda text: progress.update(task, advance=1, description=text))
             stream.engine.state()
             timings = {"prepare_seconds": ready - begun, "run_seconds": time.perf_counter() - ready}
             recorder, between = stream.recorder, stream.between
@@ -92,7 +100,7 @@ def run_stream(
                     f"{recorder.failed}. The stream itself went on to {stamp(session.engine.last_time)}; `stratoquant stream "
                     f"--resume {out}` completes the results from the journal"
                 )
-            after = stamp(int(session.data.time[first - 1])) if first and not request.resume else None
+            after = stamp(begins_at) if begins_at and not request.resume else None
             ended = stamp(session.engine.last_time) if stopped else None
             with recorder.writer.writing():
                 write_atomic_bytes(recorder.writer.folder / CHECKPOINT, blob)
@@ -106,19 +114,27 @@ def run_stream(
     return RunResult(out, summary, recorder.report_failed)
 
 
-def _begun(session: Session, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests) -> Stream:
-    """A stream that begins here, or goes on from a checkpoint into results of its own."""
+def following(session: Session) -> Iterator[Delivered]:
+    """What the feed delivers after the last instant of the engine, bar by bar."""
+    return session.data.deliver(after=session.engine.last_time, most=1, epoch_ns=session.engine.epoch_ns)
+
+
+def _begun(
+    session: Session, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests
+) -> tuple[Stream, Iterator[Delivered]]:
+    """A stream that begins here, or goes on from a checkpoint into results of its own; and what it is to run."""
     request = session.request
     memory: dict[str, Any] = {}
     if request.checkpoint is not None and request.checkpoint.is_file():
         catch_up(request.checkpoint)
         memory = restore(session.engine, request.checkpoint.read_bytes())
-    first = int(np.searchsorted(session.data.time, session.engine.last_time, side="right")) if memory else 0
-    if first == len(session.data):
-        at = stamp(session.engine.last_time)
-        raise ValueError(f"the checkpoint is at {at}, the end of the data; there is nothing left to stream")
+    items = following(session)
+    first = next(items, None)
+    if first is None:
+        at = f"the checkpoint is at {stamp(session.engine.last_time)}, the end of the data" if memory else "there are no data"
+        raise ValueError(f"{at}; there is nothing left to stream")
     between = Between(session, notify, {**memory["operator"], "applied": []} if memory else None)
-    between.open()
+    between.open(int(first.time[0]) if isinstance(first, Chunk) else None)
     kept = request.journaled
     recorder = stack.enter_context(Recorder(session, out, parts=kept, notify=notify if kept else None))
     folder = recorder.writer.folder
@@ -128,10 +144,10 @@ def _begun(session: Session, out: Path, stack: ExitStack, notify: Callable[[str]
             if request.checkpoint is not None:
                 write_atomic(user_of(request.checkpoint), f"{out.absolute()}\n")
     recorder.recall(memory)
-    stream = Stream(session, recorder, Journaled(session, folder / JOURNAL if kept else None), between, stop, first)
+    stream = Stream(session, recorder, Journaled(session, folder / JOURNAL if kept else None), between, stop)
     stack.callback(stream.engine.close)
     try:
         stream.begin_segment()
     except OSError as error:
         raise StoreError(f"the journal cannot be begun ({error.strerror}); free some space, or give --no-journal") from error
-    return stream
+    return stream, itertools.chain([first], items)

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from drivers.engine.building import boundaries
 from drivers.feeds.check import QualityReport, check_dataset
+from drivers.feeds.dataset import Dataset
 from drivers.feeds.sample import sample_market
 from drivers.run.assembly import Session, open_session
 from drivers.run.progress import progress_bar
@@ -33,7 +34,7 @@ def validate_data(request: RunRequest, *, bars: int | None = BARS, console: Cons
         if checked is not None and checked.state == "broken":
             return _refused(checked)
         session = open_session(request, progress)
-        task = progress.add_task("Running", total=len(session.data))
+        task = progress.add_task("Running", total=session.data.remaining())
         report = validate(
             trial_of(session), bars=bars, on_bars=lambda done, doing: progress.update(task, advance=done, description=doing)
         )
@@ -43,11 +44,13 @@ def validate_data(request: RunRequest, *, bars: int | None = BARS, console: Cons
 
 
 def trial_of(session: Session) -> Trial:
-    """A session's plan, data and configuration, to be tested."""
+    """The plan, data and configuration of a session on a folder of market data, to be tested."""
+    data = session.data
+    assert isinstance(data, Dataset)  # no other feed was given
     return Trial(
         session.plan,
-        session.data,
-        {"instruments": session.data.instruments},
+        data,
+        {"instruments": data.instruments},
         boundaries(session.wiring),
         session.wiring.epoch_ns,
         session.request.seed,

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -140,9 +141,10 @@ def _book(market: SimulatedMarket) -> dict[str, pa.Array]:
     return columns
 
 
-def _describe(path: Path, market: SimulatedMarket, seed: int, edge: float) -> None:
+def description_of(market: SimulatedMarket, seed: int, edge: float) -> dict[str, Any]:
+    """The keys of `dataset.yml` of a simulated market."""
     facts = {"tick_size": market.tick_size, "lot_size": market.lot_size, "min_notional": market.min_notional}
-    text = {
+    return {
         "clock": _clock(market.clock_seconds),
         "calendar": "24/7",
         "stamp": "open",
@@ -151,6 +153,10 @@ def _describe(path: Path, market: SimulatedMarket, seed: int, edge: float) -> No
         "leader": market.symbols[0],
         **{key: {s: float(x) for s, x in zip(market.symbols, values, strict=True)} for key, values in facts.items()},
     }
+
+
+def _describe(path: Path, market: SimulatedMarket, seed: int, edge: float) -> None:
+    text = description_of(market, seed, edge)
     path.write_text(yaml.safe_dump(text, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
 
 

@@ -75,7 +75,7 @@ def test_without_the_file_nothing_is_handed_and_the_file_is_part_of_the_hash(tmp
     one = opened(tmp_path / "one", [(60.0, "BTCUSDT", 1.0)])
     other = opened(tmp_path / "other", [(60.0, "BTCUSDT", 1.1)])
     assert one.has_alpha
-    assert len({bare.hash, one.hash, other.hash}) == 3
+    assert len({bare.digest, one.digest, other.digest}) == 3
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from drivers.engine.engine import Engine
 from drivers.report.contents import read_report
 from drivers.report.html import report_page
 from drivers.run.journaled import state_of
-from drivers.run.replay import ReplayError, chunk_of, instant_of, replay
+from drivers.run.replay import ReplayError, replay
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
+from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalReader, JournalWriter, Record
 from drivers.store.segments import segments_of
 from tests.drivers.engine.conftest import same_bits
@@ -175,11 +176,11 @@ def _fresh(like: Engine) -> Engine:
 
 def _go(engine: Engine, record: Any) -> Outputs:
     if record.about["kind"] == "bars":
-        chunk = chunk_of(record, engine.plan)
+        chunk = chunk_of(record)
         assert isinstance(chunk, Chunk)
         assert isinstance(chunk.inputs["observations"], Observations)
         return engine.advance(chunk)
-    return engine.react(instant_of(record, engine.plan))
+    return engine.react(instant_of(record))
 
 
 def test_a_journal_that_was_torn_gives_all_but_its_last_record_and_says_so(

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-import drivers.run.bar_by_bar
+import drivers.run.paced
 import drivers.run.stream
 from dataflows.panel import Ints
 from drivers.cli.main import run_command
@@ -37,7 +37,7 @@ class Wall:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, stop_after: float | None = None) -> None:
         self.now, self.stop_after = 1000.0, stop_after
-        for module in (drivers.run.stream, drivers.run.bar_by_bar):
+        for module in (drivers.run.stream, drivers.run.paced):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now, perf_counter=lambda: self.now))
 
     def sleep(self, seconds: float) -> None:
