@@ -11,7 +11,7 @@ from dataflows.fusion.types import Signals
 from dataflows.kernels.smooth import halflife_alpha
 from dataflows.kinematics.types import Alignment, KinematicState
 from dataflows.layer import layer
-from dataflows.microstructure.types import BookImbalance, OrderFlowImbalance, TradePressure
+from dataflows.microstructure.types import BookImbalance, OrderFlowImbalance, TradePressure, by_sides
 from dataflows.pattern.types import PatternConsensus, PatternSignal
 from dataflows.regime.types import ChangePoint, Regime
 
@@ -43,9 +43,10 @@ def l66_signal_matrix(
 
     x: regime, P(trend up) - P(trend down); trend, mean of L25's agreement across timeframes and L60's damped trend score (one
     that is unknown counts 0); momentum, the t-statistic of the last half hour's slope; reversion, L60's reversion score; book,
-    L9's weighted imbalance as it is, since a book speaks of seconds; flow, L10's pressure; order_flow, L62's forecast of the
-    next return; pattern, L50's score; lead_lag and relative_strength, side * confidence of L48 and L49; external, what was last
-    stated from outside, in whatever unit, until one replaces it or it is `external_max_age_bars` old.
+    L9's weighted imbalance as it is, since a book speaks of seconds; flow, L10's pressure where the data have the sides of
+    trades; order_flow, L62's forecast of the next return; pattern, L50's score; lead_lag and relative_strength, side *
+    confidence of L48 and L49; external, what was last stated from outside, in whatever unit, until one replaces it or it is
+    `external_max_age_bars` old.
 
     s: the root mean square of x over the valid bars before this one, exponentially weighted with half-life
     `signal_halflife_bars` (the plain mean until that many are known), so that every source enters by its own spread: one that
@@ -63,7 +64,7 @@ def l66_signal_matrix(
                 momentum=l1_regime.trend_t,
                 reversion=l60_kinematic_state.reversion_score,
                 book=l9_book_imbalance.weighted,
-                pressure=l10_trade_pressure.pressure,
+                pressure=by_sides(l10_trade_pressure.pressure, l10_trade_pressure.proxied),
                 order_flow=l62_order_flow_imbalance.predicted_bps,
                 pattern=l50_pattern_consensus.score,
                 instability=l64_change_point.instability,

@@ -9,7 +9,7 @@ from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.trade_flow import Impact, impact
-from dataflows.microstructure.types import PriceImpact, TradePressure
+from dataflows.microstructure.types import PriceImpact, TradePressure, by_sides
 
 
 class PriceImpactCarry(NamedTuple):
@@ -30,14 +30,15 @@ def l59_price_impact(
 
     lambda_sqrt: log return per root of a unit of quote currency. amihud: mean |log return| over notional, per unit of quote
     currency. r2 in [0, 1]. `impact_forget` is the weight that is left after a bar; a bar without volume neither teaches nor
-    forgets. NaN until the weights add up to `impact_least_bars`; held on bars that are not valid.
+    forgets, nor, but for amihud, one whose sides the data do not say: r2 would be near 1 by construction. NaN until the weights
+    add up to `impact_least_bars`; held on bars that are not valid.
     Source: Hasbrouck (2009), of which Kyle (1985) is the linear form; Amihud (2002).
     """
     bars = l0_market_feed.bars
     slope, amihud, r2 = impact(
         l2_returns_volatility.r_1,
         bars.volume * bars.close,
-        l10_trade_pressure.signed_volume * bars.close,
+        by_sides(l10_trade_pressure.signed_volume, l10_trade_pressure.proxied) * bars.close,
         l0_market_feed.quality.valid,
         microstructure.impact_forget,
         microstructure.impact_least_bars,

@@ -10,7 +10,7 @@ from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.order_flow import OrderFlow, order_flow
-from dataflows.microstructure.types import OrderFlowImbalance, TradePressure
+from dataflows.microstructure.types import OrderFlowImbalance, TradePressure, by_sides
 
 
 class OrderFlowImbalanceCarry(NamedTuple):
@@ -27,8 +27,8 @@ def l62_order_flow_imbalance(
     microstructure: MicrostructureConfig,
     carry: OrderFlowImbalanceCarry,
 ) -> OrderFlowImbalance:
-    """Order-flow imbalance of the touch and of the first `flow_levels` levels joined; signed volume without a book. Panels
-    (T, N).
+    """Order-flow imbalance of the touch and of the first `flow_levels` levels joined; signed volume without a book,
+    where the data have the sides of trades. Panels (T, N).
 
     ofi, ofi_integrated: base units, positive where bids were added or asks taken. ofi_z: the second's distance from its
     mean over `flow_window_bars`, in their deviations. predicted_bps: of the next bar's return, by least squares that forget
@@ -41,7 +41,7 @@ def l62_order_flow_imbalance(
     top, joined, z, predicted = order_flow(
         ofi=book.ofi,
         has_feed=book.has_feed,
-        signed=l10_trade_pressure.signed_volume,
+        signed=by_sides(l10_trade_pressure.signed_volume, l10_trade_pressure.proxied),
         r=l2_returns_volatility.r_1,
         on=l0_market_feed.quality.valid,
         most=microstructure.flow_levels,

@@ -56,11 +56,11 @@ def l63_tradeability(
     score = logistic(score_base - spread / spread_scale_bps - depth_scale / depth - slippage of the middle size /
     slippage_scale_bps - stale_weight * staleness / stale_bars - chaotic_weight * P(chaotic) - toxic_weight * rank of L61's vpin
     - lean_weight * lean), depth of the thinner side, staleness the older of last bar and book, lean the mean size of L9's
-    smoothed imbalance (0 without a book), L10's pressure and L62's z over `lean_full_z`, each at most 1. Every term only takes
-    away, so the score never rises with a wider spread, a thinner book, staler data or more toxic flow; rank and lean count 1
-    while unknown. A cost is held against what a bar usually moves: where L2's slow volatility is above `usual_move_bps`, the
-    two scales in bps and `safe_slippage_bps` are as much larger, so that a spread of 20 bps shuts a market of minutes and not
-    one of days. The touch wider than the band has no depth and scores 0.
+    smoothed imbalance (0 without a book), L10's pressure (0 without sides of trades) and L62's z over `lean_full_z` (0 without
+    either), each at most 1. Every term only takes away, so the score never rises with a wider spread, a thinner book, staler
+    data or more toxic flow; rank and lean count 1 while unknown. A cost is held against what a bar usually moves: where L2's
+    slow volatility is above `usual_move_bps`, the two scales in bps and `safe_slippage_bps` are as much larger, so that a
+    spread of 20 bps shuts a market of minutes and not one of days. The touch wider than the band has no depth and scores 0.
     avoid: from the bar on which the score is below `avoid_below` until one on which it reaches `resume_above`; and 1 while
     book, proxies or regime are unknown (empty, broken, warming up), data are staler than `stale_bars`, the symbol is not listed
     or the session is closed. These alone make the score NaN. A held estimate of a bars-only symbol counts as long as its close
@@ -69,6 +69,7 @@ def l63_tradeability(
     """
     market, seen = l0_market_feed, l8_spread_depth
     longer = np.fmax(1.0, 1e4 * l2_returns_volatility.sigma_slow / microstructure.usual_move_bps)
+    sided = l10_trade_pressure.proxied == 0
     marks = (
         microstructure.avoid_below,
         microstructure.resume_above,
@@ -95,8 +96,8 @@ def l63_tradeability(
         lambda_sqrt=l59_price_impact.lambda_sqrt,
         vpin_rank=l61_flow_toxicity.vpin_percentile,
         imbalance=l9_book_imbalance.smoothed,
-        pressure=l10_trade_pressure.pressure,
-        flow_z=l62_order_flow_imbalance.ofi_z,
+        pressure=np.where(sided, l10_trade_pressure.pressure, 0.0),
+        flow_z=np.where(sided | (market.book.has_feed != 0), l62_order_flow_imbalance.ofi_z, 0.0),
         longer=longer,
         band_bps=microstructure.depth_band_bps,
         sizes=microstructure.order_notionals,

@@ -36,13 +36,14 @@ class Buckets(NamedTuple):
 
 
 class Impact(NamedTuple):
-    """State of `impact`: forgetting sums of x squared, x r, r squared, |r| over notional, and their weight."""
+    """State of `impact`: forgetting sums of x squared, x r, r squared and their weight, of |r| over notional and its."""
 
     xx: Zero
     xr: Zero
     rr: Zero
-    illiquid: Zero
     weight: Zero
+    illiquid: Zero
+    bars: Zero  # weight of what illiquid was taught by
     result: Annotated[Floats, Axes(3, "N", start=NAN)]
 
 
@@ -159,29 +160,32 @@ def impact(
     r: log return; notional: traded, quote currency; signed: of it, bought less sold. lambda_sqrt: slope, through the
     origin, of r on the signed root of signed notional. amihud: mean |r| over notional, with the same weights. r2 in [0, 1]:
     share of r squared that the slope explains. forget in (0, 1): weight that is left after a bar. A bar without volume
-    neither teaches nor forgets. NaN until the weights add up to `least` bars; held elsewhere. Source: Hasbrouck (2009);
-    Amihud (2002).
+    neither teaches nor forgets, and one whose signed volume is unknown only amihud. NaN until the weights add up to `least`
+    bars; held elsewhere. Source: Hasbrouck (2009); Amihud (2002).
     """
     bars, symbols = r.shape
     out = np.empty((3, bars, symbols))
     for t in range(bars):
         for n in range(symbols):
             v = notional[t, n]
-            if on[t, n] != 0 and v > 0.0 and math.isfinite(v) and math.isfinite(r[t, n]) and math.isfinite(signed[t, n]):
-                x = math.sqrt(math.fabs(signed[t, n]))
-                x = x if signed[t, n] >= 0.0 else -x
-                y = r[t, n]
-                state.xx[n] = forget * state.xx[n] + x * x
-                state.xr[n] = forget * state.xr[n] + x * y
-                state.rr[n] = forget * state.rr[n] + y * y
+            y = r[t, n]
+            if on[t, n] != 0 and v > 0.0 and math.isfinite(v) and math.isfinite(y):
                 state.illiquid[n] = forget * state.illiquid[n] + math.fabs(y) / v
-                state.weight[n] = forget * state.weight[n] + 1.0
-                if state.weight[n] >= least:
-                    state.result[0, n] = state.xr[n] / state.xx[n] if state.xx[n] > 0.0 else 0.0
-                    state.result[1, n] = state.illiquid[n] / state.weight[n]
-                    both = state.xx[n] * state.rr[n]
-                    share = state.xr[n] * state.xr[n] / both if both > 0.0 else 0.0
-                    state.result[2, n] = share if share < 1.0 else 1.0
+                state.bars[n] = forget * state.bars[n] + 1.0
+                if state.bars[n] >= least:
+                    state.result[1, n] = state.illiquid[n] / state.bars[n]
+                if math.isfinite(signed[t, n]):
+                    x = math.sqrt(math.fabs(signed[t, n]))
+                    x = x if signed[t, n] >= 0.0 else -x
+                    state.xx[n] = forget * state.xx[n] + x * x
+                    state.xr[n] = forget * state.xr[n] + x * y
+                    state.rr[n] = forget * state.rr[n] + y * y
+                    state.weight[n] = forget * state.weight[n] + 1.0
+                    if state.weight[n] >= least:
+                        state.result[0, n] = state.xr[n] / state.xx[n] if state.xx[n] > 0.0 else 0.0
+                        both = state.xx[n] * state.rr[n]
+                        share = state.xr[n] * state.xr[n] / both if both > 0.0 else 0.0
+                        state.result[2, n] = share if share < 1.0 else 1.0
             for k in range(3):
                 out[k, t, n] = state.result[k, n]
     return out[0], out[1], out[2]

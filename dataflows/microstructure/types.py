@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from dataflows.microstructure.config import MicrostructureConfig as MicrostructureConfig  # other domains read its settings
-from dataflows.panel import Finite, IntPanel, Panel, Score, Size, Stack, Unit
+from dataflows.panel import Finite, Flag, Floats, IntPanel, Ints, Panel, Score, Size, Stack, Unit
 
 UNKNOWN: Final = -1
 THIN: Final = 0
@@ -46,13 +48,19 @@ class BookImbalance(NamedTuple):
 
 
 class TradePressure(NamedTuple):
-    """L10: who is in a hurry; > 0: buyers."""
+    """L10: who is in a hurry; > 0: buyers. Where it is proxied it is the bar's return in other words: see `by_sides`."""
 
     signed_volume: Finite  # base units
     pressure: Score
     pressure_z: Finite
     buy_intensity: Size  # 0.5 is usual
     sell_intensity: Size
+    proxied: Flag  # 1: the data do not say who began the bar's trades, so its move stands for it
+
+
+def by_sides(flow: Floats, proxied: Ints) -> Floats:
+    """Flow (T, N) where the data say who began the trades, NaN where L10 is proxied: there it would confirm itself."""
+    return np.where(proxied == 0, flow, np.nan)
 
 
 class PriceImpact(NamedTuple):

@@ -39,9 +39,10 @@ def l26_breakout_confirmed(
     """A fresh close beyond L18's channel, on unusual volume, with order flow on the same side. Panels (T, N).
 
     Begins where the close is the first for `break_quiet_bars` beyond its side, the bar's volume at least `confirmed_volume_z`
-    deviations above the `confirmed_volume_bars` before it, and L62's flow at least `confirmed_flow_z` to that side; an
-    unknown one confirms nothing. side: of the break. confidence: mean of both scores x / (1 + x). Ends with a close back
-    inside the broken edge, or after `confirmed_life_bars`. Nothing is active until channel, volume and flow are known.
+    deviations above the `confirmed_volume_bars` before it, and L62's flow at least `confirmed_flow_z` to that side. Where
+    the flow is unknown, as in bars without the sides of trades, volume alone confirms. side: of the break. confidence: mean of
+    both scores x / (1 + x), 0 for an unknown flow. Ends with a close back inside the broken edge, or after
+    `confirmed_life_bars`. Nothing is active until channel and volume are known.
     Source: Donchian (1960) for the channel; that volume confirms a break: Blume, Easley and O'Hara (1994); the thresholds are
     folklore.
     """
@@ -52,8 +53,8 @@ def l26_breakout_confirmed(
     )
     volume = previous_z(bars.volume, valid, carry.volume)
     flow = broke * l62_order_flow_imbalance.ofi_z  # > 0: to the side of the break
-    confirmed = (broke != 0) & (volume >= pattern.confirmed_volume_z) & (flow >= pattern.confirmed_flow_z)
-    v, f = np.where(confirmed, volume, 0.0), np.where(confirmed, flow, 0.0)
+    confirmed = (broke != 0) & (volume >= pattern.confirmed_volume_z) & ~(flow < pattern.confirmed_flow_z)
+    v, f = np.where(confirmed, volume, 0.0), np.where(confirmed & np.isfinite(flow), flow, 0.0)
     confidence = 0.5 * v / (1.0 + v) + 0.5 * f / (1.0 + f)
     begins = confirmed.astype(np.int64)
     return PatternSignal(

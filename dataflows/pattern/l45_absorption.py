@@ -8,7 +8,7 @@ from dataflows.carry import Bind
 from dataflows.data.types import Market
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
-from dataflows.microstructure.types import TradePressure
+from dataflows.microstructure.types import TradePressure, by_sides
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.flows import Absorption, absorptions
 from dataflows.pattern.occurrence import PatternClock, pattern_clock
@@ -43,7 +43,7 @@ def l45_absorption(
     bars, valid, returns = l0_market_feed.bars, l0_market_feed.quality.valid, l2_returns_volatility
     side, confidence, refuted_at = absorptions(
         volume=bars.volume,
-        signed=l10_trade_pressure.signed_volume,
+        signed=by_sides(l10_trade_pressure.signed_volume, l10_trade_pressure.proxied),
         r=returns.r_1,
         sigma=returns.sigma,
         atr=returns.atr,

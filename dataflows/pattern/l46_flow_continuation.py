@@ -8,7 +8,7 @@ from dataflows.carry import Bind
 from dataflows.data.types import Market
 from dataflows.kinematics.types import Slope
 from dataflows.layer import layer
-from dataflows.microstructure.types import BookImbalance, OrderFlowImbalance, TradePressure
+from dataflows.microstructure.types import BookImbalance, OrderFlowImbalance, TradePressure, by_sides
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.flows import Persistence, continuations
 from dataflows.pattern.occurrence import PatternClock, pattern_clock
@@ -44,7 +44,7 @@ def l46_flow_continuation(
     close, valid = l0_market_feed.bars.close, l0_market_feed.quality.valid
     side, confidence, start = continuations(
         ofi_z=l62_order_flow_imbalance.ofi_z,
-        pressure=l10_trade_pressure.pressure,
+        pressure=by_sides(l10_trade_pressure.pressure, l10_trade_pressure.proxied),
         smoothed=l9_book_imbalance.smoothed,
         slope=l12_regression_slope_short.slope,
         t_stat=l12_regression_slope_short.t_stat,

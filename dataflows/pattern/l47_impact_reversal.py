@@ -8,7 +8,7 @@ from dataflows.data.types import Market
 from dataflows.kernels.smooth import halflife_alpha
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
-from dataflows.microstructure.types import PriceImpact, TradePressure
+from dataflows.microstructure.types import PriceImpact, TradePressure, by_sides
 from dataflows.pattern.config import PatternConfig
 from dataflows.pattern.flows import Transient, fading_impacts
 from dataflows.pattern.occurrence import PatternClock, pattern_clock
@@ -44,7 +44,7 @@ def l47_impact_reversal(
     """
     close, valid = l0_market_feed.bars.close, l0_market_feed.quality.valid
     side, confidence, extreme = fading_impacts(
-        signed=l10_trade_pressure.signed_volume,
+        signed=by_sides(l10_trade_pressure.signed_volume, l10_trade_pressure.proxied),
         strength=l59_price_impact.lambda_sqrt,
         r2=l59_price_impact.r2,
         sigma=l2_returns_volatility.sigma,

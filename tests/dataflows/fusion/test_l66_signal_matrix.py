@@ -168,6 +168,17 @@ def test_one_absurd_value_does_not_silence_a_source() -> None:
     assert np.abs(y[300:]).mean() > 0.6 * np.abs(y[100:200]).mean()
 
 
+def test_a_proxied_pressure_is_no_flow() -> None:
+    world = settled(14, bars=200, symbols=1)
+    flow = world["l10_trade_pressure"]
+    proxied = np.zeros((200, 1), np.int64)
+    proxied[150:] = 1
+    world["l10_trade_pressure"] = flow._replace(proxied=proxied)
+    y = run(world)[:, 0, FLOW]
+    assert np.isfinite(y[60:150]).mean() > 0.9
+    assert np.isnan(y[150:]).all()
+
+
 def test_one_unknown_half_of_the_trend_only_weakens_it() -> None:
     world = settled(4, bars=100)
     shape = (100, 3)

@@ -137,6 +137,28 @@ def test_without_sides_volume_is_classified_by_the_bar_s_move() -> None:
     on = market.quality.valid == 1
     expected = market.bars.volume * (2.0 * norm.cdf(returns.z) - 1.0)
     np.testing.assert_allclose(got.signed_volume[on], expected[on], rtol=1e-9, atol=1e-9)
+    assert (got.proxied == 1).all()
+    assert (_flow_layers(*_flowing())["l10_trade_pressure"].proxied == 0).all()
+
+
+def test_what_would_be_the_return_itself_is_no_impact_and_no_order_flow() -> None:
+    """Classified by the move, signed volume explains the move: r2 would be 0.6 and more on a walk with no impact at all."""
+    shape = (BARS, 2)
+    rng = np.random.default_rng(31)
+    r, volume = rng.normal(0.0, 3e-4, shape), rng.lognormal(2.0, 1.0, shape)
+    close, valid = 100.0 * np.exp(np.cumsum(r, axis=0)), np.ones(shape, np.int64)
+    market = bars_only(close, close, close, volume, valid)._replace(flow=filled(Flow, shape, np.nan))
+    got = _flow_layers(market, filled(Returns, shape, np.nan, r_1=r, z=r / 3e-4))
+    signed, state = got["l10_trade_pressure"].signed_volume * close, carry_of(l59_price_impact, 2, CONFIGS).sums
+    taken = trade_flow.impact(r, volume * close, signed, valid, K.impact_forget, K.impact_least_bars, state)
+    assert (taken[2][-1] > 0.6).all()
+    impact, order = got["l59_price_impact"], got["l62_order_flow_imbalance"]
+    for panel in (impact.lambda_sqrt, impact.r2, *order):
+        assert np.isnan(panel).all()
+    weight = K.impact_forget ** np.arange(BARS - 1, -1, -1.0)
+    expected = (weight @ (np.abs(r) / (volume * close))) / weight.sum()
+    np.testing.assert_allclose(impact.amihud[-1], expected, rtol=1e-9)
+    assert np.isfinite(got["l61_flow_toxicity"].vpin[-1]).all()  # whose method the classification is
 
 
 def test_one_sided_flow_presses_fully_and_is_fully_toxic() -> None:

@@ -45,9 +45,15 @@ def test_a_break_on_volume_and_flow_lives_for_its_life(mirrored: bool, side: int
     assert got.confidence[QUIET, 0] == pytest.approx(0.5 * v / (1.0 + v) + 0.5 * 3.0 / 4.0)
 
 
-@pytest.mark.parametrize("why", [{"volume": 11.5}, {"flow": 0.5}, {"flow": -3.0}, {"flow": np.nan}])
+@pytest.mark.parametrize("why", [{"volume": 11.5}, {"flow": 0.5}, {"flow": -3.0}, {"flow": np.nan, "volume": 11.5}])
 def test_a_break_without_volume_or_flow_is_not_confirmed(why: dict[str, Any]) -> None:
     assert not confirmed(**why).active.any()
+
+
+def test_where_flow_is_unknown_volume_alone_confirms_with_half_the_confidence() -> None:
+    got = confirmed(flow=np.nan)
+    np.testing.assert_array_equal(got.active, confirmed().active)
+    assert got.confidence[QUIET, 0] == pytest.approx(0.5 * 29.0 / 30.0)
 
 
 def test_volume_and_flow_inside_the_channel_are_no_break() -> None:

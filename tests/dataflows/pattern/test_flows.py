@@ -331,6 +331,15 @@ def noisy(bars: int = 3000, symbols: int = 2, seed: int = 1) -> dict[str, Any]:
     )
 
 
+@pytest.mark.parametrize("fn", [l45_absorption, l46_flow_continuation, l47_impact_reversal], ids=lambda fn: fn.__name__[:3])
+def test_flow_that_is_the_return_itself_is_no_flow(fn: Any) -> None:
+    values = noisy(1500)
+    assert signal(fn, values, PatternConfig()).active.any()
+    flow = values["l10_trade_pressure"]
+    values["l10_trade_pressure"] = flow._replace(proxied=np.ones_like(flow.proxied))
+    assert not signal(fn, values, PatternConfig()).active.any()
+
+
 @pytest.mark.parametrize("fn", LAYERS, ids=lambda fn: fn.__name__[:3].upper())
 def test_a_small_change_of_a_parameter_keeps_most_occurrences(fn: Any) -> None:
     values = noisy()
