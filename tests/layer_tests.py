@@ -3,6 +3,8 @@
 1. Its own test file, `test_<layer>.py`. A layer without one shares the files of its domain that name it; of those, the tests run whose
    names or parameters name the layer.
 2. The properties that hold of every layer (`tests/properties/test_one_layer.py`), on the part of the graph above it.
+
+All in one pytest session, without the tests marked long and without pytest's collections of garbage: it is to take seconds.
 """
 
 from __future__ import annotations
@@ -60,11 +62,9 @@ def main(wanted: str) -> int:
     own = [path for path in files_of(layer) if path.stem == f"test_{layer}"]
     shared = [path for path in files_of(layer) if path.parent.name == domain]
     properties = ROOT / "tests" / "properties" / "test_one_layer.py"
-    code = int(pytest.main(["-q", "-p", "no:cacheprovider", *map(str, own), str(properties)]))
-    if shared and not own:
-        part = int(pytest.main(["-q", "-p", "no:cacheprovider", *map(str, shared), "-k", layer]))
-        code = code or (0 if part == pytest.ExitCode.NO_TESTS_COLLECTED else part)
-    return code
+    chosen = [] if own else ["-k", f"{layer} or {properties.stem}"]  # -k takes a file by its name too
+    quick = ["-q", "-m", "not long", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
+    return int(pytest.main([*quick, *chosen, *map(str, own or shared), str(properties)]))
 
 
 if __name__ == "__main__":

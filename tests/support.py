@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -11,6 +12,17 @@ import numpy as np
 
 from dataflows.carry import start_state
 from dataflows.panel import Kind, fields_of, is_record, kind_of
+from drivers.graph.layers import layer_nodes
+from drivers.graph.modules import layer_modules
+from drivers.graph.wiring import load
+from drivers.project.locate import defaults
+
+
+@functools.cache
+def layers_of(domain: str) -> tuple[Callable[..., Any], ...]:
+    """The functions of a domain's layers as the graph has them, each after all that it takes."""
+    nodes = layer_nodes(layer_modules(), load(defaults().wiring).variants)
+    return tuple(node.fn for node in nodes if node.domain == domain)
 
 
 def carry_of(fn: Callable[..., Any], n_symbols: int, configs: Mapping[str, Any], *, depth: int = 10, slots: int = 8) -> Any:

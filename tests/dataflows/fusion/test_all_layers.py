@@ -17,20 +17,9 @@ from dataflows.fusion.types import Agreement, K, SizeSuggestion
 from dataflows.panel import fields_of, leaves
 from dataflows.runtime.compile import python_of
 from tests.dataflows.fusion.world import CONFIGS, everything
-from tests.support import carry_of, run_columnar
+from tests.support import carry_of, layers_of, run_columnar
 
-NAMES = (
-    "l66_signal_matrix",
-    "l7_ensemble",
-    "l67_expectancy",
-    "l68_success_probability",
-    "l70_horizon",
-    "l71_trading_cost",
-    "l72_agreement",
-    "l73_signal_decay",
-    "l75_size_suggestion",
-    "l3_action_proposal",
-)
+NAMES = [fn.__name__ for fn in layers_of("fusion")]
 SMALL = CONFIGS["fusion"]._replace(signal_halflife_bars=40.0, horizons=(2, 5, 7, 20), success_horizon_bars=7, cost_seed_bars=10)
 SETTINGS = {**CONFIGS, "fusion": SMALL}
 

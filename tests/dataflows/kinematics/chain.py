@@ -11,64 +11,13 @@ import numpy as np
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Market
 from dataflows.kinematics.config import KinematicsConfig
-from dataflows.kinematics.l2_returns_volatility import l2_returns_volatility
-from dataflows.kinematics.l11_ema_trend_short import l11_ema_trend_short
-from dataflows.kinematics.l12_regression_slope_short import l12_regression_slope_short
-from dataflows.kinematics.l13_kalman_velocity import l13_kalman_velocity
-from dataflows.kinematics.l14_momentum_short import l14_momentum_short
-from dataflows.kinematics.l15_rsi_short import l15_rsi_short
-from dataflows.kinematics.l16_macd_short import l16_macd_short
-from dataflows.kinematics.l17_directional_movement_short import l17_directional_movement_short
-from dataflows.kinematics.l18_breakout_short import l18_breakout_short
-from dataflows.kinematics.l19_ema_trend_medium import l19_ema_trend_medium
-from dataflows.kinematics.l20_regression_slope_medium import l20_regression_slope_medium
-from dataflows.kinematics.l21_momentum_medium import l21_momentum_medium
-from dataflows.kinematics.l22_directional_movement_medium import l22_directional_movement_medium
-from dataflows.kinematics.l23_channel_position_medium import l23_channel_position_medium
-from dataflows.kinematics.l24_variance_ratio import l24_variance_ratio
-from dataflows.kinematics.l25_timeframe_alignment import l25_timeframe_alignment
-from dataflows.kinematics.l51_velocity_acceleration import l51_velocity_acceleration
-from dataflows.kinematics.l52_hurst_exponent import l52_hurst_exponent
-from dataflows.kinematics.l53_fractional_difference import l53_fractional_difference
-from dataflows.kinematics.l54_cycle_phase import l54_cycle_phase
-from dataflows.kinematics.l55_efficiency_ratio import l55_efficiency_ratio
-from dataflows.kinematics.l56_mean_reversion_speed import l56_mean_reversion_speed
-from dataflows.kinematics.l57_jump_component import l57_jump_component
-from dataflows.kinematics.l58_volatility_term_structure import l58_volatility_term_structure
-from dataflows.kinematics.l60_kinematic_state import l60_kinematic_state
 from dataflows.microstructure.types import Tradeability
 from dataflows.panel import leaves
 from dataflows.regime.types import Regime
 from tests.dataflows.data.observed import instruments
-from tests.support import filled, run_columnar
+from tests.support import filled, layers_of, run_columnar
 
-LAYERS: tuple[Any, ...] = (
-    l2_returns_volatility,
-    l11_ema_trend_short,
-    l12_regression_slope_short,
-    l13_kalman_velocity,
-    l14_momentum_short,
-    l15_rsi_short,
-    l16_macd_short,
-    l17_directional_movement_short,
-    l18_breakout_short,
-    l19_ema_trend_medium,
-    l20_regression_slope_medium,
-    l21_momentum_medium,
-    l22_directional_movement_medium,
-    l23_channel_position_medium,
-    l24_variance_ratio,
-    l25_timeframe_alignment,
-    l51_velocity_acceleration,
-    l52_hurst_exponent,
-    l53_fractional_difference,
-    l54_cycle_phase,
-    l55_efficiency_ratio,
-    l56_mean_reversion_speed,
-    l57_jump_component,
-    l58_volatility_term_structure,
-    l60_kinematic_state,
-)
+LAYERS = layers_of("kinematics")
 # short windows, so that a test market of a few hundred bars fills them
 BRISK = KinematicsConfig(
     volatility_halflife=20,
