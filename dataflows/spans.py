@@ -95,4 +95,4 @@ class Span(NamedTuple):
         for of, length in (("w", 10_080), ("d", 1_440), ("h", 60)):
             if minutes >= length and minutes % length == 0:
                 return f"{minutes / length:g}{of}"
-        return f"{minutes:g}m"
+        return f"{minutes:g}m" if minutes >= 1 else f"{60.0 * minutes:g}s"

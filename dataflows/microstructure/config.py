@@ -28,7 +28,9 @@ class MicrostructureConfig(NamedTuple):
     ] = 0.5
 
     imbalance_decay: Annotated[float, setting("ratio", "L9: weight of a level, over that of the one before", ge=0, le=1)] = 0.5
-    imbalance_halflife_bars: Annotated[float, setting("bars", "L9: half-life of the smoothed imbalance", gt=0, least=1)] = 5.0
+    imbalance_halflife_bars: Annotated[
+        float, setting("bars", "L9: half-life of the smoothed imbalance; a book speaks of seconds", gt=0, least=0.1)
+    ] = 10.0 / 60.0
     pressure_halflife_bars: Annotated[
         float, setting("bars", "L10: half-life of volume in pressure and intensity", gt=0, least=2)
     ] = 10.0
@@ -42,7 +44,7 @@ class MicrostructureConfig(NamedTuple):
     toxicity_window_bars: Annotated[int, setting("bars", "L61: bars that vpin is ranked among", ge=30, least=100)] = 480
 
     flow_levels: Annotated[int, setting("levels", "L62: book levels whose order flow is joined", ge=1)] = 5
-    flow_window_bars: Annotated[int, setting("bars", "L62: window of the z-score", ge=2, least=20)] = 240
+    flow_window_bars: Annotated[int, setting("bars", "L62: window of the z-score", ge=2)] = 240
     flow_forget: Annotated[float, setting("ratio", "L62: weight that is left of a bar after a bar", gt=0, lt=1)] = 0.998
     flow_least_bars: Annotated[float, setting("bars", "L62: weight from which the forecast counts as known", ge=2)] = 60.0
 

@@ -36,7 +36,8 @@ class RegimeConfig(NamedTuple):
 
     vol_scale: Annotated[float, setting("log ratio", "volatility over its usual that is one score", gt=0)] = 0.3
     vol_usual_halflife_bars: Annotated[
-        float, setting("bars", "half-life of what volatility usually is, and of its course over the session", gt=0, least=240)
+        float,
+        setting("bars", "half-life of what volatility usually is, and of its course over the session", gt=0, le=1e8, least=240),
     ] = 20160.0
     trend_scale: Annotated[float, setting("t", "t-statistic that is one score: a random walk's typical one", gt=0)] = 7.5
     vov_halflife_bars: Annotated[float, setting("bars", "half-life of the mean move of log volatility", gt=0, least=10)] = 30.0
