@@ -58,6 +58,7 @@ class Plan:
         self.epoch_needs = sorted(p for p in asked if (p in names or p in wide) and p not in epoch)
         given = (taken & wide - {"clock"}) | set(self.recorded_inputs)
         columnar = [n.name for n in self.stage["columnar"]]
+        self._codes: dict[str, str] = {}
         self.market = [p for p in (*columnar, *sorted(given)) if not is_log(self.type_of(p))]
 
     def _refuse_unknown_inputs(self, taken: Collection[str], names: Collection[str]) -> None:
@@ -85,5 +86,8 @@ class Plan:
         return self.nodes.get(state.removesuffix(SUFFIX)) if state.endswith(SUFFIX) else None
 
     def code_of(self, node: LayerNode) -> str:
-        """Hash of a layer's code, kernels and all that it freezes included; the same wherever the code stands."""
-        return fingerprint(node.fn, modules=False)
+        """Hash of a layer's code, kernels and all that it freezes included; the same wherever the code stands. Taken once: a
+        process does not change its code."""
+        if node.name not in self._codes:
+            self._codes[node.name] = fingerprint(node.fn, modules=False)
+        return self._codes[node.name]

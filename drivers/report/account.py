@@ -74,7 +74,7 @@ def read_account(run: RecordedRun, clock: BarTimes) -> Account | None:
         clock,
         start,
         equity,
-        np.where(equity > 0.0, series["drawdown"], 1.0 - equity / series["peak"]),  # L97 counts no further than ruin
+        np.where(equity > 0.0, series["drawdown"], owing(equity, series["peak"], flows, start)),
         series["gross"],
         series["net"],
         flows,
@@ -86,6 +86,14 @@ def read_account(run: RecordedRun, clock: BarTimes) -> Account | None:
         edge["position"][1],
         edge["unrealised"][1],
     )
+
+
+def owing(equity: Floats, peak: Floats, flows: Floats, start: float) -> Floats:
+    """The loss where equity is below 0, as a fraction: of the peak or of the start, whichever is the larger.
+
+    A debt is a smaller fraction of a higher equity: of the peak alone it could be less than the loss since the start.
+    """
+    return np.maximum(1.0 - equity / peak, 1.0 - (equity - flows) / start)
 
 
 def per_period(account: Account) -> dict[str, Floats]:

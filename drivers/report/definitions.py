@@ -57,7 +57,12 @@ DEFINITIONS: Final[dict[str, Definition]] = {
         "mean bar return over the root mean square of the bar returns below 0 (all bars counted), "
         f"{_YEARLY}; {_ERRORS.replace('{source}', '(delta method)')}",
     ),
-    "max_drawdown": Definition("Risk", "Largest drawdown", "share", "largest 1 - equity over its highest close so far"),
+    "max_drawdown": Definition(
+        "Risk",
+        "Largest drawdown",
+        "share",
+        "largest 1 - equity over its highest close so far; of a debt, at least the loss since the start",
+    ),
     "drawdown_duration": Definition(
         "Risk", "Longest time under water", "duration", "longest stretch of closes below an earlier high"
     ),

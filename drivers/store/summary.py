@@ -166,7 +166,12 @@ class Summary:
             if start is not None:
                 self.account["start"] = start
         self.account["end"] = float(equity[-1])
-        self.account["drawdown"] = max(self.account["drawdown"], float(np.max(1.0 - equity / np.asarray(ledger.peak))))
+        lost = 1.0 - equity / np.asarray(ledger.peak)
+        if (equity <= 0.0).any():  # a debt is a smaller part of a high peak than of the start: take the larger
+            flows = np.asarray(ledger.cash_flows) - self._before.get("all_cash_flows", 0.0)
+            since = 1.0 - (equity - flows) / self.account["start"]
+            lost = np.where(equity > 0.0, lost, np.maximum(lost, since))
+        self.account["drawdown"] = max(self.account["drawdown"], float(lost.max()))
         self.account["least"] = min(self.account.get("least", float(equity[0])), float(equity.min()))
         for name in ("funding", "cash_flows", "realised", "fees", "gross", "net"):
             self.account[name] = float(getattr(ledger, name)[-1])

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from drivers.report.account import owing
 from drivers.report.contents import RunReport
 from drivers.report.definitions import DEFINITIONS
 from drivers.report.figures import all_figures, sharpe, sortino, wilson
@@ -129,6 +130,13 @@ def test_a_ratio_s_error_is_the_spread_of_the_ratio_over_samples(ratio: object, 
     samples = rng.normal(mean, 1.0, (4000, 250))
     found = np.array([ratio(sample) for sample in samples], float)
     assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.05)
+
+
+def test_a_debt_is_a_loss_of_more_than_all_from_the_start_as_from_the_peak() -> None:
+    """At -60 after 100 and 125: 160 % of the start and 148 % of the peak; the 20 paid in at the end are no loss and no gain."""
+    equity, peak, flows = np.array([-60.0, -40.0]), np.array([125.0, 125.0]), np.array([0.0, 20.0])
+    assert owing(equity, peak, flows, 100.0) == pytest.approx([1.6, 1.6])
+    assert owing(np.array([-60.0]), np.array([80.0]), np.array([0.0]), 100.0) == pytest.approx([1.75])
 
 
 def test_a_ratio_of_what_never_moves_or_never_falls_is_none() -> None:

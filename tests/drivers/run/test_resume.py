@@ -34,6 +34,7 @@ from tests.drivers.run.test_stream import same, tables
 from tests.drivers.small_market import folder, left
 
 pytestmark = pytest.mark.usefixtures("no_disk")
+LONG = pytest.mark.long
 
 MINUTES = 420
 """From 21:00 on, with nothing from 23:48 to 0:03."""
@@ -212,7 +213,7 @@ def joined(pieces: Sequence[Path]) -> dict[str, pa.Table]:
     return {**made, "orders.parquet": orders}
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=LONG)])
 def test_killed_at_random_and_resumed_the_results_are_whole(
     data: Path, project: Path, whole: Path, tmp_path: Path, kills: int
 ) -> None:
@@ -262,7 +263,7 @@ def crashed(data: Path, project: Path, base: Path, byte: int) -> Path:
     return out
 
 
-@pytest.mark.parametrize("damage", ["torn", "zeros", "flipped"])
+@pytest.mark.parametrize("damage", ["flipped", pytest.param("torn", marks=LONG), pytest.param("zeros", marks=LONG)])
 def test_damage_at_the_end_costs_the_last_record_and_is_reported(
     data: Path, project: Path, whole: Path, tmp_path: Path, damage: str
 ) -> None:
@@ -328,7 +329,9 @@ def test_what_is_unfinished_is_not_begun_anew_and_what_is_finished_not_resumed(
     assert "holds no unfinished stream" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("step", ["the journal joins the results", "the rest goes", "the checkpoint is written"])
+@pytest.mark.parametrize(
+    "step", ["the journal joins the results", pytest.param("the rest goes", marks=LONG), "the checkpoint is written"]
+)
 def test_killed_when_the_results_have_their_name_already_the_stream_is_finished(
     data: Path, project: Path, whole: Path, tmp_path: Path, step: str
 ) -> None:

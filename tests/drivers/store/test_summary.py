@@ -127,8 +127,8 @@ def test_a_part_of_the_graph_has_a_part_of_the_figures() -> None:
 
 
 def test_a_ruined_account_lost_more_than_it_had_and_that_is_said() -> None:
-    """Equity of -60 after 100: a loss of 160 %, from the start as from the peak."""
-    equity, peak = np.array([100.0, 90.0, -60.0, -55.0]), np.full(4, 100.0)
+    """100, 125, then a debt of 60: a loss of 160 % since the start, though of the peak it is 148 %."""
+    equity, peak = np.array([100.0, 125.0, -60.0, -55.0]), np.array([100.0, 125.0, 125.0, 125.0])
     ledger = filled(ex.Ledger, (4, 2), 0.0, equity=equity, peak=peak, drawdown=np.array([0.0, 0.1, 1.0, 1.0]), fees=np.zeros(4))
     summary = Summary(SYMBOLS)
     summary.add({"l97_ledger": ledger}, times(0, 4), {})
