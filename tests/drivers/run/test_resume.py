@@ -26,6 +26,7 @@ import drivers.store.writer
 from drivers.cli.main import run_command
 from drivers.engine import interrupts
 from drivers.project.locate import WIRING, defaults
+from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
 from drivers.store.journal import JournalError, JournalReader, JournalWriter
@@ -361,6 +362,12 @@ def test_killed_when_the_results_have_their_name_already_the_stream_is_finished(
         run_stream(RunRequest(out=out, resume=True), quiet())
     compare([out], whole)
     assert run_command(["replay", str(out)]) == 0
+
+
+def test_a_run_keeps_the_epochs_of_its_wiring_too(data: Path, project: Path, tmp_path: Path) -> None:
+    """It used to cut at midnight alone, and the engine refused what straddled an epoch."""
+    done = run_batch(RunRequest(data=data, out=tmp_path / "out", project=project, overrides=EARLY, report=False), quiet())
+    assert done.summary["bars"] == MINUTES
 
 
 def test_one_process_writes_a_journal(tmp_path: Path) -> None:
