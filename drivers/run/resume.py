@@ -100,12 +100,13 @@ def catch_up(checkpoint: Path) -> None:
     if note.is_file():
         out = Path(note.read_text(encoding="utf-8").strip())
         clear_finished(out)
-        if (out.with_name(out.name + ".partial") / REQUEST).is_file():
+        unfinished = (out.with_name(out.name + ".partial") / REQUEST).is_file()
+        if unfinished and checkpoint.is_file():
             raise CheckpointError(
                 f"the stream of {out} went on from {checkpoint} and did not finish, so the checkpoint is older than its "
                 f"journal; `stratoquant stream --resume {out}` goes on from there"
             )
         last = out / CHECKPOINT
-        if last.is_file() and last.stat().st_mtime_ns > note.stat().st_mtime_ns:  # not of results that were there before
+        if not unfinished and last.is_file() and last.stat().st_mtime_ns > note.stat().st_mtime_ns:  # not of results that were there before
             write_atomic_bytes(checkpoint, last.read_bytes())
         note.unlink()

@@ -125,8 +125,9 @@ def _begun(
     """A stream that begins here, or goes on from a checkpoint into results of its own; and what it is to run."""
     request = session.request
     memory: dict[str, Any] = {}
-    if request.checkpoint is not None and request.checkpoint.is_file():
+    if request.checkpoint is not None:
         catch_up(request.checkpoint)
+    if request.checkpoint is not None and request.checkpoint.is_file():
         memory = restore(session.engine, request.checkpoint.read_bytes())
     items = following(session)
     first = next(items, None)
