@@ -107,6 +107,6 @@ def catch_up(checkpoint: Path) -> None:
                 f"journal; `stratoquant stream --resume {out}` goes on from there"
             )
         last = out / CHECKPOINT
-        if not unfinished and last.is_file() and last.stat().st_mtime_ns > note.stat().st_mtime_ns:  # not of results that were there before
-            write_atomic_bytes(checkpoint, last.read_bytes())
+        if not unfinished and last.is_file() and last.stat().st_mtime_ns > note.stat().st_mtime_ns:
+            write_atomic_bytes(checkpoint, last.read_bytes())  # an earlier one is of results that were there before
         note.unlink()
