@@ -35,7 +35,7 @@ from drivers.graph.modules import layer_modules
 from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
-from drivers.run.assembly import CHUNK_BYTES, FIELDS
+from drivers.run.assembly import CHUNK_BYTES
 
 MINUTE: Final = 60_000_000_000
 WARM: Final = 1440
@@ -151,7 +151,7 @@ class Tape:
 
 def advance(engine: Engine, data: Dataset, stops: Sequence[int]) -> Iterator[Outputs]:
     """Runs the data through the engine; a chunk ends before each of the rows `stops`."""
-    size = max(1, CHUNK_BYTES // (8 * FIELDS * len(data.symbols)))
+    size = engine.bars_within(CHUNK_BYTES)
     for a, b in data.cuts(size):
         edges = [a, *sorted(s for s in set(stops) if a < s < b), b]
         for first, end in zip(edges, edges[1:], strict=False):

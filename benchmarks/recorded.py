@@ -13,6 +13,7 @@ from dataflows.fusion.types import SOURCES
 from dataflows.panel import Floats, Ints
 from drivers.engine.chunk import Chunk
 from drivers.engine.engine import Engine
+from drivers.feeds.base import step_of
 from drivers.files.atomic import write_atomic
 from drivers.run.assembly import open_session
 from drivers.run.progress import progress_bar
@@ -55,18 +56,19 @@ def said(folder: Path | None, console: Console, *, overrides: tuple[str, ...] = 
     parts: dict[str, list[Any]] = {}
     with progress_bar(console) as progress:
         session = open_session(RunRequest(data=folder, overrides=overrides), progress)
-        task = progress.add_task(f"Running {session.data.path.name}", total=len(session.data))
-        for seen in session.data.chunks(session.chunk_bars):
-            for key, value in _kept(session.engine, seen.time, session.data.inputs(seen)).items():
+        task = progress.add_task(f"Running {session.data.about()['data']}", total=session.data.remaining())
+        for seen in session.data.deliver(most=session.chunk_bars, epoch_ns=session.engine.epoch_ns):
+            assert isinstance(seen, Chunk)  # a folder holds bars and nothing between them
+            for key, value in _kept(session.engine, seen.time, seen.inputs).items():
                 parts.setdefault(key, []).append(np.array(value))
             progress.update(task, advance=len(seen.time))
     whole = {key: np.concatenate(value) for key, value in parts.items()}
     values = whole.pop("values")
     signals = {source: np.ascontiguousarray(values[..., k]) for k, source in enumerate(SOURCES)} | {SCORE: whole.pop("score")}
     return Said(
-        name=session.data.path.name if folder is not None else "the sample market",
+        name=session.data.about()["data"] if folder is not None else "the sample market",
         symbols=session.data.symbols,
-        step=session.data.step,
+        step=step_of(session.data),
         signals=signals,
         horizons=session.configs["fusion"].horizons,
         risk=session.configs["risk"],

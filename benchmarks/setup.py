@@ -14,7 +14,6 @@ from drivers.feeds.simulate import default_symbols, simulate
 from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
-from drivers.run.assembly import CHUNK_BYTES, FIELDS
 
 YEAR_BARS = 525_600
 DAY_BARS = 1440
@@ -51,7 +50,7 @@ def compile_steps() -> None:
 
 def chunks(data: Dataset, bars: int | None = None, *, most: int | None = None) -> Iterator[Chunk]:
     """The data as the batch driver cuts it, or `bars` at a time; the first `most` bars of it."""
-    size = bars or max(1, CHUNK_BYTES // (8 * FIELDS * len(data.symbols)))
+    size = bars or DAY_BARS
     for a, b in data.cuts(size):
         if most is not None and a >= most:
             return

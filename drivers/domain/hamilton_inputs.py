@@ -21,7 +21,7 @@ from dataflows.panel import walk
 from dataflows.spans import MINUTES, BarClock
 from drivers.domain.inputs import reads
 from drivers.domain.market import instruments_of
-from drivers.engine.engine import Engine
+from drivers.engine.building import make_engine
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import Dataset
 from drivers.graph.layers import LayerNode, layer_nodes
@@ -111,6 +111,6 @@ def _held(
     """Configurations, facts, memories and delayed values at their start: what these layers take beside other layers."""
     delayed = load(project.wiring).delayed_edges()
     plan = Plan(dr.graph_modules, load_configs(project, clock=clock), delayed, variant=dr.graph.config, only=needed)
-    engine = Engine(plan, symbols, {"instruments": facts}, depth=depth)
+    engine = make_engine(plan, symbols, facts, depth=depth)
     taken = {p for node in plan.nodes.values() for p in node.params}
     return {k: v for k, v in {**plan.configs, **engine.static, **engine.arena.values}.items() if k in taken}

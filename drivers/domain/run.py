@@ -30,20 +30,18 @@ from drivers.domain.errors import DomainError
 from drivers.domain.inputs import RecordedInputs, cut_out, missing, upstream
 from drivers.domain.market import market_of
 from drivers.domain.summary import FieldFigures, figures
-from drivers.engine.building import boundaries
+from drivers.engine.building import boundaries, enabled_layers, make_engine, make_plan
 from drivers.engine.chunk import Chunk, Outputs
 from drivers.engine.engine import Engine
-from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import open_dataset
-from drivers.graph.layers import LayerNode, layer_nodes
-from drivers.graph.modules import layer_modules
+from drivers.graph.layers import LayerNode
 from drivers.graph.wiring import Wiring, with_spec
 from drivers.graph.wiring import load as load_wiring
 from drivers.project.configs import Configs, load_configs
 from drivers.project.locate import Project, locate
 from drivers.project.machine_specs import MachineSpec, load_spec
-from drivers.run.assembly import CHUNK_BYTES, FIELDS
+from drivers.run.assembly import CHUNK_BYTES
 from drivers.run.progress import progress_bar, warm_up
 from drivers.run.provenance import digest, versions
 from drivers.store.reader import RecordedRun, open_run
@@ -185,8 +183,7 @@ def _on_run(request: _Request, progress: Progress) -> DomainResult:
             raise DomainError(f"{run.folder.name} has no symbol {name!r}; it has {', '.join(run.symbols)}")
     then = _wiring_then(run)
     project, wiring, configs, spec = _configured(request, run, then)
-    modules = layer_modules(project, without=[name for name, entry in wiring.layers.items() if not entry.enabled])
-    nodes = {n.name: n for n in layer_nodes(modules, wiring.variants)}
+    nodes = enabled_layers(wiring, project)
     _require_domain(request.domain, nodes, wiring)
     cut = cut_out(request.domain, nodes, wiring.delayed_edges())
     lacking = missing(run, cut, nodes, then)
@@ -197,17 +194,17 @@ def _on_run(request: _Request, progress: Progress) -> DomainResult:
         )
     checks.refuse_idle(run, cut, nodes, wiring, configs, request.overrides, spec)
     data, facts = market_of(run, cut, nodes, request.data, progress)
-    plan = Plan(modules, configs, wiring.delayed_edges(), variant=wiring.variants, only=cut.runs)
+    plan = make_plan(wiring, configs, project, only=cut.runs)
     models = boundaries(wiring)
     own = {request.domain: models[request.domain]} if request.domain in models else {}
-    engine = Engine(
+    engine = make_engine(
         plan,
         run.symbols,
-        {"instruments": facts},
+        facts,
         depth=int(run.about.get("depth", 1)) if data is None else data.depth,
-        compiled=request.compiled,
-        guard=Guards(plan, own, run.symbols),
+        models=own,
         epoch_ns=wiring.epoch_ns,
+        compiled=request.compiled,
     )
     loop, meaning = checks.loop_of(cut, nodes, plan)
     notes = [meaning, *checks.beside_notes(cut, nodes), *checks.notes(run, cut, then, plan, configs)]
@@ -226,7 +223,7 @@ def _on_run(request: _Request, progress: Progress) -> DomainResult:
         "end": run.about.get("end"),
     }
     setup = _Setup(plan, engine, run.symbols, project, configs, loop, notes, {**about, **_changes(request, spec)})
-    most = _most_bars(run.symbols)
+    most = engine.bars_within(CHUNK_BYTES)
     task = progress.add_task(f"Running {request.domain}", total=len(inputs.time))
     _show_compiling(engine, progress, task, request.domain)
 
@@ -293,8 +290,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
     if spec is not None:
         wiring = with_spec(wiring, spec)
     load_configs(project, request.overrides, spec, clock=None)  # a slip is told before the data are read
-    modules = layer_modules(project, without=[name for name, entry in wiring.layers.items() if not entry.enabled])
-    nodes = {n.name: n for n in layer_nodes(modules, wiring.variants)}
+    nodes = enabled_layers(wiring, project)
     _require_domain(request.domain, nodes, wiring)
     reading = progress.add_task(f"Reading {request.source.name}", total=None)
     venues = project.config / "venues"
@@ -303,15 +299,15 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
     configs = load_configs(project, request.overrides, spec, data.clock)
     wiring = wiring.at_clock(data.clock)
     needed = upstream(request.domain, nodes, wiring.delayed_edges())
-    plan = Plan(modules, configs, wiring.delayed_edges(), variant=wiring.variants, only=needed)
-    engine = Engine(
+    plan = make_plan(wiring, configs, project, only=needed)
+    engine = make_engine(
         plan,
         data.symbols,
-        {"instruments": data.instruments},
+        data.instruments,
         depth=data.depth,
-        compiled=request.compiled,
-        guard=Guards(plan, boundaries(wiring), data.symbols),
+        models=boundaries(wiring),
         epoch_ns=wiring.epoch_ns,
+        compiled=request.compiled,
     )
     warm_up(engine, progress)
     loop, meaning = checks.closed_or_none(plan)
@@ -339,7 +335,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
     task = progress.add_task(f"Running {request.domain}", total=len(data))
 
     def chunks(advance: Callable[[Chunk], Outputs]) -> int:
-        for observations in data.chunks(_most_bars(data.symbols), wiring.epoch_ns):
+        for observations in data.chunks(engine.bars_within(CHUNK_BYTES), wiring.epoch_ns):
             advance(Chunk(observations.time, data.inputs(observations)))
             progress.update(task, advance=len(observations.time))
         return len(data)
@@ -349,10 +345,6 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
 
 
 # ---- both
-
-
-def _most_bars(symbols: Sequence[str]) -> int:
-    return max(1, CHUNK_BYTES // (8 * FIELDS * len(symbols)))
 
 
 def _changes(request: _Request, spec: MachineSpec | None) -> dict[str, Any]:

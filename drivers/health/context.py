@@ -84,12 +84,10 @@ class Context:
     def blank_engine(self) -> Engine:
         """An engine of one symbol of which nothing is known, with its guards."""
         from dataflows.data.types import unknown_instruments
-        from drivers.engine.building import boundaries
-        from drivers.engine.engine import Engine
-        from drivers.engine.guards import Guards
+        from drivers.engine.building import boundaries, make_engine
 
-        guard = Guards(self.plan, boundaries(self.wiring), ("A",))
-        return Engine(self.plan, ("A",), {"instruments": unknown_instruments(1)}, guard=guard, epoch_ns=self.wiring.epoch_ns)
+        models, epoch_ns = boundaries(self.wiring), self.wiring.epoch_ns
+        return make_engine(self.plan, ("A",), unknown_instruments(1), models=models, epoch_ns=epoch_ns)
 
     @functools.cached_property
     def folders(self) -> tuple[Path, ...]:

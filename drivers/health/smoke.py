@@ -25,13 +25,11 @@ SEED: Final = 7
 @check("smoke", slow=True)
 def smoke(context: Context) -> Iterator[Found]:
     """A small simulated market through every domain, each held against its boundary model."""
-    from drivers.engine.engine import Engine
+    from drivers.engine.building import make_engine
     from drivers.run.precompile import compiling_beside
 
     data = _market(context)
-    engine = Engine(
-        context.plan, data.symbols, {"instruments": data.instruments}, depth=data.depth, epoch_ns=context.wiring.epoch_ns
-    )
+    engine = make_engine(context.plan, data.symbols, data.instruments, depth=data.depth, epoch_ns=context.wiring.epoch_ns)
     last, doing = "", "Compiling"
 
     def on_layer(name: str) -> None:

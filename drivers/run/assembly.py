@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from rich.progress import Progress
 
-from drivers.engine.building import boundaries, make_plan
+from drivers.engine.building import boundaries, make_engine, make_plan
 from drivers.engine.engine import Engine
-from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
 from drivers.feeds.base import Feed
 from drivers.feeds.dataset import open_dataset
@@ -30,9 +29,6 @@ from drivers.specs.history import in_force
 CHUNK_BYTES: Final = 48 * 2**20
 """What one chunk's panels may take; longer days are cut."""
 
-FIELDS: Final = 450
-"""Panels that a chunk holds at once, about: layers' outputs, recorded steps and observations."""
-
 
 @dataclass(frozen=True)
 class Session:
@@ -50,7 +46,7 @@ class Session:
     @property
     def chunk_bars(self) -> int:
         """Bars that fit into a chunk."""
-        return max(1, CHUNK_BYTES // (8 * FIELDS * len(self.data.symbols)))
+        return self.engine.bars_within(CHUNK_BYTES)
 
     def describe(self) -> dict[str, Any]:
         """What `run.json` says of a run before it has any results: enough to make it again."""
@@ -93,14 +89,14 @@ def open_session(request: RunRequest, progress: Progress, feed: Feed | None = No
     configs = load_configs(project, request.overrides, spec, data.clock)
     wiring = wiring.at_clock(data.clock)
     plan = make_plan(wiring, configs, project)
-    engine = Engine(
+    engine = make_engine(
         plan,
         data.symbols,
-        {"instruments": data.instruments},
+        data.instruments,
         depth=data.depth,
-        compiled=compiled,
-        guard=Guards(plan, boundaries(wiring), data.symbols),
+        models=boundaries(wiring),
         epoch_ns=wiring.epoch_ns,
+        compiled=compiled,
     )
     with compiling_beside(plan, request.project):
         warm_up(engine, progress)

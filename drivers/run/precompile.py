@@ -15,7 +15,6 @@ from pathlib import Path
 
 from dataflows.data.types import unknown_instruments
 from dataflows.runtime.code_folder import cache_root, make_cache_root
-from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
@@ -60,8 +59,8 @@ def compiling_beside(plan: Plan, project: Path | None) -> Iterator[None]:
 
 def main(project: str | None = None) -> None:
     """Runs the columnar layers over two unknown bars of one symbol."""
-    from drivers.engine.building import make_plan
+    from drivers.engine.building import make_engine, make_plan
 
     files = locate(Path(project) if project else None)
     plan = make_plan(load(files.wiring), load_configs(files), files)
-    Engine(plan, ["A"], {"instruments": unknown_instruments(1)}).warm_up_columnar(lambda name: None)
+    make_engine(plan, ["A"], unknown_instruments(1)).warm_up_columnar(lambda name: None)

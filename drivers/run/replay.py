@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dataflows.config import resolve
 from dataflows.data.types import OPERATOR_NONE, Instruments
-from drivers.engine.building import make_plan
+from drivers.engine.building import make_engine, make_plan
 from drivers.engine.checkpoint import restore
 from drivers.engine.chunk import Outputs
 from drivers.engine.engine import Engine
@@ -110,8 +110,8 @@ def _engine(record: Record, folder: Path | None, *, compiled: bool) -> Engine:
     if changed:
         raise ReplayError(f"not the code that wrote the journal: {', '.join(changed)}; go back to it")
     facts = Instruments(*[record.arrays[f"instruments/{field}"] for field in Instruments._fields])
-    static = {"instruments": facts}
-    engine = Engine(plan, about["symbols"], static, depth=about["depth"], compiled=compiled, epoch_ns=about["epoch_ns"])
+    depth, epoch_ns = about["depth"], about["epoch_ns"]
+    engine = make_engine(plan, about["symbols"], facts, depth=depth, epoch_ns=epoch_ns, compiled=compiled)
     if "checkpoint" in record.arrays:
         restore(engine, record.arrays["checkpoint"].tobytes())
     return engine

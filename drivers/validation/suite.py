@@ -30,8 +30,6 @@ BARS: Final = 10_080
 """Bars that are run again, unless more are asked for: a week of minutes."""
 STRETCH_BYTES: Final = 256 * 2**20
 """What the outputs of a stretch may take in memory."""
-FIELDS: Final = 450
-"""Panels that a bar has outputs in, about."""
 
 
 def every_property() -> list[Property]:
@@ -39,10 +37,10 @@ def every_property() -> list[Property]:
     return [p for group in GROUPS for p in vars(group).values() if isinstance(p, Property)]
 
 
-def stretches(cuts: Sequence[tuple[int, int]], symbols: int, bars: int | None, seed: int) -> list[list[tuple[int, int]]]:
-    """Which chunks make the stretches that are run again, in order. bars: how many at most, about; None: all."""
+def stretches(cuts: Sequence[tuple[int, int]], most: int, bars: int | None, seed: int) -> list[list[tuple[int, int]]]:
+    """Which chunks make the stretches that are run again, in order. most: bars of a stretch. bars: how many in all,
+    about; None: all."""
     chosen = _chosen(cuts, bars, seed)
-    most = max(1, STRETCH_BYTES // (8 * FIELDS * symbols))
     found: list[list[tuple[int, int]]] = []
     for a, b in (cuts[i] for i in chosen):
         joins = found and found[-1][-1][1] == a and b - found[-1][0][0] <= most
@@ -79,9 +77,9 @@ def validate(
     on_bars: told as work is done: bars of the run that are done since the last call, and what is being done now.
     """
     market = trial.market
-    most = max(1, STRETCH_BYTES // (8 * FIELDS * len(market.symbols)))
+    most = trial.engine().bars_within(STRETCH_BYTES)
     cuts = list(market.cuts(most if bars is None else max(1, min(most, bars // 4)), epoch_ns=trial.epoch_ns))
-    chosen = stretches(cuts, len(market.symbols), bars, trial.seed)
+    chosen = stretches(cuts, most, bars, trial.seed)
     report = ValidationReport(
         len(market),
         market.symbols,

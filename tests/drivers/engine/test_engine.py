@@ -138,3 +138,20 @@ def test_a_strided_panel_after_warm_up_fails_by_name_instead_of_compiling(engine
     strided = DATA._replace(inputs={"observations": DATA.inputs["observations"]._replace(close=close)})
     with compilation_frozen(), pytest.raises(TypeError, match=r"No matching definition for argument type\(s\)"):
         made.advance(strided._replace(time=strided.time - 120 * MINUTE * 3))
+
+
+def test_how_many_bars_fit_is_counted_from_what_a_bar_takes(engine: Callable[..., Engine]) -> None:
+    """Of three symbols: close, mean, before, score and held as panels; equity, bars, audit, and each observation."""
+    made = engine()
+    chunk = piece(DATA, 0, 1)
+    taken = {**chunk.inputs, **engine().advance(chunk).values}
+    leaves = [np.asarray(x) for name, value in taken.items() if name != "l5_orders" for x in _leaves(value)]
+    bar = sum(x.nbytes for x in leaves)
+    assert bar >= 8 * 3 * (5 + 1)
+    assert made.bars_within(100 * bar) == 100
+    assert made.bars_within(100 * bar - 1) == 99
+    assert made.bars_within(1) == 1
+
+
+def _leaves(value: object) -> list[object]:
+    return [x for part in value for x in _leaves(part)] if isinstance(value, tuple) else [value]

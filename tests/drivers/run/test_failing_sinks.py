@@ -69,7 +69,7 @@ def test_results_that_cannot_be_written_stop_and_the_stream_goes_on(
     assert not out.exists()
     monkeypatch.undo()
     run_stream(RunRequest(out=out, resume=True), quiet())
-    compare(out, whole)
+    compare([out], whole)
 
 
 def journal_full(monkeypatch: pytest.MonkeyPatch, until: str = "") -> None:

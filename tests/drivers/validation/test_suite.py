@@ -159,19 +159,19 @@ DAYS = [(a, min(a + 1440, 43_000)) for a in range(0, 43_000, 1440)]
 
 @pytest.mark.parametrize("bars", [1, 5_000, 10_080, 43_000])
 def test_stretches_begin_with_the_data_and_keep_to_the_bars_that_are_asked_for(bars: int) -> None:
-    chosen = [chunk for stretch in stretches(DAYS, 5, bars, 3) for chunk in stretch]
+    chosen = [chunk for stretch in stretches(DAYS, 15_000, bars, 3) for chunk in stretch]
     assert chosen == sorted(chosen) and len(set(chosen)) == len(chosen)
     assert chosen[0] == DAYS[0]
     assert sum(b - a for a, b in chosen) <= max(bars, 1440)
     assert sum(b - a for a, b in chosen) > bars - 1440
-    assert stretches(DAYS, 5, bars, 3) == stretches(DAYS, 5, bars, 3)
+    assert stretches(DAYS, 15_000, bars, 3) == stretches(DAYS, 5, bars, 3)
 
 
 def test_later_stretches_are_drawn_at_random_and_those_side_by_side_are_one() -> None:
-    drawn = {tuple(chunk for s in stretches(DAYS, 5, 10_080, seed) for chunk in s) for seed in range(5)}
+    drawn = {tuple(chunk for s in stretches(DAYS, 15_000, 10_080, seed) for chunk in s) for seed in range(5)}
     assert len(drawn) > 1
-    assert stretches(DAYS, 5, None, 1) == [DAYS[:10], DAYS[10:20], DAYS[20:]], "bounded by memory, not by the history"
-    for stretch in stretches(DAYS, 5, 10_080, 1):
+    assert stretches(DAYS, 15_000, None, 1) == [DAYS[:10], DAYS[10:20], DAYS[20:]], "bounded by memory, not by the history"
+    for stretch in stretches(DAYS, 15_000, 10_080, 1):
         assert all(a[1] == b[0] for a, b in zip(stretch, stretch[1:], strict=False))
 
 
