@@ -54,7 +54,7 @@ class Recorder:
             epoch=[EpochLayer(n.name, n.domain, n.returns, session.engine.epoch_start(n)) for n in plan.stage["epoch"]],
         )
         notes, facts = session.data.notes(), session.data.instruments
-        self.summary = Summary(session.data.symbols, session.configs, notes, facts)
+        self.summary = Summary(session.data.symbols, session.configs, notes, facts, self.writer.history)
         self.events = Events(session.data.symbols, session.engine.epoch_ns)
         self._log = self.writer.folder / "log.jsonl"
         with self.writer.writing():
@@ -67,7 +67,6 @@ class Recorder:
         if go_on is not None:
             self.bars = go_on["summary"]["bars"]
             self.summary.go_on(go_on["summary"])
-            self.writer.history.recall(go_on["summary"]["history"], same_results=True)
             self.events.recall(go_on["events"])
             self.learned.go_on(go_on["learned"])
         self.report_failed = ""  # why there is no report of results that are whole
@@ -102,8 +101,9 @@ class Recorder:
                 self._take(outputs)
 
     def _take(self, outputs: Outputs) -> None:
-        self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets, outputs.epoch)
-        self.summary.add(outputs.values, outputs.time, outputs.offsets)
+        values, time, offsets = outputs.values, outputs.time, outputs.offsets
+        ended = self.writer.write(values, self.annotations, self.domains, time, offsets, outputs.epoch)
+        self.summary.add(values, time, offsets, ended)
         with self.writer.writing():
             self.events.write(self.log, outputs)
         if outputs.epoch:
@@ -118,8 +118,8 @@ class Recorder:
                 self._take_between(outputs, about)
 
     def _take_between(self, outputs: Outputs, about: Mapping[str, Any] | None) -> None:
-        self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
-        self.summary.add_between(outputs.values, outputs.time, outputs.offsets)
+        ended = self.writer.write(outputs.values, self.annotations, self.domains, outputs.time, outputs.offsets)
+        self.summary.add_between(outputs.values, outputs.offsets, ended)
         with self.writer.writing():
             at = int(outputs.time[0])
             if about is not None:
@@ -152,7 +152,6 @@ class Recorder:
         """Goes on with the account and the orders that were under way; nothing where there is no memory."""
         if "orders" in memory:
             self.summary.recall(memory)
-            self.writer.history.recall(memory["orders"])
             self.events.recall(memory["events"])
 
     def finish(self, timings: dict[str, float], **more: Any) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from drivers.run.between_bars import Between
 from drivers.run.journaled import Journaled
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
+from drivers.store.folder import CHECKPOINT, JOURNAL, REQUEST, clear_finished
 from drivers.store.journal import JournalReader
 from drivers.store.parquet import sync
 from drivers.store.segments import last_beginning, segments_of
-from drivers.store.writer import CHECKPOINT, JOURNAL, REQUEST, clear_finished
 from drivers.text.times import stamp
 
 _PATHS = ("data", "out", "project", "checkpoint", "operator_file")

@@ -34,7 +34,7 @@ from drivers.run.request import RunRequest
 from drivers.run.resume import catch_up, recorded_request, resumed, user_of, write_request
 from drivers.run.venue_link import VenueLink, check_venue
 from drivers.store.errors import StoreError
-from drivers.store.writer import CHECKPOINT, JOURNAL
+from drivers.store.folder import CHECKPOINT, JOURNAL
 from drivers.text.terminal import Terminal
 from drivers.text.times import stamp
 from drivers.venues.base import Venue

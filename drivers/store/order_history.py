@@ -124,6 +124,14 @@ class OrderHistory:
         if len(stamps):
             self._now = stamps[-1]
 
+    def follow(self, outputs: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> list[Order]:
+        """Takes what L5 and L90 said at successive instants, where both are there; returns what `take_ended` does then."""
+        intents, reports = outputs.get("l5_execution_bridge"), outputs.get("l90_fills")
+        if intents is None or reports is None:
+            return []
+        self.add(time, intents, offsets["l5_execution_bridge"], reports, offsets["l90_fills"])
+        return self.take_ended()
+
     def take_ended(self) -> list[Order]:
         """Orders that ended longer than `late` ago, in order of their end; they are forgotten."""
         k = 0

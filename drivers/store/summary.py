@@ -33,7 +33,8 @@ class Summary:
     """Sums of one run. A part whose layers are not in the graph is left out of the figures.
 
     symbols: names of the columns. configs: the run's configuration by domain. notes: what else there is to say of the data.
-    instruments: their facts.
+    instruments: their facts. history: the orders of the run, which whoever writes them keeps up; of it come those still under
+    way.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Summary:
         configs: Mapping[str, Any] | None = None,
         notes: Sequence[str] = (),
         instruments: Instruments | None = None,
+        history: OrderHistory | None = None,
     ) -> None:
         self.instruments = unknown_instruments(len(symbols)) if instruments is None else instruments
         self.notes = list(notes)
@@ -63,7 +65,7 @@ class Summary:
         self.orders: Counter[tuple[str, str]] = Counter()
         self.fills = 0
         self.notional = self.fees = self.slippage = 0.0
-        self.history = OrderHistory(len(self.symbols))
+        self.history = OrderHistory(len(self.symbols)) if history is None else history
         self.account: dict[str, float] = {}
         self._equity_sum = 0.0
         self._before: dict[str, float] = {}
@@ -103,8 +105,8 @@ class Summary:
         self._parts = set(memory["parts"])
         self.history.recall(memory["history"], same_results=True)
 
-    def add(self, values: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
-        """Takes the outputs of successive bars, as `ResultWriter.write` does."""
+    def add(self, values: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints], ended: Sequence[Order] = ()) -> None:
+        """Takes the outputs of successive bars, as `ResultWriter.write` does. ended: the orders that have left the history."""
         self.bars += len(time)
         self.span = (self.span[0] if self.span else int(time[0]), int(time[-1]))
         for name, take in (
@@ -119,16 +121,14 @@ class Summary:
             if name in values:
                 self._parts.add(name)
                 take(values[name])
-        self.add_between(values, time, offsets)
+        self.add_between(values, offsets, ended)
 
-    def add_between(self, values: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
+    def add_between(self, values: Mapping[str, Any], offsets: Mapping[str, Ints], ended: Sequence[Order] = ()) -> None:
         """Takes the orders and fills alone, also those of an instant between two bars."""
         if "l5_execution_bridge" in values and "l90_fills" in values:
             self._parts.add("orders")
-            reports, reports_at = values["l90_fills"], offsets["l90_fills"]
-            self.history.add(time, values["l5_execution_bridge"], offsets["l5_execution_bridge"], reports, reports_at)
-            self._count(self.history.take_ended())
-            self._fills(reports, int(reports_at[-1]))
+            self._count(ended)
+            self._fills(values["l90_fills"], int(offsets["l90_fills"][-1]))
 
     def _market(self, market: Any) -> None:
         valid = np.asarray(market.quality.valid) != 0

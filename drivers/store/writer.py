@@ -13,7 +13,6 @@ Parquet, zstd level 3, float64 as they were computed. Rows are sorted by `timest
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import json
 import os
 import shutil
@@ -35,48 +34,9 @@ from drivers.project.configs import Configs, config_text
 from drivers.project.locate import Project
 from drivers.store.columns import FILLS, ORDERS, SIDES, TIME, EpochLayer, closed_columns, columns_of, enum, known, masks
 from drivers.store.errors import StoreError, TakenError, is_full
+from drivers.store.folder import FINAL, NOBODY, REQUEST, WRITER, clear_stale, clear_up, refuse_owned, refuse_taken
 from drivers.store.order_history import Order, OrderHistory
 from drivers.store.parquet import Background, ParquetFile, drop_parts, link, parts_of, sync
-
-JOURNAL: Final = "journal"
-"""The folder with a stream's journal, below its results."""
-REQUEST: Final = "stream.json"
-"""What a stream was asked for, below its partial folder."""
-CHECKPOINT: Final = "checkpoint.npz"
-"""The state after a stream's last bar, below its results."""
-_FINAL: Final = "final"  # the results of a writer in parts, as they get their name
-_WRITER: Final = "writing"  # holds the process id of who writes a partial folder
-_NOBODY: Final = 0
-_OWN: Final = (
-    "run.json", "report.html", "log.jsonl", "wiring_master.yaml", "delayed.npz", CHECKPOINT, "config/*.yml",
-    "orders.parquet", "fills.parquet", "ledger.parquet", "decisions.parquet", "features/*.parquet", "logs/*.parquet",
-    "journal/lock", "journal/*.journal", "journal/*.journal.zst",
-)  # fmt: skip
-"""What a run writes, below its results."""
-
-
-def foreign(folder: Path) -> list[str]:
-    """The files below a folder of results that no run writes."""
-    names = (str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if not p.is_dir() or p.is_symlink())
-    return [name for name in names if not any(fnmatch.fnmatch(name, own) for own in _OWN)]
-
-
-def clear_finished(out: Path) -> bool:
-    """Clears up behind a stream that was killed when its results had their name already. Returns whether it was so."""
-    partial = out.with_name(out.name + ".partial")
-    ours, theirs = out / "log.jsonl", partial / "log.jsonl"
-    if not (ours.is_file() and theirs.is_file() and ours.samefile(theirs)):
-        return False
-    _clear_up(partial, out)
-    return True
-
-
-def _clear_up(partial: Path, out: Path) -> None:
-    """Moves the journal of a finished stream to its results, and removes the rest."""
-    if (partial / JOURNAL).is_dir():
-        (partial / JOURNAL).rename(out / JOURNAL)
-    (partial / REQUEST).unlink(missing_ok=True)  # from here on there is nothing to resume
-    shutil.rmtree(partial, ignore_errors=True)
 
 
 class ResultWriter:
@@ -105,7 +65,7 @@ class ResultWriter:
         self.folder = self.out.with_name(self.out.name + ".partial")
         self.overwrite, self.parts, self.epoch = overwrite, parts, tuple(epoch)
         self.part = go_on or 0
-        self._refuse_taken()
+        refuse_taken(self.out, overwrite=self.overwrite)
         self._background = Background()
         self._features: dict[str, ParquetFile] = {}
         self._logs: dict[str, ParquetFile] = {}
@@ -114,70 +74,21 @@ class ResultWriter:
         )
         with self.writing():
             if go_on is None and self.folder.exists():
-                self._clear_stale()
+                clear_stale(self.folder, self.out)
             elif go_on is not None:
-                self._refuse_owned()
-                shutil.rmtree(self.folder / _FINAL, ignore_errors=True)
+                refuse_owned(self.folder)
+                shutil.rmtree(self.folder / FINAL, ignore_errors=True)
                 drop_parts(self.folder, go_on)
                 for file in self._files():
                     file.begun = bool(parts_of(file.path))
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / _WRITER).write_text(str(os.getpid()), encoding="utf-8")
+            (self.folder / WRITER).write_text(str(os.getpid()), encoding="utf-8")
         self.history = OrderHistory(len(self.symbols))
         self._names = pa.array(self.symbols, pa.string())
         self._trades = False  # whether the layers that trade are among those that run
 
     def _file(self, name: str) -> ParquetFile:
         return ParquetFile(self.folder / name, self._background, self.part if self.parts else None)
-
-    # -- before --------------------------------------------------------------------------------------------------------------
-
-    def _refuse_taken(self) -> None:
-        if not self.out.exists():
-            return
-        if not self.out.is_dir():
-            raise TakenError(f"{self.out} is a file; name a folder for the results")
-        if not any(self.out.iterdir()):
-            return
-        if not (self.out / "run.json").is_file():
-            raise TakenError(f"{self.out} holds something else than a run's results; name another folder")
-        if not self.overwrite:
-            raise TakenError(f"{self.out} holds the results of a run already; name another folder, or give --overwrite")
-        strange = foreign(self.out)
-        if strange:
-            raise TakenError(
-                f"{self.out} holds {strange[0]}, which no run writes, so --overwrite does not remove it; move it, or name "
-                "another folder"
-            )
-
-    def _clear_stale(self) -> None:
-        """Removes what a run left that was killed; refuses when one is still at it, or when the folder is not a run's."""
-        self._refuse_owned()
-        if (self.folder / JOURNAL).is_dir():
-            raise TakenError(
-                f"{self.folder} holds an unfinished stream; go on with `stratoquant stream --resume {self.out}`, or remove the "
-                "folder"
-            )
-        strange = [name for name in foreign(self.folder) if name != _WRITER]
-        if strange:
-            raise TakenError(f"{self.folder} is in the way and holds {strange[0]}, which no run writes; move it")
-        shutil.rmtree(self.folder)
-
-    def _refuse_owned(self) -> None:
-        mark = self.folder / _WRITER
-        try:
-            owner = int(mark.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise TakenError(f"{self.folder} is in the way and is no unfinished run; move it, or name another folder") from None
-        if owner not in (_NOBODY, os.getpid()):
-            try:
-                os.kill(owner, 0)
-            except ProcessLookupError:
-                pass
-            except PermissionError:
-                raise TakenError(f"{self.folder} is being written by process {owner}; name another folder") from None
-            else:
-                raise TakenError(f"{self.folder} is being written by process {owner}; wait for it, or name another folder")
 
     # -- while it runs ---------------------------------------------------------------------------------------------------------
 
@@ -189,8 +100,8 @@ class ResultWriter:
         time: Ints,
         offsets: Mapping[str, Ints],
         closed: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Takes the outputs of successive bars.
+    ) -> list[Order]:
+        """Takes the outputs of successive bars; returns the orders that have left the history with them.
 
         outputs: by node, panels (T, N), series (T,), stacks (T, N, K) and records of them; logs with their `n`. annotations:
         each node's return annotation. domains: each node's domain; a node without one is not recorded. time: (T,) closes, UTC
@@ -202,7 +113,10 @@ class ResultWriter:
             if all(name in outputs for name in domains):
                 self._write_bars(outputs, annotations, domains, time, closed or {})
             self._write_raw_logs({n: outputs[n] for n in domains if n in offsets}, time, offsets)
-            self._write_logs(outputs, time, offsets)
+            ended = self.history.follow(outputs, time, offsets)
+            self._write_orders(ended)
+            self._write_fills(outputs, time, offsets)
+        return ended
 
     def _write_bars(
         self,
@@ -263,14 +177,11 @@ class ResultWriter:
             columns = {name: getattr(log, name)[: at[-1]] for name in log._fields if name != "n"}
             file.add({"timestamp": stamps, **columns}, int(at[-1]))
 
-    def _write_logs(self, outputs: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
-        intents, reports = outputs.get("l5_execution_bridge"), outputs.get("l90_fills")
-        if intents is None or reports is None:
+    def _write_fills(self, outputs: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
+        if "l5_execution_bridge" not in outputs or "l90_fills" not in outputs:
             return
         self._trades = True
-        reports_at = offsets["l90_fills"]
-        self.history.add(time, intents, offsets["l5_execution_bridge"], reports, reports_at)
-        self._write_orders(self.history.take_ended())
+        reports, reports_at = outputs["l90_fills"], offsets["l90_fills"]
         filled = np.flatnonzero(reports.kind[: reports_at[-1]] == ex.FILL)
         if not len(filled):
             return
@@ -376,20 +287,20 @@ class ResultWriter:
                 sync(path)
             with deferred():  # one step: the results have their name, or the old ones have it still
                 if not self.parts:
-                    (folder / _WRITER).unlink()
+                    (folder / WRITER).unlink()
                 self._rename(folder)
                 self._done = True
 
     def _assembled(self) -> Path:
         """A folder with every table in one file. The parts stay until the results have their name."""
         self.cut()
-        folder = self.folder / _FINAL
+        folder = self.folder / FINAL
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for table in {p.parent for p in self.folder.rglob("[0-9]*.parquet") if p.parent.name.endswith(".parquet")}:
             ParquetFile(table, self._background, self.part).merge(folder / table.relative_to(self.folder))
         for path in self.folder.iterdir():
-            if path.is_file() and path.name not in (_WRITER, REQUEST):
+            if path.is_file() and path.name not in (WRITER, REQUEST):
                 link(path, folder / path.name)
         if (self.folder / "config").is_dir():
             shutil.copytree(self.folder / "config", folder / "config")
@@ -397,7 +308,7 @@ class ResultWriter:
 
     def _rename(self, folder: Path) -> None:
         try:
-            self._refuse_taken()  # what has appeared there meanwhile is somebody else's
+            refuse_taken(self.out, overwrite=self.overwrite)  # what has appeared there meanwhile is somebody else's
         except TakenError as error:
             self._done = True
             raise TakenError(f"{error}. The results of this run are whole, in {folder}") from None
@@ -413,7 +324,7 @@ class ResultWriter:
             raise
         sync(self.out.parent)
         if self.parts:
-            _clear_up(self.folder, self.out)
+            clear_up(self.folder, self.out)
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -432,7 +343,7 @@ class ResultWriter:
             for file in self._files():
                 file.drop()
             with contextlib.suppress(OSError):
-                (self.folder / _WRITER).write_text(str(_NOBODY), encoding="utf-8")
+                (self.folder / WRITER).write_text(str(NOBODY), encoding="utf-8")
 
     def abandon(self) -> None:
         """Removes everything that was written; what `cut` closed is kept. Does nothing after `finish`; never raises."""

@@ -10,11 +10,9 @@ The same source runs compiled (layer by layer, then as one loop) and as plain Py
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import linecache
 import sys
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final, NamedTuple
@@ -24,17 +22,14 @@ import numpy as np
 
 from dataflows.carry import Axes
 from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of, unwrap_generic, walk
-from dataflows.runtime.compile import inner_kernel, kernel
+from dataflows.runtime.compile import kernel
 from drivers.engine.loop.address import address_of, by_address, helpers, python_node, python_recorder, recorder
+from drivers.engine.loop.layer_types import argument, compiled_helper, compiled_layer, declared_type, record_type, taken_types
 from drivers.engine.loop.rows import RowSpec, row_class, uncompiled
-from drivers.graph.field_reads import Path, chains, used_paths
+from drivers.graph.field_reads import Path, used_paths
 from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError
 
 nb: Any = numba  # its own annotations leave out what a compiler's user needs
-
-
-class LayerCompileError(TypeError):
-    """A step layer does not compile, or returns something else than it declares. Names layer, file and line."""
 
 
 Loop = Callable[..., int]
@@ -172,9 +167,9 @@ class StepStage:
                 spec = self.rows[p]
                 if form == "panel":
                     self.panel_positions += range(len(args) - FIRST, len(args) - FIRST + len(spec.leaves))
-                args += [_arg(p, path) for path, _ in spec.leaves]
+                args += [argument(p, path) for path, _ in spec.leaves]
                 cut = "row({}, t)" if form == "panel" else "{}"
-                expression = spec.expression(lambda path, p=p, cut=cut: cut.format(_arg(p, path)))  # type: ignore[misc]
+                expression = spec.expression(lambda path, p=p, cut=cut: cut.format(argument(p, path)))  # type: ignore[misc]
                 (row if form == "panel" else head).append(f"r_{p} = {expression}")
                 value[p] = f"r_{p}"
             else:
@@ -338,14 +333,14 @@ class StepStage:
             for i, node in enumerate(self.nodes):
                 on_layer(node.name)
                 given = tuple(types[p] for p in node.params)
-                takes = _taken(node, given)
-                layer = _compiled_layer(node, takes)
+                takes = taken_types(node, given)
+                layer = compiled_layer(node, takes)
                 types[node.name] = returns = layer.overloads[takes].signature.return_type
                 addresses[i] = address_of(layer, takes)
                 layers[f"_{node.name}"] = by_address(node.name, returns, given, takes)
             on_layer("the step loop")
             for i, name in enumerate(HELPERS):
-                helper, takes = _compiled_helper(name)
+                helper, takes = compiled_helper(name)
                 addresses[len(self.nodes) + i] = address_of(helper, takes)
                 layers[name] = by_address(name, nb.none, takes, takes)
             for block, element in zip(PANELS, (nb.float64, nb.int64), strict=True):
@@ -362,8 +357,8 @@ class StepStage:
         values: what the stage takes, by name, in panels. Raises LayerCompileError, and what `loading_only` does.
         """
         types = self._input_types(dict(zip(self.arguments[FIRST:], self.flattener()(values), strict=False)))
-        given = tuple(types[p] if p in types else _declared(self.hints[p]) for p in node.params)
-        _compiled_layer(node, _taken(node, given))
+        given = tuple(types[p] if p in types else declared_type(self.hints[p]) for p in node.params)
+        compiled_layer(node, taken_types(node, given))
 
     def _execute(self, which: str, more: Mapping[str, Any]) -> Loop:
         name = f"stratoquant_steps_{which}_{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
@@ -387,125 +382,14 @@ class StepStage:
                     leaves.append(nb.types.Array(nb.float64 if dtype == "f8" else nb.int64, axes, "C"))
                 if is_log(t):
                     leaves[0] = nb.int64
-                types[p] = _record_type(t, iter(leaves))
+                types[p] = record_type(t, iter(leaves))
             elif form == "log":
-                types[p] = _record_type(t, iter([nb.int64, *(nb.typeof(given[f"{p}__{f}"]) for f in fields_of(t) if f != "n")]))
+                types[p] = record_type(t, iter([nb.int64, *(nb.typeof(given[f"{p}__{f}"]) for f in fields_of(t) if f != "n")]))
             else:
                 at = 0 if form == "panel" else slice(None)
                 if p in self.rows:
-                    got = self.rows[p].build(lambda path, p=p, at=at: given[_arg(p, path)][at])  # type: ignore[misc]
+                    got = self.rows[p].build(lambda path, p=p, at=at: given[argument(p, path)][at])  # type: ignore[misc]
                 else:
                     got = given[p][at]
                 types[p] = nb.typeof(got)
         return types
-
-
-def _compiled_helper(name: str) -> tuple[Any, tuple[Any, ...]]:
-    """A helper of the loop, compiled for float64 or int64; and the types that it takes."""
-    kind, _, dtype = name.rpartition("_")
-    element = nb.float64 if dtype == "f8" else nb.int64
-
-    def array(axes: int, element: Any = element) -> Any:
-        return nb.types.Array(element, axes, "C")
-
-    takes = {
-        "append": (array(2), nb.int64, nb.int64, nb.int64, array(1)),
-        "keep": (array(1), array(2, nb.int64), nb.int64, nb.int64, array(1)),
-    }[kind]
-    helper = _compile_once(helpers(compiled=False)[kind])
-    helper.compile(takes)
-    return helper, takes
-
-
-@functools.cache
-def _compile_once(fn: Callable[..., Any]) -> Any:
-    return inner_kernel(fn)
-
-
-def _compiled_layer(node: LayerNode, takes: tuple[Any, ...]) -> Any:
-    """The layer's function, compiled for arguments of these types; the same one for every plan."""
-    layer = _compile_once(node.fn)
-    code = node.fn.__code__
-    place = f"{node.layer_id} {node.name} ({code.co_filename}:{code.co_firstlineno})"
-    try:
-        layer.compile(takes)
-    except nb.core.errors.NumbaError as error:
-        raise LayerCompileError(f"{place} does not compile: {_short(error)}") from error
-    wrong = _disagreement(layer.overloads[takes].signature.return_type, node.returns)
-    if wrong:
-        raise LayerCompileError(f"{place} does not return what it declares on every branch: {wrong}")
-    return layer
-
-
-def _taken(node: LayerNode, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The types that a layer is compiled for: records without the fields that it does not read, its own carry as it is."""
-    names = node.fn.__code__.co_varnames[: len(given)]
-    return tuple(
-        t if p.endswith(SUFFIX) else _narrowed(t, chains(node.fn, own), f"Row_{p}")
-        for own, p, t in zip(names, node.params, given, strict=True)
-    )
-
-
-def _narrowed(kind: Any, read: frozenset[Path], name: str) -> Any:
-    if not isinstance(kind, nb.types.BaseNamedTuple) or () in read:
-        return kind
-    inner = {
-        f: _narrowed(t, frozenset(c[1:] for c in read if c[0] == f), f"{name}_{f}")
-        for f, t in zip(kind.fields, kind.types, strict=True)
-        if any(c[0] == f for c in read)
-    }
-    if not inner or tuple(inner.values()) == tuple(kind.types):
-        return kind
-    return _tuple_type(list(inner.values()), row_class(name, tuple(inner)))
-
-
-def _tuple_type(inner: list[Any], kind: Any) -> Any:
-    if len(set(inner)) == 1:
-        return nb.types.NamedUniTuple(inner[0], len(inner), kind)
-    return nb.types.NamedTuple(inner, kind)
-
-
-def _arg(p: str, path: Path) -> str:
-    return "__".join((p, *path))
-
-
-def _record_type(annotation: Any, leaves: Iterator[Any]) -> Any:
-    bare = unwrap_generic(annotation)
-    if not is_record(bare):
-        return next(leaves)
-    return _tuple_type([_record_type(t, leaves) for t in fields_of(bare).values()], bare)
-
-
-def _declared(annotation: Any) -> Any:
-    """The type of what a step layer returns, by its annotation."""
-
-    def leaf(kind: Kind) -> Any:
-        dtype = nb.float64 if kind.dtype == "f8" else nb.int64
-        return nb.types.Array(dtype, len(kind.axes), "C") if kind.axes else dtype
-
-    return _record_type(annotation, (leaf(kind) for _, kind in walk(annotation)))
-
-
-def _disagreement(got: Any, wanted: Any, path: str = "result") -> str:
-    if is_record(wanted):
-        if not isinstance(got, nb.types.BaseNamedTuple) or got.instance_class is not wanted:
-            return f"{path} is {got}, not {wanted.__name__}"
-        for name, inner, t in zip(got.fields, got.types, typing.cast(Any, fields_of(wanted).values()), strict=True):
-            found = _disagreement(inner, t, name)
-            if found:
-                return found
-        return ""
-    kind = kind_of(wanted)
-    if not kind.axes:
-        right = got == nb.float64 if kind.dtype == "f8" else isinstance(got, nb.types.Integer) and got.bitwidth == 64
-    else:
-        dtype = nb.float64 if kind.dtype == "f8" else nb.int64
-        right = isinstance(got, nb.types.Array) and got.layout == "C" and got.dtype == dtype and got.ndim == len(kind.axes)
-    axes = f" of {len(kind.axes)} axes" if kind.axes else ""
-    return "" if right else f"{path} is {got}, not {'float64' if kind.dtype == 'f8' else 'int64'}{axes}"
-
-
-def _short(error: Exception) -> str:
-    noise = ("During: lowering", "During: resolving", "This error may", "Overload", "Enable logging", "For more information")
-    kept = [line.strip() for line in str(error).splitlines() if line.strip() and not line.strip().startswith(noise)]
-    return "\n  ".join(kept[:14])

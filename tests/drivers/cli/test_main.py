@@ -16,7 +16,7 @@ from drivers.cli.main import run_command
 from drivers.engine.checkpoint import CheckpointError
 from drivers.engine.engine import EngineError
 from drivers.engine.guards import BoundaryError
-from drivers.engine.loop.generate import LayerCompileError
+from drivers.engine.loop.layer_types import LayerCompileError
 from drivers.graph.layers import PlanError
 from drivers.project.errors import ProjectError
 from drivers.run.request import RunRequest

@@ -9,7 +9,7 @@ import pytest
 
 from dataflows.runtime import compile as compiling
 from dataflows.runtime.compile import NotCompiledError, kernel, loading_only
-from drivers.engine.loop.generate import _compile_once
+from drivers.engine.loop.layer_types import compile_once
 from drivers.health import Context
 
 
@@ -49,7 +49,7 @@ def test_an_error_ends_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_layer_alone_asks_for_the_types_of_a_run_and_for_no_others() -> None:
     context = Context()
     context.blank_engine().warm_up()
-    steps = [_compile_once(node.fn) for node in context.plan.stage["step"]]
+    steps = [compile_once(node.fn) for node in context.plan.stage["step"]]
     before = [list(layer.overloads) for layer in steps]
     with loading_only():
         loaded = [(node.name, load()) for node, load in context.blank_engine().load_each()]

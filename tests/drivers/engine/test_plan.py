@@ -12,7 +12,7 @@ from dataflows.data.types import Observations
 from dataflows.layer import LayerError
 from dataflows.runtime import scratch
 from drivers.engine.engine import Engine, EngineError
-from drivers.engine.loop.generate import LayerCompileError, _compile_once
+from drivers.engine.loop.layer_types import LayerCompileError, compile_once
 from drivers.engine.plan import Plan
 from drivers.graph.field_reads import used_paths
 from drivers.graph.layers import Delayed, PlanError
@@ -231,7 +231,7 @@ def l3_c(l2_b: Wide) -> Panel:
     made = plan("narrow", body)
     Engine(made, ["A"], {}).warm_up()
     (_, layer) = made.steps.nodes
-    (taken,) = _compile_once(layer.fn).overloads.keys()
+    (taken,) = compile_once(layer.fn).overloads.keys()
     assert taken[0].fields == ("b",)
 
 

@@ -18,6 +18,7 @@ from dataflows.fusion.types import NO_SIGNAL, UNKNOWN_SIDE
 from dataflows.regime.types import REGIMES, Regime
 from dataflows.risk.types import VERDICTS
 from drivers.files.json_values import json_values
+from drivers.store.order_history import OrderHistory
 from drivers.store.summary import Summary, table
 from tests.drivers.store.records import SYMBOLS, logs, outputs, times
 from tests.drivers.store.test_order_history import event, fill, place
@@ -53,16 +54,19 @@ def run(cuts: tuple[int, ...] = (), *, resumed: bool = False) -> dict[str, Any]:
     bought = fill(4, 1, 2.0, 101.0) | {"reference_price": 100.0}
     reports[3] = [event(ex.ACCEPT, 4), bought, event(ex.ACCEPT, 5), event(ex.REJECT, 8, "NO_ROOM", 1)]
     reports[500] = [fill(5, 2, -2.0, 94.0) | {"reference_price": 95.0}]
-    summary = Summary(SYMBOLS)
+    history = OrderHistory(len(SYMBOLS))
+    summary = Summary(SYMBOLS, history=history)
     edges = [0, *cuts, 600]
     for a, b in pairwise(edges):
         intents, at = logs(ex.OrderIntents, told[a:b])
         found, found_at = logs(ex.Executions, reports[a:b])
         values = outputs(a, b) | more(a, b) | {"l5_execution_bridge": intents, "l90_fills": found}
         if resumed:
-            memory, summary = json.loads(json.dumps(summary.whole_memory())), Summary(SYMBOLS)
+            memory, history = json.loads(json.dumps(summary.whole_memory())), OrderHistory(len(SYMBOLS))
+            summary = Summary(SYMBOLS, history=history)
             summary.go_on(memory)
-        summary.add(values, times(a, b), {"l5_execution_bridge": at, "l90_fills": found_at})
+        offsets = {"l5_execution_bridge": at, "l90_fills": found_at}
+        summary.add(values, times(a, b), offsets, history.follow(values, times(a, b), offsets))
     return summary.figures()
 
 

