@@ -11,7 +11,7 @@ from dataflows.config import setting
 class RiskConfig(NamedTuple):
     """Volatility forecast, stops, caps, limits and the kill switch. Fractions are of equity unless said otherwise."""
 
-    tail_window: Annotated[int, setting("bars", "L74: returns among which the largest are looked at", ge=60, least=720)] = 2880
+    tail_window: Annotated[int, setting("bars", "L74: returns among which the largest are looked at", ge=60)] = 2880
     tail_top: Annotated[int, setting("returns", "L74: how many of the largest make the tail", ge=10)] = 60
     tail_extreme: Annotated[
         float, setting("index", "L74: an index below this is extreme: no variance exists below 2", gt=0)
@@ -27,7 +27,7 @@ class RiskConfig(NamedTuple):
         float, setting("factor", "L76: how much wider a forecast is when the law of the returns has surely changed", ge=1)
     ] = 1.5
 
-    var_window: Annotated[int, setting("bars", "L77: returns whose quantiles are taken", ge=100, least=720)] = 2880
+    var_window: Annotated[int, setting("bars", "L77: returns whose quantiles are taken", ge=100)] = 2880
     var_level: Annotated[
         float, setting("fraction", "L77: share of returns that stay within the value at risk", ge=0.9, lt=1)
     ] = 0.99

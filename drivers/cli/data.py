@@ -90,7 +90,9 @@ def import_(
             metavar="NAME", help="The symbol, or a pattern of the file names like '{symbol}_*'; else column or file name."
         ),
     ] = None,
-    kind: Annotated[Literal["bars", "book", "trades", "funding"] | None, typer.Option(help="What the files hold.")] = None,
+    kind: Annotated[
+        Literal["bars", "book", "trades", "funding", "splits", "dividends"] | None, typer.Option(help="What the files hold.")
+    ] = None,
     stamp: Annotated[Literal["open", "close"] | None, typer.Option(help="The end of the bar that its time names.")] = None,
     clock: Annotated[
         str | None, typer.Option(metavar="TIME", help="Length of a bar, e.g. 1m; else as they are spaced.")

@@ -19,8 +19,8 @@ from drivers.text.times import duration, utc
 DEFAULT_STEP: Final = 60 * SECOND
 PRICES: Final = ("open", "high", "low", "close")
 COLUMNS: Final = ("timestamp", "symbol", *PRICES, "volume")
-EXTRAS: Final = ("vwap", "trade_count", "buy_volume", "buy_count")
-BOUNDS: Final = dict[str, Bound](volume=SIZE, vwap=PRICE, trade_count=COUNT, buy_volume=SIZE, buy_count=COUNT)
+EXTRAS: Final = ("vwap", "trade_count", "buy_volume", "buy_count", "adjustment")
+BOUNDS: Final = dict[str, Bound](volume=SIZE, vwap=PRICE, trade_count=COUNT, buy_volume=SIZE, buy_count=COUNT, adjustment=PRICE)
 ROUNDING: Final = 8 * float(np.finfo(np.float64).eps)
 """Prices that were multiplied by the same factor may change places within this; the bar then spans its open and close."""
 LONG_BAR: Final = 3600 * SECOND

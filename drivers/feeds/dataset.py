@@ -9,6 +9,8 @@ How a folder is read:
    memory: its NaN panels are made chunk by chunk.
 4. Book snapshots and trades run through the kernels of `dataflows.data.aggregate`, batch by batch; so does funding. What an
    alpha file states goes to the first bar that closes at or after its time (see `drivers.feeds.alpha`).
+5. Splits and dividends, or the bars' column `adjustment`, put prices and sizes on the basis of the first bar (see
+   `drivers.feeds.actions`).
 
 Bars built from trades (no bars file): bar t has the trades of (t-1, t]. A bar in which nothing traded although the exchange was
 at work is an observed one: open, high, low and close are the last trade's price, volume, trade count and buys are 0, vwap is
@@ -31,10 +33,12 @@ import hashlib
 import time as clock_time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from dataflows.panel import Ints
+from drivers.feeds.actions import apply_actions, apply_column
 from drivers.feeds.aligned import Dataset, QualityCounts
 from drivers.feeds.alpha import read_alpha
 from drivers.feeds.bars import COLUMNS, read_bars
@@ -48,6 +52,10 @@ from drivers.feeds.ticks import BOOK_SIDES, read_book, read_trades, trade_axis
 from drivers.feeds.venue_facts import described
 
 __all__ = ["Dataset", "QualityCounts", "open_dataset", "read_folder", "symbol_uid"]
+
+
+FILES: Final = ("bars", "book", "trades", "funding", "alpha", "splits", "dividends")
+"""What a folder may hold, by name without ending."""
 
 
 def open_dataset(
@@ -87,7 +95,7 @@ def read_folder(
         raise DataError(f"{path}: {what}")
     about = read_description(path)
     rules = described(about, path, venues)
-    tables = {stem: find_table(path, stem, about.timezone) for stem in ("bars", "book", "trades", "funding", "alpha")}
+    tables = {stem: find_table(path, stem, about.timezone) for stem in FILES}
     latest = (clock_time.time_ns() if now is None else now) + DAY
 
     bars, book, trades, funding = (tables[stem] for stem in ("bars", "book", "trades", "funding"))
@@ -109,6 +117,9 @@ def read_folder(
         read_funding(reading, funding, axis)
     if tables["alpha"] is not None:
         read_alpha(reading, tables["alpha"], axis)
+    if "adjustment" in reading.panels:
+        apply_column(reading)
+    apply_actions(reading, tables["splits"], tables["dividends"], axis)
     deliver(reading, axis, rules, listed)
     digest = _hash(path, [t.path for t in tables.values() if t is not None])
     return assembled(reading, axis, rules, listed, depth=depth, digest=digest)
@@ -145,6 +156,8 @@ def _require(tables: Mapping[str, Table | None]) -> None:
         "book": tuple(f"{side}_0" for side in BOOK_SIDES),
         "funding": ("funding_rate",),
         "alpha": ("value",),
+        "splits": ("ratio",),
+        "dividends": ("dividend",),
     }
     for stem, columns in needed.items():
         table = tables[stem]

@@ -22,12 +22,16 @@ _NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
     "book": ("timestamp",),
     "trades": ("timestamp", "price", "size", "side"),
     "funding": ("timestamp", "funding_rate"),
+    "splits": ("timestamp", "ratio"),
+    "dividends": ("timestamp", "dividend"),
 }
 _OPTIONAL: Final[dict[Kind, tuple[str, ...]]] = {
-    "bars": ("symbol", "vwap", "trade_count", "buy_volume", "buy_count"),
+    "bars": ("symbol", "vwap", "trade_count", "buy_volume", "buy_count", "adjustment"),
     "book": ("symbol",),
     "trades": ("symbol", "buyer_is_maker", "trade_id"),
     "funding": ("symbol",),
+    "splits": ("symbol",),
+    "dividends": ("symbol",),
 }
 _MAY_BE_UNKNOWN: Final = frozenset({"volume", "side"})
 """A price without its volume, or a trade without its side, is still worth having: `--column volume=none` says so."""
@@ -57,6 +61,9 @@ _COMMON: Final[dict[str, tuple[str, ...]]] = {
     "buyer_is_maker": ("buyerismaker", "isbuyermaker", "m"),
     "trade_id": ("tradeid", "id", "tid", "aggtradeid", "trdmatchid"),
     "funding_rate": ("fundingrate", "funding", "lastfundingrate"),
+    "adjustment": ("adjustment", "adjustmentfactor", "adjfactor"),
+    "ratio": ("ratio", "splitratio", "splitfactor"),
+    "dividend": ("dividend", "dividends", "dividendamount"),
 }
 _LEVEL: Final = re.compile(
     r"(?:best)?(?P<side>bids?|asks?|[ab](?=[a-z]*\d))(?P<before>\d*)"
@@ -200,12 +207,16 @@ def _kind_of(file: str, columns: Sequence[str], wanted: Mapping[str, str | None]
         fits.append("trades")
     if has("funding_rate"):
         fits.append("funding")
+    if not fits:
+        fits += ["splits"] if has("ratio") else []
+        fits += ["dividends"] if has("dividend") else []
     if len(fits) == 1:
         return fits[0]
     if fits:
         raise DataError(f"{file}: could hold {' or '.join(fits)}; say which with --kind, e.g. --kind {fits[0]}")
     raise DataError(
-        f"{file}: columns {_list(columns)} are not recognised as bars, book, trades or funding; name them, e.g. --kind bars "
+        f"{file}: columns {_list(columns)} are not recognised as bars, book, trades, funding, splits or dividends; "
+        "name them, e.g. --kind bars "
         "--column timestamp=... --column open=..., or choose a --preset"
     )
 

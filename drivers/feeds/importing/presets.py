@@ -10,7 +10,7 @@ from typing import Final, Literal
 from drivers.feeds.errors import DataError
 from drivers.text.suggestions import did_you_mean
 
-Kind = Literal["bars", "book", "trades", "funding"]
+Kind = Literal["bars", "book", "trades", "funding", "splits", "dividends"]
 
 
 @dataclass(frozen=True)

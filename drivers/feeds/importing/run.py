@@ -28,7 +28,7 @@ from drivers.feeds.importing.ticks import TickGuess
 Progress = Callable[[float, str], None]
 _GROUP_ROWS: Final = 1 << 17
 _READ_AND_WRITE: Final = 0.9  # of the progress; the rest is the check
-_UNIQUE: Final = frozenset({"bars", "funding"})
+_UNIQUE: Final = frozenset({"bars", "funding", "splits", "dividends"})
 """Kinds of one row per time and symbol. Trades and snapshots may share an instant; the reader knows those that repeat."""
 
 
@@ -166,7 +166,7 @@ class _Work:
             first, others = report.faults[0], len(report.faults) - 1
             more = f"; and {others} other kind{'s' * (others > 1)} of fault" if others else ""
             rows = f" ({first.count} rows in all)" if first.count > 1 else ""
-            sentence = re.sub(r"^(bars|book|trades|funding)\.parquet, row \d+: ", "", first.sentence)
+            sentence = re.sub(r"^(bars|book|trades|funding|splits|dividends)\.parquet, row \d+: ", "", first.sentence)
             raise DataError(
                 f"nothing was written: {sentence}{rows}{more}; --allow-faults writes it all the same, to look at it"
             )
