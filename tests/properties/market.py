@@ -39,8 +39,10 @@ def instruments(symbols: int, *, book: bool = True, tick: float = 0.01, lot: flo
     )
 
 
-def market(bars: int = 2400, symbols: int = 3, *, seed: int = 1, before_midnight: int = 900, depth: int = 5) -> Observations:
-    """Observations of `bars` minutes around a midnight: drifting and calm stretches, a crash, and every defect."""
+def market(
+    bars: int = 2400, symbols: int = 3, *, seed: int = 1, before_midnight: int = 900, depth: int = 5, step: int = MINUTE
+) -> Observations:
+    """Observations of `bars` bars of `step` ns around a midnight: drifting and calm stretches, a crash, and every defect."""
     rng = np.random.default_rng(seed)
     T, N, D = bars, symbols, depth
     vol = 8e-4 * np.exp(0.4 * np.sin(np.arange(T) / 170.0))[:, None] * np.ones(N)
@@ -57,9 +59,9 @@ def market(bars: int = 2400, symbols: int = 3, *, seed: int = 1, before_midnight
     volume[rng.random((T, N)) < 0.01] = 0.0
     share = np.clip(0.5 + 0.2 * rng.normal(0, 1, (T, N)), 0, 1)
     half = close * 2e-4 * (1.0 + rng.gamma(1.0, 1.0, (T, N)))
-    step = np.arange(D) * 1e-4
-    bid = (close - half)[:, :, None] * (1.0 - step)
-    ask = (close + half)[:, :, None] * (1.0 + step)
+    away = np.arange(D) * 1e-4
+    bid = (close - half)[:, :, None] * (1.0 - away)
+    ask = (close + half)[:, :, None] * (1.0 + away)
     size = rng.gamma(2.0, 1.0, (2, T, N, D)) * (20_000.0 / close)[:, :, None]
     bid_size, ask_size = size
     count = rng.poisson(30, (T, N)).astype(float)
@@ -70,7 +72,7 @@ def market(bars: int = 2400, symbols: int = 3, *, seed: int = 1, before_midnight
         "ofi": rng.normal(0, 1, (T, N, D)) * (5_000.0 / close)[:, :, None],
     }  # fmt: skip
     _spoil(panels, T, N)
-    time = MIDNIGHT + MINUTE * (np.arange(1, T + 1) - before_midnight)
+    time = MIDNIGHT + step * (np.arange(1, T + 1) - before_midnight)
     listed = np.ones((T, N), np.int64)
     if N > 1:
         _hide(panels, slice(0, T // 12), N - 1)  # listed late
@@ -80,7 +82,7 @@ def market(bars: int = 2400, symbols: int = 3, *, seed: int = 1, before_midnight
     funding = np.zeros((T, N))
     funding[(time // MINUTE) % 480 == 0] = 1e-4
     none = np.zeros((T, N), np.int64)
-    panels |= utc_days(time, MINUTE)
+    panels |= utc_days(time, step)
     return Observations(time=time, book_age=age, funding_rate=funding, listed=listed, duplicates=none, late=none, **panels)
 
 
