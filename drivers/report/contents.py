@@ -10,7 +10,7 @@ from typing import Any, Final
 from dataflows.panel import Floats
 from drivers.report.account import Account, read_account
 from drivers.report.decisions import Decisions, read_decisions
-from drivers.report.figures import DAY, Figure, all_figures
+from drivers.report.figures import Figure, all_figures
 from drivers.report.market import Codes, Prices, Quality, read_delay, read_halts, read_prices, read_quality, read_regimes
 from drivers.report.scan import BarTimes, clock_of
 from drivers.report.sources import Contribution, read_contribution
@@ -178,12 +178,8 @@ def cautions(report: RunReport) -> list[str]:
     if about.get("seed") is not None and about.get("source"):
         found.append(f"The market is {about['source']}.")
     years = report.clock.bars / report.clock.bars_a_year
-    if report.book.fills and report.clock.span < DAY:
-        found.append(
-            f"The run spans {rounded_duration(report.clock.span)}: too short for a Sharpe ratio, and its volatility a year is "
-            "a scale, no forecast."
-        )
-    elif report.book.fills and years < 1.0:
+    yearly = report.figure("volatility")
+    if report.book.fills and years < 1.0 and yearly is not None and yearly.value is not None:
         found.append(
             f"The run spans {rounded_duration(report.clock.span)}, {percent(years, 1)} of a year: what is made yearly here "
             "(volatility, Sharpe and Sortino ratio) is a scale, no forecast, and its intervals are wide."

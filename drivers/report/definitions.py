@@ -13,7 +13,7 @@ Unit = Literal["share", "money", "bps", "ratio", "times", "count", "duration", "
 
 
 class Definition(NamedTuple):
-    """What a figure is called and how it is computed; `{bars}` and `{year}` are the run's bars, and those of 365 days."""
+    """What a figure is called and how it is computed; `{days}` and `{days_a_year}` are the run's days, and those in a year."""
 
     group: str
     label: str
@@ -21,8 +21,8 @@ class Definition(NamedTuple):
     words: str
 
 
-_YEARLY: Final = "times the square root of the bars in 365 days; the riskless rate is taken as 0"
-_ERRORS: Final = "95 % interval: 1.96 standard errors {source}, bar returns taken as independent"
+_YEARLY: Final = "times the square root of the days in a year ({days_a_year:,.0f}); the riskless rate is taken as 0"
+_ERRORS: Final = "95 % interval: 1.96 standard errors {source}, daily returns taken as independent"
 
 DEFINITIONS: Final[dict[str, Definition]] = {
     "total_return": Definition(
@@ -42,19 +42,20 @@ DEFINITIONS: Final[dict[str, Definition]] = {
         "Risk",
         "Volatility a year",
         "share",
-        "standard deviation (n - 1) of the {bars:,} bar returns times the square root of the bars in 365 days ({year:,.0f})",
+        "standard deviation (n - 1) of the {days:,} daily returns (UTC days) times the square root of the days in a year "
+        "({days_a_year:,.0f})",
     ),
     "sharpe": Definition(
         "Risk",
         "Sharpe ratio",
         "ratio",
-        f"mean bar return over its standard deviation (n - 1), {_YEARLY}; {_ERRORS.replace('{source}', '(Lo 2002)')}",
+        f"mean daily return over its standard deviation (n - 1), {_YEARLY}; {_ERRORS.replace('{source}', '(Lo 2002)')}",
     ),
     "sortino": Definition(
         "Risk",
         "Sortino ratio",
         "ratio",
-        "mean bar return over the root mean square of the bar returns below 0 (all bars counted), "
+        "mean daily return over the root mean square of the daily returns below 0 (all days counted), "
         f"{_YEARLY}; {_ERRORS.replace('{source}', '(delta method)')}",
     ),
     "max_drawdown": Definition(

@@ -12,12 +12,16 @@ import numpy as np
 from dataflows.panel import Floats
 from drivers.report.account import Account
 from drivers.report.definitions import DEFINITIONS, Unit
+from drivers.report.scan import YEAR
 from drivers.report.trips import TradeHistory, Trip
+from drivers.text.counts import plural
 from drivers.text.times import rounded_duration
 
 DAY: Final = 86_400 * 1_000_000_000
 LEAST_SPAN: Final = 30 * DAY
 """Less than this is not made a yearly rate of growth."""
+LEAST_DAYS: Final = 10
+"""Fewer daily returns give no volatility and no ratio."""
 Z95: Final = 1.959963984540054
 _UNKNOWN: Final = (None, None)
 
@@ -45,7 +49,8 @@ def all_figures(account: Account | None, book: TradeHistory) -> list[Figure]:
     """Every figure that this run has, in the order of their definitions."""
     if account is None:
         return []
-    facts = {"bars": int(np.isfinite(account.returns).sum()), "year": account.clock.bars_a_year}
+    returns, days_a_year = daily_returns(account)
+    facts = {"days": len(returns), "days_a_year": days_a_year}
     values: dict[str, tuple[Any, ...]] = {}
     for part in (growth(account), risk(account), exposure(account), trading(account, book), round_trips(account, book.trips)):
         values.update({key: rest for key, *rest in part})
@@ -83,26 +88,40 @@ def growth(account: Account) -> Part:
 
 def risk(account: Account) -> Part:
     """How rough the way was."""
-    returns = account.returns[np.isfinite(account.returns)]
-    scale = math.sqrt(account.clock.bars_a_year)
+    returns, days_a_year = daily_returns(account)
+    few = "" if len(returns) >= LEAST_DAYS else f"the run has {plural(len(returns), 'day')}, fewer than {LEAST_DAYS}"
+    scale = math.sqrt(days_a_year)
     deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
-    yield "volatility", deviation * scale
+    yield "volatility", None if few else deviation * scale, few
     for key, (ratio, error) in (("sharpe", sharpe(returns)), ("sortino", sortino(returns))):
-        if account.clock.span < DAY:
-            yield key, None, f"the run spans {rounded_duration(account.clock.span)}, less than a day"
-        elif ratio is None or error is None:
-            yield key, None, "no bar lost anything" if deviation else "the account did not move"
+        if few or ratio is None or error is None:
+            yield key, None, few or ("no day lost anything" if deviation else "the account did not move")
         else:
             yield key, ratio * scale, "", ((ratio - Z95 * error) * scale, (ratio + Z95 * error) * scale)
     first, length = account.longest_under_water
     yield "max_drawdown", float(account.drawdown.max())
     lasting = "it lasts until the end of the run" if length and first + length == account.clock.bars else ""
     yield "drawdown_duration", float(length * account.clock.step), lasting
-    yield "worst_bar", float(returns.min()) if len(returns) else None
+    bars = account.returns[np.isfinite(account.returns)]
+    yield "worst_bar", float(bars.min()) if len(bars) else None
+
+
+def daily_returns(account: Account) -> tuple[Floats, float]:
+    """Returns of the UTC days that have a bar, cash flows taken out, and the number of such days in a year.
+
+    Midnight belongs to the day that it ends.
+    """
+    known = np.isfinite(account.returns)
+    day = (account.clock.closes(np.flatnonzero(known)) - 1) // DAY
+    begins = np.flatnonzero(np.diff(day, prepend=-1))
+    if not len(begins):
+        return np.empty(0), 365.0
+    returns: Floats = np.multiply.reduceat(1.0 + account.returns[known], begins) - 1.0
+    return returns, len(returns) * YEAR / account.clock.span if account.clock.jumps else 365.0
 
 
 def sharpe(returns: Floats) -> tuple[float | None, float | None]:
-    """(ratio, standard error) per bar; the error is sqrt((1 + ratio^2 / 2) / n) (Lo 2002). None where nothing moved."""
+    """(ratio, standard error) per return; the error is sqrt((1 + ratio^2 / 2) / n) (Lo 2002). None where nothing moved."""
     if len(returns) < 2 or not (deviation := float(returns.std(ddof=1))) > 0.0:
         return _UNKNOWN
     ratio = float(returns.mean()) / deviation
@@ -110,7 +129,7 @@ def sharpe(returns: Floats) -> tuple[float | None, float | None]:
 
 
 def sortino(returns: Floats) -> tuple[float | None, float | None]:
-    """(ratio, standard error) per bar against 0. The error is that of the ratio's linear part (delta method)."""
+    """(ratio, standard error) per return against 0. The error is that of the ratio's linear part (delta method)."""
     loss = np.minimum(returns, 0.0) ** 2
     if len(returns) < 2 or not (below := math.sqrt(float(loss.mean()))) > 0.0:
         return _UNKNOWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ import pytest
 from drivers.report.account import owing
 from drivers.report.contents import RunReport
 from drivers.report.definitions import DEFINITIONS
-from drivers.report.figures import all_figures, sharpe, sortino, wilson
+from drivers.report.figures import all_figures, risk, sharpe, sortino, wilson
+from drivers.report.scan import BarTimes
 from drivers.report.trips import TradeHistory
 from drivers.text.times import rounded_duration
 
-MINUTES_A_YEAR = 365 * 24 * 60
 CASH = 100_000.0
 
 
@@ -62,9 +63,6 @@ def by_hand(folder: Path) -> dict[str, float]:
         "total_return": account.equity.iloc[-1] / CASH - 1.0,
         "profit": profit,
         "end_equity": account.equity.iloc[-1],
-        "volatility": r.std() * math.sqrt(MINUTES_A_YEAR),
-        "sharpe": r.mean() / r.std() * math.sqrt(MINUTES_A_YEAR),
-        "sortino": r.mean() / math.sqrt((r.clip(upper=0.0) ** 2).mean()) * math.sqrt(MINUTES_A_YEAR),
         "max_drawdown": (1.0 - account.equity / peak).max(),
         "drawdown_duration": stretches.max() * 60e9,
         "worst_bar": r.min(),
@@ -107,6 +105,30 @@ def test_what_would_mislead_is_not_shown_and_says_why(traded: RunReport) -> None
     for key in ("cagr", "calmar"):
         figure = traded.figure(key)
         assert figure is not None and figure.value is None and figure.note == "the run spans 2 d, less than 30 days"
+    for key in ("volatility", "sharpe", "sortino"):
+        figure = traded.figure(key)
+        assert figure is not None and figure.value is None and figure.note == "the run has 2 days, fewer than 10"
+
+
+@pytest.mark.parametrize(("closed", "days_a_year"), [(False, 365.0), (True, 252.0)])
+def test_volatility_and_ratios_are_of_daily_returns(traded: RunReport, closed: bool, days_a_year: float) -> None:
+    """Hourly returns of 365 days, of which a market that closes trades 252; pandas compounds them by day."""
+    days = 252 if closed else 365
+    close = pd.date_range("2025-01-01T01:00Z", periods=days * 24, freq="h", unit="ns")
+    returns = pd.Series(np.random.default_rng(2).normal(2e-5, 1e-3, len(close)), close)
+    clock = BarTimes(int(close[0].value), 3_600 * 10**9, len(close))
+    if closed:  # a bar of no known return ends the year
+        end = pd.Timestamp("2026-01-01T00:00Z")
+        clock = replace(clock, bars=len(close) + 1, jumps=((len(close), int(end.value)),))
+        returns = pd.concat([returns, pd.Series([np.nan], [end])])
+    account = traded.account
+    assert account is not None
+    found = {key: value for key, value, *_ in risk(replace(account, clock=clock, returns=returns.to_numpy()))}
+    daily = (1.0 + returns.dropna()).groupby((returns.dropna().index - pd.Timedelta(1)).floor("D")).prod() - 1.0
+    year = math.sqrt(days_a_year)
+    assert found["volatility"] == pytest.approx(daily.std() * year, rel=1e-9)
+    assert found["sharpe"] == pytest.approx(daily.mean() / daily.std() * year, rel=1e-9)
+    assert found["sortino"] == pytest.approx(daily.mean() / math.sqrt((daily.clip(upper=0.0) ** 2).mean()) * year, rel=1e-9)
 
 
 def test_an_idle_run_shows_no_ratio(reports: dict[str, RunReport]) -> None:
