@@ -9,20 +9,12 @@ from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import LARGEST
 from dataflows.execution.types import LIMIT, MARKET, POST_ONLY, Style
 from dataflows.fusion.types import Cost
+from dataflows.kernels.passage import touch_chance
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.types import UNKNOWN, SpreadDepth, Tradeability
 from dataflows.risk.types import EXIT, Approval
-from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import full
-
-
-@kernel
-def fill_chance(distance: float, sigma: float, bars: int) -> float:
-    """The chance that a driftless walk of `sigma` a bar goes `distance` away within `bars`; 0 where one of them is unknown."""
-    if not (distance >= 0.0 and 0.0 < sigma < math.inf):
-        return 0.0
-    return math.erfc(distance / (sigma * math.sqrt(2.0 * bars)))
 
 
 @layer("L69", schedule="step")
@@ -45,6 +37,7 @@ def l69_order_style(
     above `style_limit_ratio` times a limit order at the touch; else the market. What is unknown among volatility and fees saves
     nothing. Exits, reduce-only and urgent approvals, and whatever has an unknown book, liquidity, edge or cost, go to the
     market.
+    L70, L75 and L3 count on the same saving in an entry's cost.
     Returns a code, an offset in bps (finite, >= 0; 0 for MARKET) and a life in bars (0: good till cancelled).
     Sources: the trade-off of alpha decay and spread, after Grinold and Kahn (2000), ch. 16; first passage of a Brownian motion,
     reflection principle (Bachelier 1900).
@@ -69,7 +62,7 @@ def l69_order_style(
         half = 0.5 * l71_trading_cost.spread_bps[s]
         distance = (half + execution.style_offset_bps) / 1e4
         sigma = l2_returns_volatility.sigma[s]
-        saved = fill_chance(distance, sigma, execution.style_wait_bars) * (
+        saved = touch_chance(distance, sigma, execution.style_wait_bars) * (
             half + instruments.taker_fee_bps[s] - instruments.maker_fee_bps[s]
         )
         if saved > execution.style_post_ratio * lost:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, NamedTuple
 
+from dataflows.execution.config import ExecutionConfig as ExecutionConfig  # other domains read its settings
 from dataflows.panel import (
     Column,
     Finite,

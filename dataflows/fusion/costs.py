@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dataflows.kernels.arith import sign
+from dataflows.kernels.passage import touch_chance
 from dataflows.microstructure.types import PriceImpact
 from dataflows.panel import Floats
 from dataflows.runtime.compile import kernel
@@ -105,6 +106,43 @@ def trading_costs(conditions: Conditions, law: PriceImpact, rules: CostRules) ->
             fees[t, n] = 2.0 * fee if fee > 0.0 else 0.0  # no taker rebate is counted on
             whole[t, n] = spread[t, n] + impact[t, n] + fees[t, n]
     return TradeCost(round_trip=whole, spread=spread, impact=impact, fees=fees)
+
+
+class Waiting(NamedTuple):
+    """How L69 waits for a better price than the market's."""
+
+    bars: int  # life of an order at the touch
+    ratio: float  # of what it saves over what goes by meanwhile, from which it is placed
+
+
+@kernel
+def entry_savings(
+    spread_bps: Floats, sigma: Floats, taker_fee_bps: Floats, maker_fee_bps: Floats, offset_bps: float, wait_bars: int
+) -> Floats:
+    """What an entry that waits at the touch saves on average (T, N), bps >= 0; 0 where an input is unknown.
+
+    The chance that it is filled within `wait_bars` times half the spread and the difference of the fees (N,). Adverse selection
+    is in it: see `l69_order_style`.
+    """
+    bars, symbols = spread_bps.shape
+    saved = np.zeros((bars, symbols))
+    for t in range(bars):
+        for n in range(symbols):
+            half = 0.5 * spread_bps[t, n] if spread_bps[t, n] > 0.0 else 0.0
+            better = half + taker_fee_bps[n] - maker_fee_bps[n]
+            if better > 0.0 and spread_bps[t, n] >= 0.0:
+                saved[t, n] = touch_chance((half + offset_bps) / 1e4, sigma[t, n], wait_bars) * better
+    return saved
+
+
+@kernel
+def expected_trip(edge_bps: float, round_trip_bps: float, entry_saving_bps: float, bars: float, waiting: Waiting) -> float:
+    """A round trip's cost in bps where the entry waits at the touch if L69 would.
+
+    It does if the saving is more than `ratio` times the edge that goes by meanwhile, |edge| * wait / bars; that is a cost too.
+    """
+    lost = math.fabs(edge_bps) * (waiting.bars / bars)
+    return round_trip_bps - (entry_saving_bps - lost) if entry_saving_bps > waiting.ratio * lost else round_trip_bps
 
 
 @kernel

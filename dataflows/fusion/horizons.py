@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from dataflows.fusion.costs import net_of_cost
+from dataflows.fusion.costs import Waiting, expected_trip, net_of_cost
+from dataflows.fusion.types import Cost
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
@@ -15,8 +16,8 @@ from dataflows.runtime.compile import kernel
 def best_horizon(
     edge_bps: Floats,
     observations: Floats,
-    round_trip_bps: Floats,
-    carry_bps_per_bar: Floats,
+    cost: Cost,
+    waiting: Waiting,
     horizons: tuple[int, ...],
     enough: float,
 ) -> tuple[Floats, Floats, Ints]:
@@ -26,6 +27,8 @@ def best_horizon(
     few, and these before those with none; ties go to the shorter. Where none has an edge, bars is NaN and net edge is what
     trading for nothing costs. Index -1 and all NaN where no horizon's net edge is known.
     """
+    # taken out of the records once: inside the loop each mention would count references
+    round_trip_bps, entry_saving_bps, carry_bps_per_bar = cost.round_trip_bps, cost.entry_saving_bps, cost.carry_bps_per_bar
     bars, symbols, width = edge_bps.shape
     chosen = np.empty((bars, symbols))
     net = np.empty((bars, symbols))
@@ -39,7 +42,8 @@ def best_horizon(
             for j in range(width):
                 h = float(horizons[j])
                 edge = edge_bps[t, n, j]
-                left = net_of_cost(edge, round_trip_bps[t, n], carry_bps_per_bar[t, n], h)
+                trip = expected_trip(edge, round_trip_bps[t, n], entry_saving_bps[t, n], h, waiting)
+                left = net_of_cost(edge, trip, carry_bps_per_bar[t, n], h)
                 if left != left:
                     continue
                 rate = left / math.sqrt(h)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from dataflows.fusion.costs import net_of_cost
+from dataflows.fusion.costs import Waiting, expected_trip, net_of_cost
 from dataflows.fusion.success import Bracket, stop_of
 from dataflows.fusion.types import Cost, Expectancy, Horizon
 from dataflows.panel import Floats
@@ -23,6 +23,7 @@ class KellyRules(NamedTuple):
     horizons: tuple[int, ...]  # bars
     fraction: float  # of the bet
     cap: float  # fraction of equity
+    waiting: Waiting
 
 
 @kernel
@@ -44,7 +45,7 @@ def kelly_fractions(
     """
     # taken out of the records once: inside the loop each mention would count references
     edge_bps, edge_std_bps, index = learned.edge_bps, learned.edge_std_bps, held.chosen
-    round_trip_bps, carry_bps_per_bar = cost.round_trip_bps, cost.carry_bps_per_bar
+    round_trip_bps, entry_saving_bps, carry_bps_per_bar = cost.round_trip_bps, cost.entry_saving_bps, cost.carry_bps_per_bar
     horizons, fraction, cap = rules.horizons, rules.fraction, rules.cap
     bars, symbols = sigma.shape
     y = np.empty((bars, symbols))
@@ -55,7 +56,8 @@ def kelly_fractions(
             if j < 0:
                 continue
             h = float(horizons[j])
-            net = 1e-4 * net_of_cost(edge_bps[t, n, j], round_trip_bps[t, n], carry_bps_per_bar[t, n], h)
+            trip = expected_trip(edge_bps[t, n, j], round_trip_bps[t, n], entry_saving_bps[t, n], h, rules.waiting)
+            net = 1e-4 * net_of_cost(edge_bps[t, n, j], trip, carry_bps_per_bar[t, n], h)
             error = 1e-4 * edge_std_bps[t, n, j]
             variance = sigma[t, n] * sigma[t, n] * h
             p = p_success[t, n]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
+from dataflows.execution.types import ExecutionConfig
 from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.costs import Waiting
 from dataflows.fusion.proposals import Backing, Bounds, Course, EntryRules, propose
 from dataflows.fusion.types import (
     Agreement,
@@ -45,6 +47,7 @@ def l3_action_proposal(
     l75_size_suggestion: SizeSuggestion,
     policy: Policy,
     fusion: FusionConfig,
+    execution: ExecutionConfig,
     carry: ActionProposalCarry,
 ) -> Proposal:
     """One proposal a bar and symbol, panels (T, N). Long and short are treated alike.
@@ -61,7 +64,8 @@ def l3_action_proposal(
     size_fraction: L75's times the policy's multiplier, which never raises it; 0 when FLAT, unknown or against the edge.
     confidence: chance that the net edge is positive (logistic approximation of the normal distribution, Bowling et al. 2009)
     times the mean of the sources' agreement, the kinematic state's backing of the side and p_success; an unknown one counts 0.
-    The net edge is that of a position on `side` after L71's cost over L70's horizon. p_success and freshness: L68's and L73's.
+    The net edge is that of a position on `side` after L71's cost over L70's horizon, with an
+    entry that waits where L69 would. p_success and freshness: L68's and L73's.
     rank: 0 is best, by net edge over risk; symbols with no case come last; ties by name.
     """
     multiplier = float(policy.risk_multiplier[0])
@@ -90,6 +94,7 @@ def l3_action_proposal(
             min_t=fusion.entry_min_t,
             min_observations=fusion.entry_min_observations,
             multiplier=min(multiplier, 1.0),
+            waiting=Waiting(bars=execution.style_wait_bars, ratio=execution.style_limit_ratio),
         ),
         carry.course,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import DataConfig, Instruments, Market
+from dataflows.execution.types import ExecutionConfig
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.costs import Conditions, CostRules, trading_costs
+from dataflows.fusion.costs import Conditions, CostRules, entry_savings, trading_costs
 from dataflows.fusion.types import Cost
 from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
 from dataflows.kinematics.types import Returns
@@ -32,6 +33,7 @@ def l71_trading_cost(
     data: DataConfig,
     microstructure: MicrostructureConfig,
     fusion: FusionConfig,
+    execution: ExecutionConfig,
     carry: TradingCostCarry,
 ) -> Cost:
     """Cost in bps of a round trip of `cost_reference_notional`, panels (T, N); no part is negative but funding.
@@ -41,7 +43,10 @@ def l71_trading_cost(
     of L59 by the share of the returns (r2) that this explains, so that a law of all markets yields to what this one has shown;
     what L63 read off the book beyond the touch where that is more, so that a thin book now costs more than the day's mean says.
     It grows with size, volatility and spread. carry_bps_per_bar: what a long pays in funding, exponential mean per bar, signed.
-    NaN where spread or volatility is unknown, and until `cost_seed_bars` bars are seen or while nothing trades at all.
+    entry_saving: what an entry saves on average that waits at the touch as L69 does: the chance that it is filled times
+    half the spread and the difference of the fees; L70, L75 and L3 count on it, less the edge that goes by, where L69 would
+    wait. NaN where spread or volatility is unknown (entry_saving: 0), and until `cost_seed_bars` bars are seen or while
+    nothing trades at all.
     Sources: square-root law, Torre (1997); exponent 0.6, Almgren, Thum, Hauptmann and Li (2005); lambda, Hasbrouck (2009).
     """
     alpha = halflife_alpha(fusion.cost_halflife_bars)
@@ -67,6 +72,14 @@ def l71_trading_cost(
     )
     return Cost(
         round_trip_bps=cost.round_trip,
+        entry_saving_bps=entry_savings(
+            cost.spread,
+            l2_returns_volatility.sigma,
+            instruments.taker_fee_bps,
+            instruments.maker_fee_bps,
+            execution.style_offset_bps,
+            execution.style_wait_bars,
+        ),
         spread_bps=cost.spread,
         impact_bps=cost.impact,
         fee_bps=cost.fees,

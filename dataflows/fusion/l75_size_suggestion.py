@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataflows.execution.types import ExecutionConfig
 from dataflows.fusion.config import FusionConfig
+from dataflows.fusion.costs import Waiting
 from dataflows.fusion.kelly import KellyRules, kelly_fractions
 from dataflows.fusion.success import Bracket
 from dataflows.fusion.types import Cost, Expectancy, Horizon, SizeSuggestion, Success
@@ -20,6 +22,7 @@ def l75_size_suggestion(
     l71_trading_cost: Cost,
     fusion: FusionConfig,
     risk: RiskConfig,
+    execution: ExecutionConfig,
 ) -> SizeSuggestion:
     """Fraction of equity (T, N) in [0, kelly_cap], for the side of the edge.
 
@@ -36,7 +39,12 @@ def l75_size_suggestion(
             l71_trading_cost,
             l2_returns_volatility.sigma,
             l68_success_probability.p_success,
-            KellyRules(horizons=fusion.horizons, fraction=fusion.kelly_fraction, cap=fusion.kelly_cap),
+            KellyRules(
+                horizons=fusion.horizons,
+                fraction=fusion.kelly_fraction,
+                cap=fusion.kelly_cap,
+                waiting=Waiting(bars=execution.style_wait_bars, ratio=execution.style_limit_ratio),
+            ),
             Bracket(
                 bars=float(fusion.success_horizon_bars),
                 stop_sigma=risk.stop_sigma,

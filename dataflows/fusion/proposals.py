@@ -8,6 +8,7 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import NAN, Axes, Count
+from dataflows.fusion.costs import Waiting, expected_trip
 from dataflows.fusion.types import (
     AVOID,
     EDGE_BELOW_COST,
@@ -57,6 +58,7 @@ class EntryRules(NamedTuple):
     min_t: float  # standard errors that the net edge needs
     min_observations: float
     multiplier: float  # of every size, in [0, 1]
+    waiting: Waiting
 
 
 class Course(NamedTuple):
@@ -122,7 +124,7 @@ def propose(
     # taken out of the records once: inside the loop each mention would count references
     edge_bps, edge_std_bps, observations = learned.edge_bps, learned.edge_std_bps, learned.effective_observations
     index, horizon = held.chosen, held.bars
-    round_trip_bps, carry_bps_per_bar = cost.round_trip_bps, cost.carry_bps_per_bar
+    round_trip_bps, entry_saving_bps, carry_bps_per_bar = cost.round_trip_bps, cost.entry_saving_bps, cost.carry_bps_per_bar
     sigma, fraction, avoid = bounds.sigma, bounds.fraction, bounds.avoid
     p_success, freshness, agreement = backing.p_success, backing.freshness, backing.agreement
     direction, strength = backing.direction, backing.strength
@@ -158,7 +160,8 @@ def propose(
             h = horizon[t, n] if horizon[t, n] > 0.0 else math.nan
             r = 1e4 * sigma[t, n] * math.sqrt(h)
             paid = carry_bps_per_bar[t, n] * h if h == h else 0.0  # by a long
-            trip = round_trip_bps[t, n]
+            whole = round_trip_bps[t, n]
+            trip = expected_trip(e, whole, entry_saving_bps[t, n], h, rules.waiting)
             told = math.isfinite(e + trip + paid + sd + seen + sigma[t, n] + fraction[t, n] + p_success[t, n] + freshness[t, n])
             s = sides[n]
             bits = AVOID if avoid[t, n] != 0 else 0
@@ -168,7 +171,7 @@ def propose(
                 s = UNKNOWN_SIDE
                 bits |= UNKNOWN_INPUT
             else:
-                if s * mean < -rules.leave_cost * trip:
+                if s * mean < -rules.leave_cost * whole:
                     s = 0
                 way = s if s != 0 else int(sign(e))
                 own = way * paid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
-from dataflows.panel import Bools, Floats, IntPanel, Panel, Stack, Unit, Within
+from dataflows.panel import Bools, Floats, IntPanel, Panel, Size, Stack, Unit, Within
 from dataflows.regime.types import REGIMES
 
 SOURCES: Final = (
@@ -83,7 +83,8 @@ class Decay(NamedTuple):
 class Cost(NamedTuple):
     """L71: what a round trip of `reference_notional` costs."""
 
-    round_trip_bps: Panel
+    round_trip_bps: Panel  # at the market, in and out
+    entry_saving_bps: Size  # what an entry saves of it that waits at the touch, before the edge that goes by meanwhile
     spread_bps: Panel
     impact_bps: Panel
     fee_bps: Panel

@@ -70,18 +70,25 @@ def ladder_lines(explanation: Explanation) -> list[str]:
 
 
 def sizing_lines(explanation: Explanation) -> list[str]:
-    """L75's equation with its numbers, and the sources that make the score."""
+    """L75's equation with its numbers, and the sources of the edge, which acts, and of the score."""
     lines = []
     success, horizon = found(explanation, "l68_success_probability"), found(explanation, "l70_horizon")
     returns, proposal = found(explanation, "l2_returns_volatility"), found(explanation, "l3_action_proposal")
     edge, error, risk = (_number(proposal, k) for k in ("edge_bps", "edge_std_bps", "risk_bps"))
-    asked, cost = _number(proposal, "size_fraction"), _number(found(explanation, "l71_trading_cost"), "round_trip_bps")
+    asked, net = _number(proposal, "size_fraction"), _number(horizon, "net_edge_bps")
     bars, sigma, p = _number(horizon, "bars"), _number(returns, "sigma"), _number(success, "p_success")
-    if None not in (edge, error, risk, asked, cost, bars, sigma, p):
+    if None not in (edge, error, risk, asked, net, bars, sigma, p):
         lines.append(
-            f"Asked for: {asked:.4g} of equity, from Kelly's bet: (edge {edge:.4g} - cost {cost:.4g}) bps +- {error:.3g} over "
-            f"the variance of {bars:.4g} bars ({risk:.4g} bps squared), or less by the odds at a chance of {p:.3g}"
+            f"Asked for: {asked:.4g} of equity, from Kelly's bet: (edge {edge:.4g} - cost {edge - net:.4g}) bps +- {error:.3g} "
+            f"over the variance of {bars:.4g} bars ({risk:.4g} bps squared), or less by the odds at a chance of {p:.3g}"
         )
+    slopes, values = found(explanation, "l67_expectancy"), found(explanation, "l66_signal_matrix")
+    learned = [
+        (name, _number(slopes, f"slope_by_source.{k}"), _number(values, f"values.{k}")) for k, name in enumerate(SOURCES)
+    ]
+    parts = sorted(((name, b * x) for name, b, x in learned if b and x), key=lambda s: -abs(s[1]))
+    if parts:
+        lines.append("Edge learned from: " + ", ".join(f"{name} {x:+.3g} bps" for name, x in parts[:4]))
     shares = [(name, _number(found(explanation, "l7_ensemble"), f"contributions.{k}")) for k, name in enumerate(SOURCES)]
     known = sorted(((name, x) for name, x in shares if x), key=lambda s: -abs(s[1]))
     if known:

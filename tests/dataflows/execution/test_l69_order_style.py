@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.execution.l69_order_style import fill_chance, l69_order_style
+from dataflows.execution.l69_order_style import l69_order_style
 from dataflows.execution.types import LIMIT, MARKET, POST_ONLY, Style
 from dataflows.fusion.types import Cost
+from dataflows.kernels.passage import touch_chance
 from dataflows.kinematics.types import Returns
 from dataflows.microstructure.types import NORMAL, UNKNOWN, SpreadDepth, Tradeability
 from dataflows.risk.types import EXIT, VERDICTS
@@ -75,7 +76,7 @@ def test_the_chance_and_what_it_is_worth_are_those_of_a_simulated_walk(distance:
     rng = np.random.default_rng(3)
     walks = np.cumsum(rng.standard_normal((20_000, 400 * bars)) * sigma / math.sqrt(400.0), axis=1)
     reached = (walks <= -distance).any(axis=1)
-    chance = fill_chance(distance, sigma, bars)
+    chance = touch_chance(distance, sigma, bars)
     assert reached.mean() == pytest.approx(chance, abs=0.03)
     # buyers at the limit pay -distance + maker; who was not reached buys at the end, half a spread above where the mid then is
     waited = np.where(reached, -distance + maker, walks[:, -1] + distance + taker).mean()

@@ -37,7 +37,7 @@ from dataflows.microstructure.types import Tradeability
 from tests.dataflows.fusion.world import CONFIGS, returns
 from tests.support import filled, run_columnar
 
-CONFIG = FusionConfig(horizons=(5, 15, 60, 240))
+CONFIG = FusionConfig(horizons=(5, 15, 60, 240), entry_min_t=2.0)
 
 
 def propose(

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from dataflows.data.config import DataConfig
+from dataflows.fusion.costs import Waiting, expected_trip
 from dataflows.fusion.l70_horizon import l70_horizon
 from dataflows.fusion.l71_trading_cost import l71_trading_cost
 from dataflows.fusion.l72_agreement import l72_agreement
@@ -130,6 +132,23 @@ def test_l71_by_hand() -> None:
     assert np.isnan(got.round_trip_bps[58, 0])  # the mean volume is not seeded
     flatter = cost_of(delta=0.6).impact_bps[-1, 0]
     assert flatter == pytest.approx(2.0 * 10.0 * math.sqrt(1_440.0) * (10_000.0 / day_volume) ** 0.6)
+
+
+def test_l71_says_what_waiting_at_the_touch_saves_an_entry() -> None:
+    spread, sigma, bars = 2.0, 1e-3, CONFIGS["execution"].style_wait_bars
+    chance = 2.0 * (1.0 - norm.cdf(0.5e-4 * spread / (sigma * math.sqrt(bars))))  # a walk's largest move beyond the half spread
+    got = cost_of(spread=spread, sigma=sigma, fee=5.0)  # the maker pays nothing
+    assert got.entry_saving_bps[-1, 0] == pytest.approx(chance * (1.0 + 5.0))
+    assert cost_of(sigma=np.nan).entry_saving_bps[-1, 0] == 0.0
+    assert cost_of(fee=np.nan).entry_saving_bps[-1, 0] == 0.0
+
+
+@pytest.mark.parametrize(("edge", "h", "trip"), [(30.0, 60.0, 12.0 - (4.0 - 1.5)), (30.0, 30.0, 12.0), (0.0, 60.0, 8.0)])
+def test_a_round_trip_counts_on_waiting_only_where_l69_would_wait(edge: float, h: float, trip: float) -> None:
+    """Three bars of an hour lose 1.5 bps of an edge of 30; twice that is less than the 4 that are saved, in half an hour not."""
+    waiting = Waiting(bars=3, ratio=2.0)
+    assert expected_trip(edge, 12.0, 4.0, h, waiting) == pytest.approx(trip)
+    assert expected_trip(-edge, 12.0, 4.0, h, waiting) == pytest.approx(trip)
 
 
 def test_l71_square_root_law_does_not_depend_on_the_clock() -> None:
@@ -302,7 +321,7 @@ def test_l75_runs_on_a_whole_panel() -> None:
             "l67_expectancy": Expectancy(edge, np.abs(edge), np.abs(edge), edge),
             "l68_success_probability": Success(np.full((50, 3), 0.9), np.full((50, 3), 0.2)),
             "l70_horizon": Horizon(np.full((50, 3), 60.0), edge[..., 0].copy(), np.full((50, 3), 2, np.int64)),
-            "l71_trading_cost": filled(Cost, (50, 3), 3.0),
+            "l71_trading_cost": filled(Cost, (50, 3), 3.0, entry_saving_bps=np.zeros((50, 3))),
         },
         CONFIGS,
     ).fraction

@@ -8,6 +8,7 @@ import numpy as np
 
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Bars, ExternalAlpha, HigherBars, Instruments, Market, Quality
+from dataflows.execution.config import ExecutionConfig
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.types import Cost, Decay, Ensemble, Expectancy, Horizon, K, Policy, Signals, SourceWeights, Success
 from dataflows.kinematics.types import Alignment, KinematicState, Returns
@@ -31,6 +32,7 @@ CONFIG = FusionConfig(horizons=(5, 15, 60, 240))
 CONFIGS: dict[str, Any] = {
     "data": DataConfig(),
     "fusion": CONFIG,
+    "execution": ExecutionConfig(),
     "microstructure": MicrostructureConfig(),
     "risk": RiskConfig(),
 }

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from dataflows.fusion.types import SOURCES
 from drivers.cli.main import run_command
 from drivers.diagrams.model import read_model
 from drivers.explain.show import as_data, headline
@@ -144,6 +145,20 @@ def test_what_is_not_recorded_is_named(recorded: RecordedRun, orders: pd.DataFra
     found = told(open_run(part), an_entry(orders)["order_id"])
     assert found.steps["l2_returns_volatility"].missing[-1].startswith("features/kinematics.parquet is not in part")
     assert found.steps["l4_risk_gate"].values
+
+
+def test_the_edge_of_an_entry_is_told_by_source(recorded: RecordedRun, orders: pd.DataFrame) -> None:
+    entry = an_entry(orders)
+    table = pd.read_parquet(recorded.folder / "features" / "fusion.parquet").set_index(["timestamp", "symbol"])
+    row = table.loc[(entry["timestamp"], entry["symbol"])]
+    parts = {k: row[f"l67_expectancy.slope_by_source.{k}"] * row[f"l66_signal_matrix.values.{k}"] for k in range(len(SOURCES))}
+    k = max((k for k in parts if np.isfinite(parts[k])), key=lambda k: abs(parts[k]))
+    lines = headline(told(recorded, entry["order_id"]))
+    assert (
+        next(x for x in lines if "Edge learned from: " in x)
+        .strip()
+        .startswith(f"Edge learned from: {SOURCES[k]} {parts[k]:+.3g} bps")
+    )
 
 
 def test_up_stops_the_way(recorded: RecordedRun, orders: pd.DataFrame) -> None:
