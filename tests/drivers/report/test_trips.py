@@ -128,7 +128,8 @@ def test_a_position_from_before_the_run_is_carried_in_at_its_average_cost(
     size = wide.abs()
     kept = (wide != 0.0) & (wide == wide.shift(1))
     only_less = size[::-1].cummax()[::-1] == size  # from here on nothing adds: what does is in the test below
-    settled = kept.any(axis=1) & (only_less | (wide == 0.0)).all(axis=1)
+    still = (wide == wide.shift(1)) & (only_less | (wide == 0.0))  # what the first bar closes has no average left to read
+    settled = kept.any(axis=1) & still.all(axis=1)
     cut = wide.index[settled][0] - pd.Timedelta(report.clock.step, unit="ns")
     for path in (*folder.glob("*.parquet"), *(folder / "features").glob("*.parquet")):
         table = pd.read_parquet(path)
