@@ -243,7 +243,7 @@ def test_the_levels_joined_are_those_of_a_plain_power_iteration(recorded: tuple[
 def test_a_book_says_more_of_the_next_seconds_unsmoothed(recorded: tuple[Market, Any]) -> None:
     """Why L66's book source is L9's weighted imbalance: rank correlation with the mid's move over the next five seconds."""
     market, data = recorded
-    configs = {"microstructure": K, "data": DataConfig(bars_a_day=86_400)}
+    configs = {"microstructure": K._replace(imbalance_halflife_bars=10.0), "data": DataConfig(bars_a_day=86_400)}
     inputs = {"l0_market_feed": market, "instruments": data.instruments}
     seen = run_columnar(l8_spread_depth, inputs, configs)
     lean = run_columnar(l9_book_imbalance, {**inputs, "l8_spread_depth": seen}, configs)
