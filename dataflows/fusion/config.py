@@ -80,7 +80,7 @@ class FusionConfig(NamedTuple):
     decay_halflife_bars: Annotated[float, setting("bars", "L73: time in which freshness halves", gt=0, least=3)] = 30.0
     decay_step: Annotated[
         float, setting("score", "L73: move of the sources' mean, to its side, that renews the signal", gt=0, le=1)
-    ] = 0.03
+    ] = 0.14
     kelly_fraction: Annotated[float, setting("fraction", "L75: share of the Kelly bet that is suggested", gt=0, le=1)] = 0.25
     kelly_cap: Annotated[float, setting("fraction of equity", "L75: most that is ever suggested", gt=0, le=1)] = 0.2
     leave_cost: Annotated[

@@ -127,7 +127,7 @@ class KinematicsConfig(NamedTuple):
         setting(
             "t, ATR, ATR a bar, z", "L60: L13's t, L16's line, L51's velocity and L53's and L56's z that count in full", gt=0
         ),
-    ] = (3.0, 2.0, 0.3, 3.0)
+    ] = (1.3, 2.0, 0.3, 3.0)
 
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""

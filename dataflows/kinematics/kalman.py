@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Annotated, Final, NamedTuple
 
@@ -29,16 +30,51 @@ class LocalTrend(NamedTuple):
     surprise: Annotated[Floats, Axes("N", start=NAN)]  # as of the last bar that counted
 
 
+@functools.lru_cache(maxsize=8)
+def walk_deviations(q_level: float, q_velocity: float) -> tuple[float, float]:
+    """What the model's own t of the velocity and z of the innovation deviate by on a random walk, in the long run.
+
+    The model takes a price for a trend seen through noise; on a walk, which has neither, both are larger than 1. From the
+    filter's steady gains, and from the stationary variance of the linear system that it is on a walk (Harvey 1989, ch. 3).
+    """
+    p_level, p_cross, p_velocity, f = 1.0, 0.0, DIFFUSE, 1.0
+    for _ in range(1_000_000):
+        last = p_velocity
+        p_level += 2.0 * p_cross + p_velocity + q_level
+        p_cross += p_velocity
+        p_velocity += q_velocity
+        f = p_level + 1.0
+        p_velocity -= p_cross / f * p_cross
+        p_cross /= f
+        p_level /= f
+        if abs(p_velocity - last) <= 1e-14 * p_velocity:
+            break
+    # what the level lacks of the price, and the velocity, after a return of 1
+    step = np.array([[1.0 - p_level, p_level - 1.0], [p_cross, 1.0 - p_cross]])
+    shock = np.array([1.0 - p_level, p_cross])
+    squares = np.linalg.solve(np.eye(4) - np.kron(step, step), np.kron(shock, shock)).reshape(2, 2)
+    surprise = squares[0, 0] - 2.0 * squares[0, 1] + squares[1, 1] + 1.0
+    root = 2.0 + q_level
+    return math.sqrt(squares[1, 1] * root / p_velocity), math.sqrt(surprise * root / f)
+
+
 @kernel
 def local_trend(
-    y: Floats, sigma: Floats, on: Ints, q_level: float, q_velocity: float, state: LocalTrend
+    y: Floats,
+    sigma: Floats,
+    on: Ints,
+    q_level: float,
+    q_velocity: float,
+    deviations: tuple[float, float],
+    state: LocalTrend,
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """(level, velocity, t_stat, innovation_z), each (T, N), of a Kalman filter over the bars that count.
 
     y: log price; level: log price; velocity: log price per bar. q_level, q_velocity: variances of what moves level and velocity
     in a bar, over the observation's. The gains depend on these ratios alone; the scale comes from sigma, whose square is
-    2 + q_level observation variances. innovation_z is over the sigma of the bar BEFORE. Both statistics lie within 1000.
-    NaN until two bars are held; held where `on` is 0 or y is not finite. Source: Harvey (1989), section 2.3.
+    2 + q_level observation variances. innovation_z is over the sigma of the bar BEFORE. Both statistics are over `deviations`
+    (`walk_deviations`) and lie within 1000. NaN until two bars are held; held where `on` is 0 or y is not finite. Source:
+    Harvey (1989), section 2.3.
     """
     bars, symbols = y.shape
     level = np.full((bars, symbols), np.nan)
@@ -68,12 +104,12 @@ def local_trend(
                     state.p_level[n] = p_level / f
                     state.p_cross[n] = p_cross / f
                     state.p_velocity[n] = p_velocity - p_cross / f * p_cross
-                    state.surprise[n] = z_score(error, math.sqrt(f) * state.sigma[n] / root)
+                    state.surprise[n] = z_score(error, math.sqrt(f) * state.sigma[n] / root * deviations[1])
                 state.held[n] = 2 if state.held[n] > 0 else 1
                 state.sigma[n] = sigma[t, n]
             if state.held[n] == 2:
                 level[t, n] = state.level[n]
                 velocity[t, n] = state.velocity[n]
-                t_stat[t, n] = z_score(state.velocity[n], math.sqrt(state.p_velocity[n]) * sigma[t, n] / root)
+                t_stat[t, n] = z_score(state.velocity[n], math.sqrt(state.p_velocity[n]) * sigma[t, n] / root * deviations[0])
                 surprise[t, n] = state.surprise[n]
     return level, velocity, t_stat, surprise

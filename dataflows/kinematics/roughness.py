@@ -18,7 +18,7 @@ class Roughness(NamedTuple):
     values: Annotated[Floats, Axes("M", "N", start=NAN)]
     at: Count
     seen: Count  # up to M
-    moves: Annotated[Floats, Axes("L", "W", "N", start=0.0)]  # sizes of the moves over each lag
+    moves: Annotated[Floats, Axes("L", "W", "N", start=0.0)]  # squares of the moves over each lag
     pos: Count
     held: Count
     totals: Annotated[Floats, Axes("L", "N", start=0.0)]
@@ -27,11 +27,11 @@ class Roughness(NamedTuple):
 
 @kernel
 def hurst(x: Floats, on: Ints, lags: tuple[int, ...], state: Roughness) -> Floats:
-    """Slope of log mean |x[t] - x[t - lag]| on log lag, (T, N): 0.5 for a random walk, above where moves persist.
+    """Half the slope of log mean (x[t] - x[t - lag])^2 on log lag, (T, N): 0.5 for a walk, above where moves persist.
 
     x: float64 (T, N), log price; lags: ascending. The mean is over the last W bars that count, once the longest lag is
     behind them. 0.5 where nothing moved. NaN before; held where `on` is 0 or x is not finite. O(lags) a bar; sums are made
-    anew when the ring wraps. Source: Di Matteo (2007), structure function of order 1.
+    anew when the ring wraps. Source: Di Matteo (2007), structure function of order 2.
     """
     bars, symbols = x.shape
     deep = state.values.shape[0]
@@ -52,9 +52,10 @@ def hurst(x: Floats, on: Ints, lags: tuple[int, ...], state: Roughness) -> Float
                 if state.seen[n] == deep:
                     p = state.pos[n]
                     for k in range(count):
-                        size = math.fabs(v - state.values[(a - lags[k] + deep) % deep, n])
-                        state.totals[k, n] += size - state.moves[k, p, n]
-                        state.moves[k, p, n] = size
+                        move = v - state.values[(a - lags[k] + deep) % deep, n]
+                        square = move * move
+                        state.totals[k, n] += square - state.moves[k, p, n]
+                        state.moves[k, p, n] = square
                     if p == width - 1:
                         for k in range(count):
                             total = 0.0
@@ -76,6 +77,6 @@ def hurst(x: Floats, on: Ints, lags: tuple[int, ...], state: Roughness) -> Float
                             slope += (math.log(lags[k]) - middle) * math.log(mean)
                         else:
                             moved = False
-                    state.result[n] = slope / spread if moved else 0.5
+                    state.result[n] = 0.5 * slope / spread if moved else 0.5
             y[t, n] = state.result[n]
     return y

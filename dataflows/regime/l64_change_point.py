@@ -35,6 +35,8 @@ def l64_change_point(l2_returns_volatility: Returns, regime: RegimeConfig, carry
 
     Run lengths up to `change_recent` are exact, older ones share bins, so that a bar costs 37 of them and not 721: 0.8 us.
     Against the full recursion, on normal returns with planted changes, p_change was off by 0.0001 in the mean and at most 0.03.
+    run_length is within a fifth of the exact mode on 95 % of bars; on most others the posterior has two modes, an old run and
+    a young one, and it names the young one some bars earlier, since the old one shares its bin.
 
     Alarms, p_change > 0.5 from below, with the defaults: volatility times three is seen within 30 bars in 92 per cent of 1000
     trials on normal returns (83 on Student's t with 4 degrees of freedom), half of them within 3 bars; false alarms a day: 0.15

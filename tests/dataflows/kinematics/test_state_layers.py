@@ -279,7 +279,7 @@ def test_a_short_move_against_the_trend_is_a_pullback_and_with_it_a_breakout() -
 
 
 TREND_INPUTS = (
-    ("l13_kalman_velocity", "t_stat", 3.0),
+    ("l13_kalman_velocity", "t_stat", 1.3),
     ("l15_rsi_short", "centred", 1.0),
     ("l16_macd_short", "line", 2.0),
     ("l18_breakout_short", "position", 0.5),

@@ -19,6 +19,7 @@ from dataflows.data.types import Market
 from dataflows.kinematics import cycle, efficiency, jumps, kalman, reversion, roughness, variance_ratio
 from dataflows.kinematics import fir as firs
 from dataflows.kinematics.config import KinematicsConfig
+from dataflows.kinematics.kalman import walk_deviations
 from dataflows.kinematics.l13_kalman_velocity import l13_kalman_velocity
 from dataflows.kinematics.l24_variance_ratio import l24_variance_ratio
 from dataflows.kinematics.l51_velocity_acceleration import l51_velocity_acceleration
@@ -68,9 +69,22 @@ def test_the_filter_is_statsmodels_local_linear_trend(seen: Market, values: dict
     np.testing.assert_allclose(1e4 * got.velocity[close.index, 1][50:], velocity[50:], rtol=1e-4, atol=1e-5)
     sigma = values["l2_returns_volatility"].sigma[close.index, 1] / math.sqrt(2.0 + K.kalman_q_level)
     deviation = np.sqrt(fit.filtered_state_cov[1, 1]) * sigma
-    np.testing.assert_allclose(got.t_stat[close.index, 1][100:], 1e-4 * velocity[100:] / deviation[100:], rtol=1e-4, atol=1e-6)
+    of_t, of_z = walk_deviations(K.kalman_q_level, K.kalman_q_velocity)
+    expected = 1e-4 * velocity[100:] / (of_t * deviation[100:])
+    np.testing.assert_allclose(got.t_stat[close.index, 1][100:], expected, rtol=1e-4, atol=1e-6)
     surprise = 1e-4 * fit.forecasts_error[0, 1:] / (np.sqrt(fit.forecasts_error_cov[0, 0, 1:]) * sigma[:-1])
-    np.testing.assert_allclose(got.innovation_z[close.index, 1][100:], surprise[99:], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(got.innovation_z[close.index, 1][100:], surprise[99:] / of_z, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("q_level", "q_velocity"), [(0.1, 0.001), (0.0, 0.01), (1.0, 1e-4)])
+def test_on_a_random_walk_both_statistics_deviate_by_one(q_level: float, q_velocity: float) -> None:
+    k = K._replace(kalman_q_level=q_level, kalman_q_velocity=q_velocity)
+    y = np.cumsum(np.random.default_rng(17).normal(0.0, 1e-3, (40_000, 4)), axis=0)
+    state = carry_of(l13_kalman_velocity, 4, {"kinematics": k}).filter
+    deviations = walk_deviations(q_level, q_velocity)
+    _, _, t, z = kalman.local_trend(y, np.full(y.shape, 1e-3), _on(y), q_level, q_velocity, deviations, state)
+    assert np.nanstd(t[1000:]) == pytest.approx(1.0, abs=0.04)
+    assert np.nanstd(z[1000:]) == pytest.approx(1.0, abs=0.02)
 
 
 def test_the_variance_ratio_is_arch_s_on_every_window(seen: Market, values: dict[str, Any]) -> None:
@@ -128,8 +142,8 @@ def test_the_exponent_is_the_slope_of_the_structure_function(seen: Market, value
     x = np.log(_valid(seen, seen.bars.close, 0))
     for end in (800, 1500, len(x)):
         part = x.to_numpy()[:end]
-        sizes = [np.abs(part[lag:] - part[:-lag])[-K.hurst_window_bars :].mean() for lag in K.hurst_lags]
-        slope = np.polyfit(np.log(K.hurst_lags), np.log(sizes), 1)[0]
+        squares = [np.square(part[lag:] - part[:-lag])[-K.hurst_window_bars :].mean() for lag in K.hurst_lags]
+        slope = 0.5 * np.polyfit(np.log(K.hurst_lags), np.log(squares), 1)[0]
         assert values["l52_hurst_exponent"].h[x.index[end - 1], 0] == pytest.approx(slope, rel=1e-9)
 
 
@@ -300,7 +314,7 @@ def test_compiled_kernels_give_the_bits_of_plain_python(seen: Market, monkeypatc
     def check(fn: Any, args: tuple[Any, ...], layer: Any, module: Any, field: str) -> None:
         assert_plain_is_compiled(fn, args, layer, BRISK, monkeypatch, module, field=field)
 
-    check(kalman.local_trend, (x, sigma, on, 0.1, 0.001), l13_kalman_velocity, kalman, "filter")
+    check(kalman.local_trend, (x, sigma, on, 0.1, 0.001, (2.0, 1.5)), l13_kalman_velocity, kalman, "filter")
     check(variance_ratio.variance_ratio, (r, on), l24_variance_ratio, variance_ratio, "window")
     check(firs.fir, (x, on, savitzky_golay(9, 3)), l51_velocity_acceleration, firs, "taps")
     check(roughness.hurst, (x, on, BRISK.hurst_lags), l52_hurst_exponent, roughness, "window")

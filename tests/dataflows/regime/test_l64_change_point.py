@@ -68,6 +68,18 @@ def test_the_result_is_that_of_every_run_length_by_itself(seed: int) -> None:
     assert error.mean() < 2e-3 and error.max() < 0.05
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_run_length_is_the_mode_of_the_full_recursion_but_for_a_few_bars_after_a_change(seed: int) -> None:
+    x = planted(seed)
+    got = run(x[:, None]).run_length[:, 0]
+    exact = posterior(np.clip(x, -C.change_clip, C.change_clip)).argmax(axis=1)
+    off = np.abs(got - exact)
+    near = off <= np.maximum(2.0, 0.2 * exact)
+    assert near.mean() > 0.94
+    assert (got[~near] < exact[~near]).mean() > 0.9  # it names the young run
+    assert np.median(off) <= 1.0
+
+
 def test_the_first_bars_have_no_bin_that_is_shared_and_are_exact() -> None:
     x = planted()[190:202]  # as many as stay single
     got = run(x[:, None])
