@@ -15,7 +15,7 @@ from drivers.engine.chunk import Chunk
 from drivers.engine.engine import Engine
 from drivers.feeds.base import step_of
 from drivers.files.atomic import write_atomic
-from drivers.run.assembly import open_session
+from drivers.run.assembly import prepare_run
 from drivers.run.progress import progress_bar
 from drivers.run.request import RunRequest
 
@@ -55,7 +55,7 @@ def said(folder: Path | None, console: Console, *, overrides: tuple[str, ...] = 
     """Runs the whole graph over a data set (None: the built-in sample market) and keeps what the market side said."""
     parts: dict[str, list[Any]] = {}
     with progress_bar(console) as progress:
-        session = open_session(RunRequest(data=folder, overrides=overrides), progress)
+        session = prepare_run(RunRequest(data=folder, overrides=overrides), progress)
         task = progress.add_task(f"Running {session.data.about()['data']}", total=session.data.remaining())
         for seen in session.data.deliver(most=session.chunk_bars, epoch_ns=session.engine.epoch_ns):
             assert isinstance(seen, Chunk)  # a folder holds bars and nothing between them

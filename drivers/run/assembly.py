@@ -31,7 +31,7 @@ CHUNK_BYTES: Final = 48 * 2**20
 
 
 @dataclass(frozen=True)
-class Session:
+class PreparedRun:
     """All that a run consists of before its first bar."""
 
     request: RunRequest
@@ -74,7 +74,7 @@ class Session:
         }
 
 
-def open_session(request: RunRequest, progress: Progress, feed: Feed | None = None, *, compiled: bool = True) -> Session:
+def prepare_run(request: RunRequest, progress: Progress, feed: Feed | None = None, *, compiled: bool = True) -> PreparedRun:
     """Reads and checks everything that a run needs, and compiles what it calls. Nothing is written.
 
     feed: where the bars come from; None: the folder that the request names, or the built-in sample market.
@@ -100,7 +100,7 @@ def open_session(request: RunRequest, progress: Progress, feed: Feed | None = No
     )
     with compiling_beside(plan, request.project):
         warm_up(engine, progress)
-    return Session(request, project, wiring, configs, spec, data, plan, engine)
+    return PreparedRun(request, project, wiring, configs, spec, data, plan, engine)
 
 
 def _recorded(request: RunRequest, project: Project, progress: Progress) -> Feed:

@@ -12,7 +12,7 @@ from dataflows.execution.types import CANCEL
 from drivers.engine.chunk import Chunk, Instant, Outputs, joined
 from drivers.engine.interrupts import Requests, deferred
 from drivers.feeds.base import Delivered, Quiet
-from drivers.run.assembly import Session
+from drivers.run.assembly import PreparedRun
 from drivers.run.between_bars import Between
 from drivers.run.journaled import Journaled, state_of
 from drivers.run.operator_commands import OperatorCommand, fields_of
@@ -40,7 +40,7 @@ class Stream:
 
     def __init__(
         self,
-        session: Session,
+        session: PreparedRun,
         recorder: Recorder,
         engine: Journaled,
         between: Between,
@@ -230,7 +230,7 @@ def _not_canceled(outputs: Outputs, instant: Instant, order: str) -> str:
     return f"{order} is not an open order, or its cancel is under way; nothing was done"
 
 
-def concatenated(session: Session, outputs: list[Outputs]) -> Outputs:
+def concatenated(session: PreparedRun, outputs: list[Outputs]) -> Outputs:
     """Successive outputs as those of one chunk."""
     annotations = session.plan.annotations
     values: dict[str, Any] = {n: joined([o.values[n] for o in outputs], annotations[n]) for n in outputs[0].values}

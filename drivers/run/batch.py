@@ -14,7 +14,7 @@ from rich.console import Console
 
 from drivers.engine.chunk import Chunk, Instant
 from drivers.engine.interrupts import deferred
-from drivers.run.assembly import Session, open_session
+from drivers.run.assembly import PreparedRun, prepare_run
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
@@ -46,7 +46,7 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
     out = request.out or default_out(datetime.now(UTC))
     begun = time.perf_counter()
     with progress_bar(console) as progress:
-        session = open_session(request, progress)
+        session = prepare_run(request, progress)
         check_venue(session.plan, connected=False)
         ready = time.perf_counter()
         with ExitStack() as stack:
@@ -59,7 +59,7 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
     return RunResult(out, summary, recorder.report_failed)
 
 
-def advance_all(session: Session, recorder: Recorder, on_bars: Callable[[int], None]) -> None:
+def advance_all(session: PreparedRun, recorder: Recorder, on_bars: Callable[[int], None]) -> None:
     """Every chunk of the data through the engine and into the recorder."""
     for item in session.data.deliver(most=session.chunk_bars, epoch_ns=session.engine.epoch_ns):
         with deferred():

@@ -10,7 +10,7 @@ import numpy as np
 
 from dataflows.data.types import OPERATOR_HALT, Observations
 from drivers.feeds.base import step_of
-from drivers.run.assembly import Session
+from drivers.run.assembly import PreparedRun
 from drivers.run.operator_commands import OperatorCommand, OperatorFileError, OperatorSource, operator_source
 from drivers.text.times import stamp
 
@@ -23,7 +23,7 @@ class Between:
     price of any symbol has come for `stale_after` seconds; the next price arms it again.
     """
 
-    def __init__(self, session: Session, notify: Callable[[str], None], memory: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, session: PreparedRun, notify: Callable[[str], None], memory: Mapping[str, Any] | None = None) -> None:
         request, data = session.request, session.data
         self.session, self.notify, self.first = session, notify, memory is None
         about = memory or {}

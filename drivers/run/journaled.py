@@ -13,7 +13,7 @@ import numpy as np
 from drivers.engine.checkpoint import save
 from drivers.engine.chunk import Chunk, Instant, Outputs
 from drivers.engine.engine import Engine
-from drivers.run.assembly import Session
+from drivers.run.assembly import PreparedRun
 from drivers.run.provenance import versions
 from drivers.store.instants import arrays_of
 from drivers.store.segments import Segments
@@ -39,7 +39,7 @@ class Journaled:
     with the reason, before what was to be written acts; from then on the engine goes on without a journal, until `begin`.
     """
 
-    def __init__(self, session: Session, folder: Path | None) -> None:
+    def __init__(self, session: PreparedRun, folder: Path | None) -> None:
         self.session, self.engine = session, session.engine
         self.on_failure: Callable[[str], None] = lambda reason: None
         self.failed = ""
@@ -100,7 +100,7 @@ class Journaled:
 
 
 def _begin(
-    session: Session, operator: Mapping[str, Any], results: Mapping[str, Any] | None
+    session: PreparedRun, operator: Mapping[str, Any], results: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     engine, plan = session.engine, session.plan
     about = {

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from drivers.engine.chunk import Outputs
-from drivers.run.assembly import Session
+from drivers.run.assembly import PreparedRun
 from drivers.runlog.events import Events
 from drivers.runlog.log import open_run_log
 from drivers.store.columns import EpochLayer
@@ -32,7 +32,7 @@ class Recorder:
 
     def __init__(
         self,
-        session: Session,
+        session: PreparedRun,
         out: Path,
         *,
         parts: bool = False,

@@ -12,7 +12,7 @@ from typing import Any
 from drivers.engine.checkpoint import CheckpointError, restore
 from drivers.engine.interrupts import Requests
 from drivers.files.atomic import write_atomic, write_atomic_bytes
-from drivers.run.assembly import Session
+from drivers.run.assembly import PreparedRun
 from drivers.run.bar_by_bar import Stream
 from drivers.run.between_bars import Between
 from drivers.run.journaled import Journaled
@@ -28,7 +28,7 @@ _PATHS = ("data", "out", "project", "checkpoint", "operator_file")
 _TUPLES = ("symbols", "overrides")
 
 
-def write_request(request: RunRequest, session: Session, folder: Path) -> None:
+def write_request(request: RunRequest, session: PreparedRun, folder: Path) -> None:
     """Notes what a stream was asked for, with absolute paths, and the digest of its data."""
     about: dict[str, Any] = dict(vars(request))
     for name in _PATHS:
@@ -61,7 +61,7 @@ def recorded_request(out: Path) -> RunRequest:
     return RunRequest(**{**about, "out": out, "resume": True})
 
 
-def resumed(session: Session, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests) -> Stream:
+def resumed(session: PreparedRun, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests) -> Stream:
     """The stream as it was when it ended, to go on from there. Raises what `restore` and the journal raise."""
     folder = out.with_name(out.name + ".partial")
     if json.loads((folder / REQUEST).read_text(encoding="utf-8"))["data_hash"] != session.data.digest:

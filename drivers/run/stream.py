@@ -22,7 +22,7 @@ from drivers.engine.chunk import Chunk
 from drivers.engine.interrupts import Requests, graceful
 from drivers.feeds.base import Delivered, Feed, step_of
 from drivers.files.atomic import write_atomic, write_atomic_bytes
-from drivers.run.assembly import Session, open_session
+from drivers.run.assembly import PreparedRun, prepare_run
 from drivers.run.bar_by_bar import Stream
 from drivers.run.batch import RunResult, default_out
 from drivers.run.between_bars import Between
@@ -44,7 +44,7 @@ def run_stream(
     request: RunRequest,
     console: Console | None = None,
     sleep: Callable[[float], None] = time.sleep,
-    connect: Callable[[Session], Venue] | None = None,
+    connect: Callable[[PreparedRun], Venue] | None = None,
     feed: Feed | None = None,
 ) -> RunResult:
     """Streams market data through the engine, bar by bar. feed: where they come from; None: what the request names.
@@ -68,7 +68,7 @@ def run_stream(
 
     begun = time.perf_counter()
     with progress_bar(console) as progress:
-        session = open_session(request, progress, feed)
+        session = prepare_run(request, progress, feed)
         check_venue(session.plan, connect is not None)
         ready = time.perf_counter()
         with ExitStack() as stack:
@@ -114,13 +114,13 @@ def run_stream(
     return RunResult(out, summary, recorder.report_failed)
 
 
-def following(session: Session) -> Iterator[Delivered]:
+def following(session: PreparedRun) -> Iterator[Delivered]:
     """What the feed delivers after the last instant of the engine, bar by bar."""
     return session.data.deliver(after=session.engine.last_time, most=1, epoch_ns=session.engine.epoch_ns)
 
 
 def _begun(
-    session: Session, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests
+    session: PreparedRun, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests
 ) -> tuple[Stream, Iterator[Delivered]]:
     """A stream that begins here, or goes on from a checkpoint into results of its own; and what it is to run."""
     request = session.request

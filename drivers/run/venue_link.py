@@ -11,7 +11,7 @@ import numpy as np
 from dataflows.execution.types import CANCEL, PLACE, Executions, OrderIntents, VenueSnapshot
 from drivers.engine.chunk import Outputs
 from drivers.engine.plan import Plan
-from drivers.venues.base import NewOrder, Report, Venue, VenueRefusal
+from drivers.venues.base import ExecutionReport, NewOrder, Venue, VenueRefusal
 
 SNAPSHOT = "venue_snapshot"
 
@@ -23,7 +23,7 @@ class VenueLink:
         self.venue, self.symbols, self.step = venue, tuple(symbols), step
         self._orders = plan.delayed["orders"].source
         self._columns = {symbol: n for n, symbol in enumerate(symbols)}
-        self._waiting: list[Report] = []
+        self._waiting: list[ExecutionReport] = []
 
     def _fetch(self, until: int) -> None:
         self._waiting += self.venue.events(until)
@@ -83,7 +83,7 @@ class VenueLink:
             decision_time=int(log.decision_time[i]),
         )
 
-    def _log(self, reports: Sequence[Report]) -> Executions:
+    def _log(self, reports: Sequence[ExecutionReport]) -> Executions:
         for report in reports:
             if report.symbol not in self._columns:
                 raise VenueRefusal(f"the venue reports of {report.symbol}, which is none of {', '.join(self.symbols)}")

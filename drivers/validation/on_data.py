@@ -11,7 +11,7 @@ from drivers.engine.building import boundaries
 from drivers.feeds.check import QualityReport, check_dataset
 from drivers.feeds.dataset import Dataset
 from drivers.feeds.sample import sample_market
-from drivers.run.assembly import Session, open_session
+from drivers.run.assembly import PreparedRun, prepare_run
 from drivers.run.progress import progress_bar
 from drivers.run.request import RunRequest
 from drivers.text.terminal import Terminal
@@ -26,14 +26,14 @@ def validate_data(request: RunRequest, *, bars: int | None = BARS, console: Cons
     """Tests every property on the data and with the configuration of a request. Nothing is written.
 
     bars: how many may be run again in other ways, about; None: all. request.seed: of what is drawn at random, too.
-    Raises what `open_session` raises: DataError for a folder that is none, ConfigError, ProjectError.
+    Raises what `prepare_run` raises: DataError for a folder that is none, ConfigError, ProjectError.
     """
     with progress_bar(console or Terminal(stderr=True)) as progress:
         path = request.data if request.data is not None else sample_market(request.seed, progress)
         checked = _check(path, request) if path.is_dir() else None
         if checked is not None and checked.state == "broken":
             return _refused(checked)
-        session = open_session(request, progress)
+        session = prepare_run(request, progress)
         task = progress.add_task("Running", total=session.data.remaining())
         report = validate(
             trial_of(session), bars=bars, on_bars=lambda done, doing: progress.update(task, advance=done, description=doing)
@@ -43,7 +43,7 @@ def validate_data(request: RunRequest, *, bars: int | None = BARS, console: Cons
         return report
 
 
-def trial_of(session: Session) -> Trial:
+def trial_of(session: PreparedRun) -> Trial:
     """The plan, data and configuration of a session on a folder of market data, to be tested."""
     data = session.data
     assert isinstance(data, Dataset)  # no other feed was given

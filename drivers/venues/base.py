@@ -40,7 +40,7 @@ class NewOrder(NamedTuple):
     decision_time: int  # of the close that decided
 
 
-class Report(NamedTuple):
+class ExecutionReport(NamedTuple):
     """What the venue says of an order, or of a position that it has closed by itself (order 0).
 
     fill_id: of each symbol's fills, numbered 1, 2, 3 … as the driver first sees them; a fill that is reported twice has one
@@ -90,7 +90,7 @@ class Venue(Protocol):
     def modify(self, symbol: str, order_id: int, *, limit_price: float, stop_price: float) -> None:
         """Changes the price of a resting order: of a STOP_MARKET its trigger, of any other its limit."""
 
-    def events(self, until: int) -> Iterable[Report]:
+    def events(self, until: int) -> Iterable[ExecutionReport]:
         """The reports up to a time that were not handed over before, by time."""
 
     def snapshot(self, at: int) -> Snapshot | None:

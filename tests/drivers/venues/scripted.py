@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from dataflows.execution.types import CANCEL, MODIFY, PLACE, Executions, OrderIntents
 from dataflows.panel import fields_of
-from drivers.venues.base import NewOrder, Report, Snapshot
+from drivers.venues.base import ExecutionReport, NewOrder, Snapshot
 
 HALF_A_MINUTE = 30_000_000_000
 BRACKET = 3
@@ -40,7 +40,7 @@ class ScriptedVenue:
         times, entries = log_of(out, "l90_fills", Executions)
         self.early = set(np.unique(times)[:early].tolist())
         self.reports = [
-            Report(**{**x, "time": int(t) - HALF_A_MINUTE * (t in self.early), "symbol": symbols[x["symbol"]]})
+            ExecutionReport(**{**x, "time": int(t) - HALF_A_MINUTE * (t in self.early), "symbol": symbols[x["symbol"]]})
             for t, x in zip(times.tolist(), entries, strict=True)
         ]
         _, self.orders = log_of(out, "l5_execution_bridge", OrderIntents)
@@ -72,7 +72,7 @@ class ScriptedVenue:
     def modify(self, symbol: str, order_id: int, *, limit_price: float, stop_price: float) -> None:
         self._next(kind=MODIFY, symbol=symbol, id=order_id, limit_price=limit_price, stop_price=stop_price)
 
-    def events(self, until: int) -> Iterable[Report]:
+    def events(self, until: int) -> Iterable[ExecutionReport]:
         while self.handed < len(self.reports) and self.reports[self.handed].time <= until:
             report = self.reports[self.handed]
             assert report.id == 0 or report.id & ~BRACKET in self.placed, f"{report} answers an order that was never sent"
