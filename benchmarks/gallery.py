@@ -30,7 +30,8 @@ from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import Dataset, open_dataset
 from drivers.feeds.simulate import default_symbols, simulate
-from drivers.graph.layers import LayerNode, layer_nodes
+from drivers.graph.inventory import layer_nodes
+from drivers.graph.layers import LayerNode
 from drivers.graph.modules import layer_modules
 from drivers.graph.wiring import load
 from drivers.project.configs import load_configs

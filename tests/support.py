@@ -12,7 +12,7 @@ import numpy as np
 
 from dataflows.carry import start_state
 from dataflows.panel import Kind, fields_of, is_record, kind_of
-from drivers.graph.layers import layer_nodes
+from drivers.graph.inventory import layer_nodes
 from drivers.graph.modules import layer_modules
 from drivers.graph.wiring import load
 from drivers.project.locate import defaults

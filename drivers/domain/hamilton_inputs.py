@@ -24,7 +24,8 @@ from drivers.domain.market import instruments_of
 from drivers.engine.building import make_engine
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import Dataset
-from drivers.graph.layers import LayerNode, layer_nodes
+from drivers.graph.inventory import layer_nodes
+from drivers.graph.layers import LayerNode
 from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
 from drivers.project.locate import Project, locate

@@ -11,7 +11,8 @@ from dataflows.data.types import Instruments
 from drivers.engine.engine import DAY_NS, Engine
 from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
-from drivers.graph.layers import LayerNode, layer_nodes
+from drivers.graph.inventory import layer_nodes
+from drivers.graph.layers import LayerNode
 from drivers.graph.modules import layer_modules
 from drivers.graph.wiring import Wiring
 from drivers.project.locate import Project

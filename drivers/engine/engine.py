@@ -91,7 +91,6 @@ class Engine:
         self.records: dict[str, list[Any]] = {p: [] for p in plan.epoch_needs}
         self.held: dict[str, Any] = {}  # the market side at the last bar, one row each: what `react` runs beside
         self._poisoned_at: int | None = None
-        self._bar_bytes = 0.0
         self.on_layer: Callable[[str], None] = lambda name: None
 
     # ---- state
@@ -319,13 +318,11 @@ class Engine:
             told = {*self.plan.steps.own, "the step loop"}
             scratch = self._scratch(lambda name: None if name in told else on_layer(name))
             scratch.guard = self.guard
-        self._bar_bytes = _bytes_of_a_bar(scratch)
+        scratch.advance(scratch.blank())
 
     def bars_within(self, size: int) -> int:
-        """How many bars' inputs and outputs fit into so many bytes, at least 1: measured on blank bars, once."""
-        if not self._bar_bytes:
-            self._bar_bytes = _bytes_of_a_bar(self._scratch(self.on_layer))
-        return max(1, int(size // self._bar_bytes))
+        """How many bars' inputs and outputs fit into so many bytes, about; at least 1."""
+        return max(1, size // (8 * self.plan.width(self.dims)))
 
     def warm_up_steps(self) -> None:
         """Compiles the step stage, and nothing else, by running it over two blank bars: not for an engine that is to run."""
@@ -369,14 +366,6 @@ class Engine:
         )
         made.on_layer = on_layer
         return made
-
-
-def _bytes_of_a_bar(scratch: Engine) -> float:
-    """What the panels and series of one bar take in memory: those handed in, and those that the layers return."""
-    chunk = scratch.blank()
-    values = {**chunk.inputs, **scratch.advance(chunk).values}
-    arrays = [leaf for value in values.values() if not is_log(type(value)) for leaf in leaves(value)]
-    return sum(x.nbytes for x in arrays if isinstance(x, np.ndarray)) / len(chunk.time)
 
 
 def _load_layer(node: LayerNode, values: dict[str, Any]) -> None:

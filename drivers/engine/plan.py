@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from dataflows.layer import SCHEDULES
-from dataflows.panel import is_log
+from dataflows.panel import is_log, walk
 from dataflows.runtime.compile import fingerprint
 from drivers.engine.loop.generate import StepStage
 from drivers.graph.external import EXTERNAL, STATIC
-from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError, layer_nodes
+from drivers.graph.inventory import layer_nodes
+from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError
+
+STACK: Final = 12
+"""How wide a stack is, about, for who counts memory: sources, horizons, order sizes."""
 
 
 class Plan:
@@ -74,6 +79,22 @@ class Plan:
     def type_of(self, name: str) -> Any:
         """The annotation of a layer's output, or of an input that a layer takes."""
         return self.annotations[name] if name in self.annotations else self.hints[name]
+
+    def width(self, dims: Mapping[str, int]) -> int:
+        """How many numbers of a bar a chunk holds: what goes in, and what the layers return, logs apart.
+
+        dims: lengths of "N", "D" and "table". What a step layer shows within the bar only is not held.
+        """
+        lengths = {"K": STACK, **dims}
+        found = 0
+        for name in {*self.nodes, *self.recorded_inputs, *(EXTERNAL.keys() - STATIC)} & {*self.nodes, *self.hints}:
+            schedule = self.nodes[name].schedule if name in self.nodes else ""
+            if schedule == "epoch" or is_log(self.type_of(name)):
+                continue
+            for _, kind in walk(self.type_of(name)):
+                if not {"static", "log"} & {*kind.axes} and (kind.recorded or schedule != "step"):
+                    found += math.prod(lengths[axis] for axis in kind.axes)
+        return found
 
     @property
     def states(self) -> list[str]:

@@ -13,7 +13,8 @@ from benchmarks import gallery
 from benchmarks.candles import Picture, draw, price_text, ticks, together
 from dataflows.pattern.types import PatternSignal
 from drivers.feeds.simulate import default_symbols, simulate
-from drivers.graph.layers import LayerNode, layer_nodes
+from drivers.graph.inventory import layer_nodes
+from drivers.graph.layers import LayerNode
 from drivers.graph.modules import layer_modules
 from drivers.graph.wiring import load
 from drivers.project.locate import defaults

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final
 
-from hamilton import driver
-
-from drivers.graph.layers import LayerNode
+from drivers.graph.inventory import build_graph
+from drivers.graph.layers import LayerNode, PlanError
 from drivers.graph.network import Finding, forms_of, graph_of, linked
 from drivers.graph.rules import edges as rules_edges
 from drivers.graph.rules import values as rules_values
@@ -23,6 +22,7 @@ _RULES: Final = (
     rules_edges.ids,
     rules_edges.known_inputs,
     rules_edges.cycles,
+    rules_edges.late,
     rules_edges.schedules,
     rules_edges.recorded,
     rules_edges.domains,
@@ -57,8 +57,6 @@ def _hamilton(modules: Iterable[ModuleType], wiring: Wiring, nodes: Mapping[str,
     """Hamilton's own word on the graph."""
     disabled = {nodes[n].fn.__module__ for n, e in wiring.layers.items() if not e.enabled and n in nodes}
     try:
-        driver.Builder().with_modules(*[m for m in modules if m.__name__ not in disabled]).with_config(
-            dict(wiring.variants)
-        ).build()
-    except Exception as error:  # whatever it finds, in its own words
-        yield Finding("hamilton", "", "", f"Hamilton refuses the graph: {' '.join(str(error).split())}")
+        build_graph([m for m in modules if m.__name__ not in disabled], wiring.variants)
+    except PlanError as error:
+        yield Finding("hamilton", "", "", str(error))

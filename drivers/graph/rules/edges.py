@@ -138,16 +138,22 @@ def cycles(g: Graph) -> Iterator[Finding]:
         yield Finding("cycle", ring[0], " > ".join(ring[-2:]), message)
 
 
-def schedules(g: Graph) -> Iterator[Finding]:
-    """A layer needs one that runs after it in the same bar; or a delayed value that comes too late for its stage."""
+def late(g: Graph) -> Iterator[Finding]:
+    """A layer needs one that runs after it in the same bar."""
     for node in g.nodes.values():
-        is_a = f"{who(node)} is {node.schedule} and takes"
         for p in node.params:
             source = g.nodes.get(p)
             if source is not None and RANK[source.schedule] > RANK[node.schedule]:
-                late = f"{p}, which is {source.schedule} and runs after it in the same bar"
-                message = f"{is_a} {late}; delay the edge, or change a schedule."
+                taken = f"{p}, which is {source.schedule} and runs after it in the same bar"
+                message = f"{who(node)} is {node.schedule} and takes {taken}; delay the edge, or change a schedule."
                 yield Finding("schedule", node.name, between(p, node), message)
+
+
+def schedules(g: Graph) -> Iterator[Finding]:
+    """A delayed value comes too late for a layer's stage, or from a stage that it cannot come from."""
+    for node in g.nodes.values():
+        is_a = f"{who(node)} is {node.schedule} and takes"
+        for p in node.params:
             delayed = g.wiring.delayed.get(p)
             if delayed is not None and delayed.delay == "bar" and node.schedule != "step":
                 message = f"{is_a} {p}, which comes round each bar; only a step layer can take it."

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from drivers.domain import DomainError, run_domain
-from drivers.domain import run as domain_run
+from drivers.engine.engine import Engine
 from drivers.engine.guards import BoundaryError
 from drivers.feeds.dataset import open_dataset
 from drivers.graph.wiring import load
@@ -65,7 +65,7 @@ def test_the_run_is_worth_repeating(whole: Path) -> None:
 def test_every_column_has_the_bits_of_the_whole_graph(
     domain: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(domain_run, "_most_bars", lambda symbols: 100)  # other chunks than the run's
+    monkeypatch.setattr(Engine, "bars_within", lambda engine, size: 100)  # other chunks than the run's
     result = run_domain(domain, whole, out=tmp_path / "out", compiled=False)
     same_bits(tmp_path / "out" / "features" / f"{domain}.parquet", whole / "features" / f"{domain}.parquet")
     assert all(f.changed == 0 for f in result.figures())

@@ -141,16 +141,14 @@ def test_a_strided_panel_after_warm_up_fails_by_name_instead_of_compiling(engine
 
 
 def test_how_many_bars_fit_is_counted_from_what_a_bar_takes(engine: Callable[..., Engine]) -> None:
-    """Of three symbols: close, mean, before, score and held as panels; equity, bars, audit, and each observation."""
-    made = engine()
+    """Of three symbols: what the observations and the layers' outputs of one bar take in memory, the orders apart."""
     chunk = piece(DATA, 0, 1)
-    taken = {**chunk.inputs, **engine().advance(chunk).values}
-    leaves = [np.asarray(x) for name, value in taken.items() if name != "l5_orders" for x in _leaves(value)]
-    bar = sum(x.nbytes for x in leaves)
+    taken = {**chunk.inputs, "clock": np.zeros(4 + 2), **engine().advance(chunk).values}
+    bar = sum(np.asarray(x).nbytes for name, value in taken.items() if name != "l5_orders" for x in _leaves(value))
     assert bar >= 8 * 3 * (5 + 1)
-    assert made.bars_within(100 * bar) == 100
-    assert made.bars_within(100 * bar - 1) == 99
-    assert made.bars_within(1) == 1
+    assert engine().bars_within(100 * bar) == 100
+    assert engine().bars_within(100 * bar - 1) == 99
+    assert engine().bars_within(1) == 1
 
 
 def _leaves(value: object) -> list[object]:
