@@ -8,6 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+EARLY = (
+    "kinematics.volatility_halflife_slow=60", "kinematics.term_short_bars=30", "kinematics.term_medium_bars=60",
+    "kinematics.term_long_bars=120", "microstructure.proxy_window_bars=60", "microstructure.pressure_window_bars=60",
+    "risk.cap_volume_bars=60", "risk.es_budget=0.1",
+)  # fmt: skip
+"""Settings with which a believing run trades from the second hour on, so that a few hours of data are enough."""
 START = pd.Timestamp("2024-03-04T21:00:00Z")
 
 

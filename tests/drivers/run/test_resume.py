@@ -32,19 +32,13 @@ from drivers.run.stream import run_stream
 from drivers.store.journal import JournalError, JournalReader, JournalWriter
 from drivers.store.segments import Segments, segments_of
 from tests.drivers.run.test_stream import same, tables
-from tests.drivers.small_market import folder, left
+from tests.drivers.small_market import EARLY, folder, left
 
 pytestmark = pytest.mark.usefixtures("no_disk")
 LONG = pytest.mark.long
 
 MINUTES = 420
 """From 21:00 on, with nothing from 23:48 to 0:03."""
-EARLY = (
-    "kinematics.volatility_halflife_slow=60", "kinematics.term_short_bars=30", "kinematics.term_medium_bars=60",
-    "kinematics.term_long_bars=120", "risk.cap_volume_bars=60", "risk.tail_window=120", "risk.var_window=120",
-    "risk.var_least_bars=100", "risk.es_budget=0.1",
-)  # fmt: skip
-"""Settings with which trade begins in the third hour."""
 COMMANDS = """
 2024-03-05T00:10 RELEASE
 2024-03-05T00:20 CASH_FLOW 5000
@@ -99,6 +93,15 @@ def whole(data: Path, project: Path, tmp_path_factory: pytest.TempPathFactory) -
     out = tmp_path_factory.mktemp("whole") / "out"
     run_stream(request(data, project, out), quiet())
     return out
+
+
+def test_there_is_something_to_lose(whole: Path) -> None:
+    """Orders of several kinds, some at work at a kill; commands that acted, and the watchdog's."""
+    told = read_json(whole / "run.json")
+    assert told["summary"]["fills"] > 20
+    assert {"MARKET", "STOP_MARKET", "TAKE_PROFIT"} <= set(told["summary"]["orders"]["by_type"])
+    said = [command["command"] for command in told["operator_commands"]]
+    assert said == ["HALT", *(line.split()[1] for line in COMMANDS.strip().splitlines())]
 
 
 def log_of(out: Path) -> list[dict[str, Any]]:
