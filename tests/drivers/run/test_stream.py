@@ -134,13 +134,13 @@ def test_a_stream_that_was_stopped_and_goes_on_is_one_that_never_stopped(
 
 
 def test_going_on_at_the_end_says_so(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = ["stream", "--data", str(data), "--checkpoint", str(tmp_path / "c.npz"), "--end", "2024-03-05"]
+    line = ["stream", "--data", str(data), "--checkpoint", str(tmp_path / "c.npz"), "--end", "2024-03-04T23:00"]
     assert run_command([*line, "--out", str(tmp_path / "one")]) == 0
     capsys.readouterr()
     before = left(tmp_path)
     assert run_command([*line, "--out", str(tmp_path / "two")]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "the checkpoint is at 2024-03-05T00:00:00Z, the end of the data; there is nothing left to stream"
+        "the checkpoint is at 2024-03-04T23:00:00Z, the end of the data; there is nothing left to stream"
     )
     assert left(tmp_path) == before
 
