@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -15,6 +16,7 @@ from dataflows.panel import Kind, fields_of, is_record, kind_of
 from drivers.graph.inventory import layer_nodes
 from drivers.graph.modules import layer_modules
 from drivers.graph.wiring import load
+from drivers.project.domains import config_records
 from drivers.project.locate import defaults
 
 
@@ -23,6 +25,11 @@ def layers_of(domain: str) -> tuple[Callable[..., Any], ...]:
     """The functions of a domain's layers as the graph has them, each after all that it takes."""
     nodes = layer_nodes(layer_modules(), load(defaults().wiring).variants)
     return tuple(node.fn for node in nodes if node.domain == domain)
+
+
+def takes(fn: Callable[..., Any]) -> list[str]:
+    """What a layer takes by name: other layers, inputs and delayed values, but neither settings nor its own memory."""
+    return [name for name in inspect.signature(fn).parameters if name != "carry" and name not in config_records()]
 
 
 def carry_of(fn: Callable[..., Any], n_symbols: int, configs: Mapping[str, Any], *, depth: int = 10, slots: int = 8) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
+from drivers.run.request import RunRequest
 from drivers.text.times import parse_utc
 
 
@@ -52,6 +54,20 @@ def names(text: str | None) -> tuple[str, ...] | None:
     if not found:
         raise typer.BadParameter("no symbol is named; write --symbols A,B")
     return found
+
+
+def request_of(
+    context: typer.Context, symbols: str | None, start: str | None, end: str | None, overrides: list[str] | None, **more: Any
+) -> RunRequest:
+    """What a command asks for, from its options as they were typed. more: fields of RunRequest."""
+    return RunRequest(
+        symbols=names(symbols),
+        start=utc_ns(start),
+        end=utc_ns(end),
+        overrides=tuple(overrides or ()),
+        project=project_of(context),
+        **more,
+    )
 
 
 def given(context: typer.Context, name: str) -> bool:

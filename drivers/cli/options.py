@@ -1,4 +1,4 @@
-"""The options that `run` and `stream` share, with the texts that explain them."""
+"""The options that commands share, with the texts that explain them, and what they ask for."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from drivers.cli import options
-from drivers.cli.common import names, project_of, utc_ns
+from drivers.cli.common import request_of
 from drivers.run.request import RunRequest
 
 
@@ -31,15 +31,15 @@ def run(
     Without options it runs the built-in sample market. The first run compiles the layers, which takes some minutes; later runs
     start in seconds.
     """
-    request = RunRequest(
+    request = request_of(
+        context,
+        symbols,
+        start,
+        end,
+        overrides,
         data=data,
         out=out,
-        symbols=names(symbols),
-        start=utc_ns(start),
-        end=utc_ns(end),
-        overrides=tuple(overrides or ()),
         spec=spec,
-        project=project_of(context),
         overwrite=overwrite,
         seed=seed,
         report=report,

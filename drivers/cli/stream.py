@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from drivers.cli import options
-from drivers.cli.common import given, names, project_of, utc_ns
+from drivers.cli.common import given, request_of
 from drivers.run.request import RunRequest
 
 
@@ -87,15 +87,15 @@ def stream(
                 f"the stream goes on with the options that it began with; leave --{str(others[0]).replace('_', '-')} out",
                 param_hint="--resume",
             )
-    request = RunRequest(
+    request = request_of(
+        context,
+        symbols,
+        start,
+        end,
+        overrides,
         data=data,
         out=out,
-        symbols=names(symbols),
-        start=utc_ns(start),
-        end=utc_ns(end),
-        overrides=tuple(overrides or ()),
         spec=spec,
-        project=project_of(context),
         overwrite=overwrite,
         speed=speed.value,
         checkpoint=checkpoint,

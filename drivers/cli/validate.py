@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from drivers.cli import options
-from drivers.cli.common import Failed, names, project_of, utc_ns
+from drivers.cli.common import Failed, request_of
 from drivers.cli.say import say_json
 from drivers.run.request import RunRequest
 
@@ -42,14 +42,14 @@ def validate(
     from drivers.validation.on_data import validate_data
     from drivers.validation.suite import BARS
 
-    request = RunRequest(
+    request = request_of(
+        context,
+        symbols,
+        start,
+        end,
+        overrides,
         data=data,
-        symbols=names(symbols),
-        start=utc_ns(start),
-        end=utc_ns(end),
-        overrides=tuple(overrides or ()),
         spec=spec,
-        project=project_of(context),
         seed=seed,
     )
     report = validate_data(request, bars=None if every else bars or BARS)

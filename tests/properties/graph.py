@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.types import Instruments, Observations
+from dataflows.panel import fields_of, is_record, kind_of
 from drivers.engine.building import boundaries, make_plan
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.chunk import Chunk, Outputs, cut
@@ -21,7 +22,7 @@ from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
 from drivers.validation.compare import first_unequal, flat
 
-__all__ = ["differs", "engine_of", "flat", "guards_of", "node_differs", "plan_of", "run"]
+__all__ = ["PERMUTATION", "differs", "engine_of", "flat", "guards_of", "node_differs", "permuted", "plan_of", "run"]
 
 EAGER = (
     "kinematics.channel_bars=6", "pattern.compression_window=5", "pattern.compression_share=0.7",
@@ -88,3 +89,16 @@ def node_differs(a: dict[str, Any], b: dict[str, Any]) -> str:
         if found:
             return f"{field} differs {found}"
     return ""
+
+
+PERMUTATION = np.array([2, 0, 1])
+
+
+def permuted(value: Any, annotation: Any) -> Any:
+    """A record or panel of three symbols, its symbols in the order of PERMUTATION."""
+    if is_record(annotation):
+        return annotation(*[permuted(v, t) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
+    axes = kind_of(annotation).axes
+    if axes[:1] == ("static",):
+        return np.ascontiguousarray(value[PERMUTATION])
+    return np.ascontiguousarray(value[:, PERMUTATION]) if axes else value

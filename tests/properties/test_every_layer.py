@@ -25,7 +25,7 @@ from drivers.engine.guards import validate_run
 from drivers.graph.wiring import load
 from drivers.project.locate import defaults
 from drivers.validation.apart import single_symbol_layers
-from tests.properties.graph import differs, engine_of, flat, guards_of, node_differs, plan_of, run
+from tests.properties.graph import PERMUTATION, differs, engine_of, flat, guards_of, node_differs, permuted, plan_of, run
 from tests.properties.market import instruments, market
 
 PLAN = plan_of()
@@ -146,22 +146,10 @@ def test_with_the_compiler_off_every_layer_gives_the_same_bits() -> None:
     assert done.stdout.strip() == _hash()
 
 
-PERMUTATION = np.array([2, 0, 1])
-
-
-def _permuted(value: Any, annotation: Any) -> Any:
-    if is_record(annotation):
-        return annotation(*[_permuted(v, t) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
-    axes = kind_of(annotation).axes
-    if axes[:1] == ("static",):
-        return np.ascontiguousarray(value[PERMUTATION])
-    return np.ascontiguousarray(value[:, PERMUTATION]) if axes else value
-
-
 @functools.cache
 def _permuted_run() -> dict[str, dict[str, Any]]:
     facts = instruments(3)
-    return flat(PLAN, run(engine_of(PLAN, _permuted(facts, type(facts)), 5), _permuted(market(symbols=3), Observations)))
+    return flat(PLAN, run(engine_of(PLAN, permuted(facts, type(facts)), 5), permuted(market(symbols=3), Observations)))
 
 
 @pytest.mark.parametrize("layer", SINGLE)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from dataflows.data.types import Observations
-from dataflows.panel import fields_of, is_record, kind_of
 from drivers.engine.chunk import cut
 from drivers.engine.plan import Plan
 from drivers.graph.modules import layer_modules
@@ -23,12 +22,11 @@ from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
 from tests.layer_tests import CHOSEN, upstream_of
-from tests.properties.graph import BELIEF, differs, engine_of, flat, node_differs, run
+from tests.properties.graph import BELIEF, PERMUTATION, differs, engine_of, flat, node_differs, permuted, run
 from tests.properties.market import instruments, market
 
 LAYER = os.environ.get(CHOSEN, "l12_regression_slope_short")
 BARS = 600
-PERMUTATION = np.array([2, 0, 1])
 
 
 @functools.cache
@@ -71,22 +69,13 @@ def test_restored_from_a_checkpoint_equals_never_stopped(at: int) -> None:
     assert not node_differs(reference(), outputs(restore_at=at))
 
 
-def _permuted(value: Any, annotation: Any) -> Any:
-    if is_record(annotation):
-        return annotation(*[_permuted(v, t) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
-    axes = kind_of(annotation).axes
-    if axes[:1] == ("static",):
-        return np.ascontiguousarray(value[PERMUTATION])
-    return np.ascontiguousarray(value[:, PERMUTATION]) if axes else value
-
-
 def test_permuting_the_symbols_permutes_the_output() -> None:
     node = plan().nodes[LAYER]
     if node.cross_sectional or node.schedule != "columnar":
         pytest.skip("one symbol's output may depend on the others")
     facts = instruments(3)
-    engine = engine_of(plan(), _permuted(facts, type(facts)), 5)
-    found = flat(plan(), run(engine, _permuted(data(), Observations)))[LAYER]
+    engine = engine_of(plan(), permuted(facts, type(facts)), 5)
+    found = flat(plan(), run(engine, permuted(data(), Observations)))[LAYER]
     for field, x in reference().items():
         assert not differs(x[:, PERMUTATION] if x.ndim > 1 else x, found[field]), field
 

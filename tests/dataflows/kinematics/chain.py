@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from dataflows.data.config import DataConfig
 from dataflows.data.types import Market
@@ -14,7 +15,7 @@ from dataflows.kinematics.config import KinematicsConfig
 from dataflows.microstructure.types import Tradeability
 from dataflows.panel import leaves
 from dataflows.regime.types import Regime
-from tests.dataflows.data.observed import instruments
+from tests.dataflows.data.observed import hole, instruments, market, observe, walk
 from tests.support import filled, layers_of, run_columnar
 
 LAYERS = layers_of("kinematics")
@@ -55,6 +56,16 @@ def run(fn: Any, inputs: Mapping[str, Any], k: KinematicsConfig = BRISK, cuts: A
     hints = typing.get_type_hints(fn)
     taken = {name: v for name, v in inputs.items() if name in hints}
     return run_columnar(fn, taken, {"kinematics": k, "data": DataConfig()}, cuts=cuts)
+
+
+def with_gaps(bars: int) -> Market:
+    """Two symbols with a short and a long gap."""
+    return market(hole(hole(observe(walk(bars)), slice(300, 303), 0), slice(500, 560), 1))
+
+
+def valid(seen: Market, panel: Any, n: int) -> pd.Series[float]:
+    """A symbol's column at its valid bars."""
+    return pd.Series(panel[:, n])[seen.quality.valid[:, n] == 1]
 
 
 def regime(shape: tuple[int, int], seed: int = 0, **over: Any) -> Regime:

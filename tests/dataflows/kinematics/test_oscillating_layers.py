@@ -21,9 +21,9 @@ from dataflows.kinematics.l18_breakout_short import l18_breakout_short
 from dataflows.kinematics.l20_regression_slope_medium import l20_regression_slope_medium
 from dataflows.kinematics.l22_directional_movement_medium import l22_directional_movement_medium
 from dataflows.kinematics.l23_channel_position_medium import l23_channel_position_medium
-from tests.dataflows.data.observed import hole, market, observe, walk
+from tests.dataflows.data.observed import market, observe, walk
 from tests.dataflows.kinematics.both import assert_plain_is_compiled
-from tests.dataflows.kinematics.chain import BRISK, chain
+from tests.dataflows.kinematics.chain import BRISK, chain, valid, with_gaps
 from tests.support import carry_of
 
 BARS = 4000
@@ -32,17 +32,12 @@ K = KinematicsConfig()
 
 @pytest.fixture(scope="module")
 def seen() -> Market:
-    """Two symbols with a short and a long gap."""
-    return market(hole(hole(observe(walk(BARS)), slice(300, 303), 0), slice(500, 560), 1))
+    return with_gaps(BARS)
 
 
 @pytest.fixture(scope="module")
 def values(seen: Market) -> dict[str, Any]:
     return chain(seen, K)
-
-
-def _valid(seen: Market, panel: Any, n: int) -> pd.Series[float]:
-    return pd.Series(panel[:, n])[seen.quality.valid[:, n] == 1]
 
 
 def _closed(bars: Any, n: int) -> pd.DataFrame:
@@ -64,7 +59,7 @@ def _bare(price: Any) -> Market:
 @pytest.mark.parametrize("n", [0, 1])
 def test_short_momentum_is_the_scaled_return_over_each_horizon(seen: Market, values: dict[str, Any], n: int) -> None:
     got = values["l14_momentum_short"]
-    close = _valid(seen, seen.bars.close, n)
+    close = valid(seen, seen.bars.close, n)
     sigma = values["l2_returns_volatility"].sigma[close.index, n]
     scores = []
     for horizon, panel in zip(K.momentum_short_horizons, (got.horizon_1, got.horizon_2, got.horizon_3), strict=True):
@@ -78,7 +73,7 @@ def test_short_momentum_is_the_scaled_return_over_each_horizon(seen: Market, val
 @pytest.mark.parametrize("n", [0, 1])
 def test_rsi_is_talib_s_where_the_price_has_moved(seen: Market, values: dict[str, Any], n: int) -> None:
     got = values["l15_rsi_short"]
-    close = _valid(seen, seen.bars.close, n)
+    close = valid(seen, seen.bars.close, n)
     expected = pd.Series(talib.RSI(close.to_numpy(), K.rsi_short_period), close.index)
     np.testing.assert_allclose(got.value[close.index, n], expected, rtol=1e-9)
     np.testing.assert_allclose(got.slope[close.index, n], expected.diff(), rtol=1e-9, atol=1e-9)
@@ -103,7 +98,7 @@ def test_a_price_that_does_not_move_is_neither_strong_nor_weak(seen: Market) -> 
 @pytest.mark.parametrize("n", [0, 1])
 def test_macd_is_talib_s_before_normalising_once_the_seeds_have_faded(seen: Market, values: dict[str, Any], n: int) -> None:
     got, atr = values["l16_macd_short"], values["l2_returns_volatility"].atr
-    close = _valid(seen, seen.bars.close, n)
+    close = valid(seen, seen.bars.close, n)
     line, signal, histogram = talib.MACD(close.to_numpy(), *K.macd_spans)
     for panel, expected in ((got.line, line), (got.signal, signal), (got.histogram, histogram)):
         raw = (panel * atr)[close.index, n]
@@ -112,7 +107,7 @@ def test_macd_is_talib_s_before_normalising_once_the_seeds_have_faded(seen: Mark
 
 def test_bars_since_a_cross_count_from_the_bar_on_which_the_sides_changed(seen: Market, values: dict[str, Any]) -> None:
     got = values["l16_macd_short"]
-    side = np.sign(_valid(seen, got.histogram, 0).dropna())
+    side = np.sign(valid(seen, got.histogram, 0).dropna())
     crossed = side * side.shift() < 0.0
     since = (~crossed).groupby(crossed.cumsum()).cumsum().where(crossed.cumsum() > 0)
     np.testing.assert_array_equal(got.bars_since_cross[side.index, 0], since)
@@ -152,7 +147,7 @@ def test_a_long_series_of_hours_gives_talib_s_directional_movement(seen: Market)
 @pytest.mark.parametrize("n", [0, 1])
 def test_the_channel_is_that_of_the_bars_before(seen: Market, values: dict[str, Any], n: int) -> None:
     got, atr = values["l18_breakout_short"], values["l2_returns_volatility"].atr
-    high, low, close = (_valid(seen, x, n) for x in (seen.bars.high, seen.bars.low, seen.bars.close))
+    high, low, close = (valid(seen, x, n) for x in (seen.bars.high, seen.bars.low, seen.bars.close))
     top, bottom = (x.rolling(K.breakout_short_bars).agg(how).shift() for x, how in ((high, "max"), (low, "min")))
     np.testing.assert_allclose(got.position[close.index, n], (close - bottom) / (top - bottom), rtol=1e-9)
     side = np.where(close > top, 1, np.where(close < bottom, -1, 0))

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.signal
 import talib
@@ -29,9 +28,9 @@ from dataflows.kinematics.l55_efficiency_ratio import l55_efficiency_ratio
 from dataflows.kinematics.l56_mean_reversion_speed import l56_mean_reversion_speed
 from dataflows.kinematics.l57_jump_component import l57_jump_component
 from dataflows.kinematics.weights import fractional_difference, savitzky_golay
-from tests.dataflows.data.observed import hole, market, observe, walk
+from tests.dataflows.data.observed import market, observe, walk
 from tests.dataflows.kinematics.both import assert_plain_is_compiled
-from tests.dataflows.kinematics.chain import BRISK, chain
+from tests.dataflows.kinematics.chain import BRISK, chain, valid, with_gaps
 from tests.support import carry_of
 
 BARS = 2500
@@ -40,8 +39,7 @@ K = KinematicsConfig()
 
 @pytest.fixture(scope="module")
 def seen() -> Market:
-    """Two symbols with a short and a long gap."""
-    return market(hole(hole(observe(walk(BARS)), slice(300, 303), 0), slice(500, 560), 1))
+    return with_gaps(BARS)
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +47,12 @@ def values(seen: Market) -> dict[str, Any]:
     return chain(seen, K)
 
 
-def _valid(seen: Market, panel: Any, n: int) -> pd.Series[float]:
-    return pd.Series(panel[:, n])[seen.quality.valid[:, n] == 1]
-
-
 def _on(x: Any) -> Any:
     return np.ones(x.shape, np.int64)
 
 
 def test_the_filter_is_statsmodels_local_linear_trend(seen: Market, values: dict[str, Any]) -> None:
-    close = _valid(seen, seen.bars.close, 1)
+    close = valid(seen, seen.bars.close, 1)
     y = 1e4 * np.log(close.to_numpy())
     model = UnobservedComponents(y, "local linear trend")
     model.ssm.initialize_approximate_diffuse(1e8)
@@ -89,7 +83,7 @@ def test_on_a_random_walk_both_statistics_deviate_by_one(q_level: float, q_veloc
 
 def test_the_variance_ratio_is_arch_s_on_every_window(seen: Market, values: dict[str, Any]) -> None:
     got, window = values["l24_variance_ratio"], K.ratio_window_bars
-    r = _valid(seen, values["l2_returns_volatility"].r_1, 0).dropna()
+    r = valid(seen, values["l2_returns_volatility"].r_1, 0).dropna()
     for end in range(window, len(r) + 1, 97):
         path = np.concatenate([[0.0], np.cumsum(r.iloc[end - window : end])])
         expected = ArchVarianceRatio(path, K.ratio_horizon_bars, trend="n", debiased=False)
@@ -124,7 +118,7 @@ def test_the_derivatives_weights_are_scipy_s_and_exact_on_a_cubic() -> None:
 
 def test_the_derivatives_are_in_atr(seen: Market, values: dict[str, Any]) -> None:
     got, atr = values["l51_velocity_acceleration"], values["l2_returns_volatility"].atr
-    close = _valid(seen, seen.bars.close, 1)
+    close = valid(seen, seen.bars.close, 1)
     weights = scipy.signal.savgol_coeffs(21, 3, deriv=1, pos=20, use="dot")
     expected = np.log(close).rolling(21).apply(lambda x: x @ weights, raw=True) * close / atr[close.index, 1]
     np.testing.assert_allclose(got.velocity[close.index, 1][20:], expected[20:], rtol=1e-6, atol=1e-9)
@@ -139,7 +133,7 @@ def test_over_500_random_walks_the_exponent_is_a_half() -> None:
 
 
 def test_the_exponent_is_the_slope_of_the_structure_function(seen: Market, values: dict[str, Any]) -> None:
-    x = np.log(_valid(seen, seen.bars.close, 0))
+    x = np.log(valid(seen, seen.bars.close, 0))
     for end in (800, 1500, len(x)):
         part = x.to_numpy()[:end]
         squares = [np.square(part[lag:] - part[:-lag])[-K.hurst_window_bars :].mean() for lag in K.hurst_lags]
@@ -161,7 +155,7 @@ def test_an_order_of_0_is_the_series_and_of_1_its_first_difference() -> None:
 
 def test_the_fractional_difference_is_the_sum_of_its_binomial_weights(seen: Market, values: dict[str, Any]) -> None:
     got = values["l53_fractional_difference"]
-    x = np.log(_valid(seen, seen.bars.close, 0))
+    x = np.log(valid(seen, seen.bars.close, 0))
     weights = [1.0]
     for k in range(1, K.fraction_taps):
         weights.append(-weights[-1] * (K.fraction_order - k + 1) / k)
@@ -185,7 +179,7 @@ def test_z_of_the_fractional_difference_is_free_of_scale(seen: Market, values: d
 @pytest.mark.parametrize("n", [0, 1])
 def test_the_cycle_is_talib_s(seen: Market, values: dict[str, Any], n: int) -> None:
     got = values["l54_cycle_phase"]
-    close = _valid(seen, seen.bars.close, n)
+    close = valid(seen, seen.bars.close, n)
     price = close.to_numpy()
     sine, lead = talib.HT_SINE(price)
     for panel, expected in (
@@ -211,7 +205,7 @@ def test_the_adaptive_average_is_talib_s_where_its_fastest_and_slowest_are(
     seen: Market, values: dict[str, Any], n: int
 ) -> None:
     got = values["l55_efficiency_ratio"]
-    close = _valid(seen, seen.bars.close, n)
+    close = valid(seen, seen.bars.close, n)
     expected = talib.KAMA(close.to_numpy(), K.efficiency_bars)
     np.testing.assert_allclose(got.kama[close.index, n], expected, rtol=1e-9)
     way = close.diff().abs().rolling(K.efficiency_bars).sum()

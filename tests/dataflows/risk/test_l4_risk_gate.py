@@ -45,33 +45,11 @@ from dataflows.risk.types import (
 )
 from tests.dataflows.risk.accounts import HOSTILE, MODES, allowed, ledger, row, run, same
 from tests.dataflows.risk.test_l86_exposure_cap import N, arrays, book_inputs, books, codes, current_of, hostile, proposal
-from tests.support import carry_of
+from tests.support import carry_of, takes
 
 RISK = RiskConfig()._replace(cap_band=0.0)
-TAKES = (
-    "l3_action_proposal",
-    "l81_kill_switch",
-    "l84_stop_levels",
-    "l85_instrument_cap",
-    "l86_exposure_cap",
-    "l87_concentration_cap",
-    "l93_open_risk_budget",
-    "l94_position_exits",
-    "l95_tail_budget",
-    "l97_ledger",
-    "instruments",
-)
+TAKES, ABOVE = takes(l4_risk_gate), takes(l86_exposure_cap)
 LATER = ("l87_concentration_cap", "l93_open_risk_budget", "l95_tail_budget")
-ABOVE = (
-    "l3_action_proposal",
-    "l83_volatility_target",
-    "l85_instrument_cap",
-    "l91_drawdown_throttle",
-    "l92_loss_limits",
-    "l94_position_exits",
-    "l97_ledger",
-    "instruments",
-)
 
 
 def targets(weight, reasons=0, stuck=0) -> TargetWeights:

@@ -35,19 +35,10 @@ from dataflows.risk.types import (
     SizeCap,
 )
 from tests.dataflows.risk.accounts import HOSTILE, MODES, allowed, ledger, row, run, same
-from tests.support import carry_of
+from tests.support import carry_of, takes
 
 RISK = RiskConfig()._replace(cap_band=0.0)  # the band has tests of its own
-TAKES = (
-    "l3_action_proposal",
-    "l83_volatility_target",
-    "l85_instrument_cap",
-    "l91_drawdown_throttle",
-    "l92_loss_limits",
-    "l94_position_exits",
-    "l97_ledger",
-    "instruments",
-)
+TAKES = takes(l86_exposure_cap)
 
 
 def caps(n=1, mode="plain", carry=None, risk=RISK, side=LONG, size=0.1, **over):
