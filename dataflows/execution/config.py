@@ -12,7 +12,7 @@ class ExecutionConfig(NamedTuple):
     """What the account starts with, how the simulated venue fills, and how orders are made."""
 
     # the account (L97)
-    start_cash: Annotated[float, setting("quote currency", "cash of the account before the first bar", gt=0)] = 100_000.0
+    start_cash: Annotated[float, setting("quote currency", "cash of the account before the first bar", ge=1e-4)] = 100_000.0
 
     # the order table (L96, L90, L5)
     slots: Annotated[int, setting("orders", "rows of the order table for each symbol; a bracket takes two", ge=8, le=256)] = 16
