@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from drivers.cli import options
-from drivers.cli.common import given, request_of
+from drivers.cli.common import given, project_of, request_of
 from drivers.run.request import RunRequest
 
 
@@ -108,4 +108,4 @@ def stream(
     from drivers.cli.outcome import show
     from drivers.run.stream import run_stream
 
-    show(run_stream(request if resume is None else RunRequest(out=resume, resume=True)))
+    show(run_stream(request if resume is None else RunRequest(out=resume, project=project_of(context), resume=True)))

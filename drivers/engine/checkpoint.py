@@ -12,6 +12,7 @@ import json
 import platform
 import zipfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numba
@@ -57,6 +58,15 @@ def save(engine: Engine, beside: Mapping[str, Any] | None = None) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file looks like one that `save` made."""
+    try:
+        with np.load(path) as arrays:
+            return {"f8", "i8", "header"} <= set(arrays.files)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, AttributeError, TypeError):
+        return False
 
 
 def restore(engine: Engine, blob: bytes) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dataflows.panel import Floats, Ints
 from drivers.feeds.errors import DataError
+from drivers.project.yaml_files import PlainLoader
 from drivers.text.suggestions import did_you_mean
 from drivers.venues.facts import LARGEST, InstrumentFacts, PerSymbol, beyond_margin, within
 
@@ -156,7 +157,7 @@ def parse_clock(text: str) -> int:
     return seconds * SECOND
 
 
-class _NamesAsWritten(yaml.SafeLoader):
+class _NamesAsWritten(PlainLoader):
     """Takes keys, and values of keys that are names, as they are written: ON and 000001 are symbols, not True and 1."""
 
 
@@ -184,6 +185,8 @@ def read_description(folder: Path) -> Description:
         line = f", line {mark.line + 1}" if mark is not None else ""
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise DataError(f"dataset.yml{line}: not readable as YAML ({reason}); write one `key: value` a line") from None
+    except RecursionError:
+        raise DataError("dataset.yml: is nested too deep; write one `key: value` a line") from None
     if values is None:
         return Description()
     if not isinstance(values, dict):

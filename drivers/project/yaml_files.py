@@ -10,7 +10,18 @@ import yaml
 from drivers.project.errors import ProjectError
 
 
-class _Loader(yaml.SafeLoader):
+class PlainLoader(yaml.SafeLoader):
+    """YAML whose every value is written out: a few lines of aliases stand for more values than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuses an alias."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # its stubs lack it
+            raise yaml.MarkedYAMLError(problem="an alias (*) is not taken; write the value itself", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
+class _Loader(PlainLoader):
     """YAML that refuses a key given twice: PyYAML takes the last without a word."""
 
 
@@ -40,6 +51,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
         raise ProjectError(f"{path}{line}: {getattr(error, 'problem', None) or 'not YAML'}.") from None
+    except RecursionError:
+        raise ProjectError(f"{path} is nested too deep to be read.") from None
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):

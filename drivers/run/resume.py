@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from drivers.engine.checkpoint import CheckpointError, restore
+from drivers.engine.checkpoint import CheckpointError, is_checkpoint, restore
 from drivers.engine.interrupts import Requests
 from drivers.files.atomic import write_atomic, write_atomic_bytes
 from drivers.run.assembly import PreparedRun
@@ -41,8 +41,12 @@ def write_request(request: RunRequest, session: PreparedRun, folder: Path) -> No
     sync(folder)
 
 
-def recorded_request(out: Path) -> RunRequest:
-    """What the unfinished stream of `out` was asked for. Raises ValueError where there is none."""
+def recorded_request(out: Path, named: Path | None) -> RunRequest:
+    """What the unfinished stream of `out` was asked for.
+
+    The folder may come from anybody. So layers of a project run only when the user names it (`named`), as everywhere, and a
+    checkpoint takes the place of no file that is none. Raises ValueError for these, and where there is no unfinished stream.
+    """
     path = out.with_name(out.name + ".partial") / REQUEST
     clear_finished(out)
     if not path.is_file():
@@ -58,7 +62,20 @@ def recorded_request(out: Path) -> RunRequest:
         about[name] = None if about[name] is None else Path(about[name])
     for name in _TUPLES:
         about[name] = None if about[name] is None else tuple(about[name])
+    _refuse_foreign(about["project"], about["checkpoint"], out, named)
     return RunRequest(**{**about, "out": out, "resume": True})
+
+
+def _refuse_foreign(project: Path | None, checkpoint: Path | None, out: Path, named: Path | None) -> None:
+    if project is not None and (project / "layers").is_dir() and (named is None or not named.samefile(project)):
+        raise ValueError(
+            f"the stream of {out} runs layers of {project}, and their code runs only when you name the project; if you trust "
+            f"that code, write: stratoquant --project {project} stream --resume {out}"
+        )
+    if checkpoint is not None and checkpoint.exists() and not is_checkpoint(checkpoint):
+        raise ValueError(
+            f"the stream of {out} leaves its state in {checkpoint}, which is no checkpoint and would be lost; move it away"
+        )
 
 
 def resumed(session: PreparedRun, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests) -> Stream:

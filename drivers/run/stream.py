@@ -61,7 +61,7 @@ def run_stream(
     """
     console = console or Terminal(stderr=True)
     out = request.out or default_out(datetime.now(UTC))
-    request = recorded_request(out) if request.resume else request
+    request = recorded_request(out, request.project) if request.resume else request
 
     def notify(text: str) -> None:
         console.print(text, style="bold", highlight=False)
