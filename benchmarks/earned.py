@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -18,6 +18,7 @@ import numpy as np
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from matplotlib.figure import Figure
 from rich.console import Console
+from scipy.stats import spearmanr
 
 from benchmarks.recorded import SCORE, Said, put_into, said
 from dataflows.fusion.types import FLAT, NO_SIGNAL, REFUSALS, UNKNOWN_SIDE
@@ -42,6 +43,7 @@ class Earned:
     net_high: float
     turnover: float  # units of notional traded in that time, a symbol
     held: float  # mean |position|
+    rank: float = float("nan")  # rank correlation of the signal with the return, mean of the symbols
 
 
 def held_for(sign: Floats, horizon: int) -> Floats:
@@ -81,7 +83,8 @@ def profit(what: Said, position: Floats) -> tuple[Floats, Floats, Floats]:
         last = np.where(there[t], wanted[t], last)
         held[t] = last
     traded = np.abs(np.diff(np.vstack([np.zeros((1, held.shape[1])), held]), axis=0))
-    usual = np.nanmedian(what.round_trip_bps, axis=0)
+    known = np.isfinite(what.round_trip_bps).any(axis=0)
+    usual = np.where(known, np.nanmedian(np.where(known, what.round_trip_bps, 0.0), axis=0), np.nan)
     cost = np.where(np.isfinite(what.round_trip_bps), what.round_trip_bps, usual)[:-2]
     gross = np.where(there, held * np.nan_to_num(move), 0.0)
     funding = held * np.nan_to_num(what.carry_bps[:-2])
@@ -115,12 +118,33 @@ def earned(what: Said, position: Floats) -> Earned:
     return Earned(**found, turnover=float(traded.mean() * day), held=float(np.abs(position).mean()))
 
 
+def rank_correlation(what: Said, values: Floats, horizon: int) -> float:
+    """Spearman's correlation of a signal (T, N) with the log return from the next open to the close `horizon` bars on.
+
+    Mean over the symbols. NaN where the signal never moves.
+    """
+    count = len(values) - horizon
+    good = np.where(what.valid == 1, 1.0, np.nan)
+    ahead = np.log(what.closes[horizon:] * good[horizon:]) - np.log(what.opens[1 : count + 1] * good[1 : count + 1])
+    found = []
+    for n in range(values.shape[1]):
+        both = np.isfinite(ahead[:, n]) & np.isfinite(values[:count, n])
+        said = values[:count, n][both]
+        if len(said) > 1 and np.ptp(said) > 0.0:
+            found.append(float(spearmanr(said, ahead[both, n]).statistic))
+    return float(np.mean(found)) if found else float("nan")
+
+
 def all_of(what: Said) -> dict[str, dict[str, Earned]]:
     """By signal and horizon, and for L3's sides, entries and sizes."""
     found: dict[str, dict[str, Earned]] = {}
     for name, values in what.signals.items():
         if np.nan_to_num(values).any():
-            found[name] = {str(h): earned(what, held_for(np.sign(values), h)) for h in what.horizons}
+            found[name] = {
+                str(h): replace(earned(what, held_for(np.sign(values), h)), rank=rank_correlation(what, values, h))
+                for h in what.horizons
+                if h < len(values) // 2
+            }
     found["L3"] = {
         "every side it took": earned(what, proposed(what.side, None)),
         "entries it allowed": earned(what, proposed(what.side, what.may_enter)),
@@ -132,34 +156,45 @@ def all_of(what: Said) -> dict[str, dict[str, Earned]]:
 def reasons(what: Said) -> dict[str, float]:
     """Share of the bars with an edge on which each reason stood against an entry."""
     cased = (what.side != UNKNOWN_SIDE) & (what.refusal & NO_SIGNAL == 0)
-    told = {name: float((what.refusal[cased] >> i & 1).mean()) if cased.any() else 0.0 for i, name in enumerate(REFUSALS)}
-    return {"bars with an edge": float(cased.mean()), "of them allowed": float(what.may_enter[cased].mean()), **told}
+    stood = {name: float((what.refusal[cased] >> i & 1).mean()) if cased.any() else 0.0 for i, name in enumerate(REFUSALS)}
+    allowed = float(what.may_enter[cased].mean()) if cased.any() else 0.0
+    return {"bars with an edge": float(cased.mean()), "of them allowed": allowed, **stood}
 
 
 # ---- tables and pictures
 
 
+def told(value: float, form: str) -> str:
+    """A number, or that it is not known: of a cost before it has been seen, of the rank of what never moves."""
+    return format(value, form) if np.isfinite(value) else "unknown"
+
+
 def cell(one: Earned) -> str:
-    """`+3.1 (-2.0 to 8.4)`, and what is left."""
-    return f"{one.gross:+.1f} ({one.gross_low:+.1f} to {one.gross_high:+.1f}), {one.net:+.0f}"
+    """`+3.1 (-2.0 to 8.4), -12, r +0.012`."""
+    return (
+        f"{one.gross:+.1f} ({one.gross_low:+.1f} to {one.gross_high:+.1f}), {told(one.net, '+.0f')}, r {told(one.rank, '+.3f')}"
+    )
 
 
 def tables(what: Said, found: Mapping[str, Mapping[str, Earned]]) -> str:
     """Markdown: a row a signal, a column a horizon; then L3."""
+    horizons = [h for h in what.horizons if h < len(what.time) // 2]
     days = len(what.time) * what.step / DAY_NS
-    cost = np.nanmedian(what.round_trip_bps)
+    costs = what.round_trip_bps[np.isfinite(what.round_trip_bps)]
+    cost = float(np.median(costs)) if len(costs) else float("nan")
     span = f"{len(what.time):,} bars of {what.step // 1_000_000_000} s, {days:.2f} days"
+    unit = "a day" if unit_of(what)[0] == "day" else "an hour"
     lines = [
-        f"{len(what.symbols)} symbols, {span}. Median round trip: {cost:.1f} bps.",
+        f"{len(what.symbols)} symbols, {span}. Median round trip: {told(cost, '.1f')} bps.",
         "",
-        f"Basis points of notional {'a day' if unit_of(what)[0] == 'day' else 'an hour'}: gross with its interval, net.",
+        f"Basis points of notional {unit}: gross with its interval, net, and r, the rank correlation.",
         "",
-        "| signal | " + " | ".join(f"held {h} bars" for h in what.horizons) + " |",
-        "|---|" + "---|" * len(what.horizons),
+        "| signal | " + " | ".join(f"held {h} bars" for h in horizons) + " |",
+        "|---|" + "---|" * len(horizons),
     ]
     for name, by in found.items():
         if name != "L3":
-            lines.append(f"| {name} | " + " | ".join(cell(by[str(h)]) for h in what.horizons) + " |")
+            lines.append(f"| {name} | " + " | ".join(cell(by[str(h)]) for h in horizons) + " |")
     lines += ["", "| L3 | gross | net | in the market | turnover |", "|---|---|---|---|---|"]
     for name, one in found["L3"].items():
         if one.held == 0.0:
@@ -174,7 +209,7 @@ def tables(what: Said, found: Mapping[str, Mapping[str, Earned]]) -> str:
         "",
         f"An edge on {why['bars with an edge']:.1%} of the bars, an entry allowed on {why['of them allowed']:.2%} of these.",
     ]
-    lines += [f"Against one stood: {said_of}."]
+    lines += [f"Against one stood: {said_of}."] if said_of else []
     return "\n".join(lines)
 
 
@@ -185,7 +220,7 @@ def picture(what: Said, found: Mapping[str, Mapping[str, Earned]], path: Path) -
     figure = Figure(figsize=(7.2, 0.5 + 0.34 * len(names)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, which in ((left, "gross"), (right, "net")):
-        for j, h in enumerate(what.horizons):
+        for j, h in enumerate(h for h in what.horizons if h < len(what.time) // 2):
             rows = [asdict(found[name][str(h)]) for name in names]
             y = np.arange(len(names)) + 0.16 * (j - 1.5)
             middle = np.array([r[which] for r in rows])

@@ -31,7 +31,7 @@ class FusionConfig(NamedTuple):
             "bars",
             "L67: the horizons at which the sources' worth is learned, at most five, ascending",
             least=2,
-            ladder=("15m", "1h", "4h", "1d", "5d", "2w", "4w", "12w", "24w"),
+            ladder=("15s", "1m", "15m", "1h", "4h", "1d", "5d", "2w", "4w", "12w", "24w"),
         ),
     ] = (15, 60, 240, 1440, 7200)
     prior_strength: Annotated[
