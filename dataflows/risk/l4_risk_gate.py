@@ -1,4 +1,4 @@
-"""L4: the only door between a proposal and an order."""
+"""L4: the only passage from a proposal to an order."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ KILL_REASONS: Final = (
 
 
 class Approval(NamedTuple):
-    """L4: the only door. Everything that execution needs of a proposal comes from here."""
+    """L4: the risk gate. Everything that execution needs of a proposal comes from here."""
 
     target_weight: Panel  # signed fraction of equity
     stop: Panel  # distances as fractions of price; NaN: no increase was approved

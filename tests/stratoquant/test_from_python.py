@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 import stratoquant as sq
 from dataflows.fusion.types import EXTERNAL
@@ -32,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> sq.Run:
     """One that trades."""
     place = tmp_path_factory.mktemp("runs")
     simulate(place / "market", seed=5, symbols=SYMBOLS, days=2, edge=3.0, book=False, trades=False)
-    settings = {key: float(value) for key, value in (text.split("=") for text in EARLY)}
+    settings = {key: yaml.safe_load(value) for key, value in (text.split("=") for text in EARLY)}
     return sq.run(place / "market", set=settings, out=place / "one")
 
 

@@ -214,7 +214,7 @@ def doors(g: Graph) -> Iterator[Finding]:
     for door in g.wiring.doors:
         for name in (*door.source, door.door, door.to):
             if name not in g.nodes:
-                message = f"the door {door.door} is declared with {name}, which is no enabled layer; correct it in {FILE}."
+                message = f"the gate {door.door} is declared with {name}, which is no enabled layer; correct it in {FILE}."
                 yield Finding("door", name, "", message)
         orders = g.nodes[door.to].returns if door.to in g.nodes else None
         for node in g.nodes.values():

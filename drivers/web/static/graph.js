@@ -302,7 +302,7 @@
     const used = Object.keys(schedules).filter((name) => data.layers.some((layer) => layer.schedule === name));
     place.append(...used.map((name) => drawn(`<svg viewBox="-5 0 22 12"><path d="${view.icons[name]}" stroke="var(--${name})"/></svg>${schedules[name]}`)));
     if (model.edges.some((edge) => edge.delay)) place.append(drawn('<svg viewBox="0 0 22 12"><path d="M0 6h22" stroke="var(--epoch)" stroke-dasharray="5 3.5"/></svg>delayed edge'));
-    if (data.layers.some((layer) => layer.door)) place.append(drawn('<i class="swatch"></i>the door'));
+    if (data.layers.some((layer) => layer.door)) place.append(drawn('<i class="swatch"></i>the risk gate'));
   });
 
   [...data.layers].forEach((layer) => ["near-of", "path-from", "path-to"].forEach((id) => $(id).append(h("option", { value: layer.name }, `${layer.id} ${layer.label}`))));

@@ -118,7 +118,7 @@ sqGraph.panel = (place, model, values, hooks) => {
         h("button", { type: "button", onclick: () => hooks.onNear(layer.name) }, "Neighbours"),
         h("button", { type: "button", onclick: () => hooks.onPath(layer.name, null) }, "Paths from here"),
         h("button", { type: "button", onclick: () => hooks.onPath(null, layer.name) }, "Paths to here")),
-      layer.door ? h("p", { class: "note" }, `The only door: no path leads ${layer.door} but through this layer.`) : "",
+      layer.door ? h("p", { class: "note" }, `The risk gate: no path leads ${layer.door} but through this layer.`) : "",
       values.there ? section("Values", h("p", { class: "muted at", id: "values-at" }, values.where()), h("div", { id: "values" }, valueRows(layer))) : "",
       section("Method", ...docstring(layer.doc, layer.name)),
       section(`Takes ${layer.inputs.length}`, h("ul", { class: "ports", id: "takes" }, ...layer.inputs.map(input))),

@@ -49,7 +49,7 @@ sqGraph.view = (svg, hooks) => {
     const node = make("g", {
       class: `node ${layer.schedule}${layer.door ? " door" : ""}`,
       "data-layer": layer.name, role: "button", tabindex: -1, style: domainStyle(layer.domain),
-      "aria-label": `${layer.id} ${layer.label}, ${layer.domain}, ${layer.schedule}${layer.door ? ", the only door to orders" : ""}`,
+      "aria-label": `${layer.id} ${layer.label}, ${layer.domain}, ${layer.schedule}${layer.door ? ", the risk gate" : ""}`,
     });
     const { width, height } = rect;
     if (layer.door) node.append(make("rect", { class: "ring", x: -5, y: -5, width: width + 10, height: height + 10, rx: 11 }));

@@ -76,7 +76,7 @@ def test_diff_shows_the_files_lines(folder: Path, capsys: CAPTURE) -> None:
 def test_a_spec_that_takes_the_gate_away_is_refused_by_command_and_module(folder: Path, capsys: CAPTURE) -> None:
     before = everything(locate(folder))
     sentence = (
-        "spec gateless would break the wiring, so nothing is changed: the door l4_risk_gate is declared with l4_risk_gate"
+        "spec gateless would break the wiring, so nothing is changed: the gate l4_risk_gate is declared with l4_risk_gate"
     )
     assert command(folder, "domain", "apply", "gateless") == 1
     assert capsys.readouterr().err.startswith(sentence)

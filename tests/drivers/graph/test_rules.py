@@ -251,7 +251,7 @@ def test_a_second_giver_of_orders_is_refused(world: World) -> None:
 def test_a_gate_that_is_not_enabled(world: World) -> None:
     world.wiring["layers"]["l4_gate"]["enabled"] = False
     assert world.messages("door") == [
-        "the door l4_gate is declared with l4_gate, which is no enabled layer; correct it in wiring_master.yaml."
+        "the gate l4_gate is declared with l4_gate, which is no enabled layer; correct it in wiring_master.yaml."
     ]
 
 

@@ -298,11 +298,7 @@ def test_what_a_spec_has_wrong_is_said_in_a_sentence(project: Project, text: str
     [
         (
             "domain: risk\nenabled: {l4_risk_gate: false}",
-            "spec mine would break the wiring, so nothing is changed: the door l4_risk_gate is declared with l4_risk_gate, which",
-        ),
-        (
-            "domain: execution\nvariants: {venue: live}",
-            "would break the wiring, so nothing is changed: L90 l90_fills takes venue_events, which is no layer",
+            "spec mine would break the wiring, so nothing is changed: the gate l4_risk_gate is declared with l4_risk_gate, which",
         ),
         ("domain: risk\nenabled: {l86_exposure_cap: false}", "takes l86_exposure_cap, which is not enabled; enable"),
     ],
@@ -321,7 +317,7 @@ def test_no_set_of_switches_of_a_domain_takes_the_gate_out_of_the_way(project: P
     for extra in ([], [n for n, e in layers.items() if e.domain == "risk" and n != "l4_risk_gate"]):
         switched = disabled(project, "l4_risk_gate", *extra)
         write_spec(project, f"domain: risk\nenabled: {{{switched}}}")
-        with pytest.raises(WiringBreaksError, match="the door l4_risk_gate") as refused:
+        with pytest.raises(WiringBreaksError, match="the gate l4_risk_gate") as refused:
             propose(project, load_spec(project, "mine"))
         assert refused.value.findings
 
