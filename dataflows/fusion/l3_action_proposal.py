@@ -21,9 +21,10 @@ from dataflows.fusion.types import (
     SizeSuggestion,
     Success,
 )
-from dataflows.kinematics.types import KinematicState, Returns
+from dataflows.kinematics.types import KinematicState
 from dataflows.layer import layer
 from dataflows.microstructure.types import Tradeability
+from dataflows.risk.types import VolForecast, bar_volatility
 
 
 class ActionProposalCarry(NamedTuple):
@@ -34,7 +35,6 @@ class ActionProposalCarry(NamedTuple):
 
 @layer("L3", cross_sectional=True)
 def l3_action_proposal(
-    l2_returns_volatility: Returns,
     l7_ensemble: Ensemble,
     l60_kinematic_state: KinematicState,
     l63_tradeability: Tradeability,
@@ -45,6 +45,7 @@ def l3_action_proposal(
     l72_agreement: Agreement,
     l73_signal_decay: Decay,
     l75_size_suggestion: SizeSuggestion,
+    l76_volatility_forecast: VolForecast,
     policy: Policy,
     fusion: FusionConfig,
     execution: ExecutionConfig,
@@ -60,12 +61,12 @@ def l3_action_proposal(
     may_enter: 1 only if the case for the side holds on this bar, tradeability does not say avoid, and there is a size. It never
     forces an exit. refusal: bit mask of REFUSALS, every reason that keeps may_enter at 0, of the side or, while FLAT, of the
     side of the edge; AVOID may stand beside any other.
-    edge_bps: gross, of a position on `side` (FLAT: the better one; NaN when unknown). risk_bps: volatility over L70's horizon.
-    size_fraction: L75's times the policy's multiplier, which never raises it; 0 when FLAT, unknown or against the edge.
-    confidence: chance that the net edge is positive (logistic approximation of the normal distribution, Bowling et al. 2009)
-    times the mean of the sources' agreement, the kinematic state's backing of the side and p_success; an unknown one counts 0.
-    The net edge is that of a position on `side` after L71's cost over L70's horizon, with an
-    entry that waits where L69 would. p_success and freshness: L68's and L73's.
+    edge_bps: gross, of a position on `side` (FLAT: the better one; NaN when unknown). risk_bps: L76's volatility over L70's
+    horizon. size_fraction: L75's times the policy's multiplier, which never raises it; 0 when FLAT, unknown or against the
+    edge. confidence: chance that the net edge is positive (logistic approximation of the normal distribution, Bowling et al.
+    2009) times the mean of the sources' agreement, the kinematic state's backing of the side and p_success; an unknown one
+    counts 0. The net edge is that of a position on `side` after L71's cost over L70's horizon, with an entry that waits where
+    L69 would. p_success and freshness: L68's and L73's.
     rank: 0 is best, by net edge over risk; symbols with no case come last; ties by name.
     """
     multiplier = float(policy.risk_multiplier[0])
@@ -76,7 +77,7 @@ def l3_action_proposal(
         l70_horizon,
         l71_trading_cost,
         Bounds(
-            sigma=l2_returns_volatility.sigma,
+            sigma=bar_volatility(l76_volatility_forecast),
             fraction=l75_size_suggestion.fraction,
             avoid=l63_tradeability.avoid,
         ),

@@ -11,9 +11,8 @@ from dataflows.fusion.success import Bracket, ChanceRules, Claims, Models, Told,
 from dataflows.fusion.types import Expectancy, K, Signals, Success
 from dataflows.kernels.ftrl import Ftrl, Rates
 from dataflows.kernels.labels import PricePath, Samples
-from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
-from dataflows.risk.types import RiskConfig
+from dataflows.risk.types import RiskConfig, VolForecast, bar_volatility
 
 FEATURES: Final = K + 2
 
@@ -30,9 +29,9 @@ class SuccessProbabilityCarry(NamedTuple):
 @layer("L68")
 def l68_success_probability(
     l0_market_feed: Market,
-    l2_returns_volatility: Returns,
     l66_signal_matrix: Signals,
     l67_expectancy: Expectancy,
+    l76_volatility_forecast: VolForecast,
     data: DataConfig,
     fusion: FusionConfig,
     risk: RiskConfig,
@@ -42,12 +41,12 @@ def l68_success_probability(
 
     p_success is the chance of a bet that wins the target or loses the stop and pays as much on average as the position: its
     mean payoff is p * target - (1 - p) * stop. Three outcomes count, each by what it pays. A sample is a close s with an edge
-    at `success_horizon_bars` h: entry at the open of s+1, the stop stop_sigma * sigma * sqrt(h) away (at most stop_max), the
-    target reward_risk times as far: the keys of L84. It ends at the first bar that reaches one of them and is paid that one
-    (the stop where both lie in one bar), else at the close of s+h, and is paid its gain. The label is the payoff, 0 at the stop
-    and 1 at the target. A random walk, which pays nothing on average, has p = 1 / (1 + reward_risk), however many samples run
-    out of time. Void if bar s, s+1 or the one it times out at is filled or unknown, or more than `max_gap` bars of its life
-    are.
+    at `success_horizon_bars` h: entry at the open of s+1, the stop stop_sigma * sigma * sqrt(h) away, sigma L76's (at most
+    stop_max), the target reward_risk times as far: the keys of L84. It ends at the first bar that reaches one of them and is
+    paid that one (the stop where both lie in one bar), else at the close of s+h, and is paid its gain. The label is the
+    payoff, 0 at the stop and 1 at the target. A random walk, which pays nothing on average, has p = 1 / (1 + reward_risk),
+    however many samples run out of time. Void if bar s, s+1 or the one it times out at is filled or unknown, or more than
+    `max_gap` bars of its life are.
 
     p is learned per symbol by FTRL-proximal logistic regression on the sources on the side of the edge, a constant and the
     edge's certainty, each sample weighing its average uniqueness; an unknown source counts 0 and learns nothing. A Platt step
@@ -68,7 +67,7 @@ def l68_success_probability(
                 edge_bps=l67_expectancy.edge_bps,
                 edge_std_bps=l67_expectancy.edge_std_bps,
                 column=fusion.horizons.index(fusion.success_horizon_bars),
-                sigma=l2_returns_volatility.sigma,
+                sigma=bar_volatility(l76_volatility_forecast),
             ),
             Bracket(
                 bars=float(fusion.success_horizon_bars),

@@ -8,28 +8,28 @@ from dataflows.fusion.costs import Waiting
 from dataflows.fusion.kelly import KellyRules, kelly_fractions
 from dataflows.fusion.success import Bracket
 from dataflows.fusion.types import Cost, Expectancy, Horizon, SizeSuggestion, Success
-from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
-from dataflows.risk.types import RiskConfig
+from dataflows.risk.types import RiskConfig, VolForecast, bar_volatility
 
 
 @layer("L75")
 def l75_size_suggestion(
-    l2_returns_volatility: Returns,
     l67_expectancy: Expectancy,
     l68_success_probability: Success,
     l70_horizon: Horizon,
     l71_trading_cost: Cost,
+    l76_volatility_forecast: VolForecast,
     fusion: FusionConfig,
     risk: RiskConfig,
     execution: ExecutionConfig,
 ) -> SizeSuggestion:
     """Fraction of equity (T, N) in [0, kelly_cap], for the side of the edge.
 
-    `kelly_fraction` of Kelly's bet m / (sigma^2 h) on the net edge m at L70's horizon h, times m^2 / (m^2 + e^2) for its
-    standard error e; or `kelly_fraction` of p / lost - (1 - p) / won where that is less: the bet of L68's chance p on its
-    target and stop, both after cost. So what the mean promises must show in the odds too, and before L68 has learned these are
-    against every bet. 0 where the edge does not cover the cost; NaN where an input is unknown. Long and short alike.
+    `kelly_fraction` of Kelly's bet m / (sigma^2 h), sigma L76's, on the net edge m at L70's horizon h, times m^2 / (m^2 + e^2)
+    for its standard error e; or `kelly_fraction` of p / lost - (1 - p) / won where that is less: the bet of L68's chance p on
+    its target and stop, both after cost. So what the mean promises must show in the odds too, and before L68 has learned
+    these are against every bet. 0 where the edge does not cover the cost; NaN where an input is unknown. Long and short
+    alike.
     Sources: Kelly (1956); Thorp (2006), for the continuous form; Baker and McHale (2013), for the haircut.
     """
     return SizeSuggestion(
@@ -37,7 +37,7 @@ def l75_size_suggestion(
             l67_expectancy,
             l70_horizon,
             l71_trading_cost,
-            l2_returns_volatility.sigma,
+            bar_volatility(l76_volatility_forecast),
             l68_success_probability.p_success,
             KellyRules(
                 horizons=fusion.horizons,

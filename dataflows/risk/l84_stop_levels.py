@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from dataflows.data.types import Instruments, Market
 from dataflows.fusion.types import Horizon
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.types import MID_BARS, Stops, TailRisk, VolForecast
+from dataflows.risk.types import Stops, TailRisk, VolForecast, bar_volatility
 from dataflows.risk.volatility_caps import Noise, StopRule, stop_distance
 
 
@@ -31,7 +29,7 @@ def l84_stop_levels(
     and time_stop in bars (L70's horizon, else default_horizon_bars). All positive and finite, or all NaN: where the price is
     unknown, or both volatility and ATR are; then L4 opens nothing.
     """
-    sigma = l76_volatility_forecast.sigma_60 / math.sqrt(MID_BARS)
+    sigma = bar_volatility(l76_volatility_forecast)
     noise = Noise(sigma=sigma, atr=l2_returns_volatility.atr, var_bar=l77_value_at_risk.var_99_bar)
     rule = StopRule(
         by_sigma=risk.stop_sigma,

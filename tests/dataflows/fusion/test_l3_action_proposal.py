@@ -34,7 +34,7 @@ from dataflows.fusion.types import (
 )
 from dataflows.kinematics.types import KinematicState
 from dataflows.microstructure.types import Tradeability
-from tests.dataflows.fusion.world import CONFIGS, returns
+from tests.dataflows.fusion.world import CONFIGS, forecast
 from tests.support import filled, run_columnar
 
 CONFIG = FusionConfig(horizons=(5, 15, 60, 240), entry_min_t=2.0)
@@ -64,7 +64,7 @@ def propose(
     edge[np.isnan(score)] = np.nan
     configs = {**CONFIGS, "fusion": fusion}
     made: dict[str, Any] = {
-        "l2_returns_volatility": returns(np.full(shape, sigma)),
+        "l76_volatility_forecast": forecast(np.full(shape, sigma)),
         "l7_ensemble": Ensemble(score, np.zeros((*shape, K))),
         "l60_kinematic_state": filled(
             KinematicState, shape, 0.0, direction=np.sign(score).astype(np.int64) * 1, strength=np.full(shape, strength)
@@ -82,7 +82,7 @@ def propose(
         "policy": Policy(np.array([multiplier]), np.ones(K)),
     }
     made["l70_horizon"] = run_columnar(l70_horizon, {k: made[k] for k in ("l67_expectancy", "l71_trading_cost")}, configs)
-    sized = ("l2_returns_volatility", "l67_expectancy", "l68_success_probability", "l70_horizon", "l71_trading_cost")
+    sized = ("l76_volatility_forecast", "l67_expectancy", "l68_success_probability", "l70_horizon", "l71_trading_cost")
     made["l75_size_suggestion"] = run_columnar(l75_size_suggestion, {k: made[k] for k in sized}, configs)
     got: Proposal = run_columnar(l3_action_proposal, made, configs)
     return got

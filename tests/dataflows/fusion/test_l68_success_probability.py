@@ -13,7 +13,7 @@ from dataflows.fusion.l68_success_probability import l68_success_probability
 from dataflows.fusion.types import Expectancy, K, Signals, Success
 from dataflows.panel import Floats, Ints
 from dataflows.risk.config import RiskConfig
-from tests.dataflows.fusion.world import market, returns
+from tests.dataflows.fusion.world import forecast, market
 from tests.dataflows.kernels.barriers import drawn, walked
 from tests.support import run_columnar
 
@@ -42,7 +42,7 @@ def success(
         l68_success_probability,
         {
             "l0_market_feed": made._replace(bars=made.bars._replace(high=highs, low=lows)),
-            "l2_returns_volatility": returns(sigma),
+            "l76_volatility_forecast": forecast(sigma),
             "l66_signal_matrix": Signals(values),
             "l67_expectancy": Expectancy(edges, np.full(edges.shape, std), np.full(edges.shape, 500.0), np.zeros(values.shape)),
         },

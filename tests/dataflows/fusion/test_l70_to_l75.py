@@ -21,7 +21,7 @@ from dataflows.fusion.types import Agreement, Cost, Expectancy, Horizon, K, Sign
 from dataflows.microstructure.types import PriceImpact, SpreadDepth, Tradeability
 from dataflows.panel import Floats
 from dataflows.risk.config import RiskConfig
-from tests.dataflows.fusion.world import CONFIG, CONFIGS, instruments, market, returns
+from tests.dataflows.fusion.world import CONFIG, CONFIGS, forecast, instruments, market, returns
 from tests.support import filled, run_columnar
 
 ONE = (1, 1)
@@ -240,7 +240,7 @@ def size_of(
     edge: float, std: float = 5.0, round_trip: float = 10.0, sigma: float = 1e-3, p: float = 0.9, **config: Any
 ) -> float:
     made: dict[str, Any] = {
-        "l2_returns_volatility": returns(np.full(ONE, sigma)),
+        "l76_volatility_forecast": forecast(np.full(ONE, sigma)),
         "l67_expectancy": expected([0.0, 0.0, edge, 0.0], std),
         "l68_success_probability": Success(np.full(ONE, p), np.full(ONE, 0.2)),
         "l71_trading_cost": costs(round_trip),
@@ -317,7 +317,7 @@ def test_l75_runs_on_a_whole_panel() -> None:
     got = run_columnar(
         l75_size_suggestion,
         {
-            "l2_returns_volatility": returns(np.full((50, 3), 1e-3)),
+            "l76_volatility_forecast": forecast(np.full((50, 3), 1e-3)),
             "l67_expectancy": Expectancy(edge, np.abs(edge), np.abs(edge), edge),
             "l68_success_probability": Success(np.full((50, 3), 0.9), np.full((50, 3), 0.2)),
             "l70_horizon": Horizon(np.full((50, 3), 60.0), edge[..., 0].copy(), np.full((50, 3), 2, np.int64)),

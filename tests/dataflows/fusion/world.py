@@ -25,6 +25,7 @@ from dataflows.panel import Floats, Ints
 from dataflows.pattern.types import PatternConsensus, PatternSignal
 from dataflows.regime.types import ChangePoint, Regime
 from dataflows.risk.config import RiskConfig
+from dataflows.risk.types import VolForecast
 from tests.support import filled
 
 CONFIG = FusionConfig(horizons=(5, 15, 60, 240))
@@ -73,6 +74,11 @@ def returns(sigma: Floats) -> Returns:
     """Volatility `sigma` a bar, the rest 0."""
     made: Returns = filled(Returns, sigma.shape, 0.0, sigma=sigma)
     return made
+
+
+def forecast(sigma: Floats) -> VolForecast:
+    """Volatility `sigma` a bar in the mean of the next 60."""
+    return VolForecast(sigma, sigma * np.sqrt(60.0), sigma * np.sqrt(1440.0))
 
 
 def random_regime(rng: np.random.Generator, shape: tuple[int, int]) -> Regime:
@@ -128,10 +134,12 @@ def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
     label = np.where(rng.random(shape) < 0.03, -1, regime.label)
     regime = regime._replace(label=label, trend_t=holes(rng, regime.trend_t), calm=holes(rng, regime.calm, 0.02))
     score = holes(rng, rng.uniform(-1.0, 1.0, shape))
+    sigma = holes(rng, np.exp(rng.normal(-7.0, 0.5, shape)), 0.02)
     return {
         "l0_market_feed": market(np.where(valid == 1, opens, np.nan), closes, valid, funding=1e-6),
         "l1_regime": regime,
-        "l2_returns_volatility": returns(holes(rng, np.exp(rng.normal(-7.0, 0.5, shape)), 0.02)),
+        "l2_returns_volatility": returns(sigma),
+        "l76_volatility_forecast": forecast(sigma),
         "l8_spread_depth": filled(SpreadDepth, shape, 1.0, spread_bps=holes(rng, rng.exponential(2.0, shape))),
         "l9_book_imbalance": filled(BookImbalance, shape, 0.0, weighted=holes(rng, rng.uniform(-1.0, 1.0, shape))),
         "l10_trade_pressure": filled(TradePressure, shape, 0.0, pressure=holes(rng, rng.uniform(-1.0, 1.0, shape))),
