@@ -122,11 +122,11 @@ def _role(p: str, node: LayerNode, nodes: dict[str, LayerNode], wiring: Wiring) 
 
 
 def _fields(node: LayerNode) -> list[str]:
-    from dataflows.panel import walk
+    from drivers.graph.columns import values_of
 
     lines = []
-    for path, kind in walk(node.returns):
-        axes = kind.axes if "static" in kind.axes else (("T", *kind.axes) if node.schedule != "step" else kind.axes)
-        shape = f"({', '.join(a for a in axes if a != 'static')})" if axes else "one value an instant"
-        lines.append(f"{'.'.join(path) or node.name}  {'float64' if kind.dtype == 'f8' else 'int64'} {shape}")
+    for leaf in values_of(node.name, node.returns, epoch=node.schedule == "epoch"):
+        axes = leaf.axes(node.schedule)
+        shape = f"({', '.join(axes)})" if axes else "one value an epoch" if node.schedule == "epoch" else "one value an instant"
+        lines.append(f"{'.'.join(leaf.path) or node.name}  {'float64' if leaf.kind.dtype == 'f8' else 'int64'} {shape}")
     return lines

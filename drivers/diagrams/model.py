@@ -238,7 +238,7 @@ def _edge(taken: Input, target: str, wiring: Wiring) -> Edge | None:
 
 def detailed(model: Model, project: Project) -> Model:
     """The model with each layer's `details`. Imports all layers. Raises what the import of a layer raises."""
-    from dataflows.panel import walk
+    from drivers.graph.columns import values_of
     from drivers.graph.config_reads import reads_of
     from drivers.graph.modules import layer_modules
     from drivers.graph.network import graph_of
@@ -251,12 +251,12 @@ def detailed(model: Model, project: Project) -> Model:
             continue
         gives = tuple(
             Field(
-                ".".join(path),
-                "float64" if kind.dtype == "f8" else "int64",
-                _axes(kind.axes, node.schedule),
-                kind.recorded and "log" not in kind.axes,
+                ".".join(leaf.path),
+                "float64" if leaf.kind.dtype == "f8" else "int64",
+                leaf.axes(node.schedule),
+                leaf.kind.recorded and "log" not in leaf.kind.axes,
             )
-            for path, kind in walk(node.returns)
+            for leaf in values_of(node.name, node.returns, epoch=node.schedule == "epoch")
         )
         reads = []
         for domain, key in sorted({(r.domain, r.key) for r in reads_of(node.fn, configs) if r.domain is not None}):
@@ -265,10 +265,3 @@ def detailed(model: Model, project: Project) -> Model:
                 reads.append(Setting(domain, key, as_written(record, key), *explained(type(record), key)))
         layers[name] = replace(layers[name], details=Details(gives, tuple(reads)))
     return replace(model, layers=layers)
-
-
-def _axes(axes: tuple[str, ...], schedule: str) -> tuple[str, ...]:
-    """The axes as the layer returns them: panels have time first, steps one instant's row."""
-    if "static" in axes:
-        return tuple(axis for axis in axes if axis != "static")
-    return axes if schedule == "step" else ("T", *axes)

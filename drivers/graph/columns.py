@@ -31,6 +31,14 @@ class Leaf(NamedTuple):
         """Its column, `<layer>.<field>`; a wide one's columns have a number behind it."""
         return ".".join((self.node, *self.path))
 
+    def axes(self, schedule: str) -> tuple[str, ...]:
+        """The axes as the layer returns it: panels have time first, a step one instant's row, an epoch layer its own."""
+        if self.carried is not None:
+            return tuple(map(str, self.carried))
+        if "static" in self.kind.axes:
+            return tuple(axis for axis in self.kind.axes if axis != "static")
+        return self.kind.axes if schedule == "step" else ("T", *self.kind.axes)
+
     @property
     def wide(self) -> bool:
         """Whether it is several columns."""
@@ -50,8 +58,13 @@ def leaves_of(node: str, annotation: Any, *, epoch: bool = False) -> list[Leaf]:
     """
     if is_record(annotation) and not epoch and is_log(annotation):
         return []
-    found = _carried(node, annotation, ()) if epoch else (Leaf(node, path, kind) for path, kind in walk(annotation))
+    found = values_of(node, annotation, epoch=epoch)
     return [leaf for leaf in found if leaf.kind.recorded and "static" not in leaf.kind.axes and "log" not in leaf.kind.axes]
+
+
+def values_of(node: str, annotation: Any, *, epoch: bool = False) -> Iterator[Leaf]:
+    """Every value of what a layer returns, recorded or not, those of a log too; as `leaves_of`."""
+    yield from _carried(node, annotation, ()) if epoch else (Leaf(node, path, kind) for path, kind in walk(annotation))
 
 
 def _carried(node: str, annotation: Any, path: Path) -> Iterator[Leaf]:

@@ -85,7 +85,7 @@ def _domain(context: Context, domain: str, values: Mapping[str, Any], data: Data
 
     from drivers.engine.guards import columns_of, leaf_of, widths_of
 
-    layers = [node for node in context.plan.nodes.values() if node.domain == domain]
+    layers = [node for node in context.plan.nodes.values() if node.domain == domain and node.schedule != "epoch"]
     absent = [node.name for node in layers if node.name not in values]
     if absent:
         return fail(f"{domain}: {', '.join(absent)} said nothing.", "See that its stage is run; `stratoquant layers` lists it.")

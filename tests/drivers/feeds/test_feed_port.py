@@ -21,6 +21,7 @@ from drivers.feeds.dataset import open_dataset
 from drivers.feeds.journal import JournalFeed
 from drivers.feeds.simulate import simulate
 from drivers.feeds.simulate.feed import simulated_feed
+from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
 from tests.drivers.engine.conftest import same_bits
@@ -161,6 +162,16 @@ def test_a_stream_needs_no_more_than_the_port(streamed: tuple[Path, Path], tmp_p
         pd.testing.assert_frame_equal(one, two, check_exact=True, check_categorical=False)
     with np.load(out / "checkpoint.npz") as then, np.load(tmp_path / "out" / "checkpoint.npz") as now:
         np.testing.assert_array_equal(then["f8"], now["f8"])
+
+
+def test_a_run_takes_the_results_of_a_stream_for_data(streamed: tuple[Path, Path], tmp_path: Path) -> None:
+    _, out = streamed
+    run_batch(RunRequest(data=out, out=tmp_path / "again", report=False), quiet())
+    one, two = (pq.read_table(folder_ / "ledger.parquet").to_pandas() for folder_ in (out, tmp_path / "again"))
+    pd.testing.assert_frame_equal(one, two, check_exact=True, check_categorical=False)
+    assert one["cash"].iloc[-1] == one["cash"].iloc[0] + 5000.0  # the operator's word is in it
+    with pytest.raises(ValueError, match="is run with all its symbols; leave out --symbols"):
+        run_batch(RunRequest(data=out, out=tmp_path / "part", symbols=("AAA",)), quiet())
 
 
 def test_a_piece_of_a_chunk_has_its_own_reports() -> None:
