@@ -88,6 +88,8 @@ class Instruments(NamedTuple):
     inverse: IntPerSymbol  # 1: a unit is worth multiplier / price instead of multiplier * price
     borrow_rate: PerSymbol  # paid on the value of a short position, fraction a year
     base_fee: IntPerSymbol  # 1: the fee of a purchase is taken from what is bought
+    start_position: PerSymbol  # held before the first bar, signed
+    start_price: PerSymbol  # its average price; 0: the first mark
     leader: IntPerSymbol  # 1: the symbol whose moves the others may follow; at most one
 
 

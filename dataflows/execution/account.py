@@ -24,6 +24,8 @@ def carry_cost(position: float, unit: float, funding: float, borrow: float, year
 
     unit: notional of one at the mark. funding: rate of the bar, paid by longs; unknown (NaN): nothing. borrow: fraction of the
     value a year."""
+    if not (unit > 0.0):
+        return 0.0  # held from the start, and no price is known yet
     value = position * unit
     cost = value * funding if math.fabs(funding) < math.inf else 0.0
     if position < 0.0 and borrow > 0.0:

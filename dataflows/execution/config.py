@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, NamedTuple
 
 from dataflows.config import setting
@@ -55,6 +56,15 @@ class ExecutionConfig(NamedTuple):
     stop_gap_share: Annotated[
         float, setting("fraction", "least slippage of a stop, of the way from it to the worst price of the bar", ge=0, le=1)
     ] = 0.25
+    fee_tier_volumes: Annotated[
+        tuple[float, ...], setting("quote currency", "traded in the last 30 days from which each fee tier holds; 0 first", ge=0)
+    ] = (0.0,)
+    fee_tier_taker: Annotated[tuple[float, ...], setting("factor", "on a taker's fee in each of these tiers", ge=0, le=10)] = (
+        1.0,
+    )
+    fee_tier_maker: Annotated[
+        tuple[float, ...], setting("factor", "on a maker's fee in each of these tiers; below 0: a rebate", ge=-10, le=10)
+    ] = (1.0,)
     sweep_dust: Annotated[
         int, setting("flag", "1: the venue turns dust into cash at the close, for the taker's fee", ge=0, le=1)
     ] = 1
@@ -81,7 +91,12 @@ class ExecutionConfig(NamedTuple):
         float,
         setting("fraction", "part of the approved size that entries leave free, so that drift cancels nothing", ge=0, lt=1),
     ] = 0.02
-    slice_bars: Annotated[int, setting("bars", "bars over which an entry at the market is spread", ge=1, least=1)] = 3
+    entry_closes: Annotated[
+        int, setting("closes", "closes in a row that must approve an increase before its first order", ge=1, le=1_000)
+    ] = 1
+    slice_bars: Annotated[
+        int, setting("bars", "bars over which an entry at the market is spread where that pays", ge=1, least=1)
+    ] = 3
     slice_kappa: Annotated[
         float,
         setting("kappa * T", "risk aversion of Almgren and Chriss times the bars of the trade; 0: even slices", ge=0, le=20),
@@ -91,6 +106,15 @@ class ExecutionConfig(NamedTuple):
     ] = 60.0
 
     # the bridge (L5)
+    entry_time_in_force: Annotated[
+        int,
+        setting(
+            "code",
+            "of entries at the market. 0: the rest works on; 1: it is canceled (IOC); 2: all at once or none (FOK)",
+            ge=0,
+            le=2,
+        ),
+    ] = 0
     stop_step_bps: Annotated[float, setting("bps", "least change of a resting stop that is worth a message", ge=0, le=100)] = (
         1.0
     )
@@ -110,6 +134,13 @@ class ExecutionConfig(NamedTuple):
                 f"style_post_ratio is {self.style_post_ratio} and below style_limit_ratio, {self.style_limit_ratio}; "
                 "a post-only order waits longer than a limit order, so it must save more"
             )
+        volumes = self.fee_tier_volumes
+        if not volumes or volumes[0] != 0.0 or any(a >= b for a, b in pairwise(volumes)):
+            yield f"fee_tier_volumes is {list(volumes)}; write ascending numbers that begin with 0"
+        for name in ("fee_tier_taker", "fee_tier_maker"):
+            if len(getattr(self, name)) != len(volumes):
+                found = len(getattr(self, name))
+                yield f"{name} has {found} numbers and fee_tier_volumes {len(volumes)}; write one for each tier"
         if self.queue_share > self.participation:
             yield (
                 f"queue_share is {self.queue_share} and above participation, {self.participation}; "

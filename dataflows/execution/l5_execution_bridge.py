@@ -13,6 +13,7 @@ from dataflows.execution.order_intents import (
     BRACKET_STOP,
     BRACKET_TARGET,
     HORIZON,
+    IN_FORCE,
     LIFETIME,
     LIMIT,
     PARENT,
@@ -32,6 +33,7 @@ from dataflows.execution.order_table import LARGEST, closes_position, is_live, s
 from dataflows.execution.rounding import HAIR, ceil_to, floor_to
 from dataflows.execution.types import (
     CANCEL,
+    GTC,
     MARKET,
     MODIFY,
     PENDING_CANCEL,
@@ -116,6 +118,7 @@ class Form(NamedTuple):
     type: int
     price: float  # NaN: at the market
     lifetime: float
+    in_force: int  # of an entry at the market, a TIMES_IN_FORCE code
 
 
 class Bracket(NamedTuple):
@@ -179,12 +182,28 @@ def count_entries(work: Work, orders: OpenOrders, s: int) -> None:
 
 
 @kernel
-def cancel_unwanted(log: IntentLog, work: Work, orders: OpenOrders, view: View, halted: bool, type_: int, told: int) -> None:
-    """Cancels what the approval no longer wants, and counts the exits that stay.
+def lessened(left: float, done: float, excess: float, lot: float, least: float) -> float:
+    """The whole quantity of an entry, signed, that is lessened by `excess` (>= 0); 0: what would be left is no order.
 
-    type_: of the order now asked for. told: id of the order that the operator wants off, 0 none; not heeded for the stop of a
-    position.
+    left: signed quantity still open; done: filled. What is left is whole lots, and at least `least`.
     """
+    size = floor_to(math.fabs(left) - excess, lot) if excess < math.fabs(left) else 0.0
+    if not (size > 0.0) or size < least:
+        return 0.0
+    return done + size if left > 0.0 else done - size
+
+
+@kernel
+def cancel_unwanted(
+    log: IntentLog, work: Work, orders: OpenOrders, view: View, halted: bool, form: tuple[int, float, float], told: int
+) -> None:
+    """Cancels what the approval no longer wants, and counts the exits that stay. An entry that is only too large is lessened
+    where it is the only one of its side.
+
+    form: the type of the order now asked for, a lot, and the least quantity of an order. told: id of the order that the
+    operator wants off, 0 none; not heeded for the stop of a position.
+    """
+    type_, lot, least = form
     s, held, limit = view.stamp.symbol, view.held, view.target
     slack = 1e-9 * math.fabs(limit)
     no_buys = halted or held < 0.0 or not (held + work.buys[s] <= limit + slack)
@@ -199,6 +218,16 @@ def cancel_unwanted(log: IntentLog, work: Work, orders: OpenOrders, view: View, 
             unwanted = True
         elif orders.reduce_only[m, s] == 0:
             unwanted = no_buys if quantity > 0.0 else no_sells
+            excess = held + work.buys[s] - limit if quantity > 0.0 else limit - held - work.sells[s]
+            opposite = held < 0.0 if quantity > 0.0 else held > 0.0
+            if unwanted and not halted and not opposite and excess < math.inf and status != PENDING_CANCEL:
+                whole = lessened(quantity - orders.filled[m, s], orders.filled[m, s], excess, lot, least)
+                alone = (work.buys[s] if quantity > 0.0 else work.sells[s]) == quantity - orders.filled[m, s]
+                if whole != 0.0 and alone:
+                    k = add(log, MODIFY, orders.id[m, s], view.stamp)
+                    log.floats[QUANTITY, k], log.floats[PRICE, k] = whole, view.stamp.mark
+                    work.blocked[s] = 1
+                    continue
         elif bracket:
             unwanted = held == 0.0
         else:
@@ -299,6 +328,7 @@ def place_entry(
     k = place(log, carry, work, venue.base, view.stamp)
     log.floats[QUANTITY, k] = lacks if long else -lacks
     log.ints[TYPE, k], log.floats[LIFETIME, k], log.floats[LIMIT, k] = form.type, form.lifetime, form.price
+    log.ints[IN_FORCE, k] = form.in_force if form.type == MARKET else GTC
     log.floats[BRACKET_STOP, k] = stop
     gain = bracket.target
     if 0.0 < gain < (math.inf if long else 1.0):
@@ -320,17 +350,17 @@ def l5_execution_bridge(
 ) -> OrderIntents:
     """The difference between what is approved and the position with its working orders; cancels and changes before places.
 
-    Cancels: every entry at HALT, on an EXIT, against the position, or beyond the approved once its side were filled;
-    passive reduce-only orders where the market is now asked for; reduce-only orders where more is wanted; stray brackets
-    without a position; the order that the operator names, unless it is the stop of a position. Changes: the resting stop,
-    when the approval's is tighter. Places, in this order: a reduce-only order for what a reduction still lacks; a stop
-    where an open position has neither one at rest nor an exit on its way (at the approval's active stop; where that is
-    unknown, an exit at the market); and an entry with its bracket for what an increase still lacks. An entry is placed at a
-    close only, when approved with a stop, with room in the table, no reduction at work and, for a position held, its stop
-    at rest; position and all working entries of its side never exceed target_weight * equity / unit_value. Any unknown
-    among these refuses the entry; none of them refuses an exit, a stop or a cancel. A symbol that is not listed gets no
-    orders. Where the venue refuses exits in a row the next ones wait 1, 3, 7 ... closes, at most `retry_most_bars`. A stop
-    is moved only by more than `stop_step_bps`.
+    Cancels: every entry at HALT, on an EXIT, against the position, or beyond the approved once its side were filled (the
+    only one of its side is lessened to what is approved where that is still an order); passive reduce-only orders where the
+    market is now asked for; reduce-only orders where more is wanted; stray brackets without a position; the order that the
+    operator names, unless it is the stop of a position. Changes: the resting stop, when the approval's is tighter. Places,
+    in this order: a reduce-only order for what a reduction still lacks; a stop where an open position has neither one at
+    rest nor an exit on its way (at the approval's active stop; where that is unknown, an exit at the market); and an entry
+    with its bracket for what an increase still lacks. An entry is placed at a close only, when approved with a stop, with
+    room in the table, no reduction at work and, for a position held, its stop at rest; position and all working entries of
+    its side never exceed target_weight * equity / unit_value. Any unknown among these refuses the entry; none of them
+    refuses an exit, a stop or a cancel. A symbol that is not listed gets no orders. Where the venue refuses exits in a row
+    the next ones wait 1, 3, 7 ... closes, at most `retry_most_bars`. A stop is moved only by more than `stop_step_bps`.
 
     Returns a log: signed base units, prices in quote currency, NaN where none. Ids are uid << 32 | sequence, multiples of 4,
     taken only when used: the same state gives the same intents and ids.
@@ -378,7 +408,9 @@ def l5_execution_bridge(
                     count_entries(work, orders, s)
                     halted = l4_risk_gate.halt[s] != 0 or leaving
                     told = instruments.uid[s] << 32 | clock.subject if off == s else 0
-                    cancel_unwanted(log, work, orders, view, halted, l89_venue_constraints.type[s], told)
+                    lot, unit = instruments.lot_size[s], l97_ledger.unit_value[s]
+                    least = instruments.min_notional[s] / unit if unit > 0.0 else math.inf
+                    cancel_unwanted(log, work, orders, view, halted, (l89_venue_constraints.type[s], lot, least), told)
                     tighten_stop(log, view, instruments.tick_size[s], step)
                 continue
             if l0_market_feed.quality.listed[s] == 0:
@@ -393,7 +425,12 @@ def l5_execution_bridge(
                 multiplier=instruments.multiplier[s],
                 inverse=instruments.inverse[s],
             )
-            form = Form(l89_venue_constraints.type[s], l89_venue_constraints.price[s], l89_venue_constraints.lifetime[s])
+            form = Form(
+                l89_venue_constraints.type[s],
+                l89_venue_constraints.price[s],
+                l89_venue_constraints.lifetime[s],
+                execution.entry_time_in_force,
+            )
             if turn == 1:
                 if carry.wait[s] > 0:
                     continue

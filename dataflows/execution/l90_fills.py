@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from dataflows.data.types import OPERATOR_CASH_FLOW, Bars, Book, Clock, Instruments, Market
 from dataflows.execution.account import carry_cost, is_dust, year_part
@@ -32,6 +33,7 @@ from dataflows.execution.venue_books import (
     DELISTED,
     DUST_SWEPT,
     ID,
+    IN_FORCE,
     LAST_CLOSE,
     LIFE,
     LIMIT_PRICE,
@@ -41,12 +43,14 @@ from dataflows.execution.venue_books import (
     MODIFY_FROM,
     MOST_ORDERS,
     NEW_PRICE,
+    NEW_QUANTITY,
     NO_ROOM,
     ORDERS,
     RATE,
     SIGMA,
     SPREAD_BPS,
     STOP_PRICE,
+    TODAY,
     TYPE,
     UNKNOWN_ORDER,
     VOLUME,
@@ -66,6 +70,8 @@ from dataflows.microstructure.types import SpreadDepth
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import full
+
+DAY: Final = 86_400_000_000_000  # ns
 
 
 @kernel
@@ -90,6 +96,7 @@ def accept(carry: VenueCarry, log: Log, orders: OrderIntents, i: int, due: int, 
         report(log, REJECT, s, orders.id[i], NO_ROOM)
         return
     carry.codes[LIVE_FROM, m, s], carry.numbers[LIFE, m, s] = due, orders.lifetime[i]
+    carry.codes[IN_FORCE, m, s] = orders.time_in_force[i]
     carry.numbers[LIMIT_PRICE, m, s], carry.numbers[STOP_PRICE, m, s] = orders.limit_price[i], orders.stop_price[i]
     carry.numbers[BRACKET_STOP, m, s], carry.numbers[BRACKET_TARGET, m, s] = orders.bracket_stop[i], orders.bracket_target[i]
 
@@ -129,6 +136,7 @@ def receive(carry: VenueCarry, log: Log, orders: OrderIntents, latency: int, is_
         else:
             stops = carry.codes[TYPE, m, s] == STOP_MARKET
             carry.numbers[NEW_PRICE, m, s] = orders.stop_price[i] if stops else orders.limit_price[i]
+            carry.numbers[NEW_QUANTITY, m, s] = orders.quantity[i] if orders.quantity[i] != 0.0 else math.nan
             carry.codes[MODIFY_FROM, m, s] = due
 
 
@@ -156,6 +164,33 @@ def pay_carry(carry: VenueCarry, rates: Floats, facts: Instruments, years: float
         if carry.position[s] != 0.0:
             unit = notional_of(carry.quoted[CLOSE, s], facts.multiplier[s], facts.inverse[s])
             carry.money[0] -= carry_cost(carry.position[s], unit, rates[s], facts.borrow_rate[s], years)
+
+
+@kernel
+def begin_day(carry: VenueCarry, ts: int) -> None:
+    """Empties the place of a new UTC day, and of those between. The bar that closes at midnight belongs to the day that
+    ends."""
+    day = (ts - 1) // DAY
+    if carry.instant[TODAY] == 0:
+        carry.instant[TODAY] = day
+    while carry.instant[TODAY] < day:
+        carry.instant[TODAY] += 1
+        carry.traded[carry.instant[TODAY] % carry.traded.shape[0]] = 0.0
+        if day - carry.instant[TODAY] > carry.traded.shape[0]:
+            carry.instant[TODAY] = day - carry.traded.shape[0]
+
+
+@kernel
+def fee_tier(carry: VenueCarry, volumes: tuple[float, ...]) -> int:
+    """The highest tier whose volume was traded in the 30 UTC days before this one."""
+    total, tier = 0.0, 0
+    for k in range(carry.traded.shape[0]):
+        if k != carry.instant[TODAY] % carry.traded.shape[0]:
+            total += carry.traded[k]
+    for k in range(len(volumes)):
+        if total >= volumes[k]:
+            tier = k
+    return tier
 
 
 @kernel
@@ -193,18 +228,23 @@ def l90_fills__sim(
     In this order: cancels and changes, activations, market orders at the open plus slippage, limit entries, stops, targets,
     expiries. Slippage is that of the book of the previous close, or half its spread plus the square-root law. A limit fills
     only when the bar trades strictly through it, at the limit or a better open; a stop at the worse of stop and open, plus
-    slippage; a stop before a target, and no target in the bar of a limit entry. Entries take at most `participation` of the
-    bar's volume, resting limits `queue_share`, reduce-only orders up to all of it; the rest stays working. In a bar that is
-    unknown, filled, closed or without volume nothing fills. Orders must keep to the venue's filters: tick, lot, least notional,
-    price band about the last close, long only, orders open at once, messages a bar. The first fill of an entry that opens a
-    position makes its stop (id + 1) and target (id + 2) live for the whole position; when a position is closed, its bracket,
-    other reduce-only orders and the rest of the entry that opened it are canceled. Orders decided inside a bar (the operator's
-    word, a watchdog) meet the next one; between bars only cancels are answered.
+    slippage; a stop before a target, and no target in the bar of a limit entry. Of an IOC order what does not fill at the open
+    of its first bar is canceled, and a FOK order fills there whole or not at all. A change of quantity only lessens an order.
+    Entries take at most `participation` of the bar's volume, resting limits `queue_share`, reduce-only orders up to all of it;
+    the rest stays working. In a bar that is unknown, filled, closed or without volume nothing fills. Orders must keep to the
+    venue's filters: tick, lot, least notional, price band about the last close, long only, orders open at once, messages a bar.
+    The first fill of an entry that opens a position makes its stop (id + 1) and target (id + 2) live for the whole position;
+    when a position is closed, its bracket, other reduce-only orders and the rest of the entry that opened it are canceled.
+    Orders decided inside a bar (the operator's word, a watchdog) meet the next one; between bars only cancels are answered.
 
-    Returns a log: signed base units, prices and fees in quote currency. Fills number 1, 2, 3 ... per symbol in `fill_id`.
-    Source: price impact after Torre (1997); a resting order's place in the queue as a share of volume.
-    """
+    Fees are those of the tier that the notional of the 30 UTC days before reaches (`fee_tier_volumes`); what a liquidation pays
+    is not lessened. Returns a log: signed units, prices in quote currency, fees in the account's. Fills number 1, 2, 3 ... per
+    symbol in `fill_id`. Source: price impact after Torre (1997); a resting order's place in the queue as a share of volume."""
     symbols = carry.position.shape[0]
+    if carry.instant[BARS] == 0:
+        for s in range(symbols):
+            if instruments.start_position[s] != 0.0:
+                carry.position[s] = instruments.start_position[s]
     under_way = orders.n
     for s in range(symbols):
         under_way += carry.counts[ORDERS, s]
@@ -217,6 +257,9 @@ def l90_fills__sim(
         return executions_of(log)
 
     pay_carry(carry, l0_market_feed.funding, instruments, year_part(int(carry.instant[LAST_CLOSE]), int(clock.ts)))
+    begin_day(carry, int(clock.ts))
+    tier = fee_tier(carry, execution.fee_tier_volumes)
+    taker, maker = execution.fee_tier_taker[tier], execution.fee_tier_maker[tier]
     number = carry.instant[BARS] + 1
     taken = full(3, 0.0)
     terms = Terms(
@@ -243,8 +286,8 @@ def l90_fills__sim(
                 exempt=instruments.reduce_only_exempt[s],
                 band=instruments.price_band_bps[s] / 1e4,
                 long_only=instruments.long_only[s],
-                taker_bps=instruments.taker_fee_bps[s],
-                maker_bps=instruments.maker_fee_bps[s],
+                taker_bps=instruments.taker_fee_bps[s] * taker,
+                maker_bps=instruments.maker_fee_bps[s] * maker,
                 base_fee=instruments.base_fee[s],
                 multiplier=instruments.multiplier[s],
                 inverse=instruments.inverse[s],

@@ -33,6 +33,7 @@ from dataflows.execution.types import (
     FILLED,
     MODIFY,
     PENDING_CANCEL,
+    PENDING_MODIFY,
     PLACE,
     REJECTED_ORDER,
     REJECTIONS,
@@ -56,10 +57,10 @@ _NO_TROUBLE = tuple(REJECTIONS.index(why) for why in ("WOULD_CROSS", "NOT_LISTED
 
 # The table is two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes` and `numbers`:
 ID, STATUS, TYPE, REDUCES, STAMP = range(5)  # STAMP: order of registration
-QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, PRICE_BEFORE, DECISION_PRICE = range(6)
-# PRICE_BEFORE: what the price was before a change that the venue has not confirmed; NaN none. Rows 6 on: the bracket, and of
-# `bracket`, that of the order that opened the position:
-BRACKET = 6
+QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, PRICE_BEFORE, DECISION_PRICE, QUANTITY_BEFORE = range(7)
+# PRICE_BEFORE, QUANTITY_BEFORE: what they were before a change that the venue has not confirmed; NaN none. Rows 7 on: the
+# bracket, and of `bracket`, that of the order that opened the position:
+BRACKET = 7
 STOP, TARGET, TRAIL, HORIZON = range(4)
 
 
@@ -67,11 +68,12 @@ class OrderTableCarry(NamedTuple):
     """The table, the position that its fills add up to, and the bracket of the order that opened it."""
 
     codes: Annotated[Ints, Axes(5, "slots", "N")]
-    numbers: Annotated[Floats, Axes(10, "slots", "N", start=NAN)]
+    numbers: Annotated[Floats, Axes(11, "slots", "N", start=NAN)]
     registered: Annotated[Ints, Axes(1)]
     seen: Annotated[Ints, Axes("fill_window", "N")]
     position: Zero
     opened_by: Count
+    started: Annotated[Ints, Axes(1)]  # 1: the position from before the start is in
     bracket: Annotated[Floats, Axes(4, "N", start=NAN)]
 
 
@@ -167,21 +169,43 @@ def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: 
 
 
 @kernel
+def modify(carry: OrderTableCarry, s: int, m: int, price: float, quantity: float) -> None:
+    """Notes a change that was sent: a price (NaN: as it is), and a quantity (0: as it is), and what they were before."""
+    type_, row = carry.codes[TYPE, m, s], price_row(carry.codes[TYPE, m, s])
+    if carry.codes[STATUS, m, s] == ACCEPTED:
+        carry.codes[STATUS, m, s] = PENDING_MODIFY
+    if quantity != 0.0 and not closes_position(type_):
+        if math.isnan(carry.numbers[QUANTITY_BEFORE, m, s]):
+            carry.numbers[QUANTITY_BEFORE, m, s] = carry.numbers[QUANTITY, m, s]
+        carry.numbers[QUANTITY, m, s] = quantity
+        if math.isnan(price):
+            return
+    if math.isnan(carry.numbers[PRICE_BEFORE, m, s]):
+        carry.numbers[PRICE_BEFORE, m, s] = carry.numbers[row, m, s]
+    carry.numbers[row, m, s] = price
+    if closes_position(type_):  # what a stop or a target is worth is decided by its price
+        carry.numbers[DECISION_PRICE, m, s] = price
+
+
+@kernel
+def restore(carry: OrderTableCarry, s: int, m: int, row: int, before: int) -> None:
+    """Takes a number of the order back to what it was before a change, where one is under way."""
+    if carry.numbers[before, m, s] == carry.numbers[before, m, s]:
+        carry.numbers[row, m, s] = carry.numbers[before, m, s]
+        carry.numbers[before, m, s] = math.nan
+
+
+@kernel
 def apply_event(carry: OrderTableCarry, s: int, m: int, event: int, reason: int) -> tuple[int, int]:
     """Applies an event that is not a fill to slot m. Returns (1 if it contradicts what is known, 1 if it is a new refusal)."""
     status = carry.codes[STATUS, m, s]
     if event == CANCEL_REJECT and reason == _UNKNOWN_ORDER:
         event = CANCELED_EVENT  # the venue has no such order: a row that waited for it would be lost
-    elif (
-        event == CANCEL_REJECT
-        and status != PENDING_CANCEL
-        and carry.numbers[PRICE_BEFORE, m, s] == carry.numbers[PRICE_BEFORE, m, s]
-    ):
-        row = price_row(carry.codes[TYPE, m, s])
-        carry.numbers[row, m, s] = carry.numbers[PRICE_BEFORE, m, s]  # the change was refused: the order rests as it was
-        carry.numbers[PRICE_BEFORE, m, s] = math.nan
+    elif event == CANCEL_REJECT and status != PENDING_CANCEL:  # the change was refused: the order rests as it was
+        restore(carry, s, m, price_row(carry.codes[TYPE, m, s]), PRICE_BEFORE)
+        restore(carry, s, m, QUANTITY, QUANTITY_BEFORE)
     elif event == ACCEPT:
-        carry.numbers[PRICE_BEFORE, m, s] = math.nan
+        carry.numbers[PRICE_BEFORE, m, s] = carry.numbers[QUANTITY_BEFORE, m, s] = math.nan
     then = NEXT[status, event]
     if then == CONTRADICTION:
         return 1, 0
@@ -214,6 +238,11 @@ def l96_order_lifecycle(
     Source: order state changes of FIX 4.4, appendix D; the table is `order_table.TRANSITIONS`.
     """
     slots, symbols = carry.codes.shape[1:]
+    if carry.started[0] == 0:
+        carry.started[0] = 1
+        for s in range(symbols):
+            if instruments.start_position[s] != 0.0:
+                carry.position[s] = instruments.start_position[s]
     for i in range(orders.n):
         s, kind, order_id = orders.symbol[i], orders.kind[i], orders.id[i]
         if kind == PLACE:
@@ -235,13 +264,8 @@ def l96_order_lifecycle(
                 if kind == CANCEL:
                     carry.codes[STATUS, m, s] = PENDING_CANCEL
                 elif kind == MODIFY:
-                    row = price_row(carry.codes[TYPE, m, s])
-                    price = orders.stop_price[i] if row == STOP_PRICE else orders.limit_price[i]
-                    if math.isnan(carry.numbers[PRICE_BEFORE, m, s]):
-                        carry.numbers[PRICE_BEFORE, m, s] = carry.numbers[row, m, s]
-                    carry.numbers[row, m, s] = price
-                    if closes_position(carry.codes[TYPE, m, s]):  # what a stop or a target is worth is decided by its price
-                        carry.numbers[DECISION_PRICE, m, s] = price
+                    stops = price_row(carry.codes[TYPE, m, s]) == STOP_PRICE
+                    modify(carry, s, m, orders.stop_price[i] if stops else orders.limit_price[i], orders.quantity[i])
 
     sums = full((14, symbols), 0.0)
     rejects, unknown, overfilled = sums[0], sums[1], sums[2]
@@ -308,7 +332,7 @@ def l96_order_lifecycle(
                 continue
             open_orders[s] += 1.0
             if closes_position(carry.codes[TYPE, m, s]):
-                resting = status in (SUBMITTED, ACCEPTED) and carry.position[s] != 0.0
+                resting = status != PENDING_CANCEL and carry.position[s] != 0.0
                 if resting and carry.codes[TYPE, m, s] == STOP_MARKET and carry.codes[ID, m, s] > stop_id[s]:
                     stop_id[s], stop_price[s] = carry.codes[ID, m, s], carry.numbers[STOP_PRICE, m, s]
                 if resting and carry.codes[TYPE, m, s] == TAKE_PROFIT and carry.codes[ID, m, s] > target_id[s]:

@@ -54,13 +54,20 @@ def l97_ledger(
     in base units reduces what was bought, and counts as a fee at the price of the fill. `held` is the position, 0 where it is
     dust. Only fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before the
     first: the price of the first fill); mark_age counts bars since, NaN before the first. Equity is cash and what positions are
-    booked at at their marks (position * mark, where a unit is worth its price). Peak, drawdown, marks and funding move at
-    closes only (clock.is_bar); between them equity follows fills and cash flows at held marks. Each symbol's realised gains,
-    fees and funding are kept apart, too: their sums are the account's to rounding. A cash flow scales the peak with equity, so
-    that it changes no drawdown; REBASE sets the peak to equity. Drawdown is 1 - equity / peak, and 1 when equity is not
-    positive."""
+    booked at, at their marks (position * mark, where a unit is worth its price). Peak, drawdown, marks and funding move at
+    closes only (clock.is_bar); between them equity follows fills and cash flows at held marks. What is held from the start
+    (`start_position`) costs nothing and counts from its first mark on; the first peak is the equity of the first close. Each
+    symbol's realised gains, fees and funding are kept apart, too: their sums are the account's to rounding. A cash flow scales
+    the peak with equity, so that it changes no drawdown; REBASE sets the peak to equity. Drawdown is 1 - equity / peak, and 1
+    when equity is not positive."""
     symbols = carry.position.shape[0]
     at_close = clock.is_bar != 0
+    first = carry.last_close[0] == 0
+    if first:
+        for s in range(symbols):
+            if instruments.start_position[s] != 0.0:
+                carry.position[s], begun = instruments.start_position[s], instruments.start_price[s]
+                carry.average_price[s] = begun if begun > 0.0 else math.nan
     if at_close:
         years = year_part(int(carry.last_close[0]), int(clock.ts))
         for s in range(symbols):
@@ -115,7 +122,9 @@ def l97_ledger(
         size, inverse = instruments.multiplier[s], instruments.inverse[s]
         if carry.mark[s] > 0.0:
             unit_value[s] = notional_of(carry.mark[s], size, inverse)
-        if carry.position[s] != 0.0:
+        if carry.position[s] != 0.0 and carry.mark[s] > 0.0:
+            if math.isnan(carry.average_price[s]):
+                carry.average_price[s] = carry.mark[s]  # held from the start
             at_mark = booked(carry.mark[s], size, inverse)
             worth += carry.position[s] * at_mark
             value = carry.position[s] * unit_value[s]
@@ -126,7 +135,7 @@ def l97_ledger(
             gross += math.fabs(value)
             unrealised[s] = carry.position[s] * (at_mark - booked(carry.average_price[s], size, inverse))
     equity = carry.cash[0] + worth
-    if at_close and equity > carry.peak[0]:
+    if at_close and (equity > carry.peak[0] or first):
         carry.peak[0] = equity
     if clock.operator == OPERATOR_CASH_FLOW and math.fabs(clock.amount) < math.inf:
         carry.cash[0] += clock.amount

@@ -6,7 +6,7 @@ import math
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Axes, Zero
-from dataflows.data.types import OPERATOR_CASH_FLOW, Clock
+from dataflows.data.types import OPERATOR_CASH_FLOW, Clock, Instruments
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import is_live, same_side
 from dataflows.execution.types import FILL, SUBMITTED, Executions, Ledger, Orders, Reconciliation, VenueSnapshot
@@ -22,6 +22,7 @@ class VenueBooksCarry(NamedTuple):
     position: Zero  # as the venue last stated it
     money: Annotated[Floats, Axes(1, start="start_cash")]  # cash that it last stated, without flows and funding
     turnover: Annotated[Floats, Axes(1)]
+    started: Annotated[Ints, Axes(1)]  # 1: the position from before the start is in
     asked: Annotated[Ints, Axes("slots", "N")]  # id of the order in each row of the table at the last close
     waiting: Annotated[Ints, Axes("slots", "N")]  # closes for which it has been submitted and not answered
     differ: Annotated[Ints, Axes(1)]  # closes in a row
@@ -58,6 +59,7 @@ def l98_reconciliation__sim(
     l96_order_lifecycle: Orders,
     l97_ledger: Ledger,
     clock: Clock,
+    instruments: Instruments,
     execution: ExecutionConfig,
     carry: VenueBooksCarry,
 ) -> Reconciliation:
@@ -71,6 +73,11 @@ def l98_reconciliation__sim(
     no gap here: venue and ledger learn of it in the same instant. Only closes count.
     """
     symbols = carry.position.shape[0]
+    if carry.started[0] == 0:
+        carry.started[0] = 1
+        for s in range(symbols):
+            if instruments.start_position[s] != 0.0:
+                carry.position[s] = instruments.start_position[s]
     flows = float(l97_ledger.cash_flows - l97_ledger.funding)
     if clock.operator == OPERATOR_CASH_FLOW and math.fabs(clock.amount) < math.inf:
         flows -= float(clock.amount)  # it comes after the fills of this instant

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from dataflows.data.types import Bars, Instruments
-from dataflows.execution.order_table import LARGEST, closes_position, complete, moved
+from dataflows.execution.order_table import LARGEST, closes_position, complete, moved, same_side
 from dataflows.execution.slippage import slippage, touch_of
 from dataflows.execution.types import (
     ACCEPT,
@@ -14,6 +14,8 @@ from dataflows.execution.types import (
     CANCELED_EVENT,
     EXPIRE,
     FILL,
+    FOK,
+    GTC,
     LIMIT,
     MAKER,
     MARKET,
@@ -26,6 +28,7 @@ from dataflows.execution.types import (
 from dataflows.execution.venue_books import (
     ACCEPTED_IN,
     BAD_PRICE,
+    BAD_QUANTITY,
     BRACKET_STOP,
     BRACKET_TARGET,
     CANCEL_FROM,
@@ -36,6 +39,8 @@ from dataflows.execution.venue_books import (
     FILL_ID,
     FILLS,
     ID,
+    IMMEDIATE,
+    IN_FORCE,
     LIFE,
     LIFETIME,
     LIMIT_PRICE,
@@ -44,6 +49,7 @@ from dataflows.execution.venue_books import (
     LIVE_FROM,
     MODIFY_FROM,
     NEW_PRICE,
+    NEW_QUANTITY,
     NO_ROOM,
     OPENED_BY,
     POSITION_CLOSED,
@@ -53,6 +59,7 @@ from dataflows.execution.venue_books import (
     REDUCES,
     REFERENCE,
     STOP_PRICE,
+    TODAY,
     TOUCH,
     TRADED,
     TRIED,
@@ -145,8 +152,9 @@ def settle(carry: VenueCarry, log: Log, s: int, order_id: int, trade: Trade, rul
     """
     before, quantity = float(carry.position[s]), trade.quantity
     bps = rules.maker_bps if trade.liquidity == MAKER else rules.taker_bps
-    fee = math.fabs(quantity) * notional_of(trade.price, rules.multiplier, rules.inverse) * bps / 1e4
-    fee_base = 0.0
+    notional = math.fabs(quantity) * notional_of(trade.price, rules.multiplier, rules.inverse)
+    fee, fee_base = notional * bps / 1e4, 0.0
+    carry.traded[carry.instant[TODAY] % carry.traded.shape[0]] += notional
     if rules.base_fee != 0 and quantity > 0.0 and bps > 0.0:
         fee, fee_base = 0.0, quantity * bps / 1e4
     carry.position[s] = moved(before, quantity - fee_base)
@@ -199,15 +207,29 @@ def close_by_venue(carry: VenueCarry, log: Log, s: int, price: float, rules: Rul
 
 
 @kernel
-def change(carry: VenueCarry, log: Log, s: int, m: int, tick: float) -> None:
-    """The change of the order in slot m takes effect: of a stop's trigger, of a limit's or a target's price. What is no price,
-    and a change of a market order or of a stop that was reached, is refused."""
-    price, type_ = carry.numbers[NEW_PRICE, m, s], carry.codes[TYPE, m, s]
+def change(carry: VenueCarry, log: Log, s: int, m: int, tick: float, lot: float) -> None:
+    """The change of the order in slot m takes effect: of its quantity, of a stop's trigger, of a limit's or a target's price.
+
+    What is no price is refused, and so is a change of a market order's price or of a stop that was reached. A quantity may only
+    become less, and more than has filled; an order for more is a new order.
+    """
+    price, type_, quantity = carry.numbers[NEW_PRICE, m, s], carry.codes[TYPE, m, s], carry.numbers[NEW_QUANTITY, m, s]
     carry.codes[MODIFY_FROM, m, s] = 0
+    if quantity == quantity:
+        whole, done = carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s]
+        less = same_side(quantity, whole) and math.fabs(done) < math.fabs(quantity) <= math.fabs(whole)
+        if closes_position(type_) or not (less and on_step(quantity, lot)):
+            report(log, CANCEL_REJECT, s, carry.codes[ID, m, s], BAD_QUANTITY)
+            return
+        if math.isnan(price):
+            carry.numbers[QUANTITY, m, s] = quantity
+            report(log, ACCEPT, s, carry.codes[ID, m, s], 0)
+            return
     if type_ == MARKET or carry.codes[TRIGGERED, m, s] != 0 or not (0.0 < price < LARGEST and on_step(price, tick)):
         report(log, CANCEL_REJECT, s, carry.codes[ID, m, s], BAD_PRICE)
         return
     carry.numbers[STOP_PRICE if type_ == STOP_MARKET else LIMIT_PRICE, m, s] = price
+    carry.numbers[QUANTITY, m, s] = quantity if quantity == quantity else carry.numbers[QUANTITY, m, s]
     report(log, ACCEPT, s, carry.codes[ID, m, s], 0)
 
 
@@ -233,7 +255,7 @@ def arrivals(carry: VenueCarry, log: Log, s: int, bar: Bar, rules: Rules) -> Non
             report(log, CANCELED_EVENT, s, carry.codes[ID, m, s], 0)
             leave(carry, s, m)
         elif 0 < carry.codes[MODIFY_FROM, m, s] <= bar.number:
-            change(carry, log, s, m, rules.tick)
+            change(carry, log, s, m, rules.tick, rules.lot)
     m = next_arrival(carry, s, 0, bar.number)
     while m >= 0:
         order_id = carry.codes[ID, m, s]
@@ -290,7 +312,7 @@ def at_open(carry: VenueCarry, log: Log, s: int, bar: Bar, terms: Terms, rules: 
         entry = carry.codes[REDUCES, m, s] == 0
         entry_room = terms.participation * bar.volume - taken[BY_ENTRIES]
         size = size_of(carry, s, m, bar.volume - taken[BY_ALL], entry_room, rules.lot)
-        if not (size > 0.0):
+        if not (size > 0.0) or (carry.codes[IN_FORCE, m, s] == FOK and size < size_of(carry, s, m, math.inf, math.inf, 0.0)):
             continue
         side = side_of(carry, s, m)
         price = bar.open * (1.0 + side * slippage(carry, s, side * size, terms.use_book, terms.impact, terms.default_bps))
@@ -388,6 +410,16 @@ def expiries(carry: VenueCarry, log: Log, s: int, bar: int) -> None:
 
 
 @kernel
+def immediate(carry: VenueCarry, log: Log, s: int) -> None:
+    """Takes off what the open has left of orders that wait for nothing."""
+    for m in range(carry.codes.shape[1]):
+        here = carry.codes[ID, m, s] != 0 and carry.codes[ACCEPTED_IN, m, s] != 0
+        if here and carry.codes[IN_FORCE, m, s] != GTC:
+            report(log, EXPIRE, s, carry.codes[ID, m, s], IMMEDIATE)
+            leave(carry, s, m)
+
+
+@kernel
 def meet(carry: VenueCarry, log: Log, s: int, bar: Bar, terms: Terms, rules: Rules, taken: Floats) -> None:
     """The orders of one symbol meet its bar. taken: (3,) room to count in."""
     arrivals(carry, log, s, bar, rules)
@@ -395,7 +427,10 @@ def meet(carry: VenueCarry, log: Log, s: int, bar: Bar, terms: Terms, rules: Rul
         for i in range(3):
             taken[i] = 0.0
         at_open(carry, log, s, bar, terms, rules, taken)
+        immediate(carry, log, s)
         in_path(carry, log, s, bar, terms, rules, taken)
+    else:
+        immediate(carry, log, s)
     expiries(carry, log, s, bar.number)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from dataflows.execution.types import MARKET, OrderIntents
+from dataflows.execution.types import GTC, MARKET, OrderIntents
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import full
 
 # Rows of the log's two blocks:
-KIND, SYMBOL, ORDER, PARENT, TYPE, REDUCE_ONLY, TIME, REASON = range(8)
+KIND, SYMBOL, ORDER, PARENT, TYPE, REDUCE_ONLY, TIME, REASON, IN_FORCE = range(9)
 QUANTITY, LIMIT, STOP, LIFETIME, BRACKET_STOP, BRACKET_TARGET, TRAIL, HORIZON, PRICE = range(9)
 
 
@@ -19,7 +19,7 @@ class IntentLog(NamedTuple):
     """The columns of `OrderIntents` while they are written."""
 
     n: Ints  # (1,) entries so far
-    ints: Ints  # (8, room): kind, symbol, id, parent, type, reduce_only, decision_time, reason
+    ints: Ints  # (9, room): kind, symbol, id, parent, type, reduce_only, decision_time, reason, time_in_force
     floats: Floats  # (9, room): quantity, limit_price, stop_price, lifetime, the four of the bracket, decision_price
 
 
@@ -35,7 +35,7 @@ class Stamp(NamedTuple):
 @kernel
 def new_intents(room: int) -> IntentLog:
     """An empty log with room for so many intents."""
-    return IntentLog(full(1, 0), full((8, room), 0), full((9, room), math.nan))
+    return IntentLog(full(1, 0), full((9, room), 0), full((9, room), math.nan))
 
 
 @kernel
@@ -44,6 +44,7 @@ def add(log: IntentLog, kind: int, order_id: int, stamp: Stamp) -> int:
     k, ints, floats = int(log.n[0]), log.ints, log.floats
     ints[KIND, k], ints[SYMBOL, k], ints[ORDER, k], ints[PARENT, k] = kind, stamp.symbol, order_id, 0
     ints[TYPE, k], ints[REDUCE_ONLY, k], ints[TIME, k], ints[REASON, k] = MARKET, 0, stamp.time, stamp.reason
+    ints[IN_FORCE, k] = GTC
     floats[QUANTITY, k], floats[LIFETIME, k], floats[PRICE, k] = 0.0, 0.0, stamp.mark
     log.n[0] = k + 1
     return k
@@ -60,6 +61,7 @@ def intents_of(log: IntentLog) -> OrderIntents:
         parent=log.ints[PARENT],
         quantity=log.floats[QUANTITY],
         type=log.ints[TYPE],
+        time_in_force=log.ints[IN_FORCE],
         limit_price=log.floats[LIMIT],
         stop_price=log.floats[STOP],
         reduce_only=log.ints[REDUCE_ONLY],

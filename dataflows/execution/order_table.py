@@ -26,6 +26,7 @@ from dataflows.execution.types import (
     FILLED,
     NONE,
     PENDING_CANCEL,
+    PENDING_MODIFY,
     REJECT,
     REJECTED_ORDER,
     STATUSES,
@@ -55,6 +56,12 @@ TRANSITIONS: Final[dict[tuple[int, int], int]] = {
     (PENDING_CANCEL, EXPIRE): EXPIRED,
     (PENDING_CANCEL, FILL): PENDING_CANCEL,  # filled before the cancel arrived; the rest may still be canceled
     (PENDING_CANCEL, CANCEL_REJECT): ACCEPTED,  # it goes on working, and may be canceled anew
+    (PENDING_MODIFY, ACCEPT): ACCEPTED,  # changed
+    (PENDING_MODIFY, REJECT): REJECTED_ORDER,  # acknowledged by the gateway, refused by the matching engine
+    (PENDING_MODIFY, CANCELED_EVENT): CANCELED,
+    (PENDING_MODIFY, EXPIRE): EXPIRED,
+    (PENDING_MODIFY, FILL): PENDING_MODIFY,  # filled before the change arrived
+    (PENDING_MODIFY, CANCEL_REJECT): ACCEPTED,  # the change was refused: it works on as it was
     (FILLED, ACCEPT): FILLED,  # late
     (FILLED, CANCELED_EVENT): FILLED,  # nothing was left to cancel
     (FILLED, EXPIRE): FILLED,  # nothing was left to expire
@@ -94,14 +101,14 @@ def _matrix() -> Ints:
 NEXT: Final[Ints] = _matrix()
 """TRANSITIONS as int64 (status, event); CONTRADICTION where absent."""
 
-LIVE: Final = (SUBMITTED, ACCEPTED, PENDING_CANCEL)
+LIVE: Final = (SUBMITTED, ACCEPTED, PENDING_CANCEL, PENDING_MODIFY)
 """Statuses in which an order may still fill by the venue's rules."""
 
 
 @kernel
 def is_live(status: int) -> bool:
     """True while an order of this status may still fill."""
-    return status in (SUBMITTED, ACCEPTED, PENDING_CANCEL)
+    return status in (SUBMITTED, ACCEPTED, PENDING_CANCEL, PENDING_MODIFY)
 
 
 @kernel

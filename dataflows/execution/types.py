@@ -39,6 +39,12 @@ STOP_MARKET: Final = 3
 TAKE_PROFIT: Final = 4
 ORDER_TYPES: Final = ("MARKET", "LIMIT", "POST_ONLY", "STOP_MARKET", "TAKE_PROFIT")
 
+# time in force; an order with a lifetime is good till then (GTD)
+GTC: Final = 0  # good till canceled
+IOC: Final = 1  # immediate or cancel: what the first bar does not fill at its open is canceled
+FOK: Final = 2  # fill or kill: all of it there, or nothing
+TIMES_IN_FORCE: Final = ("GTC", "IOC", "FOK")
+
 # venue events
 ACCEPT: Final = 0
 REJECT: Final = 1
@@ -57,7 +63,18 @@ FILLED: Final = 4
 CANCELED: Final = 5
 REJECTED_ORDER: Final = 6
 EXPIRED: Final = 7
-STATUSES: Final = ("NONE", "SUBMITTED", "ACCEPTED", "PENDING_CANCEL", "FILLED", "CANCELED", "REJECTED", "EXPIRED")
+PENDING_MODIFY: Final = 8
+STATUSES: Final = (
+    "NONE",
+    "SUBMITTED",
+    "ACCEPTED",
+    "PENDING_CANCEL",
+    "FILLED",
+    "CANCELED",
+    "REJECTED",
+    "EXPIRED",
+    "PENDING_MODIFY",
+)
 
 TAKER: Final = 0
 MAKER: Final = 1
@@ -72,8 +89,9 @@ class OrderIntents(NamedTuple):
     symbol: IntColumn  # column
     id: IntColumn  # symbol_uid << 32 | sequence; a bracket's stop is id + 1, its target id + 2
     parent: IntColumn  # the entry whose position this order closes; 0 none
-    quantity: Column  # signed
+    quantity: Column  # signed; of a MODIFY the whole order's, 0: as it is
     type: IntColumn  # an ORDER_TYPES code
+    time_in_force: IntColumn  # a TIMES_IN_FORCE code
     limit_price: Column  # NaN none
     stop_price: Column  # trigger of STOP_MARKET; NaN none
     reduce_only: IntColumn
@@ -126,6 +144,7 @@ REJECTIONS: Final = (
     "DELISTED",
     "LIQUIDATED",
     "DUST_SWEPT",
+    "IMMEDIATE",
 )
 
 

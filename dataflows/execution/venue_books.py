@@ -6,7 +6,7 @@ import math
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import NAN, Axes, Zero
-from dataflows.execution.types import REJECTIONS, TAKER, Executions
+from dataflows.execution.types import GTC, REJECTIONS, TAKER, Executions
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import full
@@ -28,20 +28,22 @@ RATE = REJECTIONS.index("RATE")
 DELISTED = REJECTIONS.index("DELISTED")
 LIQUIDATED = REJECTIONS.index("LIQUIDATED")
 DUST_SWEPT = REJECTIONS.index("DUST_SWEPT")
+IMMEDIATE = REJECTIONS.index("IMMEDIATE")
 
 # Orders at the venue are two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes`:
-ID, TYPE, REDUCES, LIVE_FROM, ACCEPTED_IN, TRIED, TRIGGERED, CANCEL_FROM, MODIFY_FROM = range(9)
+ID, TYPE, REDUCES, LIVE_FROM, ACCEPTED_IN, TRIED, TRIGGERED, CANCEL_FROM, MODIFY_FROM, IN_FORCE = range(10)
 # ID 0: the place is free. LIVE_FROM: number of the first bar in which the order is at the venue. ACCEPTED_IN: number of the bar
 # that accepted it; 0: still under way. TRIED: 1 once a bar has traded since, it then rests. TRIGGERED: 1: a stop that was
 # reached, now a market order. CANCEL_FROM, MODIFY_FROM: number of the bar in which a cancel or change takes effect; 0 none.
 # Rows of `numbers`:
-QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, NEW_PRICE, LIFE, BRACKET_STOP, BRACKET_TARGET = range(8)
-# NEW_PRICE: what a change makes of the stop of a stop order, of the limit of another.
+QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, NEW_PRICE, LIFE, BRACKET_STOP, BRACKET_TARGET, NEW_QUANTITY = range(9)
+# NEW_PRICE: what a change makes of the stop of a stop order, of the limit of another. NEW_QUANTITY: of the whole order; NaN: as
+# it is.
 # rows of `counts`: the entry that opened the position, orders in the book, fills so far; of `instant`: bars so far, last close
-# (UTC ns), messages since then; of `quoted`: the market as of the previous close, VOLUME the average of a bar in base units,
-# CLOSE the last one known; of `book`: its levels
+# (UTC ns), messages since then, the UTC day of this bar; of `quoted`: the market as of the previous close, VOLUME the average
+# of a bar in base units, CLOSE the last one known; of `book`: its levels
 OPENED_BY, ORDERS, FILLS = range(3)
-BARS, LAST_CLOSE, MESSAGES = range(3)
+BARS, LAST_CLOSE, MESSAGES, TODAY = range(4)
 MID, SPREAD_BPS, SIGMA, VOLUME, CLOSE = range(5)
 BID_PRICE, BID_SIZE, ASK_PRICE, ASK_SIZE = range(4)
 
@@ -49,12 +51,13 @@ BID_PRICE, BID_SIZE, ASK_PRICE, ASK_SIZE = range(4)
 class VenueCarry(NamedTuple):
     """Orders under way and at rest, the position they made, and the market as of the previous close."""
 
-    codes: Annotated[Ints, Axes(9, "slots", "N")]
-    numbers: Annotated[Floats, Axes(8, "slots", "N")]
+    codes: Annotated[Ints, Axes(10, "slots", "N")]
+    numbers: Annotated[Floats, Axes(9, "slots", "N")]
     position: Zero
     money: Annotated[Floats, Axes(1, start="start_cash")]  # cash of the account
+    traded: Annotated[Floats, Axes(31)]  # notional of the UTC days, a ring: today's and of the 30 before
     counts: Annotated[Ints, Axes(3, "N")]
-    instant: Annotated[Ints, Axes(3)]
+    instant: Annotated[Ints, Axes(4)]
     quoted: Annotated[Floats, Axes(5, "N", start=NAN)]
     book: Annotated[Floats, Axes(4, "N", "D", start=NAN)]
 
@@ -120,7 +123,9 @@ def enter(carry: VenueCarry, s: int, order_id: int, type_: int, reduce_only: int
             carry.codes[ID, m, s], carry.codes[TYPE, m, s], carry.codes[REDUCES, m, s] = order_id, type_, reduce_only
             carry.codes[ACCEPTED_IN, m, s] = carry.codes[TRIED, m, s] = carry.codes[TRIGGERED, m, s] = 0
             carry.codes[LIVE_FROM, m, s] = carry.codes[CANCEL_FROM, m, s] = carry.codes[MODIFY_FROM, m, s] = 0
+            carry.codes[IN_FORCE, m, s] = GTC
             carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s], carry.numbers[LIFE, m, s] = quantity, 0.0, 0.0
+            carry.numbers[NEW_QUANTITY, m, s] = math.nan
             carry.numbers[LIMIT_PRICE, m, s] = carry.numbers[STOP_PRICE, m, s] = carry.numbers[NEW_PRICE, m, s] = math.nan
             carry.numbers[BRACKET_STOP, m, s] = carry.numbers[BRACKET_TARGET, m, s] = math.nan
             carry.counts[ORDERS, s] += 1

@@ -48,14 +48,14 @@ class Policy(NamedTuple):
 class Signals(NamedTuple):
     """L66: what each source says."""
 
-    values: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, K); NaN: the source says nothing
+    values: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, K), in the order of SOURCES; NaN: the source says nothing
 
 
 class Ensemble(NamedTuple):
     """L7: the weighted score of all sources."""
 
     score: Panel  # [-1, 1]
-    contributions: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, K); they add up to the score
+    contributions: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, K), in the order of SOURCES; they add up to the score
 
 
 class Expectancy(NamedTuple):
@@ -64,7 +64,7 @@ class Expectancy(NamedTuple):
     edge_bps: Annotated[Stack, Within()]  # (T, N, H), signed: of a long position
     edge_std_bps: Annotated[Stack, Within(0.0)]  # (T, N, H)
     effective_observations: Annotated[Stack, Within(0.0)]  # (T, N, H)
-    slope_by_source: Annotated[Stack, Within()]  # (T, N, K) bps per unit of the source, at success_horizon_bars
+    slope_by_source: Annotated[Stack, Within()]  # (T, N, K), by SOURCES: bps per unit, at success_horizon_bars
 
 
 class Success(NamedTuple):

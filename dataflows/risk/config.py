@@ -131,6 +131,9 @@ class RiskConfig(NamedTuple):
         int, setting("bars", "L81: how long a symbol stays halted after the cause has gone", ge=0, least=1)
     ] = 30
     reject_count: Annotated[int, setting("orders", "L81: rejects within the window that halt everything, latched", ge=1)] = 5
+    symbol_reject_count: Annotated[
+        int, setting("orders", "L81: rejects of one symbol within the window that halt it while they last", ge=1)
+    ] = 3
     reject_window_bars: Annotated[int, setting("bars", "L81: window in which rejects are counted", ge=1, least=3)] = 60
 
     def problems(self) -> Iterator[str]:

@@ -52,7 +52,7 @@ class KillSwitchCarry(NamedTuple):
     cause: Annotated[Ints, Axes("N", start=KILL_UNKNOWN)]  # bit mask of the last cause per symbol
     wait: Annotated[Ints, Axes("N", start=1)]  # bars that a symbol is still halted: until its first close at least
     listed: Count
-    rejects: Annotated[Floats, Axes("reject_window_bars")]  # per bar, a ring
+    rejects: Annotated[Floats, Axes("reject_window_bars", "N")]  # per bar, a ring
     at: Annotated[Ints, Axes(1)]
     level: Annotated[Ints, Axes(1)]
     since: Annotated[Ints, Axes(1)]
@@ -73,12 +73,12 @@ def release(carry: KillSwitchCarry, symbol: int, latches: int) -> None:
     if symbol >= 0:
         if symbol < carry.told.shape[0]:
             carry.told[symbol], carry.wait[symbol] = 0, 0
+            carry.rejects[:, symbol] = 0.0
         return
     cleared = LATCHES if latches == 0 else latches
     carry.latched[0] &= ~cleared
     if cleared & KILL_REJECTS != 0:
-        for k in range(carry.rejects.shape[0]):
-            carry.rejects[k] = 0.0
+        carry.rejects[:, :] = 0.0
     if latches == 0:
         carry.blind[0] = 0
         for n in range(carry.told.shape[0]):
@@ -105,12 +105,13 @@ def l81_kill_switch(
     on the operator's word, on books that differ from the venue's for too long (L98), and on reject_count rejects within
     reject_window_bars. Overall, while it lasts: FLATTEN by L92; HALT plus cooldown_bars on unknown equity; HALT while more
     than half of the listed symbols are halted. Per symbol, HALT while it lasts plus cooldown_bars: a feed older than
-    stale_bars, CHAOTIC, an extreme tail (an unknown one is none), nothing that can safely be traded, or an unknown feed,
-    regime or liquidity (not for a symbol whose data have neither volume nor book: L63 lets nothing enter there); latched,
-    HALT and FLATTEN on the operator's word about that symbol, which halts no other. What is measured moves at closes only;
-    the operator's words and rejects act at any instant. RELEASE clears first: all latches and waits, one latch, or those of
-    one symbol; what still holds at a close takes effect again at that close.
-    Returns level and reason (N,), the worse of the symbol's and the overall; overall's own, and since when it holds (UTC ns).
+    stale_bars, symbol_reject_count rejects of its own within reject_window_bars, CHAOTIC, an extreme tail (an unknown one
+    is none), nothing that can safely be traded, or an unknown feed, regime or liquidity (not for a symbol whose data have
+    neither volume nor book: L63 lets nothing enter there); latched, HALT and FLATTEN on the operator's word about that
+    symbol, which halts no other. What is measured moves at closes only; the operator's words and rejects act at any
+    instant. RELEASE clears first: all latches and waits, one latch, or those of one symbol; what still holds at a close
+    takes effect again at that close. Returns level and reason (N,), the worse of the symbol's and the overall; overall's
+    own, and since when it holds (UTC ns).
     """
     symbols = l0_market_feed.quality.stale.shape[0]
     window = carry.rejects.shape[0]
@@ -123,13 +124,14 @@ def l81_kill_switch(
 
     if clock.is_bar != 0:
         carry.at[0] = 0 if carry.at[0] + 1 >= window else carry.at[0] + 1
-        carry.rejects[carry.at[0]] = 0.0
-    storm = 0.0
+        carry.rejects[carry.at[0], :] = 0.0
+    storm, of_symbol = 0.0, full(symbols, 0.0)
     for n in range(symbols):
         if l96_order_lifecycle.rejects[n] > 0.0:
-            carry.rejects[carry.at[0]] += l96_order_lifecycle.rejects[n]
-    for k in range(window):
-        storm += carry.rejects[k]
+            carry.rejects[carry.at[0], n] += l96_order_lifecycle.rejects[n]
+        for k in range(window):
+            of_symbol[n] += carry.rejects[k, n]
+        storm += of_symbol[n]
     if storm >= risk.reject_count:
         carry.latched[0] |= KILL_REJECTS
 
@@ -155,6 +157,8 @@ def l81_kill_switch(
                 cause |= KILL_CHAOTIC
             if l74_tail_index.extreme[n] != 0:
                 cause |= KILL_TAIL
+            if of_symbol[n] >= risk.symbol_reject_count:
+                cause |= KILL_REJECTS
             safe = l63_tradeability.max_safe_notional[n]
             if stale <= risk.stale_bars and math.isnan(l0_market_feed.bars.volume[n]) and l0_market_feed.book.has_feed[n] == 0:
                 pass  # data without volume and book say nothing of liquidity, ever: no entry is allowed, and nothing went wrong
@@ -171,6 +175,8 @@ def l81_kill_switch(
 
     listed, halted = 0, 0
     for n in range(symbols):
+        if of_symbol[n] >= risk.symbol_reject_count and carry.wait[n] == 0:  # between two bars, too
+            carry.cause[n], carry.wait[n] = KILL_REJECTS, 1 + risk.cooldown_bars
         if carry.listed[n] != 0:
             listed += 1
             if carry.wait[n] > 0:

@@ -83,13 +83,11 @@ def sizing_lines(explanation: Explanation) -> list[str]:
             f"over the variance of {bars:.4g} bars ({risk:.4g} bps squared), or less by the odds at a chance of {p:.3g}"
         )
     slopes, values = found(explanation, "l67_expectancy"), found(explanation, "l66_signal_matrix")
-    learned = [
-        (name, _number(slopes, f"slope_by_source.{k}"), _number(values, f"values.{k}")) for k, name in enumerate(SOURCES)
-    ]
+    learned = [(name, _number(slopes, f"slope_by_source.{name}"), _number(values, f"values.{name}")) for name in SOURCES]
     parts = sorted(((name, b * x) for name, b, x in learned if b and x), key=lambda s: -abs(s[1]))
     if parts:
         lines.append("Edge learned from: " + ", ".join(f"{name} {x:+.3g} bps" for name, x in parts[:4]))
-    shares = [(name, _number(found(explanation, "l7_ensemble"), f"contributions.{k}")) for k, name in enumerate(SOURCES)]
+    shares = [(name, _number(found(explanation, "l7_ensemble"), f"contributions.{name}")) for name in SOURCES]
     known = sorted(((name, x) for name, x in shares if x), key=lambda s: -abs(s[1]))
     if known:
         lines.append("Score from: " + ", ".join(f"{name} {x:+.3f}" for name, x in known[:4]))

@@ -49,6 +49,12 @@ class Description(InstrumentFacts):
     conversion: dict[str, Annotated[float, Field(ge=1e-12, le=1e12)]] = Field(
         default={}, description="by currency: what one of it is worth in the account's, the same throughout: {EUR: 1.08}"
     )
+    start_position: Annotated[PerSymbol, within(-LARGEST, LARGEST)] = Field(
+        default=0.0, description="units held before the first bar, signed; they are worth what they are worth beside start_cash"
+    )
+    start_price: Annotated[PerSymbol, within(0.0, LARGEST)] = Field(
+        default=0.0, description="quote currency, average price of start_position; 0: the first price"
+    )
     delivery_time: datetime | dict[str, datetime] | None = Field(
         default=None,
         description="UTC, when a symbol ceases to trade and is settled; else after its last bar",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from dataflows.panel import Floats, Ints
 from drivers.feeds.description import SECOND, Description
 from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Reading, symbol_uid
+
+_AS_STATED: Final = ("liquidation_fee_bps", "delivery_price", "start_position", "start_price")
 
 
 def instruments_of(reading: Reading, axis: Axis, rules: Description) -> Instruments:
@@ -29,7 +31,7 @@ def instruments_of(reading: Reading, axis: Axis, rules: Description) -> Instrume
             )
     rate = conversion_rates(rules, names)
     same = ("tick_size", "lot_size", "taker_fee_bps", "maker_fee_bps", "borrow_rate", "maintenance_margin")
-    facts: dict[str, Any] = {key: rules.per_symbol(key, names) for key in (*same, "liquidation_fee_bps", "delivery_price")}
+    facts: dict[str, Any] = {key: rules.per_symbol(key, names) for key in (*same, *_AS_STATED)}
     return unknown_instruments(len(names))._replace(
         **facts,
         min_notional=rules.per_symbol("min_notional", names) * rate,
@@ -89,8 +91,18 @@ def _settles_in(rules: Description, name: str) -> str:
 def deliver(reading: Reading, axis: Axis, rules: Description, listed: Ints) -> None:
     """Ends the listing of each symbol with the bar of its delivery, in place; what is observed later is left out.
 
+    Raises DataError for a position from before the start that has no price, or that may not be held.
+
     listed: (2, N) first and last row. A symbol whose delivery lies beyond its last bar stays listed until then.
     """
+    for column, start in enumerate(rules.per_symbol("start_position", axis.symbols)):
+        name = axis.symbols[column]
+        if start < 0.0 and not rules.takes_shorts:
+            raise DataError(f"dataset.yml: start_position of {name} is {start:g}, and no short positions are taken there")
+        if start != 0.0 and listed[0, column] > 0:
+            raise DataError(
+                f"dataset.yml: start_position names {name}, which has no price in the first bar; begin the run later"
+            )
     at = rules.deliveries(axis.symbols)
     last = np.clip(axis.rows(at), -1, axis.bars - 1)
     for n in np.flatnonzero(at):

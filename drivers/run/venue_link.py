@@ -64,7 +64,8 @@ class VenueLink:
                 self.venue.cancel(symbol, order_id)
             else:
                 limit, stop = float(log.limit_price[i]), float(log.stop_price[i])
-                self.venue.modify(symbol, order_id, limit_price=limit, stop_price=stop)
+                quantity = float(log.quantity[i])
+                self.venue.modify(symbol, order_id, limit_price=limit, stop_price=stop, quantity=quantity)
 
     @staticmethod
     def _order(log: OrderIntents, i: int, symbol: str) -> NewOrder:
@@ -77,6 +78,7 @@ class VenueLink:
             limit_price=float(log.limit_price[i]),
             stop_price=float(log.stop_price[i]),
             reduce_only=bool(log.reduce_only[i]),
+            time_in_force=int(log.time_in_force[i]),
             lifetime=float(log.lifetime[i]),
             bracket_stop=float(log.bracket_stop[i]),
             bracket_target=float(log.bracket_target[i]),

@@ -51,6 +51,7 @@ class Order:
     ended: int = 0  # UTC ns; 0: under way
     asked: float = 0.0  # the quantity to show: of a stop or target, that of the position while there was one
     traded: float = 0.0  # sum of |quantity| of its fills
+    before: float = math.nan  # its quantity before a change that the venue has not confirmed
 
     def __post_init__(self) -> None:
         self.asked = self.quantity
@@ -65,12 +66,13 @@ class OrderHistory:
     """The orders of a run.
 
     late: orders that ended longer ago than this (ns) can be taken out by `take_ended`; later reports of them change nothing.
+    start: positions before the first bar.
     """
 
-    def __init__(self, symbols: int, late: int = 86_400_000_000_000) -> None:
+    def __init__(self, symbols: int, late: int = 86_400_000_000_000, start: Sequence[float] = ()) -> None:
         self.open: dict[int, Order] = {}
         self.late = late
-        self.position = [0.0] * symbols
+        self.position = [float(q) for q in start] or [0.0] * symbols
         self._live: list[set[int]] = [set() for _ in range(symbols)]
         self._ended: list[int] = []  # ids in order of their end
         self._pending: list[tuple[Any, ...]] = []
@@ -157,7 +159,13 @@ class OrderHistory:
             if kind == ex.CANCEL:
                 order.status = ex.PENDING_CANCEL
             elif kind == ex.MODIFY:
-                if order.type == ex.STOP_MARKET:
+                quantity = rest[_QUANTITY]
+                if order.status == ex.ACCEPTED:
+                    order.status = ex.PENDING_MODIFY
+                if quantity != 0.0 and not _closes(order.type):
+                    order.before = order.quantity if math.isnan(order.before) else order.before
+                    order.quantity = order.asked = quantity
+                elif order.type == ex.STOP_MARKET:
                     order.stop_price = order.decision_price = rest[_STOP_PRICE]
                 else:
                     order.limit_price = rest[_LIMIT_PRICE]
@@ -194,6 +202,10 @@ class OrderHistory:
             return
         if order is None:
             return
+        if kind == ex.CANCEL_REJECT and order.status != ex.PENDING_CANCEL and order.before == order.before:
+            order.quantity = order.asked = order.before  # the change was refused
+        if kind in (ex.ACCEPT, ex.CANCEL_REJECT):
+            order.before = math.nan
         event = ex.CANCELED_EVENT if kind == ex.CANCEL_REJECT and reason == _UNKNOWN_ORDER else kind
         then = _NEXT[order.status][event]
         if then == CONTRADICTION:
@@ -252,6 +264,7 @@ _INTENT_FIELDS: Final = (
 _REPORT_FIELDS: Final = ("kind", "symbol", "id", "fill_id", "quantity", "price", "fee", "fee_base", "reason")
 
 
+_QUANTITY: Final = _INTENT_FIELDS.index("quantity") - 3
 _STOP_PRICE: Final = _INTENT_FIELDS.index("stop_price") - 3
 _LIMIT_PRICE: Final = _INTENT_FIELDS.index("limit_price") - 3
 

@@ -17,6 +17,7 @@ from dataflows.fusion.types import REFUSALS, with_an_edge
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import HOLD, LEVELS, REASONS, VERDICTS
+from drivers.store.deciding_caps import NEEDED, deciding_caps
 from drivers.store.order_history import Order, OrderHistory
 from drivers.text.times import stamp
 
@@ -24,7 +25,7 @@ _FLOWS: Final = ("funding", "cash_flows", "realised", "fees")
 _SUMS: Final = (
     "bars", "span", "refused", "wanted", "fills", "notional", "fees", "slippage", "account", "_equity_sum", "_before",
 )  # fmt: skip
-_COUNTERS: Final = ("verdicts", "reasons", "drops", "refusals", "regimes", "quality", "levels")
+_COUNTERS: Final = ("verdicts", "reasons", "caps", "drops", "refusals", "regimes", "quality", "levels")
 _PER_SYMBOL: Final = ("valid", "with_volume")
 QUALITY: Final = ("missing", "filled", "outlier", "crossed", "duplicates", "late")
 
@@ -53,6 +54,7 @@ class Summary:
         self.span: tuple[int, int] | None = None
         self.verdicts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.caps: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.refused = 0
@@ -65,7 +67,8 @@ class Summary:
         self.orders: Counter[tuple[str, str]] = Counter()
         self.fills = 0
         self.notional = self.fees = self.slippage = 0.0
-        self.history = OrderHistory(len(self.symbols)) if history is None else history
+        begun = self.instruments.start_position.tolist()
+        self.history = OrderHistory(len(self.symbols), start=begun) if history is None else history
         self.account: dict[str, float] = {}
         self._equity_sum = 0.0
         self._before: dict[str, float] = {}
@@ -121,6 +124,8 @@ class Summary:
             if name in values:
                 self._parts.add(name)
                 take(values[name])
+        if all(name in values for name in NEEDED):
+            self.caps.update(deciding_caps(values))
         self.add_between(values, offsets, ended)
 
     def add_between(self, values: Mapping[str, Any], offsets: Mapping[str, Ints], ended: Sequence[Order] = ()) -> None:
@@ -162,7 +167,8 @@ class Summary:
         equity = np.asarray(ledger.equity, np.float64)
         if not self.account:
             self.account = {"start": float(equity[0]), "drawdown": 0.0}
-            start = self._before.get("end", self._configured_start())
+            held = bool(self.instruments.start_position.any())  # then the account begins with more, or less, than its cash
+            start = self._before.get("end", None if held else self._configured_start())
             if start is not None:
                 self.account["start"] = start
         self.account["end"] = float(equity[-1])
@@ -223,6 +229,7 @@ class Summary:
         cells = max(1, self.bars * len(self.symbols))
         if "l4_risk_gate" in self._parts:
             made["decisions"] = {"by_verdict": _ordered(self.verdicts), "by_reason": _ordered(self.reasons)}
+            made["increases_by_cap"] = _ordered(self.caps)
         if "l89_venue_constraints" in self._parts:
             made["dropped_by_filter"] = {name: n for name, n in _ordered(self.drops).items() if name != "NONE"}
         if "l3_action_proposal" in self._parts:
@@ -299,6 +306,7 @@ def table(figures: Mapping[str, Any]) -> Group:
     pairs = (
         ("Decisions by verdict", figures.get("decisions", {}).get("by_verdict")),
         ("Decisions by reason", figures.get("decisions", {}).get("by_reason")),
+        ("Increases by the cap that decided their size", figures.get("increases_by_cap")),
         ("Decisions that came to no order, by the venue's filter", figures.get("dropped_by_filter")),
         ("Why proposals may not enter", figures.get("proposals", {}).get("by_refusal")),
         ("Kill switch", figures.get("kill_switch_bars")),

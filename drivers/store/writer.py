@@ -46,6 +46,7 @@ class ResultWriter:
     replaced, once the new ones are whole; files that no run writes are never removed. parts: tables grow in parts, which `cut`
     closes: what is closed can be read, and outlives the process. go_on: the number of parts that an earlier process closed and
     that count; the results are completed from there. epoch: the epoch layers.
+    start: positions before the first bar.
     Raises TakenError when `out` holds something already, StoreError when it cannot be written.
     """
 
@@ -58,6 +59,7 @@ class ResultWriter:
         parts: bool = False,
         go_on: int | None = None,
         epoch: Sequence[EpochLayer] = (),
+        start: Sequence[float] = (),
     ) -> None:
         self.out = Path(out)
         self.symbols = tuple(symbols)
@@ -83,7 +85,7 @@ class ResultWriter:
                     file.begun = bool(parts_of(file.path))
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / WRITER).write_text(str(os.getpid()), encoding="utf-8")
-        self.history = OrderHistory(len(self.symbols))
+        self.history = OrderHistory(len(self.symbols), start=start)
         self._names = pa.array(self.symbols, pa.string())
         self._trades = False  # whether the layers that trade are among those that run
 

@@ -28,9 +28,10 @@ class Books:
     def __init__(self, facts: Instruments, start_cash: float) -> None:
         symbols = len(facts.uid)
         self.facts, self.last_close = facts, 0
-        self.position, self.mark = np.zeros(symbols), np.full(symbols, math.nan)
-        self.cash = self.peak = self.moved_cash = start_cash
-        self.traded = np.zeros(symbols)  # quantity
+        self.position, self.mark = np.array(facts.start_position), np.full(symbols, math.nan)
+        self.cash = self.moved_cash = start_cash
+        self.peak = math.nan  # until the first close
+        self.traded = np.abs(self.position)  # quantity
         self.funding = 0.0
         self.seen: list[set[int]] = [set() for _ in range(symbols)]
 
@@ -53,7 +54,7 @@ class Books:
         """What was held before the bar that closes at `time` (UTC ns) pays: funding, nothing where the rate is unknown, and for
         a short one borrow cost for the time since the close before."""
         years = (time - self.last_close) / YEAR_NS if self.last_close else 0.0
-        value = np.where(self.position != 0.0, self.position * np.abs(booked(self.mark, self.facts)), 0.0)
+        value = np.nan_to_num(self.position * np.abs(booked(self.mark, self.facts)))  # 0 until a first mark
         paid = np.where(np.isfinite(rate), value * rate, 0.0) + np.maximum(-value, 0.0) * self.facts.borrow_rate * years
         self.cash -= float(paid.sum())
         self.funding += float(paid.sum())
@@ -64,9 +65,9 @@ class Books:
         """Marks the positions; returns the figures of the account at a close."""
         self.mark = np.where((close > 0.0) & np.isfinite(close), close, self.mark)
         worth = booked(self.mark, self.facts)
-        value = np.where(self.position != 0.0, self.position * np.abs(worth), 0.0)
-        equity = self.cash + float(np.where(self.position != 0.0, self.position * worth, 0.0).sum())
-        self.peak = max(self.peak, equity)
+        value = np.nan_to_num(self.position * np.abs(worth))
+        equity = self.cash + float(np.nan_to_num(self.position * worth).sum())
+        self.peak = equity if math.isnan(self.peak) else max(self.peak, equity)
         drawdown = max(0.0, 1.0 - equity / self.peak) if equity > 0.0 else 1.0
         return {
             "cash": self.cash, "funding": self.funding, "equity": equity, "peak": self.peak, "drawdown": drawdown,
@@ -122,5 +123,5 @@ def _figures(trial: Trial, books: Books, ledger: Any, close: Floats, t: int) -> 
         yield name, float(getattr(ledger, name)[t]), found, scale
     for s, symbol in enumerate(trial.market.symbols):
         yield f"position of {symbol}", float(ledger.position[t, s]), float(books.position[s]), max(1.0, books.traded[s])
-        if books.position[s] != 0.0:
+        if books.position[s] != 0.0 and not math.isnan(books.mark[s]):
             yield f"mark of {symbol}", float(ledger.mark[t, s]), float(books.mark[s]), float(books.mark[s])

@@ -99,7 +99,7 @@ def malformed(orders: Any) -> tuple[int, str] | None:
     sent, kind = orders.kind != ex.CANCEL, orders.type
     places = orders.kind == ex.PLACE
     limited = places & np.isin(kind, (ex.LIMIT, ex.POST_ONLY, ex.TAKE_PROFIT))
-    stops = (places & (kind == ex.STOP_MARKET)) | (orders.kind == ex.MODIFY)
+    stops = (places & (kind == ex.STOP_MARKET)) | ((orders.kind == ex.MODIFY) & (orders.quantity == 0.0))
     faults = {
         "a quantity that is not finite": sent & ~np.isfinite(orders.quantity),
         "no quantity": places & (orders.quantity == 0.0),
@@ -116,6 +116,7 @@ class Working:
 
     def __init__(self) -> None:
         self.open: dict[int, tuple[int, float]] = {}  # order id to column and signed quantity left
+        self.filled: dict[int, float] = {}  # of those orders
 
     def report(self, kind: int, order: int, quantity: float) -> None:
         """One of the venue's reports."""
@@ -123,6 +124,7 @@ class Working:
             return
         column, left = self.open[order]
         left -= quantity if kind == ex.FILL else left
+        self.filled[order] += quantity if kind == ex.FILL else 0.0
         self.open[order] = column, left
         if not abs(left) > SLACK * abs(quantity):
             del self.open[order]
@@ -131,6 +133,9 @@ class Working:
         """One of L5's orders."""
         if log.kind[i] == ex.PLACE and log.reduce_only[i] == 0:
             self.open[int(log.id[i])] = int(log.symbol[i]), float(log.quantity[i])
+            self.filled[int(log.id[i])] = 0.0
+        elif log.kind[i] == ex.MODIFY and int(log.id[i]) in self.open and log.quantity[i] != 0.0:
+            self.open[int(log.id[i])] = int(log.symbol[i]), float(log.quantity[i]) - self.filled[int(log.id[i])]
         elif log.kind[i] == ex.CANCEL:
             self.open.pop(int(log.id[i]), None)
 

@@ -34,7 +34,8 @@ class NewOrder(NamedTuple):
     limit_price: float
     stop_price: float  # trigger of STOP_MARKET
     reduce_only: bool
-    lifetime: float  # bars until it expires; 0: good till canceled
+    time_in_force: int  # GTC, IOC or FOK
+    lifetime: float  # bars until it expires (GTD); 0: good till canceled
     bracket_stop: float  # price of the stop that goes live with the first fill
     bracket_target: float
     decision_time: int  # of the close that decided
@@ -87,8 +88,9 @@ class Venue(Protocol):
     def cancel(self, symbol: str, order_id: int) -> None:
         """Asks for an order to be canceled; CANCEL_REJECT reports that it cannot."""
 
-    def modify(self, symbol: str, order_id: int, *, limit_price: float, stop_price: float) -> None:
-        """Changes the price of a resting order: of a STOP_MARKET its trigger, of any other its limit."""
+    def modify(self, symbol: str, order_id: int, *, limit_price: float, stop_price: float, quantity: float) -> None:
+        """Changes a resting order: of a STOP_MARKET its trigger, of any other its limit (NaN: as it is), and the quantity of
+        the whole order, signed (0: as it is; never more than it was). CANCEL_REJECT reports that it cannot."""
 
     def events(self, until: int) -> Iterable[ExecutionReport]:
         """The reports up to a time that were not handed over before, by time."""

@@ -22,6 +22,7 @@ from dataflows.data.types import (
     Observations,
 )
 from dataflows.execution import types as ex
+from dataflows.execution.order_table import LIVE
 from dataflows.risk.types import FLATTEN, HALT, KILL_OPERATOR_FLATTEN, KILL_OPERATOR_HALT, RUN
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.chunk import Chunk, Instant, Outputs, cut
@@ -128,7 +129,7 @@ def table_of(engine: Engine) -> dict[str, Any]:
     """The order table as it is."""
     carry = engine.arena.values["l96_order_lifecycle__carry"]
     identity, status, _, reduces = (carry.codes[i].copy() for i in range(4))
-    live = (status == ex.SUBMITTED) | (status == ex.ACCEPTED) | (status == ex.PENDING_CANCEL)
+    live = np.isin(status, LIVE)
     return {"id": identity, "live": live & (identity != 0), "reduces": reduces != 0, "status": status}
 
 

@@ -36,6 +36,10 @@ class DoubleEntry:
     def position(self, s: int) -> Fraction:
         return sum(self.lots[s], Fraction(0))
 
+    def bring(self, s: int, quantity: float) -> None:
+        """Units that are there from the start, and cost nothing here."""
+        self.lots[s].append(Fraction(quantity))
+
     def booked(self, s: int, price: Any) -> Fraction:
         """What a unit is booked at: multiplier * price, or -multiplier / price of an inverse contract."""
         size, inverse = self.contracts[s]

@@ -150,7 +150,7 @@ class Loop:
         ledger = self._run(l97_ledger, row, fills, orders, self.instruments, at, config)
         given = approve(orders, ledger) if callable(approve) else approve
         style = self._run(l69_order_style, given, returns, spread, tradeable, cost, self.instruments, config)
-        part = self._run(l88_order_slicing, row, given, tradeable, style, ledger, self.instruments, at, config)
+        part = self._run(l88_order_slicing, row, returns, given, tradeable, style, ledger, self.instruments, at, config)
         fit = self._run(l89_venue_constraints, row, given, spread, style, part, ledger, self.instruments, config)
         told = self._run(l5_execution_bridge, row, given, fit, orders, ledger, self.instruments, at, config)
         self.orders = told

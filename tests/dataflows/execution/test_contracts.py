@@ -117,7 +117,7 @@ def check(story: list[tuple[float, float, float, float]], sizes: tuple[float, fl
         marks = step.ledger.mark
         books.agrees(step.ledger)
         row, at = loop.seen
-        assert l98_reconciliation__sim(step.fills, step.orders, step.ledger, at, CONFIG, agreed).matched == 1
+        assert l98_reconciliation__sim(step.fills, step.orders, step.ledger, at, loop.instruments, CONFIG, agreed).matched == 1
         gross = sum(abs(books.position(s)) * abs(books.booked(s, marks[s])) for s in range(2))
         assert step.ledger.gross == pytest.approx(float(gross), abs=1e-9 * float(books.turnover + 1))
         assert row.bars.close[0] == close[0]

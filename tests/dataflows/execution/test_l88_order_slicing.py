@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.execution.l88_order_slicing import l88_order_slicing, trade_fraction
+from dataflows.execution.l88_order_slicing import l88_order_slicing, slicing_pays, trade_fraction
 from dataflows.execution.types import LIMIT, MARKET, Ledger, Slice, Style
+from dataflows.kinematics.types import Returns
 from dataflows.microstructure.types import Tradeability
 from dataflows.risk.types import APPROVED, EXIT, HOLD, REDUCED, REJECTED, VERDICTS
 from dataflows.runtime.compile import kernel, python_of
@@ -37,6 +38,7 @@ class Slicer:
         close: float = 100.0,
         safe: float = 1e12,
         passive: bool = False,
+        sigma: float = 0.5,  # so that spreading an order pays
         is_bar: int = 1,
         **about: Any,
     ) -> Slice:
@@ -48,6 +50,7 @@ class Slicer:
         style = Style(np.array([LIMIT if passive else MARKET]), np.zeros(1), np.zeros(1))
         got: Slice = self.fn(
             market(self.t, [(close, close, close, close, volume)]),
+            filled(Returns, (1,), NAN, sigma=np.array([sigma])),
             approval([weight], **about),
             tradeable,
             style,
@@ -168,6 +171,49 @@ def test_slices_add_up_to_the_approved_quantity_and_never_pass_it() -> None:
     assert held == pytest.approx(200.0)
     assert slices[0] > slices[1] > slices[2] > slices[3] > 0.0
     assert slices[4:] == [0.0] * 4
+
+
+def test_an_order_is_spread_where_that_saves_more_impact_than_it_loses_edge() -> None:
+    """2,500 of a bar of 10,000 in even thirds: impact of 0.02 * sqrt(0.25) = 100 bps falls to 100 / sqrt(3), 42.3 bps are saved;
+    the thirds wait 0, 1 and 2 bars, one on average. So an edge that fades by more than 42.3 bps a bar goes at once."""
+    config = EXACT._replace(slice_bars=3, slice_kappa=0.0)
+    saved = 100.0 * (1.0 - 1.0 / math.sqrt(3.0))
+
+    def first(lost: float, **world: Any) -> float:
+        world = {"equity": 250_000.0 / 0.2, "volume": 1e4, "sigma": 0.02, **world}
+        big = config._replace(participation=1.0)
+        return float(Slicer(big)(0.2, edge_bps=60.0 * lost, horizon=60.0, freshness=1.0, **world).quantity[0])
+
+    assert first(saved - 0.1) == pytest.approx(2_500.0 / 3.0)
+    assert first(saved + 0.1) == pytest.approx(2_500.0)
+    assert first(0.5 * saved, sigma=0.0101) == pytest.approx(2_500.0 / 3.0), "half the volatility saves half"
+    assert first(0.5 * saved, sigma=0.0099) == pytest.approx(2_500.0)
+    assert first(0.0, sigma=NAN) == pytest.approx(2_500.0), "unknown impact saves nothing"
+
+
+@given(st.floats(1e-6, 1.0), st.integers(1, 20), st.floats(0.0, 5.0), st.floats(1e-5, 0.1), st.floats(0.0, 0.01))
+def test_slicing_pays_by_the_sum_over_its_slices(part: float, bars: int, kappa: float, sigma: float, lost: float) -> None:
+    slices, left = [], 1.0
+    for j in range(bars):
+        slices.append(left * trade_fraction(bars - j, kappa))
+        left -= slices[-1]
+    at_once = sigma * math.sqrt(part)
+    spread = sum(f * sigma * math.sqrt(part * f) for f in slices)
+    net = at_once - spread - lost * sum(j * f for j, f in enumerate(slices))
+    if abs(net) > 1e-12:
+        assert slicing_pays(part, bars, kappa, sigma, lost) == (net > 0.0)
+    assert not slicing_pays(part, bars, kappa, sigma, NAN)
+
+
+def test_an_entry_waits_for_its_closes_in_a_row_and_an_exit_does_not() -> None:
+    s = Slicer(EXACT._replace(entry_closes=3))
+    assert [s(0.2).quantity[0] for _ in range(3)] == [0.0, 0.0, 200.0]
+    s = Slicer(EXACT._replace(entry_closes=3))
+    approved = [(0.2, {}), (0.2, {}), (0.2, {"verdict": HOLD}), (0.2, {}), (0.2, {}), (0.2, {})]
+    assert [s(w, **about).quantity[0] for w, about in approved] == [0.0] * 5 + [200.0], "a close without approval begins anew"
+    s = Slicer(EXACT._replace(entry_closes=2))
+    assert [s(w).quantity[0] for w in (0.2, -0.2, -0.2)] == [0.0, 0.0, -200.0], "so does the other side"
+    assert s(0.0, -200.0).quantity[0] == 200.0
 
 
 def test_a_passive_order_is_not_spread_and_an_urgent_one_goes_at_once() -> None:

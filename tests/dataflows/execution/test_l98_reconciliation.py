@@ -21,7 +21,7 @@ from dataflows.execution.types import (
 )
 from dataflows.runtime.compile import kernel
 from tests.dataflows.execution.loop import Loop, approval, leaving
-from tests.dataflows.execution.support import CONFIG, carry, clock, executions, same_bits
+from tests.dataflows.execution.support import CONFIG, carry, clock, executions, instruments, same_bits
 from tests.support import filled
 
 SLOTS = CONFIG.slots
@@ -57,7 +57,8 @@ class Sim:
     def __call__(self, fills: Executions = NOTHING, orders=None, books=None, is_bar=1, **about):
         self.t += is_bar
         orders, books = orders or table(self.n), books or ledger(self.n)
-        return self.layer(fills, orders, books, clock(self.t, is_bar=is_bar, **about), self.config, self.carry)
+        at = clock(self.t, is_bar=is_bar, **about)
+        return self.layer(fills, orders, books, at, instruments(self.n), self.config, self.carry)
 
 
 def fill(quantity, price=100.0, fee=0.5, symbol=0, **stated):

@@ -216,7 +216,7 @@ def check_account(story: list[tuple[float, float, float, int, float]], fee_in_ba
         marks = step.ledger.mark
         books.agrees(step.ledger)
         row, at = loop.seen
-        agreed = l98_reconciliation__sim(step.fills, step.orders, step.ledger, at, CONFIG, check)
+        agreed = l98_reconciliation__sim(step.fills, step.orders, step.ledger, at, loop.instruments, CONFIG, check)
         assert agreed.matched == 1
         assert (np.abs(agreed.position_gap) < 1e-6).all()
         assert (step.orders.unknown == 0.0).all()

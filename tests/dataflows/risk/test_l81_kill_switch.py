@@ -38,7 +38,8 @@ from dataflows.risk.types import (
 from tests.dataflows.risk.accounts import HOSTILE, MINUTE, MODES, MONDAY, clock, ledger, liquid, market, quiet, row, run, same
 from tests.support import carry_of
 
-RISK = RiskConfig()._replace(cooldown_bars=2, reject_window_bars=4)
+RISK = RiskConfig()._replace(cooldown_bars=2, reject_window_bars=4, symbol_reject_count=100)
+BY_SYMBOL = RISK._replace(symbol_reject_count=3)
 
 
 class Switch:
@@ -167,6 +168,34 @@ def test_rejects_are_a_storm_only_within_their_window():
     assert [switch(**reject).overall for _ in range(4)] == [RUN] * 4
     assert switch(is_bar=0, **reject).overall == HALT  # the fifth, between two bars
     assert [switch().overall for _ in range(6)] == [HALT] * 6
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_rejects_are_counted_by_symbol_too(mode):
+    """Three of one symbol halt that one, from the same instant on; two more of others halt everything."""
+    switch = Switch(4, mode, BY_SYMBOL)
+    one = {"l96_order_lifecycle": row(Orders, 4, rejects=[0.0, 1.0, 0.0, 0.0])}
+    switch(**one)
+    assert switch(**one).level.tolist() == [RUN] * 4
+    out = switch(is_bar=0, **one)
+    assert (out.level.tolist(), out.reason.tolist()) == ([RUN, HALT, RUN, RUN], [0, KILL_REJECTS, 0, 0])
+    assert out.overall == RUN
+    others = {"l96_order_lifecycle": row(Orders, 4, rejects=[1.0, 0.0, 0.0, 0.0])}
+    switch(**others)
+    out = switch(**others)
+    assert (out.overall, out.overall_reason) == (HALT, KILL_REJECTS)
+    out = switch(operator=OPERATOR_RELEASE)
+    assert out.level.tolist() == [RUN] * 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_symbol_halted_by_rejects_runs_again_after_its_window_and_the_cool_down(mode):
+    switch = Switch(3, mode, BY_SYMBOL)
+    rejects = {"l96_order_lifecycle": row(Orders, 3, rejects=[3.0, 0.0, 0.0])}
+    levels = [switch(**rejects).level[0]] + [switch().level[0] for _ in range(40)]
+    halted = levels.index(RUN)
+    assert halted == RISK.reject_window_bars + RISK.cooldown_bars
+    assert set(levels[halted:]) == {RUN}
 
 
 @pytest.mark.parametrize("mode", MODES)

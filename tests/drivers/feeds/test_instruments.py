@@ -35,6 +35,8 @@ def facts_of(folder: Path, description: str) -> Instruments:
         ("liquidation_fee_bps", "75", "liquidation_fee_bps", 75.0),
         ("delivery_price", "101.5", "delivery_price", 101.5),
         ("taker_fee_bps", "7", "taker_fee_bps", 7.0),
+        ("start_position", "-2.5", "start_position", -2.5),
+        ("start_price", "90", "start_price", 90.0),
     ],
 )
 def test_a_fact_is_one_value_or_a_mapping(key: str, value: str, column: str, number: float, tmp_path: Path) -> None:
@@ -59,6 +61,11 @@ def test_a_fact_is_one_value_or_a_mapping(key: str, value: str, column: str, num
         ("most_orders: 100000", "most_orders is 100000"),
         ("orders_per_minute: 99999999999999999999", "orders_per_minute is 99999999999999999999"),
         ("leverage: .inf", "leverage is inf"),
+        ("start_position: 1e13", "from -1e+12 to 1e+12"),
+        (
+            "kind: spot\nstart_position: {ETHUSDT: -1}",
+            "start_position of ETHUSDT is -1, and no short positions are taken there",
+        ),
         ("fee_currency: bitcoin", "fee_currency is 'bitcoin'"),
         ("delivery_time: 20260626", "20260626 is a number; write a time such as 2026-06-26T08:00Z"),
         ("delivery_time: soon", "delivery_time is 'soon'"),
@@ -100,6 +107,15 @@ def test_a_symbol_stays_listed_beyond_its_last_bar_until_its_delivery(tmp_path: 
     early = frame[(frame["symbol"] == "BTCUSDT") | (frame["timestamp"] < START + pd.Timedelta(minutes=10))]
     folder = write(tmp_path, bars=early, description="delivery_time: {ETHUSDT: 2026-03-01T00:15:00Z}")
     assert open_dataset(folder, now=NOW).rows(0, 20).listed[:, 1].tolist() == [1] * 15 + [0] * 5
+
+
+def test_a_position_from_before_the_start_needs_a_price_in_the_first_bar(tmp_path: Path) -> None:
+    frame = bars()
+    late = frame[(frame["symbol"] == "BTCUSDT") | (frame["timestamp"] > START)]
+    with pytest.raises(
+        DataError, match="start_position names ETHUSDT, which has no price in the first bar; begin the run later"
+    ):
+        open_dataset(write(tmp_path, bars=late, description="start_position: {ETHUSDT: 1}"), now=NOW)
 
 
 # -- contracts and currencies -------------------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ def costly() -> tuple[Trial, list[Outputs]]:
         maintenance_margin=np.full(2, 30.0),
         liquidation_fee_bps=np.full(2, 40.0),
         multiplier=np.array([1.0, 10.0]),
+        start_position=np.array([0.0, -2.0]),
     )
     trial = Trial(plan_of(), Observed(market(symbols=2)), {"instruments": facts})
     engine = trial.engine()

@@ -69,8 +69,8 @@ class ScriptedVenue:
     def cancel(self, symbol: str, order_id: int) -> None:
         self._next(kind=CANCEL, symbol=symbol, id=order_id)
 
-    def modify(self, symbol: str, order_id: int, *, limit_price: float, stop_price: float) -> None:
-        self._next(kind=MODIFY, symbol=symbol, id=order_id, limit_price=limit_price, stop_price=stop_price)
+    def modify(self, symbol: str, order_id: int, *, limit_price: float, stop_price: float, quantity: float) -> None:
+        self._next(kind=MODIFY, symbol=symbol, id=order_id, limit_price=limit_price, stop_price=stop_price, quantity=quantity)
 
     def events(self, until: int) -> Iterable[ExecutionReport]:
         while self.handed < len(self.reports) and self.reports[self.handed].time <= until:
