@@ -136,7 +136,7 @@ def receive(carry: VenueCarry, log: Log, orders: OrderIntents, latency: int, is_
         else:
             stops = carry.codes[TYPE, m, s] == STOP_MARKET
             carry.numbers[NEW_PRICE, m, s] = orders.stop_price[i] if stops else orders.limit_price[i]
-            carry.numbers[NEW_QUANTITY, m, s] = orders.quantity[i] if orders.quantity[i] != 0.0 else math.nan
+            carry.numbers[NEW_QUANTITY, m, s] = orders.quantity[i] if math.fabs(orders.quantity[i]) > 0.0 else math.nan
             carry.codes[MODIFY_FROM, m, s] = due
 
 

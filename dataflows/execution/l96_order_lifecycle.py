@@ -174,7 +174,7 @@ def modify(carry: OrderTableCarry, s: int, m: int, price: float, quantity: float
     type_, row = carry.codes[TYPE, m, s], price_row(carry.codes[TYPE, m, s])
     if carry.codes[STATUS, m, s] == ACCEPTED:
         carry.codes[STATUS, m, s] = PENDING_MODIFY
-    if quantity != 0.0 and not closes_position(type_):
+    if math.fabs(quantity) > 0.0 and not closes_position(type_):
         if math.isnan(carry.numbers[QUANTITY_BEFORE, m, s]):
             carry.numbers[QUANTITY_BEFORE, m, s] = carry.numbers[QUANTITY, m, s]
         carry.numbers[QUANTITY, m, s] = quantity

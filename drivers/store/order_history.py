@@ -162,7 +162,7 @@ class OrderHistory:
                 quantity = rest[_QUANTITY]
                 if order.status == ex.ACCEPTED:
                     order.status = ex.PENDING_MODIFY
-                if quantity != 0.0 and not _closes(order.type):
+                if abs(quantity) > 0.0 and not _closes(order.type):
                     order.before = order.quantity if math.isnan(order.before) else order.before
                     order.quantity = order.asked = quantity
                 elif order.type == ex.STOP_MARKET:

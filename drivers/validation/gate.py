@@ -99,7 +99,7 @@ def malformed(orders: Any) -> tuple[int, str] | None:
     sent, kind = orders.kind != ex.CANCEL, orders.type
     places = orders.kind == ex.PLACE
     limited = places & np.isin(kind, (ex.LIMIT, ex.POST_ONLY, ex.TAKE_PROFIT))
-    stops = (places & (kind == ex.STOP_MARKET)) | ((orders.kind == ex.MODIFY) & (orders.quantity == 0.0))
+    stops = (places & (kind == ex.STOP_MARKET)) | ((orders.kind == ex.MODIFY) & ~(np.abs(orders.quantity) > 0.0))
     faults = {
         "a quantity that is not finite": sent & ~np.isfinite(orders.quantity),
         "no quantity": places & (orders.quantity == 0.0),
@@ -134,7 +134,7 @@ class Working:
         if log.kind[i] == ex.PLACE and log.reduce_only[i] == 0:
             self.open[int(log.id[i])] = int(log.symbol[i]), float(log.quantity[i])
             self.filled[int(log.id[i])] = 0.0
-        elif log.kind[i] == ex.MODIFY and int(log.id[i]) in self.open and log.quantity[i] != 0.0:
+        elif log.kind[i] == ex.MODIFY and int(log.id[i]) in self.open and abs(log.quantity[i]) > 0.0:
             self.open[int(log.id[i])] = int(log.symbol[i]), float(log.quantity[i]) - self.filled[int(log.id[i])]
         elif log.kind[i] == ex.CANCEL:
             self.open.pop(int(log.id[i]), None)

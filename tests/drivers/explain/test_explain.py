@@ -68,19 +68,23 @@ def test_the_layers_are_all_those_from_which_a_way_leads_to_the_order_each_once(
 def test_every_value_is_the_runs_own_at_the_close_that_decided(recorded: RecordedRun, orders: pd.DataFrame) -> None:
     row = an_entry(orders)
     found = told(recorded, row["order_id"])
-    checked = 0
+    checked, sources = 0, set[str]()
     for domain in recorded.domains():
         frame = recorded.frame(f"features/{domain}", symbols=[row["symbol"]])
         bar = frame[frame["timestamp"] == row["timestamp"]].iloc[0]
         for name, step in found.steps.items():
             for value in step.values if step.layer.domain == domain else ():
-                kept = bar[name if value.field == name else f"{name}.{value.field}"]
+                path, _, place = value.field.rpartition(".")  # of a stack by sources, the name of the source
+                field = f"{path}.{SOURCES.index(place)}" if place in SOURCES else value.field
+                sources |= {place} & set(SOURCES)
+                kept = bar[name if field == name else f"{name}.{field}"]
                 if isinstance(value.value, float):
                     assert value.value == kept
                     checked += 1
                 elif value.value is None and not isinstance(kept, (int, np.integer)):
                     assert np.isnan(kept)
     assert checked > 150
+    assert sources == set(SOURCES)
 
 
 def test_codes_are_told_by_name(recorded: RecordedRun, orders: pd.DataFrame) -> None:
