@@ -56,7 +56,8 @@ _NO_TROUBLE = tuple(REJECTIONS.index(why) for why in ("WOULD_CROSS", "NOT_LISTED
 
 
 # The table is two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes` and `numbers`:
-ID, STATUS, TYPE, REDUCES, STAMP = range(5)  # STAMP: order of registration
+ID, STATUS, TYPE, REDUCES, STAMP, CHANGING = range(6)
+# STAMP: order of registration. CHANGING: 1 while a change was sent that the venue has not answered.
 QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, PRICE_BEFORE, DECISION_PRICE, QUANTITY_BEFORE = range(7)
 # PRICE_BEFORE, QUANTITY_BEFORE: what they were before a change that the venue has not confirmed; NaN none. Rows 7 on: the
 # bracket, and of `bracket`, that of the order that opened the position:
@@ -67,7 +68,7 @@ STOP, TARGET, TRAIL, HORIZON = range(4)
 class OrderTableCarry(NamedTuple):
     """The table, the position that its fills add up to, and the bracket of the order that opened it."""
 
-    codes: Annotated[Ints, Axes(5, "slots", "N")]
+    codes: Annotated[Ints, Axes(6, "slots", "N")]
     numbers: Annotated[Floats, Axes(11, "slots", "N", start=NAN)]
     registered: Annotated[Ints, Axes(1)]
     seen: Annotated[Ints, Axes("fill_window", "N")]
@@ -94,6 +95,7 @@ def register(carry: OrderTableCarry, s: int, order_id: int, type_: int, reduce_o
     carry.registered[0] += 1
     carry.codes[ID, m, s], carry.codes[STATUS, m, s], carry.codes[TYPE, m, s] = order_id, SUBMITTED, type_
     carry.codes[REDUCES, m, s], carry.codes[STAMP, m, s] = reduce_only, carry.registered[0]
+    carry.codes[CHANGING, m, s] = 0
     for row in range(carry.numbers.shape[0]):
         carry.numbers[row, m, s] = math.nan
     carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s] = quantity, 0.0
@@ -122,6 +124,13 @@ def open_position(carry: OrderTableCarry, s: int, order_id: int, m: int, positio
 
 
 @kernel
+def sent_quantity(carry: OrderTableCarry, s: int, m: int) -> float:
+    """The quantity up to which an order may fill: while a change is under way, what it was before."""
+    before = carry.numbers[QUANTITY_BEFORE, m, s]
+    return float(before if before == before else carry.numbers[QUANTITY, m, s])
+
+
+@kernel
 def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: float, fee_base: float) -> tuple[int, float]:
     """Books a fill that counts. Returns (1 if it contradicts what is known else 0, quantity beyond the order's).
 
@@ -136,7 +145,7 @@ def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: 
         odd = 0 if order_id == 0 else 1
     else:
         if same_side(quantity, carry.numbers[QUANTITY, m, s]):
-            whole = math.fabs(carry.numbers[QUANTITY, m, s])
+            whole = math.fabs(sent_quantity(carry, s, m))
             was, now = math.fabs(carry.numbers[DONE, m, s]), math.fabs(carry.numbers[DONE, m, s] + quantity)
             carry.numbers[DONE, m, s] += quantity
             if now > whole * (1.0 + 1e-9):
@@ -151,7 +160,7 @@ def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: 
             done = (
                 closed
                 if closes_position(carry.codes[TYPE, m, s])
-                else complete(carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s])
+                else complete(sent_quantity(carry, s, m), carry.numbers[DONE, m, s])
             )
             if done and is_live(then):
                 carry.codes[STATUS, m, s] = FILLED
@@ -172,6 +181,7 @@ def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: 
 def modify(carry: OrderTableCarry, s: int, m: int, price: float, quantity: float) -> None:
     """Notes a change that was sent: a price (NaN: as it is), and a quantity (0: as it is), and what they were before."""
     type_, row = carry.codes[TYPE, m, s], price_row(carry.codes[TYPE, m, s])
+    carry.codes[CHANGING, m, s] = 1
     if carry.codes[STATUS, m, s] == ACCEPTED:
         carry.codes[STATUS, m, s] = PENDING_MODIFY
     if math.fabs(quantity) > 0.0 and not closes_position(type_):
@@ -204,12 +214,19 @@ def apply_event(carry: OrderTableCarry, s: int, m: int, event: int, reason: int)
     elif event == CANCEL_REJECT and status != PENDING_CANCEL:  # the change was refused: the order rests as it was
         restore(carry, s, m, price_row(carry.codes[TYPE, m, s]), PRICE_BEFORE)
         restore(carry, s, m, QUANTITY, QUANTITY_BEFORE)
-    elif event == ACCEPT:
+        carry.codes[CHANGING, m, s] = 0
+    elif event == ACCEPT and status != SUBMITTED:  # else it is the order itself that was accepted, and not its change
+        carry.codes[CHANGING, m, s] = 0
         carry.numbers[PRICE_BEFORE, m, s] = carry.numbers[QUANTITY_BEFORE, m, s] = math.nan
     then = NEXT[status, event]
     if then == CONTRADICTION:
         return 1, 0
     carry.codes[STATUS, m, s] = then
+    if event == ACCEPT and status == SUBMITTED and carry.codes[CHANGING, m, s] != 0:
+        carry.codes[STATUS, m, s] = PENDING_MODIFY
+    changed = event == ACCEPT and status == PENDING_MODIFY and not closes_position(carry.codes[TYPE, m, s])
+    if changed and complete(carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s]):
+        carry.codes[STATUS, m, s] = FILLED  # it had filled that far before it was lessened
     refused = then == REJECTED_ORDER and status != REJECTED_ORDER
     return 0, 1 if refused else 0
 

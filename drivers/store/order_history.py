@@ -52,6 +52,7 @@ class Order:
     asked: float = 0.0  # the quantity to show: of a stop or target, that of the position while there was one
     traded: float = 0.0  # sum of |quantity| of its fills
     before: float = math.nan  # its quantity before a change that the venue has not confirmed
+    changing: int = 0  # 1 while a change was sent that the venue has not answered
 
     def __post_init__(self) -> None:
         self.asked = self.quantity
@@ -159,7 +160,7 @@ class OrderHistory:
             if kind == ex.CANCEL:
                 order.status = ex.PENDING_CANCEL
             elif kind == ex.MODIFY:
-                quantity = rest[_QUANTITY]
+                quantity, order.changing = rest[_QUANTITY], 1
                 if order.status == ex.ACCEPTED:
                     order.status = ex.PENDING_MODIFY
                 if abs(quantity) > 0.0 and not _closes(order.type):
@@ -202,10 +203,18 @@ class OrderHistory:
             return
         if order is None:
             return
-        if kind == ex.CANCEL_REJECT and order.status != ex.PENDING_CANCEL and order.before == order.before:
-            order.quantity = order.asked = order.before  # the change was refused
-        if kind in (ex.ACCEPT, ex.CANCEL_REJECT):
-            order.before = math.nan
+        if kind == ex.CANCEL_REJECT and order.status != ex.PENDING_CANCEL:  # the change was refused
+            if order.before == order.before:
+                order.quantity = order.asked = order.before
+            order.before, order.changing = math.nan, 0
+        elif kind == ex.ACCEPT and order.status == ex.SUBMITTED and order.changing:
+            order.status = ex.PENDING_MODIFY  # the order itself was accepted, and not yet its change
+            return
+        elif kind == ex.ACCEPT:
+            order.before, order.changing = math.nan, 0
+            if order.status == ex.PENDING_MODIFY and not _closes(order.type) and _complete(order.quantity, order.filled):
+                self._to(order, ex.FILLED)  # it had filled that far before it was lessened
+                return
         event = ex.CANCELED_EVENT if kind == ex.CANCEL_REJECT and reason == _UNKNOWN_ORDER else kind
         then = _NEXT[order.status][event]
         if then == CONTRADICTION:
@@ -229,7 +238,11 @@ class OrderHistory:
                 order.filled += quantity
             then = _NEXT[order.status][ex.FILL]
             if then != CONTRADICTION:
-                done = closed if _closes(order.type) else _complete(order.quantity, order.filled)
+                done = (
+                    closed
+                    if _closes(order.type)
+                    else _complete(order.before if order.before == order.before else order.quantity, order.filled)
+                )
                 self._to(order, ex.FILLED if done and then in LIVE else then)
         for k in self._live[symbol]:
             other = self.open[k]

@@ -126,7 +126,7 @@ class Working:
         left -= quantity if kind == ex.FILL else left
         self.filled[order] += quantity if kind == ex.FILL else 0.0
         self.open[order] = column, left
-        if not abs(left) > SLACK * abs(quantity):
+        if not abs(left) > SLACK * abs(quantity) or left * self.filled[order] < 0.0:  # filled before it was lessened
             del self.open[order]
 
     def intent(self, log: Any, i: int) -> None:

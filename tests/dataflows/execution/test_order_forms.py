@@ -155,6 +155,7 @@ class Table:
     def __call__(self, order: dict[str, Any] | None, *events: dict[str, Any]) -> tuple[str, float, float]:
         told = intents(*([{"id": UID + 4, **order}] if order else []))
         got = l96_order_lifecycle(executions(*({"id": UID + 4, **e} for e in events)), told, self.facts, CONFIG, self.carry)
+        self.overfilled = float(got.overfilled[0])
         return STATUSES[int(got.status[0, 0])], float(got.quantity[0, 0]), float(got.limit_price[0, 0])
 
 
@@ -168,6 +169,30 @@ def test_a_change_is_pending_until_the_venue_answers_and_is_taken_back_where_it_
     assert table(None, {"kind": CANCEL_REJECT}) == ("ACCEPTED", 4.0, 90.0)
     assert table(None, {"kind": CANCEL_REJECT}) == ("ACCEPTED", 4.0, 90.0), "nothing is left to take back"
     assert STATUSES[PENDING_MODIFY] == "PENDING_MODIFY"
+
+
+def test_what_fills_before_a_change_arrives_is_no_overfill() -> None:
+    table = Table()
+    table(RESTS, {"kind": ACCEPT})
+    fill = {"kind": FILL, "fill_id": UID + 1, "quantity": 7.0, "price": 90.0}
+    assert table({"kind": MODIFY, "quantity": 4.0, "limit_price": NAN}, fill) == ("PENDING_MODIFY", 4.0, 90.0)
+    assert table.overfilled == 0.0
+    assert table(None, {"kind": CANCEL_REJECT}) == ("ACCEPTED", 10.0, 90.0)
+    table({"kind": MODIFY, "quantity": 8.0, "limit_price": NAN}, fill | {"fill_id": UID + 2, "quantity": 1.0})
+    assert table(None, {"kind": ACCEPT}) == ("FILLED", 8.0, 90.0), "nothing is left of it"
+    assert table(None, fill | {"fill_id": UID + 3, "quantity": 1.0})[0] == "FILLED"
+    assert table.overfilled == 1.0
+
+
+def test_the_acknowledgement_of_an_order_does_not_confirm_its_change() -> None:
+    """Where messages are late an order is changed before it is accepted, and may fill whole before the change arrives."""
+    table = Table()
+    assert table(RESTS) == ("SUBMITTED", 10.0, 90.0)
+    assert table({"kind": MODIFY, "quantity": 4.0, "limit_price": NAN}) == ("SUBMITTED", 4.0, 90.0)
+    fill = {"kind": FILL, "fill_id": UID + 1, "quantity": 9.0, "price": 90.0}
+    assert table(None, {"kind": ACCEPT}, fill) == ("PENDING_MODIFY", 4.0, 90.0)
+    assert table.overfilled == 0.0
+    assert table(None, {"kind": CANCEL_REJECT}) == ("ACCEPTED", 10.0, 90.0)
 
 
 def test_an_entry_that_has_become_too_large_is_lessened_and_not_canceled() -> None:
