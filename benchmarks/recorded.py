@@ -11,6 +11,7 @@ from rich.console import Console
 
 from dataflows.fusion.types import SOURCES
 from dataflows.panel import Floats, Ints
+from dataflows.risk.types import bar_volatility
 from drivers.engine.chunk import Chunk
 from drivers.engine.engine import Engine
 from drivers.feeds.base import step_of
@@ -36,7 +37,7 @@ class Said:
     lows: Floats
     closes: Floats
     valid: Ints
-    sigma: Floats
+    sigma: Floats  # L76's forecast, of a bar
     signals: dict[str, Floats]  # each source of L66, and L7's score
     side: Ints
     may_enter: Ints
@@ -96,7 +97,7 @@ def _kept(engine: Engine, time: Ints, inputs: dict[str, Any]) -> dict[str, Any]:
         "lows": bars.low,
         "closes": bars.close,
         "valid": got["l0_market_feed"].quality.valid,
-        "sigma": got["l2_returns_volatility"].sigma,
+        "sigma": bar_volatility(got["l76_volatility_forecast"]),
         "values": got["l66_signal_matrix"].values,
         "score": got["l7_ensemble"].score,
         "side": proposal.side,
