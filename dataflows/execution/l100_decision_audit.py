@@ -211,7 +211,7 @@ def l100_decision_audit(
     base = np.where(notional > 0.0, notional, np.nan)
     delay, spread, impact, fee = (cost / base * 1e4 for cost in (delay_cost, spread_cost, impact_cost, fee_cost))
     inverse, vwap = instruments.inverse != 0, l0_market_feed.bars.vwap
-    at_vwap = np.where(inverse, -instruments.multiplier / vwap, instruments.multiplier * vwap)
+    at_vwap = instruments.multiplier * np.where(inverse, -1.0 / np.where(vwap > 0.0, vwap, np.nan), vwap)
     against = value - at_vwap * quantity
     return Audit(
         shortfall_bps=delay + spread + impact + fee,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dataflows.data.types import Bars, Book, Clock, Flow, HigherBars, Market, Quality, Session, unknown_instruments
 from dataflows.execution.l100_decision_audit import SUMS, AuditCarry, l100_decision_audit, label_changes, placed, profits
 from dataflows.execution.types import AUDIT_EVENTS, CANCEL, PLACE, Audit, Ledger, Orders, Reconciliation
-from dataflows.fusion.types import FLAT, LONG, SHORT, UNKNOWN_SIDE, Ensemble, K, Proposal
+from dataflows.fusion.types import FLAT, LONG, NO_SIGNAL, SHORT, UNKNOWN_SIDE, Ensemble, K, Proposal
 from dataflows.regime.types import Regime
 from dataflows.risk.types import HALT, REJECTED, Approval, KillSwitch
 from dataflows.runtime.compile import python_of
@@ -66,7 +66,9 @@ def audit(
     **decision: Any,
 ) -> Audit:
     regime = filled(Regime, SHAPE, 0.0, **({"label": label} if label is not None else {}))
-    proposal = filled(Proposal, SHAPE, 0.0, **{k: v for k, v in decision.items() if k in Proposal._fields})
+    side = decision.get("side", np.zeros(SHAPE, np.int64))
+    no_edge = {"refusal": np.where(np.asarray(side) == FLAT, NO_SIGNAL, 0)}
+    proposal = filled(Proposal, SHAPE, 0.0, **no_edge | {k: v for k, v in decision.items() if k in Proposal._fields})
     given_ = filled(Approval, SHAPE, 0.0, **{k: v for k, v in decision.items() if k in Approval._fields})
     state = state or carry_of(l100_decision_audit, SHAPE[1], {})
     return l100_decision_audit(
