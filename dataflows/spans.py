@@ -27,6 +27,7 @@ class BarClock(NamedTuple):
     week: int = 10_080
     days_a_year: float = 365.0  # days of trading
     timeframes: tuple[int, ...] = (5, 15, 60)  # base bars in a bar of the three higher timeframes
+    pace: float = 1.0  # by which the configuration's times are shorter
 
     def bars(self, text: str, unit: str) -> float:
         """A time in bars of that unit (`bars`, or those of a higher timeframe), not rounded. Raises ValueError."""
@@ -35,7 +36,7 @@ class BarClock(NamedTuple):
             raise ValueError("write a time, as 30s, 5m, 4h, 1d or 2w, or a whole number of bars")
         count, of = float(found[1]), found[2]
         base = count * (self.day if of == "d" else self.week) if of in DAYS else count * SECONDS[of] / self.seconds
-        return base / self.base_bars(unit)
+        return base / self.pace / self.base_bars(unit)
 
     def base_bars(self, unit: str) -> int:
         """Base bars in one of the unit."""

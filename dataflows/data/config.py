@@ -20,6 +20,12 @@ class DataConfig(NamedTuple):
     days_a_year: Annotated[
         float, setting("days", "trading days a year: 365 where the market never closes, 252 at most exchanges", from_data=True)
     ] = 365.0
+    pace: Annotated[
+        float,
+        setting(
+            "factor", "times of the configuration are so many times shorter; 60: hours as minutes, for seconds", gt=0, le=1e4
+        ),
+    ] = 1.0
     timeframes: Annotated[
         tuple[int, int, int],
         setting(

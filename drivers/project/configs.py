@@ -50,8 +50,12 @@ def load_configs(
     for domain in sorted(records, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST)):
         path = project.config / f"{domain}.yml"
         own = [(source, extra) for source, wanted, extra in changes if wanted == domain]
-        resolved[domain] = _under(records[domain], read_yaml(path) if path.is_file() else {}, str(path), own, clock, account)
+        values = read_yaml(path) if path.is_file() else {}
+        resolved[domain] = _under(records[domain], values, str(path), own, clock, account)
         if domain == "data" and clock is not None:
+            if resolved[domain].pace != 1.0:
+                clock = clock._replace(pace=resolved[domain].pace)
+                resolved[domain] = _under(records[domain], values, str(path), own, clock, account)
             clock = clock._replace(timeframes=resolved[domain].timeframes)
             facts = {"bars_a_day": clock.day, "minutes_a_bar": clock.seconds / 60, "days_a_year": clock.days_a_year}
             resolved[domain] = resolved[domain]._replace(**facts)

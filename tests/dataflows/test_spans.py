@@ -125,6 +125,17 @@ def test_an_override_and_a_file_may_say_a_time() -> None:
     assert configs["data"].timeframes == (3, 4, 7)
 
 
+def test_at_sixty_times_the_pace_a_second_is_what_a_minute_was() -> None:
+    seconds = load_configs(defaults(), ("data.pace=60",), clock=SECONDS)
+    minutes = load_configs(defaults())
+    for domain, record in config_records().items():
+        for key in spans_of(record):
+            if "d" not in str(default_written(record, key)) and "w" not in str(default_written(record, key)):
+                assert getattr(seconds[domain], key) == getattr(minutes[domain], key), key
+    assert (seconds["data"].timeframes, seconds["kinematics"].volatility_halflife_slow) == ((5, 15, 60), 1440)
+    assert seconds["data"].bars_a_day == 86_400
+
+
 class ToyMoney(NamedTuple):
     order: Annotated[float, setting("quote currency", "an order", gt=0, of_account=True)] = 10_000.0
     sizes: Annotated[tuple[float, float], setting("quote currency", "two", of_account=True)] = (1_000.0, 50_000.0)
