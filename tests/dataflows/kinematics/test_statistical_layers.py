@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.signal
+import scipy.stats
 import talib
 from arch.unitroot import VarianceRatio as ArchVarianceRatio
 from statsmodels.tsa.statespace.structural import UnobservedComponents
@@ -26,7 +27,7 @@ from dataflows.kinematics.l52_hurst_exponent import l52_hurst_exponent
 from dataflows.kinematics.l54_cycle_phase import l54_cycle_phase
 from dataflows.kinematics.l55_efficiency_ratio import l55_efficiency_ratio
 from dataflows.kinematics.l56_mean_reversion_speed import l56_mean_reversion_speed
-from dataflows.kinematics.l57_jump_component import l57_jump_component
+from dataflows.kinematics.l57_jump_component import LEAST_BARS, l57_jump_component
 from dataflows.kinematics.weights import fractional_difference, savitzky_golay
 from tests.dataflows.data.observed import market, observe, walk
 from tests.dataflows.kinematics.both import assert_plain_is_compiled
@@ -261,6 +262,18 @@ def test_false_alarms_come_about_as_often_as_the_level_says() -> None:
     r = np.random.default_rng(13).normal(0.0, 1e-3, (1440 * 20 + 121, days // 20))
     _, _, is_jump, _ = _jumps(r)
     assert K.jump_level / 3.0 < is_jump.sum() / days < K.jump_level * 3.0
+
+
+@pytest.mark.parametrize(("bars_a_day", "span"), [(1, 60), (7, 60), (24, 60), (390, 390)])
+def test_a_jump_is_rare_at_every_clock(bars_a_day: int, span: int) -> None:
+    """Normal returns: so many false alarms in a day, or in 60 bars where a day has fewer, as `jump_level` says."""
+    r = np.random.default_rng(8).normal(0.0, 1e-3, (span * 300, 4))
+    threshold = jumps.jump_threshold(float(max(bars_a_day, LEAST_BARS)), K.jump_level)
+    exact = scipy.stats.norm.isf(0.5 * (1.0 - (1.0 - K.jump_level) ** (1.0 / span)))
+    assert threshold == pytest.approx(exact, rel=0.05)
+    state = carry_of(l57_jump_component, 4, {"kinematics": K, "data": DataConfig(bars_a_day=bars_a_day)}).jumps
+    is_jump = jumps.jumps(r, np.full(r.shape, 1e-6), _on(r), threshold, state)[2]
+    assert K.jump_level / 3.0 < is_jump.sum() / 1200 < K.jump_level * 3.0
 
 
 def test_a_planted_jump_is_found_with_its_side_and_its_share() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dataflows.data.types import Market
+from dataflows.data.types import DataConfig, Market
 from dataflows.kinematics.l2_returns_volatility import l2_returns_volatility
 from dataflows.kinematics.l18_breakout_short import l18_breakout_short
 from dataflows.microstructure.types import OrderFlowImbalance
@@ -68,10 +68,13 @@ def upstream(seen: Market, flow: Mapping[int, float] | None = None) -> dict[str,
     return values
 
 
-def signal(fn: Any, values: Mapping[str, Any], config: PatternConfig = BRISK) -> PatternSignal:
+MINUTES = DataConfig()
+
+
+def signal(fn: Any, values: Mapping[str, Any], config: PatternConfig = BRISK, data: DataConfig = MINUTES) -> PatternSignal:
     """One pattern over what it takes."""
     taken = {name: v for name, v in values.items() if name in fn.__annotations__}
-    made: PatternSignal = run_columnar(fn, taken, {"pattern": config})
+    made: PatternSignal = run_columnar(fn, taken, {"pattern": config, "data": data})
     return made
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dataflows.data.types import Market
+from dataflows.data.types import DataConfig, Market
 from dataflows.kernels import arith, smooth
 from dataflows.kinematics.l2_returns_volatility import l2_returns_volatility
 from dataflows.kinematics.types import Channel, KinematicState, Returns, Reversion, Trend, VarianceRatio
@@ -381,3 +381,11 @@ def test_the_shared_volatility_is_what_the_patterns_read() -> None:
     atr = values["l2_returns_volatility"].atr
     assert isinstance(values["l2_returns_volatility"], Returns)
     assert 0.3 < atr[QUIET, 0] < 0.5
+
+
+def test_a_session_of_one_bar_has_no_opening_range() -> None:
+    case = CASES["L40"]
+    values = upstream(path(case.drawn, **case.more), 1, case.said)
+    assert signal(case.fn, values, SHORT).active.any()
+    for bars_a_day in (1, SHORT.opening_bars):
+        assert not signal(case.fn, values, SHORT, DataConfig(bars_a_day=bars_a_day)).active.any()
