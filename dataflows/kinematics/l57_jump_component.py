@@ -35,8 +35,8 @@ def l57_jump_component(
     share in [0, 1]: part of the window's variance that is jumps; held on bars that are not valid. statistic: the return in
     deviations of the bars before, which a jump among them does not inflate, at least L2's floor; within 1000; NaN on bars
     that are not valid. is_jump: 1 where its size is above what a day of normal returns (60 bars where a day has fewer) reaches
-    with probability `jump_level`. side: its sign, else 0. NaN, and 0, until the window is whole. Source: Barndorff-Nielsen and Shephard
-    (2004); Lee and Mykland (2008).
+    with probability `jump_level`. side: its sign, else 0. NaN, and 0, until the window is whole.
+    Source: Barndorff-Nielsen and Shephard (2004); Lee and Mykland (2008).
     """
     threshold = jump_threshold(float(max(data.bars_a_day, LEAST_BARS)), kinematics.jump_level)
     r, floor, valid = l2_returns_volatility.r_1, l2_returns_volatility.sigma_floor, l0_market_feed.quality.valid
