@@ -350,7 +350,7 @@ def test_killed_when_the_results_have_their_name_already_the_stream_is_finished(
             os.kill(os.getpid(), signal.SIGKILL)
 
         if step == "the journal joins the results":
-            drivers.store.writer._clear_up = kill
+            drivers.store.writer.clear_up = kill  # type: ignore[attr-defined]
         elif step == "the rest goes":
             remove, partial = shutil.rmtree, out.with_name("out.partial")
             shutil.rmtree = lambda path, **o: kill() if path == partial else remove(path, **o)  # type: ignore[assignment]
