@@ -30,7 +30,7 @@ EAGER = (
     "pattern.confirmed_volume_z=0.1", "pattern.confirmed_flow_z=0.1",
     "pattern.swing_reversal_atr=2.5", "pattern.sweep_volume_z=0.1",
     "pattern.climax_range_atr=1.2", "pattern.climax_volume_z=0.5", "pattern.climax_velocity_atr=0.2",
-    "pattern.hold_away_atr=0.5", "pattern.range_calm=0.3",
+    "pattern.hold_away_atr=0.5", "pattern.range_calm=0.03",
     "pattern.impact_peak_sigma=0.1", "pattern.impact_left=0.95", "pattern.impact_halflife_bars=3",
     "pattern.lead_least_t=0.5",
 )  # fmt: skip
