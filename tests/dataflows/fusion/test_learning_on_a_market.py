@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from dataflows.fusion.types import REFUSALS
+from benchmarks.planted_alpha import planted
+from dataflows.fusion.types import EXTERNAL, REFUSALS, K
 from dataflows.panel import leaves
 from drivers.engine.chunk import Chunk, joined
 from drivers.engine.engine import Engine
@@ -73,3 +76,19 @@ def test_a_stated_belief_may_enter_within_the_first_hours_where_there_is_no_edge
     assert values["l3_action_proposal"].may_enter[:480].any(axis=0).all()
     for name in ("l66_signal_matrix", "l7_ensemble", "l67_expectancy", "l71_trading_cost", "l3_action_proposal"):
         assert not any(np.isinf(leaf).any() for leaf in leaves(values[name]))
+
+
+def test_a_signal_of_ones_own_is_entered_on_where_it_foretells_and_not_where_it_is_shuffled(
+    folders: dict[float, Path], tmp_path: Path
+) -> None:
+    bars = pd.read_parquet(folders[0.0] / "bars.parquet").dropna()
+    alone = tuple(float(k == EXTERNAL) for k in range(K))
+    entered = {}
+    for shuffled in (False, True):
+        folder = tmp_path / str(shuffled)
+        shutil.copytree(folders[0.0], folder)
+        planted(bars, 0.4, shuffled=shuffled).to_parquet(folder / "alpha.parquet")
+        proposal = market_side(folder, source_weights=list(alone))["l3_action_proposal"]
+        entered[shuffled] = int(proposal.may_enter.sum())
+    assert entered[False] > 100
+    assert entered[True] == 0
