@@ -75,9 +75,10 @@ def test_with_a_prior_belief_perpetuals_are_traded(shared_data: Path, tmp_path: 
     assert fills.index.min() >= ledger.index[0] + pd.Timedelta(minutes=WARM_UP)
     assert (ledger["gross"] <= 1.05 * ledger["equity"]).all()  # risk.gross is 1; prices move after the decision
     decisions = frame(run, "decisions")
-    early = decisions[decisions.index < ledger.index[0] + pd.Timedelta(minutes=WARM_UP)]
+    early = decisions[decisions.index < ledger.index[0] + pd.Timedelta(minutes=WARM_UP - 1)]  # the first close is bar 1
     assert (early["target_weight"] == 0.0).all()
-    assert early["reasons"].str.contains("INSTRUMENT_CAP").mean() > 0.99  # how much a day trades is not known yet
+    sided = early[early["side"].isin(["LONG", "SHORT"]) & (early["may_enter"] == 1)]
+    assert sided["reasons"].str.contains("INSTRUMENT_CAP").mean() > 0.99  # how much a day trades is not known yet
 
 
 def test_with_nothing_learned_nothing_is_traded_and_the_summary_says_why(shared_data: Path, tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_with_nothing_learned_nothing_is_traded_and_the_summary_says_why(shared_
     asked = run.summary["proposals"]
     assert asked["may_not_enter"] == asked["with_an_edge"] > 1000
     assert asked["by_refusal"]["NOT_LEARNED"] > 1000
-    assert asked["by_refusal"]["EDGE_BELOW_COST"] == asked["with_an_edge"]
+    assert asked["by_refusal"]["EDGE_BELOW_COST"] + asked["by_refusal"]["EDGE_UNCERTAIN"] == asked["with_an_edge"]
     text = shown(run)
     assert f"{asked['with_an_edge']}, of which {asked['with_an_edge']} may not enter" in text
     assert "Why proposals may not enter: " in text
@@ -184,4 +185,4 @@ def test_a_recorded_book_shows_spreads_and_depth_of_the_book(shared_data: Path, 
     assert (slippage[2] >= slippage[1] - 1e-9).all()
     assert seen["l63_tradeability.liquidity_class"].isin([-1, 0, 1, 2]).all()
     assert (seen["l63_tradeability.avoid"] == 1).mean() < 0.15
-    assert (run.summary["fills"] > 0) == (spec is not None)
+    assert run.summary["fills"] == 0  # half an hour: what a trade costs is known after one, usual volatility after a day
