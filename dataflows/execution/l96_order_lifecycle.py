@@ -215,7 +215,7 @@ def apply_event(carry: OrderTableCarry, s: int, m: int, event: int, reason: int)
         restore(carry, s, m, price_row(carry.codes[TYPE, m, s]), PRICE_BEFORE)
         restore(carry, s, m, QUANTITY, QUANTITY_BEFORE)
         carry.codes[CHANGING, m, s] = 0
-    elif event == ACCEPT and status != SUBMITTED:  # else it is the order itself that was accepted, and not its change
+    elif event == ACCEPT and status not in (SUBMITTED, PENDING_CANCEL):  # there it may be the order itself that is accepted
         carry.codes[CHANGING, m, s] = 0
         carry.numbers[PRICE_BEFORE, m, s] = carry.numbers[QUANTITY_BEFORE, m, s] = math.nan
     then = NEXT[status, event]

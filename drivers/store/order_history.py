@@ -210,7 +210,7 @@ class OrderHistory:
         elif kind == ex.ACCEPT and order.status == ex.SUBMITTED and order.changing:
             order.status = ex.PENDING_MODIFY  # the order itself was accepted, and not yet its change
             return
-        elif kind == ex.ACCEPT:
+        elif kind == ex.ACCEPT and order.status != ex.PENDING_CANCEL:
             order.before, order.changing = math.nan, 0
             if order.status == ex.PENDING_MODIFY and not _closes(order.type) and _complete(order.quantity, order.filled):
                 self._to(order, ex.FILLED)  # it had filled that far before it was lessened
