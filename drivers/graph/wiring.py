@@ -95,7 +95,7 @@ class Unread(_Model):
 class Wiring(_Model):
     """The wiring file."""
 
-    clock: str = Field(description="the base bar: a number and s, m, h or d")
+    clock: str = Field(description="the base bar of pictures and pages, a number and s, m, h or d; a data set has its own")
     epoch: str = Field(description="how often the system adapts: a number and s, m, h or d, counted from 1970-01-01 UTC")
     variants: dict[str, str] = Field(
         default_factory=dict, description="which variant of a layer is taken, where it has several"
