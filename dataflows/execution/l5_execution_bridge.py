@@ -200,7 +200,7 @@ def cancel_unwanted(
     """Cancels what the approval no longer wants, and counts the exits that stay. An entry that is only too large is lessened
     where it is the only one of its side.
 
-    form: the type of the order now asked for, a lot, and the least quantity of an order. told: id of the order that the
+    form: the type of the order now asked for, a lot, and the least quantity of an entry. told: id of the order that the
     operator wants off, 0 none; not heeded for the stop of a position.
     """
     type_, lot, least = form
@@ -351,7 +351,7 @@ def l5_execution_bridge(
     """The difference between what is approved and the position with its working orders; cancels and changes before places.
 
     Cancels: every entry at HALT, on an EXIT, against the position, or beyond the approved once its side were filled (the
-    only one of its side is lessened to what is approved where that is still an order); passive reduce-only orders where the
+    only one of its side is lessened to what is approved where that is still `least_entry`); passive reduce-only orders where the
     market is now asked for; reduce-only orders where more is wanted; stray brackets without a position; the order that the
     operator names, unless it is the stop of a position. Changes: the resting stop, when the approval's is tighter. Places,
     in this order: a reduce-only order for what a reduction still lacks; a stop where an open position has neither one at
@@ -409,7 +409,9 @@ def l5_execution_bridge(
                     halted = l4_risk_gate.halt[s] != 0 or leaving
                     told = instruments.uid[s] << 32 | clock.subject if off == s else 0
                     lot, unit = instruments.lot_size[s], l97_ledger.unit_value[s]
-                    least = instruments.min_notional[s] / unit if unit > 0.0 else math.inf
+                    crumb = execution.least_entry * equity
+                    least = instruments.min_notional[s]
+                    least = (least if least > crumb else crumb) / unit if unit > 0.0 else math.inf
                     cancel_unwanted(log, work, orders, view, halted, (l89_venue_constraints.type[s], lot, least), told)
                     tighten_stop(log, view, instruments.tick_size[s], step)
                 continue
