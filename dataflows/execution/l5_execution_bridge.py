@@ -351,8 +351,8 @@ def l5_execution_bridge(
     """The difference between what is approved and the position with its working orders; cancels and changes before places.
 
     Cancels: every entry at HALT, on an EXIT, against the position, or beyond the approved once its side were filled (the
-    only one of its side is lessened to what is approved where that is still `least_entry`); passive reduce-only orders where the
-    market is now asked for; reduce-only orders where more is wanted; stray brackets without a position; the order that the
+    only one of its side is lessened to what is approved where that is `least_entry` or more); passive reduce-only orders where
+    the market is now asked for; reduce-only orders where more is wanted; stray brackets without a position; the order that the
     operator names, unless it is the stop of a position. Changes: the resting stop, when the approval's is tighter. Places,
     in this order: a reduce-only order for what a reduction still lacks; a stop where an open position has neither one at
     rest nor an exit on its way (at the approval's active stop; where that is unknown, an exit at the market); and an entry
