@@ -8,7 +8,7 @@ from typing import Final
 from dataflows.data.types import OPERATOR_CASH_FLOW, Bars, Book, Clock, Instruments, Market
 from dataflows.execution.account import carry_cost, is_dust, year_part
 from dataflows.execution.config import ExecutionConfig
-from dataflows.execution.matching_engine import Terms, close_by_venue, liquidate, meet
+from dataflows.execution.matching_engine import liquidate, meet
 from dataflows.execution.order_table import closes_position, find
 from dataflows.execution.types import (
     CANCEL,
@@ -62,6 +62,7 @@ from dataflows.execution.venue_books import (
     new_log,
     report,
 )
+from dataflows.execution.venue_fills import Terms, close_by_venue
 from dataflows.execution.venue_filters import Bar, Rules, free
 from dataflows.kernels.contract import notional_of
 from dataflows.kinematics.types import Returns

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.execution.l5_execution_bridge import inward, l5_execution_bridge
+from dataflows.execution.l5_execution_bridge import l5_execution_bridge
+from dataflows.execution.order_placement import inward
 from dataflows.execution.order_table import is_live
 from dataflows.execution.types import (
     ACCEPTED,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.execution.l5_execution_bridge import lessened
 from dataflows.execution.l90_fills import l90_fills__sim
 from dataflows.execution.l96_order_lifecycle import l96_order_lifecycle
 from dataflows.execution.l98_reconciliation import l98_reconciliation__sim
+from dataflows.execution.order_placement import lessened
 from dataflows.execution.types import (
     ACCEPT,
     CANCEL_REJECT,

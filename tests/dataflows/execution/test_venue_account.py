@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.execution.account import carry_cost, is_dust
-from dataflows.execution.l5_execution_bridge import BridgeCarry, back_off
 from dataflows.execution.l98_reconciliation import l98_reconciliation__sim
+from dataflows.execution.order_placement import BridgeCarry, back_off
 from dataflows.execution.types import FILL, REJECT, REJECTIONS
 from dataflows.runtime.compile import python_of
 from tests.dataflows.execution.double_entry import DoubleEntry
