@@ -55,6 +55,7 @@ REJECTIONS: Final = {
     "BAD_QUANTITY": "its quantity is impossible",
     "BAD_PRICE": "its price is impossible",
     "LIFETIME": "its time was over",
+    "IMMEDIATE": "not filled at once (IOC, FOK)",
     "UNKNOWN_ORDER": "the venue did not know it",
     "POSITION_CLOSED": "its position was closed by something else",
     "PRICE_BAND": "its price was outside the venue's band",
