@@ -120,7 +120,7 @@ def step_stage(symbols: int, bars: int, *, repeats: int = 30) -> dict[str, float
 
     engine._loop = timed
     stage, loop = min(once() for _ in range(repeats))
-    engine._loop, engine._addresses = engine.plan.steps.plain()
+    engine._loop, engine._addresses = engine.plan.steps.interpreted()
     plain, _ = min(once() for _ in range(2))
     return {
         "bars_per_second": day["bars"] / stage,

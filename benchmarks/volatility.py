@@ -16,7 +16,7 @@ from rich.console import Console
 
 from dataflows.panel import Floats
 from drivers.engine.chunk import Chunk
-from drivers.run.assembly import open_session
+from drivers.run.assembly import prepare_run
 from drivers.run.progress import progress_bar
 from drivers.run.request import RunRequest
 
@@ -37,9 +37,11 @@ def estimates(folder: Path, console: Console) -> tuple[tuple[str, ...], dict[str
     """The symbols, and the log closes and each estimate's variance of an hour, (T, N)."""
     parts: dict[str, list[Floats]] = {}
     with progress_bar(console) as progress:
-        session = open_session(RunRequest(data=folder), progress)
-        for seen in session.data.chunks(session.chunk_bars):
-            got = session.engine.advance(Chunk(seen.time, session.data.inputs(seen))).values
+        session = prepare_run(RunRequest(data=folder), progress)
+        for seen in session.data.deliver(most=session.chunk_bars, epoch_ns=session.engine.epoch_ns):
+            if not isinstance(seen, Chunk):
+                continue  # a journal's instants hold no bar
+            got = session.engine.advance(seen).values
             parts.setdefault("close", []).append(np.log(got["l0_market_feed"].bars.close))
             for layer, field, bars in ESTIMATES:
                 variance = np.square(getattr(got[layer], field)) * (HOUR / bars)
