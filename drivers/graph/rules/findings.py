@@ -86,7 +86,7 @@ def summary(wiring: Wiring) -> str:
     """One line on a wiring that holds."""
     doors = ", ".join(door.door for door in wiring.doors)
     layers, edges = size(wiring)
-    return f"{layers} layers and {edges} edges hold; every way from a proposal to an order leads through {doors}."
+    return f"{layers} layers and {edges} edges hold; every path from a proposal to an order leads through {doors}."
 
 
 def size(wiring: Wiring) -> tuple[int, int]:

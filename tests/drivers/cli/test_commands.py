@@ -27,7 +27,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_wiring_check_passes_on_the_shipped_project(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["wiring", "check"]) == 0, capsys.readouterr().err
-    assert "every way from a proposal to an order leads through l4_risk_gate" in capsys.readouterr().out
+    assert "every path from a proposal to an order leads through l4_risk_gate" in capsys.readouterr().out
 
 
 def test_wiring_check_names_what_is_wrong_and_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
