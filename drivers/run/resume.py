@@ -56,6 +56,8 @@ def recorded_request(out: Path, named: Path | None) -> RunRequest:
                 "on after its last bar"
             )
         raise ValueError(f"{path.parent} holds no unfinished stream, so there is nothing to resume")
+    if not any((path.parent / JOURNAL).glob("[0-9]*")):
+        raise ValueError(f"the stream of {out} was killed before its first bar, so nothing is lost; start it again as before")
     about = json.loads(path.read_text(encoding="utf-8"))
     about.pop("data_hash")
     for name in _PATHS:

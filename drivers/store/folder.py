@@ -76,11 +76,11 @@ def refuse_taken(out: Path, *, overwrite: bool) -> None:
 def clear_stale(partial: Path, out: Path) -> None:
     """Removes what a run left that was killed; raises TakenError when one is still at it, or when the folder is not a run's."""
     refuse_owned(partial)
-    if (partial / JOURNAL).is_dir():
+    if any((partial / JOURNAL).glob("[0-9]*")):  # without a segment nothing has acted yet
         raise TakenError(
             f"{partial} holds an unfinished stream; go on with `stratoquant stream --resume {out}`, or remove the folder"
         )
-    strange = [name for name in foreign(partial) if name != WRITER]
+    strange = [name for name in foreign(partial) if name not in (WRITER, REQUEST)]
     if strange:
         raise TakenError(f"{partial} is in the way and holds {strange[0]}, which no run writes; move it")
     shutil.rmtree(partial)

@@ -335,6 +335,21 @@ def test_what_is_unfinished_is_not_begun_anew_and_what_is_finished_not_resumed(
     assert "holds no unfinished stream" in capsys.readouterr().err
 
 
+def test_a_stream_that_was_killed_before_its_first_bar_is_started_again(
+    data: Path, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed between the making of the journal's folder and its first segment."""
+    out = tmp_path / "out"
+    crashed(data, project, tmp_path, 1)
+    for segment in (tmp_path / "out.partial" / "journal").glob("[0-9]*"):
+        segment.unlink()
+    assert run_command(["stream", "--resume", str(out)]) == 2
+    assert "was killed before its first bar, so nothing is lost; start it again as before" in capsys.readouterr().err
+    run_stream(request(data, project, out), quiet())
+    assert (out / "run.json").is_file()
+    assert left(tmp_path) & {"out.partial"} == set()
+
+
 @pytest.mark.parametrize(
     "step", ["the journal joins the results", pytest.param("the rest goes", marks=LONG), "the checkpoint is written"]
 )
