@@ -56,8 +56,6 @@ def recorded_request(out: Path, named: Path | None) -> RunRequest:
                 "on after its last bar"
             )
         raise ValueError(f"{path.parent} holds no unfinished stream, so there is nothing to resume")
-    if not any((path.parent / JOURNAL).glob("[0-9]*")):
-        raise ValueError(f"the stream of {out} was killed before its first bar, so nothing is lost; start it again as before")
     about = json.loads(path.read_text(encoding="utf-8"))
     about.pop("data_hash")
     for name in _PATHS:
@@ -65,6 +63,8 @@ def recorded_request(out: Path, named: Path | None) -> RunRequest:
     for name in _TUPLES:
         about[name] = None if about[name] is None else tuple(about[name])
     _refuse_foreign(about["project"], about["checkpoint"], out, named)
+    if not any((path.parent / JOURNAL).glob("[0-9]*")):
+        raise ValueError(f"the stream of {out} was killed before its first bar, so nothing is lost; start it again as before")
     return RunRequest(**{**about, "out": out, "resume": True})
 
 

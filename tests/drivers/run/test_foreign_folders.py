@@ -31,7 +31,8 @@ def unfinished(folder: Path, **asked: object) -> Path:
     """What is left of a stream that was killed, with options that whoever sent it chose."""
     out = folder / "out"
     partial = folder / "out.partial"
-    partial.mkdir()
+    (partial / "journal").mkdir(parents=True)
+    (partial / "journal" / "000000.journal").touch()
     about = {key: str(value) if isinstance(value, Path) else value for key, value in {**vars(RunRequest()), **asked}.items()}
     (partial / REQUEST).write_text(json.dumps({**about, "data_hash": ""}), encoding="utf-8")
     return out
