@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from drivers.diagrams import dot, selection
+from drivers.diagrams import dot
 from drivers.diagrams.model import read_model
 from drivers.diagrams.picture import source
-from drivers.files.atomic import write_atomic, write_atomic_bytes
+from drivers.diagrams.selection import selected
 from drivers.project.locate import locate
 from stratoquant.arguments import path_of
 
@@ -24,13 +24,7 @@ class Picture:
     def save(self, path: str | PathLike[str]) -> Path:
         """Writes it as .svg, .png or .dot, by the extension of the name."""
         out = Path(path).expanduser()
-        form = out.suffix.lower()
-        if form == ".dot":
-            write_atomic(out, self.dot)
-        elif form in (".svg", ".png"):
-            write_atomic_bytes(out, dot.render(self.dot, "png" if form == ".png" else "svg"))
-        else:
-            raise ValueError(f"{out} is none of .svg, .png, .dot")
+        dot.write(out, self.dot)
         return out
 
     def _repr_svg_(self) -> str:
@@ -58,12 +52,5 @@ def graph(
     if len(given) > 1:
         raise ValueError(f"graph takes one of domain, layer and path; {' and '.join(given)} were given")
     model = read_model(locate(path_of(project)))
-    if domain is not None:
-        shown = selection.domain(model, domain)
-    elif layer is not None:
-        shown = selection.around(model, layer, up=up, down=down)
-    elif path is not None:
-        shown = selection.paths(model, *path)
-    else:
-        shown = selection.all_layers(model)
+    shown = selected(model, domain_=domain, layer=layer, up=up, down=down, path=path)
     return Picture(shown.title, source(model, shown))

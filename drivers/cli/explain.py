@@ -77,10 +77,5 @@ def _draw(found: Explanation, out: Path) -> None:
     from drivers.diagrams import dot
     from drivers.diagrams.picture import source
     from drivers.explain.show import headline, lines_of
-    from drivers.files.atomic import write_atomic, write_atomic_bytes
 
-    drawn = source(found.model, found.selection(), notes=lines_of(found), about=headline(found))
-    if out.suffix.lower() == ".dot":
-        write_atomic(out, drawn)
-    else:
-        write_atomic_bytes(out, dot.render(drawn, "png" if out.suffix.lower() == ".png" else "svg"))
+    dot.write(out, source(found.model, found.selection(), notes=lines_of(found), about=headline(found)))

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from drivers.cli.common import project_of
 from drivers.cli.say import say
-
-if TYPE_CHECKING:
-    from drivers.diagrams.model import Model
-    from drivers.diagrams.selection import Selection
 
 
 class Form(StrEnum):
@@ -77,9 +73,13 @@ def graph(
         write_page(out, model, project, run=None if run is None else open_run(run), at=at, symbol=symbol)
         say(f"{out}: {len(model.layers)} layers.")
         return
+    from drivers.diagrams import dot
+    from drivers.diagrams.picture import source
+    from drivers.diagrams.selection import selected
+
     model = read_model(project)
-    shown = _selected(model, domain, layer, up, down, path, external)
-    _write(out, form, model, shown)
+    shown = selected(model, domain_=domain, layer=layer, up=up, down=down, path=path, inputs=external)
+    dot.write(out, source(model, shown))
     say(f"{out}: {shown.title}; {len(shown.shown)} layers and {len(shown.edges)} edges.")
 
 
@@ -89,35 +89,3 @@ def _form(out: Path) -> Form:
     except ValueError:
         known = ", ".join(f".{form}" for form in Form)
         raise typer.BadParameter(f"{out} is none of {known}", param_hint="-o") from None
-
-
-def _selected(
-    model: Model,
-    domain: str | None,
-    layer: str | None,
-    up: int,
-    down: int,
-    path: tuple[str, str] | None,
-    external: bool,
-) -> Selection:
-    from drivers.diagrams import selection
-
-    if domain is not None:
-        return selection.domain(model, domain)
-    if layer is not None:
-        return selection.around(model, layer, up=up, down=down)
-    if path is not None:
-        return selection.paths(model, *path)
-    return selection.all_layers(model, inputs=external)
-
-
-def _write(out: Path, form: Form, model: Model, shown: Selection) -> None:
-    from drivers.diagrams import dot
-    from drivers.diagrams.picture import source as drawn
-    from drivers.files.atomic import write_atomic, write_atomic_bytes
-
-    source = drawn(model, shown)
-    if form is Form.dot:
-        write_atomic(out, source)
-    else:
-        write_atomic_bytes(out, dot.render(source, "png" if form is Form.png else "svg"))

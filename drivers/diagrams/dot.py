@@ -16,6 +16,8 @@ from typing import Any, Final, Literal
 
 import graphviz
 
+from drivers.files.atomic import write_atomic, write_atomic_bytes
+
 Format = Literal["svg", "png"]
 FAMILIES: Final = ("DejaVu Sans", "Liberation Sans", "Noto Sans", "Arial", "Helvetica")
 FONTS: Final = (
@@ -41,6 +43,19 @@ def render(dot_source: str, fmt: Format) -> bytes:
         return render_without_dot(dot_source, fmt)
     except graphviz.CalledProcessError as error:
         raise DotError(_said(error.stderr)) from None
+
+
+def write(path: Path, dot_source: str) -> None:
+    """Writes the picture in the form of the name: .svg, .png, or the source itself as .dot. Raises ValueError for any other."""
+    form = path.suffix.lower()
+    if form == ".dot":
+        write_atomic(path, dot_source)
+    elif form == ".svg":
+        write_atomic_bytes(path, render(dot_source, "svg"))
+    elif form == ".png":
+        write_atomic_bytes(path, render(dot_source, "png"))
+    else:
+        raise ValueError(f"{path} is none of .svg, .png, .dot")
 
 
 def render_without_dot(dot_source: str, fmt: Format) -> bytes:

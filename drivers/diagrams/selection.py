@@ -34,6 +34,29 @@ def all_layers(model: Model, *, inputs: bool = False) -> Selection:
     return _among(model, "the whole graph", model.layers, inputs=inputs)
 
 
+def selected(
+    model: Model,
+    *,
+    domain_: str | None = None,
+    layer: str | None = None,
+    up: int = 1,
+    down: int = 1,
+    path: tuple[str, str] | None = None,
+    inputs: bool = False,
+) -> Selection:
+    """What is asked for: a domain, the surroundings of a layer, the paths between two, or else every layer.
+
+    inputs: of every layer, whether the engine's inputs are shown too.
+    """
+    if domain_ is not None:
+        return domain(model, domain_)
+    if layer is not None:
+        return around(model, layer, up=up, down=down)
+    if path is not None:
+        return paths(model, *path)
+    return all_layers(model, inputs=inputs)
+
+
 def domain(model: Model, wanted: str, *, inputs: bool = True) -> Selection:
     """The layers of a domain, and beside them those that it takes from and gives to, within the bar and delayed.
 
