@@ -7,6 +7,15 @@ import tempfile
 from pathlib import Path
 
 
+def sync(path: Path) -> None:
+    """Returns when a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Writes a text file beside its place and moves it there. An error leaves what was there before."""
     write_atomic_bytes(path, text.encode())

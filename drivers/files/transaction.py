@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from drivers.files import begun
-from drivers.files.atomic import write_atomic_bytes
+from drivers.files.atomic import sync, write_atomic_bytes
 
 Files = dict[str, bytes | None]
 """Path below the folder to content; None where there is no such file."""
@@ -110,7 +110,7 @@ def change(folder: Path, before: Files, after: Files, about: Mapping[str, Any]) 
         _stage(home, dict(zip(_SIDES, (before, after), strict=True)), record)
         begun.note(folder, home / "staging")
         (home / "staging").rename(home / "pending")
-        _sync(home)
+        sync(home)
         try:
             return _complete(folder, home)
         except BaseException:
@@ -189,7 +189,7 @@ def _complete(folder: Path, home: Path) -> Entry:
     pending.rename(done)
     with suppress(OSError):  # it is done, whenever the disk learns of it
         begun.forget(folder)
-        _sync(done.parent)
+        sync(done.parent)
     return Entry(done, entry.about)
 
 
@@ -202,22 +202,13 @@ def _put_all(folder: Path, files: Files) -> None:
         elif read(place) != content:
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomic_bytes(place, content)
-            _sync(place)
+            sync(place)
 
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """Asks that a file, or the names in a folder, are on the disk before anything that follows."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path)
 
 
 @contextmanager

@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Any
 
 from drivers.engine.chunk import Outputs
+from drivers.files.atomic import sync
 from drivers.run.assembly import PreparedRun
 from drivers.runlog.events import Events
 from drivers.runlog.log import open_run_log
 from drivers.store.columns import EpochLayer
 from drivers.store.errors import StoreError
 from drivers.store.learned import Learned
-from drivers.store.parquet import sync
 from drivers.store.summary import Summary
 from drivers.store.writer import ResultWriter
 from drivers.text.times import stamp

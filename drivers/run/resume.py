@@ -11,7 +11,7 @@ from typing import Any
 
 from drivers.engine.checkpoint import CheckpointError, is_checkpoint, restore
 from drivers.engine.interrupts import Requests
-from drivers.files.atomic import write_atomic, write_atomic_bytes
+from drivers.files.atomic import sync, write_atomic, write_atomic_bytes
 from drivers.run.assembly import PreparedRun
 from drivers.run.bar_by_bar import Stream
 from drivers.run.between_bars import Between
@@ -20,8 +20,7 @@ from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
 from drivers.store.folder import CHECKPOINT, JOURNAL, REQUEST, clear_finished
 from drivers.store.journal import JournalReader
-from drivers.store.parquet import sync
-from drivers.store.segments import last_beginning, segments_of
+from drivers.store.segments import has_segments, last_beginning, segments_of
 from drivers.text.times import stamp
 
 _PATHS = ("data", "out", "project", "checkpoint", "operator_file")
@@ -63,7 +62,7 @@ def recorded_request(out: Path, named: Path | None) -> RunRequest:
     for name in _TUPLES:
         about[name] = None if about[name] is None else tuple(about[name])
     _refuse_foreign(about["project"], about["checkpoint"], out, named)
-    if not any((path.parent / JOURNAL).glob("[0-9]*")):
+    if not has_segments(path.parent / JOURNAL):
         raise ValueError(f"the stream of {out} was killed before its first bar, so nothing is lost; start it again as before")
     return RunRequest(**{**about, "out": out, "resume": True})
 

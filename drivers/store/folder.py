@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from drivers.store.errors import TakenError
+from drivers.store.segments import has_segments
 
 JOURNAL: Final = "journal"
 """The folder with a stream's journal, below its results."""
@@ -76,7 +77,7 @@ def refuse_taken(out: Path, *, overwrite: bool) -> None:
 def clear_stale(partial: Path, out: Path) -> None:
     """Removes what a run left that was killed; raises TakenError when one is still at it, or when the folder is not a run's."""
     refuse_owned(partial)
-    if any((partial / JOURNAL).glob("[0-9]*")):  # without a segment nothing has acted yet
+    if has_segments(partial / JOURNAL):
         raise TakenError(
             f"{partial} holds an unfinished stream; go on with `stratoquant stream --resume {out}`, or remove the folder"
         )

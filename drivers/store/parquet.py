@@ -20,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from drivers.files.atomic import sync
+
 GROUP_ROWS: Final = 1 << 15
 """Rows of a row group: as many bars x symbols wait in memory."""
 
@@ -163,15 +165,6 @@ def link(path: Path, target: Path) -> None:
         os.link(path, target)
     except OSError:
         shutil.copyfile(path, target)
-
-
-def sync(path: Path) -> None:
-    """Returns when a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

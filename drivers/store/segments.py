@@ -7,13 +7,13 @@ they are, older ones are compressed. A segment gets its name when its beginning 
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
+from drivers.files.atomic import sync
 from drivers.store.journal import JournalError, JournalReader, JournalWriter, Record
 
 KEPT: Final = 2
@@ -35,6 +35,11 @@ def segments_of(path: Path) -> list[Path]:
     return [found[number] for number in sorted(found)]
 
 
+def has_segments(folder: Path) -> bool:
+    """Whether a journal's folder holds a segment. Without one nothing has acted yet."""
+    return any(folder.glob("[0-9]*.journal*"))
+
+
 class Segments:
     """Writes the journal of one stream. Raises JournalError where another process writes it.
 
@@ -46,7 +51,7 @@ class Segments:
         self._writer: JournalWriter | None = None
         if not folder.is_dir():
             folder.mkdir(parents=True)
-            _sync_folder(folder.parent)
+            sync(folder.parent)
         self._lock = (folder / "lock").open("a")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,7 +66,7 @@ class Segments:
 
     def begin(self, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Begins a segment with this record, and compresses those that have become old."""
-        there = segments_of(self.folder) if any(self.folder.glob("[0-9]*.journal*")) else []
+        there = segments_of(self.folder) if has_segments(self.folder) else []
         number = int(there[-1].name.partition(".")[0]) + 1 if there else 1
         path = self.folder / f"{number:06d}.journal"
         unfinished = path.with_name(f".{path.name}")
@@ -70,7 +75,7 @@ class Segments:
         try:
             writer.append(about, arrays, sync=True)
             unfinished.rename(path)
-            _sync_folder(self.folder)
+            sync(self.folder)
         except OSError:
             writer.drop()
             unfinished.unlink(missing_ok=True)
@@ -120,16 +125,7 @@ def _compress(path: Path) -> None:
     with path.open("rb") as file, pa.CompressedOutputStream(pa.OSFile(str(unfinished), "wb"), "zstd") as packed:
         while part := file.read(1 << 20):
             packed.write(part)
-    with unfinished.open("rb") as written:
-        os.fsync(written.fileno())
+    sync(unfinished)
     unfinished.rename(target)
-    _sync_folder(path.parent)
+    sync(path.parent)
     path.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

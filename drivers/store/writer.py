@@ -29,6 +29,7 @@ from dataflows.fusion.types import REFUSALS, Proposal, with_an_edge
 from dataflows.panel import Ints, is_log
 from dataflows.risk.types import HOLD, REASONS, VERDICTS, Approval
 from drivers.engine.interrupts import deferred
+from drivers.files.atomic import sync
 from drivers.files.json_values import json_values
 from drivers.project.configs import Configs, config_text
 from drivers.project.locate import Project
@@ -36,7 +37,7 @@ from drivers.store.columns import FILLS, ORDERS, SIDES, TIME, EpochLayer, closed
 from drivers.store.errors import StoreError, TakenError, is_full
 from drivers.store.folder import FINAL, NOBODY, REQUEST, WRITER, clear_stale, clear_up, refuse_owned, refuse_taken
 from drivers.store.order_history import Order, OrderHistory
-from drivers.store.parquet import Background, ParquetFile, drop_parts, link, parts_of, sync
+from drivers.store.parquet import Background, ParquetFile, drop_parts, link, parts_of
 
 
 class ResultWriter:
