@@ -77,14 +77,11 @@ def _market(
         if overwrite and place.exists():
             raise DataError(f"{place} exists; the bars would be written there: remove it, or name another out")
         return write_market(data, place, alpha=alpha, stamp=stamp, clock=clock, calendar=calendar)
-    given = {"alpha": alpha, "stamp": stamp, "clock": clock, "calendar": calendar}
-    for name, value in given.items():
+    if alpha is not None:
+        raise ValueError("alpha goes with tables of bars; a folder holds its own signal in alpha.parquet")
+    for name, value in {"stamp": stamp, "clock": clock, "calendar": calendar}.items():
         if value is not None:
-            raise ValueError(
-                f"{name} goes with tables of bars; a folder says it in its dataset.yml"
-                if name != "alpha"
-                else "alpha goes with tables of bars; a folder holds its own signal in alpha.parquet"
-            )
+            raise ValueError(f"{name} goes with tables of bars; a folder says it in its dataset.yml")
     if data is None or isinstance(data, (str, PathLike)):
         return path_of(data)
     raise TypeError(

@@ -16,7 +16,9 @@ from drivers.explain.show import headline, tree
 from drivers.explain.target import target_of
 from drivers.explain.trace import Explanation
 from drivers.explain.trace import explain as trace
+from drivers.report.account import Account, read_account
 from drivers.report.contents import RunReport, in_short, read_report
+from drivers.report.scan import clock_of
 from drivers.report.trips import Trip
 from drivers.store.reader import RecordedError, RecordedRun, open_run
 from drivers.text.suggestions import layer_hint, layer_named
@@ -57,21 +59,22 @@ class Run:
     def _report(self) -> RunReport:
         return read_report(self.folder)
 
+    @functools.cached_property
+    def _account(self) -> Account:
+        account = read_account(self._recorded, clock_of(self._recorded))
+        if account is None:
+            raise RecordedError(f"{self.folder.name} kept no account: the layers that trade are switched off in its wiring")
+        return account
+
     @property
     def equity(self) -> pd.Series[float]:
         """Equity at the close of each bar."""
-        account = self._report.account
-        if account is None:
-            raise RecordedError(f"{self.folder.name} kept no account: the layers that trade are switched off in its wiring")
-        return pd.Series(account.equity, self._times(), name="equity")
+        return pd.Series(self._account.equity, self._times(), name="equity")
 
     @property
     def drawdown(self) -> pd.Series[float]:
         """1 - equity / its highest so far."""
-        account = self._report.account
-        if account is None:
-            raise RecordedError(f"{self.folder.name} kept no account: the layers that trade are switched off in its wiring")
-        return pd.Series(account.drawdown, self._times(), name="drawdown")
+        return pd.Series(self._account.drawdown, self._times(), name="drawdown")
 
     @property
     def figures(self) -> pd.DataFrame:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
 from dataflows.panel import Floats
-from drivers.report.scan import BarTimes, holds, panels
+from drivers.report.scan import DAY, YEAR, BarTimes, holds, panels
 from drivers.store.reader import RecordedRun
 
 _SERIES: Final = ("equity", "peak", "drawdown", "gross", "net", "cash_flows")
@@ -38,6 +39,20 @@ class Account:
     def change(self) -> float:
         """What the account gained, cash flows aside."""
         return float(self.equity[-1] - self.flows[-1]) - self.start
+
+    @cached_property
+    def daily(self) -> tuple[Floats, float]:
+        """Returns of the UTC days that have a bar, cash flows taken out, and the number of such days in a year.
+
+        Midnight belongs to the day that it ends.
+        """
+        known = np.isfinite(self.returns)
+        day = (self.clock.closes(np.flatnonzero(known)) - 1) // DAY
+        begins = np.flatnonzero(np.diff(day, prepend=-1))
+        if not len(begins):
+            return np.empty(0), 365.0
+        returns: Floats = np.multiply.reduceat(1.0 + self.returns[known], begins) - 1.0
+        return returns, len(returns) * YEAR / self.clock.span if self.clock.jumps else 365.0
 
     @property
     def longest_under_water(self) -> tuple[int, int]:

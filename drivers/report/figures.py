@@ -12,12 +12,11 @@ import numpy as np
 from dataflows.panel import Floats
 from drivers.report.account import Account
 from drivers.report.definitions import DEFINITIONS, Unit
-from drivers.report.scan import YEAR
+from drivers.report.scan import DAY
 from drivers.report.trips import TradeHistory, Trip
 from drivers.text.counts import plural
 from drivers.text.times import rounded_duration
 
-DAY: Final = 86_400 * 1_000_000_000
 LEAST_SPAN: Final = 30 * DAY
 """Less than this is not made a yearly rate of growth."""
 LEAST_DAYS: Final = 10
@@ -49,7 +48,7 @@ def all_figures(account: Account | None, book: TradeHistory) -> list[Figure]:
     """Every figure that this run has, in the order of their definitions."""
     if account is None:
         return []
-    returns, days_a_year = daily_returns(account)
+    returns, days_a_year = account.daily
     facts = {"days": len(returns), "days_a_year": days_a_year}
     values: dict[str, tuple[Any, ...]] = {}
     for part in (growth(account), risk(account), exposure(account), trading(account, book), round_trips(account, book.trips)):
@@ -88,7 +87,7 @@ def growth(account: Account) -> Part:
 
 def risk(account: Account) -> Part:
     """How rough the way was."""
-    returns, days_a_year = daily_returns(account)
+    returns, days_a_year = account.daily
     few = "" if len(returns) >= LEAST_DAYS else f"the run has {plural(len(returns), 'day')}, fewer than {LEAST_DAYS}"
     scale = math.sqrt(days_a_year)
     deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
@@ -104,20 +103,6 @@ def risk(account: Account) -> Part:
     yield "drawdown_duration", float(length * account.clock.step), lasting
     bars = account.returns[np.isfinite(account.returns)]
     yield "worst_bar", float(bars.min()) if len(bars) else None
-
-
-def daily_returns(account: Account) -> tuple[Floats, float]:
-    """Returns of the UTC days that have a bar, cash flows taken out, and the number of such days in a year.
-
-    Midnight belongs to the day that it ends.
-    """
-    known = np.isfinite(account.returns)
-    day = (account.clock.closes(np.flatnonzero(known)) - 1) // DAY
-    begins = np.flatnonzero(np.diff(day, prepend=-1))
-    if not len(begins):
-        return np.empty(0), 365.0
-    returns: Floats = np.multiply.reduceat(1.0 + account.returns[known], begins) - 1.0
-    return returns, len(returns) * YEAR / account.clock.span if account.clock.jumps else 365.0
 
 
 def sharpe(returns: Floats) -> tuple[float | None, float | None]:

@@ -19,7 +19,9 @@ from drivers.store.reader import RecordedError, RecordedRun
 Panels = dict[str, Any]
 """Column to its values, (bars, N)."""
 
-YEAR: Final = 365 * 86_400 * 1_000_000_000
+DAY: Final = 86_400 * 1_000_000_000
+"""ns."""
+YEAR: Final = 365 * DAY
 """ns."""
 _WIDTHS: Final = tuple(n * 1_000_000_000 for n in (60, 300, 900, 3600, 14_400, 86_400, 7 * 86_400, 28 * 86_400))
 _MOST_PERIODS: Final = 60
