@@ -88,12 +88,12 @@ def l5_execution_bridge(
         l96_order_lifecycle.filled,
     )
     back_off(carry, l96_order_lifecycle, int(clock.is_bar), execution.retry_most_bars)
-    step = HAIR + execution.stop_step_bps / 1e4
+    equity, step = l97_ledger.equity, HAIR + execution.stop_step_bps / 1e4
+    crumb = execution.least_entry * equity
     off = int(clock.symbol) if clock.operator == OPERATOR_CANCEL else -1
     for turn in range(3):  # cancels and changes; exits and stops; entries: where messages are counted, exits come first
         for s in range(symbols):
-            weight, equity, mark = l4_risk_gate.target_weight[s], l97_ledger.equity, l97_ledger.mark[s]
-            unit = l97_ledger.unit_value[s]
+            weight, mark, unit = l4_risk_gate.target_weight[s], l97_ledger.mark[s], l97_ledger.unit_value[s]
             leaving, target = l4_risk_gate.verdict[s] == EXIT or weight == 0.0, math.nan
             if leaving:
                 target = 0.0
@@ -116,9 +116,7 @@ def l5_execution_bridge(
                     count_entries(work, orders, s)
                     halted = l4_risk_gate.halt[s] != 0 or leaving
                     told = instruments.uid[s] << 32 | clock.subject if off == s else 0
-                    lot, unit = instruments.lot_size[s], l97_ledger.unit_value[s]
-                    crumb = execution.least_entry * equity
-                    least = instruments.min_notional[s]
+                    lot, least = instruments.lot_size[s], instruments.min_notional[s]
                     least = (least if least > crumb else crumb) / unit if unit > 0.0 else math.inf
                     cancel_unwanted(log, work, orders, view, halted, (l89_venue_constraints.type[s], lot, least), told)
                     tighten_stop(log, view, instruments.tick_size[s], step)
@@ -156,7 +154,6 @@ def l5_execution_bridge(
             grows = same_side(view.ask, target) and not same_side(-view.held, view.ask)
             if not grows or work.open[s] + ENTRY_ROWS + KEPT_ROWS > venue.rows:
                 continue
-            crumb = execution.least_entry * equity
             lacks = entry_lacks(work, view, venue, form.price, execution.band, crumb)
             if lacks > 0.0:
                 bracket = Bracket(
