@@ -8,17 +8,10 @@ from typing import Any, Final
 
 from dataflows.fusion.types import SOURCES
 from drivers.explain.trace import Explanation, Value, found
+from drivers.store.deciding_caps import CAPS, LEAST
 
-CAPS: Final = (
-    ("L86", "l86_exposure_cap"),
-    ("L87", "l87_concentration_cap"),
-    ("L93", "l93_open_risk_budget"),
-    ("L95", "l95_tail_budget"),
-)
 WHY: Final = frozenset({"STOP", "TARGET", "TRAIL", "TIME", "FLAT_PROPOSAL", "FLATTENED", "CLOSE_FIRST"})
 """Reasons for which something is done at all; the others are why it is smaller, or not done."""
-LEAST: Final = 1e-9
-"""Relative: a smaller difference between two steps of the ladder is rounding."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +32,11 @@ def ladder(explanation: Explanation) -> list[Rung]:
         return []
     rungs = [Rung("L3 asks for", side * size, ())]
     seen: set[str] = set()
-    for who, name in CAPS:
+    for name in CAPS:
         values = found(explanation, name)
         weight, reasons = _number(values, "weight"), _names(values)
         if weight is not None and _differs(weight, rungs[-1].weight):
-            rungs.append(Rung(who, weight, tuple(r for r in reasons if r not in seen)))
+            rungs.append(Rung(name.partition("_")[0].upper(), weight, tuple(r for r in reasons if r not in seen)))
         seen |= set(reasons)
     if _differs(target, rungs[-1].weight):
         rungs.append(Rung("L4", target, tuple(r for r in _names(gate) if r not in seen)))

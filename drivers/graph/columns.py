@@ -81,9 +81,7 @@ def _carried(node: str, annotation: Any, path: Path) -> Iterator[Leaf]:
     else:
         within = next((meta for meta in beside if isinstance(meta, Within)), None)
         kind, names = Kind("i8" if "int64" in str(bare) else "f8", (), within=within), axes
-    last = len(names) - 1 - names[::-1].index("N") if "N" in names else len(names)
-    others = [name for i, name in enumerate(names) if i != last and name != 1]
-    flat = ("N", "K") if others else ("N",) if "N" in names else ()
+    flat = ("N", "K") if any(name != 1 for name in _others(names)) else ("N",) if "N" in names else ()
     yield Leaf(node, path, Kind(kind.dtype, flat, kind.recorded, kind.within), names)
 
 
@@ -95,7 +93,7 @@ def epoch_columns(leaf: Leaf, value: Any, symbols: int) -> dict[str, Any]:
     array = np.asarray(value, leaf.kind.numpy)
     axes: Sequence[str | int] = leaf.carried or ()
     if "N" in axes:
-        array = np.moveaxis(array, len(axes) - 1 - tuple(axes)[::-1].index("N"), -1)
+        array = np.moveaxis(array, _symbol_axis(axes), -1)
     else:
         array = np.broadcast_to(array[..., None], (*array.shape, symbols))
     if not leaf.wide:
@@ -105,9 +103,12 @@ def epoch_columns(leaf: Leaf, value: Any, symbols: int) -> dict[str, Any]:
     return {".".join((leaf.name, *map(str, place))): row for place, row in zip(places, flat, strict=True)}
 
 
+def _symbol_axis(axes: Sequence[str | int]) -> int:
+    """The last axis that is the symbols', of axes that have one."""
+    return max(i for i, axis in enumerate(axes) if axis == "N")
+
+
 def _others(axes: Sequence[str | int]) -> list[str | int]:
     """The axes without that of the symbols, in the order in which `epoch_columns` has them."""
-    if "N" not in axes:
-        return list(axes)
-    last = len(axes) - 1 - tuple(axes)[::-1].index("N")
-    return [axis for i, axis in enumerate(axes) if i != last]
+    symbols = _symbol_axis(axes) if "N" in axes else None
+    return [axis for i, axis in enumerate(axes) if i != symbols]

@@ -24,7 +24,9 @@ AFTER: Final = (
     ("OPEN_RISK", "l93_open_risk_budget"),
     ("TAIL_BUDGET", "l95_tail_budget"),
 )
-NEEDED: Final = ("l3_action_proposal", "l4_risk_gate", "l86_exposure_cap", *(node for _, node in AFTER))
+CAPS: Final = ("l86_exposure_cap", *(node for _, node in AFTER))
+"""The layers that lower a weight one after the other, before L4 applies the smallest once more."""
+NEEDED: Final = ("l3_action_proposal", "l4_risk_gate", *CAPS)
 LEAST: Final = 1e-9
 """Relative: a smaller difference is rounding."""
 

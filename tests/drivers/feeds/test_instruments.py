@@ -26,6 +26,14 @@ def facts_of(folder: Path, description: str) -> Instruments:
     return data_of(folder, description).instruments
 
 
+def assert_refused(tmp_path: Path, text: str, says: str) -> None:
+    """One sentence, which says this."""
+    with pytest.raises(DataError) as refused:
+        facts_of(tmp_path, text)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "column", "number"),
     [
@@ -78,10 +86,7 @@ def test_a_fact_is_one_value_or_a_mapping(key: str, value: str, column: str, num
     ],
 )
 def test_what_is_out_of_bounds_is_refused_by_key(text: str, says: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError) as refused:
-        facts_of(tmp_path, text)
-    assert says in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert_refused(tmp_path, text, says)
 
 
 def test_a_spot_market_takes_no_shorts_unless_it_says_so(tmp_path: Path) -> None:
@@ -168,10 +173,7 @@ def test_one_currency_of_settlement_needs_no_conversion(text: str, tmp_path: Pat
     ],
 )
 def test_currencies_and_contracts_that_do_not_fit_are_refused_by_name(text: str, says: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError) as refused:
-        facts_of(tmp_path, text)
-    assert says in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert_refused(tmp_path, text, says)
 
 
 def test_only_the_symbols_that_a_run_takes_have_to_fit(tmp_path: Path) -> None:
