@@ -31,6 +31,7 @@ class QualityCounts(NamedTuple):
     crossed: int = 0  # snapshots whose best bid is not below the best ask
     one_sided: int = 0
     empty: int = 0
+    unlisted: int = 0  # bars before `listing_time` or after `delivery_time`, which were left out
     while_closed: int = 0  # bars outside of the sessions of the calendar, which were left out
 
 
@@ -79,6 +80,11 @@ class Dataset:
     _trading: TradingTime = field(repr=False)
     _listed: Ints = field(repr=False)  # (2, N) first and last row
     _duplicates: Ints = field(repr=False)  # (M, 3) row, column, how many; sorted by row
+
+    @property
+    def listed(self) -> Ints:
+        """(2, N) the first and the last row in which each symbol is listed; first > last: in none."""
+        return self._listed
 
     def __len__(self) -> int:
         return len(self.time)

@@ -29,7 +29,7 @@ class SymbolQuality:
     bars: int  # observed
     first: str  # close of its first bar, UTC
     last: str
-    missing: int  # bars between the two that are not there
+    missing: int  # bars that are not there while it is listed
     gaps: int
     longest_gap: str  # length, "" for none
     longest_gap_at: str  # close of its first missing bar
@@ -165,7 +165,7 @@ def _symbol(data: Dataset, n: int, close: Floats, volume: Floats, duplicates: in
         bars=len(seen),
         first=utc(int(data.time[seen[0]])),
         last=utc(int(data.time[seen[-1]])),
-        missing=int(seen[-1] - seen[0] + 1 - len(seen)),
+        missing=int(data.listed[1, n] - data.listed[0, n] + 1 - len(seen)),
         gaps=int(np.count_nonzero(gaps)),
         longest_gap=duration(int(steps[longest] - 1) * data.step) if longest >= 0 else "",
         longest_gap_at=utc(int(data.time[seen[longest] + 1])) if longest >= 0 else "",
@@ -218,6 +218,11 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
         )
     notes.extend(data.notes())
     notes.extend(_split_notes(data, rows.close))
+    if data.quality.unlisted:
+        notes.append(
+            f"{data.quality.unlisted} bars lie before the `listing_time` or after the `delivery_time` that dataset.yml gives their "
+            "symbol, and are left out"
+        )
     if data.quality.while_closed:
         notes.append(
             f"{data.quality.while_closed} bars lie outside of the sessions of {data.calendar} and are left out; without "

@@ -45,7 +45,7 @@ from drivers.feeds.bars import COLUMNS, read_bars
 from drivers.feeds.description import DAY, Description, read_description
 from drivers.feeds.errors import DataError, Sink, refuse
 from drivers.feeds.funding import read_funding, unknown_funding
-from drivers.feeds.instruments import deliver, instruments_of
+from drivers.feeds.instruments import instruments_of, list_symbols
 from drivers.feeds.reading import Axis, Reading, symbol_uid
 from drivers.feeds.tables import Table, find_table
 from drivers.feeds.ticks import BOOK_SIDES, read_book, read_trades, trade_axis
@@ -69,7 +69,7 @@ def open_dataset(
 ) -> Dataset:
     """Reads a market-data folder (see interfaces in the docs) onto its clock.
 
-    symbols: which of them, None for all. start, end: UTC ns; the bars whose close lies in (start, end].
+    symbols: which of them, None for the universe of `dataset.yml`, else all. start, end: UTC ns; the bars whose close lies in (start, end].
     now: UTC ns, the latest time that data may have (plus a day); None asks the system's clock. venues: the folder in which a
     venue that `dataset.yml` names is looked for, before the package's own.
     Returns a Dataset whose columns are sorted by name. Where there is no bars file, bars of the clock are built from the
@@ -120,7 +120,7 @@ def read_folder(
     if "adjustment" in reading.panels:
         apply_column(reading)
     apply_actions(reading, tables["splits"], tables["dividends"], axis)
-    deliver(reading, axis, rules, listed)
+    list_symbols(reading, axis, rules, listed)
     digest = _hash(path, [t.path for t in tables.values() if t is not None])
     return assembled(reading, axis, rules, listed, depth=depth, digest=digest)
 

@@ -16,12 +16,15 @@ from dataflows.panel import Floats, Ints
 from drivers.feeds.errors import DataError
 from drivers.project.yaml_files import PlainLoader
 from drivers.text.suggestions import did_you_mean
+from drivers.text.times import utc
 from drivers.venues.facts import LARGEST, InstrumentFacts, PerSymbol, beyond_margin, within
 
 SECOND: Final = 1_000_000_000
 DAY: Final = 86_400 * SECOND
+UNNAMED: Final = int(np.iinfo(np.int64).min)
+"""In place of a time that is not named."""
 _NAMES: Final = frozenset(
-    {"leader", "venue", "calendar", "source", "licence", "quote_currency", "settle_currency", "account_currency"}
+    {"symbols", "leader", "venue", "calendar", "source", "licence", "quote_currency", "settle_currency", "account_currency"}
 )
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -32,6 +35,9 @@ class Description(InstrumentFacts):
     clock: str | None = Field(default=None, description="step of the bars: 1s, 1m, 5m, 1h, 1d; else the most common spacing")
     calendar: str = Field(
         default="", description="24/7, or an exchange calendar's name, e.g. XNYS; else the weekly rhythm that the bars show"
+    )
+    symbols: list[str] | None = Field(
+        default=None, min_length=1, description="the universe: symbols that a run takes, unless it names others; else all"
     )
     stamp: Literal["open", "close"] = Field(default="open", description="which end of the bar its timestamp names")
     timezone: Literal["UTC"] | None = Field(default=None, description="what a timestamp written without a zone means")
@@ -54,6 +60,10 @@ class Description(InstrumentFacts):
     )
     start_price: Annotated[PerSymbol, within(0.0, LARGEST)] = Field(
         default=0.0, description="quote currency, average price of start_position; 0: the first price"
+    )
+    listing_time: datetime | dict[str, datetime] | None = Field(
+        default=None,
+        description="UTC, from which a symbol trades: what comes before is neither expected nor used; else its first bar",
     )
     delivery_time: datetime | dict[str, datetime] | None = Field(
         default=None,
@@ -88,7 +98,7 @@ class Description(InstrumentFacts):
             parse_clock(value)
         return value
 
-    @field_validator("delivery_time", mode="before")
+    @field_validator("listing_time", "delivery_time", mode="before")
     @classmethod
     def _times_are_written(cls, value: Any) -> Any:
         for x in value.values() if isinstance(value, dict) else (value,):
@@ -122,10 +132,9 @@ class Description(InstrumentFacts):
         value, missing = getattr(self, key), type(self).model_fields[key].default
         return [value.get(s, missing) if isinstance(value, dict) else value for s in symbols]
 
-    def deliveries(self, symbols: Sequence[str]) -> Ints:
-        """UTC ns of each symbol's delivery, 0 where none is named."""
-        found = self.named("delivery_time", symbols)
-        return np.array([0 if at is None else _nanoseconds(at) for at in found], np.int64)
+    def times(self, key: str, symbols: Sequence[str]) -> Ints:
+        """UTC ns of each symbol's `listing_time` or `delivery_time`, UNNAMED where none is named."""
+        return np.array([UNNAMED if at is None else _nanoseconds(at) for at in self.named(key, symbols)], np.int64)
 
     def check_symbols(self, known: Sequence[str], where: str) -> None:
         """Refuses a mapping with a symbol that the data do not have: a misspelt name would go unnoticed."""
@@ -134,10 +143,12 @@ class Description(InstrumentFacts):
             for name in value if isinstance(value, dict) else ():
                 if name not in known:
                     raise DataError(f"{where}: {key} names {name}, which the data do not have; {did_you_mean(name, known)}")
-        if self.leader and self.leader not in known:
-            raise DataError(
-                f"{where}: leader names {self.leader}, which the data do not have; {did_you_mean(self.leader, known)}"
-            )
+        for key, name in (*(("symbols", name) for name in self.symbols or ()), ("leader", self.leader)):
+            if name and name not in known:
+                raise DataError(f"{where}: {key} names {name}, which the data do not have; {did_you_mean(name, known)}")
+        for name, start, end in zip(known, *(self.times(key, known) for key in ("listing_time", "delivery_time")), strict=True):
+            if start != UNNAMED and end != UNNAMED and start >= end:
+                raise DataError(f"{where}: {name} is listed from {utc(start)} and delivered {utc(end)}; correct one of them")
 
     def leads(self, symbols: Sequence[str], turnover: Floats) -> Ints:
         """1 for the leader among `symbols`, all 0 where it is not among them.
@@ -167,12 +178,19 @@ class _NamesAsWritten(PlainLoader):
     """Takes keys, and values of keys that are names, as they are written: ON and 000001 are symbols, not True and 1."""
 
 
+def _as_written(loader: _NamesAsWritten, node: yaml.Node) -> Any:
+    """A name, or names, as they stand there; anything else as YAML has it."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_as_written(loader, each) for each in node.value]
+    named = isinstance(node, yaml.ScalarNode) and not node.tag.endswith(":null")
+    return node.value if named else loader.construct_object(node, deep=True)
+
+
 def _mapping(loader: _NamesAsWritten, node: yaml.MappingNode) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for key, value in node.value:
         name = key.value if isinstance(key, yaml.ScalarNode) else str(loader.construct_object(key, deep=True))
-        named = name in _NAMES and isinstance(value, yaml.ScalarNode) and not value.tag.endswith(":null")
-        made[name] = value.value if named else loader.construct_object(value, deep=True)
+        made[name] = _as_written(loader, value) if name in _NAMES else loader.construct_object(value, deep=True)
     return made
 
 

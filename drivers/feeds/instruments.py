@@ -9,10 +9,11 @@ import numpy as np
 
 from dataflows.data.types import Instruments, unknown_instruments
 from dataflows.panel import Floats, Ints
-from drivers.feeds.description import SECOND, Description
+from drivers.feeds.description import SECOND, UNNAMED, Description
 from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Reading, symbol_uid
 
+_TIMES: Final = ("listing_time", "delivery_time")
 _AS_STATED: Final = ("liquidation_fee_bps", "delivery_price", "start_position", "start_price")
 
 
@@ -88,27 +89,31 @@ def _settles_in(rules: Description, name: str) -> str:
     return str(settle or (quote if contract == "linear" else ""))
 
 
-def deliver(reading: Reading, axis: Axis, rules: Description, listed: Ints) -> None:
-    """Ends the listing of each symbol with the bar of its delivery, in place; what is observed later is left out.
+def list_symbols(reading: Reading, axis: Axis, rules: Description, listed: Ints) -> None:
+    """Begins and ends the listing of each symbol with the bars of its listing and delivery, in place.
 
+    listed: (2, N) first and last observed row. A symbol that is listed before its first bar, or delivered after its last, is
+    expected in between; what is observed outside is left out, and counted.
     Raises DataError for a position from before the start that has no price, or that may not be held.
-
-    listed: (2, N) first and last row. A symbol whose delivery lies beyond its last bar stays listed until then.
     """
+    for n, (at, end) in enumerate(zip(*(rules.times(key, axis.symbols) for key in _TIMES), strict=True)):
+        if at != UNNAMED:
+            listed[0, n] = np.clip(axis.rows(at + 1), 0, axis.bars)  # a bar that opens then is the first
+        if end != UNNAMED:
+            listed[1, n] = np.clip(axis.rows(end), -1, axis.bars - 1)
+        outside = np.ones(axis.bars, bool)
+        outside[listed[0, n] : listed[1, n] + 1] = False
+        reading.counts["unlisted"] += int(np.count_nonzero(~np.isnan(reading.panels["close"][outside, n])))
+        for name, panel in reading.panels.items():
+            panel[outside[: len(panel)], n] = 0.0 if name == "funding_rate" else np.nan
     for column, start in enumerate(rules.per_symbol("start_position", axis.symbols)):
         name = axis.symbols[column]
         if start < 0.0 and not rules.takes_shorts:
             raise DataError(f"dataset.yml: start_position of {name} is {start:g}, and no short positions are taken there")
-        if start != 0.0 and listed[0, column] > 0:
+        if start != 0.0 and np.isnan(reading.panels["close"][0, column]):
             raise DataError(
                 f"dataset.yml: start_position names {name}, which has no price in the first bar; begin the run later"
             )
-    at = rules.deliveries(axis.symbols)
-    last = np.clip(axis.rows(at), -1, axis.bars - 1)
-    for n in np.flatnonzero(at):
-        listed[1, n] = last[n]
-        for name, panel in reading.panels.items():
-            panel[last[n] + 1 :, n] = 0.0 if name == "funding_rate" else np.nan
 
 
 def _turnover(reading: Reading, axis: Axis) -> Floats:

@@ -106,6 +106,7 @@ class Reading:
             if wanted not in names:
                 raise DataError(f"{table.name}: symbol {wanted} is not in the data; {did_you_mean(wanted, sorted(names))}")
         self.about.check_symbols(sorted(names), "dataset.yml")
+        symbols = self.about.symbols if symbols is None else symbols
         chosen = sorted(set(names if symbols is None else symbols))
         uids: dict[int, str] = {}
         for name in chosen:

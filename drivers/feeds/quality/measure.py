@@ -85,10 +85,8 @@ def measure(data: Dataset) -> Picture:
         close = rows.close[:, n]
         seen = ~np.isnan(close)
         marks = _marks(data, close, seen, bid[:, n], ask[:, n], age[:, n])
-        known = np.flatnonzero(seen)
         listed = np.zeros(len(close), bool)
-        if len(known):
-            listed[known[0] : known[-1] + 1] = True
+        listed[data.listed[0, n] : data.listed[1, n] + 1] = True
         marks["missing"] = listed & ~seen
         spread = _spread(bid[:, n], ask[:, n])
         spread = spread[spread > 0.0]

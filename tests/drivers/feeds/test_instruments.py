@@ -114,6 +114,63 @@ def test_a_symbol_stays_listed_beyond_its_last_bar_until_its_delivery(tmp_path: 
     assert open_dataset(folder, now=NOW).rows(0, 20).listed[:, 1].tolist() == [1] * 15 + [0] * 5
 
 
+@pytest.mark.parametrize("at", ["2026-03-01T00:08:00Z", "2026-03-01 00:08:30", "2026-03-01T01:08:00+01:00"])
+def test_a_symbol_is_listed_from_the_bar_of_its_listing(at: str, tmp_path: Path) -> None:
+    alpha = bars()[["timestamp", "symbol"]].assign(value=1.0)
+    data = data_of(tmp_path, f"listing_time: {{ETHUSDT: {at}}}", alpha=alpha)
+    seen = data.rows(0, 20)
+    assert seen.listed[:, 0].tolist() == [1] * 20
+    assert seen.listed[:, 1].tolist() == [0] * 8 + [1] * 12, "the bar that opens at 00:08 is its first"
+    assert np.isnan(seen.close[:8, 1]).all()
+    assert np.isfinite(seen.close[8:, 1]).all()
+    said = data.inputs(seen)["external_alpha"].value
+    assert np.isnan(said[:8, 1]).all()
+    assert np.isfinite(said[8:19, 1]).all()
+    assert (data.quality.missing, data.quality.unlisted) == (0, 8)
+    assert any("8 bars lie before the `listing_time`" in note for note in check_dataset(tmp_path, now=NOW).notes)
+
+
+def test_a_symbol_that_is_listed_before_its_first_bar_is_missing_until_then(tmp_path: Path) -> None:
+    frame = bars()
+    late = frame[(frame["symbol"] == "BTCUSDT") | (frame["timestamp"] >= START + pd.Timedelta(minutes=10))]
+    folder = write(tmp_path, bars=late, description="listing_time: {ETHUSDT: 2026-03-01T00:04:00Z}")
+    data = open_dataset(folder, now=NOW)
+    assert data.rows(0, 20).listed[:, 1].tolist() == [0] * 4 + [1] * 16
+    assert data.quality.missing == 6
+    assert [s.missing for s in check_dataset(folder, now=NOW).symbols] == [0, 6]
+
+
+def test_a_symbol_whose_listing_lies_beyond_the_data_is_never_listed(tmp_path: Path) -> None:
+    seen = data_of(tmp_path, "listing_time: {ETHUSDT: 2026-03-02}").rows(0, 20)
+    assert seen.listed[:, 1].tolist() == [0] * 20
+    assert np.isnan(seen.close[:, 1]).all()
+    assert check_dataset(tmp_path, now=NOW).symbols[1].bars == 0
+
+
+def test_the_universe_is_what_the_folder_names_unless_the_run_does(tmp_path: Path) -> None:
+    folder = write(tmp_path, bars=bars(symbols=("000001", "ON", "BTCUSDT")), description="symbols: [ON, 000001]")
+    assert open_dataset(folder, now=NOW).symbols == ("000001", "ON"), "names as they are written, not True and 1"
+    assert open_dataset(folder, symbols=("BTCUSDT",), now=NOW).symbols == ("BTCUSDT",)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("symbols: [BTCUSDT, ETHUSD]", "symbols names ETHUSD, which the data do not have; did you mean ETHUSDT?"),
+        ("symbols: []", "symbols is []"),
+        ("symbols: BTCUSDT", "symbols is 'BTCUSDT'"),
+        ("listing_time: {ETHUSD: 2026-03-01}", "listing_time names ETHUSD, which the data do not have"),
+        ("listing_time: 20260301", "20260301 is a number; write a time"),
+        (
+            "listing_time: 2026-03-02\ndelivery_time: {ETHUSDT: 2026-03-01T12:00Z}",
+            "ETHUSDT is listed from 2026-03-02T00:00:00Z and delivered 2026-03-01T12:00:00Z; correct one of them",
+        ),
+    ],
+)
+def test_a_universe_that_cannot_be_is_refused_by_name(text: str, says: str, tmp_path: Path) -> None:
+    assert_refused(tmp_path, text, says)
+
+
 def test_a_position_from_before_the_start_needs_a_price_in_the_first_bar(tmp_path: Path) -> None:
     frame = bars()
     late = frame[(frame["symbol"] == "BTCUSDT") | (frame["timestamp"] > START)]
