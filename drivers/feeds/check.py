@@ -220,8 +220,8 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
     notes.extend(_split_notes(data, rows.close))
     if data.quality.unlisted:
         notes.append(
-            f"{data.quality.unlisted} bars lie before the `listing_time` or after the `delivery_time` that dataset.yml gives their "
-            "symbol, and are left out"
+            f"{data.quality.unlisted} bars lie before the `listing_time` or after the `delivery_time` that dataset.yml gives "
+            "their symbol, and are left out"
         )
     if data.quality.while_closed:
         notes.append(
