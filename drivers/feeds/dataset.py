@@ -70,8 +70,8 @@ def open_dataset(
     """Reads a market-data folder (see interfaces in the docs) onto its clock.
 
     symbols: which of them, None for the universe of `dataset.yml`, else all. start, end: UTC ns; the bars whose close lies in
-    (start, end]. now: UTC ns, the latest time that data may have (plus a day); None asks the system's clock. venues: the folder in which a
-    venue that `dataset.yml` names is looked for, before the package's own.
+    (start, end]. now: UTC ns, the latest time that data may have (plus a day); None asks the system's clock. venues: the folder
+    in which a venue that `dataset.yml` names is looked for, before the package's own.
     Returns a Dataset whose columns are sorted by name. Where there is no bars file, bars of the clock are built from the
     trades (see the module); the first and the last of them hold what the file holds of them. Raises DataError (see the module).
     """
