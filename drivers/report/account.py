@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from dataflows.panel import Floats
+from dataflows.panel import Floats, Ints
 from drivers.report.scan import DAY, YEAR, BarTimes, holds, panels
 from drivers.store.reader import RecordedRun
 
 _SERIES: Final = ("equity", "peak", "drawdown", "gross", "net", "cash_flows")
 _HELD: Final = ("position", "average_price", "mark", "unrealised")
+
+
+class Daily(NamedTuple):
+    """Returns by UTC day. Midnight belongs to the day that it ends."""
+
+    day: Ints  # days since 1970-01-01
+    returns: Floats
+    a_year: float  # how many such days a year has
+
+
+def daily_returns(clock: BarTimes, returns: Floats) -> Daily:
+    """The returns of bars (T,), NaN where unknown, put together by UTC day; days without a known bar are left out."""
+    known = np.isfinite(returns)
+    day = (clock.closes(np.flatnonzero(known)) - 1) // DAY
+    begins = np.flatnonzero(np.diff(day, prepend=-1))
+    if not len(begins):
+        return Daily(np.empty(0, np.int64), np.empty(0), 365.0)
+    grown: Floats = np.multiply.reduceat(1.0 + returns[known], begins) - 1.0
+    return Daily(day[begins], grown, len(grown) * YEAR / clock.span if clock.jumps else 365.0)
 
 
 @dataclass(frozen=True)
@@ -41,18 +60,9 @@ class Account:
         return float(self.equity[-1] - self.flows[-1]) - self.start
 
     @cached_property
-    def daily(self) -> tuple[Floats, float]:
-        """Returns of the UTC days that have a bar, cash flows taken out, and the number of such days in a year.
-
-        Midnight belongs to the day that it ends.
-        """
-        known = np.isfinite(self.returns)
-        day = (self.clock.closes(np.flatnonzero(known)) - 1) // DAY
-        begins = np.flatnonzero(np.diff(day, prepend=-1))
-        if not len(begins):
-            return np.empty(0), 365.0
-        returns: Floats = np.multiply.reduceat(1.0 + self.returns[known], begins) - 1.0
-        return returns, len(returns) * YEAR / self.clock.span if self.clock.jumps else 365.0
+    def daily(self) -> Daily:
+        """Returns of the UTC days that have a bar, cash flows taken out."""
+        return daily_returns(self.clock, self.returns)
 
     @property
     def longest_under_water(self) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from drivers.report.text import fixed, signed
@@ -22,13 +22,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """columns: names, a number's with True. A table with `sorts` lets the reader sort it."""
+    """columns: names, a number's with True. A table with `sorts` lets the reader sort it. marks: what each row carries for the
+    page's scripts, as `data-` attributes."""
 
     name: str
     caption: str
     columns: Sequence[tuple[str, bool]]
     rows: Sequence[Sequence[Cell]]
     sorts: bool = False
+    marks: Sequence[Mapping[str, str]] = ()
 
 
 def word(text: str, sort: str | None = None) -> Cell:

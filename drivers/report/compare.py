@@ -1,9 +1,9 @@
-"""Two runs side by side: their accounts, their figures, what was set differently, and the decisions that differ."""
+"""Runs side by side: their accounts, their figures, what was set differently, and the decisions that differ."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from drivers.report.words import VERDICTS, in_words
 from drivers.text.counts import plural
 from drivers.web.page import render_page
 
-SCRIPTS: Final = ("echarts.min.js", "report_chart.js", "report_compare.js")
+SCRIPTS: Final = ("echarts.min.js", "report_chart.js", "tables.js", "report_compare.js")
 MOST_EXAMPLES: Final = 50
 ABSENT: Final = "absent"
 _COLUMNS: Final = ("symbol", "side", "verdict", "target_weight")
@@ -46,91 +46,108 @@ class Differences:
     last: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # of each symbol the last difference, with its verdicts
 
 
-def write_comparison(a: RunReport, b: RunReport, path: Path) -> Path:
-    """Writes the comparison of two runs, whole or not at all; returns its path."""
-    write_atomic(path, comparison_page(a, b))
+def write_comparison(runs: Sequence[RunReport], path: Path) -> Path:
+    """Writes the comparison of two or more runs, whole or not at all; returns its path."""
+    write_atomic(path, comparison_page(runs))
     return path
 
 
-def comparison_page(a: RunReport, b: RunReport) -> str:
-    """The page that shows two runs side by side."""
-    differences = differing_decisions(a, b)
+def comparison_page(runs: Sequence[RunReport]) -> str:
+    """The page that shows two or more runs side by side. Decisions are compared where there are two."""
+    names = names_of(runs)
+    pair = runs[0], runs[1]
+    differences = differing_decisions(*pair) if len(runs) == 2 else None
+    title = " and ".join(names) if len(runs) == 2 else f"{len(runs)} runs"
     return render_page(
         "compare.html.j2",
-        title=f"{a.name} and {b.name}",
-        description=f"Two runs compared: {a.name} and {b.name}.",
+        title=title,
+        description=f"Runs compared: {', '.join(names)}.",
         scripts=SCRIPTS,
         styles=("report.css",),
-        data={"runs": [_line(a), _line(b)], "shifted": disjoint(a, b)},
-        shifted=disjoint(a, b),
-        a=a,
-        b=b,
-        warnings=warnings(a, b),
-        short=in_short(a, b),
-        figures=figures(a, b),
-        settings=settings(a, b),
-        wiring=wiring(a, b),
-        facts=facts(a, b),
+        data={"runs": [_line(run, name) for run, name in zip(runs, names, strict=True)], "shifted": disjoint(runs)},
+        shifted=disjoint(runs),
+        names=names,
+        accounts=all(run.account is not None for run in runs),
+        pair=len(runs) == 2,
+        warnings=warnings(runs),
+        short=in_short(runs),
+        figures=figures(runs),
+        settings=settings(runs),
+        wiring=wiring(runs),
+        facts=facts(runs),
         differences=differences,
         verdicts=_verdicts(differences),
-        examples=_examples(a, differences),
+        examples=_examples(runs[0], differences),
     )
 
 
-def disjoint(a: RunReport, b: RunReport) -> bool:
+def names_of(runs: Sequence[RunReport]) -> list[str]:
+    """What each run is called; runs of the same name are numbered."""
+    times = Counter(run.name for run in runs)
+    return [run.name if times[run.name] == 1 else f"{run.name} ({i})" for i, run in enumerate(runs, 1)]
+
+
+def disjoint(runs: Sequence[RunReport]) -> bool:
     """True when the runs have no time in common."""
-    return a.clock.first > b.clock.last or b.clock.first > a.clock.last
+    return max(run.clock.first for run in runs) > min(run.clock.last for run in runs)
 
 
-def warnings(a: RunReport, b: RunReport) -> list[str]:
-    """What makes two runs not comparable, and the warnings that come with either."""
+def warnings(runs: Sequence[RunReport]) -> list[str]:
+    """What makes runs not comparable, and the warnings that come with any."""
     found: list[str] = []
-    if a.run.about.get("data_hash") != b.run.about.get("data_hash"):
+    the = "The two runs" if len(runs) == 2 else "The runs"
+    if len({run.run.about.get("data_hash") for run in runs}) > 1:
         found.append(
-            "The two runs are of different data (their data hashes differ): a difference between them may be the market's, and "
-            "not the settings'."
+            f"{the} are of different data (their data hashes differ): a difference between them may be the market's, and not "
+            "the settings'."
         )
-    elif (a.clock.first, a.clock.bars, a.symbols) != (b.clock.first, b.clock.bars, b.symbols):
-        found.append("The two runs are of different stretches or symbols of the same data.")
-    if a.run.about.get("versions") != b.run.about.get("versions"):
-        found.append("The two runs were made by different versions; what changed is listed below.")
-    specs = {r.run.about["spec"]["name"]: r.run.about["spec"] for r in (a, b) if r.run.about.get("spec")}
+    elif len({(run.clock.first, run.clock.bars, run.symbols) for run in runs}) > 1:
+        found.append(f"{the} are of different stretches or symbols of the same data.")
+    if any(run.run.about.get("versions") != runs[0].run.about.get("versions") for run in runs):
+        found.append(f"{the} were made by different versions; what changed is listed below.")
+    specs = {run.run.about["spec"]["name"]: run.run.about["spec"] for run in runs if run.run.about.get("spec")}
     return [*found, *(f"Machine spec {name}. {spec['about']}" for name, spec in specs.items())]
 
 
-def in_short(a: RunReport, b: RunReport) -> str:
+def in_short(runs: Sequence[RunReport]) -> str:
     """The difference in a sentence."""
-    one, two = a.figure("total_return"), b.figure("total_return")
-    if one is None or two is None or one.value is None or two.value is None:
-        return "At least one of the two kept no account."
-    points = 100.0 * (two.value - one.value)
-    trips = [plural(len(r.book.trips), "round trip") for r in (a, b)]
-    return (
-        f"{a.name} made {percent(one.value, sign=True)} with {trips[0]}, {b.name} {percent(two.value, sign=True)} with "
-        f"{trips[1]}: a difference of {signed(points)} percentage points."
-    )
+    totals = [figure.value if (figure := run.figure("total_return")) is not None else None for run in runs]
+    known = [total for total in totals if total is not None]
+    if len(known) < len(runs):
+        return f"At least one of the {len(runs) if len(runs) > 2 else 'two'} kept no account."
+    made = [
+        f"{name} made {percent(total, sign=True)} with {plural(len(run.book.trips), 'round trip')}"
+        for name, total, run in zip(names_of(runs), known, runs, strict=True)
+    ]
+    if len(runs) == 2:
+        return f"{', '.join(made)}: a difference of {signed(100.0 * (known[1] - known[0]))} percentage points."
+    best, worst = (made[known.index(extreme(known))] for extreme in (max, min))
+    return f"Best: {best}. Worst: {worst}."
 
 
-def figures(a: RunReport, b: RunReport) -> Table:
-    """The figures side by side, the second less the first."""
+def figures(runs: Sequence[RunReport]) -> Table:
+    """The figures that all runs have, side by side; of two runs the second less the first."""
     rows: list[list[Cell]] = []
-    theirs = {f.key: f for f in b.figures}
+    by_run = [{f.key: f for f in run.figures} for run in runs]
     group = ""
-    for f in a.figures:
-        other = theirs.get(f.key)
-        if other is None:
+    for f in runs[0].figures:
+        if any(f.key not in figures_of for figures_of in by_run):
             continue
         if f.group != group:
             group = f.group
             rows.append([word(group)])
-        change = other.value - f.value if f.value is not None and other.value is not None else None
-        text = in_unit(change, f.unit, missing="", sign=True) if f.unit != "share" else _points(change)
-        rows.append([word(f.label), number(value_of(f), f.value), number(value_of(other), other.value), number(text, change)])
-    columns = (("Figure", False), (a.name, True), (b.name, True), ("Difference", True))
-    caption = (
-        f"Definitions are in each run's own report. The difference is {b.name} less {a.name}; that of shares is in percentage "
-        "points."
-    )
+        each = [figures_of[f.key] for figures_of in by_run]
+        rows.append([word(f.label), *(number(value_of(own), own.value) for own in each)])
+        if len(runs) == 2:
+            change = each[1].value - each[0].value if each[0].value is not None and each[1].value is not None else None
+            text = in_unit(change, f.unit, missing="", sign=True) if f.unit != "share" else _points(change)
+            rows[-1].append(number(text, change))
+    names = names_of(runs)
+    columns = [("Figure", False), *((name, True) for name in names)]
+    caption = "Definitions are in each run's own report."
+    if len(runs) == 2:
+        columns.append(("Difference", True))
+        caption += f" The difference is {names[1]} less {names[0]}; that of shares is in percentage points."
     return Table("figures", caption, columns, rows)
 
 
@@ -139,35 +156,35 @@ def _points(share: float | None) -> str:
     return "" if share is None else f"{signed(100.0 * share)}{THIN}points"
 
 
-def settings(a: RunReport, b: RunReport) -> Table | None:
+def settings(runs: Sequence[RunReport]) -> Table | None:
     """The keys of the configuration that differ."""
-    one, two = (r.run.about.get("configuration", {}) for r in (a, b))
-    return _different("settings", "Configuration that differs.", one, two, a, b)
+    return _different("settings", "Configuration that differs.", [run.run.about.get("configuration", {}) for run in runs], runs)
 
 
-def wiring(a: RunReport, b: RunReport) -> Table | None:
+def wiring(runs: Sequence[RunReport]) -> Table | None:
     """What differs in the wiring: layers, their inputs and schedules, variants, delayed edges."""
-    one, two = (read_yaml(r.run.project.wiring) for r in (a, b))
-    return _different("wiring", "Wiring that differs.", one, two, a, b)
+    return _different("wiring", "Wiring that differs.", [read_yaml(run.run.project.wiring) for run in runs], runs)
 
 
-def facts(a: RunReport, b: RunReport) -> Table:
+def facts(runs: Sequence[RunReport]) -> Table:
     """What the runs were made of."""
-    rows = []
-    for what, keys in (
+    abouts = [run.run.about for run in runs]
+    wanted: list[tuple[str, tuple[str, ...]]] = [
         ("data", ("data",)), ("data hash", ("data_hash",)), ("bars", ("bars",)), ("clock, s", ("clock_seconds",)),
         ("spec", ("spec", "name")), ("overrides", ("overrides",)), ("configuration hash", ("configuration_hash",)),
         ("wiring hash", ("wiring_hash",)),
-    ):  # fmt: skip
-        texts = [_text(_at(r.run.about, keys)) for r in (a, b)]
-        rows.append([word(what), *(word(t) for t in texts), word("the same" if texts[0] == texts[1] else "differs")])
-    for name in sorted({*a.run.about.get("versions", {}), *b.run.about.get("versions", {})}):
-        texts = [_text(_at(r.run.about, ("versions", name))) for r in (a, b)]
-        if texts[0] != texts[1]:
-            rows.append([word(name), *(word(t) for t in texts), word("differs")])
-    return Table(
-        "facts", "What the runs were made of.", (("Fact", False), (a.name, False), (b.name, False), ("Compared", False)), rows
-    )
+    ]  # fmt: skip
+    of_versions = [
+        (name, ("versions", name)) for name in sorted({name for about in abouts for name in about.get("versions", {})})
+    ]
+    rows = []
+    for what, keys in (*wanted, *of_versions):
+        texts = [_text(_at(about, keys)) for about in abouts]
+        same = len(set(texts)) == 1
+        if not same or (what, keys) in wanted:
+            rows.append([word(what), *(word(text) for text in texts), word("the same" if same else "differs")])
+    columns = [("Fact", False), *((name, False) for name in names_of(runs)), ("Compared", False)]
+    return Table("facts", "What the runs were made of.", columns, rows)
 
 
 def differing_decisions(a: RunReport, b: RunReport) -> Differences | None:
@@ -282,22 +299,22 @@ def _examples(a: RunReport, found: Differences | None) -> Table | None:
     return Table("examples", caption, columns, rows)
 
 
-def _different(name: str, caption: str, one: Any, two: Any, a: RunReport, b: RunReport) -> Table | None:
-    rows = [[word(key), word(x), word(y)] for key, x, y in differing(one, two)]
-    return Table(name, caption, (("Key", False), (a.name, False), (b.name, False)), rows) if rows else None
+def _different(name: str, caption: str, values: Sequence[Any], runs: Sequence[RunReport]) -> Table | None:
+    rows = [[word(key), *(word(text) for text in texts)] for key, texts in differing(values)]
+    columns = [("Key", False), *((run, False) for run in names_of(runs))]
+    return Table(name, caption, columns, rows) if rows else None
 
 
-def differing(one: Any, two: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
-    """(a.b.c, text of one, text of the other) where two nested mappings differ; what only one has is one entry, whole."""
-    if isinstance(one, Mapping) and isinstance(two, Mapping):
-        for key in sorted({*one, *two}, key=str):
-            at = f"{path}.{key}" if path else str(key)
-            if key not in one or key not in two:
-                yield at, _text(one[key]) if key in one else ABSENT, _text(two[key]) if key in two else ABSENT
-            else:
-                yield from differing(one[key], two[key], at)
-    elif one != two:
-        yield path, _text(one), _text(two)
+_ABSENT: Final = object()
+
+
+def differing(values: Sequence[Any], path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """(a.b.c, the text of each) where nested mappings differ; what only some have is one entry, whole."""
+    if all(isinstance(value, Mapping) for value in values):
+        for key in sorted({key for value in values for key in value}, key=str):
+            yield from differing([value.get(key, _ABSENT) for value in values], f"{path}.{key}" if path else str(key))
+    elif any(value is _ABSENT or value != values[0] for value in values):
+        yield path, [ABSENT if value is _ABSENT else _text(value) for value in values]
 
 
 def _text(value: Any) -> str:
@@ -314,11 +331,11 @@ def _at(value: Any, keys: tuple[str, ...]) -> Any:
     return value
 
 
-def _line(report: RunReport) -> dict[str, Any]:
+def _line(report: RunReport, name: str) -> dict[str, Any]:
     """Equity as a return since the start, and drawdown."""
     clock = report.clock
     made: dict[str, Any] = {
-        "name": report.name,
+        "name": name,
         "clock": clock_data(clock),
         "seconds": report.seconds,
     }

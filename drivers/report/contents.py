@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from dataflows.panel import Floats
 from drivers.report.account import Account, read_account
+from drivers.report.benchmark import read_hold
 from drivers.report.decisions import Decisions, read_decisions
+from drivers.report.excursions import measure_excursions
 from drivers.report.figures import Figure, all_figures
 from drivers.report.market import Codes, Prices, Quality, read_delay, read_halts, read_prices, read_quality, read_regimes
 from drivers.report.scan import BarTimes, clock_of
 from drivers.report.sources import Contribution, read_contribution
+from drivers.report.standing import standing
 from drivers.report.text import count, fixed, listed, percent, signed
 from drivers.report.trips import TradeHistory, read_book
 from drivers.report.words import REASONS, REFUSALS
@@ -21,8 +25,10 @@ from drivers.store.reader import RecordedRun, open_run
 from drivers.text.counts import plural
 from drivers.text.times import rounded_duration
 
-PRICE_POINTS: Final = 48_000
-"""Points of all price lines together; one line has at most a quarter."""
+CANDLES: Final = 15_000
+"""Candles of all drawn symbols together; one symbol has at most a quarter."""
+USUAL_FIELDS: Final = ("l7_ensemble.score", "l3_action_proposal.edge_bps")
+"""Drawn under the price where no others are named, and the run recorded them."""
 MOST_DRAWN: Final = 24
 """Symbols whose price is drawn: those with the most traded."""
 USUAL_HORIZON: Final = 60
@@ -48,6 +54,8 @@ class RunReport:
     delay: Floats | None
     decisions: Decisions | None
     contribution: Contribution | None
+    hold: Floats | None  # wealth of buy and hold (T,), 1 at the start
+    standing: list[str]  # why the account does not trade at the end; empty where it does
     figures: list[Figure]
 
     @property
@@ -76,15 +84,21 @@ class RunReport:
         return sorted(most)
 
 
-def read_report(folder: Path | str, name: str | None = None) -> RunReport:
-    """Reads a finished run. name: what to call it (default: the folder's). Raises RecordedError for what is no run."""
+def read_report(folder: Path | str, name: str | None = None, fields: Sequence[str] = ()) -> RunReport:
+    """Reads a finished run. name: what to call it (default: the folder's). fields: `layer.field` to draw under the price.
+
+    Raises RecordedError for what is no run, and for a field that the run did not record.
+    """
     run = open_run(folder)
     clock = clock_of(run)
     account = read_account(run, clock)
     book = read_book(run, account)
+    measure_excursions(run, clock, book.trips)
+    hold = read_hold(run, clock)
     stride = int(run.about.get("configuration", {}).get("fusion", {}).get("success_horizon_bars") or USUAL_HORIZON)
-    points = min(PRICE_POINTS // 4, PRICE_POINTS // max(1, min(len(run.symbols), MOST_DRAWN)))
-    prices = read_prices(run, clock, points, stride)
+    most = min(CANDLES // 4, CANDLES // max(1, min(len(run.symbols), MOST_DRAWN)))
+    recorded = {column for table in run.tables() if table.startswith("features/") for column in run.columns(table)}
+    prices = read_prices(run, clock, most, stride, fields or [f for f in USUAL_FIELDS if f in recorded])
     return RunReport(
         run,
         name or run.folder.resolve().name,
@@ -98,7 +112,9 @@ def read_report(folder: Path | str, name: str | None = None) -> RunReport:
         read_delay(run),
         read_decisions(run, clock.bars),
         read_contribution(run, clock, book.trips, prices),
-        all_figures(account, book),
+        hold,
+        standing(run, clock) if account is not None else [],
+        all_figures(account, book, hold),
     )
 
 

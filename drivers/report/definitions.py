@@ -1,7 +1,8 @@
 """Every figure's name, unit and definition, in the order in which a report has them. The arithmetic is in figures.py.
 
 Sources: Sharpe (1994); its standard error: Lo (2002); Sortino and Price (1994), its standard error by the delta method on the
-moments; the interval of a share: Wilson (1927); Calmar: Young (1991).
+moments; the interval of a share: Wilson (1927); Calmar: Young (1991); alpha and beta: Jensen
+(1968); MAE and MFE: Sweeney (1996).
 """
 
 from __future__ import annotations
@@ -68,6 +69,35 @@ DEFINITIONS: Final[dict[str, Definition]] = {
         "Risk", "Longest time under water", "duration", "longest stretch of closes below an earlier high"
     ),
     "worst_bar": Definition("Risk", "Worst bar", "share", "lowest return of a bar"),
+    "hold_return": Definition(
+        "Against buy and hold",
+        "Buy and hold, total return",
+        "share",
+        "equal parts in every symbol, each bought at its first known close and held to the end, without costs or funding",
+    ),
+    "hold_drawdown": Definition(
+        "Against buy and hold",
+        "Buy and hold, largest drawdown",
+        "share",
+        "largest 1 - its wealth over its highest close so far",
+    ),
+    "alpha": Definition(
+        "Against buy and hold",
+        "Alpha a year",
+        "share",
+        "intercept of the regression of the account's daily returns on those of buy and hold, times the days in a year "
+        "({days_a_year:,.0f}); 95 % interval: 1.96 standard errors",
+    ),
+    "beta": Definition(
+        "Against buy and hold", "Beta", "ratio", "slope of the same regression; 95 % interval: 1.96 standard errors"
+    ),
+    "information_ratio": Definition(
+        "Against buy and hold",
+        "Information ratio",
+        "ratio",
+        "mean daily return less that of buy and hold, over the standard deviation (n - 1) of the difference, "
+        f"{_YEARLY.partition(';')[0]}; {_ERRORS.replace('{source}', '(Lo 2002)')}",
+    ),
     "time_in_market": Definition("Exposure", "Time in the market", "share", "bars that close with a position, over all bars"),
     "gross_mean": Definition(
         "Exposure", "Gross exposure, mean", "share", "mean over all bars of the sum of |position * price| over equity"
@@ -113,6 +143,18 @@ DEFINITIONS: Final[dict[str, Definition]] = {
     "trip_bps_median": Definition("Round trips", "Median round trip", "bps", "median of the same"),
     "payoff": Definition(
         "Round trips", "Payoff ratio", "ratio", "mean profit of those that gained over mean loss of those that did not"
+    ),
+    "adverse": Definition(
+        "Round trips",
+        "Adverse excursion, median (MAE)",
+        "bps",
+        "median of how far the price went against each round trip, from its mean entry price, over the bars wholly within it",
+    ),
+    "favourable": Definition(
+        "Round trips",
+        "Favourable excursion, median (MFE)",
+        "bps",
+        "median of how far the price went with each round trip, likewise",
     ),
     "holding_bars": Definition(
         "Round trips", "Holding time, median", "bars", "median of the bars from the first fill to the last"

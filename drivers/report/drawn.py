@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -11,9 +12,10 @@ from dataflows.panel import Floats, Ints
 from dataflows.risk.types import LEVELS
 from drivers.report.account import Account, runs_of
 from drivers.report.contents import RunReport
-from drivers.report.market import QUALITY, STATES
+from drivers.report.drawn_returns import drawn_returns
+from drivers.report.market import QUALITY, STATES, STOP, TARGET, Prices
 from drivers.report.scan import clock_data
-from drivers.report.series import floats, numbers, packed, spells, thinned
+from drivers.report.series import floats, numbers, spells, thinned
 from drivers.report.trips import Fill
 from drivers.report.words import REASONS, REGIMES, TYPES, in_words_all
 from drivers.text.counts import plural
@@ -30,11 +32,13 @@ def drawn(report: RunReport) -> dict[str, Any]:
     made: dict[str, Any] = {
         "clock": clock_data(clock),
         "seconds": report.seconds,
+        "folder": shlex.quote(report.name),
     }
     if report.account is not None:
         made["account"] = _account(report, report.account)
         if report.book.fills:
             made["costs"] = _costs(report, report.account)
+        made |= drawn_returns(report.account, report.hold, report.book.trips)
     if report.prices is not None:
         made["symbols"] = [_symbol(report, n) for n in report.drawn]
         made["regimes"] = [REGIMES.get(s, s.lower()) for s in STATES]
@@ -45,9 +49,11 @@ def drawn(report: RunReport) -> dict[str, Any]:
 
 def _account(report: RunReport, account: Account) -> dict[str, Any]:
     equity = np.where(account.equity > 0.0, account.equity, np.nan)
-    names = ("equity", "drawdown", "gross", "net")
-    series = (account.equity, -account.drawdown, account.gross / equity, account.net / equity)
+    names: tuple[str, ...] = ("equity", "drawdown", "gross", "net")
+    series: tuple[Floats, ...] = (account.equity, -account.drawdown, account.gross / equity, account.net / equity)
     halts = report.halts if report.halts is not None else np.zeros(0, np.int8)
+    if report.hold is not None:
+        names, series = (*names, "hold"), (*series, report.hold * account.start + account.flows)
     return {
         **dict(zip(names, thinned(series, ACCOUNT_POINTS), strict=True)),
         "start": account.start,
@@ -70,7 +76,7 @@ def _costs(report: RunReport, account: Account) -> dict[str, Any]:
 def _symbol(report: RunReport, n: int) -> dict[str, Any]:
     prices = report.prices
     assert prices is not None
-    made: dict[str, Any] = {"name": report.symbols[n], "price": packed(*prices.drawn.points(n)), "bucket": prices.drawn.width}
+    made: dict[str, Any] = {"name": report.symbols[n], "candles": _candles(prices, n)}
     if report.regimes is not None:
         width, found = spells(report.regimes[:, n], MOST_SPELLS)
         made["regimes"] = {
@@ -81,6 +87,20 @@ def _symbol(report: RunReport, n: int) -> dict[str, Any]:
     fills = report.book.by_symbol.get(n, [])
     made["fills"] = _fills(report, _largest(fills))
     made["all_fills"] = len(fills)
+    return made
+
+
+def _candles(prices: Prices, n: int) -> dict[str, Any]:
+    """Of one symbol, a value for each bucket of `width` bars; stop, target and fields only where some are known."""
+    candles = prices.candles
+    made: dict[str, Any] = {"width": candles.width, "fields": {}}
+    for name in ("open", "high", "low", "close", "volume"):
+        made[name] = floats(getattr(candles, name)[:, n])
+    for name, column in (("stop", STOP), ("target", TARGET)):
+        if column in candles.last and np.isfinite(candles.last[column][:, n]).any():
+            made[name] = floats(candles.last[column][:, n])
+    for column in prices.fields:
+        made["fields"][column] = floats(candles.last[column][:, n])
     return made
 
 
@@ -151,11 +171,10 @@ def in_words(report: RunReport) -> dict[str, str]:
     if report.account is not None:
         made["account"] = _honest(bars, report.clock.bars, ACCOUNT_POINTS)
     if report.prices is not None:
-        width = report.prices.drawn.width
+        width = report.prices.candles.width
+        shortest = "one bar" if width == 1 else f"{width} bars"
         made["prices"] = (
-            f"The line shows the close of all {bars}."
-            if width == 1
-            else f"The line keeps the lowest and the highest close of every {width} bars, each at its own time."
+            f"A candle spans {shortest} at the closest, and more when more is shown; its high and low lose no spike."
         )
     return made
 

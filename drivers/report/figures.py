@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from dataflows.panel import Floats
-from drivers.report.account import Account
+from drivers.report.account import Account, daily_returns
 from drivers.report.definitions import DEFINITIONS, Unit
 from drivers.report.scan import DAY
 from drivers.report.trips import TradeHistory, Trip
@@ -23,6 +23,9 @@ LEAST_DAYS: Final = 10
 """Fewer daily returns give no volatility and no ratio."""
 Z95: Final = 1.959963984540054
 _UNKNOWN: Final = (None, None)
+_OF_TRIPS: Final = (
+    "hit_rate", "profit_factor", "trip_bps", "trip_bps_median", "payoff", "adverse", "favourable", "holding_bars",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,14 @@ class Figure:
         return asdict(self)
 
 
-def all_figures(account: Account | None, book: TradeHistory) -> list[Figure]:
-    """Every figure that this run has, in the order of their definitions."""
+def all_figures(account: Account | None, book: TradeHistory, hold: Floats | None = None) -> list[Figure]:
+    """Every figure that this run has, in the order of their definitions. hold: wealth (T,) of buy and hold."""
     if account is None:
         return []
-    returns, days_a_year = account.daily
-    facts = {"days": len(returns), "days_a_year": days_a_year}
+    facts = {"days": len(account.daily.returns), "days_a_year": account.daily.a_year}
     values: dict[str, tuple[Any, ...]] = {}
-    for part in (growth(account), risk(account), exposure(account), trading(account, book), round_trips(account, book.trips)):
+    parts = [growth(account), risk(account), exposure(account), trading(account, book), round_trips(account, book.trips)]
+    for part in parts if hold is None else [*parts, against_hold(account, hold)]:
         values.update({key: rest for key, *rest in part})
     return [
         _figure(key, definition.words.format(**facts), *values[key]) for key, definition in DEFINITIONS.items() if key in values
@@ -87,7 +90,7 @@ def growth(account: Account) -> Part:
 
 def risk(account: Account) -> Part:
     """How rough the way was."""
-    returns, days_a_year = account.daily
+    returns, days_a_year = account.daily.returns, account.daily.a_year
     few = "" if len(returns) >= LEAST_DAYS else f"the run has {plural(len(returns), 'day')}, fewer than {LEAST_DAYS}"
     scale = math.sqrt(days_a_year)
     deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
@@ -121,6 +124,42 @@ def sortino(returns: Floats) -> tuple[float | None, float | None]:
     mean = float(returns.mean())
     influence = (returns - mean) / below - mean * (loss - below**2) / (2.0 * below**3)
     return mean / below, float(influence.std()) / math.sqrt(len(returns))
+
+
+def against_hold(account: Account, hold: Floats) -> Part:
+    """The account beside buy and hold. hold: wealth (T,), 1 at the start."""
+    clock = account.clock
+    yield "hold_return", float(hold[-1]) - 1.0
+    yield "hold_drawdown", float((1.0 - hold / np.maximum.accumulate(np.maximum(hold, 1.0))).max())
+    held = daily_returns(clock, hold / np.concatenate([[1.0], hold[:-1]]) - 1.0)
+    _, ours, theirs = np.intersect1d(account.daily.day, held.day, return_indices=True)
+    own, other = account.daily.returns[ours], held.returns[theirs]
+    if len(own) < LEAST_DAYS or not float(other.std()) > 0.0 or not float(own.std()) > 0.0:
+        why = f"the run has {plural(len(own), 'day')}, fewer than {LEAST_DAYS}" if len(own) < LEAST_DAYS else "nothing moved"
+        for key in ("alpha", "beta", "information_ratio"):
+            yield key, None, why
+        return
+    (alpha, alpha_error), (beta, beta_error) = regression(own, other)
+    year = held.a_year
+    yield "alpha", alpha * year, "", ((alpha - Z95 * alpha_error) * year, (alpha + Z95 * alpha_error) * year)
+    yield "beta", beta, "", (beta - Z95 * beta_error, beta + Z95 * beta_error)
+    ratio, error = sharpe(own - other)
+    if ratio is None or error is None:
+        yield "information_ratio", None, "the account moved as buy and hold did"
+    else:
+        scale = math.sqrt(year)
+        yield "information_ratio", ratio * scale, "", ((ratio - Z95 * error) * scale, (ratio + Z95 * error) * scale)
+
+
+def regression(y: Floats, x: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+    """((intercept, its standard error), (slope, its standard error)) of ordinary least squares of y on x, both (n > 2,)."""
+    n, centred = len(x), x - x.mean()
+    square = float(centred @ centred)
+    slope = float(centred @ y) / square
+    intercept = float(y.mean()) - slope * float(x.mean())
+    residual = y - intercept - slope * x
+    variance = float(residual @ residual) / (n - 2)
+    return (intercept, math.sqrt(variance * (1.0 / n + float(x.mean()) ** 2 / square))), (slope, math.sqrt(variance / square))
 
 
 def exposure(account: Account) -> Part:
@@ -159,7 +198,16 @@ def round_trips(account: Account, trips: Sequence[Trip]) -> Part:
     n = len(trips)
     yield "trips", n
     if not n:
-        for key in ("hit_rate", "profit_factor", "trip_bps", "trip_bps_median", "payoff", "holding_bars"):
+        for key in (
+            "hit_rate",
+            "profit_factor",
+            "trip_bps",
+            "trip_bps_median",
+            "payoff",
+            "adverse",
+            "favourable",
+            "holding_bars",
+        ):
             yield key, None, "no round trip was closed"
         return
     profit = np.array([t.profit for t in trips], np.float64)
@@ -175,6 +223,10 @@ def round_trips(account: Account, trips: Sequence[Trip]) -> Part:
     yield "trip_bps_median", float(np.median(bps)) if len(bps) else None
     both = losing and len(won) > 0
     yield "payoff", float(won.mean() / lost.mean()) if both else None, "" if both else "needs a gain and a loss"
+    for key, reach in (("adverse", [t.adverse_bps for t in trips]), ("favourable", [t.favourable_bps for t in trips])):
+        known = np.array(reach, np.float64)
+        known = known[np.isfinite(known)]
+        yield key, float(np.median(known)) if len(known) else None, "" if len(known) else "highs and lows were not recorded"
     yield "holding_bars", float(np.median([(t.exit_time - t.entry_time) / account.clock.step for t in trips]))
 
 

@@ -15,7 +15,9 @@ from drivers.text.times import rounded_duration
 from drivers.web.page import render_page
 
 NAME: Final = "report.html"
-SCRIPTS: Final = ("echarts.min.js", "report_chart.js", "report.js")
+SCRIPTS: Final = (
+    "echarts.min.js", "report_chart.js", "tables.js", "report_returns.js", "report_prices.js", "report_trips.js", "report.js",
+)  # fmt: skip
 HEADLINES: Final = ("total_return", "profit", "max_drawdown", "sharpe", "turnover", "fees", "trips", "hit_rate")
 
 
@@ -53,6 +55,8 @@ def report_page(report: RunReport) -> str:
         "symbols": tables_account.symbols(report),
         "trips": trips if trips.rows else None,
         "rest": rest,
+        "sides": tables_account.by_side(report),
+        "hours": tables_account.by_hour(report),
         "decisions": present((tables_decisions.funnel(report), tables_decisions.verdicts(report))),
         "refusals": tables_decisions.refusals(report),
         "gate": tables_decisions.gate(report),
@@ -66,12 +70,14 @@ def report_page(report: RunReport) -> str:
         "provenance": tables_market.provenance(report),
         "honest": in_words(report),
     }
+    made = drawn(report)
     return render_page(
         "report.html.j2",
         title=f"Run {report.name}",
         description=" ".join(context["short"]),
         scripts=SCRIPTS,
         styles=("report.css",),
-        data=drawn(report),
+        data=made,
+        has={name: name in made for name in ("days", "months", "rolling", "trips")},
         **context,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import REGIMES
 from drivers.report.scan import BarTimes, holds, panels
-from drivers.report.series import Extremes
-from drivers.store.reader import RecordedRun
+from drivers.report.series import Candles
+from drivers.store.reader import RecordedError, RecordedRun
+from drivers.text.suggestions import did_you_mean
 
 Codes: TypeAlias = NDArray[np.int8]
 """Small integers, as many as a run has bars."""
@@ -28,7 +30,8 @@ QUALITY: Final = {
 """What L0 flags, counted as run.json counts it: what is missing or filled only while the symbol is listed."""
 STATES: Final = ("UNKNOWN", *REGIMES)
 """What a regime label from -1 on says."""
-_CLOSE: Final = "l0_market_feed.bars.close"
+_BAR: Final = tuple(f"l0_market_feed.bars.{name}" for name in ("open", "high", "low", "close", "volume"))
+STOP, TARGET = "l96_order_lifecycle.stop_price", "l96_order_lifecycle.target_price"
 _QUALITY: Final = "l0_market_feed.quality."
 _LABEL: Final = "l1_regime.label"
 
@@ -44,26 +47,37 @@ class Quality:
 
 @dataclass(frozen=True)
 class Prices:
-    """Closes of every symbol: what is drawn, the first and last known of each (N,), and those at every `stride`-th bar."""
+    """Prices of every symbol: the candles that are drawn, first and last close (N,), and closes at every `stride`-th bar.
 
-    drawn: Extremes
+    fields: the columns that are drawn under the price: `candles.last` has them.
+    """
+
+    candles: Candles
     first: Floats
     last: Floats
     stride: int
     sampled: Floats  # (1 + (T - 1) // stride, N)
+    fields: tuple[str, ...]
 
 
-def read_prices(run: RecordedRun, clock: BarTimes, points: int, stride: int) -> Prices | None:
-    """The closes of a run; None where it did not record them."""
-    if not holds(run, "features/data", [_CLOSE]):
+def read_prices(run: RecordedRun, clock: BarTimes, most: int, stride: int, fields: Sequence[str] = ()) -> Prices | None:
+    """The prices of a run as at most so many candles a symbol; None where it did not record them.
+
+    fields: `layer.field` of per-symbol columns of the features to draw under the price. Raises RecordedError for one that the
+    run did not record.
+    """
+    if not holds(run, "features/data", _BAR):
         return None
     n = len(run.symbols)
-    drawn = Extremes(clock.bars, n, points)
+    wanted = _tables_of(run, fields)
+    if holds(run, "features/execution", (STOP, TARGET)):
+        wanted["features/execution"] = [*dict.fromkeys((*wanted.get("features/execution", ()), STOP, TARGET))]
+    candles = Candles(clock.bars, n, most, [name for names in wanted.values() for name in names])
     first, last = np.full(n, np.nan), np.full(n, np.nan)
     sampled = np.full((1 + (clock.bars - 1) // stride, n), np.nan)
-    for begin, part in panels(run, "features/data", [_CLOSE]):
-        close = part[_CLOSE]
-        drawn.add(begin, close)
+    for begin, part in panels(run, "features/data", _BAR):
+        candles.add(begin, *(part[name] for name in _BAR))
+        close = part[_BAR[3]]
         skip = -begin % stride
         sampled[(begin + skip) // stride :][: len(close[skip::stride])] = close[skip::stride]
         known = np.isfinite(close)
@@ -71,7 +85,24 @@ def read_prices(run: RecordedRun, clock: BarTimes, points: int, stride: int) -> 
         columns = np.arange(n)
         first = np.where(np.isnan(first) & some, close[known.argmax(axis=0), columns], first)
         last = np.where(some, close[len(close) - 1 - known[::-1].argmax(axis=0), columns], last)
-    return Prices(drawn, first, last, stride, sampled)
+    for table, names in wanted.items():
+        for begin, part in panels(run, table, names):
+            for name in names:
+                candles.take(name, begin, np.asarray(part[name], np.float64))
+    return Prices(candles, first, last, stride, sampled, tuple(fields))
+
+
+def _tables_of(run: RecordedRun, fields: Sequence[str]) -> dict[str, list[str]]:
+    """The tables that have these columns. Raises RecordedError for a column that none has."""
+    tables = [name for name in run.tables() if name.startswith("features/")]
+    found: dict[str, list[str]] = {}
+    for field_name in fields:
+        home = next((table for table in tables if field_name in run.columns(table)), None)
+        if home is None:
+            there = [name for table in tables for name in run.columns(table)]
+            raise RecordedError(f"{run.folder} recorded no field {field_name}; {did_you_mean(field_name, there)}")
+        found.setdefault(home, []).append(field_name)
+    return found
 
 
 def read_quality(run: RecordedRun, clock: BarTimes) -> Quality | None:

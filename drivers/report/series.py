@@ -59,6 +59,54 @@ class Extremes:
         return at[fresh], value[fresh]
 
 
+class Candles:
+    """Open, high, low, close and volume of buckets of bars, and the last value in each bucket of further fields.
+
+    bars: of the whole run. series: symbols. most: candles of one symbol. fields: names of the further fields.
+    A bucket without a known price is NaN; a volume that is unknown counts as 0.
+    """
+
+    def __init__(self, bars: int, series: int, most: int, fields: Sequence[str] = ()) -> None:
+        self.width = max(1, -(-bars // most))
+        shape = (-(-bars // self.width), series)
+        self.open, self.high, self.low, self.close = (np.full(shape, np.nan) for _ in range(4))
+        self.volume = np.zeros(shape)
+        self.last = {name: np.full(shape, np.nan) for name in fields}
+
+    def add(self, first: int, open_: Floats, high: Floats, low: Floats, close: Floats, volume: Floats) -> None:
+        """Takes the bars `first` and on, each (B, series); NaN: not known."""
+        part, cuts = self._buckets(first, len(close))
+        opened, closed = _first(open_, cuts), _last(close, cuts)
+        self.open[part] = np.where(np.isnan(self.open[part]), opened, self.open[part])
+        self.high[part] = np.fmax(self.high[part], np.fmax.reduceat(high, cuts, axis=0))
+        self.low[part] = np.fmin(self.low[part], np.fmin.reduceat(low, cuts, axis=0))
+        self.close[part] = np.where(np.isnan(closed), self.close[part], closed)
+        self.volume[part] += np.add.reduceat(np.nan_to_num(volume), cuts, axis=0)
+
+    def take(self, name: str, first: int, values: Floats) -> None:
+        """Takes a further field of bars `first` and on; a bucket keeps what its last bar had, also where that is unknown."""
+        part, cuts = self._buckets(first, len(values))
+        self.last[name][part] = values[np.append(cuts[1:], len(values)) - 1]
+
+    def _buckets(self, first: int, length: int) -> tuple[slice, Ints]:
+        number_of = (first + np.arange(length)) // self.width
+        cuts: Ints = np.flatnonzero(np.diff(number_of, prepend=-1))
+        return slice(int(number_of[0]), int(number_of[-1]) + 1), cuts
+
+
+def _first(values: Floats, cuts: Ints) -> Floats:
+    """The first known value of each stretch of rows that begins at a cut."""
+    return _last(values[::-1], (len(values) - np.append(cuts[1:], len(values)))[::-1])[::-1]
+
+
+def _last(values: Floats, cuts: Ints) -> Floats:
+    """The last known value of each stretch of rows that begins at a cut, NaN where none is known."""
+    rows = np.where(np.isfinite(values), np.arange(len(values))[:, None], -1)
+    at = np.maximum.reduceat(rows, cuts, axis=0)
+    found: Floats = np.where(at >= 0, np.take_along_axis(values, np.maximum(at, 0), axis=0), np.nan)
+    return found
+
+
 def thinned(values: Sequence[Any], points: int) -> list[dict[str, Any]]:
     """Whole series of equal length as `packed` takes them to a page."""
     columns = np.stack([np.asarray(v, np.float64) for v in values], axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from drivers.report.account import Account, per_period
 from drivers.report.cells import Cell, Table, money, number, word
 from drivers.report.contents import RunReport
+from drivers.report.openings import Opening, read_openings
+from drivers.report.openings import in_words as in_words_of_opening
 from drivers.report.text import count, fixed, interval_of, moment, percent, signed, significant, value_of
 from drivers.report.trips import Trip
 from drivers.report.words import REASONS, REJECTIONS, TYPES, in_words, in_words_all
@@ -18,6 +20,8 @@ from drivers.text.counts import plural
 from drivers.text.times import rounded_duration
 
 MOST_TRIPS: Final = 200
+_HOUR: Final = 3_600_000_000_000
+"""ns."""
 SIDES: Final = {1: "long", -1: "short"}
 
 
@@ -98,17 +102,81 @@ def round_trips(report: RunReport) -> tuple[Table, str]:
     shown = sorted(trips[:MOST_TRIPS], key=lambda t: t.exit_time)
     names = (
         "Symbol", "Side", "Opened", "Closed", "Bars", "Entry", "Exit", "Paid", "Fees", "Slippage", "Funding", "Profit", "bps",
-        "Closed because",
+        "MAE", "MFE", "Closed because",
     )  # fmt: skip
+    openings = read_openings(report.run, shown)
     table = Table(
         "trips",
         "Round trips. Times are closes of bars, month and day, UTC; entry and exit are mean prices; profit is after fees, "
-        "before the funding that the position paid; bps: of what was paid to open.",
+        "before the funding that the position paid; bps: of what was paid to open; MAE and MFE: how far the price went against "
+        "it and with it, bps.",
         [(n, n not in ("Symbol", "Side", "Opened", "Closed", "Closed because")) for n in names],
         [_trip(report, t) for t in shown],
         True,
+        [_marks(report, t, openings) for t in shown],
     )
     return table, _rest(report, trips[MOST_TRIPS:])
+
+
+def _marks(report: RunReport, trip: Trip, openings: Mapping[tuple[int, int], Opening]) -> dict[str, str]:
+    """What a click on a round trip shows: where it is on the chart, its orders, and why it was opened."""
+    opening = openings.get((trip.decided, trip.symbol))
+    return {
+        "symbol": report.symbols[trip.symbol],
+        "from": str(trip.entry_time // 1_000_000),
+        "to": str(trip.exit_time // 1_000_000),
+        "orders": " ".join(filter(None, (trip.entry_order, trip.exit_order))),
+        "why": in_words_of_opening(trip.decided, opening, seconds=report.seconds) if opening is not None else "",
+    }
+
+
+def by_side(report: RunReport) -> Table | None:
+    """Long round trips against short ones."""
+    if not report.book.trips:
+        return None
+    rows = [_group(name, [t for t in report.book.trips if t.side == side]) for side, name in SIDES.items()]
+    rows.append(_group("both", report.book.trips))
+    return Table("sides", "Round trips by side; profit is after fees.", _group_columns("Side"), rows)
+
+
+def by_hour(report: RunReport) -> Table | None:
+    """Round trips by the hour of the day in which they were opened."""
+    trips = report.book.trips
+    if not trips or report.clock.step >= _HOUR * 24:
+        return None
+    hours = sorted({t.entry_time // _HOUR % 24 for t in trips})
+    rows = [_group(f"{hour:02d}:00", [t for t in trips if t.entry_time // _HOUR % 24 == hour]) for hour in hours]
+    return Table(
+        "hours",
+        "Round trips by the hour (UTC) in which they were opened; profit is after fees.",
+        _group_columns("Hour"),
+        rows,
+        True,
+    )
+
+
+def _group_columns(first: str) -> list[tuple[str, bool]]:
+    names = (first, "Round trips", "With a profit", "Profit", "Mean, bps", "Median, bps", "MAE, median", "MFE, median")
+    return [(n, i > 0) for i, n in enumerate(names)]
+
+
+def _group(name: str, trips: Sequence[Trip]) -> list[Cell]:
+    if not trips:
+        return [word(name), number("0", 0), *(number("", None) for _ in range(6))]
+    bps, adverse, favourable = (
+        np.array([getattr(t, key) for t in trips], np.float64) for key in ("bps", "adverse_bps", "favourable_bps")
+    )
+    won = sum(t.profit > 0.0 for t in trips) / len(trips)
+    middle = [float(np.nanmedian(x)) if np.isfinite(x).any() else math.nan for x in (bps, adverse, favourable)]
+    mean = float(np.nanmean(bps)) if np.isfinite(bps).any() else math.nan
+    return [
+        word(name),
+        number(count(len(trips)), len(trips)),
+        number(percent(won, 1), won),
+        money(sum(t.profit for t in trips), toned=True),
+        number(signed(mean, 1), mean, toned=True),
+        *(number(signed(x, 1), x, toned=i == 0) for i, x in enumerate(middle)),
+    ]
 
 
 def _trip(report: RunReport, trip: Trip) -> list[Cell]:
@@ -131,6 +199,8 @@ def _trip(report: RunReport, trip: Trip) -> list[Cell]:
         money(trip.funding),
         money(trip.profit, toned=True),
         number(signed(trip.bps, 1), trip.bps, toned=True),
+        number(signed(trip.adverse_bps, 1), trip.adverse_bps),
+        number(signed(trip.favourable_bps, 1), trip.favourable_bps),
         word(reason),
     ]
 

@@ -76,6 +76,8 @@ class Trip:
     entry_reason: str = ""
     exit_reason: str = ""
     exit_type: str = ""
+    entry_order: str = ""  # the order whose fill opened it; "": before this run
+    exit_order: str = ""  # the order whose fill closed it; "": still open
     bought: float = 0.0  # units that opened or added, positive
     sold: float = 0.0  # units that closed
     entry_notional: float = 0.0
@@ -87,6 +89,8 @@ class Trip:
     slippage: float = 0.0
     funding: float = 0.0  # paid while it was held; 0 too where the run did not keep it by symbol
     fills: int = 0
+    adverse_bps: float = math.nan  # furthest against us while held, at most 0 (excursions.py)
+    favourable_bps: float = math.nan  # furthest with us, at least 0
 
     @property
     def entry_price(self) -> float:
@@ -178,6 +182,7 @@ def read_book(run: RecordedRun, account: Account | None) -> TradeHistory:
             _close(trip, fill, closed)
             if after * before <= 0.0:
                 trip.exit_time, trip.exit_reason, trip.exit_type = fill.time, fill.reason, fill.type
+                trip.exit_order = fill.order
                 trips.append(under_way.pop(fill.symbol))
             if after * before < 0.0:
                 under_way[fill.symbol] = _opened(fill, abs(after))
@@ -267,6 +272,7 @@ def _carried(contracts: Contracts, account: Account, first: list[Fill]) -> tuple
 
 def _opened(fill: Fill, quantity: float) -> Trip:
     trip = Trip(fill.symbol, 1 if fill.quantity > 0 else -1, fill.time, fill.decided, entry_reason=fill.reason)
+    trip.entry_order = fill.order
     _add(trip, fill, quantity)
     return trip
 

@@ -46,6 +46,21 @@ REASONS: Final = {
     "LATE": "too late in the position's life to add to it",
     "NO_SHORT": "the venue takes no short positions",
 }
+KILLS: Final = {
+    "DRAWDOWN": "the drawdown reached its hard limit",
+    "EQUITY": "equity fell to 0 or below",
+    "OPERATOR_FLATTEN": "the operator said FLATTEN",
+    "LOSS_LIMIT": "a daily or weekly loss limit was reached",
+    "OPERATOR_HALT": "the operator said HALT",
+    "RECONCILIATION": "our books and the venue's differed for too long",
+    "REJECTS": "the venue rejected too many orders",
+    "STALE": "the feed was too old",
+    "CHAOTIC": "the market was chaotic",
+    "TAIL": "the tail was extreme",
+    "LIQUIDITY": "nothing could be traded safely",
+    "UNKNOWN": "an input was not known",
+    "HALF_OF_SYMBOLS": "more than half of the symbols were halted",
+}
 REJECTIONS: Final = {
     "NONE": "none",
     "WOULD_CROSS": "a post-only order would have crossed the spread",

@@ -84,6 +84,16 @@ window.sqChart = (() => {
     },
   ];
 
+  const left = (narrow) => narrow ? 52 : 66;
+  const legend = (c, names, narrow, top = 0) => ({
+    data: names, top, left: narrow ? 0 : left(narrow) - 8, right: narrow ? 0 : 16, padding: [2, 5], itemGap: narrow ? 8 : 12,
+    textStyle: { color: c.ink, fontSize: narrow ? 11 : 12 }, inactiveColor: c.muted, itemHeight: 10, itemWidth: narrow ? 12 : 18,
+  });
+  const line = (name, points, colour, more = {}) => ({
+    name, type: "line", data: points, showSymbol: false, connectNulls: false, lineStyle: { width: 1.4, color: colour },
+    itemStyle: { color: colour }, emphasis: { disabled: true }, ...more,
+  });
+
   /** A chart in `#chart-<name>`; `option(colours, narrow)` makes it, again when the theme or the width changes. */
   function draw(name, option) {
     const element = document.getElementById(`chart-${name}`);
@@ -127,26 +137,5 @@ window.sqChart = (() => {
     });
   }
 
-  /** Tables whose headings are buttons: by number where the cells have one, unknown ones last. */
-  function sortable() {
-    for (const table of document.querySelectorAll("table[data-sorts]")) {
-      const headings = [...table.querySelectorAll("thead th")];
-      headings.forEach((heading, column) => heading.querySelector(".sort").addEventListener("click", () => {
-        const down = heading.getAttribute("aria-sort") !== "descending";
-        headings.forEach((other) => other.removeAttribute("aria-sort"));
-        heading.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const key = (row) => row.cells[column].dataset.sort ?? (heading.classList.contains("number") ? "" : row.cells[column].textContent);
-        const numeric = heading.classList.contains("number"), body = table.tBodies[0];
-        const rows = [...body.rows].map((row) => [numeric ? (key(row) === "" ? NaN : Number(key(row))) : key(row), row]);
-        rows.sort(([a], [b]) => {
-          if (!numeric) return down ? b.localeCompare(a) : a.localeCompare(b);
-          if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);
-          return down ? b - a : a - b;
-        });
-        body.append(...rows.map(([, row]) => row));
-      }));
-    }
-  }
-
-  return { charts, closeOf, draw, floats, lastClose, numbers, sortable, sums, time, timeAxis, tip, tooltip, unpack, valueAxis, zoom };
+  return { charts, closeOf, draw, floats, lastClose, left, legend, line, look, numbers, sums, time, timeAxis, tip, tooltip, unpack, valueAxis, zoom };
 })();

@@ -27,7 +27,7 @@ def edited(report: RunReport, folder: Path, **about: Any) -> RunReport:
 
 
 def test_the_settings_that_differ_are_the_overrides_that_differ(reports: dict[str, RunReport]) -> None:
-    table = compare.settings(reports["traded"], reports["hasty"])
+    table = compare.settings([reports["traded"], reports["hasty"]])
     one, two = (dict(text.split("=") for text in RUNS[name]) for name in ("traded", "hasty"))
     assert table is not None
     assert {row[0].text for row in table.rows} == {key for key, _ in one.items() ^ two.items()}
@@ -38,7 +38,7 @@ def test_the_settings_that_differ_are_the_overrides_that_differ(reports: dict[st
 
 def test_figures_stand_side_by_side_with_their_difference(reports: dict[str, RunReport]) -> None:
     a, b = reports["traded"], reports["hasty"]
-    rows = {row[0].text: row for row in compare.figures(a, b).rows if len(row) > 1}
+    rows = {row[0].text: row for row in compare.figures([a, b]).rows if len(row) > 1}
     assert list(rows) == [f.label for f in a.figures]
     for f, g in zip(a.figures, b.figures, strict=True):
         assert [cell.sort for cell in rows[f.label][1:3]] == [f.value, g.value]
@@ -78,21 +78,21 @@ def test_a_run_without_decisions_holds_throughout(reports: dict[str, RunReport],
         found = compare.differing_decisions(one, two)
         assert found is not None and found.differ == int(decided.to_numpy().sum()) > 0
         assert all(pair[one is a] == "HOLD" for pair in found.pairs)
-        assert "Decisions" in compare.comparison_page(one, two)
+        assert "Decisions" in compare.comparison_page([one, two])
 
 
 def test_a_run_does_not_differ_from_itself(reports: dict[str, RunReport]) -> None:
     a = reports["traded"]
     found = compare.differing_decisions(a, a)
     assert found is not None and found.differ == 0 and found.shared == a.clock.bars * len(a.symbols)
-    assert compare.settings(a, a) is None and compare.wiring(a, a) is None and compare.warnings(a, a) == []
+    assert compare.settings([a, a]) is None and compare.wiring([a, a]) is None and compare.warnings([a, a]) == []
 
 
 def test_runs_of_other_data_are_compared_with_a_warning(reports: dict[str, RunReport], tmp_path: Path) -> None:
     a = reports["traded"]
-    assert compare.warnings(a, reports["hasty"]) == []
+    assert compare.warnings([a, reports["hasty"]]) == []
     b = edited(a, tmp_path / "run", data_hash="other", versions={"numpy": "0"}, spec={"name": "s", "about": "Beware."})
-    found = compare.warnings(a, b)
+    found = compare.warnings([a, b])
     assert found[0].startswith("The two runs are of different data") and "different versions" in found[1]
     assert found[2] == "Machine spec s. Beware."
 
@@ -101,7 +101,7 @@ def test_a_layer_that_only_one_has_is_one_difference(reports: dict[str, RunRepor
     b = edited(reports["traded"], tmp_path / "run")
     wiring = b.run.project.wiring
     wiring.write_text(wiring.read_text(encoding="utf-8").replace("l60_kinematic_state:", "l60_renamed:"), encoding="utf-8")
-    table = compare.wiring(reports["traded"], b)
+    table = compare.wiring([reports["traded"], b])
     assert table is not None
     assert {row[0].text: compare.ABSENT in (row[1].text, row[2].text) for row in table.rows} == {
         "layers.l60_kinematic_state": True,
@@ -111,13 +111,15 @@ def test_a_layer_that_only_one_has_is_one_difference(reports: dict[str, RunRepor
 
 def test_nested_mappings_differ_where_they_differ() -> None:
     one, two = {"a": {"x": 1, "y": [1, 2]}, "b": 3}, {"a": {"x": 2, "y": [1, 2]}, "c": {"d": None}}
-    assert list(compare.differing(one, two)) == [("a.x", "1", "2"), ("b", "3", "absent"), ("c", "absent", "d: none")]
+    expected = [("a.x", ["1", "2"]), ("b", ["3", "absent"]), ("c", ["absent", "d: none"])]
+    assert list(compare.differing([one, two])) == expected
+    assert list(compare.differing([one, one, two])) == [(key, [first, first, second]) for key, (first, second) in expected]
 
 
 @pytest.mark.parametrize("phone", [False, True])
 def test_the_page_draws_both_runs(browser_page: Any, reports: dict[str, RunReport], tmp_path: Path, phone: bool) -> None:
     path = tmp_path / "page.html"
-    compare.write_comparison(reports["traded"], reports["idle"], path)
+    compare.write_comparison([reports["traded"], reports["idle"]], path)
     open_page(browser_page, path, phone=phone)
     browser_page.wait_for_selector("html[data-drawn=yes]")
     assert not overflows(browser_page) and path.stat().st_size < 3_000_000
@@ -141,7 +143,7 @@ def test_runs_that_share_no_time_start_together(browser_page: Any, reports: dict
     b = read_report(b.run.folder)
     found = compare.differing_decisions(a, b)
     assert found is not None and found.shared == 0
-    path = compare.write_comparison(a, b, tmp_path / "page.html")
+    path = compare.write_comparison([a, b], tmp_path / "page.html")
     open_page(browser_page, path)
     browser_page.wait_for_selector("html[data-drawn=yes]")
     assert "the second is moved to the start of the first" in browser_page.locator("figcaption").inner_text()
@@ -154,7 +156,29 @@ def test_no_name_of_a_run_is_taken_for_markup(browser_page: Any, reports: dict[s
     about = {"spec": {"name": EVIL, "about": EVIL}, "data_hash": EVIL, "overrides": [EVIL]}
     b = edited(reports["traded"], tmp_path / "run", **about)
     path = tmp_path / "page.html"
-    path.write_text(compare.comparison_page(reports["traded"], b), encoding="utf-8")
+    path.write_text(compare.comparison_page([reports["traded"], b]), encoding="utf-8")
     open_page(browser_page, path)
     browser_page.wait_for_selector("html[data-drawn=yes]")
     assert browser_page.locator("img").count() == 0 and EVIL in browser_page.locator("#table-facts").inner_text()
+
+
+def test_three_runs_stand_side_by_side(browser_page: Any, reports: dict[str, RunReport], tmp_path: Path) -> None:
+    runs = [reports[name] for name in ("traded", "hasty", "idle")]
+    table = compare.settings(runs)
+    assert table is not None and [name for name, _ in table.columns] == ["Key", "traded", "hasty", "idle"]
+    keys = {row[0].text for row in table.rows}
+    assert keys == {text.split("=")[0] for name in RUNS for text in RUNS[name]}
+    rows = {row[0].text: row for row in compare.figures(runs).rows if len(row) > 1}
+    trips = [float(len(run.book.trips)) for run in runs]
+    assert [cell.sort for cell in rows["Round trips"][1:]] == trips and trips[2] == 0
+    path = compare.write_comparison(runs, tmp_path / "page.html")
+    open_page(browser_page, path)
+    browser_page.wait_for_selector("html[data-drawn=yes]")
+    assert not overflows(browser_page)
+    lines = browser_page.evaluate("sqChart.charts[0].getOption().series.map((s) => s.name)")
+    assert lines == ["traded", "traded", "hasty", "hasty", "idle", "idle"]
+
+
+def test_runs_of_one_name_are_numbered(reports: dict[str, RunReport]) -> None:
+    one, other = reports["traded"], reports["idle"]
+    assert compare.names_of([one, other, one]) == ["traded (1)", "idle", "traded (3)"]

@@ -20,6 +20,7 @@ from drivers.report.contents import RunReport, read_report
 from drivers.report.drawn import drawn
 from drivers.report.html import report_page
 from drivers.report.text import interval_of, value_of
+from drivers.store.reader import RecordedError
 from tests.browser import open_page, overflows
 
 INKED = """(element) => [...element.querySelectorAll('canvas')].reduce((inked, canvas) => {
@@ -60,7 +61,7 @@ def test_every_chart_is_drawn_and_nothing_is_wider_than_the_window(
     page = shown(browser_page, pages[name], phone=phone, dark=dark)
     assert not overflows(page)
     charts = [c for c in page.query_selector_all(".canvas") if c.is_visible()]
-    assert len(charts) == (2 if name == "idle" else 4)
+    assert len(charts) == (2 if name == "idle" else 7)
     for chart in charts:
         box = chart.bounding_box()
         assert chart.evaluate(INKED) > 0.01 * box["width"] * box["height"]
@@ -68,12 +69,12 @@ def test_every_chart_is_drawn_and_nothing_is_wider_than_the_window(
 
 def test_the_theme_is_switched_in_the_charts_too(browser_page: Any, pages: dict[str, Path]) -> None:
     page = shown(browser_page, pages["traded"])
-    colour = "() => sqChart.charts.map((chart) => chart.getOption().yAxis[0].axisLabel.color)"
+    colour = "() => sqChart.charts.map((chart) => chart.getOption().tooltip[0].textStyle.color)"
     light = page.evaluate(colour)
     page.click("#theme")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     dark = page.evaluate(colour)
-    assert len(light) == len(dark) == 4 and set(light).isdisjoint(dark)
+    assert len(light) == len(dark) == 7 and set(light).isdisjoint(dark)
 
 
 def test_each_chart_has_a_label_a_caption_and_a_table_that_says_the_same(browser_page: Any, pages: dict[str, Path]) -> None:
@@ -133,10 +134,10 @@ def test_what_the_charts_draw_comes_back_from_the_page_as_it_is_in_the_files(
 
 def test_another_symbol_is_drawn_when_it_is_picked(browser_page: Any, pages: dict[str, Path]) -> None:
     page = shown(browser_page, pages["traded"])
-    before = page.evaluate("sqChart.charts[1].getOption().series.find((s) => s.name === 'Close').data[0][1]")
+    before = page.evaluate("sqChart.charts[1].getOption().series.find((s) => s.name === 'Price').data[0][1]")
     other = page.evaluate("[...document.querySelectorAll('#symbol option')].find((o) => !o.selected).value")
     page.select_option("#symbol", other)
-    assert page.evaluate("sqChart.charts[1].getOption().series.find((s) => s.name === 'Close').data[0][1]") != before
+    assert page.evaluate("sqChart.charts[1].getOption().series.find((s) => s.name === 'Price').data[0][1]") != before
 
 
 def test_the_keyboard_zooms_moves_and_shows_all_again(browser_page: Any, pages: dict[str, Path]) -> None:
@@ -271,9 +272,7 @@ def test_gaps_and_a_symbol_that_comes_late_or_is_never_known(
     page = shown(browser_page, path)
     for k in range(3):
         page.select_option("#symbol", str(k))
-    unknown = page.evaluate(
-        "sq.data.symbols.map((s) => sqChart.unpack(s.price, sq.data.clock).filter(([, v]) => v === null).length)"
-    )
+    unknown = page.evaluate("sq.data.symbols.map((s) => [...sqChart.floats(s.candles.close)].filter(Number.isNaN).length)")
     assert all(unknown) and page.locator("#chart-trades").evaluate(INKED) > 1000
 
 
@@ -291,16 +290,16 @@ def test_a_run_of_a_bar_or_two_has_a_report(
     assert "Nothing was traded" in page.locator("#result").inner_text() and page.locator("#table-figures").count() == 1
 
 
-def test_a_month_of_five_symbols_stays_under_three_megabytes(reports: dict[str, RunReport]) -> None:
+def test_a_month_of_five_symbols_stays_under_three_and_a_half_megabytes(reports: dict[str, RunReport]) -> None:
     """By what the page can hold at most: the points of every series and the fills of every symbol at their limits."""
     report = reports["traded"]
     bars, fills = 43_200, 4_000
     rng = np.random.default_rng(0)
     from drivers.report.account import Account
-    from drivers.report.contents import PRICE_POINTS
-    from drivers.report.market import Prices
+    from drivers.report.contents import CANDLES, USUAL_FIELDS
+    from drivers.report.market import STOP, TARGET, Prices
     from drivers.report.scan import BarTimes
-    from drivers.report.series import Extremes
+    from drivers.report.series import Candles
 
     clock = BarTimes(report.clock.first, report.clock.step, bars)
     assert report.account is not None
@@ -316,8 +315,11 @@ def test_a_month_of_five_symbols_stays_under_three_megabytes(reports: dict[str, 
         returns=still,
         time_held=np.ones(5),
     )
-    kept = Extremes(bars, 5, PRICE_POINTS // 5)
-    kept.add(0, np.exp(np.cumsum(rng.normal(0.0, 1e-3, (bars, 5)), axis=0)))
+    kept = Candles(bars, 5, CANDLES // 5, [STOP, TARGET, *USUAL_FIELDS])
+    walks = np.exp(np.cumsum(rng.normal(0.0, 1e-3, (bars, 5)), axis=0))
+    kept.add(0, walks, walks * 1.001, walks * 0.999, walks * rng.normal(1.0, 1e-4, walks.shape), rng.random(walks.shape))
+    for name in kept.last:
+        kept.take(name, 0, rng.random(walks.shape))
     five = [f"SYM{n}USDT" for n in range(5)]
     run = dataclasses.replace(report.run, symbols=tuple(five))
     many = [
@@ -330,13 +332,14 @@ def test_a_month_of_five_symbols_stays_under_three_megabytes(reports: dict[str, 
         for n in range(5)
         for i, t in enumerate(np.sort(rng.integers(0, bars, fills)))
     ]
-    trips = [dataclasses.replace(report.book.trips[i % len(report.book.trips)], symbol=i % 5) for i in range(5000)]
+    trips = [dataclasses.replace(report.book.trips[i % len(report.book.trips)], symbol=i % 5, decided=0) for i in range(5000)]
     full = dataclasses.replace(
         report,
         run=run,
         clock=clock,
         account=account,
-        prices=Prices(kept, np.ones(5), np.ones(5), 60, np.ones((720, 5))),
+        prices=Prices(kept, np.ones(5), np.ones(5), 60, np.ones((720, 5)), USUAL_FIELDS),
+        hold=walk / 1e5,
         regimes=rng.integers(-1, 5, (bars, 5)).astype(np.int8),
         halts=(rng.random(bars) < 0.01).astype(np.int8),
         quality=None,
@@ -344,7 +347,7 @@ def test_a_month_of_five_symbols_stays_under_three_megabytes(reports: dict[str, 
         book=dataclasses.replace(report.book, fills=many, trips=trips, open=[]),
     )
     size = len(report_page(full).encode())
-    assert 1_500_000 < size < 3_000_000
+    assert 1_500_000 < size < 3_500_000
     assert [s["all_fills"] for s in drawn(full)["symbols"]] == [fills] * 5
 
 
@@ -361,3 +364,69 @@ def test_two_fingers_zoom_a_chart(browser_page: Any, pages: dict[str, Path]) -> 
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     zoomed = page.evaluate("sqChart.charts[0].getOption().dataZoom[0]")
     assert zoomed["end"] - zoomed["start"] < 80
+
+
+def test_a_round_trip_that_is_chosen_is_shown_with_its_reason_and_its_commands(
+    browser_page: Any, pages: dict[str, Path], reports: dict[str, RunReport]
+) -> None:
+    page = shown(browser_page, pages["traded"])
+    row = page.locator("#table-trips tbody tr").nth(1)
+    trip = sorted(reports["traded"].book.trips, key=lambda t: t.exit_time)[1]
+    row.click()
+    said = page.locator("#trip").inner_text()
+    assert "Decided at" in said and f"stratoquant explain traded {trip.entry_order}" in said and trip.exit_order in said
+    assert page.locator("#symbol option:checked").inner_text().startswith(reports["traded"].symbols[trip.symbol])
+    seen = page.evaluate("(() => { const z = sqChart.charts.find((c) => c.getDom().id === 'chart-trades').getOption().dataZoom[0];"
+                         " return [z.startValue, z.endValue]; })()")  # fmt: skip
+    assert seen[0] <= trip.entry_time / 1e6 and trip.exit_time / 1e6 <= seen[1]
+    length = trip.exit_time - trip.entry_time
+    assert seen[1] - seen[0] <= 3.01 * max(length, 30 * 60e9) / 1e6
+
+
+def test_round_trips_are_filtered_by_words_and_outcome(
+    browser_page: Any, pages: dict[str, Path], reports: dict[str, RunReport]
+) -> None:
+    page = shown(browser_page, pages["traded"])
+    trips = reports["traded"].book.trips
+    visible = "[...document.querySelectorAll('#table-trips tbody tr')].filter((r) => !r.hidden).length"
+    page.fill("#trip-find", reports["traded"].symbols[0] + " long")
+    assert page.evaluate(visible) == sum(t.symbol == 0 and t.side == 1 for t in trips)
+    page.select_option("#trip-outcome", "lost")
+    lost = sum(t.symbol == 0 and t.side == 1 and t.profit <= 0.0 for t in trips)
+    assert page.evaluate(visible) == lost and page.locator("#trip-left").inner_text() == f"{lost} of {len(trips)}"
+
+
+def test_every_table_is_saved_as_csv_that_pandas_reads(
+    browser_page: Any, pages: dict[str, Path], reports: dict[str, RunReport], tmp_path: Path
+) -> None:
+    page = shown(browser_page, pages["traded"])
+    assert page.locator("button.csv").count() == page.locator("table").count()
+    with page.expect_download() as waiting:
+        page.click("button.csv[data-table=table-trips]")
+    waiting.value.save_as(tmp_path / "trips.csv")
+    saved = pd.read_csv(tmp_path / "trips.csv")
+    assert waiting.value.suggested_filename == "trips.csv"
+    expected = sorted((reports["traded"].symbols[t.symbol], t.profit) for t in reports["traded"].book.trips)
+    found = sorted(zip(saved.Symbol, saved.Profit, strict=True))
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    assert [profit for _, profit in found] == pytest.approx([profit for _, profit in expected], rel=1e-12)
+
+
+def test_text_that_a_spreadsheet_would_run_is_saved_as_text(browser_page: Any, pages: dict[str, Path]) -> None:
+    page = shown(browser_page, pages["traded"])
+    made = page.evaluate("""() => { const table = document.getElementById('table-sides'); table.tBodies[0].rows[0].cells[0].textContent = '=1+"x"';
+        return sqTables.csvOf(table); }""")  # fmt: skip
+    assert made.splitlines()[1].startswith('"\'=1+""x""",')
+
+
+def test_fields_of_any_layer_are_drawn_under_the_price(browser_page: Any, finished: dict[str, Path], tmp_path: Path) -> None:
+    name = "l2_returns_volatility.atr"
+    path = tmp_path / "page.html"
+    path.write_text(report_page(read_report(finished["traded"], fields=[name])), encoding="utf-8")
+    page = shown(browser_page, path)
+    series = page.evaluate("sqChart.charts.find((c) => c.getDom().id === 'chart-trades').getOption().series.map((s) => s.name)")
+    assert "L2 returns_volatility.atr" in series
+    with pytest.raises(
+        RecordedError, match=r"recorded no field l2_returns_volatility\.atrr; did you mean l2_returns_volatility\.atr\?"
+    ):
+        read_report(finished["traded"], fields=["l2_returns_volatility.atrr"])
