@@ -17,7 +17,6 @@ from pydantic import BaseModel
 
 from drivers.cli.main import app
 from drivers.feeds.description import Description
-from drivers.feeds.importing.presets import PRESETS
 from drivers.project.locate import defaults
 from drivers.report.reference import write_reference
 from drivers.venues.description import VenueRules
@@ -35,15 +34,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Puts the keys of dataset.yml and of a venue's file and the presets of imports where a page asks for them."""
-    markdown = markdown.replace("DATASET_KEYS", keys_of(Description)).replace("VENUE_KEYS", keys_of(VenueRules))
-    return markdown.replace("\nPRESETS\n", f"\n{presets()}\n")
-
-
-def presets() -> str:
-    """The layouts that an import knows by name, as a table."""
-    rows = ["| preset | kind | what it is |", "|---|---|---|"]
-    return "\n".join([*rows, *(f"| `{name}` | {each.kind} | {each.about} |" for name, each in PRESETS.items())])
+    """Puts the keys of dataset.yml and of a venue's file where a page asks for them."""
+    return markdown.replace("DATASET_KEYS", keys_of(Description)).replace("VENUE_KEYS", keys_of(VenueRules))
 
 
 def keys_of(model: type[BaseModel]) -> str:

@@ -69,7 +69,9 @@ Unit = Literal["s", "ms", "us", "ns"]
 
 @app.command("import")
 def import_(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Files, or folders of them.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE...", help="Files, zip archives, or folders with all below them.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The market-data folder to make.")],
     preset: Annotated[
         str | None, typer.Option(metavar="NAME", help="A known layout, e.g. binance-klines; `data presets` lists them.")
@@ -91,7 +93,11 @@ def import_(
         ),
     ] = None,
     kind: Annotated[
-        Literal["bars", "book", "trades", "funding", "splits", "dividends"] | None, typer.Option(help="What the files hold.")
+        Literal["bars", "book", "trades", "funding", "splits", "dividends", "alpha"] | None,
+        typer.Option(help="What the files hold."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Of folders and archives, take files of such names, e.g. '*_5.csv'.")
     ] = None,
     stamp: Annotated[Literal["open", "close"] | None, typer.Option(help="The end of the bar that its time names.")] = None,
     clock: Annotated[
@@ -151,6 +157,7 @@ def import_(
         out=out,
         preset=preset,
         kind=kind,
+        only=only,
         columns=_pairs(column or []),
         header=names(header) or (),
         symbol=symbol,

@@ -127,7 +127,7 @@ def _step(reading: Reading, table: Table, gaps: Ints) -> int:
         if step < SECOND or DAY % step:
             raise DataError(
                 f"{table.name}: bars are mostly {duration(step)} apart, which is not a clock of a second or more that divides "
-                "a day; name it in dataset.yml, e.g. `clock: 1m`"
+                "a day; name it in dataset.yml, e.g. `clock: 1m`, or import with --clock 1m"
             )
     elif len(gaps) and int(gaps.min()) > step:
         raise DataError(

@@ -63,8 +63,8 @@ def read_funding(reading: Reading, table: Table, axis: Axis) -> None:
         elif len(at) > 2 and (between := int(np.median(np.diff(at)))) < SHORTEST:
             raise DataError(
                 f"{table.name}: rows of {symbol} lie {duration(between)} apart: these are quotes of a rate, and each row would "
-                "be charged; write `funding_interval: 8h` (the venue's) in dataset.yml, or keep only the rows at which funding "
-                "is paid"
+                "be charged; write `funding_interval: 8h` (the venue's) in dataset.yml, import with --funding-interval 8h, or "
+                "keep only the rows at which funding is paid"
             )
         at = snapped(at)
         reading.payments[symbol] = at

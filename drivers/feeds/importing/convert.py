@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,9 +39,12 @@ class Converted:
     numbers: Numbers
     ids: Any = None
     rows: int = 0
+    words: Mapping[str, str] | None = None  # theirs to ours of the side, in the layout's own words
+    empty: int = 0  # rows of funding left out so far, as they name no rate
 
     def __post_init__(self) -> None:
         exact = [self.matching.columns.get(name) for name in ("timestamp", "trade_id", "symbol")] + [self.matching.clock_time]
+        exact += [self.matching.keep[0]] if self.matching.keep else []
         self.source.as_text = frozenset(name for name in exact if name is not None)
 
     def fields(self) -> list[str]:
@@ -72,7 +75,17 @@ class Converted:
                     made[name] = self._ids(batch, start)
                 else:
                     made[name] = pa.array(self._numbers(batch, name, start))
-            yield pa.table(made)
+            yield self._told(pa.table(made), batch)
+
+    def _told(self, table: pa.Table, batch: Any) -> pa.Table:
+        """Without the rows that are of another kind, and those of funding that name no rate."""
+        if (keep := self.matching.keep) is not None:
+            table = table.filter(pc.equal(batch.column(keep[0]).cast(pa.string()), keep[1]))
+        if self.matching.kind != "funding":
+            return table
+        told = ~np.isnan(table.column("funding_rate").to_numpy())
+        self.empty += int(np.count_nonzero(~told))
+        return table if told.all() else table.filter(pa.array(told))
 
     def _time(self, batch: Any, start: int) -> Ints:
         dates = batch.column(str(self.matching.columns["timestamp"]))
@@ -103,7 +116,14 @@ class Converted:
         theirs = self.matching.columns[name]
         if theirs is None:
             return np.full(batch.num_rows, np.nan)
-        return self.numbers.read(batch.column(theirs), name, theirs, start)
+        found = self.numbers.read(batch.column(theirs), name, theirs, start)
+        return np.abs(found) if self._signed and name == "size" else found
+
+    @property
+    def _signed(self) -> bool:
+        """Whether one column is both size and side: bought above 0, sold below."""
+        columns = self.matching.columns
+        return "side" in columns and columns["side"] is not None and columns["side"] == columns.get("size")
 
     def _ids(self, batch: Any, start: int) -> Any:
         theirs = str(self.matching.columns["trade_id"])
@@ -118,7 +138,13 @@ class Converted:
             return self._words(batch, str(columns["buyer_is_maker"]), start, _MAKER.get, "true or false")
         if columns["side"] is None:
             return pa.nulls(batch.num_rows, pa.string())
-        return self._words(batch, str(columns["side"]), start, _SIDES.get, _TAKER)
+        theirs = str(columns["side"])
+        if self._signed:
+            amount = self.numbers.read(batch.column(theirs), "size", theirs, start)
+            return pa.array(np.select([amount > 0.0, amount < 0.0], ["buy", "sell"], ""), mask=~(np.abs(amount) > 0.0))
+        if self.words:
+            return self._words(batch, theirs, start, {k.lower(): v for k, v in self.words.items()}.get, ", ".join(self.words))
+        return self._words(batch, theirs, start, _SIDES.get, _TAKER)
 
     def _words(self, batch: Any, theirs: str, start: int, of: Any, expected: str) -> Any:
         """A column of words in ours, null where it says nothing."""
@@ -130,7 +156,9 @@ class Converted:
         for found in coded.dictionary.to_pylist():
             word = found.strip().lower()
             ours.append(of(word))
-            if ours[-1] is None and word not in _UNKNOWN:
+            if ours[-1] in _UNKNOWN:
+                ours[-1] = None
+            elif ours[-1] is None and word not in _UNKNOWN:
                 index = int(
                     np.argmax(pc.equal(values.cast(pa.string()), found).fill_null(False).to_numpy(zero_copy_only=False))
                 )

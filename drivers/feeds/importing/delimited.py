@@ -16,15 +16,14 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv
 
 from drivers.feeds.errors import DataError
-from drivers.feeds.importing.packed import unpacked
-from drivers.feeds.importing.presets import Preset, preset_of_file
+from drivers.feeds.importing.packed import Origin, refuse_bomb
+from drivers.feeds.importing.presets import Preset, of_width, recognised_rows
 from drivers.feeds.importing.source import EMPTY, Source, types_of
 from drivers.feeds.time_forms import is_time
 
@@ -41,6 +40,7 @@ class Shape(NamedTuple):
     skip: int = 0
     names: tuple[str, ...] | None = None
     symbol: str | None = None  # where the lines before the table name it
+    layout: Preset | None = None  # by which rows without a header are named
 
 
 _PLAIN: Final = Shape()
@@ -59,31 +59,33 @@ class Delimited(Source):
     def _raw(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         types = {name: pa.string() if name in self.as_text else _stable(self.types[name]) for name in columns}
         convert = _conversion(column_types=types, include_columns=columns)
-        size = max(self.path.stat().st_size, 1)
-        with (
-            self.path.open("rb") as packed,
-            ExitStack() as stack,
-            pa.csv.open_csv(
-                unpacked(self.path, packed, stack),
-                read_options=_reading(self.shape, block_size=1 << 21),  # pyarrow reads 32 blocks ahead
-                parse_options=pa.csv.ParseOptions(delimiter=self.shape.delimiter),
-                convert_options=convert,
-            ) as reader,
-        ):
+        size, read = max(self.origin.size, 1), 0
+        with ExitStack() as stack:
+            text, packed = self.origin.open(stack)
+            reader = stack.enter_context(
+                pa.csv.open_csv(
+                    text,
+                    read_options=_reading(self.shape, block_size=1 << 21),  # pyarrow reads 32 blocks ahead
+                    parse_options=pa.csv.ParseOptions(delimiter=self.shape.delimiter),
+                    convert_options=convert,
+                )
+            )
             for batch in reader:
                 yield batch
+                read += batch.nbytes
+                refuse_bomb(self.origin, read, size)
                 self.done = packed.tell() / size
 
 
 def open_delimited(
-    path: Path, preset: Preset | None, header: Sequence[str], skip: int | None = None, encoding: str | None = None
+    path: Origin, preset: Preset | None, header: Sequence[str], skip: int | None = None, encoding: str | None = None
 ) -> tuple[Source, int]:
     """The file with its columns known, and how many rows its beginning has. skip: lines before the table, None finds them.
 
     Raises DataError naming the option to give where the file does not say what it is.
     """
-    with path.open("rb") as packed, ExitStack() as stack:
-        head = unpacked(path, packed, stack).read(_HEAD)
+    with ExitStack() as stack:
+        head = path.open(stack)[0].read(_HEAD)
     cut = len(head) == _HEAD
     mark = next((name for bytes_, name in _MARKS.items() if head.startswith(bytes_)), None)
     chosen = encoding or mark or "utf-8"
@@ -108,7 +110,7 @@ def open_delimited(
         convert_options=_conversion(),
     )
     return Delimited(
-        path, tuple(table.schema.names), types_of(table.schema), {}, symbol=shape.symbol, shape=shape
+        path, tuple(table.schema.names), types_of(table.schema), {}, symbol=shape.symbol, layout=shape.layout, shape=shape
     ), table.num_rows
 
 
@@ -122,7 +124,7 @@ def _conversion(**options: Any) -> Any:
     return pa.csv.ConvertOptions(strings_can_be_null=False, **options)
 
 
-def _decoded(path: Path, head: bytes, encoding: str) -> tuple[bool, str]:
+def _decoded(path: Origin, head: bytes, encoding: str) -> tuple[bool, str]:
     """Whether all of the text is readable in that encoding, and the text. Raises DataError for one that does not fit."""
     try:
         return True, head.decode("utf-8-sig" if encoding == "utf-8" else encoding)
@@ -147,14 +149,15 @@ def _table_begins(lines: Sequence[str]) -> tuple[int, str]:
 
 
 def _shape(
-    path: Path, lines: Sequence[str], preset: Preset | None, header: Sequence[str], shape: Shape, readable: bool
+    path: Origin, lines: Sequence[str], preset: Preset | None, header: Sequence[str], shape: Shape, readable: bool
 ) -> Shape:
     """The names of the columns, from the first lines of the table."""
     first = next(csv.reader([lines[0]], delimiter=shape.delimiter))
     if _is_data(first):
         if not readable:
             raise _unreadable(path)
-        return shape._replace(names=names_of_rows(path, len(first), preset or preset_of_file(path.name, len(first)), header))
+        layout = preset or (None if header else recognised_rows(path.names, len(first)))
+        return shape._replace(names=names_of_rows(path, len(first), layout, header), layout=layout)
     if header:  # in place of the one that is there
         if len(header) != len(first):
             raise DataError(f"{path.name}: has {len(first)} columns ({lines[0][:60]}), and --header names {len(header)}")
@@ -168,7 +171,7 @@ def _shape(
     return _three_lines(path, lines, shape) or shape
 
 
-def _three_lines(path: Path, lines: Sequence[str], shape: Shape) -> Shape | None:
+def _three_lines(path: Origin, lines: Sequence[str], shape: Shape) -> Shape | None:
     """yfinance: `Price,Close,High,...`, `Ticker,AAPL,AAPL,...`, `Date,,,...`."""
     rows = [next(csv.reader([line], delimiter=shape.delimiter)) for line in lines[:3]]
     if len(rows) < 3 or rows[0][0] != "Price" or rows[1][0] != "Ticker" or rows[2][0] not in ("Date", "Datetime"):
@@ -182,7 +185,7 @@ def _three_lines(path: Path, lines: Sequence[str], shape: Shape) -> Shape | None
     return shape._replace(skip=shape.skip + 3, names=(rows[2][0], *rows[0][1:]), symbol=tickers[0])
 
 
-def _unreadable(path: Path) -> DataError:
+def _unreadable(path: Origin) -> DataError:
     return DataError(
         f"{path.name}: is not text in UTF-8; name its encoding with --encoding, e.g. gbk or latin-1, or name its columns with "
         "--header A,B,..."
@@ -210,16 +213,18 @@ def _is_value(cell: str) -> bool:
     return plain in ("", "true", "false", "nan", "null", "buy", "sell") or _is_number(cell) or is_time(cell)
 
 
-def names_of_rows(path: Path, width: int, preset: Preset | None, header: Sequence[str]) -> tuple[str, ...]:
+def names_of_rows(path: Origin, width: int, preset: Preset | None, header: Sequence[str]) -> tuple[str, ...]:
     """Names for rows without a header, in delimited text or JSON."""
     if header:
         if len(header) != width:
             raise DataError(f"{path.name}: has {width} columns, and --header names {len(header)}")
         return tuple(header)
     if preset is None or not preset.order:
+        fits = of_width(width)
+        among = f" (of as many columns: {', '.join(fits)})" if fits else ""
         raise DataError(
             f"{path.name}: the first line holds values, not names; name the {width} columns with --header A,B,..., or choose a "
-            "--preset"
+            f"--preset{among}"
         )
     found = preset.header(width)
     if found is None:

@@ -24,6 +24,7 @@ _NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
     "funding": ("timestamp", "funding_rate"),
     "splits": ("timestamp", "ratio"),
     "dividends": ("timestamp", "dividend"),
+    "alpha": ("timestamp", "value"),
 }
 _OPTIONAL: Final[dict[Kind, tuple[str, ...]]] = {
     "bars": ("symbol", "vwap", "trade_count", "buy_volume", "buy_count", "adjustment"),
@@ -32,6 +33,7 @@ _OPTIONAL: Final[dict[Kind, tuple[str, ...]]] = {
     "funding": ("symbol",),
     "splits": ("symbol",),
     "dividends": ("symbol",),
+    "alpha": ("symbol",),
 }
 _MAY_BE_UNKNOWN: Final = frozenset({"volume", "side"})
 """A price without its volume, or a trade without its side, is still worth having: `--column volume=none` says so."""
@@ -39,20 +41,20 @@ _MAY_BE_UNKNOWN: Final = frozenset({"volume", "side"})
 _TIME: Final = (
     *("timestamp", "ts", "time", "date", "datetime", "opentime", "starttime", "unix", "unixtime", "unixtimestamp", "epoch"),
     *("timeperiodstart", "transacttime", "tradetime", "exchangetime", "eventtime", "fundingtime", "calctime", "createdtime"),
-    *("candlebegintime", "gmttime", "localtime", "tsevent", "windowstart", "datum"),
+    *("candlebegintime", "gmttime", "localtime", "timeutc", "tsevent", "windowstart", "start", "t", "datum", "data"),
 )
 _EPOCHS: Final = frozenset({"unix", "unixtime", "unixtimestamp", "epoch"})
 """Names of instants. Where a date for the eye stands beside one, the instant is taken."""
 _COMMON: Final[dict[str, tuple[str, ...]]] = {
     "timestamp": _TIME,
     "symbol": ("symbol", "ticker", "tic", "instrument", "pair", "market", "productid", "instid", "instrumentid"),
-    "open": ("open", "o", "openprice", "priceopen", "eroffnung", "eroffnungskurs", "erster"),
-    "high": ("high", "h", "highprice", "pricehigh", "hoch", "tageshoch"),
-    "low": ("low", "l", "lowprice", "pricelow", "tief", "tagestief"),
-    "close": ("close", "c", "closeprice", "priceclose", "schluss", "schlusskurs", "last"),
-    "volume": ("volume", "v", "vol", "basevolume", "volumebase", "volumetraded", "volumen", "stuck"),
-    "vwap": ("vwap",),
-    "trade_count": ("tradecount", "count", "trades", "numberoftrades", "numtrades", "tradescount"),
+    "open": ("open", "o", "openprice", "priceopen", "eroffnung", "eroffnungskurs", "erster", "otwarcie"),
+    "high": ("high", "h", "highprice", "pricehigh", "hoch", "tageshoch", "najwyzszy"),
+    "low": ("low", "l", "lowprice", "pricelow", "tief", "tagestief", "najnizszy"),
+    "close": ("close", "c", "closeprice", "priceclose", "schluss", "schlusskurs", "last", "zamkniecie"),
+    "volume": ("volume", "v", "vol", "basevolume", "volumebase", "volumetraded", "volumen", "stuck", "wolumen"),
+    "vwap": ("vwap", "vw"),
+    "trade_count": ("tradecount", "count", "trades", "numberoftrades", "numtrades", "tradescount", "transactions", "n"),
     "buy_volume": ("buyvolume", "takerbuyvolume", "takerbuybasevolume", "takerbuybaseassetvolume"),
     "buy_count": ("buycount",),
     "price": ("price", "px", "p", "tradeprice"),
@@ -64,6 +66,7 @@ _COMMON: Final[dict[str, tuple[str, ...]]] = {
     "adjustment": ("adjustment", "adjustmentfactor", "adjfactor"),
     "ratio": ("ratio", "splitratio", "splitfactor"),
     "dividend": ("dividend", "dividends", "dividendamount"),
+    "value": ("value", "alpha"),
 }
 _LEVEL: Final = re.compile(
     r"(?:best)?(?P<side>bids?|asks?|[ab](?=[a-z]*\d))(?P<before>\d*)"
@@ -83,11 +86,13 @@ class Matching:
     dropped: tuple[str, ...]
     best_quotes: bool = False
     clock_time: str | None = None  # their column of the time of day, where `timestamp` is a column of dates
+    keep: tuple[str, str] | None = None  # their column, and the value that a row of this kind has in it
 
     @property
     def used(self) -> list[str]:
         """Their columns that are read, each once."""
-        return list(dict.fromkeys(theirs for theirs in (*self.columns.values(), self.clock_time) if theirs is not None))
+        others = (self.clock_time, self.keep[0] if self.keep else None)
+        return list(dict.fromkeys(theirs for theirs in (*self.columns.values(), *others) if theirs is not None))
 
     @property
     def depth(self) -> int:
@@ -148,7 +153,8 @@ def match_columns(
     if "+" in (theirs := chosen.get("timestamp", "")) and theirs not in columns:
         found["timestamp"], clock_time = _joined(file, theirs, columns)
     dropped = tuple(name for name in columns if name not in (*found.values(), clock_time))
-    return Matching(kind, found, dropped, best_quotes, clock_time)
+    keep = preset.keep if preset is not None and preset.keep is not None and preset.keep[0] in columns else None
+    return Matching(kind, found, dropped, best_quotes, clock_time, keep)
 
 
 def _date_and_time(folded: Mapping[str, str]) -> tuple[str, str] | None:
@@ -182,7 +188,7 @@ def _check_preset(file: str, columns: Sequence[str], preset: Preset, kind: Kind 
         of = f"the preset {preset.name} is of {preset.kind}, and --kind says {kind}"
         raise DataError(f"{file}: {of}; leave one of them out")
     for ours, theirs in preset.columns.items():
-        if theirs not in columns and ours not in chosen:
+        if theirs is not None and theirs not in columns and ours not in chosen:
             raise DataError(
                 f"{file}: the preset {preset.name} expects a column {theirs}, and the file has {_list(columns)}; choose "
                 f"another preset, leave it out, or name the column with --column {ours}=..."
@@ -210,12 +216,13 @@ def _kind_of(file: str, columns: Sequence[str], wanted: Mapping[str, str | None]
     if not fits:
         fits += ["splits"] if has("ratio") else []
         fits += ["dividends"] if has("dividend") else []
+        fits += ["alpha"] if has("value") else []
     if len(fits) == 1:
         return fits[0]
     if fits:
         raise DataError(f"{file}: could hold {' or '.join(fits)}; say which with --kind, e.g. --kind {fits[0]}")
     raise DataError(
-        f"{file}: columns {_list(columns)} are not recognised as bars, book, trades, funding, splits or dividends; "
+        f"{file}: columns {_list(columns)} are not recognised as bars, book, trades, funding, splits, dividends or alpha; "
         "name them, e.g. --kind bars "
         "--column timestamp=... --column open=..., or choose a --preset"
     )
@@ -267,10 +274,17 @@ def _guess(file: str, field: str, folded: Mapping[str, str], taken: set[str | No
 
 def _missing(file: str, kind: Kind, field: str, folded: Mapping[str, str]) -> str:
     have = f"{file}: no column is recognised as the {field} of {kind}; the file has {_list(list(folded))}"
+    alike = [name for name, plain in folded.items() if plain.startswith(field)]
+    if alike:
+        return f"{have}; {' and '.join(alike)} may be: say which with --column {field}={_quoted(alike[0])}"
     unknown = f", or import it as unknown with --column {field}=none" if field in _MAY_BE_UNKNOWN else ""
     if field == "timestamp" and "closetime" in folded.values():
         return f"{have}; if its time is that of the close, say --column timestamp=... --stamp close"
     return f"{have}; name it with --column {field}=...{unknown}"
+
+
+def _quoted(name: str) -> str:
+    return f"'{name}'" if " " in name else name
 
 
 def _no_levels(file: str, folded: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,9 +16,10 @@ from drivers.feeds.importing.convert import TIME, Converted
 from drivers.feeds.importing.merge import Policy
 from drivers.feeds.importing.names import KINDS, Matching, match_columns
 from drivers.feeds.importing.numbers import Numbers
-from drivers.feeds.importing.presets import Kind, Preset, find_preset, preset_of_file, preset_of_header, symbol_in
+from drivers.feeds.importing.packed import Origin
+from drivers.feeds.importing.presets import Kind, Preset, find_preset, recognised
 from drivers.feeds.importing.source import Source
-from drivers.feeds.importing.sources import FORMATS, files_in, open_source
+from drivers.feeds.importing.sources import open_source, origins_in
 from drivers.feeds.importing.symbols import symbol_of
 from drivers.feeds.importing.times import UNITS, Times, check_zone
 from drivers.feeds.tables import SUFFIXES
@@ -31,8 +33,9 @@ class ImportRequest:
     """What to import, and how. sources: files, or folders of them; out: the market-data folder to make.
 
     columns: our field -> their column, or "none". symbol: a name, or a pattern of the file names with {symbol} in it; None
-    takes the column, else the part of the name in capitals. time_unit: s, ms, us, ns; None goes by magnitude. timezone: of
-    times without one. time_format: how they are written, for strptime. skip_lines: before the table of a text; None finds them.
+    takes the column, else the part of the name in capitals. only: a pattern of the names
+    of files in folders and archives. time_unit: s, ms, us, ns; None goes by magnitude. timezone: of times without one.
+    time_format: how they are written, for strptime. skip_lines: before the table of a text; None finds them.
     decimal: the decimal mark; None is a point, or a comma where the numbers leave no doubt. scale: our field -> factor.
     off_clock: what becomes of bars whose time is not on the clock: refused, left out, or moved to the clock before.
     funding_interval: between two payments, where rows of funding are quotes of the rate. add: into an existing folder that
@@ -47,6 +50,7 @@ class ImportRequest:
     header: tuple[str, ...] = ()
     symbol: str | None = None
     stamp: Literal["open", "close"] | None = None
+    only: str | None = None
     clock: str | None = None
     calendar: str | None = None
     time_unit: str | None = None
@@ -77,11 +81,17 @@ class FilePlan:
     symbol: str | None  # None: from its column
     times: Times
     numbers: Numbers
+    preset: Preset | None = None  # the layout, asked for or recognised
 
     @property
     def size(self) -> int:
         """Bytes on disk, by which progress is told."""
-        return self.source.path.stat().st_size
+        return self.source.origin.size
+
+    def converted(self, ids: Any = None) -> Converted:
+        """The file, ready to be read. ids: the type of trade ids."""
+        words = self.preset.words if self.preset is not None else None
+        return Converted(self.source, self.matching, self.symbol, self.times, self.numbers, ids, words=words)
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ class ImportPlan:
         """The files of a kind, ready to be read."""
         schema = self.schemas[kind]
         ids = schema.field("trade_id").type if "trade_id" in schema.names else None
-        return [Converted(f.source, f.matching, f.symbol, f.times, f.numbers, ids) for f in self.files[kind]]
+        return [f.converted(ids) for f in self.files[kind]]
 
 
 def plan_import(request: ImportRequest) -> ImportPlan:
@@ -113,11 +123,11 @@ def plan_import(request: ImportRequest) -> ImportPlan:
     if request.off_clock != "refuse" and request.clock is None:
         raise DataError(f"--off-clock {request.off_clock} needs the length of a bar: give --clock, e.g. --clock 1m")
     preset = find_preset(request.preset) if request.preset is not None else None
-    paths, base = _paths(request)
+    origins, base = _origins(request)
     files: dict[Kind, list[FilePlan]] = {}
     about: dict[str, list[str]] = {}
-    for path in paths:
-        plan = _file(path, request, preset)
+    for origin in origins:
+        plan = _file(origin, request, preset)
         files.setdefault(plan.matching.kind, []).append(plan)
         for key, value in plan.source.about.items():
             about.setdefault(key, []).append(value)
@@ -132,62 +142,78 @@ def plan_import(request: ImportRequest) -> ImportPlan:
             f"only {only} would be in {request.out.name}, and a run needs bars or trades; import these too, or add to a folder "
             "that has them with --add"
         )
-    described = _describe(request, base, paths, about, preset)
+    described = _describe(request, base, origins, about, preset)
     return ImportPlan(request, files, {kind: _schema(kind, plans) for kind, plans in files.items()}, described, kept)
 
 
-def _paths(request: ImportRequest) -> tuple[list[Path], dict[str, Any]]:
-    """The files to read, and what a market-data folder among the sources says about itself."""
-    paths: list[Path] = []
+def _origins(request: ImportRequest) -> tuple[list[Origin], dict[str, Any]]:
+    """The tables to read, and what a market-data folder among the sources says about itself."""
+    found: list[Origin] = []
     base: dict[str, Any] = {}
     for source in request.sources:
+        found += origins_in(source, request.only)
         if source.is_dir():
-            found = files_in(source)
-            if not found:
-                raise DataError(f"{source}: holds no file of a known format ({', '.join(FORMATS)})")
-            paths += found
             base |= _own(source)
-        else:
-            paths.append(source)
-    if not paths:
+    if not found:
         raise DataError("nothing was named to import; give files, or a folder of them")
-    twice = [p for i, p in enumerate(paths) if p.resolve() in [q.resolve() for q in paths[:i]]]
-    if twice:
-        raise DataError(f"{twice[0]} is named twice; name it once")
-    return paths, base
+    seen: set[Origin] = set()
+    for origin in found:
+        key = replace(origin, path=origin.path.resolve())
+        if key in seen:
+            raise DataError(f"{origin.path} is named twice; name it once")
+        seen.add(key)
+    return found, base
 
 
 def _own(folder: Path) -> dict[str, Any]:
     return read_description(folder).model_dump(exclude_unset=True, exclude={"timezone"})
 
 
-def _file(path: Path, request: ImportRequest, preset: Preset | None) -> FilePlan:
-    source = open_source(path, preset=preset, header=request.header, skip=request.skip_lines, encoding=request.encoding)
-    if preset is None and request.kind is None:
-        preset = preset_of_header(source.columns) or preset_of_file(path.name, len(source.columns))
-        if preset is not None and not set(preset.columns.values()) <= set(source.columns):
-            preset = None
-    matching = match_columns(path.name, source.columns, kind=request.kind, preset=preset, chosen=request.columns)
+def _file(origin: Origin, request: ImportRequest, preset: Preset | None) -> FilePlan:
+    source = open_source(origin, preset=preset, header=request.header, skip=request.skip_lines, encoding=request.encoding)
+    if preset is None:
+        preset = source.layout or _known(origin, source, request)
+    matching = match_columns(origin.name, source.columns, kind=request.kind, preset=preset, chosen=request.columns)
     named = "symbol" in matching.columns and request.symbol is None
     if request.symbol is not None and "symbol" in matching.columns:
         columns = {ours: theirs for ours, theirs in matching.columns.items() if ours != "symbol"}
         dropped = (*matching.dropped, str(matching.columns["symbol"]))
         matching = replace(matching, columns=columns, dropped=dropped)
-    own = source.symbol or symbol_in(preset, path.name) if request.symbol is None else None
-    symbol = None if named else own or symbol_of(path, request.symbol)
+    told = preset.named(origin.names) if preset is not None else None
+    own = source.symbol or (told["symbol"].upper() if told else None) if request.symbol is None else None
+    symbol = None if named else own or symbol_of(origin.name, request.symbol)
     if symbol is not None and (fault := name_fault(symbol)) is not None:
-        raise DataError(f"{path.name}: its symbol {symbol[:MOST_CHARACTERS]!r} {fault}, or give --symbol NAME")
+        raise DataError(f"{origin.name}: its symbol {symbol[:MOST_CHARACTERS]!r} {fault}, or give --symbol NAME")
     zone = request.timezone or (preset.zone if preset is not None else None)
-    times = Times(source.row, request.time_unit, zone, request.time_format)
+    if zone is None and re.search(r"\b(gmt|utc)\b", str(matching.columns["timestamp"]).lower().replace("_", " ")):
+        zone = "UTC"
+    day = told.groupdict().get("day") if told else None
+    times = Times(source.row, request.time_unit, zone, request.time_format, day)
+    if preset is not None and "?P<day>" in preset.files and day is None:
+        raise DataError(f"{origin.name}: the day is in the names of such files, like 20240307_spy_minute_trade.csv; keep them")
+    scale = {**_fixed(source, matching, preset), **request.scale}
+    return FilePlan(source, matching, symbol, times, Numbers(source.row, scale, request.decimal), preset)
+
+
+def _known(origin: Origin, source: Source, request: ImportRequest) -> Preset | None:
+    """The layout of a file with a header of its own, where that is known and nothing else was said."""
+    if request.header or request.kind is not None:
+        return None
+    return recognised(origin.names, source.columns)
+
+
+def _fixed(source: Source, matching: Matching, preset: Preset | None) -> dict[str, float]:
+    """Our field -> factor, of the columns that a layout writes as whole numbers of a fixed scale."""
+    if preset is None:
+        return {}
     whole = {ours for ours, name in matching.columns.items() if name and pa.types.is_integer(source.types[name])}
-    fixed = {ours: factor for ours, factor in preset.scale.items() if ours in whole} if preset is not None else {}
-    scale = {**fixed, **request.scale}
-    return FilePlan(source, matching, symbol, times, Numbers(source.row, scale, request.decimal))
+    factors = {ours: preset.scale.get(ours, preset.scale.get(ours[:6])) for ours in whole}  # bid_px_0 has that of bid_px
+    return {ours: factor for ours, factor in factors.items() if factor is not None}
 
 
 def _schema(kind: Kind, files: Sequence[FilePlan]) -> pa.Schema:
     """Our columns over all files of a kind; what a file lacks is not known there."""
-    parts = [Converted(f.source, f.matching, f.symbol, f.times, f.numbers) for f in files]
+    parts = [f.converted() for f in files]
     if kind == "book":
         names = [f"{side}_{level}" for level in range(max(f.matching.depth for f in files)) for side in BOOK_SIDES]
     else:
@@ -232,7 +258,7 @@ def _check_folder(request: ImportRequest, files: Mapping[Kind, Any]) -> tuple[Pa
 def _describe(
     request: ImportRequest,
     base: Mapping[str, Any],
-    paths: Sequence[Path],
+    origins: Sequence[Origin],
     about: Mapping[str, Sequence[str]],
     preset: Preset | None,
 ) -> dict[str, Any]:
@@ -244,11 +270,11 @@ def _describe(
             if request.add and key in ("clock", "stamp") and made.get(key, value) != value:
                 raise DataError(f"{request.out.name}/dataset.yml says {key}: {made[key]}, and --{key} {value}; they must agree")
             made[key] = value
-    made.setdefault("stamp", preset.stamp if preset is not None else "open")
-    shown = ", ".join(p.name for p in paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
-    origins = list(dict.fromkeys(about.get("source", ())))
-    origin = "; ".join(origins[:4] + ["..."] * (len(origins) > 4)) or f"imported from {shown}"
-    if preset is not None and not origins:
+    made.setdefault("stamp", "open")
+    shown = ", ".join(o.name for o in origins[:3]) + (f" and {len(origins) - 3} more" if len(origins) > 3 else "")
+    told = list(dict.fromkeys(about.get("source", ())))
+    origin = "; ".join(told[:4] + ["..."] * (len(told) > 4)) or f"imported from {shown}"
+    if preset is not None and not told:
         origin += f" ({preset.name})"
     source = request.source_text or (f"{made['source']}; {origin}" if request.add and "source" in made else origin)
     made["source"] = source if request.source_text or request.add or "source" not in base else base["source"]

@@ -1,248 +1,81 @@
-"""The column layouts of common dumps, as data. Every layout names the document or the files that it was checked against."""
+"""The column layouts of common dumps: `presets.yml`, and how a file is known to have one of them."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
 
 from drivers.feeds.errors import DataError
 from drivers.text.suggestions import did_you_mean
 
-Kind = Literal["bars", "book", "trades", "funding", "splits", "dividends"]
+Kind = Literal["bars", "book", "trades", "funding", "splits", "dividends", "alpha"]
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One layout. `columns`: our field -> their column, empty where common names do. A book's levels are found by their names.
+    """One layout; its fields are told in `presets.yml`. A book's levels are found by their names.
 
-    order: their columns from left to right, for files without a header; a file may lack those after the `fewest` first.
+    columns: our field -> their column, None where it is not known; empty where common names do.
     """
 
     name: str
     kind: Kind
     about: str
-    columns: Mapping[str, str]
-    source: str  # where the layout is written down
+    source: str
+    columns: Mapping[str, str | None] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     fewest: int = 0
-    stamp: Literal["open", "close"] = "open"
-    best_quotes: bool = field(default=False)  # rows are changes of the best bid or the best ask
-    files: str = ""  # regular expression of such files' names, with `symbol`; a file without a header is known by it
-    scale: Mapping[str, float] = field(default_factory=dict)  # our field -> what its numbers are multiplied by
-    marks: frozenset[str] = frozenset()  # columns that together only this layout has; a file is known by them
-    clock_time: str | None = None  # their column of the time of day, where `timestamp` is one of dates
-    zone: str | None = None  # of times without one, where the layout fixes it
+    marks: frozenset[str] = frozenset()
+    files: str = ""
+    zone: str | None = None
+    clock_time: str | None = None
+    scale: Mapping[str, float] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    keep: tuple[str, str] | None = None
+    best_quotes: bool = False
 
     def header(self, width: int) -> tuple[str, ...] | None:
         """Names of a headerless file's `width` columns, or None where that is not this layout."""
         return self.order[:width] if self.order and max(self.fewest, 1) <= width <= len(self.order) else None
 
+    def named(self, names: Sequence[str]) -> re.Match[str] | None:
+        """The match of the first of a file's names that this layout's files have."""
+        return next((m for name in names if self.files and (m := re.fullmatch(self.files, name))), None)
 
-_OHLCV: Final = {name: name for name in ("open", "high", "low", "close", "volume")}
-_KLINES: Final = (
-    *("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count"),
-    *("taker_buy_volume", "taker_buy_quote_volume", "ignore"),
-)
-_VISION: Final = (
-    "github.com/binance/binance-public-data, README.md (titles of the columns); headers as the newer archives carry them"
-)
-_TARDIS: Final = "docs.tardis.dev/downloadable-csv-files, data types"
 
-PRESETS: Final = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            "binance-klines",
-            "bars",
-            "data.binance.vision klines, spot and USD-M futures (zip or csv, with and without header, ms and us)",
-            {"timestamp": "open_time", **_OHLCV, "trade_count": "count", "buy_volume": "taker_buy_volume"},
-            _VISION,
-            _KLINES,
-            6,
-        ),
-        Preset(
-            "binance-coinm-klines",
-            "bars",
-            "data.binance.vision klines of COIN-M futures, whose volume is in contracts: the base asset's volume is taken",
-            {
-                "timestamp": "open_time",
-                **_OHLCV,
-                "volume": "quote_volume",
-                "trade_count": "count",
-                "buy_volume": "taker_buy_quote_volume",
-            },
-            _VISION,
-            _KLINES,
-            11,
-        ),
-        Preset(
-            "binance-aggtrades",
-            "trades",
-            "data.binance.vision aggTrades, spot and USD-M futures (zip or csv, with and without header, ms and us)",
-            {
-                "timestamp": "transact_time",
-                "price": "price",
-                "size": "quantity",
-                "buyer_is_maker": "is_buyer_maker",
-                "trade_id": "agg_trade_id",
-            },
-            _VISION,
-            (
-                *("agg_trade_id", "price", "quantity", "first_trade_id", "last_trade_id", "transact_time", "is_buyer_maker"),
-                "is_best_match",
-            ),
-            7,
-        ),
-        Preset(
-            "binance-trades",
-            "trades",
-            "data.binance.vision trades, spot and USD-M futures (zip or csv, with and without header, ms and us)",
-            {"timestamp": "time", "price": "price", "size": "qty", "buyer_is_maker": "is_buyer_maker", "trade_id": "id"},
-            _VISION,
-            ("id", "price", "qty", "quote_qty", "time", "is_buyer_maker", "is_best_match"),
-            6,
-        ),
-        Preset(
-            "binance-funding",
-            "funding",
-            "data.binance.vision fundingRate of futures",
-            {"timestamp": "calc_time", "funding_rate": "last_funding_rate"},
-            "header of the archives' files, as quoted by several public readers of them",
-            ("calc_time", "funding_interval_hours", "last_funding_rate"),
-            3,
-        ),
-        Preset(
-            "bybit-trades",
-            "trades",
-            "public.bybit.com/trading csv.gz of linear perpetuals (size in base units; seconds with a fraction)",
-            {
-                "timestamp": "timestamp",
-                "symbol": "symbol",
-                "price": "price",
-                "size": "size",
-                "side": "side",
-                "trade_id": "trdMatchID",
-            },
-            "header of the archive's files, as quoted by several public readers of them",
-        ),
-        Preset(
-            "kraken-ohlcvt",
-            "bars",
-            "Kraken's downloadable OHLCVT csv (no header; only intervals in which something traded)",
-            {"timestamp": "time", **_OHLCV, "trade_count": "trades"},
-            "support.kraken.com, article 360047124832: Open, High, Low, Close, Volume, Trades",
-            ("time", "open", "high", "low", "close", "volume", "trades"),
-            7,
-        ),
-        Preset(
-            "coinbase-candles",
-            "bars",
-            "answers of Coinbase Exchange's product candles, json or csv: time, low, high, open, close, volume",
-            {"timestamp": "time", **_OHLCV},
-            "docs.cdp.coinbase.com, exchange-api, get product candles: [timestamp, price_low, price_high, price_open, "
-            "price_close]; volume last, as docs.rs/coinbase-api Candle has it",
-            ("time", "low", "high", "open", "close", "volume"),
-            6,
-        ),
-        Preset(
-            "ccxt-ohlcv",
-            "bars",
-            "what ccxt's fetchOHLCV returns, json or csv: timestamp, open, high, low, close, volume",
-            {"timestamp": "timestamp", **_OHLCV},
-            "docs.ccxt.com, OHLCV structure; freqtrade's old json files are the same",
-            ("timestamp", "open", "high", "low", "close", "volume"),
-            6,
-        ),
-        Preset(
-            "freqtrade",
-            "bars",
-            "freqtrade's feather and parquet files of candles",
-            {"timestamp": "date", **_OHLCV},
-            "freqtrade/constants.py, DEFAULT_DATAFRAME_COLUMNS",
-            ("date", "open", "high", "low", "close", "volume"),
-            6,
-        ),
-        Preset(
-            "freqtrade-trades",
-            "trades",
-            "freqtrade's feather and parquet files of trades (ccxt: side of the taker)",
-            {"timestamp": "timestamp", "price": "price", "size": "amount", "side": "side", "trade_id": "id"},
-            "freqtrade/constants.py, DEFAULT_TRADES_COLUMNS",
-            ("timestamp", "id", "type", "side", "price", "amount", "cost"),
-            7,
-        ),
-        Preset(
-            "freqtrade-funding",
-            "funding",
-            "freqtrade's feather files of funding rates, which stand in the column open",
-            {"timestamp": "date", "funding_rate": "open"},
-            "the note on the sets of funding rates that were taken from such files",
-        ),
-        Preset(
-            "tardis-book",
-            "book",
-            "tardis.dev book_snapshot_5 and book_snapshot_25 csv.gz",
-            {"timestamp": "timestamp", "symbol": "symbol"},
-            _TARDIS,
-        ),
-        Preset(
-            "tardis-trades",
-            "trades",
-            "tardis.dev trades csv.gz (side of the taker)",
-            {
-                "timestamp": "timestamp",
-                "symbol": "symbol",
-                "price": "price",
-                "size": "amount",
-                "side": "side",
-                "trade_id": "id",
-            },
-            _TARDIS,
-        ),
-        Preset(
-            "databento-bars",
-            "bars",
-            "Databento's ohlcv csv, raw (whole numbers of 1e-9) or pretty (decimals)",
-            {"timestamp": "ts_event", **_OHLCV},
-            "databento.com/docs, schemas-and-data-formats, ohlcv: prices are signed integers where every 1 unit is 1e-9",
-            scale=dict.fromkeys(("open", "high", "low", "close"), 1e-9),
-            marks=frozenset({"ts_event", "rtype", "publisher_id", "instrument_id", "open", "close"}),
-        ),
-        Preset(
-            "histdata-ascii",
-            "bars",
-            "HistData's generic ASCII minutes: `20240307 190000;open;high;low;close;volume`, New York without summer time",
-            {"timestamp": "time", **_OHLCV},
-            "histdata.com/f-a-q/data-files-detailed-specification, Generic ASCII, 1 minute bars: EST without daylight savings",
-            ("time", "open", "high", "low", "close", "volume"),
-            6,
-            files=r"DAT_ASCII_(?P<symbol>[A-Z0-9]+)_M1_\d+\.(csv|zip)",
-            zone="Etc/GMT+5",
-        ),
-        Preset(
-            "histdata-metatrader",
-            "bars",
-            "HistData's MetaTrader minutes: `2024.03.07,19:00,open,high,low,close,volume`, New York without summer time",
-            {"timestamp": "date", **_OHLCV},
-            "histdata.com/f-a-q/data-files-detailed-specification, MetaTrader, 1 minute bars: EST without daylight savings",
-            ("date", "time", "open", "high", "low", "close", "volume"),
-            7,
-            files=r"DAT_MT_(?P<symbol>[A-Z0-9]+)_M1_\d+\.(csv|zip)",
-            zone="Etc/GMT+5",
-            clock_time="time",
-        ),
-        Preset(
-            "best-quotes",
-            "book",
-            "rows (time, side bid or ask, price, size), each a new best bid or best ask; a snapshot of one level per instant",
-            {},
-            "the recorded best bids and offers of a venue that reports one side at a time",
-            best_quotes=True,
-        ),
+def _pairs(text: str) -> dict[str, str]:
+    """`ours=theirs name` as a mapping."""
+    split = (word.partition("=") for word in shlex.split(text))
+    return {ours: theirs if equals else ours for ours, equals, theirs in split}
+
+
+def _preset(name: str, told: Mapping[str, Any]) -> Preset:
+    pairs = {key: _pairs(told.get(key, "")) for key in ("columns", "scale", "keep")}
+    return Preset(
+        **{
+            **told,
+            "name": name,
+            "columns": {ours: None if theirs == "none" else theirs for ours, theirs in pairs["columns"].items()},
+            "scale": {ours: float(factor) for ours, factor in pairs["scale"].items()},
+            "keep": next(iter(pairs["keep"].items()), None),
+            "order": tuple(told.get("order", "").split()),
+            "marks": frozenset(shlex.split(told.get("marks", ""))),
+        }
     )
-}
+
+
+def _presets() -> dict[str, Preset]:
+    text = Path(__file__).with_name("presets.yml").read_text(encoding="utf-8")
+    return {name: _preset(name, told) for name, told in yaml.safe_load(text).items()}
+
+
+PRESETS: Final = _presets()
 
 
 def find_preset(name: str) -> Preset:
@@ -254,21 +87,39 @@ def find_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def symbol_in(preset: Preset | None, name: str) -> str | None:
-    """The symbol in a file's name, where the layout says how its files are called."""
-    match = re.fullmatch(preset.files, name) if preset is not None and preset.files else None
-    return match["symbol"] if match is not None else None
+def recognised(names: Sequence[str], columns: Sequence[str]) -> Preset | None:
+    """The layout that a header tells beyond doubt; None where none has these columns.
+
+    names: the file's, and its archive's. Raises DataError where a header is that of several layouts and no name tells which.
+    """
+    fits = [p for p in PRESETS.values() if p.marks and p.marks <= set(columns)]
+    most = max((len(p.marks) for p in fits), default=0)
+    fits = [p for p in fits if len(p.marks) == most]
+    return _only(names, fits, "its header is")
 
 
-def preset_of_file(name: str, width: int) -> Preset | None:
-    """The layout that a headerless file's name and its number of columns tell; None where none or several do."""
-    fits = [p for p in PRESETS.values() if p.files and re.fullmatch(p.files, name) and p.header(width) is not None]
-    return fits[0] if len(fits) == 1 else None
+def recognised_rows(names: Sequence[str], width: int) -> Preset | None:
+    """The layout that the name and the number of columns of a file without a header tell; None where no name does.
+
+    Raises DataError where several layouts' files are called so.
+    """
+    return _only(names, [p for p in PRESETS.values() if p.header(width) is not None and p.named(names)], "its name is")
 
 
-def preset_of_header(columns: Sequence[str]) -> Preset | None:
-    """The layout that a header tells beyond doubt."""
-    return next((p for p in PRESETS.values() if p.marks and p.marks <= set(columns)), None)
+def _only(names: Sequence[str], fits: Sequence[Preset], what: str) -> Preset | None:
+    if len(fits) > 1:
+        fits = [p for p in fits if p.named(names)] or fits
+    if len(fits) > 1:
+        raise DataError(
+            f"{names[0]}: {what} that of {' and '.join(p.name for p in fits)}; say which with --preset, e.g. --preset "
+            f"{fits[0].name}"
+        )
+    return fits[0] if fits else None
+
+
+def of_width(width: int) -> list[str]:
+    """Names of the layouts of files without a header that may have so many columns."""
+    return [p.name for p in PRESETS.values() if p.header(width) is not None]
 
 
 def described() -> Sequence[tuple[str, str, str]]:

@@ -28,7 +28,7 @@ from drivers.feeds.importing.ticks import TickGuess
 Progress = Callable[[float, str], None]
 _GROUP_ROWS: Final = 1 << 17
 _READ_AND_WRITE: Final = 0.9  # of the progress; the rest is the check
-_UNIQUE: Final = frozenset({"bars", "funding", "splits", "dividends"})
+_UNIQUE: Final = frozenset({"bars", "funding", "splits", "dividends", "alpha"})
 """Kinds of one row per time and symbol. Trades and snapshots may share an instant; the reader knows those that repeat."""
 
 
@@ -43,6 +43,7 @@ class KindResult:
     symbols: tuple[str, ...]
     repeated: int  # rows dropped because their time and symbol were there already
     off_clock: int = 0  # bars left out or moved because their time was not on the clock
+    empty: int = 0  # rows of funding left out, as they name no rate
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class _Work:
     budget: int
     ticks: TickGuess = field(default_factory=TickGuess)
     moved: int = 0  # bars off the clock
+    empty: int = 0  # rows of funding that name no rate
 
     def write(self) -> tuple[KindResult, ...]:
         """A Parquet file for each kind; the larger its sources, the larger its part of the progress."""
@@ -129,11 +131,13 @@ class _Work:
             tuple(sorted(symbols)),
             repeated,
             self.moved if kind == "bars" else 0,
+            self.empty,
         )
 
     def _read(self, kind: Kind, sorter: Sorter, progress: Progress) -> int:
         """Every file's rows to the sorter; returns how many were read."""
         planned, schema, rows, before = self.plan.files[kind], self.plan.schemas[kind], 0, 0
+        self.empty = 0
         whole = sum(f.size for f in planned)
         for file, size in zip(self.plan.converted(kind), (f.size for f in planned), strict=True):
             for table in file.tables():
@@ -142,7 +146,7 @@ class _Work:
                     self.ticks.add(aligned)
                 sorter.add(aligned)
                 progress((before + size * file.source.done) / whole, f"Reading {file.source.name}")
-            rows, before = rows + file.rows, before + size
+            rows, before, self.empty = rows + file.rows, before + size, self.empty + file.empty
         return rows
 
     def _on_clock(self, bars: pa.Table) -> pa.Table:
@@ -166,7 +170,7 @@ class _Work:
             first, others = report.faults[0], len(report.faults) - 1
             more = f"; and {others} other kind{'s' * (others > 1)} of fault" if others else ""
             rows = f" ({first.count} rows in all)" if first.count > 1 else ""
-            sentence = re.sub(r"^(bars|book|trades|funding|splits|dividends)\.parquet, row \d+: ", "", first.sentence)
+            sentence = re.sub(r"^(bars|book|trades|funding|splits|dividends|alpha)\.parquet, row \d+: ", "", first.sentence)
             raise DataError(
                 f"nothing was written: {sentence}{rows}{more}; --allow-faults writes it all the same, to look at it"
             )

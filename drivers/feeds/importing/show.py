@@ -22,7 +22,8 @@ def plan_table(plan: ImportPlan) -> Group:
             layouts.setdefault((tuple(file.matching.columns.items()), file.matching.dropped), []).append(file)
         for group in layouts.values():
             names = ", ".join(f.source.name for f in group[:4]) + (f" and {len(group) - 4} more" if len(group) > 4 else "")
-            parts += [Text(f"{kind}: {names}", style="bold"), _layout(group)]
+            known = f" ({group[0].preset.name})" if group[0].preset is not None else ""
+            parts += [Text(f"{kind}: {names}{known}", style="bold"), _layout(group)]
             dropped = group[0].matching.dropped
             if dropped:
                 parts.append(Text(f"dropped: {', '.join(dropped)}", style="dim"))
@@ -68,4 +69,5 @@ def result_table(result: ImportResult) -> Group:
         grid.add_row(kind.kind, str(kind.files), f"{kind.read:,}", f"{kind.written:,}", f"{kind.repeated:,}", symbols)
     off = sum(kind.off_clock for kind in result.kinds)
     moved = [f"{off:,} bars were not on the clock"] if off else []
+    moved += [f"{k.empty:,} rows of {k.kind} name no rate and were left out" for k in result.kinds if k.empty]
     return Group(grid, *(Text(note, style="yellow") for note in (*moved, *result.notes)))

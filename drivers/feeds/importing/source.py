@@ -6,12 +6,13 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from drivers.feeds.errors import DataError
+from drivers.feeds.importing.packed import Origin
+from drivers.feeds.importing.presets import Preset
 from drivers.feeds.tables import BATCH_ROWS, broken
 
 EMPTY: Final = "the file is empty; it needs at least one row"
@@ -22,20 +23,21 @@ READ_ERRORS: Final = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, EOF
 class Source(ABC):
     """A file whose columns are known. about: what the file itself says, e.g. `source` and `licence` (Parquet's metadata)."""
 
-    path: Path
+    origin: Origin
     columns: tuple[str, ...]
     types: dict[str, Any]  # column -> its type; of a CSV file, as its first rows look
     about: dict[str, str]
     done: float = 0.0  # how much of it has been read, 0 to 1
     as_text: frozenset[str] = frozenset()  # columns whose digits must stay what they are, not become floats
     symbol: str | None = None  # where the file names it outside of its rows
+    layout: Preset | None = None  # where the file's name tells what its columns are
 
     kind = "CSV"
 
     @property
     def name(self) -> str:
         """The file's name, as messages give it."""
-        return self.path.name
+        return self.origin.name
 
     def row(self, index: int) -> str:
         """`bars.csv, row 3`: rows count from 1 without the header."""

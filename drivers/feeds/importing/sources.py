@@ -6,9 +6,11 @@ A CSV, Parquet or Feather file is never held whole. JSON is one value, so that i
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import pyarrow as pa
@@ -16,8 +18,9 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from drivers.feeds.errors import DataError
+from drivers.feeds.importing.answers import rows_of
 from drivers.feeds.importing.delimited import names_of_rows, open_delimited
-from drivers.feeds.importing.packed import unpacked
+from drivers.feeds.importing.packed import Origin, entries
 from drivers.feeds.importing.presets import Preset
 from drivers.feeds.importing.source import EMPTY, READ_ERRORS, Source, types_of
 from drivers.feeds.tables import broken
@@ -32,7 +35,7 @@ class _Parquet(Source):
     kind = "Parquet"
 
     def _raw(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(self.path) as file:
+        with pq.ParquetFile(self.origin.path) as file:
             for group in range(file.num_row_groups):
                 yield from file.iter_batches(rows, [group], columns)
                 self.done = (group + 1) / file.num_row_groups
@@ -42,7 +45,7 @@ class _Feather(Source):
     kind = "Feather"
 
     def _raw(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-        with pa.memory_map(str(self.path)) as source, pa.ipc.open_file(source) as file:
+        with pa.memory_map(str(self.origin.path)) as source, pa.ipc.open_file(source) as file:
             for i in range(file.num_record_batches):
                 yield file.get_batch(i).select(columns)
                 self.done = (i + 1) / file.num_record_batches
@@ -51,8 +54,8 @@ class _Feather(Source):
 class _Json(Source):
     kind = "JSON"
 
-    def __init__(self, path: Path, batch: pa.RecordBatch) -> None:
-        super().__init__(path, tuple(batch.schema.names), types_of(batch.schema), {})
+    def __init__(self, origin: Origin, batch: pa.RecordBatch, symbol: str | None = None) -> None:
+        super().__init__(origin, tuple(batch.schema.names), types_of(batch.schema), {}, symbol=symbol)
         self._batch = batch
 
     def _raw(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
@@ -60,64 +63,92 @@ class _Json(Source):
 
 
 def open_source(
-    path: Path,
+    origin: Origin,
     *,
     preset: Preset | None = None,
     header: Sequence[str] = (),
     skip: int | None = None,
     encoding: str | None = None,
 ) -> Source:
-    """A file, its columns read. header: their names, where the file has no header or another one.
+    """A table, its columns read. header: their names, where the file has no header or another one.
 
     skip: lines of text before the table; None finds them. encoding: of text; None is UTF-8 or what the file's mark names.
 
     Raises DataError, one sentence, for what is empty, half-written, of no known format, or without names of its columns.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'does not exist; check the path'}")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path.name}: {EMPTY}")
-    kind = _format(path)
+    path = origin.path
+    kind = _format(origin)
     try:
+        if origin.size == 0:
+            raise DataError(f"{origin.name}: {EMPTY}")
         if kind == "parquet":
             with pq.ParquetFile(path) as parquet:
                 rows, schema = parquet.metadata.num_rows, parquet.schema_arrow
-            source: Source = _Parquet(path, tuple(schema.names), types_of(schema), _about(schema))
+            source: Source = _Parquet(origin, tuple(schema.names), types_of(schema), _about(schema))
         elif kind == "feather":
             with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as feather:
                 rows = sum(feather.get_batch(i).num_rows for i in range(feather.num_record_batches))
-                source = _Feather(path, tuple(feather.schema.names), types_of(feather.schema), _about(feather.schema))
+                source = _Feather(origin, tuple(feather.schema.names), types_of(feather.schema), _about(feather.schema))
         elif kind == "json":
-            source, rows = _open_json(path, preset, header)
+            source, rows = _open_json(origin, preset, header)
         else:
-            source, rows = open_delimited(path, preset, header, skip, encoding)
+            source, rows = open_delimited(origin, preset, header, skip, encoding)
     except READ_ERRORS as error:
-        raise DataError(f"{path.name}: {broken(error, {'csv': 'CSV', 'json': 'JSON'}.get(kind, kind.title()))}") from None
+        raise DataError(f"{origin.name}: {broken(error, {'csv': 'CSV', 'json': 'JSON'}.get(kind, kind.title()))}") from None
     if not rows:
-        raise DataError(f"{path.name}: {EMPTY}")
+        raise DataError(f"{origin.name}: {EMPTY}")
     twice = [name for i, name in enumerate(source.columns) if name in source.columns[:i]]
     if twice:
-        raise DataError(f"{path.name}: two columns are called {twice[0]}; rename one of them")
+        raise DataError(f"{origin.name}: two columns are called {twice[0]}; rename one of them")
     return source
 
 
-def files_in(folder: Path) -> list[Path]:
-    """The files of a folder that have a format that can be read, sorted by name."""
-    return sorted(
-        p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and p.name.lower().endswith(FORMATS)
-    )
+def origins_in(path: Path, only: str | None = None) -> list[Origin]:
+    """The tables of a file, an archive, or a folder with all below it, sorted by name. only: a pattern of their names.
+
+    Hidden files, and folders that are links, are passed over. Raises DataError where there is nothing of a known format.
+    """
+    if path.is_dir():
+        files = []
+        for folder, below, names in os.walk(path):
+            below[:] = sorted(name for name in below if not name.startswith("."))
+            files += [
+                Path(folder, name) for name in sorted(names) if not name.startswith(".") and name.lower().endswith(FORMATS)
+            ]
+        found = [origin for file in files for origin in _tables(file)]
+    elif not path.exists():
+        raise DataError(f"{path}: does not exist; check the path")
+    else:
+        found = _tables(path)
+    if not found:
+        raise DataError(f"{path}: holds no file of a known format ({', '.join(FORMATS)})")
+    kept = [o for o in found if only is None or fnmatch(PurePosixPath(o.entry or o.path.name).name, only)]
+    if not kept:
+        raise DataError(f"--only {only}: no file in {path.name} is called so; there is e.g. {found[0].names[-1]}")
+    return kept
 
 
-def _format(path: Path) -> str:
+def _tables(path: Path) -> list[Origin]:
+    if path.suffix.lower() != ".zip":
+        return [Origin(path)]
+    try:
+        return [Origin(path, entry) for entry in entries(path)]
+    except READ_ERRORS as error:
+        empty = not path.stat().st_size
+        raise DataError(f"{path.name}: {EMPTY if empty else broken(error, 'zip')}") from None
+
+
+def _format(origin: Origin) -> str:
+    name = (origin.entry or origin.path.name).lower()
     for suffix in FORMATS:
-        if path.name.lower().endswith(suffix):
-            return "csv" if suffix in (".zip", ".txt", ".tsv") else suffix.split(".")[1]
-    if path.name.lower().endswith((".jsonl", ".jsonl.gz", ".jsonl.zst", ".zst", ".log")):
+        if name.endswith(suffix):
+            return "csv" if suffix in (".txt", ".tsv") else suffix.split(".")[1]
+    if name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst", ".zst", ".log")):
         raise DataError(
-            f"{path.name}: recorded messages of a venue are no table; import the tables made of them (bars, trades, book "
+            f"{origin.name}: recorded messages of a venue are no table; import the tables made of them (bars, trades, book "
             "snapshots), or rename the file if it is a csv"
         )
-    raise DataError(f"{path.name}: not a format that is read; there are {', '.join(FORMATS)}")
+    raise DataError(f"{origin.name}: not a format that is read; there are {', '.join(FORMATS)}")
 
 
 def _about(schema: pa.Schema) -> dict[str, str]:
@@ -128,40 +159,37 @@ def _about(schema: pa.Schema) -> dict[str, str]:
 # -- JSON ---------------------------------------------------------------------------------------------------------------------
 
 
-def _open_json(path: Path, preset: Preset | None, header: Sequence[str]) -> tuple[Source, int]:
-    with path.open("rb") as packed, ExitStack() as stack:
-        content = unpacked(path, packed, stack).read(_JSON_BYTES + 1)
+def _open_json(origin: Origin, preset: Preset | None, header: Sequence[str]) -> tuple[Source, int]:
+    with ExitStack() as stack:
+        content = origin.open(stack)[0].read(_JSON_BYTES + 1)
+    name = origin.name
     if len(content) > _JSON_BYTES:
-        raise DataError(
-            f"{path.name}: a JSON file is read whole, and this one is beyond {_JSON_BYTES >> 30} GB; write it as csv"
-        )
+        raise DataError(f"{name}: a JSON file is read whole, and this one is beyond {_JSON_BYTES >> 30} GB; write it as csv")
     try:
-        rows = json.loads(content)
+        told = json.loads(content)
     except ValueError as error:
-        raise DataError(f"{path.name}: not whole JSON ({error}); it may be half-written: download or write it again") from None
-    if not isinstance(rows, list) or not all(isinstance(r, (list, dict)) and type(r) is type(rows[0]) for r in rows):
-        raise DataError(f"{path.name}: must be a list of rows, each a list of values or an object with names")
+        raise DataError(f"{name}: not whole JSON ({error}); it may be half-written: download or write it again") from None
+    rows, symbol = rows_of(name, told)
     if not rows:
-        return _Json(path, pa.RecordBatch.from_pylist([])), 0
+        return _Json(origin, pa.RecordBatch.from_pylist([])), 0
     if isinstance(rows[0], dict):
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        columns = [[row.get(name) for row in rows] for name in names]
+        names = list(dict.fromkeys(key for row in rows for key in row))
+        columns = [[row.get(key) for row in rows] for key in names]
     else:
         width = len(rows[0])
         odd = next((i for i, row in enumerate(rows) if len(row) != width), None)
         if odd is not None:
-            raise DataError(f"{path.name}, row {odd + 1}: has {len(rows[odd])} values, and the first row {width}")
-        names = list(names_of_rows(path, width, preset, header))
+            raise DataError(f"{name}, row {odd + 1}: has {len(rows[odd])} values, and the first row {width}")
+        names = list(names_of_rows(origin, width, preset, header))
         columns = [list(column) for column in zip(*rows, strict=True)]
-    try:
-        arrays = [_json_column(column) for column in columns]
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        raise DataError(f"{path.name}: a column mixes numbers and other values; write each column in one type") from None
-    return _Json(path, pa.RecordBatch.from_arrays(arrays, names)), len(rows)
+    return _Json(origin, pa.RecordBatch.from_arrays([_json_column(column) for column in columns], names), symbol), len(rows)
 
 
 def _json_column(values: list[Any]) -> pa.Array:
+    """Numbers as they are, else texts; what is nested is dropped, as no column of ours is a list."""
     kinds = {type(v) for v in values if v is not None}
     if kinds == {int, float}:
         return pa.array(values, pa.float64())
-    return pa.array(values)
+    if kinds & {list, dict}:
+        return pa.nulls(len(values))
+    return pa.array(values if len(kinds) <= 1 else [None if v is None else str(v) for v in values])

@@ -23,6 +23,7 @@ _NUMBER: Final = r"^[+-]?\d+(\.\d*)?$"
 _DATE: Final = r"^\d{4}-\d{2}-\d{2}$"
 _LOCAL_MIDNIGHT: Final = r"^\d{4}-\d{2}-\d{2}[ T]00:00(:00(\.0+)?)?[+-](0[1-9]|1[0-4]):?\d{2}$"
 _ZONED: Final = r"(Z|[+-]\d{2}:?\d{2})$"
+_DAY: Final = 86_400 * 10**9
 _LARGEST: Final = np.iinfo(np.int64).max
 
 
@@ -42,15 +43,18 @@ class Times:
     """Reads the times of one file, batch by batch. row: index to `file, row n`; unit: of UNITS, None by magnitude.
 
     zone: what a time without one means; None refuses such text, and takes datetimes and dates for UTC, as they are stored.
-    form: how texts are written, for strptime; None recognises the forms that can be read in one way only.
+    form: how texts are written, for strptime; None recognises the forms that can be read in one way only. day: YYYYMMDD, where
+    times are milliseconds of that day.
     """
 
     row: Callable[[int], str]
     unit: str | None = None
     zone: str | None = None
     form: str | None = None
+    day: str | None = None
     _scale: int = field(default=0, repr=False)
     _form: Form | None = field(default=None, repr=False)
+    _days: bool = field(default=True, repr=False)  # every time so far was 00:00:00 without a zone
     _local_midnight: bool = field(default=True, repr=False)  # every text so far was 00:00:00 with an offset from UTC
 
     def read(self, column: Any, start: int) -> Ints:
@@ -63,6 +67,8 @@ class Times:
             index = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
             raise DataError(f"{self.row(start + index)}: the time is missing; remove the row or give its time")
         kind = column.type
+        if self.day is not None:
+            return self._of_day(column, start)
         if self.form is not None and not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             column, kind = column.cast(pa.string()), pa.string()
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -74,6 +80,19 @@ class Times:
         if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
             return self._stored(column, start)
         raise DataError(f"{self.row(start)}: the time is of type {kind}; it must be a datetime, a number or an ISO text")
+
+    def _of_day(self, column: Any, start: int) -> Ints:
+        """Milliseconds since the midnight that begins `day` on the clocks of the zone."""
+        try:
+            since = np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        except pa.ArrowInvalid:
+            since = np.full(len(column), np.nan)
+        wrong = ~((since >= 0.0) & (since < 86_400_000.0))
+        if wrong.any():
+            index = int(np.argmax(wrong))
+            raise DataError(f"{self.row(start + index)}: the time {column[index].as_py()!r} is not a millisecond of a day")
+        midnight = np.datetime64(f"{self.day[:4]}-{self.day[4:6]}-{self.day[6:]}", "ns").astype(np.int64) if self.day else 0
+        return self._from_local(midnight + np.rint(since * 1e6).astype(np.int64), start)
 
     def _stored(self, column: Any, start: int) -> Ints:
         kind = column.type
@@ -124,6 +143,8 @@ class Times:
                 f"{_named(zoned[0], plural=True)}; write all of them alike"
             )
         local = self._cast(text, "ns", None, start)
+        if self._are_days(local):
+            return local
         if self.zone is None:
             raise DataError(f"{self.row(start)}: the time {text[0].as_py()!r} has no zone; say which with --timezone, e.g. UTC")
         return self._from_local(local, start)
@@ -136,11 +157,16 @@ class Times:
                 f"{self.row(start + wrong)}: the time {text[wrong].as_py()!r} is not written as {form.strptime}"
                 f"{' with a zone' if form.zoned else ''}; write all of them alike, or give their form with --time-format"
             )
-        if form.zoned or not re.search(r"%[HIMS]", form.strptime):
+        if form.zoned or not re.search(r"%[HIMS]", form.strptime) or self._are_days(ns):
             return ns
         if self.zone is None:
             raise DataError(f"{self.row(start)}: the time {text[0].as_py()!r} has no zone; say which with --timezone, e.g. UTC")
         return self._from_local(ns, start)
+
+    def _are_days(self, local: Ints) -> bool:
+        """Whether all times so far that name no zone are midnight: then they are dates, of which the zone is not asked."""
+        self._days &= self.zone is None and bool((local % _DAY == 0).all())
+        return self._days
 
     def _zoned(self, text: Any, start: int) -> Ints:
         """Texts with their offset from UTC. Where all so far are midnight of such a zone, each names the day of its date."""

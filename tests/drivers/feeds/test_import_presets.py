@@ -1,11 +1,11 @@
-"""Each preset on a small file in its layout, written by hand from the document that the preset names."""
+"""Presets of files that are no text (`layouts.yml` has the others), and what holds for all presets."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import json
-import zipfile
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,9 @@ import pytest
 
 from drivers.feeds.errors import DataError
 from drivers.feeds.importing import PRESETS, ImportRequest, plan_import, run_import
+from drivers.feeds.importing.presets import recognised
+from drivers.feeds.importing.sources import open_source, origins_in
+from tests.drivers.feeds.layouts import LAYOUTS
 
 Rows = dict[str, list[Any]]
 
@@ -24,33 +27,6 @@ KLINES = (
     "1735689600000,93576.00,93702.15,93489.03,93656.18,8.21671000,1735689659999,769106.24715,1632,4.01671000,376000.1,0\n"
     "1735689660000,93656.18,93667.99,93639.06,93645.56,5.10000000,1735689719999,477600.00000,1005,2.10000000,196600.2,0\n"
 )
-MICROS = KLINES.replace("1735689600000,", "1735689600000000,").replace("1735689660000,", "1735689660000000,")
-KLINE_HEADER = (
-    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore\n"
-)
-KLINE_ROWS: Rows = {
-    "timestamp": ["2025-01-01T00:00", "2025-01-01T00:01"],
-    "symbol": ["BTCUSDT"] * 2,
-    "open": [93576.0, 93656.18],
-    "high": [93702.15, 93667.99],
-    "low": [93489.03, 93639.06],
-    "close": [93656.18, 93645.56],
-    "volume": [8.21671, 5.1],
-    "trade_count": [1632.0, 1005.0],
-    "buy_volume": [4.01671, 2.1],
-}
-COINM: Rows = KLINE_ROWS | {"volume": [769106.24715, 477600.0], "buy_volume": [376000.1, 196600.2]}
-AGG = "26129,0.016,4.7,27781,27782,1498793709153,{}\n26130,0.017,1.5,27783,27783,1498793709300,{}\n"
-AGG_ROWS: Rows = {
-    "timestamp": ["2017-06-30T03:35:09.153", "2017-06-30T03:35:09.3"],
-    "symbol": ["ETHBTC"] * 2,
-    "price": [0.016, 0.017],
-    "size": [4.7, 1.5],
-    "side": ["sell", "buy"],  # the buyer was the maker: the taker sold
-    "trade_id": [26129, 26130],
-}
-TRADE_ROWS: Rows = AGG_ROWS | {"trade_id": [28457, 28458], "symbol": ["BNBUSDT"] * 2}
-TRADES = "28457,0.016,4.7,0.0752,1498793709153,{}\n28458,0.017,1.5,0.0255,1498793709300,{}\n"
 BARS: Rows = {
     "timestamp": ["2024-03-01T00:00", "2024-03-01T00:05"],
     "open": [10.0, 11.0],
@@ -74,13 +50,6 @@ class Case:
     asked: Mapping[str, Any] = field(default_factory=dict)
 
 
-def packed(name: str, text: str) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, text)
-    return made.getvalue()
-
-
 def feather(frame: pd.DataFrame) -> bytes:
     made = io.BytesIO()
     frame.to_feather(made)
@@ -100,13 +69,6 @@ def ours(symbol: str, **more: list[Any]) -> dict[str, list[Any]]:
     }
 
 
-DATABENTO = (
-    "ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,symbol\n"
-    "1709251200000000000,33,1,4916,10000000000,12000000000,9000000000,11000000000,100,ESH5\n"
-    "1709251500000000000,33,1,4916,11000000000,11500000000,10000000000,10500000000,50.25,ESH5\n"
-)
-HISTDATA = "20240229 190000;10.0;12.0;9.0;11.0;100\n20240229 190500;11.0;11.5;10.0;10.5;50.25\n"
-HISTDATA_MT = "2024.02.29,19:00,10.0,12.0,9.0,11.0,100\n2024.02.29,19:05,11.0,11.5,10.0,10.5,50.25\n"
 TARDIS_HEADER = "exchange,symbol,timestamp,local_timestamp,"
 LEVELS = [f"{side}s[{k}].{what}" for k in range(25) for side in ("ask", "bid") for what in ("price", "amount")]
 
@@ -127,26 +89,6 @@ BOOK_ROWS: Rows = {
     "bid_sz_0": [2.0, 2.0],
     "ask_px_24": [124.5, 125.5],
     "ask_sz_24": [25.0, 25.0],
-}
-TARDIS_TRADES = gzip.compress(
-    (
-        TARDIS_HEADER + "id,side,price,amount\n"
-        "bitmex,XBTUSD,1585699202957000,1585699203089980,aaa,buy,6425.5,12\n"
-        "bitmex,XBTUSD,1585699203957000,1585699204089980,bbb,sell,6425,150\n"
-    ).encode()
-)
-BYBIT = gzip.compress(
-    b"timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional\n"
-    b"1704326400.1004,BTCUSDT,Buy,0.010,42500.10,PlusTick,m-3001,4.25001e+10,0.010,425.001\n"
-    b"1704326400.7,BTCUSDT,Sell,0.020,42500.20,MinusTick,m-3002,8.50004e+10,0.020,850.004\n"
-)
-BYBIT_ROWS: Rows = {
-    "timestamp": ["2024-01-04T00:00:00.1004", "2024-01-04T00:00:00.7"],
-    "symbol": ["BTCUSDT"] * 2,
-    "price": [42500.1, 42500.2],
-    "size": [0.01, 0.02],
-    "side": ["buy", "sell"],
-    "trade_id": ["m-3001", "m-3002"],
 }
 FREQTRADE_TRADES = pd.DataFrame(
     {
@@ -175,61 +117,6 @@ QUOTES_ROWS: Rows = {
 }
 
 CASES = [
-    Case("binance-klines", "BTCUSDT-1m-2025-01.csv", KLINES.encode(), "bars", KLINE_ROWS),
-    Case("databento-bars", "glbx-mdp3.ohlcv-1m.csv", DATABENTO.encode(), "bars", ours("ESH5")),
-    Case("histdata-ascii", "DAT_ASCII_EURUSD_M1_202402.csv", HISTDATA.encode(), "bars", ours("EURUSD")),
-    Case("histdata-metatrader", "DAT_MT_EURUSD_M1_202402.csv", HISTDATA_MT.encode(), "bars", ours("EURUSD")),
-    Case("binance-klines", "BTCUSDT-1m-2025-01.csv", (KLINE_HEADER + KLINES).encode(), "bars", KLINE_ROWS),
-    Case("binance-klines", "BTCUSDT-1m-2025-01-01.zip", packed("BTCUSDT-1m-2025-01-01.csv", MICROS), "bars", KLINE_ROWS),
-    Case(
-        "binance-coinm-klines", "BTCUSD_PERP-1m-2025-01.csv", KLINES.encode(), "bars", COINM | {"symbol": ["BTCUSD_PERP"] * 2}
-    ),
-    Case(
-        "binance-aggtrades", "ETHBTC-aggTrades-2017-06.csv", AGG.format("True,True", "False,True").encode(), "trades", AGG_ROWS
-    ),
-    Case(
-        "binance-aggtrades",
-        "ETHBTC-aggTrades-2017-06.zip",
-        packed(
-            "ETHBTC-aggTrades-2017-06.csv",
-            "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n"
-            + AGG.format("true", "false"),
-        ),
-        "trades",
-        AGG_ROWS,
-    ),
-    Case(
-        "binance-trades", "BNBUSDT-trades-2017-06.csv", TRADES.format("True,True", "False,True").encode(), "trades", TRADE_ROWS
-    ),
-    Case(
-        "binance-trades",
-        "BNBUSDT-trades-2017-06-30.csv",
-        ("id,price,qty,quote_qty,time,is_buyer_maker\n" + TRADES.format("true", "false")).encode(),
-        "trades",
-        TRADE_ROWS,
-    ),
-    Case(
-        "binance-funding",
-        "BTCUSDT-fundingRate-2024-03.csv",
-        b"calc_time,funding_interval_hours,last_funding_rate\n1709251200001,8,0.00010000\n1709251500000,8,-0.00005000\n",
-        "funding",
-        FUNDING_ROWS,
-    ),
-    Case("bybit-trades", "BTCUSDT2024-01-04.csv.gz", BYBIT, "trades", BYBIT_ROWS),
-    Case(
-        "kraken-ohlcvt",
-        "XBTUSD_5.csv",
-        f"{T[0]},10,12,9,11,100,7\n{T[1]},11,11.5,10,10.5,50.25,3\n".encode(),
-        "bars",
-        ours("XBTUSD", trade_count=[7.0, 3.0]),
-    ),
-    Case(
-        "coinbase-candles",
-        "BTC-USD.json",
-        json.dumps([[T[1], 10, 11.5, 11, 10.5, 50.25], [T[0], 9, 12, 10, 11, 100]]).encode(),  # newest first, as it answers
-        "bars",
-        ours("BTC-USD"),
-    ),
     Case(
         "ccxt-ohlcv",
         "BTC_USDT-5m.json",
@@ -261,22 +148,19 @@ CASES = [
         {"symbol": "BTCUSDT"},
     ),
     Case("tardis-book", "binance-futures_book_snapshot_25_2024-03-01_BTCUSDT.csv.gz", tardis_book(), "book", BOOK_ROWS),
-    Case(
-        "tardis-trades",
-        "bitmex_trades_2020-04-01_XBTUSD.csv.gz",
-        TARDIS_TRADES,
-        "trades",
-        {
-            "timestamp": ["2020-04-01T00:00:02.957", "2020-04-01T00:00:03.957"],
-            "symbol": ["XBTUSD"] * 2,
-            "price": [6425.5, 6425.0],
-            "size": [12.0, 150.0],
-            "side": ["buy", "sell"],
-            "trade_id": ["aaa", "bbb"],
-        },
-    ),
     Case("best-quotes", "BTCUSDT-bbo.csv", QUOTES.encode(), "book", QUOTES_ROWS),
 ]
+
+
+def recognised_by(path: Path) -> str | None:
+    """The preset of a file for which none was named."""
+    origin = origins_in(path)[0]
+    try:
+        source = open_source(origin)
+    except DataError:
+        return None  # in need of an option
+    known = source.layout or recognised(origin.names, source.columns)
+    return known.name if known is not None else None
 
 
 def market(folder: Path) -> None:
@@ -305,8 +189,14 @@ def test_a_file_in_the_layout_of_its_document(case: Case, tmp_path: Path) -> Non
         np.testing.assert_array_equal(mine[name].to_numpy(), expected[name].to_numpy(), err_msg=name)
 
 
-def test_every_preset_has_such_a_file() -> None:
-    assert {case.preset for case in CASES} == set(PRESETS)
+def test_every_preset_has_such_a_file(tmp_path: Path) -> None:
+    met = {case.preset for case in CASES}
+    for i, layout in enumerate(LAYOUTS):
+        (tmp_path / str(i)).mkdir()
+        asked = re.search(r"--preset (\S+)", layout.by)
+        by_itself = recognised_by(layout.write(tmp_path / str(i))) if asked is None else None
+        met |= {asked[1]} if asked is not None else {by_itself} if by_itself else set()
+    assert met == set(PRESETS)
     assert all(preset.source and preset.about for preset in PRESETS.values())
 
 

@@ -82,7 +82,7 @@ def test_session_dates_are_days_of_the_clock(tmp_path: Path) -> None:
 
 def test_bars_of_bid_prices_without_volume_by_naming_their_columns(tmp_path: Path) -> None:
     path = SHARED / "fx_hourly" / "EURUSD.parquet"
-    with pytest.raises(DataError, match="not recognised as bars, book, trades, funding, splits or dividends; name them"):
+    with pytest.raises(DataError, match="not recognised as bars, book, trades, funding, splits, dividends or alpha; name them"):
         imported(tmp_path / "out", path)
     named = {name: f"bid_{name}" for name in ("open", "high", "low", "close")}
     with pytest.raises(DataError, match=r"as the volume of bars.*import it as unknown with --column volume=none"):
