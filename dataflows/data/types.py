@@ -28,7 +28,8 @@ BookLevels: TypeAlias = Annotated[Floats, Kind("f8", ("N", "D"), recorded=False)
 class Observations(NamedTuple):
     """Market data aligned to the clock by a driver: one row a bar, NaN where nothing was observed.
 
-    Prices in quote currency, sizes and volumes in base units.
+    Prices in quote currency, all positive: where an instrument's may be zero or negative, with its `price_shift` added. Sizes
+    and volumes in base units.
     """
 
     time: IntSeries  # close of the bar, UTC ns
@@ -85,6 +86,7 @@ class Instruments(NamedTuple):
     maintenance_margin: PerSymbol  # equity, as a fraction of notional, below which the venue liquidates; 0: it does not
     liquidation_fee_bps: PerSymbol  # fee of a liquidation, beside the taker's
     multiplier: PerSymbol  # of a linear contract: base units; of an inverse one: quote currency; times the conversion rate
+    price_shift: PerSymbol  # quote currency: what the feed has added to every price, so that all are positive; 0: nothing
     inverse: IntPerSymbol  # 1: a unit is worth multiplier / price instead of multiplier * price
     borrow_rate: PerSymbol  # paid on the value of a short position, fraction a year
     base_fee: IntPerSymbol  # 1: the fee of a purchase is taken from what is bought

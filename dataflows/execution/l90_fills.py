@@ -291,6 +291,7 @@ def l90_fills__sim(
                 maker_bps=instruments.maker_fee_bps[s] * maker,
                 base_fee=instruments.base_fee[s],
                 multiplier=instruments.multiplier[s],
+                shift=instruments.price_shift[s],
                 inverse=instruments.inverse[s],
             )
             if carry.counts[ORDERS, s] > 0:

@@ -54,7 +54,8 @@ def l97_ledger(
     in base units reduces what was bought, and counts as a fee at the price of the fill. `held` is the position, 0 where it is
     dust. Only fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before the
     first: the price of the first fill); mark_age counts bars since, NaN before the first. Equity is cash and what positions are
-    booked at, at their marks (position * mark, where a unit is worth its price). Peak, drawdown, marks and funding move at
+    booked at, at their marks (position * mark, where a unit is worth its price). Where prices have a `price_shift`, cash is of
+    quoted prices; marks, average prices, `unit_value`, gross and net have it. Peak, drawdown, marks and funding move at
     closes only (clock.is_bar); between them equity follows fills and cash flows at held marks. What is held from the start
     (`start_position`) costs nothing and counts from its first mark on; the first peak is the equity of the first close. Each
     symbol's realised gains, fees and funding are kept apart, too: their sums are the account's to rounding. A cash flow scales
@@ -85,8 +86,9 @@ def l97_ledger(
             continue
         s, q, p, fee = l90_fills.symbol[i], l90_fills.quantity[i], l90_fills.price[i], l90_fills.fee[i]
         before, average = carry.position[s], carry.average_price[s]
-        size, inverse = instruments.multiplier[s], instruments.inverse[s]
-        carry.cash[0] -= q * booked(p, size, inverse) + fee
+        size, inverse, shift = instruments.multiplier[s], instruments.inverse[s], instruments.price_shift[s]
+        at_fill = booked(p - shift, size, inverse)
+        carry.cash[0] -= q * at_fill + fee
         if l90_fills.fee_base[i] > 0.0:  # bought in full, and the fee then given away at the same price
             q, fee = q - l90_fills.fee_base[i], fee + l90_fills.fee_base[i] * notional_of(p, size, inverse)
         after = moved(before, q)
@@ -96,7 +98,7 @@ def l97_ledger(
             carry.average_price[s] = p if before == 0.0 else average_of(before, average, q, p, inverse)
         else:
             flipped = same_side(after, q)
-            gain = (before if flipped or after == 0.0 else -q) * (booked(p, size, inverse) - booked(average, size, inverse))
+            gain = (before if flipped or after == 0.0 else -q) * (at_fill - booked(average - shift, size, inverse))
             carry.realised[0] += gain
             carry.parts[REALISED, s] += gain
             if flipped:
@@ -119,13 +121,13 @@ def l97_ledger(
     unrealised, held, unit_value = full(symbols, 0.0), copied(carry.position), full(symbols, math.nan)
     worth, net, gross = 0.0, 0.0, 0.0
     for s in range(symbols):
-        size, inverse = instruments.multiplier[s], instruments.inverse[s]
+        size, inverse, shift = instruments.multiplier[s], instruments.inverse[s], instruments.price_shift[s]
         if carry.mark[s] > 0.0:
             unit_value[s] = notional_of(carry.mark[s], size, inverse)
         if carry.position[s] != 0.0 and carry.mark[s] > 0.0:
             if math.isnan(carry.average_price[s]):
                 carry.average_price[s] = carry.mark[s]  # held from the start
-            at_mark = booked(carry.mark[s], size, inverse)
+            at_mark = booked(carry.mark[s] - shift, size, inverse)
             worth += carry.position[s] * at_mark
             value = carry.position[s] * unit_value[s]
             net += value
@@ -133,7 +135,7 @@ def l97_ledger(
             if is_dust(carry.position[s], unit_value[s], lot, least, exempt):
                 held[s] = 0.0
             gross += math.fabs(value)
-            unrealised[s] = carry.position[s] * (at_mark - booked(carry.average_price[s], size, inverse))
+            unrealised[s] = carry.position[s] * (at_mark - booked(carry.average_price[s] - shift, size, inverse))
     equity = carry.cash[0] + worth
     if at_close and (equity > carry.peak[0] or first):
         carry.peak[0] = equity

@@ -308,7 +308,7 @@ def liquidate(carry: VenueCarry, log: Log, bars: Bars, valid: Ints, facts: Instr
     for s in range(valid.shape[0]):
         if carry.position[s] != 0.0:
             price = worst_price(carry, s, bars, valid[s])
-            equity += carry.position[s] * booked(price, facts.multiplier[s], facts.inverse[s])
+            equity += carry.position[s] * booked(price - facts.price_shift[s], facts.multiplier[s], facts.inverse[s])
             notional = math.fabs(carry.position[s]) * notional_of(price, facts.multiplier[s], facts.inverse[s])
             needed += notional * facts.maintenance_margin[s]
     if not (needed > 0.0) or equity >= needed:
@@ -328,6 +328,7 @@ def liquidate(carry: VenueCarry, log: Log, bars: Bars, valid: Ints, facts: Instr
                 maker_bps=facts.maker_fee_bps[s],
                 base_fee=0,
                 multiplier=facts.multiplier[s],
+                shift=facts.price_shift[s],
                 inverse=facts.inverse[s],
             )
             close_by_venue(carry, log, s, worst_price(carry, s, bars, valid[s]), rules, LIQUIDATED)

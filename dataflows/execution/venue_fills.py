@@ -123,17 +123,18 @@ def open_bracket(carry: VenueCarry, log: Log, s: int, order_id: int, stop: float
 def settle(carry: VenueCarry, log: Log, s: int, order_id: int, trade: Trade, rules: Rules) -> float:
     """Books a trade in the venue's own account and reports it; returns the position before.
 
-    The fee of a purchase is taken from what is bought where the venue does so, else from cash.
+    The fee of a purchase is taken from what is bought where the venue does so, else from cash. Fee and cash are of the price as
+    quoted, which may be negative.
     """
-    before, quantity = float(carry.position[s]), trade.quantity
+    before, quantity, quoted = float(carry.position[s]), trade.quantity, trade.price - rules.shift
     bps = rules.maker_bps if trade.liquidity == MAKER else rules.taker_bps
-    notional = math.fabs(quantity) * notional_of(trade.price, rules.multiplier, rules.inverse)
+    notional = math.fabs(quantity * notional_of(quoted, rules.multiplier, rules.inverse))
     fee, fee_base = notional * bps / 1e4, 0.0
     carry.traded[carry.instant[TODAY] % carry.traded.shape[0]] += notional
     if rules.base_fee != 0 and quantity > 0.0 and bps > 0.0:
         fee, fee_base = 0.0, quantity * bps / 1e4
     carry.position[s] = moved(before, quantity - fee_base)
-    carry.money[0] -= quantity * booked(trade.price, rules.multiplier, rules.inverse) + fee
+    carry.money[0] -= quantity * booked(quoted, rules.multiplier, rules.inverse) + fee
     carry.counts[FILLS, s] += 1
     k = report(log, FILL, s, order_id, 0)
     log.ints[FILL_ID, k], log.ints[LIQUIDITY, k] = (rules.uid << 32) | carry.counts[FILLS, s], trade.liquidity

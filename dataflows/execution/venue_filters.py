@@ -44,6 +44,7 @@ class Rules(NamedTuple):
     maker_bps: float
     base_fee: int  # 1: the fee of a purchase is taken from what is bought
     multiplier: float
+    shift: float  # that our prices have more than the quoted ones
     inverse: int
 
 
@@ -74,6 +75,7 @@ def free(rules: Rules) -> Rules:
         maker_bps=0.0,
         base_fee=0,
         multiplier=rules.multiplier,
+        shift=rules.shift,
         inverse=rules.inverse,
     )
 

@@ -3,6 +3,10 @@
 A linear contract of `multiplier` base units is worth multiplier * price. An inverse one is worth `multiplier` of the quote
 currency, which are multiplier / price of the currency that it settles in; buying q of them at p and selling them at x gains
 q * multiplier * (1/p - 1/x). Shares, coins and pairs are linear with a multiplier of 1.
+
+Where prices may be zero or negative, layers see them with the instrument's `price_shift` added, all positive. Differences, and
+so profits, are the same; returns, weights, margins and caps are relative to the shifted price. Cash and fees are of the price
+as quoted.
 """
 
 from __future__ import annotations

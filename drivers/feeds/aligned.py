@@ -150,7 +150,11 @@ class Dataset:
 
     def notes(self) -> list[str]:
         """See `Feed.notes`."""
-        return funding_notes(self.unknown_funding)
+        shifts = zip(self.symbols, self.instruments.price_shift.tolist(), strict=True)
+        return [
+            *funding_notes(self.unknown_funding),
+            *(f"prices of {name} are shown with its price_shift of {by:g} added" for name, by in shifts if by),
+        ]
 
     def close(self) -> None:
         """See `Feed.close`: it is in memory, so there is nothing to give back."""

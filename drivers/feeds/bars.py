@@ -137,13 +137,21 @@ def _step(reading: Reading, table: Table, gaps: Ints) -> int:
     return step
 
 
+def must_be_positive(shift: float) -> str:
+    """What to do about a price at or below 0, a `price_shift` included."""
+    if shift > 0.0:
+        return f"with the price_shift of {shift:g} it must be positive: name a larger one in dataset.yml, or correct the row"
+    return "a price must be positive: correct or remove it, or name a `price_shift` in dataset.yml if it is a future's"
+
+
 class _Values:
     """The second pass: numbers to panels."""
 
     def __init__(self, reading: Reading, table: Table, axis: Axis) -> None:
         self.reading, self.table, self.axis = reading, table, axis
         self.names = [*PRICES, "volume", *(c for c in EXTRAS if c in table.columns)]
-        self.shift = axis.step if reading.about.stamp == "open" else 0
+        self.back = axis.step if reading.about.stamp == "open" else 0
+        self.shift = reading.about.per_symbol("price_shift", axis.symbols)
 
     def fill(self, row: Any, code: Any, inside: Any, repeated: Any) -> Ints:
         """row, code: int32, bar and column of each row of the file, column -1 where it is not used. inside: whether it lies in
@@ -158,7 +166,11 @@ class _Values:
             r, c, used, again = row[part].astype(np.int64), code[part].astype(np.int64), inside[part], repeated[part]
             values = {name: self.table.floats(batch, name) for name in self.names}
             if "vwap" in values:
-                values["vwap"] = np.where(values["vwap"] == 0.0, np.nan, values["vwap"])  # so written where nothing traded
+                unknown = (values["vwap"] == 0.0) & (self.shift[c] == 0.0)  # so written where nothing traded
+                values["vwap"] = np.where(unknown, np.nan, values["vwap"])
+            for name in (*PRICES, "vwap") if self.shift.any() else ():
+                if name in values:
+                    values[name] = values[name] + self.shift[c]
             quotes = np.stack([values[name] for name in PRICES])
             absent = np.isnan(quotes).all(axis=0)
             seen = (c >= 0) & ~absent
@@ -188,7 +200,7 @@ class _Values:
                 self.reading.counts["zero_volume"] += int(np.count_nonzero(seen))
 
     def _tell(self, kind: str, mask: Any, start: int, r: Ints, c: Ints, what: Callable[[int], str]) -> bool:
-        time = self.axis.trading.closes[np.clip(r, 0, self.axis.bars - 1)] - self.shift if mask.any() else r
+        time = self.axis.trading.closes[np.clip(r, 0, self.axis.bars - 1)] - self.back if mask.any() else r
         return self.reading.fault(kind, self.table, mask, start, self.axis.symbols, c, time, what)
 
     def _impossible(self, start: int, used: Any, values: dict[str, Floats], quotes: Floats, r: Ints, c: Ints) -> Any:
@@ -227,7 +239,7 @@ class _Values:
         fault(
             "price not positive",
             (quotes <= 0.0).any(axis=0),
-            lambda i: f"{first(lambda x: x <= 0.0, i)}; a price must be positive: {cure}",
+            lambda i: f"{first(lambda x: x <= 0.0, i)}; {must_be_positive(self.shift[c[i]])}",
         )
         for name, price in zip(PRICES, quotes, strict=True):
             self._beyond(name, price, PRICE, fault, cure)

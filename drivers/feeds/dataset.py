@@ -19,9 +19,10 @@ where some other symbol of the trades file traded inside it. All other bars with
 a symbol's first trade and after its last.
 
 What is refused (DataError, one sentence naming the row): a file that is missing, empty, broken or lacks a column; a symbol
-asked for and not there; a price that is infinite, not positive or only partly there; a high below the low, or an open or close
-outside them; a negative or infinite volume or size; times that go backwards within a symbol, are off the clock, in the future,
-or in mixed zones or units; two bars of one time and symbol that differ; a book file in which every snapshot is crossed.
+asked for and not there; a price that is infinite, not positive (its `price_shift` included) or only partly there; a high
+below the low, or an open or close outside them; a negative or infinite volume or size; times that go backwards within a
+symbol, are off the clock, in the future, or in mixed zones or units; two bars of one time and symbol that differ; a book file
+in which every snapshot is crossed.
 What is counted and goes on: bars that are not there, or whose four prices are all NaN (NaN rows; L0 fills the first of a gap);
 repeated bars and snapshots that are the same and repeated trade ids (dropped; `Observations.duplicates`); bars without volume;
 books that are crossed, one-sided or empty (kept as they are: the layers that read them give NaN).
@@ -45,7 +46,7 @@ from drivers.feeds.bars import COLUMNS, read_bars
 from drivers.feeds.description import DAY, Description, read_description
 from drivers.feeds.errors import DataError, Sink, refuse
 from drivers.feeds.funding import read_funding, unknown_funding
-from drivers.feeds.instruments import instruments_of, list_symbols
+from drivers.feeds.instruments import check_shifts, instruments_of, list_symbols
 from drivers.feeds.reading import Axis, Reading, symbol_uid
 from drivers.feeds.tables import Table, find_table
 from drivers.feeds.ticks import BOOK_SIDES, read_book, read_trades, trade_axis
@@ -117,6 +118,8 @@ def read_folder(
         read_funding(reading, funding, axis)
     if tables["alpha"] is not None:
         read_alpha(reading, tables["alpha"], axis)
+    shares = [stem for stem in ("funding", "splits", "dividends") if tables[stem] is not None]
+    check_shifts(rules, axis.symbols, [*shares, *(["adjustment"] if "adjustment" in reading.panels else [])])
     if "adjustment" in reading.panels:
         apply_column(reading)
     apply_actions(reading, tables["splits"], tables["dividends"], axis)

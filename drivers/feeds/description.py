@@ -58,7 +58,7 @@ class Description(InstrumentFacts):
     start_position: Annotated[PerSymbol, within(-LARGEST, LARGEST)] = Field(
         default=0.0, description="units held before the first bar, signed; they are worth what they are worth beside start_cash"
     )
-    start_price: Annotated[PerSymbol, within(0.0, LARGEST)] = Field(
+    start_price: Annotated[PerSymbol, within(-LARGEST, LARGEST)] = Field(
         default=0.0, description="quote currency, average price of start_position; 0: the first price"
     )
     listing_time: datetime | dict[str, datetime] | None = Field(
@@ -69,8 +69,12 @@ class Description(InstrumentFacts):
         default=None,
         description="UTC, when a symbol ceases to trade and is settled; else after its last bar",
     )
-    delivery_price: Annotated[PerSymbol, within(0.0, LARGEST)] = Field(
+    delivery_price: Annotated[PerSymbol, within(-LARGEST, LARGEST)] = Field(
         default=0.0, description="quote currency, at which a position is settled then; 0: the last known close"
+    )
+    price_shift: Annotated[PerSymbol, within(0.0, LARGEST)] = Field(
+        default=0.0,
+        description="of futures and spreads that may cost nothing or less: added to every price, so that all are positive",
     )
     funding_interval: str | None = Field(
         default=None, description="time between two payments, e.g. 8h: the funding file then holds quotes of the rate"

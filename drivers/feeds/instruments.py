@@ -9,11 +9,13 @@ import numpy as np
 
 from dataflows.data.types import Instruments, unknown_instruments
 from dataflows.panel import Floats, Ints
+from drivers.feeds.bars import must_be_positive
 from drivers.feeds.description import SECOND, UNNAMED, Description
 from drivers.feeds.errors import DataError
 from drivers.feeds.reading import Axis, Reading, symbol_uid
 
 _TIMES: Final = ("listing_time", "delivery_time")
+_PRICES: Final = ("delivery_price", "start_price")
 _AS_STATED: Final = ("liquidation_fee_bps", "delivery_price", "start_position", "start_price")
 
 
@@ -31,10 +33,18 @@ def instruments_of(reading: Reading, axis: Axis, rules: Description) -> Instrume
                 "that it settles in; leave fee_currency out there"
             )
     rate = conversion_rates(rules, names)
+    shift = rules.per_symbol("price_shift", names)
     same = ("tick_size", "lot_size", "taker_fee_bps", "maker_fee_bps", "borrow_rate", "maintenance_margin")
     facts: dict[str, Any] = {key: rules.per_symbol(key, names) for key in (*same, *_AS_STATED)}
+    for key in _PRICES:
+        price = facts[key]
+        for n, name in enumerate(names):
+            if price[n] != 0.0 and price[n] + shift[n] <= 0.0:
+                raise DataError(f"dataset.yml: {key} of {name} is {price[n]:g}; {must_be_positive(shift[n])}")
+        facts[key] = np.where(price != 0.0, price + shift, 0.0)
     return unknown_instruments(len(names))._replace(
         **facts,
+        price_shift=shift,
         min_notional=rules.per_symbol("min_notional", names) * rate,
         multiplier=rules.per_symbol("multiplier", names) * rate,
         inverse=np.array([int(contract == "inverse") for contract in contracts], np.int64),
@@ -50,6 +60,30 @@ def instruments_of(reading: Reading, axis: Axis, rules: Description) -> Instrume
         trade_side_feed=no if sides is None else np.asarray((~np.isnan(sides)).any(axis=0), np.int64),
         leader=reading.about.leads(names, _turnover(reading, axis)),
     )
+
+
+def check_shifts(rules: Description, names: Sequence[str], held: Sequence[str]) -> None:
+    """Refuses a `price_shift` of what cannot cost nothing or less, or beside a share of a price, which has no meaning there.
+
+    held: files and columns of the folder that are shares of a price.
+    """
+    shift, tick = rules.per_symbol("price_shift", names), rules.per_symbol("tick_size", names)
+    contracts, currencies = rules.named("contract", names), rules.named("fee_currency", names)
+    for n, name in enumerate(names):
+        if shift[n] == 0.0:
+            continue
+        said = f"dataset.yml: price_shift of {name} is {shift[n]:g}"
+        if rules.kind != "future" or contracts[n] != "linear" or currencies[n] != "quote":
+            raise DataError(f"{said}, and only linear futures can cost nothing or less; write `kind: future`, or leave it out")
+        for what in (*held, *(key for key in ("min_notional", "borrow_rate") if rules.per_symbol(key, [name])[0] > 0.0)):
+            raise DataError(f"{said}, and {what} is a share of a price, which has no meaning at zero and below; leave it out")
+        if not on_grid(shift[n], tick[n]):
+            raise DataError(f"{said}, which is not a whole number of ticks of {tick[n]:g}; write one that is")
+
+
+def on_grid(x: float, step: float) -> bool:
+    """True where x is a whole number of steps, to rounding, or no step is known (0)."""
+    return step == 0.0 or abs(x / step - round(x / step)) <= 1e-9 * max(1.0, x / step)
 
 
 def conversion_rates(rules: Description, names: Sequence[str]) -> Floats:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from dataflows.data.aggregate import NEVER, add_snapshots, add_trades, book_bars, carry_books, fill_quiet, trade_bars
 from dataflows.panel import Floats, Ints
-from drivers.feeds.bars import DEFAULT_STEP
+from drivers.feeds.bars import DEFAULT_STEP, must_be_positive
 from drivers.feeds.bounds import PRICE, SIZE
 from drivers.feeds.errors import DataError, Fault
 from drivers.feeds.reading import Axis, Listing, Reading, codes_of
@@ -63,10 +63,11 @@ def read_trades(reading: Reading, table: Table, axis: Axis, *, whole: bool) -> I
     repeats = _Repeats(reading, table, axis)
     listing = Listing(len(axis.column))
     traded, sided = np.zeros(axis.bars, bool), np.zeros(len(axis.column), np.int64)
+    shift = reading.about.per_symbol("price_shift", axis.symbols)
     for start, batch in table.batches(["timestamp", "symbol", "price", "size", "side", *repeats.columns]):
         time = table.times(batch.column("timestamp"), start)
         code = codes_of(table, batch, start, axis.column)
-        price, size, side = table.floats(batch, "price"), table.floats(batch, "size"), _sides(table, batch, start)
+        price, size, side = table.floats(batch, "price") + shift[code], table.floats(batch, "size"), _sides(table, batch, start)
         use = code >= 0
         late = use & (time > reading.latest) if whole else reading.future(table, start, use, axis.symbols, code, time)
         use &= ~late  # where bars come from trades, `trade_axis` has told of them
@@ -102,13 +103,17 @@ def _impossible(
     """The rows whose price or size cannot be, told to the sink: a price is positive, a size not negative, both in bounds."""
     infinite = use & ~np.isfinite(x)
     low = use & ((x <= 0.0) if name == "price" else (x < 0.0)) & ~infinite
-    rule = "must be positive" if name == "price" else "cannot be negative"
+    shift = reading.about.per_symbol("price_shift", axis.symbols)
     bound = PRICE if name == "price" else SIZE
     beyond = use & bound.beyond(x) & ~low
-    for wrong, must in ((infinite, "must be finite"), (low, rule)):
+    for wrong in (infinite, low):
 
-        def what(i: int, must: str = must) -> str:
-            return f": {name} is {x[i]:.10g}; a {name} {must}: {_CURE}"
+        def what(i: int, wrong: Any = wrong) -> str:
+            if wrong is infinite:
+                must = f"a {name} must be finite: {_CURE}"
+            else:
+                must = must_be_positive(shift[code[i]]) if name == "price" else f"a {name} cannot be negative: {_CURE}"
+            return f": {name} is {x[i]:.10g}; {must}"
 
         reading.fault(f"bad {name}", table, wrong, start, axis.symbols, code, time, what)
 
@@ -209,10 +214,13 @@ def read_book(reading: Reading, table: Table, axis: Axis) -> int:
     book = book_bars(axis.bars, len(axis.column), depth)
     columns = [f"{side}_{d}" for side in BOOK_SIDES for d in range(depth)]
     last: dict[int, Any] = {}
+    shift = reading.about.per_symbol("price_shift", axis.symbols)
     for start, batch in table.batches(["timestamp", "symbol", *columns], BATCH_ROWS // (4 * depth)):
         time = table.times(batch.column("timestamp"), start)
         code = codes_of(table, batch, start, axis.column)
         flat = np.stack([table.floats(batch, name) for name in columns], axis=1)
+        if shift.any():
+            flat = _shifted(flat, shift[code], depth)
         use = code >= 0
         use &= ~reading.future(table, start, use, axis.symbols, code, time)
         wrong = np.isinf(flat) | (flat < 0.0)
@@ -253,6 +261,14 @@ def read_book(reading: Reading, table: Table, axis: Axis) -> int:
         reading.panels[name] = getattr(book, name)
     reading.has_book = book.last_time > NEVER
     return depth
+
+
+def _shifted(flat: Floats, shift: Floats, depth: int) -> Floats:
+    """The levels with each row's shift on the prices; one without a size is absent, whatever its price."""
+    levels = flat.reshape(len(flat), 4, depth).copy()
+    price, size = levels[:, 0::2], levels[:, 1::2]
+    price[:] = np.where((size > 0.0) | (shift[:, None, None] == 0.0), price + shift[:, None, None], np.nan)
+    return levels.reshape(flat.shape)
 
 
 def _absent_as_nan(levels: Floats) -> Floats:

@@ -41,7 +41,7 @@ class Books:
         if int(fills.fill_id[i]) in self.seen[s]:
             return False
         self.seen[s].add(int(fills.fill_id[i]))
-        worth = q * float(booked(p, self.facts)[s])
+        worth = q * float(booked(p - self.facts.price_shift, self.facts)[s])
         self.position[s] += q - float(fills.fee_base[i])
         self.traded[s] += abs(q)
         if abs(self.position[s]) <= 1e-12 * self.traded[s]:
@@ -66,7 +66,7 @@ class Books:
         self.mark = np.where((close > 0.0) & np.isfinite(close), close, self.mark)
         worth = booked(self.mark, self.facts)
         value = np.nan_to_num(self.position * np.abs(worth))
-        equity = self.cash + float(np.nan_to_num(self.position * worth).sum())
+        equity = self.cash + float(np.nan_to_num(self.position * booked(self.mark - self.facts.price_shift, self.facts)).sum())
         self.peak = equity if math.isnan(self.peak) else max(self.peak, equity)
         drawdown = max(0.0, 1.0 - equity / self.peak) if equity > 0.0 else 1.0
         return {
