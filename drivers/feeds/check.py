@@ -14,10 +14,13 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from dataflows.panel import Floats
+from drivers.feeds.account_size import account_notes
 from drivers.feeds.dataset import Dataset, read_folder
 from drivers.feeds.errors import DataError, Fault
 from drivers.feeds.outliers import outliers
 from drivers.feeds.trading_time import RHYTHM, proposed
+from drivers.project.configs import load_configs
+from drivers.project.locate import defaults
 from drivers.text.times import duration, utc
 
 
@@ -217,6 +220,7 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
             "there, as neither fills nor impact can be estimated; import a source with volume to trade"
         )
     notes.extend(data.notes())
+    notes.extend(account_notes(data, load_configs(defaults(), clock=data.clock)))
     notes.extend(_split_notes(data, rows.close))
     if data.quality.unlisted:
         notes.append(

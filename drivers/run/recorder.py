@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from drivers.engine.chunk import Outputs
+from drivers.feeds.account_size import account_notes
 from drivers.files.atomic import sync
 from drivers.run.assembly import PreparedRun
 from drivers.runlog.events import Events
@@ -54,7 +55,7 @@ class Recorder:
             epoch=[EpochLayer(n.name, n.domain, n.returns, session.engine.epoch_start(n)) for n in plan.stage["epoch"]],
             start=session.data.instruments.start_position.tolist(),
         )
-        notes, facts = session.data.notes(), session.data.instruments
+        notes, facts = [*session.data.notes(), *account_notes(session.data, session.configs)], session.data.instruments
         self.summary = Summary(session.data.symbols, session.configs, notes, facts, self.writer.history)
         self.events = Events(session.data.symbols, session.engine.epoch_ns)
         self._log = self.writer.folder / "log.jsonl"
