@@ -236,7 +236,7 @@ def _mark(text: str | None) -> Literal[".", ","] | None:
 
 
 def _factors(texts: list[str]) -> dict[str, float]:
-    """`ours=factor` as a mapping; `price` stands for every price of a bar too."""
+    """`ours=factor` as a mapping; `price` stands for every price of a bar or book."""
     made: dict[str, float] = {}
     for text in texts:
         ours, _, factor = text.partition("=")
@@ -246,7 +246,7 @@ def _factors(texts: list[str]) -> dict[str, float]:
             number = 0.0
         if not ours or not 0.0 < number < float("inf"):
             raise typer.BadParameter(f"{text!r} is not OURS=FACTOR, e.g. close=1e-9", param_hint="--scale")
-        for name in ("price", "open", "high", "low", "close", "vwap") if ours == "price" else (ours,):
+        for name in ("price", "open", "high", "low", "close", "vwap", "bid_px", "ask_px") if ours == "price" else (ours,):
             made[name] = number
     return made
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from rich.console import Group
@@ -15,7 +14,9 @@ from rich.text import Text
 
 from dataflows.panel import Floats
 from drivers.feeds.account_size import account_notes
+from drivers.feeds.advice import funding_notes, slip_notes, split_notes
 from drivers.feeds.dataset import Dataset, read_folder
+from drivers.feeds.description import read_description
 from drivers.feeds.errors import DataError, Fault
 from drivers.feeds.outliers import outliers
 from drivers.feeds.trading_time import RHYTHM, proposed
@@ -181,30 +182,6 @@ def _symbol(data: Dataset, n: int, close: Floats, volume: Floats, duplicates: in
     )
 
 
-SPLITS: Final = (2, 3, 4, 5, 7, 10, 20, 1.5)
-"""New shares for an old one that splits are usual with."""
-
-
-def _split_notes(data: Dataset, close: Floats) -> list[str]:
-    """Moves between two sessions that a split would make: by one of SPLITS or its inverse, within a tenth of a log unit."""
-    found = []
-    session = data.rows(0, len(data)).session
-    for n, symbol in enumerate(data.symbols):
-        seen = np.flatnonzero(np.isfinite(close[:, n]))
-        move = -np.diff(np.log(close[seen, n]))
-        usual = np.median(np.abs(move)) if len(move) else 0.0
-        for i in np.flatnonzero((np.abs(move) > 0.35) & (np.abs(move) > 20.0 * usual) & (np.diff(session[seen]) > 0)):
-            near = min(SPLITS, key=lambda ratio: abs(math.log(ratio) - abs(move[i])))
-            if abs(math.log(near) - abs(move[i])) < 0.1:
-                ratio = near if move[i] > 0.0 else 1.0 / near
-                at = utc(int(data.time[seen[i + 1]]) - data.step)
-                found.append(f"{at},{symbol},{ratio:g}")
-    if not found:
-        return []
-    shown = "; ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
-    return [f"prices move as by a split; if they are, write them into splits.csv (timestamp,symbol,ratio): {shown}"]
-
-
 def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
     notes = []
     if not data.instruments.tick_size.all():
@@ -221,7 +198,7 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
         )
     notes.extend(data.notes())
     notes.extend(account_notes(data, load_configs(defaults(), clock=data.clock)))
-    notes.extend(_split_notes(data, rows.close))
+    notes.extend([*split_notes(data), *slip_notes(data), *funding_notes(data, read_description(data.path).funding_interval)])
     if data.quality.unlisted:
         notes.append(
             f"{data.quality.unlisted} bars lie before the `listing_time` or after the `delivery_time` that dataset.yml gives "

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from dataflows.panel import Floats, Ints
 from drivers.feeds.errors import DataError
-from drivers.feeds.time_forms import EARLIEST, days_of
+from drivers.feeds.time_forms import EARLIEST, day_in_1970, days_of
 from drivers.text.inert import MOST_CHARACTERS, name_fault
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import utc
@@ -129,7 +129,13 @@ class Table:
                 raise DataError(f"{self.name}: timestamp is a column of {kind}; write UTC datetimes or integer ms or ns")
         except pa.ArrowInvalid as error:
             raise DataError(f"{self.name}: timestamp cannot be read as UTC nanoseconds ({_first_line(error)})") from None
-        return np.array(column.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+        ns = np.array(column.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+        if (day := day_in_1970(ns)) is not None:
+            raise DataError(
+                f"{self.row(start + day[0])}: timestamp {utc(int(ns[day[0]]))} is {day[1]}, counted from 1970; write it as "
+                "a date"
+            )
+        return ns
 
     def _scaled(self, time: Ints, start: int) -> Ints:
         days = days_of(time)

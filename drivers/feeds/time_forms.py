@@ -94,6 +94,27 @@ def parsed(texts: list[str], form: Form) -> tuple[Ints, int]:
     return ns, int(np.argmax(wrong)) if wrong.any() else -1
 
 
+def day_in_1970(ns: Ints) -> tuple[int, str] | None:
+    """Index and text of the first instant that is a day like 20240307 which was counted from 1970, in s, ms, us or ns."""
+    for index in np.flatnonzero((ns > 0) & (ns < 10**8 * 10**9))[:1].tolist():
+        digits = str(int(ns[index])).rstrip("0").ljust(8, "0")
+        if len(digits) == 8 and form_of(digits) is not None:
+            return index, digits
+    return None
+
+
+def short_days(numbers: Ints) -> bool:
+    """Whether whole numbers of ten digits, read as seconds since 1970 without a doubt, could all be YYMMDDHHMM as well.
+
+    Three and more of them, over more than an hour: seconds that follow each other soon have no such minute or hour.
+    """
+    found = np.unique(numbers)
+    if len(found) < 3 or found[0] < 10**9 or found[-1] >= 10**10 or found[-1] - found[0] < 100:
+        return False
+    month, day, hour, minute = (found // 10**k % 100 for k in (6, 4, 2, 0))
+    return bool(((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (hour < 24) & (minute < 60)).all())
+
+
 def days_of(numbers: Ints) -> Ints | None:
     """UTC ns of whole numbers that are all written YYYYMMDD (or with HHMM or HHMMSS after it); None where one is not."""
     if not len(numbers):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
@@ -26,6 +26,10 @@ from drivers.feeds.tables import SUFFIXES
 from drivers.feeds.ticks import BOOK_SIDES
 from drivers.feeds.trading_time import check_calendar
 from drivers.text.inert import MOST_CHARACTERS, name_fault
+
+_BILLIONTHS: Final = frozenset({"rtype", "publisher_id", "instrument_id"})
+"""Columns that only files of Databento have: their prices are decimals with a point, or whole numbers of 1e-9."""
+_PRICES: Final = frozenset({"open", "high", "low", "close", "price", "bid_px", "ask_px"})
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,11 @@ def plan_import(request: ImportRequest) -> ImportPlan:
     files: dict[Kind, list[FilePlan]] = {}
     about: dict[str, list[str]] = {}
     for origin in origins:
-        plan = _file(origin, request, preset)
+        try:
+            plan = _file(origin, request, preset)
+        except DataError as error:
+            others = len(origins) > len(request.sources) and request.only is None
+            raise DataError(f"{error}{'; --only GLOB takes other files alone' if others else ''}") from None
         files.setdefault(plan.matching.kind, []).append(plan)
         for key, value in plan.source.about.items():
             about.setdefault(key, []).append(value)
@@ -191,24 +199,34 @@ def _file(origin: Origin, request: ImportRequest, preset: Preset | None) -> File
     times = Times(source.row, request.time_unit, zone, request.time_format, day)
     if preset is not None and "?P<day>" in preset.files and day is None:
         raise DataError(f"{origin.name}: the day is in the names of such files, like 20240307_spy_minute_trade.csv; keep them")
-    scale = {**_fixed(source, matching, preset), **request.scale}
+    scale = _scale(source, matching, preset.scale if preset is not None else {}, request.scale)
     return FilePlan(source, matching, symbol, times, Numbers(source.row, scale, request.decimal), preset)
 
 
 def _known(origin: Origin, source: Source, request: ImportRequest) -> Preset | None:
     """The layout of a file with a header of its own, where that is known and nothing else was said."""
-    if request.header or request.kind is not None:
-        return None
-    return recognised(origin.names, source.columns)
+    preset = None if request.header else recognised(origin.names, source.columns)
+    return preset if preset is not None and request.kind in (None, preset.kind) else None
 
 
-def _fixed(source: Source, matching: Matching, preset: Preset | None) -> dict[str, float]:
-    """Our field -> factor, of the columns that a layout writes as whole numbers of a fixed scale."""
-    if preset is None:
-        return {}
-    whole = {ours for ours, name in matching.columns.items() if name and pa.types.is_integer(source.types[name])}
-    factors = {ours: preset.scale.get(ours, preset.scale.get(ours[:6])) for ours in whole}  # bid_px_0 has that of bid_px
-    return {ours: factor for ours, factor in factors.items() if factor is not None}
+def _scale(source: Source, matching: Matching, fixed: Mapping[str, float], asked: Mapping[str, float]) -> dict[str, float]:
+    """Our field -> factor. fixed: of the columns that a layout writes as whole numbers; asked: of any column.
+
+    Raises DataError for whole numbers as prices in a file that can only be Databento's: they are billionths.
+    """
+    made: dict[str, float] = {}
+    for ours, theirs in matching.columns.items():
+        whole = theirs is not None and pa.types.is_integer(source.types[theirs])
+        level = ours[:6]  # bid_px_0 has the factor of bid_px
+        factor = asked.get(ours) or asked.get(level) or (fixed.get(ours) or fixed.get(level) if whole else None)
+        if factor is not None:
+            made[ours] = factor
+        elif whole and _BILLIONTHS <= set(source.columns) and (ours in _PRICES or level in _PRICES):
+            raise DataError(
+                f"{source.name}: {theirs} holds whole numbers, which are prices of 1e-9 in such a file; give --scale price=1e-9"
+                ", or leave the layout to be recognised, without --kind and --preset"
+            )
+    return made
 
 
 def _schema(kind: Kind, files: Sequence[FilePlan]) -> pa.Schema:

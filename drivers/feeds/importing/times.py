@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from dataflows.panel import Ints
 from drivers.feeds.errors import DataError
-from drivers.feeds.time_forms import EARLIEST, Form, days_of, form_of, parsed, two_ways
+from drivers.feeds.time_forms import EARLIEST, Form, day_in_1970, days_of, form_of, parsed, short_days, two_ways
 from drivers.text.times import utc
 
 UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -101,6 +101,11 @@ class Times:
         except pa.ArrowInvalid:
             raise DataError(f"{self.row(start)}: a time of this batch lies outside the years 1678 to 2262; mend it") from None
         ns = _ints(plain.cast(pa.int64()))
+        if (day := day_in_1970(ns)) is not None:
+            raise DataError(
+                f"{self.row(start + day[0])}: the time {utc(int(ns[day[0]]))} is {day[1]}, counted from 1970; write it as "
+                "a date"
+            )
         local = pa.types.is_timestamp(kind) and kind.tz is None
         return self._from_local(ns, start) if local and self.zone is not None else ns
 
@@ -214,6 +219,11 @@ class Times:
             if days is not None:
                 self._scale = 1
                 return days
+            if short_days(time):
+                raise DataError(
+                    f"{self.row(start)}: the time {time[0]} may be YYMMDDHHMM or seconds since 1970; say which with "
+                    "--time-format %y%m%d%H%M or --time-unit s"
+                )
             size = np.abs(time)
             scale = np.select([size < 10**11, size < 10**14, size < 10**17], [10**9, 10**6, 10**3], 1)
             self._scale = self._scale or int(scale[0])

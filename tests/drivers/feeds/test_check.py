@@ -12,6 +12,8 @@ import pytest
 from rich.console import Console
 
 from drivers.feeds.check import QualityReport, check_dataset
+from drivers.feeds.errors import DataError
+from drivers.feeds.importing import ImportRequest, plan_import, run_import
 from tests.drivers.feeds.folders import NOW, START, bars, book, trades, write
 
 
@@ -121,3 +123,50 @@ def test_the_recorded_crash_is_usable_and_shows_its_outage(shared_data: Path) ->
     assert report.ok
     assert {s.longest_gap for s in report.symbols} == {"4h43m", "4h44m"}
     assert max(s.largest_return for s in report.symbols) > 0.16
+
+
+def test_decimal_points_that_slipped_are_named_and_real_moves_are_not(tmp_path: Path) -> None:
+    frame = bars(300, ("BTCUSDT",))
+    assert not any("decimal" in note for note in check_dataset(write(tmp_path / "sound", bars=frame), now=NOW).notes)
+    frame.loc[100, ["high", "close"]] *= 10.0
+    frame.loc[150, "low"] /= 100.0
+    frame.loc[200:, ["open", "high", "low", "close"]] *= 10.0  # another unit from here on: no slip
+    frame.loc[250, ["high", "close"]] *= 3.0  # a move
+    (note,) = [n for n in check_dataset(write(tmp_path / "slipped", bars=frame), now=NOW).notes if "decimal" in n]
+    assert note == (
+        "decimal points may have slipped, correct or remove the rows: BTCUSDT close, 10 times the prices beside it, in the bar "
+        "that closes at 2026-03-01T01:41:00Z; BTCUSDT low, 1/100 of the prices beside it, in the bar that closes at "
+        "2026-03-01T02:31:00Z"
+    )
+
+
+def test_funding_that_is_charged_often_is_said_and_an_interval_ends_the_doubt(tmp_path: Path) -> None:
+    frame = bars(600, ("BTCUSDT",))
+    for hours, said in ((1, True), (8, False)):
+        times = pd.date_range(START, periods=10, freq=f"{hours}h")
+        funding = pd.DataFrame({"timestamp": times, "symbol": "BTCUSDT", "funding_rate": 1e-4})
+        folder = write(tmp_path / str(hours), bars=frame, funding=funding)
+        notes = [n for n in check_dataset(folder, now=NOW).notes if "every row" in n]
+        assert bool(notes) == said
+        if said:
+            assert "BTCUSDT every 1h; if these are quotes of a rate that is paid less often" in notes[0]
+            (folder / "dataset.yml").write_text("funding_interval: 8h\n", encoding="utf-8")
+            assert not any("every row" in n for n in check_dataset(folder, now=NOW).notes)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_days_counted_from_1970_are_refused_in_a_table_of_datetimes(unit: str, tmp_path: Path) -> None:
+    days = pd.to_datetime([20240304, 20240305, 20240306], unit=unit, utc=True).astype("datetime64[ns, UTC]")
+    frame = bars(3, ("AAPL",)).assign(timestamp=days)
+    report = check_dataset(write(tmp_path, bars=frame), now=NOW)
+    assert not report.ok
+    assert "is 20240304, counted from 1970; write it as a date" in report.faults[0].sentence
+    path = tmp_path / "AAPL.parquet"
+    frame.to_parquet(path)
+    with pytest.raises(DataError, match="is 20240304, counted from 1970"):
+        run_import(plan_import(ImportRequest((path,), tmp_path / "out")))
+
+
+def test_prices_of_1970_are_prices(tmp_path: Path) -> None:
+    frame = bars(30, ("IBM",)).assign(timestamp=pd.date_range("1970-08-01", periods=30, freq="D", tz="UTC").as_unit("ns"))
+    assert check_dataset(write(tmp_path, bars=frame), now=NOW).ok

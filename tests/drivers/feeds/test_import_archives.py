@@ -55,14 +55,14 @@ def test_a_tree_of_downloads_is_read_with_all_below_it(tmp_path: Path) -> None:
 def test_an_archive_of_many_tables_and_the_ones_that_are_meant(tmp_path: Path) -> None:
     rows = "{},10,12,9,{},100,3\n"
     entries = {
-        f"Kraken/{symbol}_{minutes}.csv": "".join(rows.format(1709251200 + i * minutes * 60, close) for i in range(3))
+        f"Kraken/{symbol}_{minutes}.csv": "".join(rows.format(1709164800 + i * minutes * 60, close) for i in range(3))
         for symbol, close in (("XBTUSD", 11), ("ETHUSD", 10))
         for minutes in (1, 5)
     }
     path = archive(tmp_path / "Kraken_OHLCVT.zip", **entries, **{"__MACOSX/._XBTUSD_5.csv": "x", "readme.pdf": "x"})
     imported(tmp_path / "out", path, preset="kraken-ohlcvt", only="*_5.csv")
     assert bars(tmp_path / "out") == [
-        [f"03-01 00:{m:02}", s, c] for m in (0, 5, 10) for s, c in (("ETHUSD", 10.0), ("XBTUSD", 11.0))
+        [f"02-29 00:{m:02}", s, c] for m in (0, 5, 10) for s, c in (("ETHUSD", 10.0), ("XBTUSD", 11.0))
     ]
     with pytest.raises(DataError, match=r"--only \*_7.csv: no file in Kraken_OHLCVT.zip is called so; there is e.g. "):
         imported(tmp_path / "no", path, only="*_7.csv")

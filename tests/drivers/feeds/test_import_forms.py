@@ -318,3 +318,61 @@ def test_quotes_of_a_funding_rate_are_not_charged_by_the_row(tmp_path: Path) -> 
     rate = open_dataset(folder).rows(0, 1000).funding_rate[:, 0]
     assert np.flatnonzero(rate).tolist() == [479, 959]  # the bars that close at 08:00 and 16:00
     assert rate[[479, 959]].tolist() == [479e-6, 959e-6]  # the quotes of 07:59:07 and 15:59:07
+
+
+# -- what can be read in two ways ---------------------------------------------------------------------------------------------
+
+
+def test_ten_digits_that_are_seconds_and_a_short_date_are_asked_about(tmp_path: Path) -> None:
+    times = [1703070905, 1703070906, 1703071005]  # 2017-03-07 09:05, or seconds of December 2023
+    path = text(tmp_path, f"time,{OHLCV}\n" + "".join(f"{t},{VALUES[0]}\n" for t in times))
+    with pytest.raises(DataError, match="may be YYMMDDHHMM or seconds since 1970; say which with --time-format %y%m%d%H%M"):
+        imported(tmp_path / "no", path)
+    imported(tmp_path / "out", path, time_format="%y%m%d%H%M", timezone="UTC", clock="1m")
+    assert [f"{t:%Y-%m-%d %H:%M}" for t in frame(tmp_path / "out")["timestamp"]] == [
+        "2017-03-07 09:05",
+        "2017-03-07 09:06",
+        "2017-03-07 10:05",
+    ]
+    seconds = text(tmp_path, f"time,{OHLCV}\n" + "".join(f"{1709251200 + 60 * i},{VALUES[0]}\n" for i in range(180)))
+    imported(tmp_path / "seconds", seconds)
+    assert frame(tmp_path / "seconds")["timestamp"][0] == pd.Timestamp("2024-03-01T00:00Z")
+
+
+def test_whole_prices_of_databento_are_never_taken_as_they_are(tmp_path: Path) -> None:
+    head = "ts_recv,ts_event,rtype,publisher_id,instrument_id,side,price,size,flags,sequence,bid_px_00,ask_px_00,bid_sz_00,"
+    bbo = (
+        head
+        + "ask_sz_00,symbol\n"
+        + "".join(
+            f"{t},{t},195,1,4916,N,5150250000000,1,168,9,5150000000000,5150250000000,24,11,ESH4\n"
+            for t in (1709820600000000000, 1709820601000000000)
+        )
+    )
+    path = text(tmp_path, bbo, "glbx.bbo-1s.csv")
+    bars = market(tmp_path / "out", 2)
+    imported(bars, path, add=True, symbol="BTC")
+    assert frame(bars, "book")[["bid_px_0", "ask_px_0"]].values.tolist() == [[5150.0, 5150.25]] * 2
+    names = "ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,symbol\n"
+    raw = text(tmp_path, names + "1709820600000000000,33,1,4916,2000000000,4000000000,1000000000,3000000000,65,ESH4\n", "b.csv")
+    imported(tmp_path / "kind", raw, kind="bars")
+    assert frame(tmp_path / "kind")["close"][0] == 3.0
+    with pytest.raises(
+        DataError, match="open holds whole numbers, which are prices of 1e-9 in such a file; give --scale price=1"
+    ):
+        imported(tmp_path / "no", raw, header=tuple(names.strip().split(",")))
+
+
+def test_a_period_in_a_name_may_be_a_month(tmp_path: Path) -> None:
+    path = text(tmp_path, f"time,{OHLCV}\n2024-03-07T00:00Z,{VALUES[0]}\n", "GC_M5.csv")
+    with pytest.raises(DataError, match="could be of GC or GC_M5; give --symbol NAME"):
+        imported(tmp_path / "no", path)
+
+
+def test_midnights_without_a_zone_are_dates_and_other_times_are_asked_about(tmp_path: Path) -> None:
+    days = text(tmp_path, f"time,{OHLCV}\n2024-03-07 00:00:00,{VALUES[0]}\n2024-03-08 00:00:00,{VALUES[1]}\n")
+    imported(tmp_path / "out", days)
+    assert [f"{t:%d %H:%M}" for t in frame(tmp_path / "out")["timestamp"]] == ["07 00:00", "08 00:00"]
+    hours = text(tmp_path, f"time,{OHLCV}\n2024-03-07 00:00:00,{VALUES[0]}\n2024-03-07 01:00:00,{VALUES[1]}\n")
+    with pytest.raises(DataError, match="has no zone; say which with --timezone"):
+        imported(tmp_path / "no", hours)
