@@ -109,6 +109,8 @@ def _record_fields(kind: Any) -> Any:
             kind.fields,
             tuple(map(_record_fields, kind.types)),
         )
+    if hasattr(kind, "record"):  # a record that is handed over by its place (drivers/engine/loop/records.py)
+        return kind.content, _record_fields(kind.record)
     return tuple(map(_record_fields, kind.types)) if isinstance(kind, nb.types.BaseTuple) else None
 
 

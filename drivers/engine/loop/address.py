@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from numba.core import cgutils, types
+from numba.core import callconv, cgutils, types
 from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from dataflows.runtime.scratch import turn
+from drivers.engine.loop.records import (
+    CONTENT,
+    Slot,
+    count_references,
+    field_place,
+    handed,
+    is_record,
+    let_go,
+    named,
+    take_over,
+)
 
 OTHER_NUMBER: Final = "a step layer returned another number of symbols than there are"
 WHERE_COLUMNS: Final = 6
@@ -27,53 +38,55 @@ def address_of(compiled: Any, signature: tuple[Any, ...]) -> int:
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
-def by_address(name: str, returns: Any, given: tuple[Any, ...], takes: tuple[Any, ...]) -> Any:
-    """A function for compiled code: `f(address, *arguments)` calls the layer at `address` in numba's own convention.
+def by_address(name: str, returns: Any, given: tuple[Any, ...]) -> Any:
+    """A function for compiled code that calls the layer at `address` in numba's own convention: `f(address, *arguments)`. Where
+    the layer returns a record, it is `f(address, slot, *arguments)` and leaves the record in the slot.
 
-    given: types of the arguments. takes: what the layer was compiled for, the same but for fields that it does not read: what
-    is handed over goes by the stack, a word at a time. An error in the layer is raised in the caller.
+    given: types of the arguments; records are handed over by their slots. An error in the layer is raised in the caller.
     """
+    takes = tuple(handed(kind) for kind in given)
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        call = context.call_conv
-        kind = call.get_function_type(signature.return_type, takes)
-        pointer = builder.inttoptr(values[0], kind.as_pointer())
-        less = [_less(context, builder, *x) for x in zip(values[1:], given, takes, strict=True)]
-        status, result = call.call_function(builder, pointer, signature.return_type, takes, less)
-        with cgutils.if_unlikely(builder, status.is_error):
-            call.return_status_propagate(builder, status)
-        return impl_ret_new_ref(context, builder, signature.return_type, result)
+    def call(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        convention = context.call_conv
+        pointer = builder.inttoptr(values[0], convention.get_function_type(returns, takes).as_pointer())
+        status, result = convention.call_function(builder, pointer, returns, takes, values[1:])
+        _raise(context, builder, status)
+        return impl_ret_new_ref(context, builder, returns, result)
 
-    made = _named(name, ["address", *(f"x{i}" for i in range(len(given)))], returns(types.int64, *given), generate)
-    made.__content__ = f"{name} {returns} {given} {takes}"
+    def call_into(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        convention = context.call_conv
+        pointer = builder.inttoptr(values[0], convention.get_function_type(returns, takes).as_pointer())
+        count_references(context, builder, returns, values[1], "NRT_decref")
+        error = cgutils.alloca_once(builder, callconv.excinfo_ptr_t, name="excinfo")
+        words = context.get_arg_packer(takes).as_arguments(builder, values[2:])
+        code = builder.call(pointer, [values[1], error, *words])
+        _raise(context, builder, convention._get_return_status(builder, code, builder.load(error)))
+        return values[1]
+
+    own = ["address", *(f"x{i}" for i in range(len(given)))]
+    if is_record(returns):
+        made = named(name, ["address", "slot", *own[1:]], Slot(returns)(types.int64, Slot(returns), *given), call_into)
+    else:
+        made = named(name, own, returns(types.int64, *given), call)
+    made.__content__ = f"{CONTENT} {name} {returns} {given}"
     return made
 
 
-def _named(name: str, parameters: list[str], signature: Any, generate: Any) -> Any:
-    """An intrinsic with these parameters: numba folds what a star takes into one tuple."""
-    namespace: dict[str, Any] = {"made": (signature, generate)}
-    exec(f"def {name}(context, {', '.join(parameters)}): return made", namespace)
-    return intrinsic(namespace[name])
+def _raise(context: Any, builder: Any, status: Any) -> None:
+    with cgutils.if_unlikely(builder, status.is_error):
+        context.call_conv.return_status_propagate(builder, status)
 
 
-def _less(context: Any, builder: Any, value: Any, given: Any, taken: Any) -> Any:
-    """The record `value` without the fields that `taken` has not."""
-    if given == taken:
-        return value
-    at = [given.fields.index(f) for f in taken.fields]
-    parts = [
-        _less(context, builder, builder.extract_value(value, i), given.types[i], t) for i, t in zip(at, taken, strict=True)
-    ]
-    return context.make_tuple(builder, taken, parts)
-
-
-def python_node(fn: Any) -> Any:
-    """The same call where the loop runs as plain Python: the address does not matter."""
+def python_node(fn: Any, *, into: bool) -> Any:
+    """The same call where the loop runs as plain Python: the address does not matter, and neither does the slot."""
 
     def call(address: int, *arguments: Any) -> Any:
         return fn(*arguments)
 
-    return call
+    def call_into(address: int, slot: None, *arguments: Any) -> Any:
+        return fn(*arguments)
+
+    return call_into if into else call
 
 
 def _view(axes: int) -> Any:
@@ -148,9 +161,9 @@ def recorder(name: str, block: Any, given: tuple[Any, ...], leaves: list[tuple[i
         wrong = cgutils.false_bit
         for k, (which, path) in enumerate(leaves):
             value, kind = values[2 + which], given[which]
-            for field in path:
-                i = kind.fields.index(field)
-                value, kind = builder.extract_value(value, i), kind.types[i]
+            if path:
+                place, kind = field_place(builder, kind, value, path)
+                value = builder.load(place)
             source = context.make_array(kind)(context, builder, value)
             wrong = builder.or_(wrong, builder.icmp_unsigned("!=", builder.extract_value(source.shape, 0), symbols))
             builder.store(builder.bitcast(source.data, pointer), builder.gep(table, [word(k)]))
@@ -165,8 +178,8 @@ def recorder(name: str, block: Any, given: tuple[Any, ...], leaves: list[tuple[i
         return context.get_dummy_value()
 
     parameters = ["block", "t", *(f"x{i}" for i in range(len(given)))]
-    made = _named(name, parameters, types.none(block, types.int64, *given), generate)
-    made.__content__ = f"{name} {block} {given} {leaves}"
+    made = named(name, parameters, types.none(block, types.int64, *given), generate)
+    made.__content__ = f"{CONTENT} {name} {block} {given} {leaves}"
     return made
 
 
@@ -206,8 +219,10 @@ def helpers(*, compiled: bool) -> dict[str, Any]:
     """The names of the generated source that are not layers."""
     if not compiled:
         python_view = {f"view_{axes}": _python_view for axes in (1, 2, 3)}
-        return {**python_view, "row": _python_row, "turn": _python_turn, "append": append, "keep": keep}
-    return {"view_1": _view(1), "view_2": _view(2), "view_3": _view(3), "row": row, "turn": turn}
+        more = {"let_go": _python_turn, "take_over": _python_take_over}
+        return {**python_view, **more, "row": _python_row, "turn": _python_turn, "append": append, "keep": keep}
+    views = {f"view_{axes}": _view(axes) for axes in (1, 2, 3)}
+    return {**views, "row": row, "turn": turn, "let_go": let_go, "take_over": take_over}
 
 
 def _python_view(buffer: Any, where: Any, leaf: int) -> Any:
@@ -216,8 +231,12 @@ def _python_view(buffer: Any, where: Any, leaf: int) -> Any:
     return flat.reshape(tuple(where[leaf, 2 : 2 + axes]))
 
 
-def _python_turn(t: int) -> None:
-    """Plain Python takes each row from the heap."""
+def _python_turn(t: Any) -> None:
+    """Plain Python takes each row from the heap, and lets go of it by itself."""
+
+
+def _python_take_over(mine: Any, new: Any) -> Any:
+    return new
 
 
 def _python_row(panel: Any, t: int) -> Any:

@@ -24,7 +24,8 @@ from dataflows.carry import Axes
 from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of, unwrap_generic, walk
 from dataflows.runtime.compile import kernel
 from drivers.engine.loop.address import address_of, by_address, helpers, python_node, python_recorder, recorder
-from drivers.engine.loop.layer_types import argument, compiled_helper, compiled_layer, declared_type, record_type, taken_types
+from drivers.engine.loop.layer_types import argument, compiled_helper, compiled_layer, declared_type, read_of, record_type
+from drivers.engine.loop.records import handed, holder, opener, slot
 from drivers.engine.loop.rows import RowSpec, row_class, uncompiled
 from drivers.graph.field_reads import Path, used_paths
 from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError
@@ -89,6 +90,9 @@ class StepStage:
         self.rows = {p: self._row(p) for p in self.inputs if self._form(p) in ("panel", "static") and is_record(self.hints[p])}
         self.block_rows = {b: sum(r.block == b for r in self.recorded) for b in BLOCKS}
         self.log_columns = {n.name: columns_of(n.returns) for n in self.logs}
+        self.held = {p for p, t in self.hints.items() if p not in configs and is_record(unwrap_generic(t))}
+        self.held |= {n.name for n in nodes if is_record(n.returns)}
+        self.own_configs = [(n, p) for n in nodes for p in n.params if p in configs]
         self.arguments: list[str] = []
         self.panel_positions: list[int] = []  # which arguments of the loop, after the first, have a row for every instant
         self._made: dict[Any, tuple[Loop, Ints]] = {}
@@ -149,10 +153,10 @@ class StepStage:
             form, t = self._form(p), self.hints[p]
             if form == "config":
                 args.append(p)
-                value[p] = p
+                head += [f"c_{n.name}__{p} = hold_{n.name}__{p}({p})" for n in self.nodes if p in n.params]
             elif form == "state":
                 source, leaf_number, names = self._state(p, leaf_number)
-                head.append(f"s_{p} = {source}")
+                head.append(f"s_{p} = hold_{p}({source})" if p in self.held else f"s_{p} = {source}")
                 value[p] = f"s_{p}"
                 if is_log(t):
                     tails += self._write_back(p, names)
@@ -161,7 +165,7 @@ class StepStage:
                 args += [f"{p}__at", *(f"{p}__{f}" for f in columns)]
                 self.namespace[t.__name__] = t
                 cut = ", ".join(f"{p}__{f}[{p}__at[t]:{p}__at[t + 1]]" for f in columns)
-                row.append(f"r_{p} = {t.__name__}({p}__at[t + 1] - {p}__at[t], {cut})")
+                row.append(f"r_{p} = hold_{p}({t.__name__}({p}__at[t + 1] - {p}__at[t], {cut}))")
                 value[p] = f"r_{p}"
             elif p in self.rows:
                 spec = self.rows[p]
@@ -170,7 +174,7 @@ class StepStage:
                 args += [argument(p, path) for path, _ in spec.leaves]
                 cut = "row({}, t)" if form == "panel" else "{}"
                 expression = spec.expression(lambda path, p=p, cut=cut: cut.format(argument(p, path)))  # type: ignore[misc]
-                (row if form == "panel" else head).append(f"r_{p} = {expression}")
+                (row if form == "panel" else head).append(f"r_{p} = hold_{p}({expression})")
                 value[p] = f"r_{p}"
             else:
                 if form == "panel":
@@ -178,20 +182,26 @@ class StepStage:
                 args.append(p)
                 value[p] = f"row({p}, t)" if form == "panel" else p
         args += ["panel_f8", "panel_i8", "series_f8", "series_i8"]
-        body = [
-            f"v_{n.name} = _{n.name}({', '.join([f'address[{i}]', *(value[p] for p in n.params)])})  # {n.layer_id}"
-            for i, n in enumerate(self.nodes)
-        ]
+        slots = [n.name for n in self.nodes if n.name in self.held]
+        head += [f"v_{name} = open_{name}()" for name in slots]
+        body = []
+        for i, n in enumerate(self.nodes):
+            into = [f"v_{n.name}"] if n.name in self.held else []
+            given = ", ".join([f"address[{i}]", *into, *(value.get(p, f"c_{n.name}__{p}") for p in n.params)])
+            body.append(f"v_{n.name} = _{n.name}({given})  # {n.layer_id}")
         body += self._recording()
         for n in self.logs:
             args += [f"{n.name}__at", f"{n.name}__f8", f"{n.name}__i8"]
             body += self._logging(n)
         for p, edge in self.delayed.items():
             if p in self.inputs and edge.delay == "bar" and edge.source in self.own:
-                body.append(f"s_{p} = v_{edge.source}")
+                kept = f"take_over(s_{p}, v_{edge.source})" if p in self.held else f"v_{edge.source}"
+                body.append(f"s_{p} = {kept}")
+                tails += [f"let_go(s_{p})"] if p in self.held else []
         body.append("t += 1")
         for n in self.logs:
             body += [f"if t < end and {n.name}__at[t] + room > {n.name}__f8.shape[1]:", "    break"]
+        tails += [f"let_go(v_{name})" for name in slots]
         self.arguments = args
         lines = [
             "# GENERATED from the graph: the step stage",
@@ -308,8 +318,10 @@ class StepStage:
     def interpreted(self) -> tuple[Loop, Ints]:
         """The loop as plain Python, the reference of the compiled one; and the addresses it is called with (none)."""
         own = helpers(compiled=False)
-        calls = {f"_{n.name}": python_node(n.fn) for n in self.nodes}
-        calls |= {name: python_node(own[name[:-3]]) for name in HELPERS}
+        calls = {f"_{n.name}": python_node(n.fn, into=n.name in self.held) for n in self.nodes}
+        calls |= {name: python_node(own[name[:-3]], into=False) for name in HELPERS}
+        calls |= {f"hold_{p}": uncompiled for p in (*self.held, *(f"{n.name}__{p}" for n, p in self.own_configs))}
+        calls |= {f"open_{n.name}": lambda: None for n in self.nodes if n.name in self.held}
         calls |= {f"record_{block}": python_recorder(self._recorded_in(block)[1]) for block in PANELS}
         addresses = np.zeros(len(self.nodes) + len(HELPERS), np.int64)
         return self._execute("plain", {**own, **calls, "kernel": uncompiled}), addresses
@@ -328,24 +340,29 @@ class StepStage:
             for name in (*(n.name for n in self.nodes), "the step loop"):
                 on_layer(name)
         else:
-            layers: dict[str, Any] = {}
+            layers: dict[str, Any] = {f"hold_{p}": holder(f"hold_{p}", types[p]) for p in self.inputs if p in self.held}
+            for node, p in self.own_configs:
+                layers[f"hold_{node.name}__{p}"] = holder(f"hold_{node.name}__{p}", read_of(node, p, types[p]))
             addresses = np.zeros(len(self.nodes) + len(HELPERS), np.int64)
             for i, node in enumerate(self.nodes):
                 on_layer(node.name)
-                given = tuple(types[p] for p in node.params)
-                takes = taken_types(node, given)
+                given = self._given(node, types)
+                takes = tuple(map(handed, given))
                 layer = compiled_layer(node, takes)
-                types[node.name] = returns = layer.overloads[takes].signature.return_type
+                returns = layer.overloads[takes].signature.return_type
+                types[node.name] = returns
                 addresses[i] = address_of(layer, takes)
-                layers[f"_{node.name}"] = by_address(node.name, returns, given, takes)
+                layers[f"_{node.name}"] = by_address(node.name, returns, given)
+                if node.name in self.held:
+                    layers[f"open_{node.name}"] = opener(f"open_{node.name}", returns)
             on_layer("the step loop")
             for i, name in enumerate(HELPERS):
                 helper, takes = compiled_helper(name)
                 addresses[len(self.nodes) + i] = address_of(helper, takes)
-                layers[name] = by_address(name, nb.none, takes, takes)
+                layers[name] = by_address(name, nb.none, takes)
             for block, element in zip(PANELS, (nb.float64, nb.int64), strict=True):
                 nodes, leaves = self._recorded_in(block)
-                given = tuple(types[name] for name in nodes)
+                given = tuple(slot(types[name]) for name in nodes)
                 layers[f"record_{block}"] = recorder(f"record_{block}", nb.types.Array(element, 3, "C"), given, leaves)
             more = {**helpers(compiled=True), **layers, "kernel": kernel}
             self._made[key] = self._execute(str(len(self._made)), more), addresses
@@ -357,8 +374,12 @@ class StepStage:
         values: what the stage takes, by name, in panels. Raises LayerCompileError, and what `loading_only` does.
         """
         types = self._input_types(dict(zip(self.arguments[FIRST:], self.flattener()(values), strict=False)))
-        given = tuple(types[p] if p in types else declared_type(self.hints[p]) for p in node.params)
-        compiled_layer(node, taken_types(node, given))
+        types |= {n.name: declared_type(n.returns) for n in self.nodes}
+        compiled_layer(node, tuple(map(handed, self._given(node, types))))
+
+    def _given(self, node: LayerNode, types: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What the loop hands a layer: values, and records in slots. types: of every input and of the layers before."""
+        return tuple(slot(read_of(node, p, types[p]) if p in self.configs else types[p]) for p in node.params)
 
     def _execute(self, which: str, more: Mapping[str, Any]) -> Loop:
         name = f"stratoquant_steps_{which}_{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
@@ -386,10 +407,5 @@ class StepStage:
             elif form == "log":
                 types[p] = record_type(t, iter([nb.int64, *(nb.typeof(given[f"{p}__{f}"]) for f in fields_of(t) if f != "n")]))
             else:
-                at = 0 if form == "panel" else slice(None)
-                if p in self.rows:
-                    got = self.rows[p].build(lambda path, p=p, at=at: given[argument(p, path)][at])  # type: ignore[misc]
-                else:
-                    got = given[p][at]
-                types[p] = nb.typeof(got)
+                types[p] = declared_type(t) if p in self.rows else nb.typeof(given[p][0 if form == "panel" else slice(None)])
         return types

@@ -15,7 +15,7 @@ from dataflows.runtime.compile import inner_kernel
 from drivers.engine.loop.address import helpers
 from drivers.engine.loop.rows import row_class
 from drivers.graph.field_reads import Path, chains
-from drivers.graph.layers import SUFFIX, LayerNode
+from drivers.graph.layers import LayerNode
 
 nb: Any = numba  # its own annotations leave out what a compiler's user needs
 
@@ -61,13 +61,10 @@ def compiled_layer(node: LayerNode, takes: tuple[Any, ...]) -> Any:
     return layer
 
 
-def taken_types(node: LayerNode, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The types that a layer is compiled for: records without the fields that it does not read, its own carry as it is."""
-    names = node.fn.__code__.co_varnames[: len(given)]
-    return tuple(
-        t if p.endswith(SUFFIX) else _narrowed(t, chains(node.fn, own), f"Row_{p}")
-        for own, p, t in zip(names, node.params, given, strict=True)
-    )
+def read_of(node: LayerNode, p: str, kind: Any) -> Any:
+    """The type of the configuration `p` without what the layer does not read: a new key compiles nobody else anew."""
+    own = node.fn.__code__.co_varnames[node.params.index(p)]
+    return _narrowed(kind, chains(node.fn, own), f"Row_{p}")
 
 
 def _narrowed(kind: Any, read: frozenset[Path], name: str) -> Any:
@@ -101,11 +98,12 @@ def record_type(annotation: Any, leaves: Iterator[Any]) -> Any:
 
 
 def declared_type(annotation: Any) -> Any:
-    """The type of what a step layer returns, by its annotation."""
+    """The type of what a step layer returns or of a row that it takes, by the annotation."""
 
     def leaf(kind: Kind) -> Any:
         dtype = nb.float64 if kind.dtype == "f8" else nb.int64
-        return nb.types.Array(dtype, len(kind.axes), "C") if kind.axes else dtype
+        axes = sum(axis != "static" for axis in kind.axes)
+        return nb.types.Array(dtype, axes, "C") if axes else dtype
 
     return record_type(annotation, (leaf(kind) for _, kind in walk(annotation)))
 

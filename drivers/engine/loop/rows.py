@@ -60,17 +60,6 @@ class RowSpec:
             parts.append(self.expression(leaf, path) if nested else leaf(path))
         return f"{name}({', '.join(parts)})"
 
-    def build(self, get: Callable[[Path], Any], prefix: Path = ()) -> Any:
-        """The same row as a value."""
-        name = "_".join(("Row", self.name, *prefix))
-        fields = self.classes[name]
-        parts = []
-        for f in fields:
-            path = (*prefix, f)
-            nested = "_".join(("Row", self.name, *path)) in self.classes
-            parts.append(self.build(get, path) if nested else get(path))
-        return row_class(name, fields)(*parts)
-
     def declarations(self) -> Iterator[str]:
         """Source that declares the classes."""
         for name, fields in self.classes.items():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import linecache
 import sys
 import types
 
 import pytest
+from numba.core.runtime import _nrt_python, rtsys
 
 from dataflows.data.types import Observations
 from dataflows.layer import LayerError
@@ -17,7 +19,7 @@ from drivers.engine.plan import Plan
 from drivers.graph.field_reads import used_paths
 from drivers.graph.layers import Delayed, PlanError
 from tests.drivers.engine import toy
-from tests.drivers.engine.conftest import toy_engine, toy_plan
+from tests.drivers.engine.conftest import piece, toy_data, toy_engine, toy_plan
 
 HEAD = """
 from __future__ import annotations
@@ -212,31 +214,30 @@ def l2_b(l1_a: Panel, carry: OneCarry) -> Panel:
     assert not scratch._STATE[:2].any()  # the loop's block is closed: what Python is handed is its own again
 
 
-def test_a_layer_is_compiled_for_what_it_reads_of_a_record_and_of_its_configuration() -> None:
-    body = (
-        FEED
-        + '''
-class Wide(NamedTuple):
-    a: Panel
-    b: Panel
-    c: float
-
-@layer("L2", schedule="step")
-def l2_b(l1_a: Panel) -> Wide:
-    """b"""
-    return Wide(l1_a, l1_a, 1.0)
-
-@layer("L3", schedule="step")
-def l3_c(l2_b: Wide) -> Panel:
-    """c"""
-    return l2_b.b
-'''
-    )
-    made = plan("narrow", body)
+def test_a_layer_is_compiled_for_the_place_of_a_record_and_for_what_it_reads_of_its_configuration() -> None:
+    made = toy_plan()
     Engine(made, ["A"], {}).warm_up()
-    (_, layer) = made.steps.nodes
-    (taken,) = compile_once(layer.fn).overloads.keys()
-    assert taken[0].fields == ("b",)
+    orders = made.steps.nodes[-1]
+    (taken,) = compile_once(orders.fn).overloads.keys()
+    kinds = dict(zip(orders.params, taken, strict=True))
+    assert kinds["l3_account"].record.fields == ("held", "equity", "bars")
+    assert kinds["toy"].record.fields == ("every",)
+
+
+def test_rows_from_the_heap_are_freed_when_the_loop_ends() -> None:
+    """The toy layers return what NumPy made, also as the order log that the next instant reads."""
+    engine, data = toy_engine(toy_plan()), toy_data(100, before_midnight=0)
+    engine.advance(piece(data, 0, 50))
+    _nrt_python.memsys_enable_stats()
+    try:
+        before = rtsys.get_allocation_stats()
+        engine.advance(piece(data, 50, 100))
+        gc.collect()
+        after = rtsys.get_allocation_stats()
+    finally:
+        _nrt_python.memsys_disable_stats()
+    assert after.mi_alloc > before.mi_alloc
+    assert after.mi_alloc - before.mi_alloc == after.mi_free - before.mi_free
 
 
 def test_a_row_holds_just_the_fields_that_step_layers_read() -> None:

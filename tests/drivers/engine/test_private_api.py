@@ -14,25 +14,37 @@ NAMES = (
     "llvmlite.ir.ArrayType",
     "llvmlite.ir.GlobalVariable",
     "llvmlite.ir.IntType",
+    "numba.core.base.BaseContext.get_abi_sizeof",
+    "numba.core.base.BaseContext.get_arg_packer",
     "numba.core.caching.CompileResultCacheImpl.locator",
     "numba.core.caching.FunctionCache.load_overload",
     "numba.core.caching.FunctionCache.save_overload",
     "numba.core.caching._CacheLocator.from_function",
     "numba.core.cgutils.alloca_once",
     "numba.core.cgutils.alloca_once_value",
+    "numba.core.callconv.excinfo_ptr_t",
     "numba.core.cgutils.for_range",
+    "numba.core.cgutils.gep_inbounds",
+    "numba.core.cgutils.get_or_insert_function",
+    "numba.core.cgutils.global_constant",
     "numba.core.cgutils.if_unlikely",
     "numba.core.cgutils.intp_t",
+    "numba.core.cgutils.is_not_null",
+    "numba.core.cgutils.raw_memcpy",
     "numba.core.cgutils.unpack_tuple",
     "numba.core.cgutils.voidptr_t",
+    "numba.core.datamodel.models.PrimitiveModel",
     "numba.core.dispatcher.Dispatcher.disable_compile",
     "numba.core.errors.NumbaError",
     "numba.core.imputils.impl_ret_borrowed",
     "numba.core.imputils.impl_ret_new_ref",
+    "numba.core.imputils.lower_getattr_generic",
     "numba.core.types.BaseNamedTuple",
     "numba.core.types.NamedUniTuple",
+    "numba.core.typing.templates.infer_getattr",
     "numba.extending.intrinsic",
     "numba.extending.lower_builtin",
+    "numba.extending.register_model",
     "numba.extending.type_callable",
     "numba.np.arrayobj.populate_array",
 )
@@ -53,7 +65,9 @@ def test_the_private_name_is_there(name: str) -> None:
     pytest.fail(f"{name}: no part of it can be imported")
 
 
-@pytest.mark.parametrize("name", ["get_function_type", "call_function", "return_status_propagate", "return_user_exc"])
+@pytest.mark.parametrize(
+    "name", ["get_function_type", "_get_return_status", "call_function", "return_status_propagate", "return_user_exc"]
+)
 def test_the_calling_convention_has_the_method(name: str) -> None:
     assert hasattr(cpu_target.target_context.call_conv, name)
 
