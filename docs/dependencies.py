@@ -30,6 +30,7 @@ ELSEWHERE: Final = {
     "pycparser": "BSD-3-Clause",
     "resvg-py": "MIT",
     "ta-lib": "BSD-2-Clause",
+    "winloop": "MIT",
 }
 """Licences of packages that are not installed on every machine, or name theirs in a file only."""
 

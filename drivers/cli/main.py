@@ -19,8 +19,10 @@ from typer.exceptions import TyperException
 from drivers.cli import (
     config,
     data,
+    data_fetch,
     domain,
     domain_apply,
+    exchange,
     explain,
     graph,
     health,
@@ -63,7 +65,9 @@ app.add_typer(wiring.app, name="wiring")
 app.command("health")(health.health)
 app.command("graph")(graph.graph)
 app.command("layers")(layers.layers)
+data.app.command("fetch")(data_fetch.fetch)
 app.add_typer(data.app, name="data")
+app.add_typer(exchange.app, name="exchange")
 
 
 def _version(asked: bool) -> None:
@@ -155,7 +159,7 @@ def _usage(error: TyperException) -> str:
     return f"{where}: {message[:1].lower()}{message[1:]}; see {where} --help"
 
 
-_FAILED: Final = frozenset({"BoundaryError", "EngineError", "LayerCompileError", "ReplayError", "StoreError"})
+_FAILED: Final = frozenset({"BoundaryError", "EngineError", "ExchangeOutage", "LayerCompileError", "ReplayError", "StoreError"})
 """The errors of the drivers that say that a run failed, by name: to import them would cost every --help a second."""
 
 

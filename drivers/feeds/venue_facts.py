@@ -14,6 +14,9 @@ from drivers.project.locate import defaults
 from drivers.text.suggestions import did_you_mean
 from drivers.venues.description import VenueError, read_venue
 
+OWN_VENUES = defaults().config / "venues"
+"""The package's own venues."""
+
 
 def described(about: Description, folder: Path, venues: Path | None = None) -> Description:
     """A data set's description with what its venue adds to it. venues: the project's folder of venues, before the package's.
@@ -22,7 +25,7 @@ def described(about: Description, folder: Path, venues: Path | None = None) -> D
     """
     if about.venue is None:
         return about
-    places = [v for v in (venues, defaults().config / "venues") if v is not None]
+    places = [v for v in (venues, OWN_VENUES) if v is not None]
     try:
         venue = read_venue(_file(about.venue, folder, places))
     except VenueError as error:

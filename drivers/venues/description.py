@@ -6,12 +6,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from drivers.project.errors import ProjectError
 from drivers.project.yaml_files import read_yaml
 from drivers.text.suggestions import did_you_mean
-from drivers.venues.facts import Fee, InstrumentFacts, SignedFee, beyond_margin, values_of
+from drivers.venues.facts import InstrumentFacts, beyond_margin, values_of
 
 LEAST_ORDERS: Final = 8
 """An entry, its stop and its target, an exit and its stop, and room for those that are being canceled."""
@@ -21,19 +21,43 @@ class VenueError(ValueError):
     """A venue's file cannot be used. The message names the file and the key at fault."""
 
 
+class Endpoints(BaseModel):
+    """Where an exchange is reached instead of its usual addresses: scheme and host, with a port where there is one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rest: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$", description="https://host[:port]")
+    ws: str = Field(default="", pattern=r"^(wss?://[^/\s]+)?$", description="wss://host[:port]")
+
+
 class VenueRules(InstrumentFacts):
     """The keys of a venue's file. A fact of the instruments is one number, or a mapping of symbol to number."""
 
     about: str = Field(description="which venue or kind of venue this is, and where the numbers are from")
+    exchange: str = Field(
+        default="", description="the exchange as ccxt names it, e.g. binance: its own market description gives fees and steps"
+    )
+    market: Literal["spot", "swap"] = Field(default="spot", description="which of the exchange's markets")
+    sandbox: bool = Field(default=False, description="the exchange's test net instead of its market")
+    endpoints: Endpoints = Field(
+        default_factory=lambda: Endpoints(), description="other addresses: a regional host, a proxy, a test server"
+    )
+    symbols: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="which symbols, as the exchange writes them, e.g. [BTC/USDT]; else --symbols names them",
+    )
+    options: dict[str, Any] = Field(default={}, description="options of ccxt's client")
     kind: Literal["perpetual", "future", "spot"] = Field(
         description="perpetual: short positions, margin, funding. future: the first two, and delivery. spot: none of these"
     )
-    taker_fee_bps: Fee = Field(description="fee of a taker's fill")
-    maker_fee_bps: SignedFee = Field(description="fee of a maker's fill; negative: a rebate")
     leverage: float = Field(default=1.0, ge=1.0, le=1_000.0, description="most notional over equity")
 
     @model_validator(mode="after")
     def _makes_sense(self) -> VenueRules:
+        for fee in ("taker_fee_bps", "maker_fee_bps"):
+            if not self.exchange and fee not in self.model_fields_set:
+                raise ValueError(f"{fee} is missing ({type(self).model_fields[fee].description})")
         if self.kind == "spot" and self.leverage != 1.0:
             raise ValueError(f"leverage is {self.leverage:g}; at a spot venue positions are paid in full, so leave it at 1")
         if self.kind == "spot" and any(values_of(self.maintenance_margin)):
@@ -46,7 +70,8 @@ class VenueRules(InstrumentFacts):
 
     def facts(self, keys: Collection[str]) -> dict[str, Any]:
         """Its values under those of `keys` that it has."""
-        return {key: getattr(self, key) for key in set(type(self).model_fields) & set(keys)}
+        own = {*InstrumentFacts.model_fields, "kind", "leverage"}
+        return {key: getattr(self, key) for key in own & set(keys)}
 
 
 def read_venue(path: Path) -> VenueRules:

@@ -1,0 +1,51 @@
+"""`stratoquant exchange`: a practice exchange on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from drivers.cli.common import Failed, names
+from drivers.cli.say import say
+
+app = typer.Typer(help="A practice exchange on this machine.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `simulate` a command of its own."""
+
+
+@app.command("simulate")
+def simulate(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port on 127.0.0.1.")] = 8700,
+    symbols: Annotated[str, typer.Option(metavar="A,B", help="Symbols, quoted in USDT.")] = "BTCUSDT,ETHUSDT",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same market and the same faults.")] = 1,
+    faults: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="Share of the answers that go wrong: limits, outages, nonsense, silence.")
+    ] = 0.0,
+) -> None:
+    """Serve a practice exchange: it speaks Binance's spot protocol for market data, and fails when told to.
+
+    A venue's file reaches it by `endpoints: {rest: http://127.0.0.1:8700}`. Its market is seeded and no real one; it begins on
+    2026-01-01. Ctrl-C ends it. Needs the extra `live`: pip install 'stratoquant[live]'.
+    """
+    try:
+        from drivers.exchanges.practice.faults import Faults
+        from drivers.exchanges.practice.market import PracticeMarket
+        from drivers.exchanges.practice.server import PracticeExchange
+    except ModuleNotFoundError as error:
+        raise Failed(f"{error.name} is not installed; add it with: pip install 'stratoquant[live]'") from None
+    import signal
+
+    wanted = names(symbols) or ()
+    if wrong := [name for name in wanted if not name.endswith("USDT") or name == "USDT"]:
+        raise typer.BadParameter(f"{wrong[0]} is not quoted in USDT; write e.g. BTCUSDT", param_hint="--symbols")
+    prices = {name: 60_000.0 / 20.0**i for i, name in enumerate(wanted)}
+    try:
+        with PracticeExchange(PracticeMarket(prices, seed), faults=Faults(faults, seed=seed)).serving(port) as address:
+            say(f"The practice exchange is at {address}; Ctrl-C ends it.")
+            signal.pause()
+    except OSError as error:
+        raise Failed(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None
