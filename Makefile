@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/run
 STAMP := $(VENV)/ready
+PINETS := tests/pine/node_modules/.package-lock.json
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help run test test-layer test-long lint bench docs audit clean
@@ -38,16 +39,22 @@ $(STAMP): $(RUN) requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# PineTS, the second runtime of the Pine scripts. Where npm cannot fetch it, its tests are skipped and say so.
+$(PINETS): tests/pine/package.json tests/pine/package-lock.json $(STAMP)
+	-@npm=$$(command -v npm || echo "$(CURDIR)/$(BIN)/npm"); cd tests/pine && \
+		PATH="$$PATH:$(CURDIR)/$(BIN)" "$$npm" ci --ignore-scripts --no-audit --no-fund --loglevel=error --silent && \
+		touch node_modules/.package-lock.json
+
 run: $(RUN)
 	@$(BIN)/stratoquant run
 
-test: $(STAMP)
+test: $(STAMP) $(PINETS)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
 test-layer: $(STAMP)
 	@$(BIN)/python -P -c 'import sys; sys.path.insert(0, "."); from tests.layer_tests import main; sys.exit(main("$(L)"))'
 
-test-long: $(STAMP)
+test-long: $(STAMP) $(PINETS)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)

@@ -127,8 +127,20 @@ class ExecutionConfig(NamedTuple):
     rate_orders: Annotated[int, setting("orders per bar", "order messages that the venue takes in one bar", ge=1)] = 200
     reserve: Annotated[float, setting("fraction", "part of that budget kept for exits, stops and cancels", ge=0, lt=1)] = 0.3
 
+    # the chart's mirror (L99)
+    mirror_usual_bars: Annotated[
+        int, setting("bars", "L99: over which the chart's regime takes its usual volatility", ge=2, le=100_000, least=60)
+    ] = 1440
+    mirror_enter_atr: Annotated[float, setting("ATR", "L99: trend beyond which the chart takes a side", gt=0)] = 0.6
+    mirror_leave_atr: Annotated[float, setting("ATR", "L99: trend below which the chart leaves it", ge=0)] = 0.3
+
     def problems(self) -> Iterator[str]:
         """Keys that contradict each other."""
+        if self.mirror_leave_atr > self.mirror_enter_atr:
+            yield (
+                f"mirror_leave_atr is {self.mirror_leave_atr}; it must not be above mirror_enter_atr "
+                f"({self.mirror_enter_atr}). Typical: 0.3."
+            )
         if self.style_post_ratio < self.style_limit_ratio:
             yield (
                 f"style_post_ratio is {self.style_post_ratio} and below style_limit_ratio, {self.style_limit_ratio}; "

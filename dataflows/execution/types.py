@@ -302,11 +302,14 @@ class Mirror(NamedTuple):
     score: Score
     side: Annotated[IntPanel, Within(-1, 1)]  # of the approved weight: SHORT, FLAT, LONG
     verdict: Annotated[IntPanel, Within(0, 4)]  # a VERDICTS code
+    reasons: Annotated[IntPanel, Within(0)]  # bit mask of the gate's REASONS
     target_weight: Finite  # signed fraction of equity
     regime: Annotated[IntPanel, Within(-1, 4)]  # a REGIMES index, -1 unknown
     risk_state: Annotated[IntPanel, Within(0, 2)]  # a LEVELS code
+    kill_reasons: Annotated[IntPanel, Within(0)]  # bit mask of KILL_REASONS
     throttle: Annotated[Series, Within(0.0, 1.0)]  # L91's factor
     halt_entries: Annotated[IntSeries, Within(0, 1)]  # L92
+    day_pnl: Annotated[Series, Within()]  # L92: of the UTC day, fraction of equity; NaN unknown
     position: Finite  # base units
     weight: Finite  # of the position, signed fraction of equity
     average_price: Size  # NaN while flat
@@ -320,4 +323,6 @@ class Mirror(NamedTuple):
     sigma: Size
     trend_z: Finite  # L11: fast less slow average, in ATR
     direction: Annotated[IntPanel, Within(-1, 1)]  # L60: DOWN, SIDEWAYS, UP
+    chart_regime: Annotated[IntPanel, Within(-1, 4)]  # a REGIMES index, from the chart's bars alone; -1 unknown
+    chart_side: Annotated[IntPanel, Within(-1, 1)]  # of the trend, from the chart's bars alone
     comparable: Flag  # 1: a chart with the same bars must agree

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
+from dataflows.kinematics.config import KinematicsConfig as KinematicsConfig  # other domains read its settings
 from dataflows.panel import Finite, Flag, IntPanel, Panel, Score, Size, Unit, Within
 
 DOWN: Final = -1

@@ -6,6 +6,7 @@ from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
 from dataflows.panel import Floats, IntPanel, Panel, Size, Unit
+from dataflows.regime.config import RegimeConfig as RegimeConfig  # other domains read its settings
 
 UNKNOWN: Final = -1
 CALM: Final = 0

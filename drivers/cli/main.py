@@ -28,6 +28,7 @@ from drivers.cli import (
     health,
     layers,
     logs,
+    pine,
     replay,
     report,
     run,
@@ -68,6 +69,7 @@ app.command("layers")(layers.layers)
 data.app.command("fetch")(data_fetch.fetch)
 app.add_typer(data.app, name="data")
 app.add_typer(exchange.app, name="exchange")
+app.add_typer(pine.app, name="pine")
 
 
 def _version(asked: bool) -> None:

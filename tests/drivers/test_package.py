@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from drivers.files.atomic import write_atomic
+from drivers.pine.render import HERE as PINE
 from drivers.project.locate import defaults
 from drivers.web.page import HERE as WEB
 from drivers.web.vendor import FILES
@@ -37,6 +38,7 @@ def test_the_wheel_brings_the_default_project(wheel: Path) -> None:
     wanted |= {f"drivers/web/vendor/{Path(built).name}" for built, _ in FILES.values()}
     wanted |= {f"drivers/web/vendor/{package}.LICENSE" for package in FILES}
     wanted |= {f"drivers/web/{p.relative_to(WEB)}" for folder in ("static", "templates") for p in (WEB / folder).iterdir()}
+    wanted |= {f"drivers/pine/templates/{p.name}" for p in (PINE / "templates").iterdir()}
     assert wanted <= names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 

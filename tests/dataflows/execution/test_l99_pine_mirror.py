@@ -26,9 +26,12 @@ def mirror() -> dict[str, Any]:
         ("score", "l3_action_proposal", "score"),
         ("verdict", "l4_risk_gate", "verdict"),
         ("target_weight", "l4_risk_gate", "target_weight"),
+        ("reasons", "l4_risk_gate", "reasons"),
         ("regime", "l1_regime", "label"),
         ("risk_state", "l81_kill_switch", "level"),
+        ("kill_reasons", "l81_kill_switch", "reason"),
         ("halt_entries", "l92_loss_limits", "halt_entries"),
+        ("day_pnl", "l92_loss_limits", "day_pnl"),
         ("position", "l97_ledger", "position"),
         ("equity", "l97_ledger", "equity"),
         ("peak", "l97_ledger", "peak"),
@@ -60,7 +63,7 @@ def test_what_a_chart_is_held_to_is_known_and_it_is_held_to_most_of_the_bars() -
     assert at.mean() > 0.7
     for field in ("close", "return_1", "atr", "sigma", "trend_z"):
         assert np.isfinite(found[field][at]).all()
-    assert (found["regime"][at] >= 0).all()
+    assert (found["chart_regime"][at] >= 0).all()
     assert not at[:20].any(), "before the averages are whole nothing can be compared"
 
 

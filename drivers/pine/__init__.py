@@ -1,0 +1,1 @@
+"""The mirror on TradingView: payloads and Pine scripts made from a run, and what comes back from the chart compared with it."""
