@@ -8,7 +8,8 @@
 
 HTML is escaped by the pages' templates, which take every text through `shown` (`drivers.web.page`); a string of Pine is made by
 `literal` (`drivers.pine.render`). No file is named after data, but for folders that `stratoquant pine export` names after
-symbols of letters and digits, and nothing is written as CSV. `name_fault` says which names of symbols are refused when they are read.
+symbols of letters and digits, and nothing is written as CSV. `name_fault` says which names of symbols are refused when they
+are read.
 """
 
 from __future__ import annotations
