@@ -124,6 +124,12 @@ def import_(
         Literal["refuse", "drop", "snap"],
         typer.Option(help="Bars whose time is not on the clock: leave them out, or move them to the clock before."),
     ] = "refuse",
+    clock_offset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="With --off-clock: bars begin so long after midnight UTC, e.g. 2h for 4h bars from 22:00."
+        ),
+    ] = None,
     duplicates: Annotated[
         Literal["refuse", "first", "last"], typer.Option(help="Which of the bars of one time and symbol that differ to keep.")
     ] = "refuse",
@@ -172,6 +178,7 @@ def import_(
         decimal=_mark(decimal),
         scale=_factors(scale or []),
         off_clock=off_clock,
+        clock_offset=clock_offset,
         duplicates=duplicates,
         funding_interval=funding_interval,
         venue=venue,

@@ -71,11 +71,15 @@ def read_bars(
 
 
 def _offset(into: Ints, step: int) -> int:
-    """Where bars begin, from UTC multiples of their length: elsewhere only when all agree on it, to the minute."""
+    """Where bars begin, from UTC multiples of their length: elsewhere only when all agree on it, to the minute.
+
+    None begins a minute before the hour: 09:59 is the last minute of a bar.
+    """
     if step < LONG_BAR or not len(into):
         return 0
     first = int(into[0])
-    return first if first % (60 * SECOND) == 0 and bool((into == first).all()) else 0
+    agreed = first % (60 * SECOND) == 0 and bool((into == first).all())
+    return first if agreed and first % LONG_BAR != LONG_BAR - 60 * SECOND else 0
 
 
 def _scan(table: Table) -> tuple[Ints, Any, list[str]]:

@@ -5,7 +5,8 @@
 2. Lines before the table (an address, a title, `sep=;`) have no delimiter where the next line has several; they are skipped.
 3. The first line is a header when it holds a name; a line of numbers, dates and sides is data. `header` names the columns of
    such a file, and replaces a header that is there.
-4. Downloads of yfinance have three lines of header: columns, tickers, and the name of the index.
+4. Lines before the first row that come again below are left out: files were joined with their headers.
+5. Downloads of yfinance have three lines of header: columns, tickers, and the name of the index.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from drivers.feeds.errors import DataError
-from drivers.feeds.importing.packed import Origin, refuse_bomb
+from drivers.feeds.importing.packed import Origin, Unjoined, refuse_bomb
 from drivers.feeds.importing.presets import Preset, of_width, recognised_rows
 from drivers.feeds.importing.source import EMPTY, Source, types_of
 from drivers.feeds.time_forms import is_time
@@ -41,6 +42,7 @@ class Shape(NamedTuple):
     names: tuple[str, ...] | None = None
     symbol: str | None = None  # where the lines before the table name it
     layout: Preset | None = None  # by which rows without a header are named
+    before: bytes = b""  # the lines before the first row
 
 
 _PLAIN: Final = Shape()
@@ -62,6 +64,7 @@ class Delimited(Source):
         size, read = max(self.origin.size, 1), 0
         with ExitStack() as stack:
             text, packed = self.origin.open(stack)
+            text = Unjoined(text, self.shape.before)
             reader = stack.enter_context(
                 pa.csv.open_csv(
                     text,
@@ -74,7 +77,7 @@ class Delimited(Source):
                 yield batch
                 read += batch.nbytes
                 refuse_bomb(self.origin, read, size)
-                self.done = packed.tell() / size
+                self.done, self.repeats = packed.tell() / size, text.repeats
 
 
 def open_delimited(
@@ -102,9 +105,12 @@ def open_delimited(
     whole_end = shape.skip + (0 if shape.names else 1)
     if whole_end >= len(text.splitlines()):
         raise DataError(f"{path.name}: the file is empty below its first line ({lines[0][:60]}); it needs at least one row")
+    if not chosen.lower().startswith("utf-16"):
+        first_lines = head.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)[:whole_end]
+        shape = shape._replace(before=b"".join(first_lines))
     body = head[: head.rfind(b"\n") + 1] if cut and chosen != "utf-16" else head
     table = pa.csv.read_csv(
-        io.BytesIO(body or head),
+        Unjoined(io.BytesIO(body or head), shape.before),
         read_options=_reading(shape),
         parse_options=pa.csv.ParseOptions(delimiter=shape.delimiter),
         convert_options=_conversion(),

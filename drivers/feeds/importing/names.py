@@ -278,8 +278,9 @@ def _missing(file: str, kind: Kind, field: str, folded: Mapping[str, str]) -> st
     if alike:
         return f"{have}; {' and '.join(alike)} may be: say which with --column {field}={_quoted(alike[0])}"
     unknown = f", or import it as unknown with --column {field}=none" if field in _MAY_BE_UNKNOWN else ""
-    if field == "timestamp" and "closetime" in folded.values():
-        return f"{have}; if its time is that of the close, say --column timestamp=... --stamp close"
+    close = next((name for name, plain in folded.items() if plain == "closetime"), None)
+    if field == "timestamp" and close is not None:
+        return f"{have}; if its time is that of the close, say --column timestamp={_quoted(close)} --stamp close"
     return f"{have}; name it with --column {field}=...{unknown}"
 
 

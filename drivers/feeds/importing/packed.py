@@ -63,6 +63,32 @@ class Origin:
         return (text if codec is None else stack.enter_context(pa.CompressedInputStream(text, codec))), packed
 
 
+class Unjoined:
+    """A stream without the lines of its beginning where they come again, as in files that were joined with their headers.
+
+    lines: the first lines of the text, as bytes; none changes nothing. repeats: how often they came again so far.
+    """
+
+    closed = False
+
+    def __init__(self, text: Any, lines: bytes) -> None:
+        self._text, self._pattern, self.repeats = text, b"\n" + lines, 0
+        self._held, self._ended = b"", False
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes, fewer at the end, none after it; without a size all that is left."""
+        keep = len(self._pattern) - 1  # the last bytes may be the beginning of such lines
+        while not self._ended and (size < 0 or len(self._held) < size + keep):
+            more = self._text.read(size)
+            self._ended = not more
+            self._held += more
+            while keep and (again := self._held.count(self._pattern)):
+                self._held, self.repeats = self._held.replace(self._pattern, b"\n"), self.repeats + again
+        out = self._held if size < 0 else self._held[:size]
+        self._held = self._held[len(out) :]
+        return out
+
+
 @dataclass(frozen=True)
 class _Entry:
     """How far an entry is read, as bytes of the archive."""

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
+from drivers.feeds.bars import LONG_BAR
 from drivers.feeds.description import Description, parse_clock, read_description
 from drivers.feeds.errors import DataError
 from drivers.feeds.importing.convert import TIME, Converted
@@ -26,6 +27,7 @@ from drivers.feeds.tables import SUFFIXES
 from drivers.feeds.ticks import BOOK_SIDES
 from drivers.feeds.trading_time import check_calendar
 from drivers.text.inert import MOST_CHARACTERS, name_fault
+from drivers.text.times import parse_duration
 
 _BILLIONTHS: Final = frozenset({"rtype", "publisher_id", "instrument_id"})
 """Columns that only files of Databento have: their prices are decimals with a point, or whole numbers of 1e-9."""
@@ -41,7 +43,8 @@ class ImportRequest:
     of files in folders and archives. time_unit: s, ms, us, ns; None goes by magnitude. timezone: of times without one.
     time_format: how they are written, for strptime. skip_lines: before the table of a text; None finds them.
     decimal: the decimal mark; None is a point, or a comma where the numbers leave no doubt. scale: our field -> factor.
-    off_clock: what becomes of bars whose time is not on the clock: refused, left out, or moved to the clock before.
+    off_clock: what becomes of bars whose time is not on the clock: refused, left out, or moved: an open to the clock before,
+    a close to the one after. clock_offset: where its bars begin after midnight UTC, a time shorter than it.
     funding_interval: between two payments, where rows of funding are quotes of the rate. add: into an existing folder that
     lacks these kinds. allow_faults: write what a run would refuse.
     """
@@ -65,6 +68,7 @@ class ImportRequest:
     decimal: Literal[".", ","] | None = None
     scale: Mapping[str, float] = field(default_factory=dict)
     off_clock: Literal["refuse", "drop", "snap"] = "refuse"
+    clock_offset: str | None = None
     duplicates: Policy = "refuse"
     funding_interval: str | None = None
     venue: str | None = None
@@ -126,6 +130,12 @@ def plan_import(request: ImportRequest) -> ImportPlan:
         check_calendar(request.calendar)
     if request.off_clock != "refuse" and request.clock is None:
         raise DataError(f"--off-clock {request.off_clock} needs the length of a bar: give --clock, e.g. --clock 1m")
+    if request.clock_offset is not None:
+        parse_duration(request.clock_offset)
+        if request.off_clock == "refuse" or request.clock is None:
+            raise DataError("--clock-offset says which bars are on the clock: it needs --clock and --off-clock drop or snap")
+        if parse_clock(request.clock) < LONG_BAR:
+            raise DataError(f"--clock-offset is for bars of an hour or more, and --clock says {request.clock}")
     preset = find_preset(request.preset) if request.preset is not None else None
     origins, base = _origins(request)
     files: dict[Kind, list[FilePlan]] = {}
@@ -196,7 +206,7 @@ def _file(origin: Origin, request: ImportRequest, preset: Preset | None) -> File
     if zone is None and re.search(r"\b(gmt|utc)\b", str(matching.columns["timestamp"]).lower().replace("_", " ")):
         zone = "UTC"
     day = told.groupdict().get("day") if told else None
-    times = Times(source.row, request.time_unit, zone, request.time_format, day)
+    times = Times(source.row, request.time_unit, zone, request.time_format, day, ends=request.stamp == "close")
     if preset is not None and "?P<day>" in preset.files and day is None:
         raise DataError(f"{origin.name}: the day is in the names of such files, like 20240307_spy_minute_trade.csv; keep them")
     scale = _scale(source, matching, preset.scale if preset is not None else {}, request.scale)

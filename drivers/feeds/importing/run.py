@@ -24,6 +24,7 @@ from drivers.feeds.importing.merge import BUDGET, Sorter, times, without_repeats
 from drivers.feeds.importing.plan import ImportPlan
 from drivers.feeds.importing.presets import Kind
 from drivers.feeds.importing.ticks import TickGuess
+from drivers.text.times import parse_duration
 
 Progress = Callable[[float, str], None]
 _GROUP_ROWS: Final = 1 << 17
@@ -44,6 +45,7 @@ class KindResult:
     repeated: int  # rows dropped because their time and symbol were there already
     off_clock: int = 0  # bars left out or moved because their time was not on the clock
     empty: int = 0  # rows of funding left out, as they name no rate
+    headers: int = 0  # headers left out that came again within a file
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class _Work:
     ticks: TickGuess = field(default_factory=TickGuess)
     moved: int = 0  # bars off the clock
     empty: int = 0  # rows of funding that name no rate
+    headers: int = 0  # that came again within a file of the kind being read
 
     def write(self) -> tuple[KindResult, ...]:
         """A Parquet file for each kind; the larger its sources, the larger its part of the progress."""
@@ -132,12 +135,13 @@ class _Work:
             repeated,
             self.moved if kind == "bars" else 0,
             self.empty,
+            self.headers,
         )
 
     def _read(self, kind: Kind, sorter: Sorter, progress: Progress) -> int:
         """Every file's rows to the sorter; returns how many were read."""
         planned, schema, rows, before = self.plan.files[kind], self.plan.schemas[kind], 0, 0
-        self.empty = 0
+        self.empty = self.headers = 0
         whole = sum(f.size for f in planned)
         for file, size in zip(self.plan.converted(kind), (f.size for f in planned), strict=True):
             for table in file.tables():
@@ -147,19 +151,23 @@ class _Work:
                 sorter.add(aligned)
                 progress((before + size * file.source.done) / whole, f"Reading {file.source.name}")
             rows, before, self.empty = rows + file.rows, before + size, self.empty + file.empty
+            self.headers += file.source.repeats
         return rows
 
     def _on_clock(self, bars: pa.Table) -> pa.Table:
-        """Bars on the clock: the others left out, or moved to its last multiple, as was asked for."""
+        """Bars on the clock: the others left out, or moved, an open to its last multiple and a close to the next."""
         asked = self.plan.request
         if asked.off_clock == "refuse" or asked.clock is None:
             return bars
         time, step = times(bars), parse_clock(asked.clock)
-        off = time % step != 0
-        self.moved += int(np.count_nonzero(off))
+        into = (time - (parse_duration(asked.clock_offset) if asked.clock_offset is not None else 0)) % step
+        self.moved += int(np.count_nonzero(into))
         if asked.off_clock == "drop":
-            return bars.filter(pa.array(~off))
-        return bars.set_column(0, "timestamp", pa.array(time - time % step).cast(bars.schema.field("timestamp").type))
+            return bars.filter(pa.array(into == 0))
+        time = time - into  # a bar that ends within a step of the clock is not known before that step ends
+        if self.plan.description["stamp"] == "close":
+            time = time + np.where(into > 0, step, 0)
+        return bars.set_column(0, "timestamp", pa.array(time).cast(bars.schema.field("timestamp").type))
 
     def check(self) -> QualityReport:
         """Describes the folder and has it read as a run would. Raises DataError when a run would refuse it."""

@@ -69,5 +69,6 @@ def result_table(result: ImportResult) -> Group:
         grid.add_row(kind.kind, str(kind.files), f"{kind.read:,}", f"{kind.written:,}", f"{kind.repeated:,}", symbols)
     off = sum(kind.off_clock for kind in result.kinds)
     moved = [f"{off:,} bars were not on the clock"] if off else []
+    moved += [f"{k.headers:,} headers came again within files of {k.kind} and were left out" for k in result.kinds if k.headers]
     moved += [f"{k.empty:,} rows of {k.kind} name no rate and were left out" for k in result.kinds if k.empty]
     return Group(grid, *(Text(note, style="yellow") for note in (*moved, *result.notes)))

@@ -30,6 +30,7 @@ class Source(ABC):
     done: float = 0.0  # how much of it has been read, 0 to 1
     as_text: frozenset[str] = frozenset()  # columns whose digits must stay what they are, not become floats
     symbol: str | None = None  # where the file names it outside of its rows
+    repeats: int = 0  # how often its header came again, so far
     layout: Preset | None = None  # where the file's name tells what its columns are
 
     kind = "CSV"

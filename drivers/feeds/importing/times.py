@@ -24,6 +24,9 @@ _DATE: Final = r"^\d{4}-\d{2}-\d{2}$"
 _LOCAL_MIDNIGHT: Final = r"^\d{4}-\d{2}-\d{2}[ T]00:00(:00(\.0+)?)?[+-](0[1-9]|1[0-4]):?\d{2}$"
 _ZONED: Final = r"(Z|[+-]\d{2}:?\d{2})$"
 _DAY: Final = 86_400 * 10**9
+_SECOND: Final = 10**9
+_LAST: Final = (10**6, 10**3, 1)
+"""ns before a second ends, of times in ms, us and ns."""
 _LARGEST: Final = np.iinfo(np.int64).max
 
 
@@ -44,7 +47,8 @@ class Times:
 
     zone: what a time without one means; None refuses such text, and takes datetimes and dates for UTC, as they are stored.
     form: how texts are written, for strptime; None recognises the forms that can be read in one way only. day: YYYYMMDD, where
-    times are milliseconds of that day.
+    times are milliseconds of that day. ends: times are ends of bars; those written as the last instant of a second,
+    00:00:59.999, are the next second.
     """
 
     row: Callable[[int], str]
@@ -52,6 +56,7 @@ class Times:
     zone: str | None = None
     form: str | None = None
     day: str | None = None
+    ends: bool = False
     _scale: int = field(default=0, repr=False)
     _form: Form | None = field(default=None, repr=False)
     _days: bool = field(default=True, repr=False)  # every time so far was 00:00:00 without a zone
@@ -59,6 +64,13 @@ class Times:
 
     def read(self, column: Any, start: int) -> Ints:
         """UTC ns of a batch (M,). start: index of its first row. Raises DataError naming the row at fault."""
+        ns = self._read(column, start)
+        if self.ends:
+            short = -ns % _SECOND
+            ns = np.where(np.isin(short, _LAST), ns + short, ns)
+        return ns
+
+    def _read(self, column: Any, start: int) -> Ints:
         if isinstance(column, pa.DictionaryArray):
             column = column.dictionary_decode()
         if pa.types.is_string(column.type):

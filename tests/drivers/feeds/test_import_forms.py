@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.feeds.check import check_dataset
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.errors import DataError
 from drivers.feeds.importing import ImportRequest, ImportResult, plan_import, run_import
+from drivers.feeds.importing.packed import Unjoined
 from drivers.feeds.time_forms import form_of, two_ways
 
 OHLCV = "open,high,low,close,volume"
@@ -376,3 +380,64 @@ def test_midnights_without_a_zone_are_dates_and_other_times_are_asked_about(tmp_
     hours = text(tmp_path, f"time,{OHLCV}\n2024-03-07 00:00:00,{VALUES[0]}\n2024-03-07 01:00:00,{VALUES[1]}\n")
     with pytest.raises(DataError, match="has no zone; say which with --timezone"):
         imported(tmp_path / "no", hours)
+
+
+# -- joined files, and ends of bars -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", ["", "https://www.CryptoDataDownload.com\r\n"])
+def test_files_joined_with_their_headers_are_one_table(before: str, tmp_path: Path) -> None:
+    head = f"{before}time,{OHLCV}\r\n"
+    parts = [head + f"{1709164800 + 60 * i},{VALUES[i % 2]}\r\n" for i in range(4)]
+    path = text(tmp_path, "".join(parts))
+    result = imported(tmp_path / "out", path)
+    assert result.kinds[0].headers == 3
+    assert frame(tmp_path / "out")["close"].tolist() == [11.0, 10.5, 11.0, 10.5]
+    whole = text(tmp_path, head + "".join(p.removeprefix(head) for p in parts))
+    assert imported(tmp_path / "whole", whole).kinds[0].headers == 0
+    pd.testing.assert_frame_equal(frame(tmp_path / "out"), frame(tmp_path / "whole"))
+
+
+@given(parts=st.lists(st.integers(0, 40), min_size=1, max_size=8), size=st.integers(1, 50))
+def test_headers_are_left_out_wherever_the_pieces_are_cut(parts: list[int], size: int) -> None:
+    head = b"time,open\n"
+    stream = Unjoined(io.BytesIO(b"".join(head + b"1,t\n" * n for n in parts)), head)
+    pieces = []
+    while piece := stream.read(size):
+        assert len(piece) <= size
+        pieces.append(piece)
+    assert b"".join(pieces) == head + b"1,t\n" * sum(parts)
+    assert stream.repeats == len(parts) - 1
+
+
+@pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
+def test_close_times_that_name_the_last_instant_close_with_the_next_second(unit: int, tmp_path: Path) -> None:
+    times = [(1709251200 + 60 * i) * unit - 1 for i in (1, 2, 3)]
+    path = text(tmp_path, f"close_time,{OHLCV}\n" + "".join(f"{t},{VALUES[0]}\n" for t in times))
+    with pytest.raises(DataError, match="if its time is that of the close, say --column timestamp=close_time --stamp close"):
+        imported(tmp_path / "no", path)
+    imported(tmp_path / "out", path, columns={"timestamp": "close_time"}, stamp="close")
+    data = open_dataset(tmp_path / "out")
+    assert [f"{t:%H:%M:%S}" for t in pd.to_datetime(data.time)] == ["00:01:00", "00:02:00", "00:03:00"]
+
+
+def test_a_close_off_the_clock_is_moved_to_the_clock_after_it(tmp_path: Path) -> None:
+    path = text(
+        tmp_path, f"time,{OHLCV}\n" + "".join(f"2024-03-07T0{h}:59:00Z,{VALUES[i % 2]}\n" for i, h in enumerate((0, 1, 2)))
+    )
+    with pytest.raises(DataError, match="is not on the clock of 1h"):  # the last minute of a bar, and never its first
+        imported(tmp_path / "no", path)
+    imported(tmp_path / "out", path, stamp="close", clock="1h", off_clock="snap")
+    assert [f"{t:%H:%M}" for t in pd.to_datetime(open_dataset(tmp_path / "out").time)] == ["01:00", "02:00", "03:00"]
+
+
+def test_the_offset_of_the_clock_says_which_bars_are_on_it(tmp_path: Path) -> None:
+    hours = [*pd.date_range("2024-03-07T22:00Z", periods=5, freq="4h"), pd.Timestamp("2024-03-08T19:00Z")]
+    path = text(tmp_path, f"time,{OHLCV}\n" + "".join(f"{t.isoformat()},{VALUES[0]}\n" for t in hours))
+    result = imported(tmp_path / "out", path, clock="4h", off_clock="drop", clock_offset="2h")
+    assert result.kinds[0].off_clock == 1
+    assert [f"{t:%H:%M}" for t in frame(tmp_path / "out")["timestamp"]] == ["22:00", "02:00", "06:00", "10:00", "14:00"]
+    with pytest.raises(DataError, match="it needs --clock and --off-clock drop or snap"):
+        imported(tmp_path / "no", path, clock_offset="2h")
+    with pytest.raises(DataError, match="is for bars of an hour or more, and --clock says 1m"):
+        imported(tmp_path / "no", path, clock="1m", off_clock="snap", clock_offset="2h")
