@@ -11,7 +11,6 @@ from rich.console import Console
 
 from dataflows.fusion.types import SOURCES
 from dataflows.panel import Floats, Ints
-from dataflows.risk.types import bar_volatility
 from drivers.engine.chunk import Chunk
 from drivers.engine.engine import Engine
 from drivers.feeds.base import step_of
@@ -97,7 +96,7 @@ def _kept(engine: Engine, time: Ints, inputs: dict[str, Any]) -> dict[str, Any]:
         "lows": bars.low,
         "closes": bars.close,
         "valid": got["l0_market_feed"].quality.valid,
-        "sigma": bar_volatility(got["l76_volatility_forecast"]),
+        "sigma": got["l76_volatility_forecast"].sigma_bar,
         "values": got["l66_signal_matrix"].values,
         "score": got["l7_ensemble"].score,
         "side": proposal.side,

@@ -28,7 +28,7 @@ ESTIMATES: Final = (
     ("l2_returns_volatility", "yang_zhang", 1),
     ("l58_volatility_term_structure", "har_60", 1),
     ("l76_volatility_forecast", "sigma_1", 1),
-    ("l76_volatility_forecast", "sigma_60", HOUR),
+    ("l76_volatility_forecast", "sigma_bar", 1),
 )
 """Layer, field, and the bars that it is the volatility of."""
 

@@ -24,7 +24,7 @@ from dataflows.fusion.types import (
 from dataflows.kinematics.types import KinematicState
 from dataflows.layer import layer
 from dataflows.microstructure.types import Tradeability
-from dataflows.risk.types import VolForecast, bar_volatility
+from dataflows.risk.types import VolForecast
 
 
 class ActionProposalCarry(NamedTuple):
@@ -77,7 +77,7 @@ def l3_action_proposal(
         l70_horizon,
         l71_trading_cost,
         Bounds(
-            sigma=bar_volatility(l76_volatility_forecast),
+            sigma=l76_volatility_forecast.sigma_bar,
             fraction=l75_size_suggestion.fraction,
             avoid=l63_tradeability.avoid,
         ),

@@ -12,7 +12,7 @@ from dataflows.fusion.types import Expectancy, K, Signals, Success
 from dataflows.kernels.ftrl import Ftrl, Rates
 from dataflows.kernels.labels import PricePath, Samples
 from dataflows.layer import layer
-from dataflows.risk.types import RiskConfig, VolForecast, bar_volatility
+from dataflows.risk.types import RiskConfig, VolForecast
 
 FEATURES: Final = K + 2
 
@@ -67,7 +67,7 @@ def l68_success_probability(
                 edge_bps=l67_expectancy.edge_bps,
                 edge_std_bps=l67_expectancy.edge_std_bps,
                 column=fusion.horizons.index(fusion.success_horizon_bars),
-                sigma=bar_volatility(l76_volatility_forecast),
+                sigma=l76_volatility_forecast.sigma_bar,
             ),
             Bracket(
                 bars=float(fusion.success_horizon_bars),

@@ -9,7 +9,7 @@ from dataflows.fusion.kelly import KellyRules, kelly_fractions
 from dataflows.fusion.success import Bracket
 from dataflows.fusion.types import Cost, Expectancy, Horizon, SizeSuggestion, Success
 from dataflows.layer import layer
-from dataflows.risk.types import RiskConfig, VolForecast, bar_volatility
+from dataflows.risk.types import RiskConfig, VolForecast
 
 
 @layer("L75")
@@ -37,7 +37,7 @@ def l75_size_suggestion(
             l67_expectancy,
             l70_horizon,
             l71_trading_cost,
-            bar_volatility(l76_volatility_forecast),
+            l76_volatility_forecast.sigma_bar,
             l68_success_probability.p_success,
             KellyRules(
                 horizons=fusion.horizons,

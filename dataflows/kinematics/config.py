@@ -81,9 +81,11 @@ class KinematicsConfig(NamedTuple):
     channel_bars: Annotated[int, setting("60-bars", "window of L23's bands", ge=2)] = 20
     channel_bollinger: Annotated[float, setting("deviations", "half width of Bollinger's bands", gt=0)] = 2.0
     channel_keltner: Annotated[float, setting("ATR", "half width of Keltner's bands", gt=0)] = 1.5
-    kalman_q_level: Annotated[float, setting("ratio", "variance that moves L13's level, over the observation's", ge=0)] = 0.1
+    kalman_q_level: Annotated[
+        float, setting("ratio", "variance that moves L13's level in a bar, over the observation's", ge=0)
+    ] = 0.1
     kalman_q_velocity: Annotated[
-        float, setting("ratio", "variance that moves L13's velocity, over the observation's", gt=0)
+        float, setting("ratio", "variance that moves L13's velocity in a bar, over the observation's", gt=0)
     ] = 0.001
     ratio_window_bars: Annotated[int, setting("bars", "window of L24's variance ratio", ge=20, least=100)] = 480
     ratio_horizon_bars: Annotated[int, setting("bars", "moves that L24 holds against those of one bar", ge=2, least=5)] = 15

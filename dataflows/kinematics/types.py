@@ -203,6 +203,6 @@ class VolTerm(NamedTuple):
     """L58: volatility now against volatility usual, and to come."""
 
     ratio: Size  # short over long; above 1: more than usual
-    har_60: Size  # forecast for the next 60 bars, log price per square root of a bar
-    har_day: Size  # forecast for the next 1440 bars, log price per square root of a bar
+    har_60: Size  # of a bar over the next `term_short_bars`, log price per square root of a bar
+    har_day: Size  # of a bar over the next `term_medium_bars`, log price per square root of a bar
     vol_of_vol: Size  # deviation of log volatility

@@ -37,15 +37,19 @@ class MicrostructureConfig(NamedTuple):
     pressure_window_bars: Annotated[
         int, setting("bars", "L10: window of the z-score, and of the usual volume", ge=2, least=20)
     ] = 240
-    impact_forget: Annotated[float, setting("ratio", "L59: weight that is left of a bar after a bar", gt=0, lt=1)] = 0.998
+    impact_halflife_bars: Annotated[float, setting("bars", "L59: half-life of a bar's weight", gt=0, le=1e8, least=60)] = 360.0
     impact_least_bars: Annotated[float, setting("bars", "L59: weight from which the slope counts as known", ge=2)] = 60.0
     toxicity_buckets: Annotated[int, setting("buckets", "L61: volume buckets that are averaged", ge=2)] = 50
     toxicity_buckets_per_day: Annotated[float, setting("buckets", "L61: buckets that a usual day's volume fills", gt=0)] = 50.0
     toxicity_window_bars: Annotated[int, setting("bars", "L61: bars that vpin is ranked among", ge=30, least=100)] = 480
 
     flow_levels: Annotated[int, setting("levels", "L62: book levels whose order flow is joined", ge=1)] = 5
-    flow_window_bars: Annotated[int, setting("bars", "L62: window of the z-score", ge=2)] = 240
-    flow_forget: Annotated[float, setting("ratio", "L62: weight that is left of a bar after a bar", gt=0, lt=1)] = 0.998
+    flow_window_bars: Annotated[
+        int, setting("bars", "L62: window of the z-score, at any clock: so many tell what is usual", ge=2)
+    ] = 240
+    flow_halflife_bars: Annotated[
+        float, setting("bars", "L62: half-life of a bar's weight in the forecast", gt=0, le=1e8, least=240)
+    ] = 360.0
     flow_least_bars: Annotated[float, setting("bars", "L62: weight from which the forecast counts as known", ge=2)] = 60.0
 
     order_notionals: Annotated[
@@ -83,11 +87,12 @@ class MicrostructureConfig(NamedTuple):
         if not 0.0 < small < middle < large:
             yield f"order_notionals is {self.order_notionals}; three positive sizes are needed, each above the one before."
         for name in ("impact", "flow"):
-            least, forget = getattr(self, f"{name}_least_bars"), getattr(self, f"{name}_forget")
-            if least * (1.0 - forget) >= 1.0:
+            least, halflife = getattr(self, f"{name}_least_bars"), getattr(self, f"{name}_halflife_bars")
+            most = 1.0 / (1.0 - 0.5 ** (1.0 / halflife))
+            if least >= most:
                 yield (
-                    f"{name}_least_bars is {least}; weights that fall by {name}_forget ({forget}) never add up to more than "
-                    f"{1.0 / (1.0 - forget):.0f} bars. Typical: 60."
+                    f"{name}_least_bars is {least}; weights that halve in {name}_halflife_bars ({halflife:g}) never add up to "
+                    f"more than {most:.0f} bars. Typical: 60."
                 )
         marks = ("avoid_below", "resume_above", "thin_below", "thin_until", "deep_until", "deep_above")
         for low, high in itertools.pairwise(marks):

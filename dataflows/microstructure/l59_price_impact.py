@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Market
+from dataflows.kernels.smooth import halflife_alpha
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
@@ -29,7 +30,7 @@ def l59_price_impact(
     """Least squares, with forgetting, of the bar's log return on the signed root of its signed notional. Panels (T, N).
 
     lambda_sqrt: log return per root of a unit of quote currency. amihud: mean |log return| over notional, per unit of quote
-    currency. r2 in [0, 1]. `impact_forget` is the weight that is left after a bar; a bar without volume neither teaches nor
+    currency. r2 in [0, 1]. Weights halve in `impact_halflife_bars`; a bar without volume neither teaches nor
     forgets, nor, but for amihud, one whose sides the data do not say: r2 would be near 1 by construction. NaN until the weights
     add up to `impact_least_bars`; held on bars that are not valid.
     Source: Hasbrouck (2009), of which Kyle (1985) is the linear form; Amihud (2002).
@@ -40,7 +41,7 @@ def l59_price_impact(
         bars.volume * bars.close,
         by_sides(l10_trade_pressure.signed_volume, l10_trade_pressure.proxied) * bars.close,
         l0_market_feed.quality.valid,
-        microstructure.impact_forget,
+        1.0 - halflife_alpha(microstructure.impact_halflife_bars),
         microstructure.impact_least_bars,
         carry.sums,
     )

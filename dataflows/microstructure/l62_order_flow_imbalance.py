@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
 from dataflows.data.types import Market
+from dataflows.kernels.smooth import halflife_alpha
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
@@ -30,10 +31,11 @@ def l62_order_flow_imbalance(
     """Order-flow imbalance of the touch and of the first `flow_levels` levels joined; signed volume without a book,
     where the data have the sides of trades. Panels (T, N).
 
-    ofi, ofi_integrated: base units, positive where bids were added or asks taken. ofi_z: the second's distance from its
-    mean over `flow_window_bars`, in their deviations. predicted_bps: of the next bar's return, by least squares that forget
-    (`flow_forget`) of returns on the z of the bar before; NaN until taught by `flow_least_bars`. NaN on bars that are not
-    valid and where a level's flow is not known; z until the window is whole. Bid and ask exchanged, the sign flips.
+    ofi, ofi_integrated: base units, positive where bids were added or asks taken. ofi_z: the second's distance from its mean
+    over `flow_window_bars`, in their deviations. predicted_bps: of the next bar's return, by least squares that forget
+    (`flow_halflife_bars`) of returns on the z of the bar before; NaN until taught by `flow_least_bars`. NaN on bars that
+    are not valid and where a level's flow is not known; z until the window is whole. Bid and ask exchanged, the sign
+    flips.
     Source: Cont, Kukanov and Stoikov (2014); the levels' weights: Cont, Cucuringu and Zhang (2023), one step of a power
     iteration a bar.
     """
@@ -45,7 +47,7 @@ def l62_order_flow_imbalance(
         r=l2_returns_volatility.r_1,
         on=l0_market_feed.quality.valid,
         most=microstructure.flow_levels,
-        forget=microstructure.flow_forget,
+        forget=1.0 - halflife_alpha(microstructure.flow_halflife_bars),
         least=microstructure.flow_least_bars,
         state=carry.flow,
     )

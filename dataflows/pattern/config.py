@@ -161,7 +161,7 @@ class PatternConfig(NamedTuple):
     impact_peak_sigma: Annotated[float, setting("deviations", "L47: least peak of the impact that is left", gt=0)] = 2.0
     impact_left: Annotated[float, setting("fraction", "L47: share of the peak at which it counts as fading", gt=0, lt=1)] = 0.7
     impact_life_bars: Annotated[int, setting("bars", "L47: longest life of an occurrence", ge=1, least=5)] = 15
-    lead_forget: Annotated[float, setting("fraction", "L48: weight that is left after a bar", gt=0, lt=1)] = 0.9995
+    lead_halflife_bars: Annotated[float, setting("bars", "L48: half-life of a bar's weight", gt=0, le=1e8, least=240)] = 1440.0
     lead_most_sigma: Annotated[float, setting("deviations", "L48: a larger move counts as one of this size", gt=0)] = 5.0
     lead_least_bars: Annotated[float, setting("bars", "L48: sum of weights before there is an answer", ge=3)] = 240.0
     lead_least_t: Annotated[float, setting("standard errors", "L48: least t of the leader's coefficient", gt=0)] = 2.0
@@ -194,6 +194,12 @@ class PatternConfig(NamedTuple):
             if not a < b:
                 typical = f"{self._field_defaults[least]:g} and {self._field_defaults[most]:g}"
                 yield f"{least} is {a:g}; it must be below {most} ({b:g}). Typical: {typical}."
+        most = 1.0 / (1.0 - 0.5 ** (1.0 / self.lead_halflife_bars))
+        if self.lead_least_bars >= most:
+            yield (
+                f"lead_least_bars is {self.lead_least_bars:g}; weights that halve in lead_halflife_bars "
+                f"({self.lead_halflife_bars:g}) never add up to more than {most:.0f} bars. Typical: 240."
+            )
         if self.strength_leave > self.strength_enter:
             enter = self.strength_enter
             yield f"strength_leave is {self.strength_leave:g}; it must not be above strength_enter ({enter:g})."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dataflows.data.types import Instruments, Market
+from dataflows.kernels.smooth import halflife_alpha
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.pattern.across import Response, leader_responses
@@ -30,7 +31,7 @@ def l48_lead_lag(
     Panels (T, N).
 
     L2's z, clipped at `lead_most_sigma`, is regressed on the leader's and on the symbol's own of the bar before, by least
-    squares that forget (`lead_forget`): what a symbol's own past explains is not the leader's doing. Active on the bars
+    squares that forget (`lead_halflife_bars`): what a symbol's own past explains is not the leader's doing. Active on the bars
     whose leader's move is at least `lead_move_sigma` deviations while the leader's coefficient has a t of at least
     `lead_least_t`, by weights that add up to `lead_least_bars`; an occurrence is that bar, since the answer is of the next.
     side: of the answer. confidence: mean of x / (1 + x) of |t| and of the size of the move. Inactive for the leader, for all
@@ -43,7 +44,7 @@ def l48_lead_lag(
             z=l2_returns_volatility.z,
             on=l0_market_feed.quality.valid,
             leader=instruments.leader,
-            forget=pattern.lead_forget,
+            forget=1.0 - halflife_alpha(pattern.lead_halflife_bars),
             most=pattern.lead_most_sigma,
             least_weight=pattern.lead_least_bars,
             least_t=pattern.lead_least_t,

@@ -20,7 +20,9 @@ class RegimeConfig(NamedTuple):
     the same twice.
     """
 
-    stay: Annotated[float, setting("probability", "that the state stays for the next bar", gt=0.2, lt=1)] = 0.995
+    stay_bars: Annotated[
+        float, setting("bars", "mean time for which a state stays, before the features speak", ge=1.3, le=1e8, least=60)
+    ] = 200.0
     margin: Annotated[
         float, setting("probability", "by which a state leads all others before the label follows", ge=0, lt=1)
     ] = 0.15
@@ -53,8 +55,8 @@ class RegimeConfig(NamedTuple):
     ] = 1344.0
     vov_halflife_15: Annotated[float, setting("15-bars", "half-life of the mean move of its logarithm", gt=0, least=4)] = 8.0
     usual_halflife_15: Annotated[float, setting("15-bars", "half-life of what is usual", gt=0, least=24)] = 192.0
-    stay_15: Annotated[float, setting("probability", "that the state stays for the next 15-bar", gt=0.2, lt=1)] = 0.97
-    dwell_15: Annotated[int, setting("15-bars", "for which a state leads before label_15 follows", ge=1)] = 2
+    stay_15: Annotated[float, setting("15-bars", "mean time for which a state stays", ge=1.3, le=1e8, least=20)] = 500 / 15
+    dwell_15: Annotated[int, setting("15-bars", "for which a state leads before label_15 follows", ge=1, least=2)] = 2
 
     calm_mean: Annotated[Features, setting("score", "volatility, trend, vol of vol, spread, volume when calm")] = (
         -0.5, 0.0, -0.3, -0.2, -0.4,
@@ -69,11 +71,17 @@ class RegimeConfig(NamedTuple):
     high_vol_std: Annotated[Features, setting("score", "the same in high volatility", ge=0.01)] = (0.8, 1.5, 2.0, 2.0, 2.0)
     chaotic_std: Annotated[Features, setting("score", "the same in chaos", ge=0.01)] = (0.8, 2.0, 2.0, 2.0, 2.0)
 
-    change_hazard: Annotated[float, setting("probability", "L64: that the law of the returns changes on a bar", gt=0, lt=1)] = (
-        0.002
-    )
-    change_r_max: Annotated[int, setting("bars", "L64: longest run that is told apart", ge=60, le=5000)] = 720
-    change_recent: Annotated[int, setting("bars", "L64: a run up to this length is a recent change", ge=1, le=30)] = 10
+    change_every_bars: Annotated[
+        float, setting("bars", "L64: mean time between two changes of the returns' law", gt=1, le=1e8, least=100)
+    ] = 500.0
+    change_r_max: Annotated[
+        int,
+        setting("bars", "L64: longest run that is told apart, at any clock: what a bar costs grows with it", ge=60, le=5000),
+    ] = 720
+    change_recent: Annotated[
+        int,
+        setting("bars", "L64: a run up to this length is a recent change, at any clock: so few returns tell it", ge=1, le=30),
+    ] = 10
     change_clip: Annotated[float, setting("sigma", "L64: no return counts as larger than this", gt=0)] = 4.0
     change_alpha: Annotated[float, setting("shape", "L64: of the prior of a new law's precision", gt=0)] = 0.5
     change_beta: Annotated[float, setting("rate", "L64: of the prior of a new law's precision", gt=0)] = 0.5

@@ -20,9 +20,14 @@ class RiskConfig(NamedTuple):
     garch_omega: Annotated[
         float, setting("squared log price per bar", "L76: constant of the GARCH(1,1); 0: (1 - alpha - beta) sigma_slow^2", ge=0)
     ] = 0.0
-    garch_alpha: Annotated[float, setting("fraction", "L76: weight of the last squared return", ge=0, lt=1)] = 0.05
-    garch_beta: Annotated[float, setting("fraction", "L76: weight of the last variance", ge=0, lt=1)] = 0.94
+    garch_alpha: Annotated[
+        float, setting("fraction", "L76: weight of the last squared return, a bar at any clock", ge=0, lt=1)
+    ] = 0.05
+    garch_beta: Annotated[float, setting("fraction", "L76: weight of the last variance, a bar at any clock", ge=0, lt=1)] = 0.94
 
+    forecast_bars: Annotated[
+        int, setting("bars", "L76: span whose mean volatility sizes, stops and chances go by", ge=2, least=10)
+    ] = 60
     change_widen: Annotated[
         float, setting("factor", "L76: how much wider a forecast is when the law of the returns has surely changed", ge=1)
     ] = 1.5

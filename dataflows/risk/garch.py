@@ -9,7 +9,6 @@ import numpy as np
 
 from dataflows.carry import Unknown
 from dataflows.panel import Floats
-from dataflows.risk.types import VolForecast
 from dataflows.runtime.compile import kernel
 
 
@@ -45,8 +44,16 @@ class Spans(NamedTuple):
     long: int
 
 
+class Together(NamedTuple):
+    """Forecast volatility of the next bar, of the next `mid` bars together, and of the next `long`, (T, N) each."""
+
+    one: Floats
+    mid: Floats
+    far: Floats
+
+
 @kernel
-def garch_volatility(x: Observed, law: GarchLaw, spans: Spans, state: Garch) -> VolForecast:
+def garch_volatility(x: Observed, law: GarchLaw, spans: Spans, state: Garch) -> Together:
     """Forecast volatility of the next bar, of the next `mid` and of the next `long` bars together; each (T, N).
 
     h[t+1] = omega + alpha r[t]^2 + beta h[t]; the first h = omega + (alpha + beta) seed^2, as `arch` starts from a backcast.
@@ -83,11 +90,11 @@ def garch_volatility(x: Observed, law: GarchLaw, spans: Spans, state: Garch) -> 
                 far[t, n] = _above(bars_long * mean + (h - mean) * (1.0 - decay_long) / (1.0 - p), math.sqrt(bars_long) * least)
             else:
                 one[t, n] = mid[t, n] = far[t, n] = math.nan
-    return VolForecast(one, mid, far)
+    return Together(one, mid, far)
 
 
 @kernel
-def with_har(made: VolForecast, har_mid: Floats, har_long: Floats, p_change: Floats, spans: Spans, widen: float) -> None:
+def with_har(made: Together, har_mid: Floats, har_long: Floats, p_change: Floats, spans: Spans, widen: float) -> None:
     """Joins the forecasts of `garch_volatility` with those of a HAR, in place, and widens them where the law may have changed.
 
     har_mid, har_long: volatility of a bar over the next bars. The mean of both where both are known, else the one that is; of

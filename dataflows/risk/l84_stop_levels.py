@@ -7,7 +7,7 @@ from dataflows.fusion.types import Horizon
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.types import Stops, TailRisk, VolForecast, bar_volatility
+from dataflows.risk.types import Stops, TailRisk, VolForecast
 from dataflows.risk.volatility_caps import Noise, StopRule, stop_distance
 
 
@@ -22,15 +22,14 @@ def l84_stop_levels(
     risk: RiskConfig,
 ) -> Stops:
     """The stop lies beyond the noise of the holding period: the largest known of volatility, ATR, the
-    loss that one bar exceeds once in a hundred (L77), and a number of ticks. Volatility is L76's forecast of the next 60 bars,
-    to the root of time: of all forecasts here the one nearest to what comes.
+    loss that one bar exceeds once in a hundred (L77), and a number of ticks. Volatility is L76's of a bar, to the root of time:
+    of all forecasts here the one nearest to what comes.
 
     Returns panels (T, N): distances in (0, 1) as fractions of price (target = reward_risk * stop, trail = trail_ratio * stop)
     and time_stop in bars (L70's horizon, else default_horizon_bars). All positive and finite, or all NaN: where the price is
     unknown, or both volatility and ATR are; then L4 opens nothing.
     """
-    sigma = bar_volatility(l76_volatility_forecast)
-    noise = Noise(sigma=sigma, atr=l2_returns_volatility.atr, var_bar=l77_value_at_risk.var_99_bar)
+    noise = Noise(sigma=l76_volatility_forecast.sigma_bar, atr=l2_returns_volatility.atr, var_bar=l77_value_at_risk.var_99_bar)
     rule = StopRule(
         by_sigma=risk.stop_sigma,
         by_atr=risk.stop_atr,

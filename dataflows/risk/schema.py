@@ -19,7 +19,7 @@ class RiskBoundary(Boundary):
     """One column a recorded field of the domain's layers."""
 
     sigma_1: Series[float] = pa.Field(alias="l76_volatility_forecast.sigma_1", gt=0, nullable=True)
-    sigma_60: Series[float] = pa.Field(alias="l76_volatility_forecast.sigma_60", gt=0, nullable=True)
+    sigma_bar: Series[float] = pa.Field(alias="l76_volatility_forecast.sigma_bar", gt=0, nullable=True)
     sigma_day: Series[float] = pa.Field(alias="l76_volatility_forecast.sigma_day", gt=0, nullable=True)
 
     volatility_cap: Series[float] = pa.Field(alias="l83_volatility_target.fraction", ge=0, nullable=True)
@@ -68,7 +68,6 @@ class RiskBoundary(Boundary):
     halt: Series[int] = pa.Field(alias="l4_risk_gate.halt", isin=[0, 1])
 
     __rules__: ClassVar[tuple[Rule, ...]] = (
-        Rule("ordered", ("l76_volatility_forecast.sigma_1", "l76_volatility_forecast.sigma_60")),
         Rule("ordered", ("l76_volatility_forecast.sigma_1", "l76_volatility_forecast.sigma_day")),
         Rule("ordered", ("l77_value_at_risk.var_99_bar", "l77_value_at_risk.es_99_bar")),
         Rule("ordered", ("l77_value_at_risk.var_99_day", "l77_value_at_risk.es_99_day")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Final, NamedTuple
 
-from dataflows.panel import Finite, Flag, Floats, IntPanel, Matrix, Panel, Passed, Size, Stack, Unit, Within
+from dataflows.panel import Finite, Flag, IntPanel, Matrix, Panel, Passed, Size, Stack, Unit, Within
 from dataflows.risk.config import RiskConfig as RiskConfig  # other domains read its settings
 
 RUN: Final = 0
@@ -28,24 +28,12 @@ TIME: Final = 4
 EXITS: Final = ("NONE", "STOP", "TARGET", "TRAIL", "TIME")
 
 
-MID_BARS: Final = 60
-"""Span of L76's middle forecast."""
-
-
 class VolForecast(NamedTuple):
     """L76: forecast volatility of log price."""
 
     sigma_1: Panel  # of the next bar
-    sigma_60: Panel  # of the next MID_BARS bars together
+    sigma_bar: Panel  # of a bar, in the mean of the next `forecast_bars`: what sizes, stops and chances go by
     sigma_day: Panel  # of the next day's bars together
-
-
-def bar_volatility(forecast: VolForecast) -> Floats:
-    """Forecast volatility of a bar, in the mean of the next MID_BARS (T, N), by which positions are sized.
-
-    On minutes of perpetuals it is the nearest to what the next hour brings: `python -m benchmarks.volatility`.
-    """
-    return forecast.sigma_60 / math.sqrt(MID_BARS)
 
 
 class Tail(NamedTuple):

@@ -150,3 +150,23 @@ def test_an_amount_is_a_share_of_the_account_in_any_currency() -> None:
             resolve(ToyMoney, {"order": value}, source="x")
     configs = load_configs(defaults(), ("execution.start_cash=10",))
     assert (configs["microstructure"].depth_scale, configs["fusion"].cost_reference_notional) == (1.0, 1.0)
+
+
+DECAYS = {
+    "regime.stay_bars": (12_000, 200, 60, 60),
+    "regime.change_every_bars": (30_000, 500, 100, 100),
+    "regime.dwell_15": (2, 2, 2, 2),
+    "microstructure.impact_halflife_bars": (21_600, 360, 60, 60),
+    "microstructure.flow_halflife_bars": (21_600, 360, 240, 240),
+    "pattern.lead_halflife_bars": (86_400, 1_440, 240, 240),
+    "risk.forecast_bars": (3_600, 60, 10, 10),
+    "risk.garch_beta": (0.94, 0.94, 0.94, 0.94),  # a law of bars
+}
+"""Bars at clocks of a second, a minute, an hour of 24 and a day of 5 a week."""
+
+
+@pytest.mark.parametrize("key", DECAYS)
+def test_a_decay_is_a_time_with_a_least_number_of_bars(key: str) -> None:
+    domain, name = key.split(".")
+    found = [getattr(load_configs(defaults(), clock=clock)[domain], name) for clock in (SECONDS, MINUTES, HOURS, DAYS)]
+    assert found == pytest.approx(DECAYS[key])

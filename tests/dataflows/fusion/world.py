@@ -78,7 +78,7 @@ def returns(sigma: Floats) -> Returns:
 
 def forecast(sigma: Floats) -> VolForecast:
     """Volatility `sigma` a bar in the mean of the next 60."""
-    return VolForecast(sigma, sigma * np.sqrt(60.0), sigma * np.sqrt(1440.0))
+    return VolForecast(sigma, sigma, sigma * np.sqrt(1440.0))
 
 
 def random_regime(rng: np.random.Generator, shape: tuple[int, int]) -> Regime:

@@ -30,6 +30,7 @@ from tests.dataflows.microstructure.markets import bars_only, instruments, rando
 from tests.support import carry_of, filled, run_columnar
 
 K = MicrostructureConfig()
+IMPACT_FORGET, FLOW_FORGET = 0.5 ** (1.0 / K.impact_halflife_bars), 0.5 ** (1.0 / K.flow_halflife_bars)
 CONFIGS: dict[str, Any] = {"microstructure": K, "data": DataConfig()}
 BARS = 1200
 
@@ -150,12 +151,12 @@ def test_what_would_be_the_return_itself_is_no_impact_and_no_order_flow() -> Non
     market = bars_only(close, close, close, volume, valid)._replace(flow=filled(Flow, shape, np.nan))
     got = _flow_layers(market, filled(Returns, shape, np.nan, r_1=r, z=r / 3e-4))
     signed, state = got["l10_trade_pressure"].signed_volume * close, carry_of(l59_price_impact, 2, CONFIGS).sums
-    taken = trade_flow.impact(r, volume * close, signed, valid, K.impact_forget, K.impact_least_bars, state)
+    taken = trade_flow.impact(r, volume * close, signed, valid, IMPACT_FORGET, K.impact_least_bars, state)
     assert (taken[2][-1] > 0.6).all()
     impact, order = got["l59_price_impact"], got["l62_order_flow_imbalance"]
     for panel in (impact.lambda_sqrt, impact.r2, *order):
         assert np.isnan(panel).all()
-    weight = K.impact_forget ** np.arange(BARS - 1, -1, -1.0)
+    weight = IMPACT_FORGET ** np.arange(BARS - 1, -1, -1.0)
     expected = (weight @ (np.abs(r) / (volume * close))) / weight.sum()
     np.testing.assert_allclose(impact.amihud[-1], expected, rtol=1e-9)
     assert np.isfinite(got["l61_flow_toxicity"].vpin[-1]).all()  # whose method the classification is
@@ -193,7 +194,7 @@ def test_the_impact_is_weighted_least_squares_through_the_origin() -> None:
     signed = (values["l10_trade_pressure"].signed_volume * market.bars.close)[taught, 1]
     r, notional = returns.r_1[taught, 1], (market.bars.volume * market.bars.close)[taught, 1]
     x = np.sign(signed) * np.sqrt(np.abs(signed))
-    weight = K.impact_forget ** np.arange(len(r) - 1, -1, -1.0)
+    weight = IMPACT_FORGET ** np.arange(len(r) - 1, -1, -1.0)
     assert got.lambda_sqrt[-1, 1] == pytest.approx((weight @ (x * r)) / (weight @ (x * x)), rel=1e-9)
     assert got.amihud[-1, 1] == pytest.approx((weight @ (np.abs(r) / notional)) / weight.sum(), rel=1e-9)
     assert got.r2[-1, 1] == pytest.approx((weight @ (x * r)) ** 2 / ((weight @ (x * x)) * (weight @ (r * r))), rel=1e-9)
@@ -240,7 +241,7 @@ def test_the_levels_weights_find_their_common_part() -> None:
     got = _flow_layers(market, returns)["l62_order_flow_imbalance"]
     np.testing.assert_array_equal(got.ofi, market.book.ofi[:, :, 0])
     flows = market.book.ofi[:, 0]
-    weight = np.sqrt(K.flow_forget ** np.arange(899, -1, -1.0))[:, None]
+    weight = np.sqrt(FLOW_FORGET ** np.arange(899, -1, -1.0))[:, None]
     first = np.linalg.svd(weight * flows)[2][0]
     expected = flows @ (first / first.sum())
     np.testing.assert_allclose(got.ofi_integrated[300:, 0], expected[300:], rtol=0.05, atol=0.15)

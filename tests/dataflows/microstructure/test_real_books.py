@@ -27,6 +27,7 @@ from tests.dataflows.microstructure.markets import instruments, with_book
 from tests.support import filled, run_columnar
 
 K = MicrostructureConfig()
+FORGET = 0.5 ** (1.0 / K.flow_halflife_bars)
 CONFIGS: dict[str, Any] = {"microstructure": K, "data": DataConfig()}
 SNAPSHOTS = {
     "hyperliquid BTC": ("hyperliquid_2025-09-04/BTC_l2book20.parquet", 20),
@@ -225,7 +226,7 @@ def test_the_levels_joined_are_those_of_a_plain_power_iteration(recorded: tuple[
             e = market.book.ofi[t, n, : K.flow_levels]
             if market.quality.valid[t, n] == 0 or not np.isfinite(e).all():
                 continue
-            products = K.flow_forget * products + np.outer(e, e)
+            products = FORGET * products + np.outer(e, e)
             step = np.maximum(products @ weights, 0.0)
             if step.sum() > 0.0:
                 weights = step / step.sum()

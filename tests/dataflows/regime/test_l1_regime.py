@@ -69,7 +69,7 @@ def test_filter_equals_statsmodels_at_the_same_parameters() -> None:
     for s, name in enumerate(("calm", "trend_up", "trend_down", "high_vol", "chaotic")):
         tables[f"{name}_mean"] = (0.0, float(means[s]), 0.0, 0.0, 0.0)
         tables[f"{name}_std"] = (1.0, float(deviations[s]), 1.0, 1.0, 1.0)
-    config = CONFIG._replace(stay=stay, trend_scale=1.0, feature_clip=1e3, **tables)
+    config = CONFIG._replace(stay_bars=1.0 / (1.0 - stay), trend_scale=1.0, feature_clip=1e3, **tables)
     out = run(only_trend(walk(rng, 600, 1), x[:, None].copy()), config)
     np.testing.assert_allclose(probabilities(out)[:, 0], expected, atol=1e-12)
 

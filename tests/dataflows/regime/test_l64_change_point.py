@@ -37,7 +37,7 @@ def posterior(x: Floats, c: RegimeConfig = C) -> Floats:
     for t, v in enumerate(x):
         scale = np.sqrt(beta * (kappa + 1.0) / (alpha * kappa))
         joint = p * scipy.stats.t.pdf(v, 2.0 * alpha, mu, scale)
-        p = np.append(c.change_hazard * joint.sum(), (1.0 - c.change_hazard) * joint)
+        p = np.append(1.0 / c.change_every_bars * joint.sum(), (1.0 - 1.0 / c.change_every_bars) * joint)
         p /= p.sum()
         beta = np.append(c.change_beta, beta + kappa * (v - mu) ** 2 / (2.0 * (kappa + 1.0)))
         mu = np.append(0.0, (kappa * mu + v) / (kappa + 1.0))
@@ -100,7 +100,7 @@ def test_the_posterior_sums_to_one_and_keeps_within_its_room(r_max: int, recent:
         assert held <= BINS - run_length.TIDY
         assert carry.runs.bins[MASS, n, :held].sum() * carry.runs.since[SCALE, n] == pytest.approx(1.0, abs=1e-12)
     assert min(c.change_r_max, 2400) <= got.run_length.max() <= c.change_r_max
-    assert got.p_change.min() >= c.change_hazard
+    assert got.p_change.min() >= 1.0 / c.change_every_bars
 
 
 def test_three_times_the_volatility_is_seen_within_30_bars_in_nine_of_ten_trials() -> None:
@@ -164,7 +164,7 @@ def test_the_compiled_kernel_is_the_plain_one_to_the_bit(monkeypatch: pytest.Mon
     x[50, 1] = np.nan
     c = C._replace(change_r_max=60)
     table = run_length_table(60, c.change_recent, c.change_alpha, c.change_kappa)
-    rest = (c.change_clip, c.change_hazard, c.change_recent, c.change_alpha, c.change_beta, table)
+    rest = (c.change_clip, 1.0 / c.change_every_bars, c.change_recent, c.change_alpha, c.change_beta, table)
     states = [carry_of(l64_change_point, 2, {"regime": c}).runs for _ in range(2)]
     fast = run_length.run_lengths(x, np.ones(x.shape), *rest, states[0])
     for name, value in list(vars(run_length).items()):

@@ -12,9 +12,8 @@ from dataflows.data.config import DataConfig
 from dataflows.kinematics.types import Returns, VolTerm
 from dataflows.regime.types import ChangePoint
 from dataflows.risk.config import RiskConfig
-from dataflows.risk.garch import Garch, GarchLaw, Observed, Spans, garch_volatility, with_har
+from dataflows.risk.garch import Garch, GarchLaw, Observed, Spans, Together, garch_volatility, with_har
 from dataflows.risk.l76_volatility_forecast import l76_volatility_forecast
-from dataflows.risk.types import VolForecast
 from dataflows.runtime.compile import python_of
 from tests.support import filled, run_columnar
 
@@ -59,7 +58,7 @@ def test_with_omega_given_it_is_the_garch_of_arch_at_the_same_backcast(alpha, be
         np.testing.assert_allclose(out.sigma_1[60:-1, n], fixed.conditional_volatility[1:], rtol=1e-12)
         variance = fixed.forecast(horizon=1440, reindex=False).variance.to_numpy()[0]
         assert out.sigma_1[-1, n] == pytest.approx(math.sqrt(variance[0]), rel=1e-10)
-        assert out.sigma_60[-1, n] == pytest.approx(math.sqrt(variance[:60].sum()), rel=1e-10)
+        assert out.sigma_bar[-1, n] == pytest.approx(math.sqrt(variance[:60].mean()), rel=1e-10)
         assert out.sigma_day[-1, n] == pytest.approx(math.sqrt(variance.sum()), rel=1e-10)
 
 
@@ -75,7 +74,7 @@ def test_the_day_is_the_bars_that_fit_into_it():
         configs = {"risk": RiskConfig(**risk), "data": DataConfig()._replace(bars_a_day=bars)}
         out = run_columnar(l76_volatility_forecast, inputs(x), configs)
         np.testing.assert_allclose(out.sigma_day[60:], math.sqrt(bars) * x.sigma_slow[60:], rtol=1e-9)
-        np.testing.assert_allclose(out.sigma_60[60:], math.sqrt(60) * x.sigma_slow[60:], rtol=1e-9)
+        np.testing.assert_allclose(out.sigma_bar[60:], x.sigma_slow[60:], rtol=1e-9)
 
 
 def test_in_the_long_run_the_day_forecast_is_the_slow_volatility():
@@ -94,7 +93,7 @@ def test_every_forecast_is_positive_and_never_below_the_floor():
     )
     out = forecast(x)
     assert (out.sigma_1[60:] == x.sigma_floor[60:]).all()
-    np.testing.assert_allclose(out.sigma_60[60:], x.sigma_floor[60:] * math.sqrt(60))
+    np.testing.assert_allclose(out.sigma_bar[60:], x.sigma_floor[60:])
     np.testing.assert_allclose(out.sigma_day[60:], x.sigma_floor[60:] * math.sqrt(1440))
 
 
@@ -129,10 +128,10 @@ def test_the_mean_of_both_where_both_are_known_and_the_one_that_is_where_not():
     x = returns()
     alone, both = forecast(x), forecast(x, other={"har_60": 2e-3, "har_day": 3e-3})
     np.testing.assert_array_equal(both.sigma_1[60:], alone.sigma_1[60:])
-    np.testing.assert_allclose(both.sigma_60[60:], 0.5 * (alone.sigma_60[60:] + 2e-3 * math.sqrt(60)))
+    np.testing.assert_allclose(both.sigma_bar[60:], 0.5 * (alone.sigma_bar[60:] + 2e-3))
     np.testing.assert_allclose(both.sigma_day[60:], 0.5 * (alone.sigma_day[60:] + 3e-3 * math.sqrt(1440)))
     np.testing.assert_allclose(both.sigma_1[:60], 2e-3)
-    np.testing.assert_allclose(both.sigma_60[:60], 2e-3 * math.sqrt(60))
+    np.testing.assert_allclose(both.sigma_bar[:60], 2e-3)
     np.testing.assert_allclose(both.sigma_day[:60], 3e-3 * math.sqrt(1440))
     np.testing.assert_allclose(forecast(x, other={"har_60": 2e-3}).sigma_day[:60], 2e-3 * math.sqrt(1440))
 
@@ -153,7 +152,9 @@ def test_a_longer_span_is_never_below_a_shorter_one_and_all_are_positive_or_unkn
     known = ~np.isnan(out.sigma_1)
     assert (np.isnan(out.sigma_day) == ~known).all() and known.any() and (~known).any()
     assert (out.sigma_1[known] > 0).all() and np.isfinite(out.sigma_day[known]).all()
-    assert (out.sigma_1[known] <= out.sigma_60[known]).all() and (out.sigma_60[known] <= out.sigma_day[known]).all()
+    hour = math.sqrt(60) * out.sigma_bar[known] * (1.0 + 1e-12)
+    assert (out.sigma_1[known] <= hour).all()
+    assert (hour <= out.sigma_day[known] * (1.0 + 1e-11)).all()
 
 
 def test_any_cutting_into_chunks_gives_the_same_bits():
@@ -173,7 +174,7 @@ def test_compiled_equals_plain():
         return *fn(observed, GarchLaw(omega=0.0, alpha=0.05, beta=0.94), Spans(60, 1440), state), *state
 
     def join(fn):
-        made = VolForecast(x.sigma.copy(), 7 * x.sigma, 30 * x.sigma)
+        made = Together(x.sigma.copy(), 7 * x.sigma, 30 * x.sigma)
         fn(made, x.sigma_slow, 2 * x.sigma_slow, np.clip(200 * np.abs(x.r_1), 0, 1), Spans(60, 1440), 1.5)
         return made
 

@@ -99,7 +99,7 @@ def stop_inputs(seed=2):
         "l0_market_feed": _market(close),
         "l2_returns_volatility": filled(Returns, (T, N), np.nan, atr=0.2 + 0.3 * rng.random((T, N))),
         "l70_horizon": Horizon(rng.choice([5.0, 60.0, 240.0, np.nan], (T, N)), nan, np.zeros((T, N), np.int64)),
-        "l76_volatility_forecast": VolForecast(nan, 0.008 + 0.008 * rng.random((T, N)), nan),
+        "l76_volatility_forecast": VolForecast(nan, (0.008 + 0.008 * rng.random((T, N))) / np.sqrt(60.0), nan),
         "l77_value_at_risk": filled(TailRisk, (T, N), np.nan),
         "instruments": filled(Instruments, (T, N), 0.0, tick_size=np.array([0.01, 0.0])),
     }
@@ -119,7 +119,7 @@ def test_the_stop_is_the_largest_of_its_terms():
     close, atr = x["l0_market_feed"].bars.close, x["l2_returns_volatility"].atr
     hold = np.where(np.isnan(x["l70_horizon"].bars), 60, x["l70_horizon"].bars)
     terms = [
-        1.5 * x["l76_volatility_forecast"].sigma_60 * np.sqrt(hold / 60.0),
+        1.5 * x["l76_volatility_forecast"].sigma_bar * np.sqrt(hold),
         2.5 * atr / close,
         4 * x["instruments"].tick_size / close,
     ]
@@ -139,13 +139,13 @@ def test_the_loss_that_a_bar_exceeds_once_in_a_hundred_is_within_the_stop():
 
 def test_ticks_bind_in_a_quiet_market_and_the_greatest_distance_in_a_wild_one():
     x = stop_inputs()
-    quiet = x["l76_volatility_forecast"]._replace(sigma_60=np.full((T, N), 1e-9))
+    quiet = x["l76_volatility_forecast"]._replace(sigma_bar=np.full((T, N), 1e-9 / np.sqrt(60.0)))
     y = x | {
         "l76_volatility_forecast": quiet,
         "l2_returns_volatility": filled(Returns, (T, N), np.nan, atr=np.full((T, N), 1e-9)),
     }
     np.testing.assert_allclose(stops(y).stop_distance[:, 0], 0.04 / x["l0_market_feed"].bars.close[:, 0])
-    wild = x["l76_volatility_forecast"]._replace(sigma_60=np.full((T, N), 0.5))
+    wild = x["l76_volatility_forecast"]._replace(sigma_bar=np.full((T, N), 0.5 / np.sqrt(60.0)))
     assert (stops(x | {"l76_volatility_forecast": wild}).stop_distance == RISK.stop_max).all()
 
 
@@ -201,7 +201,7 @@ def test_any_cutting_into_chunks_gives_the_same_bits():
 
 def test_compiled_equals_plain():
     x = stop_inputs()
-    noise = Noise(x["l76_volatility_forecast"].sigma_60, x["l2_returns_volatility"].atr, x["l77_value_at_risk"].var_99_bar)
+    noise = Noise(x["l76_volatility_forecast"].sigma_bar, x["l2_returns_volatility"].atr, x["l77_value_at_risk"].var_99_bar)
     rule = StopRule(by_sigma=1.5, by_atr=2.5, min_ticks=4.0, most=0.1, default_horizon=60.0)
     args = (x["l0_market_feed"].bars.close, noise, x["l70_horizon"].bars, x["instruments"].tick_size, rule)
     for a, b in zip(stop_distance(*args), python_of(stop_distance)(*args)):
