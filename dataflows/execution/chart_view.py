@@ -74,7 +74,7 @@ def laws_of(execution: ExecutionConfig, kinematics: KinematicsConfig, regime: Re
         clip=regime.feature_clip,
     )
     rule = Hysteresis(
-        stay=regime.stay,
+        stay=1.0 - 1.0 / regime.stay_bars,
         margin=regime.margin,
         dwell=regime.dwell_bars,
         crash_sigma=regime.crash_sigma,
