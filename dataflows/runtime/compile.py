@@ -257,6 +257,16 @@ def inner_kernel(fn: F) -> F:
     return _compile(fn, no_cpython_wrapper=True)
 
 
+def fixed_kernel(fn: F, takes: tuple[Any, ...]) -> F:
+    """Compiled for arguments of these numba types and never again: others are converted, or refused."""
+    compiled: Any = nb.njit(**OPTIONS)(fn)
+    if isinstance(compiled, Dispatcher):
+        compiled._cache = _ContentCache(fn, "[]")
+        compiled.compile(takes)
+        compiled.disable_compile()
+    return compiled  # type: ignore[no-any-return]
+
+
 def _compile(fn: F, **more: Any) -> F:
     compiled = nb.njit(**OPTIONS, **more)(fn)
     if isinstance(compiled, Dispatcher):

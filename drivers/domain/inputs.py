@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,8 @@ import pandera.errors
 from dataflows.boundary import Boundary, Promise, part_of, promise_of
 from dataflows.panel import Ints, is_log, is_record, walk
 from drivers.engine.chunk import Chunk, empty_log
-from drivers.engine.guards import BoundaryError, Bounds, Column, bounds_of, first_outside, frame_of, leaf_of, report
+from drivers.engine.guards import BoundaryError, Column, bounds_of, frame_of, place_of, report
+from drivers.engine.limits import Bounded, Ruled, all_hold
 from drivers.feeds.dataset import Dataset
 from drivers.graph.field_reads import Path, used_paths
 from drivers.graph.layers import Delayed, LayerNode
@@ -21,6 +22,9 @@ from drivers.store.learned import Relearned
 from drivers.store.reader import RecordedRun
 
 Nodes = Mapping[str, LayerNode]
+
+
+_Promised = tuple[list[Column], Promise, Callable[[Mapping[str, Any]], bool]]
 
 
 class Cut(NamedTuple):
@@ -183,7 +187,7 @@ class RecordedInputs:
         time = run.times()
         self.time: Ints = time if end is None else time[time <= end]
         self._learned = Relearned(run.folder) if cut.epochs else None
-        self._promises: dict[str, tuple[list[Column], Promise, dict[str, Bounds]]] = {}
+        self._promises: dict[str, _Promised] = {}
 
     def spans(self, epoch_ns: int, most: int) -> Iterator[tuple[int, int]]:
         """First and end row of each chunk: within an epoch, at most so many bars."""
@@ -226,9 +230,9 @@ class RecordedInputs:
     def _check(self, inputs: Mapping[str, Any], time: Ints) -> None:
         if not self._promises:
             self._promises = dict(self._promised(inputs))
-        for domain, (columns, promise, bounds) in self._promises.items():
+        for domain, (columns, promise, keeps) in self._promises.items():
             symbols = len(self.run.symbols)
-            if _keeps(promise, columns, bounds, inputs, len(time), symbols):
+            if keeps(inputs):
                 continue
             frame = frame_of(columns, inputs, len(time), symbols)
             try:  # what is not kept, pandera itself says
@@ -236,7 +240,7 @@ class RecordedInputs:
             except pandera.errors.SchemaErrors as error:
                 raise BoundaryError(f"{self.run.folder}: {report(error, domain, time, self.run.symbols)}") from None
 
-    def _promised(self, inputs: Mapping[str, Any]) -> Iterator[tuple[str, tuple[list[Column], Promise, dict[str, Bounds]]]]:
+    def _promised(self, inputs: Mapping[str, Any]) -> Iterator[tuple[str, _Promised]]:
         """By domain, the columns that are taken and what their model says of them."""
         for domain, model in self.boundaries.items():
             taken = {name: paths for name, paths in self.cut.panels.items() if self.nodes[name].domain == domain}
@@ -245,27 +249,14 @@ class RecordedInputs:
                 promise = promise_of(model, {c.name: c.kind for c in columns})
                 known = [c for c in columns if c.name in promise.schema.columns]
                 part = part_of(promise, [c.name for c in known])
-                yield domain, (known, part, bounds_of(part.schema))
+                yield domain, (known, part, _checks(part, known))
 
 
-def _keeps(
-    promise: Promise,
-    columns: Sequence[Column],
-    bounds: Mapping[str, Bounds],
-    inputs: Mapping[str, Any],
-    bars: int,
-    symbols: int,
-) -> bool:
-    """Whether the values keep the promise: what pandera would say, without the milliseconds it takes a column."""
-    for c in columns:
-        leaf = leaf_of(inputs, c)
-        flat = np.ascontiguousarray(leaf if c.part < 0 else leaf[:, :, c.part]).reshape(-1)
-        low, high, nullable = bounds[c.name]
-        if first_outside(flat, low, high, int(nullable and c.kind.dtype == "f8")) >= 0:
-            return False
-    ruled = {name for rule in promise.rules for name in rule.columns}
-    frame = frame_of([c for c in columns if c.name in ruled], inputs, bars, symbols)
-    return all(rule.holds(frame).all() for rule in promise.rules)
+def _checks(promise: Promise, columns: Sequence[Column]) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether values keep the promise: what pandera would say, without the milliseconds it takes a column."""
+    bounds, places = bounds_of(promise.schema), {c.name: place_of(c) for c in columns}
+    within = [Bounded(places[c.name], *bounds[c.name][:2], bounds[c.name].nullable and c.kind.dtype == "f8") for c in columns]
+    return all_hold(within, [Ruled(rule, tuple(places[name] for name in rule.columns)) for rule in promise.rules])
 
 
 def _columns(node: LayerNode, paths: Collection[Path], inputs: Mapping[str, Any]) -> Iterator[Column]:

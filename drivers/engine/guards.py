@@ -13,9 +13,9 @@ import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
 
-from dataflows.boundary import Boundary, Rule, promise_of
+from dataflows.boundary import Boundary, promise_of
 from dataflows.panel import Ints, Kind, is_log
-from dataflows.runtime.compile import kernel
+from drivers.engine.limits import Bounded, Place, Ruled, all_hold
 from drivers.engine.plan import Plan
 from drivers.graph.columns import epoch_columns, leaves_of
 from drivers.text.times import stamp
@@ -41,15 +41,6 @@ class Column(NamedTuple):
     path: tuple[str, ...]
     kind: Kind
     part: int
-
-
-@kernel
-def first_outside(x: Any, low: float, high: float, nullable: int) -> int:
-    """Position of the first value of a flat array outside [low, high], or NaN where `nullable` is 0; -1 where none is."""
-    for i in range(x.shape[0]):
-        if not (low <= x[i] <= high) and not (nullable == 1 and x[i] != x[i]):
-            return i
-    return -1
 
 
 def columns_of(plan: Plan, domain: str, widths: Mapping[str, int] | None = None) -> list[Column]:
@@ -126,7 +117,7 @@ def _run(values: Any) -> bool:
 
 
 class DomainGuard:
-    """One domain's model, compiled: a function of the domain's leaves that finds the first value outside."""
+    """One domain's model and the columns that it is about: what compiled checks and pandera need to know."""
 
     def __init__(self, plan: Plan, domain: str, model: type[Boundary], values: Mapping[str, Any]) -> None:
         self.domain = domain
@@ -141,69 +132,24 @@ class DomainGuard:
                 + "; ".join([f"the model lacks {m}" for m in missing] + [f"no layer has {e}" for e in extra])
             )
         self.leaves = list({(c.node, c.path): c for c in self.columns}.values())
-        self._find = self._compile()
-        namespace: dict[str, Any] = {}
-        gets = ", ".join(f"v[{c.node!r}]{''.join(f'.{p}' for p in c.path)}" for c in self.leaves)
-        exec(f"def gather(v): return ({gets},)", namespace)
-        self.gather: Callable[[Mapping[str, Any]], tuple[Any, ...]] = namespace["gather"]
+        self.bounded = list(self._bounded())
+        by_name = {c.name: place_of(c) for c in self.columns}
+        self.ruled = [Ruled(rule, tuple(by_name[c] for c in rule.columns)) for rule in self.promise.rules]
 
-    def _compile(self) -> Callable[..., int]:
-        position = {(c.node, c.path): i for i, c in enumerate(self.leaves)}
-        lines = ["@kernel", f"def find({', '.join(f'a{i}' for i in range(len(self.leaves)))}):"]
-        for i, leaf in enumerate(self.leaves):
+    def _bounded(self) -> Iterator[Bounded]:
+        for leaf in self.leaves:
             own = [self.bounds[c.name] for c in self.columns if (c.node, c.path) == (leaf.node, leaf.path)]
             if len(set(own)) > 1:
                 raise BoundaryError(
                     f"{leaf.name} and its neighbours have different bounds; give the parts of one field the same"
                 )
-            low, high, _ = own[0]
-            nullable = int(own[0].nullable and leaf.kind.dtype == "f8")
-            flat = f"a{i}.reshape(a{i}.size)" if leaf.kind.axes else f"a{i}"
-            lines += [
-                f"    if first_outside({flat}, {_literal(low)}, {_literal(high)}, {nullable}) >= 0:",
-                f"        return {i}",
-            ]
-        by_name = {c.name: c for c in self.columns}
-        for k, rule in enumerate(self.promise.rules):
-            lines += self._rule(rule, [by_name[c] for c in rule.columns], position, len(self.leaves) + k)
-        lines.append("    return -1")
-        namespace: dict[str, Any] = {"kernel": kernel, "first_outside": first_outside, "inf": math.inf, "__name__": __name__}
-        exec(compile("\n".join(lines), f"<guard of {self.domain}>", "exec"), namespace)
-        find: Callable[..., int] = namespace["find"]
-        return find
-
-    @staticmethod
-    def _rule(rule: Rule, columns: Sequence[Column], position: Mapping[Any, int], code: int) -> Iterator[str]:
-        wide = next((c for c in columns if c.kind.axes), columns[0])
-        first = position[wide.node, wide.path]
-        yield f"    for t in range(a{first}.shape[0]):"
-        yield f"        for n in range({f'a{first}.shape[1]' if wide.kind.axes else '1'}):"
-        values = [f"a{position[c.node, c.path]}[{_place(c)}]" for c in columns]
-        if rule.kind in ("sum", "total"):
-            yield (
-                f"            d = {' + '.join(values)} - {rule.value!r}"
-                if rule.kind == "sum"
-                else (f"            d = {' + '.join(values[:-1])} - {values[-1]}")
-            )
-            yield f"            if d > {rule.tolerance!r} or d < -{rule.tolerance!r}:"
-        else:
-            pairs = [f"{a} - {b} > {rule.tolerance!r}" for a, b in pairwise(values)]
-            yield f"            if {' or '.join(pairs)}:"
-        yield f"                return {code}"
-
-    def check(self, values: Mapping[str, Any]) -> bool:
-        """True where every leaf and rule holds."""
-        return self._find(*self.gather(values)) < 0
+            low, high, nullable = own[0]
+            yield Bounded(place_of(leaf._replace(part=-1)), low, high, nullable and leaf.kind.dtype == "f8")
 
 
-def _place(column: Column) -> str:
-    """Index of a column's value of bar t and symbol n."""
-    part = f", {column.part}" if column.part >= 0 else ""
-    return f"t, n{part}" if column.kind.axes else "t"
-
-
-def _literal(x: float) -> str:
-    return repr(x)  # `inf` and `-inf` are names of the generated module
+def place_of(column: Column) -> Place:
+    """Where the compiled checks find a column."""
+    return Place(column.node, column.path, column.kind.dtype, len(column.kind.axes), column.part)
 
 
 class Guards:
@@ -215,6 +161,7 @@ class Guards:
         self.models = dict(boundaries)
         self.boundaries = {d: m for d, m in boundaries.items() if d in present}
         self._made: list[DomainGuard] = []
+        self._hold: Callable[[Mapping[str, Any]], bool] = lambda values: True
 
     def check_epoch(self, time: int, values: Mapping[str, Any]) -> None:
         """The same of what the epoch layers returned, by pandera itself: it comes once an epoch."""
@@ -237,17 +184,18 @@ class Guards:
         """Raises BoundaryError with pandera's report on the first domain that breaks its promise."""
         if not self._made:
             self._made = [DomainGuard(self.plan, d, m, values) for d, m in self.boundaries.items()]
-        for guard in self._made:
-            if not guard.check(values):
-                raise BoundaryError(self._report(guard, time, values))
+            self._hold = all_hold([x for g in self._made for x in g.bounded], [x for g in self._made for x in g.ruled])
+        if not self._hold(values):
+            raise BoundaryError(self._report(time, values))
 
-    def _report(self, guard: DomainGuard, time: Ints, values: Mapping[str, Any]) -> str:
-        frame = frame_of(guard.columns, values, len(time), len(self.symbols))
-        try:
-            guard.promise.schema.validate(frame, lazy=True)
-        except pandera.errors.SchemaErrors as error:
-            return report(error, guard.domain, time, self.symbols)
-        return f"{guard.domain}: the compiled guard refuses what pandera accepts; report this as a fault of the guard"
+    def _report(self, time: Ints, values: Mapping[str, Any]) -> str:
+        for guard in self._made:
+            frame = frame_of(guard.columns, values, len(time), len(self.symbols))
+            try:
+                guard.promise.schema.validate(frame, lazy=True)
+            except pandera.errors.SchemaErrors as error:
+                return report(error, guard.domain, time, self.symbols)
+        return "the compiled guards refuse what pandera accepts; report this as a fault of the guards"
 
 
 def report(error: pandera.errors.SchemaErrors, domain: str, time: Ints, symbols: Sequence[str]) -> str:
