@@ -63,7 +63,7 @@ def replay(
     for record in itertools.chain.from_iterable(readers):
         about = record.about
         if about["kind"] == "begin" and engine is None:
-            engine = _engine(record, project, compiled=compiled)
+            engine = engine_from(record, project, compiled=compiled)
             acted = Counter(about["operator"]["acted"])
             continue
         if engine is None:
@@ -88,7 +88,8 @@ def replay(
     return Replayed(engine, bars, commands, checks, readers[-1].torn, acted)
 
 
-def _engine(record: Record, folder: Path | None, *, compiled: bool) -> Engine:
+def engine_from(record: Record, folder: Path | None, *, compiled: bool = True) -> Engine:
+    """The engine that a segment begins with, in the state that it had."""
     about = record.about
     if about["format"] != FORMAT:
         raise ReplayError(f"the journal has format {about['format']}; this version reads {FORMAT}")

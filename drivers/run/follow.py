@@ -1,0 +1,53 @@
+"""A stream that another process runs, followed by its journal: the same engine, the same instants, the same bits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from drivers.engine.chunk import Outputs
+from drivers.engine.engine import Engine
+from drivers.run.replay import engine_from
+from drivers.store.instants import chunk_of, instant_of
+from drivers.store.journal import JournalReader
+from drivers.store.segments import segments_of
+
+
+def follow(
+    folder: Path,
+    take: Callable[[Engine, Outputs], None],
+    *,
+    project: Path | None = None,
+    stopped: Callable[[], bool],
+    wait: Callable[[], None] = lambda: time.sleep(1.0),
+) -> None:
+    """Runs what a stream's journal says, from its last segment on, and goes on as it grows. folder: see `segments_of`.
+
+    take: is called with the engine and the outputs of each record of bars. stopped: is asked before each look; wait: is called
+    between two. Raises what `replay` raises where the code is another or the journal is damaged. A record that is not whole yet
+    is read when it is. Returns when the folder has gone, as it does when the stream ends.
+    """
+    engine: Engine | None = None
+    segment, done = segments_of(folder)[-1], 0
+    while not stopped() and folder.is_dir():
+        for number, record in enumerate(JournalReader(segment)):
+            if number < done:
+                continue
+            done = number + 1
+            kind = record.about["kind"]
+            if engine is None:
+                engine = engine_from(record, project)
+            elif kind == "bars":
+                take(engine, engine.advance(chunk_of(record)))
+            elif kind == "instant":
+                engine.react(instant_of(record))
+        later = [path for path in segments_of(folder) if _number(path) > _number(segment)]
+        if later:
+            segment, done = later[0], 1  # it begins with the state that the engine has
+        else:
+            wait()
+
+
+def _number(segment: Path) -> str:
+    return segment.name.partition(".")[0]
