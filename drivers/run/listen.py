@@ -78,6 +78,7 @@ def listen(
     def ended() -> bool:
         return over.is_set() or stopped()
 
+    run = run.with_suffix("") if run.suffix == ".partial" else run
     with ExitStack() as stack:
         partial = run.with_name(run.name + ".partial")
         folder = partial if not (run / "run.json").is_file() and (partial / "journal").is_dir() else run
@@ -86,9 +87,8 @@ def listen(
         patient = 2.0 * settings.clock_seconds + 30.0 if patience is None else patience
         watch = Watch(source, settings, log, patient, time.monotonic())
         server = stack.enter_context(serve(address, watch, token, Refusals(log)))
-        tell(
-            f"Listening at {address[0]}:{server.server_address[1]} for charts of {folder.name}; a chart silent for {patient:g} s is a fault."
-        )
+        place = f"{address[0]}:{server.server_address[1]}"
+        tell(f"Listening at {place} for charts of {folder.name}; a chart silent for {patient:g} s is a fault.")
         threads = [threading.Thread(target=server.serve_forever, daemon=True), *([thread] if thread else [])]
         for each in threads:
             each.start()
