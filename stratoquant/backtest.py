@@ -11,6 +11,7 @@ from typing import Any
 from drivers.feeds.errors import DataError
 from drivers.run.batch import default_out, run_batch
 from drivers.run.request import RunRequest
+from drivers.store.kept import CHOICES, DEFAULT, Features
 from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of
 from stratoquant.frames import Stamp, is_table, write_market
 from stratoquant.results import Run, load_run
@@ -32,6 +33,7 @@ def run(
     overwrite: bool = False,
     project: str | PathLike[str] | None = None,
     report: bool = True,
+    features: Features = DEFAULT,
     seed: int = RunRequest.seed,
 ) -> Run:
     """Backtest: every bar of the data through the whole graph, as `stratoquant run` does.
@@ -46,11 +48,14 @@ def run(
     stamp: whether a table's times name the open or the close of their bar. clock, calendar: of tables, e.g. `1m`, `XNYS`.
     out: folder of the results, None: runs/<time>. overwrite: replace the results there.
     project: a folder with config/, specs/, wiring_master.yaml or layers/ of your own. report: write report.html.
-    seed: of the sample market.
+    features: which of the layers' values to keep: "all", at every bar, as `Run.features` needs them; "decisions", at the bars
+    that `Run.explain` is asked about; or "none". seed: of the sample market.
 
     Returns the run. Raises one sentence for each mistake: DataError, ConfigError, ProjectError, StoreError, ValueError,
     TypeError. Results appear only when they are complete.
     """
+    if features not in CHOICES:
+        raise ValueError(f"features is {features!r}; it is one of {', '.join(CHOICES)}")
     folder = path_of(out) or default_out(datetime.now(UTC))
     request = RunRequest(
         data=_market(data, folder, overwrite, alpha, stamp, clock, calendar),
@@ -64,6 +69,7 @@ def run(
         overwrite=overwrite,
         seed=seed,
         report=report,
+        features=features,
     )
     return load_run(run_batch(request).out)
 

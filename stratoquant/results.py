@@ -20,6 +20,7 @@ from drivers.report.account import Account, read_account
 from drivers.report.contents import RunReport, in_short, read_report
 from drivers.report.scan import clock_of
 from drivers.report.trips import Trip
+from drivers.store.kept import instead
 from drivers.store.reader import RecordedError, RecordedRun, open_run
 from drivers.text.suggestions import layer_hint, layer_named
 from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of
@@ -117,7 +118,7 @@ class Run:
 
     @property
     def layers(self) -> list[str]:
-        """Names of the layers whose outputs were recorded."""
+        """Names of the layers whose outputs were recorded at every bar, all or some."""
         return sorted(self._by_layer, key=lambda name: int(name[1:].partition("_")[0]))
 
     @functools.cached_property
@@ -133,8 +134,12 @@ class Run:
     def features(
         self, layer: str, *, symbols: str | list[str] | None = None, start: Time | None = None, end: Time | None = None
     ) -> pd.DataFrame:
-        """What a layer gave: one row a bar and symbol, one column a field. layer: a name or an id (`L12`)."""
+        """What a layer gave: one row a bar and symbol, one column a field. layer: a name or an id (`L12`).
+
+        Raises RecordedError for a run that was not made with features="all"."""
         name = layer_named(layer, list(self._by_layer))
+        if self._recorded.kept != "all":
+            raise RecordedError(f"{self.folder.name} does not hold {layer} at every bar: {instead(self._recorded.kept)}")
         if name is None:
             raise RecordedError(f"{self.folder.name} holds no layer {layer!r}; {layer_hint(layer, list(self._by_layer))}")
         domain_, columns = self._by_layer[name]

@@ -67,11 +67,15 @@ def graph(
     project = locate(project_of(context))
     if form is Form.html:
         from drivers.diagrams.page import write_page
+        from drivers.store.kept import instead
         from drivers.store.reader import open_run
 
         model = read_model(project)
-        write_page(out, model, project, run=None if run is None else open_run(run), at=at, symbol=symbol)
+        recorded = None if run is None else open_run(run)
+        write_page(out, model, project, run=recorded, at=at, symbol=symbol)
         say(f"{out}: {len(model.layers)} layers.")
+        if recorded is not None and recorded.kept != "all":
+            say(f"It shows few values: {instead(recorded.kept)}.")
         return
     from drivers.diagrams import dot
     from drivers.diagrams.picture import source

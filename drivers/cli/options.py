@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -41,4 +41,13 @@ Spec = Annotated[
     ),
 ]
 Report = Annotated[bool, typer.Option("--report/--no-report", help="Write report.html with the results.")]
+Features = Annotated[
+    Literal["all", "decisions", "none"],
+    typer.Option(
+        "--features",
+        help="Which of the layers' values to keep. all: every value at every bar, as `domain run` and `features` from Python "
+        "need them; some 800 MB for a year of minutes of one symbol. decisions: those of the bars that log.jsonl has a line "
+        "about, which `explain` shows, and at every bar what the report draws; less than half of that. none: neither.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the built-in sample market.")]

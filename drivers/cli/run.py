@@ -21,6 +21,7 @@ def run(
     spec: options.Spec = None,
     seed: options.Seed = RunRequest.seed,
     report: options.Report = RunRequest.report,
+    features: options.Features = RunRequest.features,
 ) -> None:
     """Backtest: run every bar of the data through the whole graph.
 
@@ -43,6 +44,7 @@ def run(
         overwrite=overwrite,
         seed=seed,
         report=report,
+        features=features,
     )
     from drivers.cli.outcome import show
     from drivers.run.batch import run_batch

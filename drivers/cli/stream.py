@@ -69,6 +69,7 @@ def stream(
     spec: options.Spec = None,
     seed: options.Seed = RunRequest.seed,
     report: options.Report = RunRequest.report,
+    features: options.Features = RunRequest.features,
 ) -> None:
     """Stream: recorded data through the same engine, one bar at a time.
 
@@ -101,6 +102,7 @@ def stream(
         checkpoint=checkpoint,
         seed=seed,
         report=report,
+        features=features,
         operator_file=operator,
         stale_after=stale_after,
         journaled=journal,

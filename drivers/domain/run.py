@@ -44,6 +44,7 @@ from drivers.project.machine_specs import MachineSpec, load_spec
 from drivers.run.assembly import CHUNK_BYTES
 from drivers.run.progress import progress_bar, warm_up
 from drivers.run.provenance import digest, versions
+from drivers.store.kept import instead
 from drivers.store.reader import RecordedRun, open_run
 from drivers.store.writer import ResultWriter
 from drivers.text.suggestions import did_you_mean
@@ -187,6 +188,11 @@ def _on_run(request: _Request, progress: Progress) -> DomainResult:
     _require_domain(request.domain, nodes, wiring)
     cut = cut_out(request.domain, nodes, wiring.delayed_edges())
     lacking = missing(run, cut, nodes, then)
+    if lacking and run.kept != "all":
+        raise DomainError(
+            f"{run.folder.name} lacks what {request.domain} takes at every bar: {instead(run.kept)}, or run the domain on the "
+            "market data"
+        )
     if lacking:
         raise DomainError(
             f"{run.folder.name} lacks what {request.domain} takes: {'; '.join(lacking)}. Run the whole graph again, or run the "

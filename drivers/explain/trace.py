@@ -22,6 +22,7 @@ from drivers.diagrams.selection import Selection
 from drivers.diagrams.values import columns_at
 from drivers.explain.target import ExplainError, Target
 from drivers.project.locate import Project, with_layers
+from drivers.store.kept import instead
 from drivers.store.reader import RecordedRun
 from drivers.text.times import stamp
 
@@ -75,11 +76,8 @@ def explain(run: RecordedRun, target: Target, *, up: int | None = None, project:
 
     Raises ExplainError where the run recorded no layer at all.
     """
-    if not run.domains():
-        raise ExplainError(
-            f"{run.folder.name} has no features/ folder, so no layer's values are recorded; make the run again with "
-            "`stratoquant run`, which records them"
-        )
+    if not run.domains() and not run.decided():
+        raise ExplainError(f"{run.folder.name} records no layer's values; make the run again with --features decisions or all")
     used = run.project if project is None else with_layers(run.project, project)
     model = read_model(used)
     root = target.root
@@ -88,6 +86,9 @@ def explain(run: RecordedRun, target: Target, *, up: int | None = None, project:
     said = meanings(used)
     steps = {root: Step(model.layers[root], 0)}
     queue = [root]
+    if run.kept != "all" and not _kept_at(run, target):
+        steps[root].missing.append(f"{target.symbol} at {stamp(target.time)}: {instead(run.kept)}")
+        return Explanation(target, model, steps)
     while queue:
         name = queue.pop(0)
         step = steps[name]
@@ -107,6 +108,11 @@ def explain(run: RecordedRun, target: Target, *, up: int | None = None, project:
     for name, step in steps.items():
         _fill(run, target, step, said.get(name))
     return Explanation(target, model, steps)
+
+
+def _kept_at(run: RecordedRun, target: Target) -> bool:
+    """Whether a run that keeps the bars of decisions has kept this one."""
+    return any(run.row(domain, [], target.symbol, target.time) is not None for domain in run.decided()[:1])
 
 
 def _delayed(model: Model, target: str, name: str) -> str:
@@ -131,10 +137,11 @@ def _fill(run: RecordedRun, target: Target, step: Step, meaning: Meaning | None)
     if meaning.log:
         _entries(run, target, step, meaning)
         return
-    if domain not in run.domains():
-        step.missing.append(f"features/{domain}.parquet is not in {run.folder.name}: that domain was not run, or not recorded")
+    folder = "features" if run.kept == "all" else "decided"
+    if f"{folder}/{domain}" not in run.tables():
+        step.missing.append(f"{folder}/{domain}.parquet is not in {run.folder.name}: that domain was not run, or not recorded")
         return
-    there = run.columns(f"features/{domain}")
+    there = run.columns(f"{folder}/{domain}")
     found: dict[str, tuple[Leaf, list[str]]] = {}
     for path, leaf in meaning.leaves.items():
         if not leaf.kind.recorded:
@@ -148,8 +155,7 @@ def _fill(run: RecordedRun, target: Target, step: Step, meaning: Meaning | None)
     wanted = [column for _, columns in found.values() for column in columns]
     if not wanted:
         return
-    table = run.table(f"features/{domain}", wanted, symbols=[target.symbol], start=target.time - 1, end=target.time)
-    row = {column: table[column][0].as_py() for column in wanted} if table.num_rows else {}
+    row = run.row(domain, wanted, target.symbol, target.time) or {}
     for path, (leaf, columns) in found.items():
         for k, column in enumerate(columns):
             field_ = path or name

@@ -13,6 +13,7 @@ from dataflows.panel import Floats, Ints
 from dataflows.regime.types import REGIMES
 from drivers.report.scan import BarTimes, holds, panels
 from drivers.report.series import Candles
+from drivers.store.kept import instead
 from drivers.store.reader import RecordedError, RecordedRun
 from drivers.text.suggestions import did_you_mean
 
@@ -100,7 +101,8 @@ def _tables_of(run: RecordedRun, fields: Sequence[str]) -> dict[str, list[str]]:
         home = next((table for table in tables if field_name in run.columns(table)), None)
         if home is None:
             there = [name for table in tables for name in run.columns(table)]
-            raise RecordedError(f"{run.folder} recorded no field {field_name}; {did_you_mean(field_name, there)}")
+            hint = did_you_mean(field_name, there) if run.kept == "all" else instead(run.kept)
+            raise RecordedError(f"{run.folder} recorded no field {field_name}; {hint}")
         found.setdefault(home, []).append(field_name)
     return found
 

@@ -126,7 +126,7 @@ def panels(run: RecordedRun, name: str, columns: Sequence[str]) -> Iterator[tupl
     n, first = len(run.symbols), 0
     rest: Panels = {}
     for table in batches(run, name, columns):
-        flat = {c: table[c].to_numpy() for c in columns}
+        flat = {c: _summable(table[c].to_numpy()) for c in columns}
         if rest:
             flat = {c: np.concatenate([rest[c], flat[c]]) for c in columns}
         whole = len(flat[columns[0]]) // n
@@ -135,3 +135,8 @@ def panels(run: RecordedRun, name: str, columns: Sequence[str]) -> Iterator[tupl
         rest = {c: flat[c][whole * n :] for c in columns} if len(flat[columns[0]]) > whole * n else {}
     if rest:
         raise RecordedError(f"{run.folder / name}.parquet ends in the middle of a bar; it was cut off")
+
+
+def _summable(x: Any) -> Any:
+    """Codes of one byte as int64, which no sum over a run overflows."""
+    return x.astype(np.int64) if x.dtype == np.int8 else x

@@ -54,6 +54,7 @@ class Recorder:
             go_on=None if go_on is None else go_on["part"],
             epoch=[EpochLayer(n.name, n.domain, n.returns, session.engine.epoch_start(n)) for n in plan.stage["epoch"]],
             start=session.data.instruments.start_position.tolist(),
+            features=session.request.features,
         )
         notes, facts = [*session.data.notes(), *account_notes(session.data, session.configs)], session.data.instruments
         self.summary = Summary(session.data.symbols, session.configs, notes, facts, self.writer.history)
@@ -104,10 +105,10 @@ class Recorder:
 
     def _take(self, outputs: Outputs) -> None:
         values, time, offsets = outputs.values, outputs.time, outputs.offsets
-        ended = self.writer.write(values, self.annotations, self.domains, time, offsets, outputs.epoch)
-        self.summary.add(values, time, offsets, ended)
         with self.writer.writing():
-            self.events.write(self.log, outputs)
+            noted = self.events.noted(self.events.write(self.log, outputs), time)
+        ended = self.writer.write(values, self.annotations, self.domains, time, offsets, outputs.epoch, noted)
+        self.summary.add(values, time, offsets, ended)
         if outputs.epoch:
             self.learned.add(int(outputs.time[0]), outputs.epoch)
         self.bars += len(outputs.time)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from drivers.store.kept import DEFAULT, Features
+
 Speed = Literal["max", "realtime"]
 
 
@@ -20,7 +22,8 @@ class RunRequest:
     wiring_master.yaml. overwrite: replace the results that are in `out`. speed: of a stream. checkpoint: the file that a
     stream goes on from, and leaves behind. seed: of the built-in sample market. report: write report.html with the results.
     operator_file: operator commands for a stream. stale_after: seconds without data after which a stream is halted.
-    journaled: a stream keeps a journal beside its results. resume: complete the stream that left `<out>.partial`.
+    journaled: a stream keeps a journal beside its results. resume: complete the stream that left `<out>.partial`. features:
+    which of the layers' values the results keep.
     """
 
     data: Path | None = None
@@ -39,4 +42,5 @@ class RunRequest:
     operator_file: Path | None = None
     stale_after: float | None = None
     journaled: bool = True
+    features: Features = DEFAULT
     resume: bool = False

@@ -24,11 +24,10 @@ import numpy as np
 
 from dataflows.execution import types as ex
 from dataflows.fusion import types as fusion
-from dataflows.panel import Ints
+from dataflows.panel import Bools, Ints
 from dataflows.regime.types import REGIMES
 from dataflows.risk import types as risk
 from drivers.engine.chunk import Outputs
-from drivers.text.times import stamp
 
 BRACKET_STOP: Final = 1
 BRACKET_TARGET: Final = 2
@@ -74,6 +73,7 @@ class Events:
 
     def __init__(self, symbols: Sequence[str], epoch_ns: int) -> None:
         self.symbols, self.epoch_ns = tuple(symbols), epoch_ns
+        self._columns = {name: n for n, name in enumerate(self.symbols)}
         self._last: dict[str, Any] = {}
 
     def memory(self) -> dict[str, list[int]]:
@@ -84,11 +84,28 @@ class Events:
         """Goes on from the `memory` of another."""
         self._last = {key: np.array(row, np.int64) for key, row in memory.items()}
 
-    def write(self, log: EventLog, outputs: Outputs) -> None:
-        """The events of successive bars into a log, by time."""
-        for event in sorted(self.of(outputs), key=lambda e: e.time):
+    def write(self, log: EventLog, outputs: Outputs) -> list[Event]:
+        """The events of successive bars into a log, by time. Returns them."""
+        found = sorted(self.of(outputs), key=lambda e: e.time)
+        times = np.array([event.time for event in found], np.int64)
+        texts = np.datetime_as_string(times.astype("M8[ns]"), unit="s").tolist()  # as `stamp` writes each
+        epochs = ((times - 1) // self.epoch_ns).tolist()
+        for event, text, epoch in zip(found, texts, epochs, strict=True):
             write = log.warning if event.warns else log.event
-            write(event.name, time=stamp(event.time), epoch=(int(event.time) - 1) // self.epoch_ns, **event.fields)
+            write(event.name, time=f"{text}Z", epoch=epoch, **event.fields)
+        return found
+
+    def noted(self, events: Sequence[Event], time: Ints) -> Bools:
+        """(T, N): whether one of the events is about that bar and symbol. One that names no symbol is about all."""
+        made = np.zeros((len(time), len(self.symbols)), np.bool_)
+        bars = np.searchsorted(time, np.array([event.time for event in events], np.int64))
+        for bar, event in zip(bars.tolist(), events, strict=True):
+            name = event.fields.get("symbol")
+            if name is None:
+                made[bar] = True
+            else:
+                made[bar, self._columns[name]] = True
+        return made
 
     def of(self, outputs: Outputs) -> Iterator[Event]:
         """The events of successive bars, kind by kind; what the graph has no layer for is left out."""

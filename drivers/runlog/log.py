@@ -9,19 +9,16 @@ on; nothing is global, so that two runs in one process do not mix their lines:
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TextIO
 
-import structlog
-from structlog.typing import EventDict, WrappedLogger
-
 from drivers.text.inert import json_text
 
 CORRELATION: Final = ("run", "epoch", "symbol", "layer", "order")
-_OWN: Final = ("timestamp", "level", "event")
-_FIRST: Final = (*_OWN, *CORRELATION)
 
 
 class RunLog:
@@ -30,17 +27,6 @@ class RunLog:
     def __init__(self, file: TextIO, ids: Mapping[str, Any]) -> None:
         self._file = file
         self._ids = dict(ids)
-        self._log: Any = structlog.wrap_logger(
-            structlog.WriteLogger(file),
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.format_exc_info,
-                _in_order,
-                structlog.processors.JSONRenderer(json_text, default=_json_value),
-            ],
-            wrapper_class=structlog.BoundLogger,
-        ).bind(**ids)
 
     def about(self, **ids: Any) -> RunLog:
         """The same log, every line of it with these ids too. Raises TypeError for one that is not of CORRELATION."""
@@ -52,15 +38,26 @@ class RunLog:
 
     def event(self, name: str, **fields: Any) -> None:
         """Something that belongs to the course of a run. Raises TypeError for a fact that has a name of the log's own."""
-        self._log.info(name, **_free(fields))
+        self._line("info", name, fields)
 
     def warning(self, name: str, **fields: Any) -> None:
         """Something that a person should look at."""
-        self._log.warning(name, **_free(fields))
+        self._line("warning", name, fields)
 
     def error(self, name: str, **fields: Any) -> None:
         """Something that ended the run; inside an `except` with its traceback."""
-        self._log.error(name, exc_info=True, **_free(fields))
+        self._line("error", name, {**fields, "exception": traceback.format_exc().rstrip()})
+
+    def _line(self, level: str, name: str, fields: dict[str, Any]) -> None:
+        """Time, level and event first, then what the line is about, then the rest: lines that the eye can read down."""
+        line: dict[str, Any] = {"timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "level": level, "event": name}
+        if not line.keys().isdisjoint(fields):
+            taken = ", ".join(name for name in fields if name in line)
+            raise TypeError(f"{taken}: the log itself says this of every line; give the fact another name")
+        about = self._ids | fields
+        line |= {key: about[key] for key in CORRELATION if key in about}
+        line |= about  # what is there already keeps its place
+        self._file.write(json_text(line, default=_json_value) + "\n")
 
     def close(self) -> None:
         """Ends the file. A second time does nothing."""
@@ -76,19 +73,6 @@ class RunLog:
 def open_run_log(path: Path, *, run: str) -> RunLog:
     """Adds to the log file at `path`, every line with `run` in it. A line is in the file at once: a crash loses none."""
     return RunLog(path.open("a", encoding="utf-8", buffering=1), {"run": run})
-
-
-def _free(fields: dict[str, Any]) -> dict[str, Any]:
-    """The facts, none of which the log's own fields would overwrite."""
-    taken = [name for name in fields if name in _OWN]
-    if taken:
-        raise TypeError(f"{', '.join(taken)}: the log itself says this of every line; give the fact another name")
-    return fields
-
-
-def _in_order(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Time, level and event first, then what it belongs to, then the rest: lines that the eye can read down."""
-    return {key: event[key] for key in (*(k for k in _FIRST if k in event), *(k for k in event if k not in _FIRST))}
 
 
 def _json_value(value: Any) -> Any:

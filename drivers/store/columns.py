@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataflows.panel import Floats, Ints, Kind
-from drivers.graph.columns import epoch_columns, leaves_of
+from drivers.graph.columns import Leaf, epoch_columns, leaves_of
 
 TIME: Final = pa.timestamp("ns", "UTC")
 
@@ -73,13 +73,37 @@ class EpochLayer(NamedTuple):
 def columns_of(node: str, value: Any, annotation: Any, symbols: int) -> dict[str, Any]:
     """The recorded leaves of a node's output as flat columns (T * N,), by bar then symbol, named `<node>.<field>`.
 
-    A panel stays as it lies in memory; a series is repeated for every symbol; level or source k of a stack is a column `.k`.
-    node: "" leaves the prefix out.
+    A panel stays as it lies in memory; a series is repeated for every symbol; level or source k of a stack is a column `.k`;
+    codes whose range fits are int8. node: "" leaves the prefix out.
     """
     found: dict[str, Any] = {}
     for leaf in leaves_of(node, annotation):
-        found.update(_flat(leaf.name if node else ".".join(leaf.path), leaf.of(value), leaf.kind, symbols))
+        found.update(columns_of_leaf(leaf, value, symbols, prefixed=bool(node)))
     return found
+
+
+def columns_of_leaf(leaf: Leaf, value: Any, symbols: int, rows: Ints | None = None, *, prefixed: bool = True) -> dict[str, Any]:
+    """One leaf of a node's output, as `columns_of`. rows: positions (bar * N + symbol) to take; None takes all."""
+    array = leaf.of(value)
+    if array is None:
+        return {}
+    name = leaf.name if prefixed else ".".join(leaf.path)
+    if leaf.kind.axes == ():
+        column = np.asarray(array, leaf.kind.numpy)
+        column = np.repeat(column, symbols) if rows is None else column[rows // symbols]
+    elif len(leaf.kind.axes) == 1:
+        column = np.ascontiguousarray(array).reshape(-1)
+        column = column if rows is None else column[rows]
+    else:
+        flat = array.reshape(-1, array.shape[2])
+        wide = np.ascontiguousarray((flat if rows is None else flat[rows]).T)
+        return {f"{name}.{k}": column for k, column in enumerate(wide)}
+    return {name: column.astype(np.int8) if _is_small(leaf.kind) else column}
+
+
+def _is_small(kind: Kind) -> bool:
+    """Whether a byte holds every code that is promised."""
+    return kind.dtype == "i8" and kind.within is not None and -128 <= kind.within.low and kind.within.high <= 127
 
 
 def closed_columns(layer: EpochLayer, value: Any | None, bars: int, symbols: int) -> dict[str, Any]:
@@ -93,16 +117,6 @@ def closed_columns(layer: EpochLayer, value: Any | None, bars: int, symbols: int
             whole[:symbols] = row
             found[name] = pa.array(whole, mask=nulls)
     return found
-
-
-def _flat(name: str, leaf: Any, kind: Kind, symbols: int) -> dict[str, Any]:
-    if leaf is None:
-        return {}
-    if kind.axes == ():
-        return {name: np.repeat(np.asarray(leaf, kind.numpy), symbols)}
-    if len(kind.axes) == 1:
-        return {name: np.ascontiguousarray(leaf).reshape(-1)}
-    return {f"{name}.{k}": leaf[:, :, k].reshape(-1) for k in range(leaf.shape[2])}
 
 
 def enum(codes: Ints, names: Sequence[str], none: int = -1) -> pa.DictionaryArray:

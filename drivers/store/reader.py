@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of
 from drivers.project.locate import WIRING, Project
+from drivers.store.kept import instead, kept_of
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import stamp
 
@@ -83,14 +84,33 @@ class RecordedRun:
         """What was said to the run between its bars, in order."""
         return [Command(c["time"], _as_said(c), c["by"], c.get("refused", "")) for c in self.about.get("operator_commands", [])]
 
+    @property
+    def kept(self) -> str:
+        """Which of the layers' values it keeps: "all", "decisions" or "none"."""
+        return kept_of(self.about)
+
+    def decided(self) -> list[str]:
+        """Domains whose layers' values are kept at the bars that log.jsonl has a line about."""
+        return sorted(path.stem for path in (self.folder / "decided").glob("*.parquet"))
+
+    def row(self, domain: str, columns: Sequence[str], symbol: str, time: int) -> dict[str, Any] | None:
+        """Values of a domain's layers of one symbol at one bar, by column; None where the run keeps none of that bar."""
+        name = f"{'features' if self.kept == 'all' else 'decided'}/{domain}"
+        table = self.table(name, columns, symbols=[symbol], start=time - 1, end=time)
+        return {column: table[column][0].as_py() for column in columns} if table.num_rows else None
+
     def domains(self) -> list[str]:
-        """Domains whose layers' outputs were recorded."""
+        """Domains whose layers' outputs were recorded at every bar, all or some."""
         return sorted(path.stem for path in (self.folder / "features").glob("*.parquet"))
 
     def tables(self) -> list[str]:
         """Every name that `table` takes."""
         there = [name for name in TABLES if (self.folder / f"{name}.parquet").is_file()]
-        return [*there, *(f"features/{domain}" for domain in self.domains())]
+        return [
+            *there,
+            *(f"features/{domain}" for domain in self.domains()),
+            *(f"decided/{domain}" for domain in self.decided()),
+        ]
 
     def columns(self, name: str) -> list[str]:
         """The columns of a table."""
@@ -122,11 +142,11 @@ class RecordedRun:
     ) -> pa.Table:
         """A table, or the part of it with these columns and symbols, whose timestamps lie in (start, end], UTC ns.
 
-        name: "orders", "fills", "ledger", "decisions" or "features/<domain>". `timestamp` and `symbol` always come with the
-        columns. Raises RecordedError naming a table, column or symbol that there is not.
+        name: "orders", "fills", "ledger", "decisions", "features/<domain>" or "decided/<domain>". `timestamp` and `symbol`
+        always come with the columns. Raises RecordedError naming a table, column or symbol that there is not.
         """
         schema = self._schema(name)
-        self._known(columns or (), schema.names, f"{name}: there is no column")
+        self._known(columns or (), schema.names, f"{name}: there is no column", self._instead(name))
         self._known(symbols or (), self.symbols, f"{self.folder.name}: there is no symbol")
         wanted = None if columns is None else list(dict.fromkeys(["timestamp", "symbol", *columns]))
         condition: Any = None
@@ -245,6 +265,8 @@ class RecordedRun:
                     return [f"{name}.{k}" for k in range(width)]
             elif name in there:
                 return [name]
+            if self.kept != "all":
+                raise RecordedError(f"{self.folder.name} does not hold {name} at every bar: {instead(self.kept)}")
             raise RecordedError(f"{self.folder.name} does not hold {name}: it was made by another version of that layer")
 
         return {path: (kind, columns)}
@@ -260,15 +282,19 @@ class RecordedRun:
     def _schema(self, name: str) -> pa.Schema:
         if name in self._schemas:
             return self._schemas[name]
-        self._known([name], self.tables(), f"{self.folder.name}: there is no table")
+        self._known([name], self.tables(), f"{self.folder.name}: there is no table", self._instead(name))
         try:
             schema = self._schemas[name] = pq.read_schema(self._path(name))
             return schema
         except (OSError, pa.ArrowException) as error:
             raise RecordedError(f"{self._path(name)} cannot be read: {str(error).splitlines()[0]}") from None
 
+    def _instead(self, name: str) -> str:
+        """What a run that keeps less than all has instead of a table of features."""
+        return instead(self.kept) if self.kept != "all" and name.startswith("features/") else ""
+
     @staticmethod
-    def _known(wanted: Iterable[str], there: Sequence[str], what: str) -> None:
+    def _known(wanted: Iterable[str], there: Sequence[str], what: str, instead: str = "") -> None:
         for name in wanted:
             if name not in there:
-                raise RecordedError(f"{what} {name!r}; {did_you_mean(name, there)}")
+                raise RecordedError(f"{what} {name!r}; {instead or did_you_mean(name, there)}")

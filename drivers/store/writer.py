@@ -7,7 +7,7 @@
    in parts keeps it: `go_on` of a later process completes the results.
 4. What is made from the results (the report) is made between 1 and 2, so that it is there when they are.
 
-Parquet, zstd level 3, float64 as they were computed. Rows are sorted by `timestamp` (bar close, UTC), then `symbol`.
+Parquet, lz4, float64 as they were computed. Rows are sorted by `timestamp` (bar close, UTC), then `symbol`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,30 @@ import pyarrow as pa
 
 from dataflows.execution import types as ex
 from dataflows.fusion.types import REFUSALS, Proposal, with_an_edge
-from dataflows.panel import Ints, is_log
+from dataflows.panel import Bools, Ints, is_log
 from dataflows.risk.types import HOLD, REASONS, VERDICTS, Approval
 from drivers.engine.interrupts import deferred
 from drivers.files.atomic import sync
 from drivers.files.json_values import json_values
+from drivers.graph.columns import Leaf, leaves_of
 from drivers.project.configs import Configs, config_text
 from drivers.project.locate import Project
-from drivers.store.columns import FILLS, ORDERS, SIDES, TIME, EpochLayer, closed_columns, columns_of, enum, known, masks
+from drivers.store.columns import (
+    FILLS,
+    ORDERS,
+    SIDES,
+    TIME,
+    EpochLayer,
+    closed_columns,
+    columns_of,
+    columns_of_leaf,
+    enum,
+    known,
+    masks,
+)
 from drivers.store.errors import StoreError, TakenError, is_full
 from drivers.store.folder import FINAL, NOBODY, REQUEST, WRITER, clear_stale, clear_up, refuse_owned, refuse_taken
+from drivers.store.kept import REPORTED, Features
 from drivers.store.order_history import Order, OrderHistory
 from drivers.store.parquet import Background, ParquetFile, drop_parts, link, parts_of
 
@@ -47,7 +61,7 @@ class ResultWriter:
     replaced, once the new ones are whole; files that no run writes are never removed. parts: tables grow in parts, which `cut`
     closes: what is closed can be read, and outlives the process. go_on: the number of parts that an earlier process closed and
     that count; the results are completed from there. epoch: the epoch layers.
-    start: positions before the first bar.
+    start: positions before the first bar. features: which of the layers' values are kept.
     Raises TakenError when `out` holds something already, StoreError when it cannot be written.
     """
 
@@ -61,6 +75,7 @@ class ResultWriter:
         go_on: int | None = None,
         epoch: Sequence[EpochLayer] = (),
         start: Sequence[float] = (),
+        features: Features = "all",
     ) -> None:
         self.out = Path(out)
         self.symbols = tuple(symbols)
@@ -70,7 +85,9 @@ class ResultWriter:
         self.part = go_on or 0
         refuse_taken(self.out, overwrite=self.overwrite)
         self._background = Background()
-        self._features: dict[str, ParquetFile] = {}
+        self.features = features
+        self._tables: dict[str, ParquetFile] = {}  # features/ and decided/
+        self._leaves: dict[str, list[Leaf]] = {}
         self._logs: dict[str, ParquetFile] = {}
         self._orders, self._fills, self._ledger, self._decisions = (
             self._file(f"{name}.parquet") for name in ("orders", "fills", "ledger", "decisions")
@@ -103,18 +120,20 @@ class ResultWriter:
         time: Ints,
         offsets: Mapping[str, Ints],
         closed: Mapping[str, Any] | None = None,
+        noted: Bools | None = None,
     ) -> list[Order]:
         """Takes the outputs of successive bars; returns the orders that have left the history with them.
 
         outputs: by node, panels (T, N), series (T,), stacks (T, N, K) and records of them; logs with their `n`. annotations:
         each node's return annotation. domains: each node's domain; a node without one is not recorded. time: (T,) closes, UTC
-        ns. offsets: by log, (T + 1,). closed: by epoch layer, where an epoch closed before the first of these bars.
+        ns. offsets: by log, (T + 1,). closed: by epoch layer, where an epoch closed before the first of these bars. noted:
+        (T, N), what is worth explaining: `decisions` keeps it.
         Outputs of an instant between two bars (not all nodes) count for orders and fills only.
         Raises StoreError, with nothing left on disk, when they cannot be written.
         """
         with self.writing():
             if all(name in outputs for name in domains):
-                self._write_bars(outputs, annotations, domains, time, closed or {})
+                self._write_bars(outputs, annotations, domains, time, closed or {}, noted)
             self._write_raw_logs({n: outputs[n] for n in domains if n in offsets}, time, offsets)
             ended = self.history.follow(outputs, time, offsets)
             self._write_orders(ended)
@@ -128,25 +147,71 @@ class ResultWriter:
         domains: Mapping[str, str],
         time: Ints,
         closed: Mapping[str, Any],
+        noted: Bools | None,
     ) -> None:
         bars, symbols = len(time), len(self.symbols)
         index = self._index(np.repeat(np.arange(bars), symbols), np.tile(np.arange(symbols, dtype=np.int32), bars), time)
+        values = [(d, self._leaves_of(n, annotations[n]), outputs[n]) for n, d in domains.items() if not is_log(annotations[n])]
+        ends = [(layer.domain, closed_columns(layer, closed.get(layer.name), bars, symbols)) for layer in self.epoch]
         tables: dict[str, dict[str, Any]] = {}
-        for node, domain in domains.items():
-            if not is_log(annotations[node]):
-                tables.setdefault(domain, dict(index)).update(columns_of(node, outputs[node], annotations[node], symbols))
-        for layer in self.epoch:
-            columns = closed_columns(layer, closed.get(layer.name), bars, symbols)
-            tables.setdefault(layer.domain, dict(index)).update(columns)
-        for domain, columns in tables.items():
-            if domain not in self._features:
-                self._features[domain] = self._file(f"features/{domain}.parquet")
-            self._features[domain].add(columns, bars * symbols)
+        if self.features == "all":
+            for domain, leaves, value in values:
+                table = tables.setdefault(f"features/{domain}", dict(index))
+                for leaf in leaves:
+                    table.update(columns_of_leaf(leaf, value, symbols))
+            for domain, columns in ends:
+                tables.setdefault(f"features/{domain}", dict(index)).update(columns)
+        elif self.features == "decisions":
+            for domain, leaves, value in values:
+                for leaf in leaves:
+                    if leaf.name in REPORTED:
+                        tables.setdefault(f"features/{domain}", dict(index)).update(columns_of_leaf(leaf, value, symbols))
+            self._write_noted(values, ends, time, closed, noted)
+        for name, columns in tables.items():
+            self._table(name).add(columns, bars * symbols)
         if "l97_ledger" in outputs:
             columns = columns_of("", outputs["l97_ledger"], annotations["l97_ledger"], symbols)
             self._ledger.add({**index, **columns}, bars * symbols)
         if "l3_action_proposal" in outputs and "l4_risk_gate" in outputs:
             self._write_decisions(outputs["l3_action_proposal"], outputs["l4_risk_gate"], time)
+
+    def _write_noted(
+        self,
+        values: Sequence[tuple[str, Sequence[Leaf], Any]],
+        ends: Sequence[tuple[str, dict[str, Any]]],
+        time: Ints,
+        closed: Mapping[str, Any],
+        noted: Bools | None,
+    ) -> None:
+        """All that the layers said at the bars and symbols that are noted, and what epoch layers said when an epoch closed."""
+        symbols = len(self.symbols)
+        chosen = np.zeros((len(time), symbols), np.bool_) if noted is None else noted.copy()
+        chosen[:1] |= bool(closed)
+        rows = np.flatnonzero(chosen)
+        index = self._index(rows // symbols, (rows % symbols).astype(np.int32), time)
+        for domain in dict.fromkeys([*(domain for domain, _, _ in values), *(domain for domain, _ in ends)]):
+            file = self._table(f"decided/{domain}")
+            if not len(rows) and file.begun:
+                continue
+            columns = dict(index)
+            for own, leaves, value in values:
+                if own == domain:
+                    for leaf in leaves:
+                        columns.update(columns_of_leaf(leaf, value, symbols, rows))
+            for own, whole in ends:
+                if own == domain:
+                    columns.update({name: column.take(rows) for name, column in whole.items()})
+            file.add(columns, len(rows))
+
+    def _table(self, name: str) -> ParquetFile:
+        if name not in self._tables:
+            self._tables[name] = self._file(f"{name}.parquet")
+        return self._tables[name]
+
+    def _leaves_of(self, node: str, annotation: Any) -> list[Leaf]:
+        if node not in self._leaves:
+            self._leaves[node] = leaves_of(node, annotation)
+        return self._leaves[node]
 
     def _index(self, row: Ints, column: Any, time: Ints) -> dict[str, Any]:
         codes = pa.array(column, pa.int32())
@@ -362,7 +427,7 @@ class ResultWriter:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _files(self) -> list[ParquetFile]:
-        return [*self._features.values(), *self._logs.values(), self._orders, self._fills, self._ledger, self._decisions]
+        return [*self._tables.values(), *self._logs.values(), self._orders, self._fills, self._ledger, self._decisions]
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

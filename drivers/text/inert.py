@@ -14,6 +14,7 @@ are read.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -45,8 +46,13 @@ def json_text(value: Any, *, indent: int | None = None, default: Callable[[Any],
 
     Raises ValueError for NaN and infinities, which JSON does not have.
     """
-    text = json.dumps(value, indent=indent, default=default, ensure_ascii=False, allow_nan=False)
-    return _IN_JSON.sub(_json_escape, text)
+    text = _encoder(indent, default).encode(value)
+    return text if text.isascii() and text.isprintable() else _IN_JSON.sub(_json_escape, text)
+
+
+@functools.cache
+def _encoder(indent: int | None, default: Callable[[Any], Any] | None) -> json.JSONEncoder:
+    return json.JSONEncoder(indent=indent, default=default, ensure_ascii=False, allow_nan=False)
 
 
 def shown_values(value: Any) -> Any:

@@ -217,7 +217,7 @@ def test_a_run_without_features_says_so(
     shutil.copytree(recorded.folder, bare)
     shutil.rmtree(bare / "features")
     assert run_command(["explain", str(bare), an_entry(orders)["order_id"]]) == 2
-    assert "bare has no features/ folder, so no layer's values are recorded" in capsys.readouterr().err
+    assert "bare records no layer's values; make the run again with --features decisions or all" in capsys.readouterr().err
 
 
 def test_options_that_exclude_each_other_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,9 +108,9 @@ def test_row_groups_are_written_on_the_way(tmp_path: Path, monkeypatch: pytest.M
     same(whole, parts)
 
 
-def test_files_are_compressed_with_zstd(tmp_path: Path) -> None:
+def test_files_are_compressed_with_lz4(tmp_path: Path) -> None:
     meta = pq.ParquetFile(written(tmp_path / "run") / "features" / "regime.parquet").metadata
-    assert {meta.row_group(0).column(i).compression for i in range(meta.num_columns)} == {"ZSTD"}
+    assert {meta.row_group(0).column(i).compression for i in range(meta.num_columns)} == {"LZ4"}
 
 
 def test_the_ledger_has_a_row_for_each_bar_and_symbol(tmp_path: Path) -> None:
