@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from dataflows.panel import Floats, Ints
 from drivers.feeds.errors import DataError
 from drivers.project.yaml_files import PlainLoader
 from drivers.text.suggestions import did_you_mean
-from drivers.text.times import utc
+from drivers.text.times import parse_duration, utc
 from drivers.venues.facts import LARGEST, InstrumentFacts, PerSymbol, beyond_margin, within
 
 SECOND: Final = 1_000_000_000
@@ -26,7 +25,6 @@ UNNAMED: Final = int(np.iinfo(np.int64).min)
 _NAMES: Final = frozenset(
     {"symbols", "leader", "venue", "calendar", "source", "licence", "quote_currency", "settle_currency", "account_currency"}
 )
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 class Description(InstrumentFacts):
@@ -171,11 +169,13 @@ def _nanoseconds(at: datetime) -> int:
 
 def parse_clock(text: str) -> int:
     """`1m` to nanoseconds. Raises ValueError unless it is at least a second and divides a day, so that days end on a bar."""
-    match = re.fullmatch(r"\s*(\d+)\s*([smhd])\s*", text)
-    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
-    if seconds < 1 or 86_400 % seconds:
+    try:
+        step = parse_duration(text.replace(" ", ""))
+    except ValueError:
+        step = 0
+    if step < SECOND or DAY % step:
         raise ValueError(f"{text!r} is not a clock: write a step of 1s or more that divides a day, e.g. 1s, 1m, 5m, 1h, 1d")
-    return seconds * SECOND
+    return step
 
 
 class _NamesAsWritten(PlainLoader):

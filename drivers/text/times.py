@@ -6,8 +6,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from dataflows.spans import SECONDS
+
 SECOND_NS: Final = 1_000_000_000
-_UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_UNITS: Final = {"d": 86_400} | dict(reversed(SECONDS.items()))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
