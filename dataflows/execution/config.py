@@ -115,6 +115,25 @@ class ExecutionConfig(NamedTuple):
             le=2,
         ),
     ] = 0
+    stop_limit_bps: Annotated[
+        float,
+        setting(
+            "bps",
+            "how far beyond its trigger a stop may still fill (STOP_LIMIT); 0: at the market, whatever the price",
+            ge=0,
+            le=5_000,
+        ),
+    ] = 0.0
+    stop_limit_bars: Annotated[
+        int,
+        setting(
+            "bars",
+            "closes after which L94 sends to the market what such a stop, once reached, has left",
+            ge=1,
+            least=1,
+            le=100_000,
+        ),
+    ] = 3
     stop_step_bps: Annotated[float, setting("bps", "least change of a resting stop that is worth a message", ge=0, le=100)] = (
         1.0
     )

@@ -68,7 +68,9 @@ def l5_execution_bridge(
     room in the table, no reduction at work and, for a position held, its stop at rest; position and all working entries of
     its side never exceed target_weight * equity / unit_value. Any unknown among these refuses the entry; none of them
     refuses an exit, a stop or a cancel. A symbol that is not listed gets no orders. Where the venue refuses exits in a row
-    the next ones wait 1, 3, 7 ... closes, at most `retry_most_bars`. A stop is moved only by more than `stop_step_bps`.
+    the next ones wait 1, 3, 7 ... closes, at most `retry_most_bars`. A stop is moved only by more than `stop_step_bps`. With
+    `stop_limit_bps` every stop is a stop-limit, whose limit lies so far beyond its trigger and moves with it; L94 sends what it
+    has left to the market after `stop_limit_bars`.
 
     Returns a log: signed base units, prices in quote currency, NaN where none. Ids are uid << 32 | sequence, multiples of 4,
     taken only when used: the same state gives the same intents and ids.
@@ -109,6 +111,7 @@ def l5_execution_bridge(
                 resting=l96_order_lifecycle.stop_price[s],
                 active=l4_risk_gate.active_stop[s],
                 opened_by=l96_order_lifecycle.opened_by[s],
+                beyond=execution.stop_limit_bps / 1e4,
             )
             if turn == 0:
                 work.open[s] = int(l96_order_lifecycle.open_orders[s])

@@ -161,7 +161,7 @@ def l88_order_slicing(
         size = size if size > least else least
         if want - size < least or size > want:
             size = want  # no crumb now, and none left for later
-        by_volume, by_safety = execution.participation * volume, safe / mark
+        by_volume, by_safety = execution.participation * volume, safe / unit
         size = size if size < by_volume else by_volume
         size = size if size < by_safety else by_safety
         quantity[s] = size if target > 0.0 else -size

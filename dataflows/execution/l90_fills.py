@@ -9,14 +9,13 @@ from dataflows.data.types import OPERATOR_CASH_FLOW, Bars, Book, Clock, Instrume
 from dataflows.execution.account import carry_cost, is_dust, year_part
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.matching_engine import liquidate, meet
-from dataflows.execution.order_table import closes_position, find
+from dataflows.execution.order_table import closes_position, find, is_stop
 from dataflows.execution.types import (
     CANCEL,
     CANCEL_REJECT,
     CANCELED_EVENT,
     PLACE,
     REJECT,
-    STOP_MARKET,
     Executions,
     OrderIntents,
 )
@@ -26,6 +25,7 @@ from dataflows.execution.venue_books import (
     BARS,
     BID_PRICE,
     BID_SIZE,
+    BRACKET_LIMIT,
     BRACKET_STOP,
     BRACKET_TARGET,
     CANCEL_FROM,
@@ -42,6 +42,7 @@ from dataflows.execution.venue_books import (
     MID,
     MODIFY_FROM,
     MOST_ORDERS,
+    NEW_LIMIT,
     NEW_PRICE,
     NEW_QUANTITY,
     NO_ROOM,
@@ -100,6 +101,7 @@ def accept(carry: VenueCarry, log: Log, orders: OrderIntents, i: int, due: int, 
     carry.codes[IN_FORCE, m, s] = orders.time_in_force[i]
     carry.numbers[LIMIT_PRICE, m, s], carry.numbers[STOP_PRICE, m, s] = orders.limit_price[i], orders.stop_price[i]
     carry.numbers[BRACKET_STOP, m, s], carry.numbers[BRACKET_TARGET, m, s] = orders.bracket_stop[i], orders.bracket_target[i]
+    carry.numbers[BRACKET_LIMIT, m, s] = orders.bracket_limit[i]
 
 
 @kernel
@@ -135,8 +137,9 @@ def receive(carry: VenueCarry, log: Log, orders: OrderIntents, latency: int, is_
         elif kind == CANCEL:  # one decided at the last close was there when the bar under way opened
             cancel(carry, log, s, m, due, is_bar == 0 and due <= bar)
         else:
-            stops = carry.codes[TYPE, m, s] == STOP_MARKET
+            stops = is_stop(carry.codes[TYPE, m, s])
             carry.numbers[NEW_PRICE, m, s] = orders.stop_price[i] if stops else orders.limit_price[i]
+            carry.numbers[NEW_LIMIT, m, s] = orders.limit_price[i]
             carry.numbers[NEW_QUANTITY, m, s] = orders.quantity[i] if math.fabs(orders.quantity[i]) > 0.0 else math.nan
             carry.codes[MODIFY_FROM, m, s] = due
 
@@ -229,11 +232,14 @@ def l90_fills__sim(
     In this order: cancels and changes, activations, market orders at the open plus slippage, limit entries, stops, targets,
     expiries. Slippage is that of the book of the previous close, or half its spread plus the square-root law. A limit fills
     only when the bar trades strictly through it, at the limit or a better open; a stop at the worse of stop and open, plus
-    slippage; a stop before a target, and no target in the bar of a limit entry. Of an IOC order what does not fill at the open
-    of its first bar is canceled, and a FOK order fills there whole or not at all. A change of quantity only lessens an order.
-    Entries take at most `participation` of the bar's volume, resting limits `queue_share`, reduce-only orders up to all of it;
-    the rest stays working. In a bar that is unknown, filled, closed or without volume nothing fills. Orders must keep to the
-    venue's filters: tick, lot, least notional, price band about the last close, long only, orders open at once, messages a bar.
+    slippage; a stop before a target, and no target in the bar of a limit entry. A stop-limit that is reached fills like a
+    stop where that price is within its limit; else it rests as a limit order, and fills in the same bar only where the
+    price has surely come back: the bar opened beyond the limit and trades through it, or closes on its near side. Of an IOC
+    order what does not fill at the open of its first bar, of a stop at its trigger, is canceled, and a FOK order fills
+    there whole or not at all. A change of quantity only lessens an order. Entries take at most `participation` of the bar's
+    volume, resting limits `queue_share`, reduce-only orders up to all of it; the rest stays working. In a bar that is
+    unknown, filled, closed or without volume nothing fills. Orders must keep to the venue's filters: tick, lot, least
+    notional, price band about the last close, long only, orders open at once, messages a bar.
     The first fill of an entry that opens a position makes its stop (id + 1) and target (id + 2) live for the whole position;
     when a position is closed, its bracket, other reduce-only orders and the rest of the entry that opened it are canceled.
     Orders decided inside a bar (the operator's word, a watchdog) meet the next one; between bars only cancels are answered.
@@ -276,7 +282,11 @@ def l90_fills__sim(
         valid = l0_market_feed.quality.valid[s] != 0
         if carry.counts[ORDERS, s] > 0 or carry.position[s] != 0.0:
             open_, high, low = l0_market_feed.bars.open[s], l0_market_feed.bars.high[s], l0_market_feed.bars.low[s]
-            volume, session_open = l0_market_feed.bars.volume[s], l0_market_feed.session.is_open[s] != 0
+            close, volume, session_open = (
+                l0_market_feed.bars.close[s],
+                l0_market_feed.bars.volume[s],
+                l0_market_feed.session.is_open[s] != 0,
+            )
             trades = 1 if valid and session_open and volume > 0.0 and 0.0 < low <= open_ <= high < math.inf else 0
             rules = Rules(
                 uid=instruments.uid[s],
@@ -295,7 +305,7 @@ def l90_fills__sim(
                 inverse=instruments.inverse[s],
             )
             if carry.counts[ORDERS, s] > 0:
-                meet(carry, log, s, Bar(number, trades, open_, high, low, volume), terms, rules, taken)
+                meet(carry, log, s, Bar(number, trades, open_, high, low, close, volume), terms, rules, taken)
             if rules.listed == 0:
                 given = instruments.delivery_price[s]
                 close_by_venue(carry, log, s, given if given > 0.0 else carry.quoted[CLOSE, s], free(rules), DELISTED)

@@ -20,6 +20,7 @@ from dataflows.execution.order_table import (
     find,
     first_sight,
     is_live,
+    is_stop,
     moved,
     same_side,
 )
@@ -37,6 +38,7 @@ from dataflows.execution.types import (
     PLACE,
     REJECTED_ORDER,
     REJECTIONS,
+    STOP_LIMIT,
     STOP_MARKET,
     SUBMITTED,
     TAKE_PROFIT,
@@ -58,18 +60,19 @@ _NO_TROUBLE = tuple(REJECTIONS.index(why) for why in ("WOULD_CROSS", "NOT_LISTED
 # The table is two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes` and `numbers`:
 ID, STATUS, TYPE, REDUCES, STAMP, CHANGING = range(6)
 # STAMP: order of registration. CHANGING: 1 while a change was sent that the venue has not answered.
-QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, PRICE_BEFORE, DECISION_PRICE, QUANTITY_BEFORE = range(7)
-# PRICE_BEFORE, QUANTITY_BEFORE: what they were before a change that the venue has not confirmed; NaN none. Rows 7 on: the
-# bracket, and of `bracket`, that of the order that opened the position:
-BRACKET = 7
-STOP, TARGET, TRAIL, HORIZON = range(4)
+QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, PRICE_BEFORE, DECISION_PRICE, QUANTITY_BEFORE, LIMIT_BEFORE = range(8)
+# PRICE_BEFORE, QUANTITY_BEFORE, LIMIT_BEFORE: what they were before a change that the venue has not confirmed; NaN none.
+# LIMIT_BEFORE is that of a stop, whose PRICE_BEFORE is its trigger. Rows 8 on: the bracket, and the first four of them of
+# `bracket`, that of the order that opened the position:
+BRACKET = 8
+STOP, TARGET, TRAIL, HORIZON, LIMIT = range(5)
 
 
 class OrderTableCarry(NamedTuple):
     """The table, the position that its fills add up to, and the bracket of the order that opened it."""
 
     codes: Annotated[Ints, Axes(6, "slots", "N")]
-    numbers: Annotated[Floats, Axes(11, "slots", "N", start=NAN)]
+    numbers: Annotated[Floats, Axes(13, "slots", "N", start=NAN)]
     registered: Annotated[Ints, Axes(1)]
     seen: Annotated[Ints, Axes("fill_window", "N")]
     position: Zero
@@ -81,7 +84,7 @@ class OrderTableCarry(NamedTuple):
 @kernel
 def price_row(type_: int) -> int:
     """The row of `numbers` that holds the price which a change restates."""
-    return STOP_PRICE if type_ == STOP_MARKET else LIMIT_PRICE
+    return STOP_PRICE if is_stop(type_) else LIMIT_PRICE
 
 
 @kernel
@@ -114,8 +117,10 @@ def open_position(carry: OrderTableCarry, s: int, order_id: int, m: int, positio
     for row in range(4):
         carry.bracket[row, s] = carry.numbers[BRACKET + row, m, s]
     if stop == stop:
-        k = register(carry, s, order_id + 1, STOP_MARKET, 1, -position)
+        limit = carry.numbers[BRACKET + LIMIT, m, s]
+        k = register(carry, s, order_id + 1, STOP_MARKET if math.isnan(limit) else STOP_LIMIT, 1, -position)
         if k >= 0:
+            carry.numbers[LIMIT_PRICE, k, s] = limit
             carry.numbers[STOP_PRICE, k, s] = carry.numbers[DECISION_PRICE, k, s] = stop
     if target == target:
         k = register(carry, s, order_id + 2, TAKE_PROFIT, 1, -position)
@@ -178,8 +183,9 @@ def apply_fill(carry: OrderTableCarry, s: int, order_id: int, m: int, quantity: 
 
 
 @kernel
-def modify(carry: OrderTableCarry, s: int, m: int, price: float, quantity: float) -> None:
-    """Notes a change that was sent: a price (NaN: as it is), and a quantity (0: as it is), and what they were before."""
+def modify(carry: OrderTableCarry, s: int, m: int, price: float, limit: float, quantity: float) -> None:
+    """Notes a change that was sent: a price, the limit of a stop (NaN: as they are), and a quantity (0: as it is), and what
+    they were before."""
     type_, row = carry.codes[TYPE, m, s], price_row(carry.codes[TYPE, m, s])
     carry.codes[CHANGING, m, s] = 1
     if carry.codes[STATUS, m, s] == ACCEPTED:
@@ -193,6 +199,10 @@ def modify(carry: OrderTableCarry, s: int, m: int, price: float, quantity: float
     if math.isnan(carry.numbers[PRICE_BEFORE, m, s]):
         carry.numbers[PRICE_BEFORE, m, s] = carry.numbers[row, m, s]
     carry.numbers[row, m, s] = price
+    if type_ == STOP_LIMIT and limit == limit:
+        if math.isnan(carry.numbers[LIMIT_BEFORE, m, s]):
+            carry.numbers[LIMIT_BEFORE, m, s] = carry.numbers[LIMIT_PRICE, m, s]
+        carry.numbers[LIMIT_PRICE, m, s] = limit
     if closes_position(type_):  # what a stop or a target is worth is decided by its price
         carry.numbers[DECISION_PRICE, m, s] = price
 
@@ -214,10 +224,12 @@ def apply_event(carry: OrderTableCarry, s: int, m: int, event: int, reason: int)
     elif event == CANCEL_REJECT and status != PENDING_CANCEL:  # the change was refused: the order rests as it was
         restore(carry, s, m, price_row(carry.codes[TYPE, m, s]), PRICE_BEFORE)
         restore(carry, s, m, QUANTITY, QUANTITY_BEFORE)
+        restore(carry, s, m, LIMIT_PRICE, LIMIT_BEFORE)
         carry.codes[CHANGING, m, s] = 0
     elif event == ACCEPT and status not in (SUBMITTED, PENDING_CANCEL):  # there it may be the order itself that is accepted
         carry.codes[CHANGING, m, s] = 0
         carry.numbers[PRICE_BEFORE, m, s] = carry.numbers[QUANTITY_BEFORE, m, s] = math.nan
+        carry.numbers[LIMIT_BEFORE, m, s] = math.nan
     then = NEXT[status, event]
     if then == CONTRADICTION:
         return 1, 0
@@ -274,6 +286,7 @@ def l96_order_lifecycle(
                     orders.bracket_trail[i],
                     orders.bracket_horizon[i],
                 )
+                carry.numbers[BRACKET + LIMIT, m, s] = orders.bracket_limit[i]
                 carry.numbers[DECISION_PRICE, m, s] = orders.decision_price[i]
         else:
             m = find(carry.codes[ID], s, order_id)
@@ -282,7 +295,8 @@ def l96_order_lifecycle(
                     carry.codes[STATUS, m, s] = PENDING_CANCEL
                 elif kind == MODIFY:
                     stops = price_row(carry.codes[TYPE, m, s]) == STOP_PRICE
-                    modify(carry, s, m, orders.stop_price[i] if stops else orders.limit_price[i], orders.quantity[i])
+                    price, limit = orders.stop_price[i] if stops else orders.limit_price[i], orders.limit_price[i]
+                    modify(carry, s, m, price, limit, orders.quantity[i])
 
     sums = full((14, symbols), 0.0)
     rejects, unknown, overfilled = sums[0], sums[1], sums[2]
@@ -337,8 +351,8 @@ def l96_order_lifecycle(
     working, working_reduce, open_orders = sums[10], sums[11], sums[12]
     ids = full((3, symbols), 0)
     stop_id, target_id, opened_by = ids[0], ids[1], ids[2]
-    prices = full((6, symbols), math.nan)
-    stop_price, target_price = prices[4], prices[5]
+    prices = full((7, symbols), math.nan)
+    stop_price, target_price, stop_limit = prices[4], prices[5], prices[6]
     for s in range(symbols):
         opened_by[s] = carry.opened_by[s]
         for k in range(4):
@@ -350,8 +364,9 @@ def l96_order_lifecycle(
             open_orders[s] += 1.0
             if closes_position(carry.codes[TYPE, m, s]):
                 resting = status != PENDING_CANCEL and carry.position[s] != 0.0
-                if resting and carry.codes[TYPE, m, s] == STOP_MARKET and carry.codes[ID, m, s] > stop_id[s]:
+                if resting and is_stop(carry.codes[TYPE, m, s]) and carry.codes[ID, m, s] > stop_id[s]:
                     stop_id[s], stop_price[s] = carry.codes[ID, m, s], carry.numbers[STOP_PRICE, m, s]
+                    stop_limit[s] = carry.numbers[LIMIT_PRICE, m, s]
                 if resting and carry.codes[TYPE, m, s] == TAKE_PROFIT and carry.codes[ID, m, s] > target_id[s]:
                     target_id[s], target_price[s] = carry.codes[ID, m, s], carry.numbers[LIMIT_PRICE, m, s]
                 continue
@@ -371,6 +386,7 @@ def l96_order_lifecycle(
         overfilled=overfilled,
         stop_id=stop_id,
         stop_price=stop_price,
+        stop_limit=stop_limit,
         target_id=target_id,
         target_price=target_price,
         bracket_stop=prices[STOP],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from dataflows.data.types import Bars, Instruments
-from dataflows.execution.order_table import LARGEST, closes_position, same_side
+from dataflows.execution.order_table import closes_position, is_stop, same_side
 from dataflows.execution.slippage import slippage
 from dataflows.execution.types import (
     ACCEPT,
@@ -19,6 +19,7 @@ from dataflows.execution.types import (
     MARKET,
     POST_ONLY,
     REJECT,
+    STOP_LIMIT,
     STOP_MARKET,
     TAKE_PROFIT,
     TAKER,
@@ -39,6 +40,7 @@ from dataflows.execution.venue_books import (
     LIQUIDATED,
     LIVE_FROM,
     MODIFY_FROM,
+    NEW_LIMIT,
     NEW_PRICE,
     NEW_QUANTITY,
     QUANTITY,
@@ -60,7 +62,7 @@ from dataflows.execution.venue_fills import (
     fill,
     share,
 )
-from dataflows.execution.venue_filters import Bar, Rules, on_step, refusal
+from dataflows.execution.venue_filters import Bar, Rules, is_price, on_step, refusal
 from dataflows.kernels.contract import booked, notional_of
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
@@ -70,12 +72,13 @@ BY_ENTRIES, BY_ALL, BY_QUEUE = range(3)  # of the bar's volume: taken by entries
 
 @kernel
 def change(carry: VenueCarry, log: Log, s: int, m: int, tick: float, lot: float) -> None:
-    """The change of the order in slot m takes effect: of its quantity, of a stop's trigger, of a limit's or a target's price.
+    """The change of the order in slot m takes effect: of its quantity, of a stop's trigger and limit, of another order's limit.
 
     What is no price is refused, and so is a change of a market order's price or of a stop that was reached. A quantity may only
     become less, and more than has filled; an order for more is a new order.
     """
     price, type_, quantity = carry.numbers[NEW_PRICE, m, s], carry.codes[TYPE, m, s], carry.numbers[NEW_QUANTITY, m, s]
+    limit = carry.numbers[NEW_LIMIT, m, s] if type_ == STOP_LIMIT else math.nan
     carry.codes[MODIFY_FROM, m, s] = 0
     if quantity == quantity:
         whole, done = carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s]
@@ -87,10 +90,13 @@ def change(carry: VenueCarry, log: Log, s: int, m: int, tick: float, lot: float)
             carry.numbers[QUANTITY, m, s] = quantity
             report(log, ACCEPT, s, carry.codes[ID, m, s], 0)
             return
-    if type_ == MARKET or carry.codes[TRIGGERED, m, s] != 0 or not (0.0 < price < LARGEST and on_step(price, tick)):
+    priced = is_price(price, tick) and (math.isnan(limit) or is_price(limit, tick))
+    if type_ == MARKET or carry.codes[TRIGGERED, m, s] != 0 or not priced:
         report(log, CANCEL_REJECT, s, carry.codes[ID, m, s], BAD_PRICE)
         return
-    carry.numbers[STOP_PRICE if type_ == STOP_MARKET else LIMIT_PRICE, m, s] = price
+    carry.numbers[STOP_PRICE if is_stop(type_) else LIMIT_PRICE, m, s] = price
+    if limit == limit:
+        carry.numbers[LIMIT_PRICE, m, s] = limit
     carry.numbers[QUANTITY, m, s] = quantity if quantity == quantity else carry.numbers[QUANTITY, m, s]
     report(log, ACCEPT, s, carry.codes[ID, m, s], 0)
 
@@ -169,7 +175,7 @@ def at_open(carry: VenueCarry, log: Log, s: int, bar: Bar, terms: Terms, rules: 
         crosses = bar.open < limit if quantity > 0.0 else bar.open > limit
         arrives = type_ == LIMIT and carry.codes[TRIED, m, s] == 0 and crosses
         carry.codes[TRIED, m, s] = 1
-        if not (type_ == MARKET or arrives or carry.codes[TRIGGERED, m, s] != 0):
+        if not (type_ == MARKET or arrives or (type_ == STOP_MARKET and carry.codes[TRIGGERED, m, s] != 0)):
             continue
         entry = carry.codes[REDUCES, m, s] == 0
         entry_room = terms.participation * bar.volume - taken[BY_ENTRIES]
@@ -190,12 +196,13 @@ STOPS, PASSIVE_EXITS = 1, 2  # legs of a bar's path; 0: limit entries
 
 
 @kernel
-def leg_of(type_: int, reduces: bool) -> int:
-    """The leg of the bar's path in which an order's turn comes; -1: in none."""
-    if type_ == STOP_MARKET:
+def leg_of(carry: VenueCarry, s: int, m: int) -> int:
+    """The leg of the bar's path in which the turn of the order in slot m comes; -1: in none."""
+    type_ = carry.codes[TYPE, m, s]
+    if is_stop(type_) and carry.codes[TRIGGERED, m, s] == 0:
         return STOPS
-    if type_ in (LIMIT, POST_ONLY, TAKE_PROFIT):
-        return PASSIVE_EXITS if reduces else 0
+    if type_ in (LIMIT, POST_ONLY, TAKE_PROFIT, STOP_LIMIT):
+        return PASSIVE_EXITS if carry.codes[REDUCES, m, s] != 0 else 0
     return -1
 
 
@@ -204,14 +211,20 @@ def reached_at(carry: VenueCarry, s: int, m: int, buys: bool, bar: Bar) -> float
     """The price before slippage at which the bar reaches the order in slot m; NaN: it does not.
 
     A stop: at the worse of stop and open, in a bar that touches it. A limit: at the better of limit and open, in a bar that
-    trades strictly through it.
+    trades strictly through it. A stop-limit that this bar has triggered: at its limit, where the price has surely come back
+    since: the bar opened beyond the limit and trades through it, or closes on its near side.
     """
-    if carry.codes[TYPE, m, s] == STOP_MARKET:
+    triggered = carry.codes[TRIGGERED, m, s]
+    if is_stop(carry.codes[TYPE, m, s]) and triggered == 0:
         stop = carry.numbers[STOP_PRICE, m, s]
         if not (bar.high >= stop if buys else bar.low <= stop):
             return math.nan
         return (bar.open if bar.open > stop else stop) if buys else (bar.open if bar.open < stop else stop)
     limit = carry.numbers[LIMIT_PRICE, m, s]
+    if triggered == bar.number:
+        opened_beyond = bar.open > limit if buys else bar.open < limit
+        since = (bar.low if buys else bar.high) if opened_beyond else bar.close
+        return limit if (since < limit if buys else since > limit) else math.nan
     if not (bar.low < limit if buys else bar.high > limit):
         return math.nan
     return (bar.open if bar.open < limit else limit) if buys else (bar.open if bar.open > limit else limit)
@@ -229,36 +242,53 @@ def in_path(carry: VenueCarry, log: Log, s: int, bar: Bar, terms: Terms, rules: 
             if m < 0:
                 break
             after = carry.codes[ID, m, s]
-            type_, entry = carry.codes[TYPE, m, s], carry.codes[REDUCES, m, s] == 0
-            if leg_of(type_, not entry) != leg or carry.codes[TRIGGERED, m, s] != 0 or (type_ == TAKE_PROFIT and limit_entry):
+            if leg_of(carry, s, m) != leg or (carry.codes[TYPE, m, s] == TAKE_PROFIT and limit_entry):
                 continue
             side = side_of(carry, s, m)
             reference = reached_at(carry, s, m, side > 0.0, bar)
             if math.isnan(reference):
                 continue
-            room = bar.volume - taken[BY_ALL]
             if leg == STOPS:
-                carry.codes[TRIGGERED, m, s] = 1
-            else:
-                queue = terms.queue_share * bar.volume - taken[BY_QUEUE]
-                room = room if room < queue else queue
+                carry.codes[TRIGGERED, m, s] = bar.number
+                at_trigger(carry, log, s, m, reference, (bar, terms, rules), taken)
+                continue
+            entry = carry.codes[REDUCES, m, s] == 0
+            room, queue = bar.volume - taken[BY_ALL], terms.queue_share * bar.volume - taken[BY_QUEUE]
+            room = room if room < queue else queue
             size = size_of(carry, s, m, room, terms.participation * bar.volume - taken[BY_ENTRIES], rules.lot)
             if not (size > 0.0):
                 continue
             taken[BY_ALL] += size
-            if leg == STOPS:
-                cost = slippage(carry, s, side * size, terms.use_book, terms.impact, terms.default_bps)
-                price, worst = reference * (1.0 + side * cost), bar.high if side > 0.0 else bar.low
-                beyond = reference + terms.gap_share * (worst - reference)
-                price = beyond if side * (beyond - price) > 0.0 else price
-                trade = Trade(side * size, reference, price, TAKER)
-            else:
-                taken[BY_QUEUE] += size
-                if entry:
-                    taken[BY_ENTRIES] += size
-                    limit_entry = True
-                trade = Trade(side * size, reference, reference, MAKER)
-            fill(carry, log, s, m, trade, rules, bar.number)
+            taken[BY_QUEUE] += size
+            if entry:
+                taken[BY_ENTRIES] += size
+                limit_entry = True
+            fill(carry, log, s, m, Trade(side * size, reference, reference, MAKER), rules, bar.number)
+        if leg == STOPS:
+            immediate(carry, log, s)
+
+
+@kernel
+def at_trigger(
+    carry: VenueCarry, log: Log, s: int, m: int, reference: float, now: tuple[Bar, Terms, Rules], taken: Floats
+) -> None:
+    """The stop in slot m is reached at `reference`: it takes what there is, at that price plus slippage. A stop-limit takes
+    nothing where that price is beyond its limit. taken: as in `at_open`."""
+    bar, terms, rules = now
+    side = side_of(carry, s, m)
+    size = size_of(carry, s, m, bar.volume - taken[BY_ALL], math.inf, rules.lot)
+    if carry.codes[IN_FORCE, m, s] == FOK and size < size_of(carry, s, m, math.inf, math.inf, 0.0):
+        return
+    if not (size > 0.0):
+        return
+    cost = slippage(carry, s, side * size, terms.use_book, terms.impact, terms.default_bps)
+    price, worst = reference * (1.0 + side * cost), bar.high if side > 0.0 else bar.low
+    beyond = reference + terms.gap_share * (worst - reference)
+    price = beyond if side * (beyond - price) > 0.0 else price
+    if carry.codes[TYPE, m, s] == STOP_LIMIT and side * (price - carry.numbers[LIMIT_PRICE, m, s]) > 0.0:
+        return
+    taken[BY_ALL] += size
+    fill(carry, log, s, m, Trade(side * size, reference, price, TAKER), rules, bar.number)
 
 
 @kernel
@@ -273,10 +303,11 @@ def expiries(carry: VenueCarry, log: Log, s: int, bar: int) -> None:
 
 @kernel
 def immediate(carry: VenueCarry, log: Log, s: int) -> None:
-    """Takes off what the open has left of orders that wait for nothing."""
+    """Takes off what is left of orders that wait for nothing: what the open, or the trigger of a stop, has not filled."""
     for m in range(carry.codes.shape[1]):
         here = carry.codes[ID, m, s] != 0 and carry.codes[ACCEPTED_IN, m, s] != 0
-        if here and carry.codes[IN_FORCE, m, s] != GTC:
+        waits = is_stop(carry.codes[TYPE, m, s]) and carry.codes[TRIGGERED, m, s] == 0
+        if here and carry.codes[IN_FORCE, m, s] != GTC and not waits:
             report(log, EXPIRE, s, carry.codes[ID, m, s], IMMEDIATE)
             leave(carry, s, m)
 

@@ -12,7 +12,7 @@ from dataflows.runtime.scratch import full
 
 # Rows of the log's two blocks:
 KIND, SYMBOL, ORDER, PARENT, TYPE, REDUCE_ONLY, TIME, REASON, IN_FORCE = range(9)
-QUANTITY, LIMIT, STOP, LIFETIME, BRACKET_STOP, BRACKET_TARGET, TRAIL, HORIZON, PRICE = range(9)
+QUANTITY, LIMIT, STOP, LIFETIME, BRACKET_STOP, BRACKET_TARGET, TRAIL, HORIZON, PRICE, BRACKET_LIMIT = range(10)
 
 
 class IntentLog(NamedTuple):
@@ -20,7 +20,9 @@ class IntentLog(NamedTuple):
 
     n: Ints  # (1,) entries so far
     ints: Ints  # (9, room): kind, symbol, id, parent, type, reduce_only, decision_time, reason, time_in_force
-    floats: Floats  # (9, room): quantity, limit_price, stop_price, lifetime, the four of the bracket, decision_price
+    floats: (
+        Floats  # (10, room): quantity, limit_price, stop_price, lifetime, four of the bracket, decision_price, bracket_limit
+    )
 
 
 class Stamp(NamedTuple):
@@ -35,7 +37,7 @@ class Stamp(NamedTuple):
 @kernel
 def new_intents(room: int) -> IntentLog:
     """An empty log with room for so many intents."""
-    return IntentLog(full(1, 0), full((9, room), 0), full((9, room), math.nan))
+    return IntentLog(full(1, 0), full((9, room), 0), full((10, room), math.nan))
 
 
 @kernel
@@ -67,6 +69,7 @@ def intents_of(log: IntentLog) -> OrderIntents:
         reduce_only=log.ints[REDUCE_ONLY],
         lifetime=log.floats[LIFETIME],
         bracket_stop=log.floats[BRACKET_STOP],
+        bracket_limit=log.floats[BRACKET_LIMIT],
         bracket_target=log.floats[BRACKET_TARGET],
         bracket_trail=log.floats[TRAIL],
         bracket_horizon=log.floats[HORIZON],

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from dataflows.carry import Count
 from dataflows.execution.account import entry_value
 from dataflows.execution.order_intents import (
+    BRACKET_LIMIT,
     BRACKET_STOP,
     BRACKET_TARGET,
     HORIZON,
@@ -25,7 +26,7 @@ from dataflows.execution.order_intents import (
     Stamp,
     add,
 )
-from dataflows.execution.order_table import LARGEST, closes_position, is_live, same_side
+from dataflows.execution.order_table import LARGEST, closes_position, is_live, is_stop, same_side
 from dataflows.execution.rounding import HAIR, ceil_to, floor_to
 from dataflows.execution.types import (
     CANCEL,
@@ -34,6 +35,7 @@ from dataflows.execution.types import (
     MODIFY,
     PENDING_CANCEL,
     PLACE,
+    STOP_LIMIT,
     STOP_MARKET,
     Orders,
 )
@@ -87,6 +89,7 @@ class View(NamedTuple):
     resting: float  # its price
     active: float  # the approval's active stop; NaN unknown
     opened_by: int
+    beyond: float  # fraction of a stop's trigger by which it may fill beyond; 0: at the market
 
 
 class Venue(NamedTuple):
@@ -131,6 +134,15 @@ def inward(price: float, above: bool, mark: float, tick: float) -> float:
     if (near > mark) if above else (near < mark):
         return near
     return ceil_to(price, tick) if above else floor_to(price, tick)
+
+
+@kernel
+def stop_limit(stop: float, sells: bool, beyond: float, tick: float) -> float:
+    """The limit of a stop: `beyond` of its trigger away, on a tick outwards, so that it rather fills; NaN: at the market."""
+    if not (beyond > 0.0):
+        return math.nan
+    limit = floor_to(stop * (1.0 - beyond), tick) if sells else ceil_to(stop * (1.0 + beyond), tick)
+    return limit if limit > 0.0 else tick
 
 
 @kernel
@@ -204,7 +216,7 @@ def cancel_unwanted(
         if not is_live(status):
             continue
         bracket = closes_position(orders.type[m, s])
-        if orders.id[m, s] == told and not (orders.type[m, s] == STOP_MARKET and held != 0.0):
+        if orders.id[m, s] == told and not (is_stop(orders.type[m, s]) and held != 0.0):
             unwanted = True
         elif orders.reduce_only[m, s] == 0:
             unwanted = no_buys if quantity > 0.0 else no_sells
@@ -242,6 +254,7 @@ def tighten_stop(log: IntentLog, view: View, tick: float, step: float) -> None:
     if tighter or math.isnan(resting):
         k = add(log, MODIFY, view.stop_id, view.stamp)
         log.floats[STOP, k] = log.floats[PRICE, k] = stop
+        log.floats[LIMIT, k] = stop_limit(stop, long, view.beyond, tick)
 
 
 @kernel
@@ -279,8 +292,10 @@ def place_stop(log: IntentLog, carry: BridgeCarry, work: Work, view: View, venue
     size = math.fabs(held) if known else naked
     log.floats[QUANTITY, k] = -size if held > 0.0 else size
     if known:
-        log.ints[TYPE, k] = STOP_MARKET
-        log.floats[STOP, k] = log.floats[PRICE, k] = inward(view.active, held < 0.0, view.stamp.mark, venue.tick)
+        stop = inward(view.active, held < 0.0, view.stamp.mark, venue.tick)
+        log.ints[TYPE, k] = STOP_LIMIT if view.beyond > 0.0 else STOP_MARKET
+        log.floats[STOP, k] = log.floats[PRICE, k] = stop
+        log.floats[LIMIT, k] = stop_limit(stop, held > 0.0, view.beyond, venue.tick)
     else:
         work.exits[s] += log.floats[QUANTITY, k]
 
@@ -319,7 +334,7 @@ def place_entry(
     log.floats[QUANTITY, k] = lacks if long else -lacks
     log.ints[TYPE, k], log.floats[LIFETIME, k], log.floats[LIMIT, k] = form.type, form.lifetime, form.price
     log.ints[IN_FORCE, k] = form.in_force if form.type == MARKET else GTC
-    log.floats[BRACKET_STOP, k] = stop
+    log.floats[BRACKET_STOP, k], log.floats[BRACKET_LIMIT, k] = stop, stop_limit(stop, long, view.beyond, tick)
     gain = bracket.target
     if 0.0 < gain < (math.inf if long else 1.0):
         log.floats[BRACKET_TARGET, k] = inward(mark * (1.0 + gain) if long else mark * (1.0 - gain), long, mark, tick)

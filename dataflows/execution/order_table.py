@@ -30,6 +30,7 @@ from dataflows.execution.types import (
     REJECT,
     REJECTED_ORDER,
     STATUSES,
+    STOP_LIMIT,
     STOP_MARKET,
     SUBMITTED,
     TAKE_PROFIT,
@@ -114,7 +115,13 @@ def is_live(status: int) -> bool:
 @kernel
 def closes_position(type_: int) -> bool:
     """True for the orders that close whatever position there is: a resting stop and a target, never anything else."""
-    return type_ in (STOP_MARKET, TAKE_PROFIT)
+    return type_ in (STOP_MARKET, TAKE_PROFIT, STOP_LIMIT)
+
+
+@kernel
+def is_stop(type_: int) -> bool:
+    """True for the orders that wait for a trigger."""
+    return type_ in (STOP_MARKET, STOP_LIMIT)
 
 
 @kernel

@@ -29,6 +29,7 @@ class ExecutionBoundary(Boundary):
     order_overfilled: Series[float] = pa.Field(alias="l96_order_lifecycle.overfilled", ge=0.0, le=FINITE)
     order_stop_id: Series[int] = pa.Field(alias="l96_order_lifecycle.stop_id", ge=0)
     order_stop_price: Series[float] = pa.Field(alias="l96_order_lifecycle.stop_price", gt=0.0, le=FINITE, nullable=True)
+    order_stop_limit: Series[float] = pa.Field(alias="l96_order_lifecycle.stop_limit", gt=0.0, le=FINITE, nullable=True)
     order_target_id: Series[int] = pa.Field(alias="l96_order_lifecycle.target_id", ge=0)
     order_target_price: Series[float] = pa.Field(alias="l96_order_lifecycle.target_price", gt=0.0, le=FINITE, nullable=True)
     order_bracket_stop: Series[float] = pa.Field(alias="l96_order_lifecycle.bracket_stop", gt=0.0, le=FINITE, nullable=True)

@@ -37,7 +37,8 @@ LIMIT: Final = 1
 POST_ONLY: Final = 2
 STOP_MARKET: Final = 3
 TAKE_PROFIT: Final = 4
-ORDER_TYPES: Final = ("MARKET", "LIMIT", "POST_ONLY", "STOP_MARKET", "TAKE_PROFIT")
+STOP_LIMIT: Final = 5
+ORDER_TYPES: Final = ("MARKET", "LIMIT", "POST_ONLY", "STOP_MARKET", "TAKE_PROFIT", "STOP_LIMIT")
 
 # time in force; an order with a lifetime is good till then (GTD)
 GTC: Final = 0  # good till canceled
@@ -93,10 +94,11 @@ class OrderIntents(NamedTuple):
     type: IntColumn  # an ORDER_TYPES code
     time_in_force: IntColumn  # a TIMES_IN_FORCE code
     limit_price: Column  # NaN none
-    stop_price: Column  # trigger of STOP_MARKET; NaN none
+    stop_price: Column  # trigger of a stop; NaN none
     reduce_only: IntColumn
     lifetime: Column  # bars until the order expires; 0: good till cancelled
     bracket_stop: Column  # price of the stop that goes live at the venue with the first fill; NaN none
+    bracket_limit: Column  # limit of that stop; NaN: it goes to the market
     bracket_target: Column
     bracket_trail: Column  # distance as a fraction of price, for L94
     bracket_horizon: Column  # bars, for L94
@@ -160,6 +162,7 @@ class Orders(NamedTuple):
     overfilled: Panel  # quantity filled beyond an order's quantity in this instant
     stop_id: IntPanel  # resting stop of the position; 0 none
     stop_price: Panel  # NaN none
+    stop_limit: Panel  # its limit; NaN: it goes to the market
     target_id: IntPanel
     target_price: Panel
     bracket_stop: Panel  # of the order that opened the position, latched; NaN while flat

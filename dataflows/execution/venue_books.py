@@ -33,12 +33,14 @@ IMMEDIATE = REJECTIONS.index("IMMEDIATE")
 # Orders at the venue are two blocks, whole numbers and others, so that compiled code hands on few arrays. Rows of `codes`:
 ID, TYPE, REDUCES, LIVE_FROM, ACCEPTED_IN, TRIED, TRIGGERED, CANCEL_FROM, MODIFY_FROM, IN_FORCE = range(10)
 # ID 0: the place is free. LIVE_FROM: number of the first bar in which the order is at the venue. ACCEPTED_IN: number of the bar
-# that accepted it; 0: still under way. TRIED: 1 once a bar has traded since, it then rests. TRIGGERED: 1: a stop that was
-# reached, now a market order. CANCEL_FROM, MODIFY_FROM: number of the bar in which a cancel or change takes effect; 0 none.
+# that accepted it; 0: still under way. TRIED: 1 once a bar has traded since, it then rests. TRIGGERED: number of the bar that
+# reached a stop, which is a market or a limit order from then on; 0: none has. CANCEL_FROM, MODIFY_FROM: number of the bar in
+# which a cancel or change takes effect; 0 none.
 # Rows of `numbers`:
-QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, NEW_PRICE, LIFE, BRACKET_STOP, BRACKET_TARGET, NEW_QUANTITY = range(9)
-# NEW_PRICE: what a change makes of the stop of a stop order, of the limit of another. NEW_QUANTITY: of the whole order; NaN: as
-# it is.
+QUANTITY, DONE, LIMIT_PRICE, STOP_PRICE, LIFE, BRACKET_STOP, BRACKET_LIMIT, BRACKET_TARGET = range(8)
+NEW_PRICE, NEW_LIMIT, NEW_QUANTITY = range(8, 11)
+# NEW_PRICE: what a change makes of the trigger of a stop, of the limit of another order. NEW_LIMIT: of the limit of a stop;
+# NaN: as it is. NEW_QUANTITY: of the whole order; NaN: as it is.
 # rows of `counts`: the entry that opened the position, orders in the book, fills so far; of `instant`: bars so far, last close
 # (UTC ns), messages since then, the UTC day of this bar; of `quoted`: the market as of the previous close, VOLUME the average
 # of a bar in base units, CLOSE the last one known; of `book`: its levels
@@ -52,7 +54,7 @@ class VenueCarry(NamedTuple):
     """Orders under way and at rest, the position they made, and the market as of the previous close."""
 
     codes: Annotated[Ints, Axes(10, "slots", "N")]
-    numbers: Annotated[Floats, Axes(9, "slots", "N")]
+    numbers: Annotated[Floats, Axes(11, "slots", "N")]
     position: Zero
     money: Annotated[Floats, Axes(1, start="start_cash")]  # cash of the account
     traded: Annotated[Floats, Axes(31)]  # notional of the UTC days, a ring: today's and of the 30 before
@@ -125,9 +127,11 @@ def enter(carry: VenueCarry, s: int, order_id: int, type_: int, reduce_only: int
             carry.codes[LIVE_FROM, m, s] = carry.codes[CANCEL_FROM, m, s] = carry.codes[MODIFY_FROM, m, s] = 0
             carry.codes[IN_FORCE, m, s] = GTC
             carry.numbers[QUANTITY, m, s], carry.numbers[DONE, m, s], carry.numbers[LIFE, m, s] = quantity, 0.0, 0.0
-            carry.numbers[NEW_QUANTITY, m, s] = math.nan
+            carry.numbers[NEW_QUANTITY, m, s] = carry.numbers[NEW_LIMIT, m, s] = math.nan
             carry.numbers[LIMIT_PRICE, m, s] = carry.numbers[STOP_PRICE, m, s] = carry.numbers[NEW_PRICE, m, s] = math.nan
-            carry.numbers[BRACKET_STOP, m, s] = carry.numbers[BRACKET_TARGET, m, s] = math.nan
+            carry.numbers[BRACKET_STOP, m, s] = carry.numbers[BRACKET_LIMIT, m, s] = carry.numbers[BRACKET_TARGET, m, s] = (
+                math.nan
+            )
             carry.counts[ORDERS, s] += 1
             return m
     return -1

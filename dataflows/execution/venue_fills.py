@@ -13,12 +13,14 @@ from dataflows.execution.types import (
     FILL,
     MAKER,
     REJECT,
+    STOP_LIMIT,
     STOP_MARKET,
     TAKE_PROFIT,
     TAKER,
 )
 from dataflows.execution.venue_books import (
     ACCEPTED_IN,
+    BRACKET_LIMIT,
     BRACKET_STOP,
     BRACKET_TARGET,
     DONE,
@@ -103,18 +105,25 @@ def close_out(carry: VenueCarry, log: Log, s: int) -> None:
 
 
 @kernel
-def open_bracket(carry: VenueCarry, log: Log, s: int, order_id: int, stop: float, target: float, bar: int) -> None:
-    """The position is opened: the stop (id + 1) and the target (id + 2) of the entry go live at once, each for all of it."""
+def open_bracket(
+    carry: VenueCarry, log: Log, s: int, order_id: int, stop: float, limit: float, target: float, bar: int
+) -> None:
+    """The position is opened: the stop (id + 1) and the target (id + 2) of the entry go live at once, each for all of it.
+
+    limit: of the stop; NaN: it goes to the market."""
+    stop_type = STOP_MARKET if math.isnan(limit) else STOP_LIMIT
     carry.counts[OPENED_BY, s] = order_id
     for which in range(1, 3):
         price = stop if which == 1 else target
         if math.isnan(price):
             continue
-        m = enter(carry, s, order_id + which, STOP_MARKET if which == 1 else TAKE_PROFIT, 1, -carry.position[s])
+        m = enter(carry, s, order_id + which, stop_type if which == 1 else TAKE_PROFIT, 1, -carry.position[s])
         if m < 0:
             report(log, REJECT, s, order_id + which, NO_ROOM)
             continue
         carry.numbers[STOP_PRICE if which == 1 else LIMIT_PRICE, m, s] = price
+        if which == 1:
+            carry.numbers[LIMIT_PRICE, m, s] = limit
         carry.codes[ACCEPTED_IN, m, s] = bar
         report(log, ACCEPT, s, order_id + which, 0)
 
@@ -149,7 +158,8 @@ def settle(carry: VenueCarry, log: Log, s: int, order_id: int, trade: Trade, rul
 def fill(carry: VenueCarry, log: Log, s: int, m: int, trade: Trade, rules: Rules, bar: int) -> None:
     """Fills the order in slot m and does what follows from it: bracket, OCO, end of the order."""
     order_id, reduce_only = carry.codes[ID, m, s], carry.codes[REDUCES, m, s]
-    stop, target = carry.numbers[BRACKET_STOP, m, s], carry.numbers[BRACKET_TARGET, m, s]
+    stop = carry.numbers[BRACKET_STOP, m, s] if reduce_only == 0 else math.nan
+    limit, target = carry.numbers[BRACKET_LIMIT, m, s], carry.numbers[BRACKET_TARGET, m, s]
     before = settle(carry, log, s, order_id, trade, rules)
     after = carry.position[s]
     carry.numbers[DONE, m, s] += trade.quantity
@@ -165,7 +175,7 @@ def fill(carry: VenueCarry, log: Log, s: int, m: int, trade: Trade, rules: Rules
     if closed:
         close_out(carry, log, s)
     if opened:
-        open_bracket(carry, log, s, order_id, stop if reduce_only == 0 else math.nan, target, bar)
+        open_bracket(carry, log, s, order_id, stop, limit, target, bar)
 
 
 @kernel

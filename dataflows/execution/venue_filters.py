@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from dataflows.execution.order_table import LARGEST, closes_position, same_side
+from dataflows.execution.order_table import LARGEST, closes_position, is_stop, same_side
 from dataflows.execution.rounding import HAIR
-from dataflows.execution.types import LIMIT, MARKET, POST_ONLY, STOP_MARKET
+from dataflows.execution.types import LIMIT, MARKET, POST_ONLY, STOP_LIMIT
 from dataflows.execution.venue_books import (
     BAD_PRICE,
     BAD_QUANTITY,
@@ -56,6 +56,7 @@ class Bar(NamedTuple):
     open: float
     high: float
     low: float
+    close: float
     volume: float
 
 
@@ -90,6 +91,12 @@ def on_step(x: float, step: float) -> bool:
 
 
 @kernel
+def is_price(price: float, tick: float) -> bool:
+    """True for a price that an order may name."""
+    return 0.0 < price < LARGEST and on_step(price, tick)
+
+
+@kernel
 def least_value(price: float, last: float, rules: Rules) -> float:
     """The smaller notional of a unit at two prices."""
     at_price = notional_of(price, rules.multiplier, rules.inverse)
@@ -104,13 +111,15 @@ def refusal(carry: VenueCarry, s: int, m: int, rules: Rules, bar: Bar) -> int:
     Stops and targets close whatever there is: lots and the least notional are not asked of them.
     """
     type_, quantity = carry.codes[TYPE, m, s], carry.numbers[QUANTITY, m, s]
-    price = carry.numbers[STOP_PRICE, m, s] if type_ == STOP_MARKET else carry.numbers[LIMIT_PRICE, m, s]
+    price = carry.numbers[STOP_PRICE, m, s] if is_stop(type_) else carry.numbers[LIMIT_PRICE, m, s]
     reduces = carry.codes[REDUCES, m, s] != 0
     if rules.listed == 0:
         return NOT_LISTED
     if not (0.0 < math.fabs(quantity) < LARGEST) or not (closes_position(type_) or on_step(quantity, rules.lot)):
         return BAD_QUANTITY
-    if type_ != MARKET and not (0.0 < price < LARGEST and on_step(price, rules.tick)):
+    if type_ != MARKET and not is_price(price, rules.tick):
+        return BAD_PRICE
+    if type_ == STOP_LIMIT and not is_price(carry.numbers[LIMIT_PRICE, m, s], rules.tick):
         return BAD_PRICE
     if closes_position(type_) and not reduces:
         return REDUCE_ONLY

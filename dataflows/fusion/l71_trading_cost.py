@@ -9,6 +9,7 @@ from dataflows.execution.types import ExecutionConfig
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.costs import Conditions, CostRules, entry_savings, trading_costs
 from dataflows.fusion.types import Cost
+from dataflows.kernels.contract import notionals
 from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
@@ -38,20 +39,21 @@ def l71_trading_cost(
 ) -> Cost:
     """Cost in bps of a round trip of `cost_reference_notional`, panels (T, N); no part is negative but funding.
 
-    round_trip = spread (half of it twice) + impact (two trades) + fees (taker, twice; `cost_fee_bps` where unknown). Impact of
-    a trade Q: sigma_day * (Q / V_day)**cost_delta, V_day from an exponential mean of traded notional; drawn to lambda * sqrt(Q)
-    of L59 by the share of the returns (r2) that this explains, so that a law of all markets yields to what this one has shown;
-    what L63 read off the book beyond the touch where that is more, so that a thin book now costs more than the day's mean says.
-    It grows with size, volatility and spread. carry_bps_per_bar: what a long pays in funding, exponential mean per bar, signed.
-    entry_saving: what an entry saves on average that waits at the touch as L69 does: the chance that it is filled times
-    half the spread and the difference of the fees; L70, L75 and L3 count on it, less the edge that goes by, where L69 would
-    wait. NaN where spread or volatility is unknown (entry_saving: 0), and until `cost_seed_bars` bars are seen or while
-    nothing trades at all.
-    Sources: square-root law, Torre (1997); exponent 0.6, Almgren, Thum, Hauptmann and Li (2005); lambda, Hasbrouck (2009).
+    round_trip = spread (half of it twice) + impact (two trades) + fees (taker, twice; `cost_fee_bps` where unknown). Impact
+    of a trade Q: sigma_day * (Q / V_day)**cost_delta, V_day from an exponential mean of traded notional in the account's
+    currency; drawn to lambda * sqrt(Q) of L59 by the share of the returns (r2) that this explains, so that a law of all
+    markets yields to what this one has shown; what L63 read off the book beyond the touch where that is more, so that a
+    thin book now costs more than the day's mean says. It grows with size, volatility and spread. carry_bps_per_bar: what a
+    long pays in funding, exponential mean per bar, signed. entry_saving: what an entry saves on average that waits at the
+    touch as L69 does: the chance that it is filled times half the spread and the difference of the fees; L70, L75 and L3
+    count on it, less the edge that goes by, where L69 would wait. NaN where spread or volatility is unknown (entry_saving:
+    0), and until `cost_seed_bars` bars are seen or while nothing trades at all. Sources: square-root law, Torre (1997);
+    exponent 0.6, Almgren, Thum, Hauptmann and Li (2005); lambda, Hasbrouck (2009).
     """
     alpha = halflife_alpha(fusion.cost_halflife_bars)
     bars, quality = l0_market_feed.bars, l0_market_feed.quality
-    traded = seeded_ewm(bars.volume * bars.close, quality.valid, alpha, fusion.cost_seed_bars, carry.traded)
+    unit = notionals(bars.close, instruments.multiplier, instruments.inverse)
+    traded = seeded_ewm(bars.volume * unit, quality.valid, alpha, fusion.cost_seed_bars, carry.traded)
     funding = seeded_ewm(1e4 * l0_market_feed.funding, quality.listed, alpha, fusion.cost_seed_bars, carry.funding)
     cost = trading_costs(
         Conditions(

@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
 
@@ -20,6 +23,17 @@ from dataflows.runtime.compile import kernel
 def notional_of(price: float, multiplier: float, inverse: int) -> float:
     """The notional of one unit at a positive price, >= 0."""
     return multiplier / price if inverse != 0 else multiplier * price
+
+
+@kernel
+def notionals(price: Floats, multiplier: Floats, inverse: Ints) -> Floats:
+    """The notional of one unit at each price (T, N), facts (N,); NaN where the price is not positive."""
+    worth = np.full(price.shape, np.nan)
+    for t in range(price.shape[0]):
+        for n in range(price.shape[1]):
+            if price[t, n] > 0.0:
+                worth[t, n] = notional_of(price[t, n], multiplier[n], inverse[n])
+    return worth
 
 
 @kernel

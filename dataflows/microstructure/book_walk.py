@@ -9,6 +9,7 @@ import numpy as np
 
 from dataflows.carry import Axes
 from dataflows.kernels.arith import logistic
+from dataflows.kernels.contract import notional_of
 from dataflows.microstructure.types import DEEP, NORMAL, THIN
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
@@ -32,14 +33,16 @@ def walk_side(
     band_bps: float,
     impact_bps: float,
     notional: float,
+    multiplier: float,
+    inverse: int,
 ) -> float:
     """Average distance from mid, bps, at which an order of `notional` fills against one side of the book.
 
-    price, size: (T, N, D), best first; sign: 1 asks, -1 bids. The touch counts wherever it is, other levels within band_bps of
-    mid. What these do not hold, the rest, fills beyond them by the dearer of two laws of the square root, of which e =
-    max(band, touch) is where both begin: e times the root of the notional so far over the notional shown, and e plus
-    impact_bps times the root of the part of the rest so far. So no thinner and no wider book is ever cheaper. NaN where no
-    level counts.
+    price, size: (T, N, D), best first, of units of `multiplier` and `inverse`; sign: 1 asks, -1 bids. The touch counts
+    wherever it is, other levels within band_bps of mid. What these do not hold, the rest, fills beyond them by the dearer
+    of two laws of the square root, of which e = max(band, touch) is where both begin: e times the root of the notional so
+    far over the notional shown, and e plus impact_bps times the root of the part of the rest so far. So no thinner and no
+    wider book is ever cheaper. NaN where no level counts.
     """
     shown = 0.0
     cost = 0.0
@@ -51,7 +54,7 @@ def walk_side(
             away = 1e4 * sign * (p - mid) / mid
             if shown == 0.0 or away <= band_bps:
                 room = notional - shown
-                here = p * q
+                here = notional_of(p, multiplier, inverse) * q
                 if room > 0.0:
                     cost += (room if room < here else here) * away
                 shown += here
@@ -67,7 +70,18 @@ def walk_side(
 
 
 @kernel
-def safe_side(price: Floats, size: Floats, t: int, n: int, mid: float, sign: float, band_bps: float, limit_bps: float) -> float:
+def safe_side(
+    price: Floats,
+    size: Floats,
+    t: int,
+    n: int,
+    mid: float,
+    sign: float,
+    band_bps: float,
+    limit_bps: float,
+    multiplier: float,
+    inverse: int,
+) -> float:
     """The largest notional within what one side of the book shows whose average distance from mid stays within limit_bps."""
     shown = 0.0
     cost = 0.0
@@ -77,7 +91,7 @@ def safe_side(price: Floats, size: Floats, t: int, n: int, mid: float, sign: flo
         if p > 0.0 and q > 0.0:
             away = 1e4 * sign * (p - mid) / mid
             if shown == 0.0 or away <= band_bps:
-                here = p * q
+                here = notional_of(p, multiplier, inverse) * q
                 if cost + here * away > limit_bps * (shown + here):
                     part = limit_bps * shown - cost
                     return shown + (part / (away - limit_bps) if part > 0.0 and away > limit_bps else 0.0)
@@ -102,6 +116,8 @@ def costs(
     impact_bps: float,
     sizes: tuple[float, float, float],
     safe_bps: float,
+    multiplier: float,
+    inverse: int,
     slippage: Floats,
 ) -> float:
     """Slippage of each size, bps, into slippage[t, n], and the largest safe notional; both of the worse side.
@@ -127,6 +143,8 @@ def costs(
                 band_bps=band_bps,
                 impact_bps=impact_bps,
                 notional=sizes[i],
+                multiplier=multiplier,
+                inverse=inverse,
             )
             sell = walk_side(
                 price=bid_price,
@@ -138,6 +156,8 @@ def costs(
                 band_bps=band_bps,
                 impact_bps=impact_bps,
                 notional=sizes[i],
+                multiplier=multiplier,
+                inverse=inverse,
             )
             cost = sell if not (sell <= cost) else cost
         worst = worst if cost < worst else cost  # a larger order is no cheaper, also to the last bit
@@ -147,8 +167,30 @@ def costs(
             x = 1.5 * (safe_bps - 0.5 * spread_bps) / per_root
             safe = 0.0 if x <= 0.0 else (depth if x * x >= depth else x * x)
         else:
-            safe = safe_side(ask_price, ask_size, t, n, mid, 1.0, band_bps, safe_bps)
-            sell = safe_side(bid_price, bid_size, t, n, mid, -1.0, band_bps, safe_bps)
+            safe = safe_side(
+                price=ask_price,
+                size=ask_size,
+                t=t,
+                n=n,
+                mid=mid,
+                sign=1.0,
+                band_bps=band_bps,
+                limit_bps=safe_bps,
+                multiplier=multiplier,
+                inverse=inverse,
+            )
+            sell = safe_side(
+                price=bid_price,
+                size=bid_size,
+                t=t,
+                n=n,
+                mid=mid,
+                sign=-1.0,
+                band_bps=band_bps,
+                limit_bps=safe_bps,
+                multiplier=multiplier,
+                inverse=inverse,
+            )
             safe = sell if sell < safe else safe
     return safe
 
@@ -194,6 +236,8 @@ def tradeability(
     imbalance: Floats,
     pressure: Floats,
     flow_z: Floats,
+    multiplier: Floats,
+    inverse: Ints,
     longer: Floats,
     band_bps: float,
     sizes: tuple[float, float, float],
@@ -250,6 +294,8 @@ def tradeability(
                     impact_bps=impact_bps,
                     sizes=sizes,
                     safe_bps=safe_bps * longer[t, n],
+                    multiplier=multiplier[n],
+                    inverse=inverse[n],
                     slippage=slippage,
                 )
                 lean = one_sided(pressure[t, n]) + one_sided(flow_z[t, n] / flow_full_z)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataflows.data.types import Market
+from dataflows.data.types import Instruments, Market
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.microstructure.book_walk import Guard, tradeability
@@ -40,6 +40,7 @@ def l63_tradeability(
     l59_price_impact: PriceImpact,
     l61_flow_toxicity: FlowToxicity,
     l62_order_flow_imbalance: OrderFlowImbalance,
+    instruments: Instruments,
     microstructure: MicrostructureConfig,
     carry: TradeabilityCarry,
 ) -> Tradeability:
@@ -48,7 +49,7 @@ def l63_tradeability(
     Returns panels (T, N): `score` in [0, 1]; `liquidity_class`, a LIQUIDITY index, -1 unknown; `avoid`, 1: do not enter;
     `slippage_bps` (T, N, 3), average distance from mid of an order of each of `order_notionals`, on the worse side, never less
     for a larger one; `max_safe_notional`, the most that is shown within `depth_band_bps` of mid and costs no more than
-    `safe_slippage_bps`.
+    `safe_slippage_bps`. Orders, depth and what is safe are notional in the account's currency, whatever a unit is.
 
     Book: levels are walked; what an order needs beyond the band costs the dearer of two laws, both from the band's edge on:
     the edge times the square root of its size over the size shown, and the edge plus L59's impact of what is not shown. Bars
@@ -98,6 +99,8 @@ def l63_tradeability(
         imbalance=l9_book_imbalance.smoothed,
         pressure=np.where(sided, l10_trade_pressure.pressure, 0.0),
         flow_z=np.where(sided | (market.book.has_feed != 0), l62_order_flow_imbalance.ofi_z, 0.0),
+        multiplier=instruments.multiplier,
+        inverse=instruments.inverse,
         longer=longer,
         band_bps=microstructure.depth_band_bps,
         sizes=microstructure.order_notionals,

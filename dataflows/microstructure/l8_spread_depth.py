@@ -28,9 +28,9 @@ def l8_spread_depth(
 ) -> SpreadDepth:
     """Quoted spread, size-weighted microprice and depth of the book; spread and depth proxies where the data set has no book.
 
-    Returns panels (T, N): `mid` and `microprice` in quote currency, `spread_bps` >= 0, `bid_depth` and `ask_depth` the notional
-    within `depth_levels` levels and `depth_band_bps` of mid, `slope` the mean of both sides' depth per bp out to their last
-    counted level; `proxied` is 1 for a symbol without a book feed.
+    Returns panels (T, N): `mid` and `microprice` in quote currency, `spread_bps` >= 0, `bid_depth` and `ask_depth` the
+    notional in the account's currency within `depth_levels` levels and `depth_band_bps` of mid, `slope` the mean of both
+    sides' depth per bp out to their last counted level; `proxied` is 1 for a symbol without a book feed.
 
     With a book feed: every panel is NaN while the book is empty, one-sided, crossed or locked, and never a proxy. A touch wider
     than the band has depth 0.
@@ -59,6 +59,8 @@ def l8_spread_depth(
             ask_size=book.ask_size,
             book_feed=instruments.book_feed,
             tick_size=instruments.tick_size,
+            multiplier=instruments.multiplier,
+            inverse=instruments.inverse,
             levels=microstructure.depth_levels,
             band_bps=microstructure.depth_band_bps,
             floor_bps=microstructure.proxy_floor_bps,

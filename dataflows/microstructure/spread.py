@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dataflows.carry import Count, Ring, Unknown, Zero
+from dataflows.kernels.contract import notional_of
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
@@ -21,7 +22,7 @@ class SpreadProxy(NamedTuple):
     squares_sum: Zero
     squared: Count
     pairs: Count  # pairs seen
-    notional: Ring  # traded in each of the last W valid bars, quote currency
+    notional: Ring  # traded in each of the last W valid bars, the account's currency
     notional_sum: Zero
     bars: Count  # valid bars seen
     close: Unknown  # log close of the bar before; NaN after an unknown bar
@@ -56,7 +57,7 @@ def proxy_update(
     high: float,
     low: float,
     close: float,
-    volume: float,
+    traded: float,
     n: int,
     tick: float,
     floor_bps: float,
@@ -66,7 +67,8 @@ def proxy_update(
 ) -> None:
     """One valid bar of symbol n: Abdi and Ranaldo (2017) with its mid-range lagged, and depth out of traded notional.
 
-    errors: how many standard errors of the mean product count as the price's own moves, and not as spread.
+    traded: notional of the bar, in the account's currency. errors: how many standard errors of the mean product count as
+    the price's own moves, and not as spread.
     """
     window = state.product.shape[0]
     c = math.log(close)
@@ -84,8 +86,8 @@ def proxy_update(
         spread = 2e4 * math.sqrt(mean) if mean > 0.0 else 0.0
         least = 1e4 * tick / close if tick > 0.0 else floor_bps
         state.spread_bps[n] = spread if spread > least else least
-    if volume >= 0.0:
-        push(state.notional, state.notional_sum, state.bars, n, close * volume)
+    if traded >= 0.0:
+        push(state.notional, state.notional_sum, state.bars, n, traded)
     if state.bars[n] >= window:
         mean = state.notional_sum[n] / window
         state.depth[n] = share * mean if mean > 0.0 else 0.0
@@ -93,7 +95,16 @@ def proxy_update(
 
 @kernel
 def side_depth(
-    price: Floats, size: Floats, t: int, n: int, mid: float, sign: float, levels: int, band_bps: float
+    price: Floats,
+    size: Floats,
+    t: int,
+    n: int,
+    mid: float,
+    sign: float,
+    levels: int,
+    band_bps: float,
+    multiplier: float,
+    inverse: int,
 ) -> tuple[float, float]:
     """Notional of one side within `levels` levels and `band_bps` of mid, and how far from mid its last counted level is, bps.
 
@@ -108,7 +119,7 @@ def side_depth(
         if p > 0.0 and q > 0.0:
             away = 1e4 * sign * (p - mid) / mid
             if away <= band_bps:
-                depth += p * q
+                depth += notional_of(p, multiplier, inverse) * q
                 if away > reach:
                     reach = away
     return depth, reach
@@ -127,6 +138,8 @@ def spread_depth(
     ask_size: Floats,
     book_feed: Ints,
     tick_size: Floats,
+    multiplier: Floats,
+    inverse: Ints,
     levels: int,
     band_bps: float,
     floor_bps: float,
@@ -134,7 +147,7 @@ def spread_depth(
     share: float,
     state: SpreadProxy,
 ) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, Ints]:
-    """Mid, spread in bps, microprice, notional depth of bids and asks, depth per bp, and 1 where these are proxies.
+    """Mid, spread in bps, microprice, depth of bids and asks in the account's currency, depth per bp, 1 where they are proxies.
 
     Bars (T, N), book (T, N, D), facts (N,). A symbol with a book feed is measured in its book alone: NaN where the touch lacks
     a side or is crossed or locked. Without a feed the bars speak: the state is updated where `valid` is 1 and held elsewhere;
@@ -161,8 +174,31 @@ def spread_depth(
                     mid[t, n] = m
                     micro[t, n] = u if u <= a else a  # b + (a - b) may round past a
                     spread[t, n] = 1e4 * (a - b) / m
-                    bids[t, n], far_bid = side_depth(bid_price, bid_size, t, n, m, -1.0, levels, band_bps)
-                    asks[t, n], far_ask = side_depth(ask_price, ask_size, t, n, m, 1.0, levels, band_bps)
+                    unit, inverted = multiplier[n], inverse[n]
+                    bids[t, n], far_bid = side_depth(
+                        price=bid_price,
+                        size=bid_size,
+                        t=t,
+                        n=n,
+                        mid=m,
+                        sign=-1.0,
+                        levels=levels,
+                        band_bps=band_bps,
+                        multiplier=unit,
+                        inverse=inverted,
+                    )
+                    asks[t, n], far_ask = side_depth(
+                        price=ask_price,
+                        size=ask_size,
+                        t=t,
+                        n=n,
+                        mid=m,
+                        sign=1.0,
+                        levels=levels,
+                        band_bps=band_bps,
+                        multiplier=unit,
+                        inverse=inverted,
+                    )
                     per_bid = bids[t, n] / far_bid if far_bid > 0.0 else 0.0
                     per_ask = asks[t, n] / far_ask if far_ask > 0.0 else 0.0
                     slope[t, n] = 0.5 * (per_bid + per_ask)
@@ -176,7 +212,7 @@ def spread_depth(
                         high=high[t, n],
                         low=low[t, n],
                         close=c,
-                        volume=volume[t, n],
+                        traded=notional_of(c, multiplier[n], inverse[n]) * volume[t, n],
                         n=n,
                         tick=tick_size[n],
                         floor_bps=floor_bps,

@@ -157,7 +157,7 @@ def impact(
 ) -> tuple[Floats, Floats, Floats]:
     """(lambda_sqrt, amihud, r2), each (T, N): what a notional moves the price, by least squares that forget.
 
-    r: log return; notional: traded, quote currency; signed: of it, bought less sold. lambda_sqrt: slope, through the
+    r: log return; notional: traded, the account's currency; signed: of it, bought less sold. lambda_sqrt: slope, through the
     origin, of r on the signed root of signed notional. amihud: mean |r| over notional, with the same weights. r2 in [0, 1]:
     share of r squared that the slope explains. forget in (0, 1): weight that is left after a bar. A bar without volume
     neither teaches nor forgets, and one whose signed volume is unknown only amihud. NaN until the weights add up to `least`

@@ -22,9 +22,9 @@ class SpreadDepth(NamedTuple):
     mid: Panel  # quote currency
     spread_bps: Panel  # quoted (or proxied) spread over mid
     microprice: Panel  # quote currency
-    bid_depth: Panel  # notional within `levels` and `band_bps`, quote currency
+    bid_depth: Panel  # notional within `levels` and `band_bps`, the account's currency
     ask_depth: Panel
-    slope: Panel  # depth gained per bp from mid, quote currency per bp
+    slope: Panel  # depth gained per bp from mid, the account's currency per bp
     proxied: IntPanel  # 1: from bars, the data set has no book feed
 
 
@@ -35,7 +35,7 @@ class Tradeability(NamedTuple):
     liquidity_class: IntPanel  # a LIQUIDITY index, -1 unknown
     avoid: IntPanel  # 1: do not enter. 1 until everything it needs is known
     slippage_bps: Stack  # (T, N, 3) for each of the three order sizes
-    max_safe_notional: Panel  # quote currency
+    max_safe_notional: Panel  # the account's currency
 
 
 class BookImbalance(NamedTuple):
@@ -66,8 +66,8 @@ def by_sides(flow: Floats, proxied: Ints) -> Floats:
 class PriceImpact(NamedTuple):
     """L59: what a trade moves the price."""
 
-    lambda_sqrt: Finite  # log return per root of quote currency
-    amihud: Size  # |log return| per quote currency
+    lambda_sqrt: Finite  # log return per root of notional, the account's currency
+    amihud: Size  # |log return| per notional, the account's currency
     r2: Unit
 
 

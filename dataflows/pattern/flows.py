@@ -220,6 +220,7 @@ def fading_impacts(
     r2: Floats,
     sigma: Floats,
     close: Floats,
+    unit: Floats,
     on: Ints,
     decay: float,
     least_peak: float,
@@ -229,11 +230,10 @@ def fading_impacts(
     """(side, confidence, extreme), each (T, N): a large impact of past flow has begun to fade.
 
     The impact is what is left (`decay` a bar) of the move that each bar's signed notional makes by the square-root law with
-    L59's `strength`. Its peak is large where it is `least_peak` of the deviations that it would have if every move were an
-    impact. side: against the flow, on the bar at which no more than `most_left` of a large peak is left; what is left is the
-    next peak; else 0.
-    confidence: half L59's r2, half p / (1 + p) of the peak p. extreme: the farthest close on the flow's side since its
-    swing began. Both NaN where side is 0.
+    L59's `strength`; unit: notional of one, as L59 counts it. Its peak is large where it is `least_peak` of the deviations
+    that it would have if every move were an impact. side: against the flow, on the bar at which no more than `most_left` of
+    a large peak is left; what is left is the next peak; else 0. confidence: half L59's r2, half p / (1 + p) of the peak p.
+    extreme: the farthest close on the flow's side since its swing began. Both NaN where side is 0.
     """
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
@@ -243,7 +243,7 @@ def fading_impacts(
     for t in range(bars):
         for n in range(symbols):
             c = close[t, n]
-            q = signed[t, n] * c
+            q = signed[t, n] * unit[t, n]
             if on[t, n] == 0 or not (math.isfinite(q) and strength[t, n] >= 0.0 and sigma[t, n] > 0.0):
                 continue
             before = state.impact[n]

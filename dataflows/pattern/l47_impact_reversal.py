@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dataflows.data.types import Market
+from dataflows.data.types import Instruments, Market
+from dataflows.kernels.contract import notionals
 from dataflows.kernels.smooth import halflife_alpha
 from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
@@ -28,6 +29,7 @@ def l47_impact_reversal(
     l2_returns_volatility: Returns,
     l10_trade_pressure: TradePressure,
     l59_price_impact: PriceImpact,
+    instruments: Instruments,
     pattern: PatternConfig,
     carry: ImpactReversalCarry,
 ) -> PatternSignal:
@@ -49,6 +51,7 @@ def l47_impact_reversal(
         r2=l59_price_impact.r2,
         sigma=l2_returns_volatility.sigma,
         close=close,
+        unit=notionals(close, instruments.multiplier, instruments.inverse),
         on=valid,
         decay=1.0 - halflife_alpha(pattern.impact_halflife_bars),
         least_peak=pattern.impact_peak_sigma,

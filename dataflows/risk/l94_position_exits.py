@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dataflows.carry import Count, Unknown, Zero
 from dataflows.data.types import Clock, Market
-from dataflows.execution.types import FILL, Executions, Ledger, Orders
+from dataflows.execution.types import FILL, ExecutionConfig, Executions, Ledger, Orders
 from dataflows.fusion.types import Proposal
 from dataflows.layer import layer
 from dataflows.risk.config import RiskConfig
@@ -27,6 +27,7 @@ class PositionExitsCarry(NamedTuple):
     horizon: Unknown
     entry: Unknown  # average price
     trailed: Count  # 1: the stop has been moved
+    reached: Count  # closes since the price was at the stop, that one included; 0: it was not
     bars: Zero  # bars held
     renewed: Zero  # bars held when the horizon began anew
     exit: Count
@@ -66,6 +67,12 @@ def life(horizon: float, risk: RiskConfig) -> float:
 
 
 @kernel
+def patience(rests: bool, execution: ExecutionConfig) -> int:
+    """Closes at which the price must have been at the stop before the position is left at the market."""
+    return execution.stop_limit_bars if rests and execution.stop_limit_bps > 0.0 else 1
+
+
+@kernel
 def latch_bracket(
     n: int,
     price: float,
@@ -93,22 +100,26 @@ def l94_position_exits(
     l96_order_lifecycle: Orders,
     l97_ledger: Ledger,
     clock: Clock,
+    execution: ExecutionConfig,
     risk: RiskConfig,
     carry: PositionExitsCarry,
 ) -> Exit:
     """Closes positions on their own terms: those of the order that opened them.
 
-    Stop, target, trail and horizon are latched from that order's bracket; a position without one (adopted) gets L84's distances
-    from the last known price, as soon as they are known. Stop and target rest at the venue. At closes this layer moves the stop
-    with the price (never away from it; it acts from the next bar on) and sets `exit`, in this order: STOP or TRAIL where the
-    price is at or beyond the stop that did not fill, TARGET likewise where no target rests, TIME after `horizon` closes. Where
-    at that close a proposal for the same side may enter and nothing halts entries, closing would only pay a round trip: then
-    the horizon begins anew, with L84's length where that is known. A stop that filled in part sets `exit` too. Where the close
-    is unknown the last mark counts; time goes on. `exit` stays 1 until the position is 0; then `reason` says, for that one
-    instant, why it was closed. TRAIL is a moved stop at the entry price or better; a moved stop that still loses is a STOP.
-    After STOP the side is locked out for rearm_bars closes, the present one included; L86 ends a lockout early when L3
-    leaves the side, and `locked_now` tells it that one begins.
-    `late` is 1 from the last `late_share` of the horizon on: an add would be closed almost at once.
+    Stop, target, trail and horizon are latched from that order's bracket; a position without one (adopted) gets L84's
+    distances from the last known price, as soon as they are known. Stop and target rest at the venue. At closes this layer
+    moves the stop with the price (never away from it; it acts from the next bar on) and sets `exit`, in this order: STOP or
+    TRAIL where the price is at or beyond the stop that did not fill, TARGET likewise where no target rests, TIME after
+    `horizon` closes. Where at that close a proposal for the same side may enter and nothing halts entries, closing would
+    only pay a round trip: then the horizon begins anew, with L84's length where that is known. A stop that filled in part
+    sets `exit` too. A resting stop-limit (`execution.stop_limit_bps` above 0) has time until the `stop_limit_bars`-th close
+    since it was reached, whatever the price does meanwhile: then what it has left sets `exit`, which goes to the market.
+    Where the close is unknown the last mark counts; time goes on. `exit` stays 1 until the position is 0; then `reason`
+    says, for that one instant, why it was closed. TRAIL is a moved stop at the entry price or better; a moved stop that
+    still loses is a STOP. After STOP the side is locked out for rearm_bars closes, the present one included; L86 ends a
+    lockout early when L3 leaves the side, and `locked_now` tells it that one begins.
+    `late` is 1 from the last `late_share` of the horizon on, and once the stop was reached: an add would be closed almost at
+    once.
     Returns (N,): prices in quote currency and bars_held, NaN without a position; a position that is NaN changes nothing.
     """
     symbols = l97_ledger.position.shape[0]
@@ -164,7 +175,7 @@ def l94_position_exits(
             locked_now[n] = was
         if ended:
             filled[n] = 0
-            carry.side[n] = carry.opened_by[n] = carry.trailed[n] = carry.exit[n] = 0
+            carry.side[n] = carry.opened_by[n] = carry.trailed[n] = carry.exit[n] = carry.reached[n] = 0
             carry.reason[n] = NO_EXIT
             carry.stop[n] = carry.target[n] = carry.trail[n] = carry.horizon[n] = carry.entry[n] = math.nan
         lockout[n] = both(carry.lock_long[n] > 0, carry.lock_short[n] > 0)
@@ -197,17 +208,20 @@ def l94_position_exits(
             carry.entry[n] = l97_ledger.average_price[n]
 
         why = NO_EXIT
-        if filled[n] == STOP:
-            why = at_stop(side, carry.stop[n], carry.entry[n], carry.trailed[n])
-        elif filled[n] == TARGET:
+        at_its_stop = filled[n] == STOP or (at_close and usable(price) and side * (price - carry.stop[n]) <= 0.0)
+        if carry.reached[n] > 0:
+            carry.reached[n] += 1 if at_close else 0
+        elif at_its_stop:
+            carry.reached[n] = 1
+        if filled[n] == TARGET:
             why = TARGET
+        elif carry.reached[n] >= patience(carry.stop_id[n] != 0, execution):
+            why = at_stop(side, carry.stop[n], carry.entry[n], carry.trailed[n])
         if at_close:
             carry.bars[n] += 1.0
-            if why == NO_EXIT and usable(price):
-                if side * (price - carry.stop[n]) <= 0.0:
-                    why = at_stop(side, carry.stop[n], carry.entry[n], carry.trailed[n])
-                elif carry.target_id[n] == 0 and side * (price - carry.target[n]) >= 0.0:
-                    why = TARGET
+            beyond = usable(price) and side * (price - carry.target[n]) >= 0.0
+            if why == NO_EXIT and carry.target_id[n] == 0 and beyond:
+                why = TARGET
             if why == NO_EXIT and carry.exit[n] == 0 and carry.bars[n] - carry.renewed[n] >= life(carry.horizon[n], risk):
                 may_enter = l3_action_proposal.side[n] == side and l3_action_proposal.may_enter[n] == 1
                 if may_enter and l81_kill_switch.level[n] == RUN and l92_loss_limits.halt_entries == 0:
@@ -216,7 +230,7 @@ def l94_position_exits(
                         carry.horizon[n] = l84_stop_levels.time_stop[n]
                 else:
                     why = TIME
-            if usable(close) and usable(carry.trail[n]):
+            if usable(close) and usable(carry.trail[n]) and carry.reached[n] == 0:
                 tighter = close * (1.0 - side * carry.trail[n])
                 if usable(tighter) and not side * (tighter - carry.stop[n]) <= 0.0:
                     carry.stop[n] = tighter
@@ -226,6 +240,6 @@ def l94_position_exits(
         if carry.exit[n] != 0:
             exit_[n], reason[n] = 1, carry.reason[n]
         active_stop[n], active_target[n], bars_held[n] = carry.stop[n], carry.target[n], carry.bars[n]
-        if carry.bars[n] - carry.renewed[n] >= (1.0 - risk.late_share) * life(carry.horizon[n], risk):
+        if carry.reached[n] > 0 or carry.bars[n] - carry.renewed[n] >= (1.0 - risk.late_share) * life(carry.horizon[n], risk):
             late[n] = 1
     return Exit(exit_, reason, active_stop, active_target, bars_held, lockout, locked_now, late)

@@ -18,7 +18,7 @@ class Traded(NamedTuple):
     """What was traded in each bar, (T, N)."""
 
     volume: Floats
-    vwap: Floats
+    unit: Floats  # notional of one at the bar's mean price
     valid: Ints
 
 
@@ -43,7 +43,7 @@ class DryUp(NamedTuple):
 def dried_up(traded: Traded, quoted: Quoted, case: DryUp, state: RollingSum) -> tuple[Floats, Floats]:
     """Bars to trade `notional` at `participation` of a volume that is `factor` times thinner, and what it costs in bps.
 
-    volume * vwap: notional traded in a bar; its mean over the last W valid bars. Cost: half the spread, `factor` times wider,
+    volume * unit: notional traded in a bar; its mean over the last W valid bars. Cost: half the spread, `factor` times wider,
     and the slippage beyond it of an order `factor` times the size, since every level shows that much less; between the three
     `sizes` linear, beyond them in the square root of the size. Infinite where nothing trades or anything is unknown, never NaN;
     each (T, N).
@@ -56,7 +56,7 @@ def dried_up(traded: Traded, quoted: Quoted, case: DryUp, state: RollingSum) -> 
     for t in range(bars):
         for n in range(symbols):
             time[t, n] = cost[t, n] = math.inf
-            turnover = traded.volume[t, n] * traded.vwap[t, n]
+            turnover = traded.volume[t, n] * traded.unit[t, n]
             if traded.valid[t, n] != 0 and 0.0 <= turnover < math.inf:
                 sum_push(turnover, n, state)
             if quoted.liquidity[t, n] < 0:

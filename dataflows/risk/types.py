@@ -110,7 +110,7 @@ class Exit(NamedTuple):
     bars_held: Panel
     lockout: IntPanel  # side (-1, 1) that may not be entered again yet; 0 none; 2 both
     locked_now: IntPanel  # side (-1, 1, 2 both) whose lockout began at this instant; 0 none
-    late: Flag  # 1: the position is in the last part of its life, in which nothing is added to it
+    late: Flag  # 1: nothing is added to the position: it is in the last part of its life, or was at its stop
 
 
 REASONS: Final = (

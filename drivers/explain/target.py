@@ -65,10 +65,10 @@ def _of_an_order(run: RecordedRun, wanted: str) -> Target:
         raise ExplainError(_unknown_order(run, wanted, ids))
     order = _row(orders, wanted)
     notes, entry, decided = [], None, order
-    if order["parent_id"] is not None and order["type"] in ("STOP_MARKET", "TAKE_PROFIT") and _is_bracket(order):
+    if order["parent_id"] is not None and order["type"] in ("STOP_MARKET", "STOP_LIMIT", "TAKE_PROFIT") and _is_bracket(order):
         if order["parent_id"] in ids:
             entry = decided = _row(orders, order["parent_id"])
-            what = "stop" if order["type"] == "STOP_MARKET" else "target"
+            what = "target" if order["type"] == "TAKE_PROFIT" else "stop"
             notes.append(f"{wanted} is the {what} of {entry['order_id']}: what follows is the decision that sent that entry.")
         else:
             notes.append(f"{wanted} belongs to {order['parent_id']}, which is from before this run.")

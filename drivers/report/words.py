@@ -87,6 +87,7 @@ TYPES: Final = {
     "LIMIT": "limit",
     "POST_ONLY": "post-only limit",
     "STOP_MARKET": "stop",
+    "STOP_LIMIT": "stop-limit",
     "TAKE_PROFIT": "target",
 }
 REGIMES: Final = {

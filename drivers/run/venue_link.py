@@ -81,6 +81,7 @@ class VenueLink:
             time_in_force=int(log.time_in_force[i]),
             lifetime=float(log.lifetime[i]),
             bracket_stop=float(log.bracket_stop[i]),
+            bracket_limit=float(log.bracket_limit[i]),
             bracket_target=float(log.bracket_target[i]),
             decision_time=int(log.decision_time[i]),
         )

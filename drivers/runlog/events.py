@@ -170,16 +170,19 @@ class Events:
         return found | ({"parent": order_name(self.symbols, column, parent)} if parent else {})
 
     def _brackets(self, orders: Any, time: Ints) -> Iterator[Event]:
-        for ids, prices, offset, type_ in (
-            (orders.stop_id, orders.stop_price, BRACKET_STOP, ex.STOP_MARKET),
-            (orders.target_id, orders.target_price, BRACKET_TARGET, ex.TAKE_PROFIT),
+        for ids, prices, offset, key in (
+            (orders.stop_id, orders.stop_price, BRACKET_STOP, "stop"),
+            (orders.target_id, orders.target_price, BRACKET_TARGET, "target"),
         ):
-            new = (ids != self._before(ex.ORDER_TYPES[type_], ids, 0)) & (ids & 3 == offset)
+            new = (ids != self._before(key, ids, 0)) & (ids & 3 == offset)
             for t, n in np.argwhere(new):
                 fields = self._order(n, int(ids[t, n]), int(ids[t, n]) - offset)
-                yield Event(
-                    time[t], "bracket", {"layer": "L96", **fields, "type": ex.ORDER_TYPES[type_], "price": float(prices[t, n])}
-                )
+                limited = offset == BRACKET_STOP and orders.stop_limit[t, n] == orders.stop_limit[t, n]
+                type_ = ex.TAKE_PROFIT if offset == BRACKET_TARGET else ex.STOP_LIMIT if limited else ex.STOP_MARKET
+                fields |= {"type": ex.ORDER_TYPES[type_], "price": float(prices[t, n])}
+                if limited:
+                    fields["limit_price"] = float(orders.stop_limit[t, n])
+                yield Event(time[t], "bracket", {"layer": "L96", **fields})
 
     def _kills(self, kill: Any, time: Ints) -> Iterator[Event]:
         level = np.asarray(kill.overall)

@@ -15,15 +15,15 @@ from typing import Any, Final
 import numpy as np
 
 from dataflows.execution import types as ex
-from dataflows.execution.order_table import CONTRADICTION, LIVE, NEXT, closes_position, complete, moved, same_side
+from dataflows.execution.order_table import CONTRADICTION, LIVE, NEXT, closes_position, complete, is_stop, moved, same_side
 from dataflows.panel import Ints
 from dataflows.risk.types import REASONS
 from dataflows.runtime.compile import python_of
 
 _UNKNOWN_ORDER: Final = ex.REJECTIONS.index("UNKNOWN_ORDER")
-_BRACKET: Final = {ex.STOP_MARKET: 1 << REASONS.index("STOP"), ex.TAKE_PROFIT: 1 << REASONS.index("TARGET")}
 _NEXT: Final[list[list[int]]] = NEXT.tolist()
 _closes, _complete, _moved, _same_side = python_of(closes_position), python_of(complete), python_of(moved), python_of(same_side)
+_is_stop = python_of(is_stop)
 
 
 @dataclass(slots=True)
@@ -42,6 +42,7 @@ class Order:
     decision_price: float
     reason: int  # mask of REASONS
     bracket_stop: float = math.nan
+    bracket_limit: float = math.nan
     bracket_target: float = math.nan
     status: int = ex.SUBMITTED
     filled: float = 0.0
@@ -166,8 +167,10 @@ class OrderHistory:
                 if abs(quantity) > 0.0 and not _closes(order.type):
                     order.before = order.quantity if math.isnan(order.before) else order.before
                     order.quantity = order.asked = quantity
-                elif order.type == ex.STOP_MARKET:
+                elif _is_stop(order.type):
                     order.stop_price = order.decision_price = rest[_STOP_PRICE]
+                    if order.type == ex.STOP_LIMIT and rest[_LIMIT_PRICE] == rest[_LIMIT_PRICE]:
+                        order.limit_price = rest[_LIMIT_PRICE]
                 else:
                     order.limit_price = rest[_LIMIT_PRICE]
 
@@ -250,11 +253,15 @@ class OrderHistory:
                 other.quantity = other.filled - after
                 other.asked = other.quantity if after != 0.0 else other.asked
         if opened and order is not None and not order.reduce_only:
-            for offset, type_, level in ((1, ex.STOP_MARKET, order.bracket_stop), (2, ex.TAKE_PROFIT, order.bracket_target)):
+            stop, limit, target = order.bracket_stop, order.bracket_limit, order.bracket_target
+            stop_type = ex.STOP_LIMIT if limit == limit else ex.STOP_MARKET
+            for offset, type_, prices, level, why in (
+                (1, stop_type, (limit, stop), stop, "STOP"),
+                (2, ex.TAKE_PROFIT, (target, math.nan), target, "TARGET"),
+            ):
                 if level == level and id_ + offset not in self.open:
-                    limit, stop = (level, math.nan) if type_ == ex.TAKE_PROFIT else (math.nan, level)
-                    why = _BRACKET[type_]
-                    self._new(Order(id_ + offset, symbol, id_, self._now, type_, 1, -after, limit, stop, level, why))
+                    bit = 1 << REASONS.index(why)
+                    self._new(Order(id_ + offset, symbol, id_, self._now, type_, 1, -after, *prices, level, bit))
 
 
 _FIELDS: Final = tuple(f for f in Order.__slots__ if f not in ("asked", "traded"))
@@ -269,6 +276,7 @@ _INTENT_FIELDS: Final = (
     "stop_price",
     "reduce_only",
     "bracket_stop",
+    "bracket_limit",
     "bracket_target",
     "decision_time",
     "decision_price",
@@ -292,6 +300,7 @@ def _order(
     stop: float,
     reduce_only: int,
     bracket_stop: float,
+    bracket_limit: float,
     bracket_target: float,
     time: int,
     price: float,
@@ -299,7 +308,20 @@ def _order(
 ) -> Order:
     """An order out of an intent's columns, as `_INTENT_FIELDS` lists them after the kind."""
     return Order(
-        id_, symbol, parent, time, type_, reduce_only, quantity, limit, stop, price, reason, bracket_stop, bracket_target
+        id_,
+        symbol,
+        parent,
+        time,
+        type_,
+        reduce_only,
+        quantity,
+        limit,
+        stop,
+        price,
+        reason,
+        bracket_stop,
+        bracket_limit,
+        bracket_target,
     )
 
 

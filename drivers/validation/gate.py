@@ -98,8 +98,10 @@ def malformed(orders: Any) -> tuple[int, str] | None:
     """The first order of L5's log without a number that it needs, as (entry, what is wrong); None where there is none."""
     sent, kind = orders.kind != ex.CANCEL, orders.type
     places = orders.kind == ex.PLACE
-    limited = places & np.isin(kind, (ex.LIMIT, ex.POST_ONLY, ex.TAKE_PROFIT))
-    stops = (places & (kind == ex.STOP_MARKET)) | ((orders.kind == ex.MODIFY) & ~(np.abs(orders.quantity) > 0.0))
+    limited = places & np.isin(kind, (ex.LIMIT, ex.POST_ONLY, ex.TAKE_PROFIT, ex.STOP_LIMIT))
+    stops = (places & np.isin(kind, (ex.STOP_MARKET, ex.STOP_LIMIT))) | (
+        (orders.kind == ex.MODIFY) & ~(np.abs(orders.quantity) > 0.0)
+    )
     faults = {
         "a quantity that is not finite": sent & ~np.isfinite(orders.quantity),
         "no quantity": places & (orders.quantity == 0.0),

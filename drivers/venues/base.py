@@ -29,14 +29,15 @@ class NewOrder(NamedTuple):
     symbol: str
     id: int  # ours; reports name it
     parent: int  # the entry whose position this order closes; 0: none
-    type: int  # MARKET, LIMIT, POST_ONLY, STOP_MARKET or TAKE_PROFIT
+    type: int  # MARKET, LIMIT, POST_ONLY, STOP_MARKET, STOP_LIMIT or TAKE_PROFIT
     quantity: float
     limit_price: float
-    stop_price: float  # trigger of STOP_MARKET
+    stop_price: float  # trigger of STOP_MARKET and STOP_LIMIT
     reduce_only: bool
     time_in_force: int  # GTC, IOC or FOK
     lifetime: float  # bars until it expires (GTD); 0: good till canceled
     bracket_stop: float  # price of the stop that goes live with the first fill
+    bracket_limit: float  # limit of that stop, which is then a STOP_LIMIT; NaN: a STOP_MARKET
     bracket_target: float
     decision_time: int  # of the close that decided
 
@@ -89,8 +90,9 @@ class Venue(Protocol):
         """Asks for an order to be canceled; CANCEL_REJECT reports that it cannot."""
 
     def modify(self, symbol: str, order_id: int, *, limit_price: float, stop_price: float, quantity: float) -> None:
-        """Changes a resting order: of a STOP_MARKET its trigger, of any other its limit (NaN: as it is), and the quantity of
-        the whole order, signed (0: as it is; never more than it was). CANCEL_REJECT reports that it cannot."""
+        """Changes a resting order: of a STOP_MARKET its trigger, of a STOP_LIMIT its trigger and its limit, of any other its
+        limit (NaN: as it is), and the quantity of the whole order, signed (0: as it is; never more than it was).
+        CANCEL_REJECT reports that it cannot."""
 
     def events(self, until: int) -> Iterable[ExecutionReport]:
         """The reports up to a time that were not handed over before, by time."""

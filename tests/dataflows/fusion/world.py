@@ -106,7 +106,7 @@ def holes(rng: np.random.Generator, x: Floats, share: float = 0.05) -> Floats:
 
 def instruments(n: int, fee: float = 5.0) -> Instruments:
     """n symbols with a taker fee in bps."""
-    made: Instruments = filled(Instruments, (n,), 0.0, taker_fee_bps=np.full(n, fee))
+    made: Instruments = filled(Instruments, (n,), 0.0, taker_fee_bps=np.full(n, fee), multiplier=np.ones(n))
     return made
 
 

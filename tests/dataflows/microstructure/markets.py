@@ -59,14 +59,16 @@ def random_book(rng: np.random.Generator, shape: tuple[int, int], depth: int = 6
     return centre * (1.0 - away[0]), size[0], centre * (1.0 + away[1]), size[1]
 
 
-def instruments(symbols: int, *, feed: int | Ints, tick: float = 0.0) -> Instruments:
-    """Facts of symbols that all have the same tick."""
+def instruments(symbols: int, *, feed: int | Ints, tick: float = 0.0, multiplier: float = 1.0, inverse: int = 0) -> Instruments:
+    """Facts of symbols that all have the same tick and contract."""
     return filled(
         Instruments,
         (1, symbols),
         0.0,
         uid=np.arange(1, symbols + 1, dtype=np.int64),
         tick_size=np.full(symbols, tick),
+        multiplier=np.full(symbols, multiplier),
+        inverse=np.full(symbols, inverse, np.int64),
         book_feed=np.broadcast_to(np.asarray(feed, np.int64), (symbols,)).copy(),
     )
 

@@ -60,11 +60,12 @@ def _flowing(seed: int = 1, known: bool = True, shape: tuple[int, int] = (BARS, 
     return market._replace(flow=sides), returns
 
 
-def _flow_layers(market: Market, returns: Returns, cuts: Any = ()) -> dict[str, Any]:
-    values: dict[str, Any] = {"l0_market_feed": market, "l2_returns_volatility": returns}
+def _flow_layers(market: Market, returns: Returns, cuts: Any = (), **contract: Any) -> dict[str, Any]:
+    facts = instruments(market.bars.close.shape[1], feed=0, **contract)
+    values: dict[str, Any] = {"l0_market_feed": market, "l2_returns_volatility": returns, "instruments": facts}
     for fn, taken in (
         (l10_trade_pressure, ("l0_market_feed", "l2_returns_volatility")),
-        (l59_price_impact, ("l0_market_feed", "l2_returns_volatility", "l10_trade_pressure")),
+        (l59_price_impact, ("l0_market_feed", "l2_returns_volatility", "l10_trade_pressure", "instruments")),
         (l61_flow_toxicity, ("l0_market_feed", "l10_trade_pressure")),
         (l62_order_flow_imbalance, ("l0_market_feed", "l2_returns_volatility", "l10_trade_pressure")),
     ):

@@ -40,8 +40,8 @@ CONFIG = MicrostructureConfig(proxy_window_bars=20, proxy_errors=0.0)
 SMALL = CONFIG._replace(order_notionals=(50.0, 500.0, 5_000.0), depth_scale=100.0)
 
 
-def spread_depth(market: Market, feed: Any = 1, config: MicrostructureConfig = CONFIG) -> SpreadDepth:
-    facts = instruments(market.bars.close.shape[1], feed=feed)
+def spread_depth(market: Market, feed: Any = 1, config: MicrostructureConfig = CONFIG, **contract: Any) -> SpreadDepth:
+    facts = instruments(market.bars.close.shape[1], feed=feed, **contract)
     return run_columnar(
         l8_spread_depth, {"l0_market_feed": market, "instruments": facts}, {"microstructure": config, "data": DataConfig()}
     )
@@ -59,6 +59,7 @@ def run(
     pressure: Any = 0.0,
     flow_z: Any = 0.0,
     usual: Any = 5e-4,
+    contract: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> Tradeability:
     shape = market.bars.close.shape
@@ -70,7 +71,8 @@ def run(
         "l0_market_feed": market,
         "l1_regime": filled(Regime, shape, chaotic=panel(chaotic)),
         "l2_returns_volatility": filled(Returns, shape, sigma_slow=panel(usual)),
-        "l8_spread_depth": spread_depth(market, feed, config),
+        "l8_spread_depth": spread_depth(market, feed, config, **contract or {}),
+        "instruments": instruments(shape[1], feed=feed, **contract or {}),
         "l9_book_imbalance": filled(BookImbalance, shape, smoothed=panel(imbalance)),
         "l10_trade_pressure": filled(TradePressure, shape, pressure=panel(pressure)),
         "l59_price_impact": filled(PriceImpact, shape, lambda_sqrt=panel(impact)),
@@ -100,7 +102,7 @@ def test_slippage_is_the_integral_of_marginal_cost(seed: int, notional: float) -
     rng = np.random.default_rng(seed)
     away, size = np.cumsum(rng.uniform(0.1, 5.0, 6)), 10.0 ** rng.uniform(-1, 2, 6)
     price = 100.0 * (1.0 + 1e-4 * away)
-    got = walk_side(price[None, None], size[None, None], 0, 0, 100.0, 1.0, 10.0, 0.0, notional)
+    got = walk_side(price[None, None], size[None, None], 0, 0, 100.0, 1.0, 10.0, 0.0, notional, 1.0, 0)
     keep = (away <= 10.0) | (np.arange(6) == 0)
     stops = [x for x in np.cumsum((price * size)[keep]) if x < notional]
     pieces = [0.0, *stops, notional]
@@ -120,7 +122,7 @@ def test_what_the_book_does_not_show_costs_the_dearer_of_both_laws(seed: int, no
     shown, edge = (price * size)[keep].sum(), max(10.0, away[0])
 
     def cost(impact_bps: float) -> float:
-        return walk_side(price[None, None], size[None, None], 0, 0, 100.0, 1.0, 10.0, impact_bps, notional) * notional
+        return walk_side(price[None, None], size[None, None], 0, 0, 100.0, 1.0, 10.0, impact_bps, notional, 1.0, 0) * notional
 
     if notional <= shown:
         assert cost(impact) == cost(0.0)
@@ -133,12 +135,12 @@ def test_what_the_book_does_not_show_costs_the_dearer_of_both_laws(seed: int, no
 def test_the_safe_notional_costs_the_limit_or_is_all_that_is_shown() -> None:
     price, size = one([100.01, 100.05, 100.09, 101.0], [1.0, 5.0, 10.0, 1e9])
     shown = 100.01 + 5 * 100.05 + 10 * 100.09
-    assert safe_side(price, size, 0, 0, 100.0, 1.0, 10.0, 20.0) == pytest.approx(shown)
+    assert safe_side(price, size, 0, 0, 100.0, 1.0, 10.0, 20.0, 1.0, 0) == pytest.approx(shown)
     for limit in (2.0, 4.0, 6.0):
-        safe = safe_side(price, size, 0, 0, 100.0, 1.0, 10.0, limit)
+        safe = safe_side(price, size, 0, 0, 100.0, 1.0, 10.0, limit, 1.0, 0)
         assert 100.0 < safe < shown
-        assert walk_side(price, size, 0, 0, 100.0, 1.0, 10.0, 0.0, safe) == pytest.approx(limit)
-    assert safe_side(price, size, 0, 0, 100.0, 1.0, 10.0, 0.5) == 0.0
+        assert walk_side(price, size, 0, 0, 100.0, 1.0, 10.0, 0.0, safe, 1.0, 0) == pytest.approx(limit)
+    assert safe_side(price, size, 0, 0, 100.0, 1.0, 10.0, 0.5, 1.0, 0) == 0.0
 
 
 def test_a_book_walked_by_hand() -> None:
@@ -395,6 +397,8 @@ def test_compiled_equals_plain() -> None:
             m.book.ask_price,
             m.book.ask_size,
             *np.random.default_rng(9).normal(0.0, [[[[1e-4]], [[1.0]], [[1.0]], [[1.0]], [[3.0]]]], (1, 5, *chaotic.shape))[0],
+            np.array([1.0, 50.0, 100.0]),
+            np.array([0, 0, 1]),
             np.full(chaotic.shape, 1.5),
             10.0,
             SMALL.order_notionals,

@@ -218,6 +218,8 @@ def test_compiled_equals_plain() -> None:
             m.book.ask_size,
             np.array([1, 0]),
             np.array([0.0, 0.01]),
+            np.array([50.0, 100.0]),
+            np.array([0, 1]),
             5,
             10.0,
             0.5,

@@ -25,11 +25,11 @@ def frame() -> pd.DataFrame:
     rng = np.random.default_rng(1)
     configs = {"microstructure": MicrostructureConfig(proxy_window_bars=20), "data": DataConfig()}
     market = traded(rng, 100, 2, spread=1e-3, sigma=5e-4)._replace(book=with_book(*random_book(rng, (100, 2))).book)
-    seen = run_columnar(
-        l8_spread_depth, {"l0_market_feed": market, "instruments": instruments(2, feed=np.array([0, 1]))}, configs
-    )
+    facts = instruments(2, feed=np.array([0, 1]))
+    seen = run_columnar(l8_spread_depth, {"l0_market_feed": market, "instruments": facts}, configs)
     given = {
         "l0_market_feed": market,
+        "instruments": facts,
         "l1_regime": filled(Regime, (100, 2), 0.1),
         "l2_returns_volatility": filled(Returns, (100, 2), 0.001),
         "l8_spread_depth": seen,

@@ -145,6 +145,7 @@ def test_slippage_is_that_of_an_order_that_eats_the_book(book: tuple[Floats, ...
         "l9_book_imbalance": run_columnar(l9_book_imbalance, {"l0_market_feed": market, "l8_spread_depth": seen}, CONFIGS),
         "l10_trade_pressure": filled(TradePressure, shape),
         "l59_price_impact": filled(PriceImpact, shape),
+        "instruments": instruments(1, feed=1),
         "l61_flow_toxicity": filled(FlowToxicity, shape),
         "l62_order_flow_imbalance": filled(OrderFlowImbalance, shape),
     }

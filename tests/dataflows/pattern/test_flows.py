@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataflows.data.types import Bars, Market, Quality
+from dataflows.data.types import Bars, Market, Quality, unknown_instruments
 from dataflows.kernels import arith, smooth, window
 from dataflows.kinematics.types import Returns, Slope
 from dataflows.microstructure.types import (
@@ -76,6 +76,7 @@ def world(moves: Floats, valid: Any = None, **panels: Any) -> dict[str, Any]:
 
     return {
         "l0_market_feed": market(close, given("volume", 10.0), valid),
+        "instruments": unknown_instruments(shape[1]),
         "l2_returns_volatility": filled(
             Returns, shape, SIGMA, r_1=moves.copy(), r_5=r_5, sigma=given("sigma", SIGMA), atr=given("atr", 0.1)
         ),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataflows.data.types import unknown_instruments
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.l85_instrument_cap import l85_instrument_cap
 from dataflows.risk.types import LiquidityStress
@@ -31,6 +32,7 @@ def caps(volumes, mode="plain", risk=RISK, equity=1000.0, valid=None, is_bar=Non
             "l63_tradeability": liquid(n, liquidity),
             "l79_liquidity_stress": dry(bars, n),
             "l97_ledger": ledger(n, equity=equity),
+            "instruments": unknown_instruments(n),
             "clock": clock(is_bar=1 if is_bar is None else is_bar[i]),
         }
         out.append(run(l85_instrument_cap, mode, **inputs, risk=risk, carry=carry).fraction)
@@ -89,7 +91,8 @@ def test_for_any_input_within_its_range_never_higher_with_thinner_liquidity_and_
 
         def inputs(k, volume=volume, valid=valid, is_bar=is_bar, cls=cls):
             return {"l0_market_feed": market(volume=volume * k, valid=valid), "l63_tradeability": liquid(liquidity_class=cls),
-                    "l79_liquidity_stress": dry(bars / k), "l97_ledger": ledger(equity=equity), "clock": clock(is_bar=is_bar)}  # fmt: skip
+                    "l79_liquidity_stress": dry(bars / k), "l97_ledger": ledger(equity=equity), "clock": clock(is_bar=is_bar),
+                    "instruments": unknown_instruments(1)}  # fmt: skip
 
         a, b = (run(l85_instrument_cap, m, **inputs(1.0), risk=RISK, carry=states[m]) for m in MODES)
         same(a, b)

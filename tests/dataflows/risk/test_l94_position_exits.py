@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.execution.types import ACCEPT, FILL, Executions, Orders
+from dataflows.execution.types import ACCEPT, FILL, ExecutionConfig, Executions, Orders
 from dataflows.fusion.types import Proposal
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.l94_position_exits import l94_position_exits
@@ -16,6 +16,7 @@ from tests.dataflows.risk.accounts import HOSTILE, MODES, clock, ledger, market,
 from tests.support import carry_of
 
 RISK = RiskConfig()._replace(rearm_bars=3)
+EXECUTION = ExecutionConfig()
 ENTRY = (7 << 32) | 4
 NAN = math.nan
 UNKNOWN = Stops(*[np.array([NAN])] * 4)
@@ -36,8 +37,8 @@ def executions(*fills):
 class Exits:
     """L94 over successive instants of one symbol."""
 
-    def __init__(self, mode="plain", risk=RISK):
-        self.mode, self.risk = mode, risk
+    def __init__(self, mode="plain", risk=RISK, execution=EXECUTION):
+        self.mode, self.risk, self.execution = mode, risk, execution
         self.carry = carry_of(l94_position_exits, 1, {"risk": risk})
 
     def __call__(self, position=0.0, close=100.0, bracket=(95.0, 110.0, NAN, 60.0), opened_by=ENTRY, fills=(), resting=True, average=100.0,
@@ -53,7 +54,8 @@ class Exits:
         inputs = {"l0_market_feed": market(close=close), "l84_stop_levels": stops, "l90_fills": e, "l96_order_lifecycle": orders,
                   "l97_ledger": account, "clock": clock(is_bar=is_bar),
                   "l3_action_proposal": row(Proposal, 1, side=[proposed], may_enter=[may_enter]),
-                  "l81_kill_switch": row(KillSwitch, 1, level=[level]), "l92_loss_limits": LossLimits(halt, 0, 0.0, 0.0)}  # fmt: skip
+                  "l81_kill_switch": row(KillSwitch, 1, level=[level]), "l92_loss_limits": LossLimits(halt, 0, 0.0, 0.0),
+                  "execution": self.execution}  # fmt: skip
         out = run(l94_position_exits, self.mode, **inputs, risk=self.risk, carry=self.carry)
         return type(out)(*[a[0] for a in out])
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.carry import start_state
-from dataflows.data.types import Bars, Market, Quality
+from dataflows.data.types import Bars, Market, Quality, unknown_instruments
 from dataflows.kinematics.types import Returns
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.types import SpreadDepth, Tradeability
@@ -231,6 +231,7 @@ def stress_inputs(bars=60, n=2, seed=1):
     slip = np.sort(rng.gamma(2.0, 3.0, (*shape, 3)), axis=2) + 4.0
     return {
         "l0_market_feed": market,
+        "instruments": unknown_instruments(n),
         "l8_spread_depth": filled(SpreadDepth, shape, 1.0, spread_bps=1.0 + 4.0 * rng.random(shape)),
         "l63_tradeability": filled(Tradeability, shape, 1.0, slippage_bps=slip),
     }

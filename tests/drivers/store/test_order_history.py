@@ -108,6 +108,23 @@ def test_a_trailing_stop_shows_its_last_price() -> None:
     assert found(history)[5].stop_price == 97.0
 
 
+def test_a_stop_limit_shows_both_of_its_prices_and_moves_both() -> None:
+    history = OrderHistory(2)
+    told: Instants = [
+        [place(4, bracket_stop=95.0, bracket_limit=94.0, bracket_target=110.0)],
+        [],
+        [{"kind": ex.MODIFY, "symbol": 0, "id": UID[0] + 5, "stop_price": 97.0, "limit_price": 96.0}],
+        [{"kind": ex.MODIFY, "symbol": 0, "id": UID[0] + 5, "stop_price": 98.0}],
+        [],
+    ]
+    feed(history, told[:2], [[], [fill(4, 1, 2.0)]])
+    stop, target = found(history)[5], found(history)[6]
+    assert (stop.type, stop.stop_price, stop.limit_price, stop.decision_price) == (ex.STOP_LIMIT, 95.0, 94.0, 95.0)
+    assert (target.type, target.limit_price) == (ex.TAKE_PROFIT, 110.0)
+    history.add(times(2, 5), *logs(ex.OrderIntents, told[2:]), *logs(ex.Executions, [[], [], []]))
+    assert (stop.stop_price, stop.limit_price, stop.decision_price) == (98.0, 96.0, 98.0)
+
+
 def test_a_refusal_has_its_reason() -> None:
     history = OrderHistory(2)
     feed(history, [[place(4, type=ex.POST_ONLY)], []], [[], [event(ex.REJECT, 4, "WOULD_CROSS")]])

@@ -255,6 +255,17 @@ def test_an_order_that_lacks_a_number_is_found(field: str, trial: Trial, outputs
         through(orders_are_complete, trial, outputs)
 
 
+@pytest.mark.parametrize(
+    ("limit", "stop", "said"), [(np.nan, 95.0, "a limit without a price"), (94.0, np.nan, "a stop without a trigger")]
+)
+def test_a_stop_limit_needs_both_prices(limit: float, stop: float, said: str, trial: Trial, outputs: list[Outputs]) -> None:
+    o, i = entry(outputs)
+    log = o.values["l5_execution_bridge"]
+    log.type[i], log.limit_price[i], log.stop_price[i] = ex.STOP_LIMIT, limit, stop
+    with pytest.raises(Broken, match=said):
+        through(orders_are_complete, trial, outputs)
+
+
 def test_a_limit_without_a_price_is_found(trial: Trial, outputs: list[Outputs]) -> None:
     o, i = entry(outputs)
     log = o.values["l5_execution_bridge"]
