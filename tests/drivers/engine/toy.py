@@ -104,7 +104,7 @@ def l5_orders(l2_score: Panel, l3_account: Account, clock: Clock, toy: ToyConfig
     """Every `every` bars an order against the score, one for each symbol where it is known."""
     n = l2_score.shape[0]
     codes = np.zeros((9, n), np.int64)
-    values = np.full((9, n), np.nan)
+    values = np.full((10, n), np.nan)
     k = 0
     if l3_account.bars % toy.every == 0:
         for s in range(n):
@@ -114,7 +114,7 @@ def l5_orders(l2_score: Panel, l3_account: Account, clock: Clock, toy: ToyConfig
                 k += 1
     return OrderIntents(
         k, codes[0], codes[1], codes[2], codes[3], values[0], codes[4], codes[8], values[1], values[2], codes[5],
-        values[3], values[4], values[5], values[6], values[7], codes[6], values[8], codes[7],
+        values[3], values[4], values[9], values[5], values[6], values[7], codes[6], values[8], codes[7],
     )  # fmt: skip
 
 
