@@ -13,12 +13,12 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from dataflows.panel import Floats
-from drivers.feeds.account_size import account_notes
 from drivers.feeds.advice import funding_notes, slip_notes, split_notes
 from drivers.feeds.dataset import Dataset, read_folder
 from drivers.feeds.description import read_description
 from drivers.feeds.errors import DataError, Fault
 from drivers.feeds.outliers import outliers
+from drivers.feeds.suitability import suitability_notes
 from drivers.feeds.trading_time import RHYTHM, proposed
 from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
@@ -197,7 +197,7 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
             "there, as neither fills nor impact can be estimated; import a source with volume to trade"
         )
     notes.extend(data.notes())
-    notes.extend(account_notes(data, load_configs(defaults(), clock=data.clock)))
+    notes.extend(suitability_notes(data, load_configs(defaults(), clock=data.clock)))
     notes.extend([*split_notes(data), *slip_notes(data), *funding_notes(data, read_description(data.path).funding_interval)])
     if data.quality.unlisted:
         notes.append(

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from drivers.engine.chunk import Outputs
-from drivers.feeds.account_size import account_notes
+from drivers.feeds.suitability import suitability_notes
 from drivers.files.atomic import sync
 from drivers.run.assembly import PreparedRun
 from drivers.runlog.events import Events
@@ -56,7 +56,7 @@ class Recorder:
             start=session.data.instruments.start_position.tolist(),
             features=session.request.features,
         )
-        notes, facts = [*session.data.notes(), *account_notes(session.data, session.configs)], session.data.instruments
+        notes, facts = [*session.data.notes(), *suitability_notes(session.data, session.configs)], session.data.instruments
         self.summary = Summary(session.data.symbols, session.configs, notes, facts, self.writer.history)
         self.events = Events(session.data.symbols, session.engine.epoch_ns)
         self._log = self.writer.folder / "log.jsonl"

@@ -1,4 +1,4 @@
-"""Whether the account suits the market: `execution.start_cash` beside what trades there, in whatever currency prices are."""
+"""Whether configuration and data suit each other: the start cash what trades there, and the windows how many bars there are."""
 
 from __future__ import annotations
 
@@ -12,15 +12,34 @@ from dataflows.panel import Floats
 from drivers.feeds.aligned import Dataset
 
 
-def account_notes(data: Any, configs: Mapping[str, Any]) -> list[str]:
+def suitability_notes(data: Any, configs: Mapping[str, Any]) -> list[str]:
+    """What does not fit, a sentence with its cure each. data: what a run reads; only of recorded data is it known beforehand.
+
+    configs: of the run, by domain, at the data's clock.
+    """
+    if not isinstance(data, Dataset):
+        return []
+    return [*_length_notes(data, configs), *_account_notes(data, configs)]
+
+
+def _length_notes(data: Dataset, configs: Mapping[str, Any]) -> list[str]:
+    """Data that end before L2's volatility is known, and with it most of the layers."""
+    needed = getattr(configs.get("kinematics"), "volatility_halflife", 0.0)
+    if len(data) > needed:
+        return []
+    cure = "take more of them" + (", or shorter times: `--spec seconds`" if data.clock.seconds < 60 else "")
+    known = f"volatility is known after {needed:,.0f} (kinematics.volatility_halflife)"
+    return [f"the data have {len(data):,} bars and {known}, so that most layers stay unknown; {cure}"]
+
+
+def _account_notes(data: Dataset, configs: Mapping[str, Any]) -> list[str]:
     """A sentence with its cure where the account is so large that no symbol takes a position, or so small that no lot fits.
 
-    data: what a run reads; only of recorded data is it known beforehand how much trades. configs: of the run, at the data's
-    clock. Too large: of every symbol with a volume, the most that L85 allows of it is below `execution.least_entry`, or its
+    Too large: of every symbol with a volume, the most that L85 allows of it is below `execution.least_entry`, or its
     depth costs more logits of L63's score than there are above `avoid_below`. Too small: one lot, or the least notional, of
     every symbol is more than `risk.max_fraction` of it.
     """
-    if not isinstance(data, Dataset) or not {"execution", "microstructure", "risk"} <= set(configs):
+    if not {"execution", "microstructure", "risk"} <= set(configs):
         return []
     execution, risk, micro = (configs[name] for name in ("execution", "risk", "microstructure"))
     cash, facts = float(execution.start_cash), data.instruments

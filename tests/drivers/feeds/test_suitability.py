@@ -1,4 +1,4 @@
-"""An account that does not suit the market is told in one sentence with its cure, from what trades there alone."""
+"""An account that does not suit the market, and data that are too short, are told in one sentence with its cure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from drivers.feeds.account_size import account_notes
 from drivers.feeds.check import check_dataset
 from drivers.feeds.dataset import open_dataset
+from drivers.feeds.suitability import suitability_notes
 from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
 from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
-from tests.drivers.feeds.folders import NOW, bars, book, write
+from tests.drivers.feeds.folders import NOW, START, bars, book, write
 
 
 def notes(folder: Path, cash: float) -> list[str]:
     data = open_dataset(folder, now=NOW)
-    return account_notes(data, load_configs(defaults(), (f"execution.start_cash={cash}",), clock=data.clock))
+    return suitability_notes(data, load_configs(defaults(), (f"execution.start_cash={cash}",), clock=data.clock))
 
 
 def quoted(unit: float, turnover: float = 5e6) -> pd.DataFrame:
@@ -85,7 +85,18 @@ def test_an_account_below_one_lot_is_too_small(tmp_path: Path) -> None:
 
 
 def test_nothing_is_said_without_a_volume(tmp_path: Path) -> None:
-    assert notes(write(tmp_path, bars=bars().assign(volume=np.nan)), 1e12) == []
+    assert notes(write(tmp_path, bars=bars(200).assign(volume=np.nan)), 1e12) == []
+
+
+def test_data_shorter_than_the_volatility_s_window_are_told(tmp_path: Path) -> None:
+    short = quoted(1.0).iloc[:100]
+    (said,) = notes(write(tmp_path / "a", bars=short), 1e5)
+    assert said.startswith("the data have 50 bars and volatility is known after 60 (kinematics.volatility_halflife)")
+    assert said.endswith("take more of them")
+    seconds = quoted(1.0).assign(timestamp=lambda x: pd.Timestamp("2026-03-01", tz="UTC") + (x["timestamp"] - START) / 60)
+    (said,) = notes(write(tmp_path / "b", bars=seconds), 1e4)
+    assert "200 bars and volatility is known after 3,600" in said
+    assert said.endswith("take more of them, or shorter times: `--spec seconds`")
 
 
 def test_a_run_says_it_in_its_summary(tmp_path: Path) -> None:
