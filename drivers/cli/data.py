@@ -37,6 +37,7 @@ def simulate(
     """
     from drivers.feeds.simulate import simulate as write
     from drivers.feeds.simulate.market import DEFAULT_SYMBOLS
+    from drivers.run.progress import progress_bar
     from drivers.text.terminal import Terminal
     from drivers.text.times import parse_duration
 
@@ -44,9 +45,7 @@ def simulate(
         seconds = parse_duration(clock) // 1_000_000_000
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--clock") from None
-    from rich.progress import Progress
-
-    with Progress(console=Terminal(stderr=True), transient=True) as progress:
+    with progress_bar(Terminal(stderr=True)) as progress:
         task = progress.add_task(f"Simulating {days} days", total=1.0)
         write(
             folder,
@@ -156,6 +155,7 @@ def import_(
     are sorted, files may be larger than memory. The folder appears when it is whole and a run would take it.
     """
     from drivers.feeds.importing import ImportRequest, plan_import, plan_table, result_table, run_import
+    from drivers.run.progress import progress_bar
     from drivers.text.terminal import Terminal
 
     request = ImportRequest(
@@ -195,10 +195,7 @@ def import_(
     if dry_run:
         console.print("Nothing was written: this was a dry run.")
         return
-    from rich.progress import Progress
-
-    screen = Terminal(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+    with progress_bar(Terminal(stderr=True)) as progress:
         task = progress.add_task("Reading", total=1.0)
         result = run_import(plan, lambda share, what: progress.update(task, completed=share, description=what))
     console.print(result.report)
