@@ -63,8 +63,13 @@ def symbol_of(run: RecordedRun, name: str | None) -> str:
 
 
 def read_symbol(run: RecordedRun, symbol: str) -> Recorded:
-    """One symbol of a run. Raises RecordedError where the run does not hold L99, or an older form of it."""
+    """One symbol of a run. Raises RecordedError where the run does not hold L99, or an older form of it, or shifted prices."""
     n, clock = run.symbols.index(symbol), int(run.about["clock_seconds"])
+    if shift := ((run.about.get("instruments") or {}).get("price_shift") or [0.0] * len(run.symbols))[n]:
+        raise RecordedError(
+            f"{run.folder.name}: prices of {symbol} have its price_shift of {shift:g} added, and a chart shows them as quoted: "
+            "they cannot be compared; take another symbol"
+        )
     prefix = "l99_pine_mirror."
     if "execution" not in run.domains():
         raise RecordedError(f"{run.folder.name} has no features/execution.parquet, so it holds no mirror; run it again")

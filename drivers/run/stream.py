@@ -69,7 +69,7 @@ def run_stream(
     begun = time.perf_counter()
     with progress_bar(console) as progress:
         session = prepare_run(request, progress, feed)
-        check_venue(session.plan, connect is not None)
+        check_venue(session.plan, connect is not None, session.data.instruments)
         ready = time.perf_counter()
         with ExitStack() as stack:
             stack.callback(session.data.close)

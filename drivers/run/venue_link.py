@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dataflows.data.types import Instruments
 from dataflows.execution.types import CANCEL, PLACE, Executions, OrderIntents, VenueSnapshot
 from drivers.engine.chunk import Outputs
 from drivers.engine.plan import Plan
@@ -104,13 +105,18 @@ class VenueLink:
         )
 
 
-def check_venue(plan: Plan, connected: bool) -> None:
-    """Raises VenueRefusal where the graph takes its reports from a venue and none is connected, or the other way round."""
+def check_venue(plan: Plan, connected: bool, instruments: Instruments | None = None) -> None:
+    """Raises VenueRefusal where the graph takes its reports from a venue and none is connected, or the other way round; and
+    where prices have a `price_shift`, which a venue knows nothing of."""
     live = "venue_events" in plan.hints
     if live and not connected:
         raise VenueRefusal(
             "the wiring chooses `venue: live`, so orders would go to a venue, and none is connected; choose `venue: sim` in "
             "wiring_master.yaml to run on recorded data"
+        )
+    if connected and instruments is not None and instruments.price_shift.any():
+        raise VenueRefusal(
+            "prices have a price_shift, and a venue takes orders at quoted ones; trade such symbols in simulation only"
         )
     if connected and not live:
         raise VenueRefusal(

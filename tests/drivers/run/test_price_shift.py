@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
 
+from dataflows.data.types import unknown_instruments
+from drivers.pine.recorded import RecordedError, read_symbol
 from drivers.run.batch import run_batch
 from drivers.run.replay import replay
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
+from drivers.run.venue_link import check_venue
+from drivers.store.reader import open_run
+from drivers.venues.base import VenueRefusal
 from tests.drivers.run.test_stream import same, tables
 from tests.drivers.small_market import EARLY, market
 
@@ -46,6 +53,11 @@ def test_without_fees_it_is_the_run_of_the_shifted_prices(tmp_path: Path) -> Non
     ours, theirs = tables(below), tables(above)
     for name in ("data", "kinematics", "regime", "pattern"):
         same(ours[f"features/{name}.parquet"], theirs[f"features/{name}.parquet"], name)
+    with pytest.raises(
+        RecordedError, match="prices of AAA have its price_shift of 128 added, and a chart shows them as quoted"
+    ):
+        read_symbol(open_run(below), "AAA")
+    assert read_symbol(open_run(below), "BBB").symbol == "BBB"
     one, other = (pd.read_parquet(out / "fills.parquet") for out in (below, above))
     assert (one["symbol"] == "AAA").sum() > 10
     np.testing.assert_allclose(one["quantity"], other["quantity"], rtol=1e-9)
@@ -69,3 +81,12 @@ def test_cash_and_fees_are_of_quoted_prices_in_a_run_a_stream_and_its_replay(tmp
     for name in theirs:
         same(ours[name], theirs[name], name)
     assert replay(streamed).bars == 420
+
+
+def test_a_venue_takes_no_orders_at_shifted_prices() -> None:
+    plan: Any = SimpleNamespace(hints={"venue_events": None})
+    facts = unknown_instruments(2)
+    check_venue(plan, connected=True, instruments=facts)
+    facts.price_shift[1] = 128.0
+    with pytest.raises(VenueRefusal, match="prices have a price_shift, and a venue takes orders at quoted ones"):
+        check_venue(plan, connected=True, instruments=facts)
