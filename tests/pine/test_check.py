@@ -12,7 +12,7 @@ import pytest
 from drivers.cli.main import run_command
 from drivers.pine.check import ChartError, check
 from drivers.pine.render import MIRROR
-from tests.pine.conftest import Case
+from tests.pine.cases import Case
 from tests.pine.runtimes import pynecore
 
 
@@ -33,7 +33,7 @@ def written(frame: pd.DataFrame, folder: Path) -> Path:
 def test_the_chart_agrees(exported: pd.DataFrame, sample: Case, tmp_path: Path) -> None:
     found = check(written(exported, tmp_path), sample.recorded)
     assert found.equal
-    assert (found.bars, found.compared, found.only_chart, found.only_run) == (4000, 1000, 0, 0)
+    assert (found.bars, found.compared, found.only_chart, found.only_run) == (3600, 600, 0, 0)
     assert max(each.error for each in found.series) < 1e-9
     assert {each.title for each in found.series} >= {"Stop", "Target", "Trend", "Chart regime"}
 
@@ -96,7 +96,7 @@ def test_a_file_that_is_no_export_is_refused(
 def test_the_command_says_it_and_its_exit_code(exported: pd.DataFrame, sample: Case, tmp_path: Path, capsys: Any) -> None:
     run = str(sample.run.folder)
     assert run_command(["pine", "check", str(written(exported, tmp_path)), "--run", run]) == 0
-    assert "agrees with the run on 1,000 bars" in capsys.readouterr().out
+    assert "agrees with the run on 600 bars" in capsys.readouterr().out
     exported.loc[exported.index[-1], "Chart side"] = 7
     assert run_command(["pine", "check", str(written(exported, tmp_path)), "--run", run]) == 1
     assert "first at 2026-01-09T11:59:00Z in Chart side" in capsys.readouterr().err

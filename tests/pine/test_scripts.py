@@ -26,7 +26,7 @@ from drivers.pine.payload import (
 from drivers.pine.render import MIRROR, SCRIPTS, literal, number, script
 from drivers.pine.schema import schema
 from drivers.pine.settings import default_settings, settings_of
-from tests.pine.conftest import Case
+from tests.pine.cases import Case
 from tests.pine.lint import problems, strings
 
 ROOT = Path(__file__).parents[2]
