@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
-from typing import Any
-
-import numpy as np
 
 from dataflows.data.types import OPERATOR_CANCEL, OPERATOR_HALT, OPERATOR_NONE, OPERATOR_RELEASE
 from dataflows.execution.types import CANCEL
-from drivers.engine.chunk import Chunk, Instant, Outputs, joined
+from drivers.engine.chunk import Chunk, Instant, Outputs
 from drivers.engine.interrupts import Requests, deferred
 from drivers.feeds.base import Delivered, Quiet
 from drivers.run.assembly import PreparedRun
 from drivers.run.between_bars import Between
+from drivers.run.block import Block, room_for
 from drivers.run.journaled import Journaled, state_of
 from drivers.run.operator_commands import OperatorCommand, fields_of
 from drivers.run.recorder import Recorder
@@ -25,9 +24,6 @@ from drivers.text.times import stamp
 
 VENUE = "venue"
 """Whose word an instant is at which the venue reports something."""
-
-BUFFER_BARS = 512
-"""Bars whose outputs wait in memory before they go to the sinks together."""
 
 
 class Stream:
@@ -49,13 +45,14 @@ class Stream:
     ) -> None:
         self.session, self.recorder, self.engine, self.between, self.stop = session, recorder, engine, between, stop
         self.venue = venue
-        self.waiting: list[Outputs] = []
+        self.waiting = Block(session.plan.annotations, room_for(len(session.data.symbols)))
         engine.on_failure = self._journal_failed
 
     # -- forward -------------------------------------------------------------------------------------------------------------
 
-    def run(self, items: Iterable[Delivered], show: Callable[[str], None]) -> bool:
-        """Runs what a feed delivers; True when Ctrl-C, SIGTERM or SIGHUP ended it, with every bar that was begun finished."""
+    def run(self, items: Iterable[Delivered], show: Callable[[int], None]) -> bool:
+        """Runs what a feed delivers, and shows the time of each bar, UTC ns; True when Ctrl-C, SIGTERM or SIGHUP ended it, with
+        every bar that was begun finished."""
         engine, stopped = self.session.engine, False
         for item in items:
             if self.stop.asked:
@@ -74,9 +71,9 @@ class Stream:
                 self.between.saw(item.inputs["observations"])
                 if engine.last_time % engine.epoch_ns == 0:
                     self._next_segment()
-                elif len(self.waiting) == BUFFER_BARS:
+                elif self.waiting.full:
                     self.flush()
-            show(f"Streaming {stamp(engine.last_time)}")
+            show(engine.last_time)
         self.act(engine.last_time + 1)
         self.flush()
         return stopped
@@ -144,13 +141,14 @@ class Stream:
     def _wait(self, outputs: Outputs) -> None:
         if outputs.epoch:  # what waits is of the epoch before
             self.flush()
-        self.waiting.append(outputs)
+        self.waiting.add(outputs)
 
     def flush(self) -> None:
         """What waits goes to the sinks."""
-        if self.waiting:
-            self.recorder.take(concatenated(self.session, self.waiting))
-            self.waiting.clear()
+        if self.waiting.bars:
+            self.recorder.take(self.waiting.taken())
+            if not gc.isenabled():  # see `collected_at_flushes`
+                gc.collect()
 
     # -- the journal ---------------------------------------------------------------------------------------------------------
 
@@ -202,7 +200,7 @@ class Stream:
                 chunk = chunk_of(record)
                 self._wait(engine.advance(chunk))
                 self.between.saw(chunk.inputs["observations"])
-                if len(self.waiting) == BUFFER_BARS or engine.last_time % engine.epoch_ns == 0:
+                if self.waiting.full or engine.last_time % engine.epoch_ns == 0:
                     self.flush()
             elif about["kind"] == "instant":
                 self.flush()
@@ -228,15 +226,3 @@ def _not_canceled(outputs: Outputs, instant: Instant, order: str) -> str:
         symbol = order.rpartition("-")[0]
         return f"{order} is the stop of an open position and stays; FLATTEN {symbol} closes the position"
     return f"{order} is not an open order, or its cancel is under way; nothing was done"
-
-
-def concatenated(session: PreparedRun, outputs: list[Outputs]) -> Outputs:
-    """Successive outputs as those of one chunk."""
-    annotations = session.plan.annotations
-    values: dict[str, Any] = {n: joined([o.values[n] for o in outputs], annotations[n]) for n in outputs[0].values}
-    offsets = {
-        log: np.concatenate([[0], np.cumsum(np.concatenate([np.diff(o.offsets[log]) for o in outputs]))])
-        for log in outputs[0].offsets
-    }
-    epoch = {k: v for o in outputs for k, v in o.epoch.items()}
-    return Outputs(np.concatenate([o.time for o in outputs]), values, offsets, epoch)

@@ -6,15 +6,17 @@ written to the journal before they act.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
 from dataflows.runtime.compile import compilation_frozen
 from drivers.engine.checkpoint import restore, save
@@ -38,6 +40,9 @@ from drivers.store.folder import CHECKPOINT, JOURNAL
 from drivers.text.terminal import Terminal
 from drivers.text.times import stamp
 from drivers.venues.base import Venue
+
+SHOWN_EVERY: Final = 0.1
+"""Seconds between two looks at the progress of a stream."""
 
 
 def run_stream(
@@ -90,7 +95,8 @@ def run_stream(
             if request.speed == "realtime":
                 items = paced(items, sleep, stop)
             task = progress.add_task("Streaming", total=session.data.remaining(begins_at))
-            stopped = stream.run(items, lambda text: progress.update(task, advance=1, description=text))
+            with collected_at_flushes():
+                stopped = stream.run(items, _shown(progress, task))
             stream.engine.state()
             timings = {"prepare_seconds": ready - begun, "run_seconds": time.perf_counter() - ready}
             recorder, between = stream.recorder, stream.between
@@ -112,6 +118,36 @@ def run_stream(
     if stopped:
         notify(f"Stopped after {stamp(session.engine.last_time)}. Go on with: stratoquant stream --checkpoint {path} …")
     return RunResult(out, summary, recorder.report_failed)
+
+
+def _shown(progress: Progress, task: TaskID) -> Callable[[int], None]:
+    """What shows the bars: as often as an eye can tell, for to show one takes as long as to run it."""
+    bars, again = 0, 0.0
+
+    def show(last_time: int) -> None:
+        nonlocal bars, again
+        bars += 1
+        if not progress.disable and time.monotonic() >= again:
+            progress.update(task, completed=bars, description=f"Streaming {stamp(last_time)}")
+            again = time.monotonic() + SHOWN_EVERY
+
+    return show
+
+
+@contextmanager
+def collected_at_flushes() -> Iterator[None]:
+    """Within it, Python looks for garbage when outputs go to the sinks, at no other time, and not among what was there before:
+    to look through all that a warm engine holds takes tenths of a second, for which a bar would wait."""
+    was = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was:
+            gc.enable()
 
 
 def following(session: PreparedRun) -> Iterator[Delivered]:
