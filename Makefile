@@ -16,7 +16,7 @@ help:
 	@echo "make test-layer L=l12_regression_slope_short   the tests of one layer, in seconds"
 	@echo "make test-long  the tests that take minutes, too"
 	@echo "make lint       style, types, import contracts, wiring"
-	@echo "make bench      the figures of docs/figures.md"
+	@echo "make bench      the figures of docs/figures.md, kept in benchmarks/history.jsonl"
 	@echo "make docs       the pages of layers and dependencies anew, and the site, into site/"
 	@echo "make audit      the locked packages against the database of known vulnerabilities; needs the network and pip-audit"
 	@echo "make clean      remove the environment and the caches"

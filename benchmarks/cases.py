@@ -10,14 +10,27 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
-from benchmarks.peers import talib_seconds
-from benchmarks.setup import YEAR_BARS, chunks, engine_for, market
+from benchmarks.peers.talib import talib_seconds
+from benchmarks.setup import YEAR_BARS, chunks, engine_for, market, market_folder
+from drivers.engine import engine as engine_module
 from drivers.engine import parallel
 from drivers.engine.engine import Engine
+from drivers.engine.guards import Guards
+from drivers.run import assembly
+from drivers.run.batch import advance_all
+from drivers.run.progress import progress_bar
+from drivers.run.recorder import Recorder
+from drivers.run.request import RunRequest
+from drivers.runlog.events import Events
+from drivers.store.parquet import ParquetFile
+from drivers.store.summary import Summary
+from drivers.store.writer import ResultWriter
 
 
 @contextmanager
@@ -211,46 +224,6 @@ def _overhead(engine: Engine, rounds: int = 2000) -> float:
         engine._run_steps = step  # type: ignore[method-assign]
 
 
-START = """
-import time; begun = time.perf_counter()
-import numpy as np
-from dataflows.data.types import unknown_instruments
-from drivers.engine import parallel
-from drivers.engine.engine import Engine
-from drivers.graph.wiring import load
-from drivers.run.precompile import compiling_beside
-from drivers.project.configs import load_configs
-from drivers.project.locate import defaults
-from drivers.engine.building import make_plan
-project = defaults()
-plan = make_plan(load(project.wiring), load_configs(project))
-with compiling_beside(plan, None):
-    Engine(plan, ["A"], {"instruments": unknown_instruments(1)}).warm_up()
-print(time.perf_counter() - begun)
-"""
-
-
-def starts() -> dict[str, float]:
-    """Seconds from a fresh process to a warm engine: with an empty cache of machine code, and with a full one."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "STRATOQUANT_CACHE": folder}
-        found = [float(subprocess.check_output([sys.executable, "-c", START], env=environment, text=True)) for _ in range(2)]
-    return {"cold_seconds": found[0], "warm_seconds": found[1]}
-
-
-def year_memory(symbols: int, bars: int) -> dict[str, float]:
-    """Peak resident memory of a process that reads and runs `symbols` for `bars` minutes; features are not written."""
-    market(symbols, bars)
-    code = (
-        "import resource; from benchmarks.setup import chunks, engine_for, market\n"
-        f"data = market({symbols}, {bars}); engine = engine_for(data)\n"
-        "for c in chunks(data): engine.advance(c)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {"peak_mib": float(done.stdout)}
-
-
 def stream_memory(bars: int) -> dict[str, float]:
     """Resident memory of a stream of single bars: after a tenth of them, and at the end."""
     data = market(1, 20_000)
@@ -270,3 +243,50 @@ def stream_memory(bars: int) -> dict[str, float]:
             with open("/proc/self/statm") as file:  # noqa: PTH123
                 marks.append(int(file.read().split()[1]) * page)
     return {"mib_after_a_tenth": marks[0], "mib_at_the_end": marks[1]}
+
+
+def stages(bars: int) -> dict[str, float]:
+    """Processor seconds of a batch run with all results, by what they are spent on. `results, second thread` runs beside the
+    others; of the columnar stage it is the first thread's share."""
+    spent: dict[str, float] = {}
+
+    def clocked(owner: Any, name: str, label: str) -> Callable[[], None]:
+        inner = getattr(owner, name)
+
+        def call(*given: Any, **named: Any) -> Any:
+            begun = time.thread_time()
+            try:
+                return inner(*given, **named)
+            finally:
+                spent[label] = spent.get(label, 0.0) + time.thread_time() - begun
+
+        setattr(owner, name, call)
+        return lambda: setattr(owner, name, inner)
+
+    undo = [
+        clocked(assembly, "prepare_run", "prepare"),
+        clocked(engine_module, "run_layers", "columnar stage"),
+        clocked(Engine, "_run_steps", "step stage"),
+        clocked(Engine, "advance", "engine"),
+        clocked(Guards, "check", "guards"),
+        clocked(Events, "write", "log lines"),
+        clocked(ResultWriter, "write", "results"),
+        clocked(Summary, "add", "summary"),
+        clocked(ParquetFile, "_write", "results, second thread"),
+        clocked(Recorder, "_report", "report"),
+    ]
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            request = RunRequest(data=market_folder(1, bars), out=Path(scratch, "run"))
+            with progress_bar(Console(quiet=True)) as progress:
+                session = assembly.prepare_run(request, progress)
+                spent = {"prepare": spent["prepare"]}  # what warms the engine up is no bar of the run
+                with Recorder(session, Path(scratch, "run")) as recorder:
+                    advance_all(session, recorder, lambda bars: None)
+                    recorder.finish({})
+    finally:
+        for each in undo:
+            each()
+    inner_parts = ("columnar stage", "step stage", "guards")
+    spent["engine, rest"] = spent.pop("engine") - sum(spent[part] for part in inner_parts)
+    return dict(sorted(spent.items(), key=lambda item: -item[1]))

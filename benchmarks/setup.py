@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from dataflows.data.types import unknown_instruments
 from dataflows.runtime.code_folder import cache_root, make_cache_root
@@ -22,13 +23,18 @@ START = "2024-01-01"
 
 def market(symbols: int, bars: int) -> Dataset:
     """A bars-only market of at least `bars` minutes; made once and kept in the cache folder."""
+    return open_dataset(market_folder(symbols, bars))
+
+
+def market_folder(symbols: int, bars: int) -> Path:
+    """The folder of `market`."""
     days = -(-bars // DAY_BARS)
     folder = cache_root() / "benchmarks" / f"{symbols}-symbols-{days}-days"
     if not (folder / "dataset.yml").is_file():
         make_cache_root()
         folder.parent.mkdir(parents=True, exist_ok=True)
         simulate(folder, seed=1, symbols=default_symbols(symbols), days=days, start=START, book=False, trades=False)
-    return open_dataset(folder)
+    return folder
 
 
 def engine_for(data: Dataset) -> Engine:

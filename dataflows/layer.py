@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any, Final, Literal, TypeVar
 
-from hamilton import node
-from hamilton.function_modifiers import base, config
+from hamilton import node, registry
+
+registry.disable_autoload()  # or it imports every library that it has an extension for, dask and scikit-learn among them
+from hamilton.function_modifiers import base, config  # noqa: E402
 
 Schedule = Literal["columnar", "step", "post", "epoch"]
 SCHEDULES: Final = ("columnar", "step", "post", "epoch")

@@ -1,4 +1,4 @@
-"""The peer: TA-Lib's time for 22 functions of one symbol's bars."""
+"""TA-Lib's time for 22 functions of one symbol's bars."""
 
 from __future__ import annotations
 
