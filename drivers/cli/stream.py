@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,25 @@ class Speed(StrEnum):
 def stream(
     context: typer.Context,
     data: options.Data = None,
+    venue: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A live market instead of recorded data, traded on paper: a file of config/venues that names an exchange, "
+            "e.g. binance_spot. No key is needed, and no order can leave.",
+        ),
+    ] = None,
+    clock: Annotated[str | None, typer.Option(metavar="TIME", help="Of a live market: length of a bar; else 1m.")] = None,
+    warm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Of a live market: history to run before it, in which nothing is entered; else what the configuration needs.",
+        ),
+    ] = None,
+    warm_from: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Of a live market: a folder of `data fetch` that has that history.")
+    ] = None,
     speed: Annotated[Speed, typer.Option(help="max: as fast as it goes. realtime: each bar when it closed.")] = Speed.max,
     checkpoint: Annotated[
         Path | None,
@@ -71,7 +91,7 @@ def stream(
     report: options.Report = RunRequest.report,
     features: options.Features = RunRequest.features,
 ) -> None:
-    """Stream: recorded data through the same engine, one bar at a time.
+    """Stream: recorded data, or a live market on paper, through the same engine, one bar at a time.
 
     The results equal those of `run` to the bit. Ctrl-C, SIGTERM and SIGHUP finish the bar and write a checkpoint and the
     results so far. The same command with --checkpoint continues after the last bar as if it had never stopped. --resume
@@ -81,6 +101,10 @@ def stream(
         raise typer.BadParameter(f"there is no file {operator}; an empty one will do", param_hint="--operator")
     if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {checkpoint.parent} to leave it in", param_hint="--checkpoint")
+    if venue is not None and data is not None:
+        raise typer.BadParameter("a live market and recorded data exclude each other; leave one out", param_hint="--venue")
+    if lone := next((n for n, v in (("clock", clock), ("warm", warm), ("warm-from", warm_from)) if v and venue is None), None):
+        raise typer.BadParameter("it is about a live market; name one with --venue", param_hint=f"--{lone}")
     if resume is not None:
         others = [p.name for p in context.command.params if p.name != "resume" and given(context, p.name or "")]
         if others:
@@ -106,6 +130,11 @@ def stream(
         operator_file=operator,
         stale_after=stale_after,
         journaled=journal,
+        venue=venue,
+        clock=clock,
+        warm=warm,
+        warm_from=warm_from,
+        live_from=None if venue is None else time.time_ns(),
     )
     from drivers.cli.outcome import show
     from drivers.run.stream import run_stream

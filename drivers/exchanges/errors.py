@@ -32,7 +32,7 @@ class Malformed(ccxt.BadResponse):  # type: ignore[misc]
     """An answer that can be read and makes no sense, such as a candle without a price."""
 
 
-def fault(name: str, error: Exception) -> ExchangeFault:
+def fault(name: str, error: Exception, tries: int = MOST_TRIES) -> ExchangeFault:
     """An error of ccxt as a sentence. name: the venue's."""
     said = " ".join(str(error).split())[:200]
     if isinstance(error, ccxt.BadSymbol):
@@ -40,9 +40,7 @@ def fault(name: str, error: Exception) -> ExchangeFault:
             f"{name}: {said}; symbols are written as ccxt has them, e.g. BTC/USDT, or BTC/USDT:USDT for a swap"
         )
     if isinstance(error, TRANSIENT):
-        return ExchangeOutage(
-            f"{name} did not answer in {MOST_TRIES} tries ({said}); what was fetched is kept: try again later"
-        )
+        return ExchangeOutage(f"{name} did not answer in {tries} tries ({said})")
     return ExchangeFault(f"{name}: {said}")
 
 
@@ -58,15 +56,16 @@ class Patience:
     retry_after: Callable[[], float] = lambda: 0.0
     chance: random.Random = field(default_factory=random.Random)
     retries: int = 0  # in all
+    tries: int = MOST_TRIES
 
     def ask(self, call: Callable[[], T]) -> T:
         """The answer of a call. Raises ExchangeFault when it is refused, or does not come in MOST_TRIES tries."""
-        for attempt in range(MOST_TRIES):
+        for attempt in range(self.tries):
             try:
                 return call()
             except TRANSIENT as error:
-                if attempt == MOST_TRIES - 1 or isinstance(error, ccxt.AuthenticationError):
-                    raise fault(self.name, error) from None
+                if attempt == self.tries - 1 or isinstance(error, ccxt.AuthenticationError):
+                    raise fault(self.name, error, self.tries) from None
                 self.retries += 1
                 wait = min(LONGEST_WAIT, 0.5 * 2.0**attempt)
                 self.sleep(max(self.retry_after(), wait * (0.5 + 0.5 * self.chance.random())))

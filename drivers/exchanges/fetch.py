@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from drivers.exchanges.access import Exchange
-from drivers.exchanges.errors import ExchangeFault
+from drivers.exchanges.errors import ExchangeFault, ExchangeOutage
 from drivers.exchanges.history import Counts, candles, funding
 from drivers.exchanges.markets import described, name_of
 from drivers.feeds.check import QualityReport, check_dataset
@@ -83,6 +83,13 @@ class FetchResult:
 
 def fetch(exchange: Exchange, request: FetchRequest, progress: Progress = lambda what, share: None) -> FetchResult:
     """Fetches bars, and of swaps their funding. Raises ExchangeFault naming what is in the way; what was fetched stays."""
+    try:
+        return _fetched(exchange, request, progress)
+    except ExchangeOutage as error:
+        raise ExchangeOutage(f"{error}; what was fetched is kept in {request.out}.partial: try again later") from None
+
+
+def _fetched(exchange: Exchange, request: FetchRequest, progress: Progress) -> FetchResult:
     markets = [exchange.market(symbol) for symbol in request.symbols]
     names = [name_of(symbol) for symbol in request.symbols]
     if len(set(names)) < len(names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from drivers.graph.wiring import load as load_wiring
 from drivers.project.configs import Configs, load_configs
 from drivers.project.locate import Project, locate
 from drivers.project.machine_specs import MachineSpec, load_spec
+from drivers.run.live import live_feed
 from drivers.run.precompile import compiling_beside
 from drivers.run.progress import warm_up
 from drivers.run.provenance import digest, versions
@@ -67,7 +69,7 @@ class PreparedRun:
             "instruments": self.data.instruments._asdict(),
             "clock_seconds": self.data.clock.seconds,
             "clock": self.data.clock._asdict(),
-            "seed": self.request.seed if self.request.data is None else None,
+            "seed": self.request.seed if self.request.data is None and self.request.venue is None else None,
             "spec": None if self.spec is None else self.spec.model_dump(),
             "applied": [spec.model_dump() for spec in in_force(self.project.root, self.configs)],
             "overrides": list(self.request.overrides),
@@ -75,10 +77,18 @@ class PreparedRun:
         }
 
 
-def prepare_run(request: RunRequest, progress: Progress, feed: Feed | None = None, *, compiled: bool = True) -> PreparedRun:
+def prepare_run(
+    request: RunRequest,
+    progress: Progress,
+    feed: Feed | None = None,
+    *,
+    compiled: bool = True,
+    notify: Callable[[str], None] = lambda text: None,
+) -> PreparedRun:
     """Reads and checks everything that a run needs, and compiles what it calls. Nothing is written.
 
-    feed: where the bars come from; None: the folder that the request names, or the built-in sample market.
+    feed: where the bars come from; None: what the request names, or the built-in sample market. notify: told of outages of a
+    live market.
     """
     project = locate(request.project)
     wiring = load_wiring(project.wiring)
@@ -86,7 +96,13 @@ def prepare_run(request: RunRequest, progress: Progress, feed: Feed | None = Non
     if spec is not None:
         wiring = with_spec(wiring, spec)
     load_configs(project, request.overrides, spec, clock=None)  # a slip is told before the data are read
-    data = feed if feed is not None else _recorded(request, project, progress)
+    data: Feed
+    if feed is not None:
+        data = feed
+    elif request.venue is not None:
+        data = live_feed(request, project, spec, progress, notify)
+    else:
+        data = _recorded(request, project, progress)
     configs = load_configs(project, request.overrides, spec, data.clock)
     wiring = wiring.at_clock(data.clock)
     plan = make_plan(wiring, configs, project)

@@ -29,7 +29,9 @@ class Between:
         about = memory or {}
         self.acted, self.applied = Counter(about.get("acted", {})), list[dict[str, Any]](about.get("applied", []))
         self.known: int = about.get("known", session.engine.last_time)
-        self.live = request.speed == "realtime"  # an appended command then has the time at which it was read
+        self.live = (
+            request.speed == "realtime" or request.venue is not None
+        )  # an appended command then has the time at which it was read
         self.source: OperatorSource | None = None
         self.timed, self.untimed = list[OperatorCommand](), list[OperatorCommand]()
         self.stale_ns = None if request.stale_after is None else int(request.stale_after * 1e9)

@@ -21,9 +21,12 @@ class RunRequest:
     spec: name or path of a machine spec to run with, without applying it. project: the folder with config/, specs/ and
     wiring_master.yaml. overwrite: replace the results that are in `out`. speed: of a stream. checkpoint: the file that a
     stream goes on from, and leaves behind. seed: of the built-in sample market. report: write report.html with the results.
-    operator_file: operator commands for a stream. stale_after: seconds without data after which a stream is halted.
-    journaled: a stream keeps a journal beside its results. resume: complete the stream that left `<out>.partial`. features:
-    which of the layers' values the results keep.
+    operator_file: operator commands for a stream. stale_after: seconds without data after which a stream is halted. venue: a
+    stream's live market, a file of config/venues that names an exchange; live_from: UTC ns at which the stream was started,
+    what closes before is its history, in which nothing is entered; clock: the length of its bars; warm: the length of that
+    history, as `14d`, None: what the configuration needs; warm_from: a fetched folder that has it. journaled: a stream keeps a
+    journal beside its results. resume: complete the stream that left `<out>.partial`. features: which of
+    the layers' values the results keep.
     """
 
     data: Path | None = None
@@ -41,6 +44,11 @@ class RunRequest:
     report: bool = True
     operator_file: Path | None = None
     stale_after: float | None = None
+    venue: str | None = None
+    live_from: int | None = None
+    clock: str | None = None
+    warm: str | None = None
+    warm_from: Path | None = None
     journaled: bool = True
     features: Features = DEFAULT
     resume: bool = False

@@ -23,7 +23,7 @@ from drivers.store.journal import JournalReader
 from drivers.store.segments import has_segments, last_beginning, segments_of
 from drivers.text.times import stamp
 
-_PATHS = ("data", "out", "project", "checkpoint", "operator_file")
+_PATHS = ("data", "out", "project", "checkpoint", "operator_file", "warm_from")
 _TUPLES = ("symbols", "overrides")
 
 

@@ -73,7 +73,7 @@ def run_stream(
 
     begun = time.perf_counter()
     with progress_bar(console) as progress:
-        session = prepare_run(request, progress, feed)
+        session = prepare_run(request, progress, feed, notify=notify)
         check_venue(session.plan, connect is not None, session.data.instruments)
         ready = time.perf_counter()
         with ExitStack() as stack:
@@ -92,7 +92,7 @@ def run_stream(
                 stream, items = _begun(session, out, stack, notify, stop)
             stream.venue = link
             begins_at = session.engine.last_time
-            if request.speed == "realtime":
+            if request.speed == "realtime" and request.venue is None:
                 items = paced(items, sleep, stop)
             task = progress.add_task("Streaming", total=session.data.remaining(begins_at))
             with collected_at_flushes():
