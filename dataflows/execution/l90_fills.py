@@ -330,4 +330,20 @@ def l90_fills__live(venue_events: Executions) -> Executions:
     The driver validates events at the edge, numbers the fills of each symbol 1, 2, 3 ... as it first sees them, and keeps the
     bracket where the venue does not. Units as in the simulated variant.
     """
-    return venue_events
+    return Executions(
+        n=venue_events.n,
+        kind=venue_events.kind,
+        symbol=venue_events.symbol,
+        id=venue_events.id,
+        fill_id=venue_events.fill_id,
+        quantity=venue_events.quantity,
+        price=venue_events.price,
+        fee=venue_events.fee,
+        liquidity=venue_events.liquidity,
+        reference_price=venue_events.reference_price,
+        touch_price=venue_events.touch_price,
+        reason=venue_events.reason,
+        fee_base=venue_events.fee_base,
+        venue_position=venue_events.venue_position,
+        venue_cash=venue_events.venue_cash,
+    )  # made anew: the loop hands a record in by its place, which is no record to return

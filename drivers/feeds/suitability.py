@@ -47,9 +47,9 @@ def _account_notes(data: Dataset, configs: Mapping[str, Any]) -> list[str]:
     known = traded > 0.0
     if not known.any():
         return []
-    price, depth, size = price[known], depth[known], facts.multiplier[known]
-    unit = np.where(facts.inverse[known] != 0, size, size * price)
-    window = traded[known] * risk.cap_volume_bars * unit / price
+    price, size = price[known], facts.multiplier[known]
+    unit = np.where(facts.inverse[known] != 0, size / price, size * price)  # what one is worth
+    depth, window = depth[known] * unit / price, traded[known] * risk.cap_volume_bars * unit / price
     shuts = micro.avoid_below  # the score from which on a market is shut
     logits = micro.score_base - math.log(shuts / (1.0 - shuts)) if 0.0 < shuts < 1.0 else math.inf
     if ((risk.cap_participation * window < execution.least_entry * cash) | (micro.depth_scale > logits * depth)).all():

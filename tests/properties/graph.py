@@ -67,7 +67,8 @@ def run(engine: Engine, data: Observations, cuts: Sequence[int] = (), *, restore
     outputs = []
     for a, b in pairwise(edges):
         if restore_at is not None and a == restore_at:
-            fresh = Engine(engine.plan, engine.symbols, engine.static, depth=engine.dims["D"], compiled=engine.compiled)
+            more = {"depth": engine.dims["D"], "epoch_ns": engine.epoch_ns, "compiled": engine.compiled}
+            fresh = Engine(engine.plan, engine.symbols, engine.static, **more)
             restore(fresh, save(engine))
             engine = fresh
         outputs.append(engine.advance(Chunk(data.time[a:b], {"observations": cut(data, Observations, a, b)})))
