@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from drivers.diagrams.meaning import meanings
+from drivers.diagrams.values import members_of
 from drivers.domain.run import DomainResult, run_domain
 from drivers.explain.show import headline, tree
 from drivers.explain.target import target_of
@@ -136,6 +138,9 @@ class Run:
     ) -> pd.DataFrame:
         """What a layer gave: one row a bar and symbol, one column a field. layer: a name or an id (`L12`).
 
+        A field of several values a symbol has a column each, named by what they are where they have names (`values.trend` of
+        L66's sources), else by number.
+
         Raises RecordedError for a run that was not made with features="all"."""
         name = layer_named(layer, list(self._by_layer))
         if self._recorded.kept != "all":
@@ -143,6 +148,7 @@ class Run:
         if name is None:
             raise RecordedError(f"{self.folder.name} holds no layer {layer!r}; {layer_hint(layer, list(self._by_layer))}")
         domain_, columns = self._by_layer[name]
+        members = members_of(name, meanings(self._recorded.project).get(name), columns)
         frame = self._recorded.frame(
             f"features/{domain_}",
             columns,
@@ -150,7 +156,8 @@ class Run:
             start=ns_of("start", start),
             end=ns_of("end", end),
         )
-        return frame.rename(columns=lambda c: c.removeprefix(f"{name}.")).set_index(["timestamp", "symbol"])
+        shown = {column: members.get(column, column).removeprefix(f"{name}.") for column in columns}
+        return frame.rename(columns=shown).set_index(["timestamp", "symbol"])
 
     def explain(self, order: str) -> Explained:
         """How an order came about; `SYMBOL TIME` says why there was none."""

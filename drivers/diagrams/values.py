@@ -113,6 +113,19 @@ def columns_at(name: str, kind: Kind, there: Sequence[str]) -> list[str]:
     return sorted(found, key=lambda column: int(column.rpartition(".")[2]))
 
 
+def members_of(node: str, meaning: Meaning | None, there: Sequence[str]) -> dict[str, str]:
+    """Of the columns of a layer's stacks: the column to its name with the member's in place of the number."""
+    if meaning is None:
+        return {}
+    stacks = [(f"{node}.{path}".rstrip("."), leaf) for path, leaf in meaning.leaves.items() if leaf.codes is not None]
+    return {
+        column: f"{name}.{leaf.codes.names[k]}"
+        for name, leaf in stacks
+        for k, column in enumerate(columns_at(name, leaf.kind, there))
+        if len(leaf.kind.axes) > 1 and leaf.codes is not None and k in leaf.codes.names
+    }
+
+
 def _packed(panel: Any, kind: Kind) -> dict[str, str]:
     """A column as text. What is the same in every bar and symbol, to the bit, is written once."""
     flat = np.ascontiguousarray(panel, kind.numpy).reshape(-1)

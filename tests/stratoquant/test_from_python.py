@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import stratoquant as sq
-from dataflows.fusion.types import EXTERNAL
+from dataflows.fusion.types import SOURCES
 from drivers.feeds.errors import DataError
 from drivers.feeds.simulate import simulate
 from drivers.store.reader import RecordedError
@@ -63,6 +63,11 @@ def test_features_of_a_layer_by_name_or_id(run: sq.Run) -> None:
     np.testing.assert_array_equal(by_name["t_stat"].to_numpy(), stored["l12_regression_slope_short.t_stat"].to_numpy())
     assert len(by_id) == len(run.equity) - 10
     assert set(by_id.index.get_level_values("symbol")) == {run.symbols[0]}
+    sources = run.features("L66").filter(like="values.")
+    assert list(sources.columns) == [f"values.{name}" for name in SOURCES]
+    fusion = pd.read_parquet(run.folder / "features" / "fusion.parquet")
+    for k, name in enumerate(SOURCES):
+        np.testing.assert_array_equal(sources[f"values.{name}"].to_numpy(), fusion[f"l66_signal_matrix.values.{k}"].to_numpy())
     assert run.layers[0] == "l0_market_feed"
     with pytest.raises(RecordedError, match="did you mean l12_regression_slope_short"):
         run.features("l12_regresion_slope_short")
@@ -126,7 +131,7 @@ def test_bars_and_a_signal_of_ones_own_in_memory(bars: pd.DataFrame, market: Pat
     symbols = sorted(bars["symbol"].astype(str).unique())
     signal = pd.DataFrame(np.random.default_rng(1).uniform(0.5, 1.5, (len(times), len(symbols))), times, symbols)
     made = sq.run(bars, stamp="close", alpha=signal, spec="own_signal", out=tmp_path / "own", report=False)
-    external = made.features("L66")[f"values.{EXTERNAL}"].dropna()
+    external = made.features("L66")["values.external"].dropna()
     assert len(external) > 0
     assert (external > 0.0).all()
     stated = pq.read_table(tmp_path / "own-data" / "alpha.parquet")
