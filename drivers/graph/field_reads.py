@@ -1,15 +1,16 @@
-"""Which fields of a record a layer reads, from its source."""
+"""Which fields of a record a layer reads, from its bytecode: to parse sources would take most of a plan's time."""
 
 from __future__ import annotations
 
-import ast
+import dis
 import functools
 import inspect
-import textwrap
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dataflows.panel import walk
+from dataflows.runtime.compile import python_of
 
 Path = tuple[str, ...]
 
@@ -24,25 +25,33 @@ def used_paths(fn: Callable[..., Any], parameter: str, record: Any) -> set[Path]
 @functools.cache
 def chains(fn: Callable[..., Any], parameter: str) -> frozenset[Path]:
     """Every `parameter.a.b` in the function, as (a, b); the empty chain where the parameter itself is handed on."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(fn)))
-    except OSError:  # a function with no source file
-        return frozenset({()})
-    inner: set[int] = set()
-    found: set[Path] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and id(node) not in inner:
-            chain: list[str] = []
-            at: ast.expr = node
-            while isinstance(at, ast.Attribute):
-                inner.add(id(at))
-                chain.append(at.attr)
-                at = at.value
-            if isinstance(at, ast.Name) and at.id == parameter:
-                inner.add(id(at))
-                found.add(tuple(reversed(chain)))
-    whole = any(
-        isinstance(node, ast.Name) and node.id == parameter and isinstance(node.ctx, ast.Load) and id(node) not in inner
-        for node in ast.walk(tree)
-    )
-    return frozenset({()}) if whole else frozenset(found)
+    found = set(_in_code(inspect.unwrap(python_of(fn)).__code__, parameter))
+    return frozenset({()}) if () in found else frozenset(found)
+
+
+def _in_code(code: types.CodeType, name: str) -> Iterator[Path]:
+    """What follows each load of a name: in the code, and in the functions within it."""
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    for i, step in enumerate(steps):
+        loaded = _loaded(step)
+        if name in loaded[:-1]:  # of two names that are loaded at once, what follows is about the last
+            yield ()
+        if loaded and loaded[-1] == name:
+            chain = []
+            for after in steps[i + 1 :]:
+                if after.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
+                    break
+                chain.append(str(after.argval))
+            yield tuple(chain)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _in_code(constant, name)
+
+
+def _loaded(step: dis.Instruction) -> tuple[str, ...]:
+    """The names that an instruction loads, in order."""
+    if step.opname == "STORE_FAST_LOAD_FAST":  # Python 3.13 joins the two
+        return (step.argval[1],)
+    if step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
+        return step.argval if isinstance(step.argval, tuple) else (step.argval,)
+    return ()

@@ -17,7 +17,7 @@ A line is written where something begins, not for every bar that it lasts, and f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -39,11 +39,8 @@ _REPORTS: Final = {ex.FILL: "fill", ex.REJECT: "reject", ex.EXPIRE: "expire", ex
 class EventLog(Protocol):
     """Where the lines go."""
 
-    def event(self, name: str, **fields: Any) -> None:
-        """One line."""
-
-    def warning(self, name: str, **fields: Any) -> None:
-        """One line that a person should look at."""
+    def lines(self, lines: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+        """Several lines: (level, name, fields) of each. Level "warning" is for what a person should look at."""
 
 
 class Event(NamedTuple):
@@ -90,9 +87,10 @@ class Events:
         times = np.array([event.time for event in found], np.int64)
         texts = np.datetime_as_string(times.astype("M8[ns]"), unit="s").tolist()  # as `stamp` writes each
         epochs = ((times - 1) // self.epoch_ns).tolist()
-        for event, text, epoch in zip(found, texts, epochs, strict=True):
-            write = log.warning if event.warns else log.event
-            write(event.name, time=f"{text}Z", epoch=epoch, **event.fields)
+        log.lines(
+            ("warning" if event.warns else "info", event.name, {"time": f"{text}Z", "epoch": epoch, **event.fields})
+            for event, text, epoch in zip(found, texts, epochs, strict=True)
+        )
         return found
 
     def noted(self, events: Sequence[Event], time: Ints) -> Bools:

@@ -10,7 +10,7 @@ on; nothing is global, so that two runs in one process do not mix their lines:
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -48,16 +48,24 @@ class RunLog:
         """Something that ended the run; inside an `except` with its traceback."""
         self._line("error", name, {**fields, "exception": traceback.format_exc().rstrip()})
 
+    def lines(self, lines: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+        """Several at once: (level, name, fields) of each."""
+        now = _now()
+        self._file.write("".join([self._text(now, *line) for line in lines]))
+
     def _line(self, level: str, name: str, fields: dict[str, Any]) -> None:
+        self._file.write(self._text(_now(), level, name, fields))
+
+    def _text(self, now: str, level: str, name: str, fields: dict[str, Any]) -> str:
         """Time, level and event first, then what the line is about, then the rest: lines that the eye can read down."""
-        line: dict[str, Any] = {"timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "level": level, "event": name}
+        line: dict[str, Any] = {"timestamp": now, "level": level, "event": name}
         if not line.keys().isdisjoint(fields):
             taken = ", ".join(name for name in fields if name in line)
             raise TypeError(f"{taken}: the log itself says this of every line; give the fact another name")
         about = self._ids | fields
         line |= {key: about[key] for key in CORRELATION if key in about}
         line |= about  # what is there already keeps its place
-        self._file.write(json_text(line, default=_json_value) + "\n")
+        return json_text(line, default=_json_value) + "\n"
 
     def close(self) -> None:
         """Ends the file. A second time does nothing."""
@@ -73,6 +81,10 @@ class RunLog:
 def open_run_log(path: Path, *, run: str) -> RunLog:
     """Adds to the log file at `path`, every line with `run` in it. A line is in the file at once: a crash loses none."""
     return RunLog(path.open("a", encoding="utf-8", buffering=1), {"run": run})
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _json_value(value: Any) -> Any:
