@@ -32,8 +32,9 @@ def chains(fn: Callable[..., Any], parameter: str) -> frozenset[Path]:
 def _in_code(code: types.CodeType, name: str) -> Iterator[Path]:
     """What follows each load of a name: in the code, and in the functions within it."""
     steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    shared = {*code.co_cellvars, *code.co_freevars}  # with functions within; a LOAD_FAST of one only hands its cell on
     for i, step in enumerate(steps):
-        loaded = _loaded(step)
+        loaded = tuple(x for x in _loaded(step) if step.opname.startswith("LOAD_DEREF") or x not in shared)
         if name in loaded[:-1]:  # of two names that are loaded at once, what follows is about the last
             yield ()
         if loaded and loaded[-1] == name:
