@@ -30,7 +30,7 @@ from dataflows.fusion.costs import Waiting
 from dataflows.fusion.horizons import best_horizon
 from dataflows.fusion.l3_action_proposal import ActionProposalCarry
 from dataflows.fusion.proposals import Backing, Bounds, EntryRules, Proposed, propose
-from dataflows.fusion.types import Cost, Expectancy, Horizon
+from dataflows.fusion.types import PARTS, Cost, Expectancy, Horizon
 from dataflows.panel import Floats, Ints
 from drivers.feeds.sample import SAMPLE_EDGE
 from drivers.feeds.simulate import simulate_market
@@ -104,7 +104,9 @@ def by_rule(edges: Floats, trip: Floats, carry: Floats, config: FusionConfig) ->
     """What L70 and L3 make of edges (T, N, H) that are known for sure, at costs (T, N)."""
     shape = trip.shape
     one, none_saved, sure = np.ones(shape), np.zeros(shape), np.full(edges.shape, 1e9)
-    learned = Expectancy(edges, np.zeros(edges.shape), sure, np.zeros((*shape, 1)))
+    parts = np.zeros((*edges.shape, PARTS))
+    parts[..., 0] = edges
+    learned = Expectancy(edges, np.zeros(edges.shape), sure, np.zeros((*shape, 1)), parts.reshape(*shape, -1))
     waiting = Waiting(bars=1, ratio=math.inf)  # at the market: `trip` is what entering costs
     cost = Cost(trip, none_saved, trip, trip, trip, carry)
     held = Horizon(*best_horizon(edges, sure, cost, waiting, config.horizons, config.entry_min_observations))

@@ -60,6 +60,8 @@ IntPanel: TypeAlias = Annotated[Ints, Kind("i8", ("N",))]
 """(T, N) codes, counts and flags."""
 Stack: TypeAlias = Annotated[Floats, Kind("f8", ("N", "K"))]
 """(T, N, K): K values a symbol (sources, horizons, order sizes)."""
+PassedStack: TypeAlias = Annotated[Floats, Kind("f8", ("N", "K"), recorded=False)]
+"""(T, N, K): K values a symbol, handed to other layers and not recorded."""
 Levels: TypeAlias = Annotated[Floats, Kind("f8", ("N", "D"))]
 """(T, N, D): one value a book level, best first."""
 Series: TypeAlias = Annotated[Floats, Kind("f8", ())]

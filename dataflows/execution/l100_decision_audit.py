@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.carry import Axes, Count, Zero
 from dataflows.data.types import Clock, Instruments, Market
 from dataflows.execution.types import PLACE, Audit, Ledger, OrderIntents, Orders, Reconciliation
-from dataflows.fusion.types import LONG, SHORT, Ensemble, K, Proposal, with_an_edge
+from dataflows.fusion.types import LONG, PARTS, SHORT, Proposal, with_an_edge
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import Regime
@@ -28,8 +28,8 @@ class AuditCarry(NamedTuple):
     label: Annotated[Ints, Axes("N", start=-1)]
     total: Zero
     side: Count
-    share: Annotated[Floats, Axes(K, "N")]  # of each source in the score that opened the position
-    said: Annotated[Floats, Axes(K, "N")]  # the contributions at the last close
+    share: Annotated[Floats, Axes(PARTS, "N")]  # of each part in the edge that opened the position
+    said: Annotated[Floats, Axes(PARTS, "N")]  # the parts of the edge at the last close
     filled: Annotated[Floats, Axes(SUMS, "N")]  # over the fills between the last close and the next
     happened: Count  # mask of AUDIT_EVENTS between them
 
@@ -65,12 +65,12 @@ def since_close(fills: Floats, events: Ints, is_bar: Ints, carry: AuditCarry) ->
 
 @kernel
 def latch_shares(share: Floats, said: Floats, n: int) -> None:
-    """Each source's part of the score of symbol n; 0 of a score that is 0 or unknown. share, said: (K, N)."""
-    score = 0.0
+    """Each part's share of the edge of symbol n; 0 of an edge that is 0 or unknown. share, said: (PARTS, N)."""
+    edge = 0.0
     for k in range(said.shape[0]):
-        score += said[k, n]
+        edge += said[k, n]
     for k in range(said.shape[0]):
-        part = said[k, n] / score if score != 0.0 else 0.0
+        part = said[k, n] / edge if edge != 0.0 else 0.0
         share[k, n] = part if math.fabs(part) < math.inf else 0.0
 
 
@@ -81,18 +81,18 @@ def profits(
     unrealised: Floats,
     fees: Floats,
     funding: Floats,
-    contributions: Floats,
+    edge_parts: Floats,
     is_bar: Ints,
     carry: AuditCarry,
 ) -> tuple[Floats, Floats]:
-    """Profit of each bar (T, N), and its parts by source (T, N, K); those add up to it where the score was known.
+    """Profit of each bar (T, N), and its parts by source (T, N, PARTS); those add up to it where the edge was known.
 
     Between two bars (is_bar (T,) is 0) it is that since the last close.
     A position is its sources' from the close that decided to open it, the one before the bar in which it was filled, until it
-    is closed; a bar in which it turns over is the old one's. contributions: (T, N, K), NaN: nothing said.
+    is closed; a bar in which it turns over is the old one's. edge_parts: (T, N, PARTS), NaN: nothing said.
     """
     bars, symbols = position.shape
-    made, parts = np.zeros((bars, symbols)), np.zeros((bars, symbols, contributions.shape[2]))
+    made, parts = np.zeros((bars, symbols)), np.zeros((bars, symbols, edge_parts.shape[2]))
     for t in range(bars):
         for n in range(symbols):
             total = realised[t, n] + unrealised[t, n] - fees[t, n] - funding[t, n]
@@ -100,7 +100,7 @@ def profits(
             side = 1 if position[t, n] > 0.0 else -1 if position[t, n] < 0.0 else 0
             if carry.side[n] == 0:
                 latch_shares(carry.share, carry.said, n)
-            for k in range(contributions.shape[2]):
+            for k in range(edge_parts.shape[2]):
                 parts[t, n, k] = made[t, n] * carry.share[k, n]
             if is_bar[t] == 0:
                 continue
@@ -108,8 +108,8 @@ def profits(
             if carry.side[n] != 0 and side != carry.side[n]:
                 latch_shares(carry.share, carry.said, n)
             carry.side[n] = side
-            for k in range(contributions.shape[2]):
-                said = contributions[t, n, k]
+            for k in range(edge_parts.shape[2]):
+                said = edge_parts[t, n, k]
                 carry.said[k, n] = said if math.fabs(said) < math.inf else 0.0
     return made, parts
 
@@ -137,7 +137,6 @@ def l100_decision_audit(
     l3_action_proposal: Proposal,
     l4_risk_gate: Approval,
     l5_execution_bridge: OrderIntents,
-    l7_ensemble: Ensemble,
     l81_kill_switch: KillSwitch,
     l96_order_lifecycle: Orders,
     l97_ledger: Ledger,
@@ -153,7 +152,8 @@ def l100_decision_audit(
     money; NaN in a bar without a fill. The decision price of a stop or target is its own price. vwap_bps: the fills and their
     fees against the bar's VWAP. refused: the part of the proposed weight, a fraction of equity, that L4 did not approve, >= 0
     (0 where nothing is proposed). profit: quote currency, finite; over bars and symbols it adds up to what the account made.
-    by_source: profit times each source's share of the score at the close that opened the position; 0 where that was unknown.
+    by_source (T, N, PARTS): profit times the share of each part, a source's or the stated belief's, in L3's edge at the close
+    that opened the position; 0 where that was unknown.
     events, regime_changed and anomaly are flags; orders and order_id tie them to the orders of that close.
     The fills of L90 come here through L96, which knows their orders. What happens between two bars is in the row of the next
     bar; its own row has what has happened since the last close. Source: Perold (1988).
@@ -175,7 +175,7 @@ def l100_decision_audit(
         l97_ledger.unrealised,
         l97_ledger.symbol_fees,
         l97_ledger.symbol_funding,
-        l7_ensemble.contributions,
+        l3_action_proposal.parts_bps,
         clock.is_bar,
         carry,
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.execution.config import ExecutionConfig as ExecutionConfig  # other domains read its settings
+from dataflows.fusion.types import EDGE_PARTS as EDGE_PARTS  # the comment of `Audit.by_source` names it
 from dataflows.panel import (
     Column,
     Finite,
@@ -276,7 +277,7 @@ class Audit(NamedTuple):
     filled_notional: Panel
     refused: Panel  # weight asked for and not approved
     profit: Finite  # quote currency: what the bar made of the position, fees and funding paid
-    by_source: Annotated[Stack, Within()]  # (T, N, K) profit by what spoke for the position at the decision that opened it
+    by_source: Annotated[Stack, Within()]  # (T, N, PARTS), by EDGE_PARTS: profit by what the edge that opened it was made of
     orders: Size  # orders placed at this close
     order_id: Annotated[IntPanel, Within(0)]  # the first of them, 0 none
     events: Annotated[IntPanel, Within(0, 511)]  # bit mask of AUDIT_EVENTS

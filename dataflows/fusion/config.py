@@ -89,7 +89,7 @@ class FusionConfig(NamedTuple):
     leave_halflife: Annotated[
         float, setting("fraction", "L3: half-life of the mean edge that ends a side, of its horizon", gt=0)
     ] = 0.15
-    entry_min_t: Annotated[float, setting("standard errors", "L3: net edge that an entry needs", ge=0)] = 1.5
+    entry_min_t: Annotated[float, setting("standard errors", "L3: net edge that an entry needs", ge=0)] = 1.3
     entry_min_observations: Annotated[
         float, setting("observations", "L3: effective observations that an entry needs", ge=0)
     ] = 100.0

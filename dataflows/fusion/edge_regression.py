@@ -12,20 +12,27 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import NAN, Axes, Count
-from dataflows.fusion.types import Expectancy
+from dataflows.fusion.edge_calibration import (
+    REGIME_COUNT,
+    REGIME_PRIORS,
+    VOLATILITY_COUNT,
+    VOLATILITY_PRIORS,
+    Usual,
+    class_factors,
+    usual_volatility,
+    volatility_classes,
+)
+from dataflows.fusion.edge_equations import Equations, LearningRules, Solution, Sums, design_effect, solve_symbol
+from dataflows.fusion.types import PARTS, Expectancy
 from dataflows.kernels.arith import clip
-from dataflows.kernels.cholesky import inverse_factor, inverse_form, solve
+from dataflows.kernels.cholesky import inverse_form
 from dataflows.panel import Floats, Ints
-from dataflows.regime.types import REGIMES
 from dataflows.runtime.compile import kernel
 
-REGIME_COUNT: Final = len(REGIMES)
 ROWS: Final = 16
 """Samples of one horizon under way at once, at most: one every `sample_step` bars."""
 LARGEST: Final = 4.0
 """Standard deviations at which a return, a claim or a belief is cut off."""
-MOST_FACTOR: Final = 2.0
-"""Most that a regime multiplies a claim with."""
 SOLVE_BARS: Final = 16
 """Bars between two solutions of the equations of a horizon; less where it is shorter, more where its samples are rarer."""
 UNIT: Final = 2.0**-40
@@ -37,39 +44,15 @@ class Pending(NamedTuple):
 
     sources: Annotated[Floats, Axes("C", ROWS, "N", "S", start=0.0)]  # an unknown one is 0
     regimes: Annotated[Floats, Axes("C", ROWS, "N", REGIME_COUNT, start=0.0)]  # probabilities
-    claim: Annotated[Floats, Axes("C", ROWS, "N", start=0.0)]  # what the regression said, standard deviations
+    volatilities: Annotated[Floats, Axes("C", ROWS, "N", VOLATILITY_COUNT, start=0.0)]  # shares of its classes
+    raw: Annotated[Floats, Axes("C", ROWS, "N", start=0.0)]  # what the regression said, standard deviations
+    claim: Annotated[Floats, Axes("C", ROWS, "N", start=0.0)]  # the same, times its volatility's factor
     belief: Annotated[Floats, Axes("C", ROWS, "N", start=0.0)]  # what was believed beside, standard deviations
     scale: Annotated[Floats, Axes("C", ROWS, "N", start=NAN)]  # volatility over the horizon; NaN: void
     entry: Annotated[Floats, Axes("C", ROWS, "N", start=NAN)]  # open of the next bar; NaN: void
     missed: Annotated[Ints, Axes("C", ROWS, "N", start=0)]  # bars without data up to and including that one
     missed_now: Count
     bars: Annotated[Ints, Axes(1, start=0)]  # seen so far
-
-
-class Sums(NamedTuple):
-    """Weighted sums of the samples whose time is up, older ones faded: x the sources, y the standardised return."""
-
-    n: Annotated[Floats, Axes("C", "N", start=0.0)]  # effective observations
-    xx: Annotated[Floats, Axes("C", "N", "S", "S", start=0.0)]  # lower triangle
-    xy: Annotated[Floats, Axes("C", "N", "S", start=0.0)]
-    yy: Annotated[Floats, Axes("C", "N", start=0.0)]
-    all_n: Annotated[Floats, Axes("C", start=0.0)]  # of all symbols together
-    all_xx: Annotated[Floats, Axes("C", "S", "S", start=0.0)]
-    all_xy: Annotated[Floats, Axes("C", "S", start=0.0)]
-    together: Annotated[Floats, Axes("C", start=0.0)]  # squares of the symbols' sum of x y, over the sources
-    apart: Annotated[Floats, Axes("C", start=0.0)]  # sum of their squares
-    claim_xx: Annotated[Floats, Axes("C", REGIME_COUNT, start=0.0)]  # of y on the claim, by regime
-    claim_xy: Annotated[Floats, Axes("C", REGIME_COUNT, start=0.0)]
-
-
-class Solution(NamedTuple):
-    """The last solution of the equations."""
-
-    slope: Annotated[Floats, Axes("C", "N", "S", start=0.0)]  # standard deviations per unit of the source
-    factor: Annotated[Floats, Axes("C", "N", "S", "S", start=0.0)]  # its inverse Cholesky factor, in units of the source
-    variance: Annotated[Floats, Axes("C", "N", start=1.0)]  # residual, standard deviations squared
-    seen: Annotated[Floats, Axes("C", "N", start=0.0)]  # effective observations behind it
-    regime: Annotated[Floats, Axes("C", REGIME_COUNT, start=1.0)]  # factors on the claim
 
 
 class Outcomes(NamedTuple):
@@ -86,32 +69,7 @@ class Predictors(NamedTuple):
     sources: Floats  # (T, N, K); NaN: unknown
     regimes: tuple[Floats, Floats, Floats, Floats, Floats]  # (T, N) each: probabilities in the order of REGIMES
     score: Floats  # (T, N): to which a belief refers
-    sigma: Floats  # (T, N), volatility a bar
-
-
-class LearningRules(NamedTuple):
-    """How samples become an edge: the keys of the fusion configuration that L67 reads."""
-
-    horizons: tuple[int, ...]  # bars
-    belief_horizon: int  # bars: to which the prior slope refers
-    max_gap: int  # bars without data that a sample survives
-    prior_strength: float  # effective observations
-    prior_source: float  # typical size of a source
-    prior_slope_bps: float
-    symbol_strength: float  # effective observations
-    regime_strength: float  # effective observations
-    forget_halflife: float  # effective observations
-
-
-class Equations(NamedTuple):
-    """Scratch of `solve_symbol`."""
-
-    scaled: Floats  # (K, K)
-    own: Floats  # (K, K)
-    factor: Floats  # (K, K)
-    right: Floats  # (K,)
-    common: Floats  # (K,)
-    ridge: Floats  # (K,)
+    sigma: Floats  # (T, N), forecast volatility a bar
 
 
 @kernel
@@ -182,6 +140,9 @@ def take_samples(
     fade = math.exp(-math.log(2.0) * weight / rules.forget_halflife)
     xx = np.zeros((width, width), np.int64)
     xy = np.zeros(width, np.int64)
+    raws, volatilities = pending.raw[j, row], pending.volatilities[j, row]
+    raw_xx = np.zeros(VOLATILITY_COUNT, np.int64)
+    raw_xy = np.zeros(VOLATILITY_COUNT, np.int64)
     claim_xx = np.zeros(REGIME_COUNT, np.int64)
     claim_xy = np.zeros(REGIME_COUNT, np.int64)
     squares = 0
@@ -206,6 +167,10 @@ def take_samples(
                 v = w * regimes[n, r] * claims[n]
                 claim_xx[r] += whole_units(v * claims[n])
                 claim_xy[r] += whole_units(v * y[n])
+            for r in range(VOLATILITY_COUNT):
+                v = w * volatilities[n, r] * raws[n]
+                raw_xx[r] += whole_units(v * raws[n])
+                raw_xy[r] += whole_units(v * y[n])
     sums.all_n[j] = fade * sums.all_n[j] + weight * count
     sums.apart[j] = fade * sums.apart[j] + UNIT * squares / weight
     sums.together[j] *= fade
@@ -218,111 +183,9 @@ def take_samples(
     for r in range(REGIME_COUNT):
         sums.claim_xx[j, r] = fade * sums.claim_xx[j, r] + UNIT * claim_xx[r]
         sums.claim_xy[j, r] = fade * sums.claim_xy[j, r] + UNIT * claim_xy[r]
-
-
-@kernel
-def design_effect(together: float, apart: float, symbols: int) -> float:
-    """How many symbols say as much as one that stands alone, in [1, symbols]: Kish's effect of samples that move together.
-
-    together: sum over time of squares of the symbols' sum; apart: of the sum of their squares. `symbols` before any sample.
-    """
-    if not apart > 0.0:
-        return float(symbols)
-    return clip(together / apart, 1.0, float(symbols))
-
-
-@kernel
-def regime_factors(j: int, effect: float, rules: LearningRules, sums: Sums, out: Floats) -> None:
-    """Slope of what came on what was claimed, by regime, into out (REGIMES,): drawn to that of all, and that to 1; in [0, 2].
-
-    effect: the design effect, by which samples are divided. A claim's typical square, of which the priors are worth
-    `regime_strength` observations, is its mean.
-    """
-    xx = 0.0
-    xy = 0.0
-    for r in range(REGIME_COUNT):
-        xx += sums.claim_xx[j, r]
-        xy += sums.claim_xy[j, r]
-    if not xx > 0.0:
-        for r in range(REGIME_COUNT):
-            out[r] = 1.0
-        return
-    prior = rules.regime_strength * xx / sums.all_n[j]
-    common = (prior + xy / effect) / (prior + xx / effect)
-    for r in range(REGIME_COUNT):
-        own = (prior * common + sums.claim_xy[j, r] / effect) / (prior + sums.claim_xx[j, r] / effect)
-        out[r] = clip(own, 0.0, MOST_FACTOR)
-
-
-@kernel
-def solve_symbol(
-    j: int,
-    n: int,
-    effect: float,
-    weights: Floats,
-    rules: LearningRules,
-    sums: Sums,
-    made: Solution,
-    space: Equations,
-) -> None:
-    """Posterior of symbol n's slopes at horizon j, into `made`.
-
-    In units of source times weight: the others' slope b has the prior N(0, s^2 / ridge) and their data, divided by the design
-    effect; the symbol's own has the prior N(b, s^2 / drawn) and its own data. Integrated over b, its prior is normal with mean
-    b and precision P = (drawn^-1 + others^-1)^-1 = drawn - drawn (drawn + others)^-1 drawn.
-    """
-    width = weights.shape[0]
-    scaled, own, factor, right, common, ridge = space.scaled, space.own, space.factor, space.right, space.common, space.ridge
-    xx, all_xx, xy, all_xy = sums.xx[j, n], sums.all_xx[j], sums.xy[j, n], sums.all_xy[j]
-    seen, all_seen = sums.n[j, n], sums.all_n[j]
-    strength, symbol_strength = rules.prior_strength, rules.symbol_strength
-    typical = rules.prior_source * rules.prior_source
-    share = 1.0 / effect
-    for i in range(width):
-        square = (strength * typical + all_xx[i, i]) / (strength + all_seen)
-        ridge[i] = strength * square
-        for k in range(i + 1):
-            scaled[i, k] = share * weights[i] * weights[k] * (all_xx[i, k] - xx[i, k])
-        scaled[i, i] += ridge[i]
-        right[i] = share * weights[i] * (all_xy[i] - xy[i])
-    inverse_factor(scaled, factor)
-    solve(factor, right, common)
-    draw = symbol_strength / strength  # of the ridge
-    for i in range(width):
-        scaled[i, i] += draw * ridge[i]
-    inverse_factor(scaled, factor)
-    for i in range(width):
-        for k in range(i + 1):
-            s = 0.0
-            for m in range(i, width):
-                s += factor[m, i] * factor[m, k]
-            scaled[i, k] = -(draw * ridge[i]) * s * (draw * ridge[k])
-        scaled[i, i] += draw * ridge[i]
-    for i in range(width):
-        s = weights[i] * xy[i]
-        for k in range(width):
-            s += (scaled[i, k] if k <= i else scaled[k, i]) * common[k]
-        right[i] = s
-    for i in range(width):
-        for k in range(i + 1):
-            own[i, k] = scaled[i, k] + weights[i] * weights[k] * xx[i, k]
-    inverse_factor(own, factor)
-    solve(factor, right, common)
-    misfit = sums.yy[j, n]
-    for i in range(width):
-        slope = weights[i] * common[i]
-        made.slope[j, n, i] = slope
-        for k in range(width):
-            made.factor[j, n, i, k] = factor[i, k] * weights[k]
-    for i in range(width):
-        s = -2.0 * xy[i]
-        for k in range(width):
-            s += (xx[i, k] if k <= i else xx[k, i]) * made.slope[j, n, k]
-        misfit += made.slope[j, n, i] * s
-    made.variance[j, n] = (strength + (misfit if misfit > 0.0 else 0.0)) / (strength + seen)
-    others = share * (all_seen - seen)
-    others = others if others > 0.0 else 0.0
-    made.seen[j, n] = seen + symbol_strength * others / (symbol_strength + others)
+    for r in range(VOLATILITY_COUNT):
+        sums.raw_xx[j, r] = fade * sums.raw_xx[j, r] + UNIT * raw_xx[r]
+        sums.raw_xy[j, r] = fade * sums.raw_xy[j, r] + UNIT * raw_xy[r]
 
 
 @kernel
@@ -334,11 +197,13 @@ def learn_edges(
     pending: Pending,
     sums: Sums,
     made: Solution,
+    usual: Usual,
 ) -> Expectancy:
-    """Edge and its standard deviation in bps and effective observations (T, N, H); slopes by source (T, N, K).
+    """Edge, its standard deviation and effective observations (T, N, H); slopes by source (T, N, K) and parts of the edges.
 
-    weights: (K,) in [0, 1] of the sources. The samples' rules are those of `l67_expectancy`. States are updated in place: at
-    each close first the samples whose time is up, then the equations, then the prediction, then the new sample.
+    All in bps but the observations. weights: (K,) in [0, 1] of the sources. The samples' rules are those of `l67_expectancy`.
+    States are updated in place: at each close first the samples whose time is up, then the equations, then the prediction,
+    then the new sample.
     """
     # taken out of the records once: inside the loop each mention would count references
     opens, closes, valid = outcomes.open, outcomes.close, outcomes.valid
@@ -351,6 +216,7 @@ def learn_edges(
     std = np.empty((bars, symbols, count))
     known = np.empty((bars, symbols, count))
     slope = np.empty((bars, symbols, width))
+    parts = np.empty((bars, symbols, count * PARTS))
     space = Equations(
         scaled=np.empty((width, width)),
         own=np.empty((width, width)),
@@ -372,11 +238,14 @@ def learn_edges(
         if horizons[j] == rules.belief_horizon:
             shown = j
     stated = rules.prior_strength if rules.prior_slope_bps > 0.0 else 0.0
-    slopes, factors, variances, seen, by_regime = made.slope, made.factor, made.variance, made.seen, made.regime
+    slopes, factors, variances, seen = made.slope, made.factor, made.variance, made.seen
+    by_regime, by_volatility = made.regime, made.volatility
     stored, stored_regimes, claims, beliefs = pending.sources, pending.regimes, pending.claim, pending.belief
+    raws, stored_volatilities = pending.raw, pending.volatilities
     scales, entries, missed, missed_now = pending.scale, pending.entry, pending.missed, pending.missed_now
     x = np.empty(width)
     p = np.empty(REGIME_COUNT)
+    level = np.empty(VOLATILITY_COUNT)
     for t in range(bars):
         i = pending.bars[0]
         for n in range(symbols):
@@ -393,7 +262,9 @@ def learn_edges(
                 take_samples(j, t, s // steps[j] % ROWS, outcomes, weights, rules, pending, sums)
             if i % turns[j] == 0:
                 effect = design_effect(sums.together[j], sums.apart[j], symbols)
-                regime_factors(j, effect, rules, sums, by_regime[j])
+                shrunk, n_all = rules.regime_strength, sums.all_n[j]
+                class_factors(sums.raw_xx[j], sums.raw_xy[j], n_all, effect, shrunk, VOLATILITY_PRIORS, by_volatility[j])
+                class_factors(sums.claim_xx[j], sums.claim_xy[j], n_all, effect, shrunk, REGIME_PRIORS, by_regime[j])
                 for n in range(symbols):
                     solve_symbol(j, n, effect, weights, rules, sums, made, space)
         for n in range(symbols):
@@ -401,22 +272,37 @@ def learn_edges(
             p[0], p[1], p[2], p[3], p[4] = calm[t, n], up[t, n], down[t, n], high[t, n], chaotic[t, n]
             told = math.isfinite(score[t, n] + v + p[0] + p[1] + p[2] + p[3] + p[4]) and v >= 0.0
             good = valid[t, n] == 1 and closes[t, n] > 0.0 and math.isfinite(closes[t, n])
+            volatility_classes(v, usual_volatility(v, n, rules.usual_bars, usual), level)
             for k in range(width):
                 x[k] = sources[t, n, k] if math.isfinite(sources[t, n, k]) else 0.0
                 slope[t, n, k] = 1e4 * v * roots[shown] * slopes[shown, n, k] if told else math.nan
             for j in range(count):
                 scale = v * roots[j]
+                first = j * PARTS
+                raw = 0.0
                 claim = 0.0
                 belief_bps = 0.0
                 if told:
                     for k in range(width):
-                        claim += slopes[j, n, k] * x[k]
-                    claim = clip(claim, -LARGEST, LARGEST)
+                        raw += slopes[j, n, k] * x[k]
+                    within = LARGEST / math.fabs(raw) if math.fabs(raw) > LARGEST else 1.0
+                    raw *= within
                     factor = 0.0
+                    for c in range(VOLATILITY_COUNT):
+                        factor += level[c] * by_volatility[j, c]
+                    claim = factor * raw
+                    worth = 0.0
                     for r in range(REGIME_COUNT):
-                        factor += p[r] * by_regime[j, r]
+                        worth += p[r] * by_regime[j, r]
+                    factor *= worth
                     belief_bps = priors[j] * score[t, n]
-                    edge[t, n, j] = 1e4 * scale * factor * claim + belief_bps
+                    whole = 0.0
+                    for k in range(width):
+                        part = 1e4 * scale * factor * within * slopes[j, n, k] * x[k]
+                        parts[t, n, first + k] = part
+                        whole += part
+                    parts[t, n, first + width] = belief_bps
+                    edge[t, n, j] = whole + belief_bps
                     doubt = math.sqrt(variances[j, n] * inverse_form(factors[j, n], x))
                     std[t, n, j] = 1e4 * scale * doubt * (factor if factor > 1.0 else 1.0)
                     known[t, n, j] = seen[j, n] + stated
@@ -424,12 +310,17 @@ def learn_edges(
                     edge[t, n, j] = math.nan
                     std[t, n, j] = math.nan
                     known[t, n, j] = math.nan
+                    for k in range(PARTS):
+                        parts[t, n, first + k] = math.nan
                 if i % steps[j] == 0:
                     row = i // steps[j] % ROWS
                     for k in range(width):
                         stored[j, row, n, k] = x[k]
                     for r in range(REGIME_COUNT):
                         stored_regimes[j, row, n, r] = p[r]
+                    for c in range(VOLATILITY_COUNT):
+                        stored_volatilities[j, row, n, c] = level[c]
+                    raws[j, row, n] = raw
                     claims[j, row, n] = claim
                     believed = 1e-4 * belief_bps / scale if scale > 0.0 else 0.0
                     beliefs[j, row, n] = clip(believed, -LARGEST, LARGEST)
@@ -437,4 +328,4 @@ def learn_edges(
                     entries[j, row, n] = math.nan
                     missed[j, row, n] = missed_now[n]
         pending.bars[0] = i + 1
-    return Expectancy(edge_bps=edge, edge_std_bps=std, effective_observations=known, slope_by_source=slope)
+    return Expectancy(edge_bps=edge, edge_std_bps=std, effective_observations=known, slope_by_source=slope, parts_bps=parts)

@@ -61,7 +61,8 @@ def l3_action_proposal(
     may_enter: 1 only if the case for the side holds on this bar, tradeability does not say avoid, and there is a size. It never
     forces an exit. refusal: bit mask of REFUSALS, every reason that keeps may_enter at 0, of the side or, while FLAT, of the
     side of the edge; AVOID may stand beside any other.
-    edge_bps: gross, of a position on `side` (FLAT: the better one; NaN when unknown). risk_bps: L76's volatility over L70's
+    edge_bps: gross, of a position on `side` (FLAT: the better one; NaN when unknown). parts_bps: what L67 makes it of, by
+    source and stated belief; added up from the first to the last they are edge_bps. risk_bps: L76's volatility over L70's
     horizon. size_fraction: L75's times the policy's multiplier, which never raises it; 0 when FLAT, unknown or against the
     edge. confidence: chance that the net edge is positive (logistic approximation of the normal distribution, Bowling et al.
     2009) times the mean of the sources' agreement, the kinematic state's backing of the side and p_success; an unknown one
@@ -104,6 +105,7 @@ def l3_action_proposal(
         may_enter=made.may_enter,
         score=l7_ensemble.score,
         edge_bps=made.edge_bps,
+        parts_bps=made.parts_bps,
         edge_std_bps=made.edge_std_bps,
         risk_bps=made.risk_bps,
         p_success=l68_success_probability.p_success,

@@ -9,21 +9,14 @@ import numpy as np
 from dataflows.carry import Bind
 from dataflows.data.types import DataConfig, Market
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.edge_regression import (
-    LearningRules,
-    Outcomes,
-    Pending,
-    Predictors,
-    Solution,
-    Sums,
-    learn_edges,
-    relative_weights,
-)
+from dataflows.fusion.edge_calibration import USUAL_DAYS, Usual
+from dataflows.fusion.edge_equations import LearningRules, Solution, Sums
+from dataflows.fusion.edge_regression import Outcomes, Pending, Predictors, learn_edges, relative_weights
 from dataflows.fusion.ensemble import tilted_weights
 from dataflows.fusion.types import Ensemble, Expectancy, K, Policy, Signals, SourceWeights
-from dataflows.kinematics.types import Returns
 from dataflows.layer import layer
 from dataflows.regime.types import Regime
+from dataflows.risk.types import VolForecast, bar_volatility
 
 
 class ExpectancyCarry(NamedTuple):
@@ -32,15 +25,16 @@ class ExpectancyCarry(NamedTuple):
     pending: Annotated[Pending, Bind(C="len(horizons)", S=K)]
     sums: Annotated[Sums, Bind(C="len(horizons)", S=K)]
     solution: Annotated[Solution, Bind(C="len(horizons)", S=K)]
+    usual: Usual
 
 
 @layer("L67", cross_sectional=True)
 def l67_expectancy(
     l0_market_feed: Market,
     l1_regime: Regime,
-    l2_returns_volatility: Returns,
     l7_ensemble: Ensemble,
     l66_signal_matrix: Signals,
+    l76_volatility_forecast: VolForecast,
     source_weights: SourceWeights,
     policy: Policy,
     data: DataConfig,
@@ -50,8 +44,9 @@ def l67_expectancy(
     """Expected return of a long position at each of `horizons`: the layer that L3 acts on. L7's score is for reading.
 
     Returns edge_bps and edge_std_bps (T, N, H), signed and in bps; effective_observations (T, N, H); slope_by_source
-    (T, N, K), bps per unit of the source at `success_horizon_bars`, which times the sources add up to the edge there but for
-    regime and belief. NaN while L7's score, a regime's probability or volatility is unknown. An unknown source counts 0.
+    (T, N, K), bps per unit of the source at `success_horizon_bars` before the factors below; parts_bps, what each source and a
+    stated belief give to each edge, which is their sum. NaN while L7's score, a regime's probability or L76's volatility is
+    unknown. An unknown source counts 0.
 
     A sample is the sources at close s and the simple return from the OPEN of bar s+1 to the close of s+h, over sigma * sqrt(h)
     and cut off at 4: what an order decided at s could have had. One is made every max(1, h // 5) bars and weighs that over h,
@@ -63,16 +58,20 @@ def l67_expectancy(
     `prior_strength` observations of the source's typical square (`prior_source`^2, then its mean), over the square of its
     weight. The weight is L6's times `source_weights` times the policy's tilt, 1 for the heaviest; 0 leaves a source out. All
     symbols share slopes from which each one's own differ as a prior of `symbol_strength` observations allows: a symbol's prior
-    is the posterior of the others, whose samples are divided by Kish's design effect, since symbols move together. The claim
-    is multiplied with a factor in [0, 2]: by regime, the slope of what came on what was claimed before, drawn
-    (`regime_strength`) to that of all regimes and that to 1. Factors are mixed by the regimes' PROBABILITIES: a label that
-    changes moves nothing. The equations are solved every max(step, min(16, h)) bars.
+    is the posterior of the others, whose samples are divided by Kish's design effect, since symbols move together. The
+    equations are solved every max(step, min(16, h)) bars.
+
+    What they claim is multiplied with two factors in [0, 2], each the slope of what came on what was claimed before: by how
+    volatile the market was (1/2, 1, 2 or 4 times the symbol's usual volatility, the geometric mean so far), then by regime.
+    They are drawn (`regime_strength`) to the slope of all, and that to 1; beyond the usual volatility to what keeps the edge
+    from growing with it. Both are mixed, by distance and by the regimes' PROBABILITIES: no label that changes moves anything.
 
     edge_std_bps is the posterior standard deviation, by the symbol's residual variance, whose prior is sigma^2 h. A positive
     `prior_slope_bps` is a stated belief, that much a unit of L7's score at `success_horizon_bars` and beyond, less at shorter
     horizons by the square root of time: samples are what came beside it, and `prior_strength` observations count as made.
     Sources: hierarchical linear model (Lindley and Smith 1972; Gelman et al. 2013, ch. 14 and 15); average uniqueness of
-    overlapping labels (Lopez de Prado 2018, ch. 4); design effect (Kish 1965).
+    overlapping labels (Lopez de Prado 2018, ch. 4); design effect (Kish 1965); slope of outcomes on forecasts (Mincer and
+    Zarnowitz 1969); edges and volatility (Moreira and Muir 2017).
     """
     bars = l0_market_feed.bars
     regime = l1_regime
@@ -83,7 +82,7 @@ def l67_expectancy(
             sources=l66_signal_matrix.values,
             regimes=(regime.calm, regime.trend_up, regime.trend_down, regime.high_vol, regime.chaotic),
             score=l7_ensemble.score,
-            sigma=l2_returns_volatility.sigma,
+            sigma=bar_volatility(l76_volatility_forecast),
         ),
         relative_weights(weights),
         LearningRules(
@@ -96,8 +95,10 @@ def l67_expectancy(
             symbol_strength=fusion.symbol_strength,
             regime_strength=fusion.regime_strength,
             forget_halflife=fusion.forget_halflife,
+            usual_bars=USUAL_DAYS * data.bars_a_day,
         ),
         carry.pending,
         carry.sums,
         carry.solution,
+        carry.usual,
     )

@@ -16,6 +16,7 @@ from dataflows.fusion.types import (
     NO_SIGNAL,
     NO_SIZE,
     NOT_LEARNED,
+    PARTS,
     UNKNOWN_INPUT,
     UNKNOWN_SIDE,
     Cost,
@@ -74,6 +75,7 @@ class Proposed(NamedTuple):
     side: Ints
     may_enter: Ints
     edge_bps: Floats
+    parts_bps: Floats  # (T, N, PARTS)
     edge_std_bps: Floats
     risk_bps: Floats
     size_fraction: Floats
@@ -123,6 +125,7 @@ def propose(
     """
     # taken out of the records once: inside the loop each mention would count references
     edge_bps, edge_std_bps, observations = learned.edge_bps, learned.edge_std_bps, learned.effective_observations
+    learned_parts = learned.parts_bps
     index, horizon = held.chosen, held.bars
     round_trip_bps, entry_saving_bps, carry_bps_per_bar = cost.round_trip_bps, cost.entry_saving_bps, cost.carry_bps_per_bar
     sigma, fraction, avoid = bounds.sigma, bounds.fraction, bounds.avoid
@@ -136,6 +139,7 @@ def propose(
     side = np.empty((bars, symbols), np.int64)
     may_enter = np.empty((bars, symbols), np.int64)
     edge = np.empty((bars, symbols))
+    parts = np.empty((bars, symbols, PARTS))
     std = np.empty((bars, symbols))
     risk = np.empty((bars, symbols))
     size = np.empty((bars, symbols))
@@ -188,7 +192,10 @@ def propose(
             taken = told and s != 0
             side[t, n] = s
             may_enter[t, n] = 1 if bits == 0 else 0
-            edge[t, n] = (s * e if s != 0 else math.fabs(e)) + 0.0 if told else math.nan  # + 0.0: no minus zero
+            way = s if s != 0 else int(sign(e))
+            edge[t, n] = way * e + 0.0 if told else math.nan  # + 0.0: no minus zero
+            for k in range(PARTS):
+                parts[t, n, k] = way * learned_parts[t, n, j * PARTS + k] + 0.0 if told else math.nan
             std[t, n] = sd
             risk[t, n] = r
             size[t, n] = share if taken and share > 0.0 and s * e > 0.0 else 0.0
@@ -209,6 +216,7 @@ def propose(
         side=side,
         may_enter=may_enter,
         edge_bps=edge,
+        parts_bps=parts,
         edge_std_bps=std,
         risk_bps=risk,
         size_fraction=size,

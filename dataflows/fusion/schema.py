@@ -10,7 +10,7 @@ from pandera.typing import Series
 
 from dataflows.boundary import Boundary, Rule
 from dataflows.fusion.config import MOST_HORIZONS
-from dataflows.fusion.types import FLAT, LONG, REFUSALS, SHORT, UNKNOWN_SIDE, K
+from dataflows.fusion.types import FLAT, LONG, PARTS, REFUSALS, SHORT, UNKNOWN_SIDE, K
 
 FINITE: Final = sys.float_info.max
 FLAG: Final = (0, 1)
@@ -22,6 +22,11 @@ class FusionBoundary(Boundary):
 
     __rules__: ClassVar[tuple[Rule, ...]] = (
         Rule("total", (*(f"l7_ensemble.contributions.{k}" for k in range(K)), "l7_ensemble.score")),
+        Rule(
+            "total",
+            (*(f"l3_action_proposal.parts_bps.{k}" for k in range(PARTS)), "l3_action_proposal.edge_bps"),
+            tolerance=1e-6,
+        ),
     )
 
     score: Series[float] = pa.Field(alias="l7_ensemble.score", ge=-1.0, le=1.0, nullable=True)

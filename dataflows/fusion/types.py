@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
-from dataflows.panel import Bools, Floats, IntPanel, Panel, Size, Stack, Unit, Within
+from dataflows.panel import Bools, Floats, IntPanel, Panel, PassedStack, Size, Stack, Unit, Within
 from dataflows.regime.types import REGIMES
 
 SOURCES: Final = (
@@ -24,6 +24,10 @@ SOURCES: Final = (
 K: Final = len(SOURCES)
 (REGIME, TREND, MOMENTUM, REVERSION, BOOK, FLOW, ORDER_FLOW, PATTERN, LEAD_LAG, RELATIVE_STRENGTH, EXTERNAL) = range(K)
 """Place of each source along the axis K."""
+
+EDGE_PARTS: Final = (*SOURCES, "stated belief")
+PARTS: Final = len(EDGE_PARTS)
+"""What an edge is made of: a part for each source, and what `prior_slope_bps` states beside them."""
 
 SHORT: Final = -1
 FLAT: Final = 0
@@ -65,6 +69,7 @@ class Expectancy(NamedTuple):
     edge_std_bps: Annotated[Stack, Within(0.0)]  # (T, N, H)
     effective_observations: Annotated[Stack, Within(0.0)]  # (T, N, H)
     slope_by_source: Annotated[Stack, Within()]  # (T, N, K), by SOURCES: bps per unit, at success_horizon_bars
+    parts_bps: PassedStack  # (T, N, H * PARTS), horizon by horizon: EDGE_PARTS, which add up to the edge
 
 
 class Success(NamedTuple):
@@ -120,6 +125,7 @@ class Proposal(NamedTuple):
     may_enter: IntPanel  # 1: an increase may be asked for
     score: Panel  # [-1, 1]
     edge_bps: Panel  # gross, of a position on `side`; while FLAT, on the better one
+    parts_bps: Annotated[Stack, Within()]  # (T, N, PARTS), by EDGE_PARTS: what edge_bps is made of
     edge_std_bps: Panel
     risk_bps: Panel  # volatility over the horizon
     p_success: Panel  # [0, 1]

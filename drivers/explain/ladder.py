@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dataflows.fusion.types import SOURCES
+from dataflows.fusion.types import EDGE_PARTS, SOURCES
 from drivers.explain.trace import Explanation, Value, found
 from drivers.store.deciding_caps import CAPS, LEAST
 
 WHY: Final = frozenset({"STOP", "TARGET", "TRAIL", "TIME", "FLAT_PROPOSAL", "FLATTENED", "CLOSE_FIRST"})
 """Reasons for which something is done at all; the others are why it is smaller, or not done."""
+SHOWN: Final = 4
+"""Parts of an edge or a score that are named; the others are shown as one."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,16 @@ def sizing_lines(explanation: Explanation) -> list[str]:
             f"Asked for: {asked:.4g} of equity, from Kelly's bet: (edge {edge:.4g} - cost {edge - net:.4g}) bps +- {error:.3g} "
             f"over the variance of {bars:.4g} bars ({risk:.4g} bps squared), or less by the odds at a chance of {p:.3g}"
         )
-    slopes, values = found(explanation, "l67_expectancy"), found(explanation, "l66_signal_matrix")
-    learned = [(name, _number(slopes, f"slope_by_source.{name}"), _number(values, f"values.{name}")) for name in SOURCES]
-    parts = sorted(((name, b * x) for name, b, x in learned if b and x), key=lambda s: -abs(s[1]))
+    made_of = [(name, _number(proposal, f"parts_bps.{name}")) for name in EDGE_PARTS]
+    parts = sorted(((name, x) for name, x in made_of if x), key=lambda s: -abs(s[1]))
     if parts:
-        lines.append("Edge learned from: " + ", ".join(f"{name} {x:+.3g} bps" for name, x in parts[:4]))
+        rest = sum(x for _, x in parts[SHOWN:])
+        others = [f"{len(parts) - SHOWN} others {rest:+.3g} bps"] if len(parts) > SHOWN else []
+        lines.append("Edge made of: " + ", ".join([*(f"{name} {x:+.3g} bps" for name, x in parts[:SHOWN]), *others]))
     shares = [(name, _number(found(explanation, "l7_ensemble"), f"contributions.{name}")) for name in SOURCES]
     known = sorted(((name, x) for name, x in shares if x), key=lambda s: -abs(s[1]))
     if known:
-        lines.append("Score from: " + ", ".join(f"{name} {x:+.3f}" for name, x in known[:4]))
+        lines.append("Score from: " + ", ".join(f"{name} {x:+.3f}" for name, x in known[:SHOWN]))
     return lines
 
 

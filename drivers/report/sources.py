@@ -1,15 +1,15 @@
-"""What each source of the ensemble gave: to the score, to the trades, and of what came after.
+"""What each source gave: to the edges, to the trades, and of what came after.
 
 Three measures, since none of them alone is the worth of a source:
 
-1. Share of the score: mean |contribution| over the sum of all sources', where the score is known; of all bars, and of those
-   that decided to open a trade. It says how loud a source is, not whether it is right.
-2. Profit by share: a round trip's profit after fees is shared out by contribution / score at the bar that decided to open it.
-   The contributions add up to the score, so the parts add up to the profit. It is book-keeping, not a cause: take a source away
-   and other trades would have been made.
+1. Share of the edge: mean |part| over the sum of all parts', where L3's edge is known; of all bars, and of those that decided
+   to open a trade. It says how loud a source is, not whether it is right.
+2. Profit by share: a round trip's profit after fees is shared out by part / edge at the bar that decided to open it. The parts
+   add up to the edge, so the shares add up to the profit. It is book-keeping, not a cause: take a source away and other trades
+   would have been made.
 3. Rank correlation of what the source said (L66) with the log return of the next `horizon` bars, over all symbols at every
    `horizon`-th bar, so that no two returns of a symbol overlap. Its standard error counts the times, not the symbols, which
-   move together: 1 / sqrt(times). It knows nothing of costs.
+   move together: 1 / sqrt(times). It knows nothing of costs. A stated belief is about L7's score and has the score's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from dataflows.fusion.types import SOURCES
+from dataflows.fusion.types import EDGE_PARTS, K
 from dataflows.panel import Floats
 from drivers.report.market import Prices
 from drivers.report.scan import BarTimes, holds, panels
@@ -32,7 +32,8 @@ from drivers.store.reader import RecordedRun
 LEAST_TIMES: Final = 20
 """Fewer times than this make no correlation."""
 _TABLE: Final = "features/fusion"
-_VALUE, _GIVEN, _SCORE = "l66_signal_matrix.values", "l7_ensemble.contributions", "l7_ensemble.score"
+_VALUE, _SCORE = "l66_signal_matrix.values", "l7_ensemble.score"
+_PART, _EDGE = "l3_action_proposal.parts_bps", "l3_action_proposal.edge_bps"
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Source:
     """What one source gave; NaN: not known."""
 
     name: str
-    share: float  # of the score, all bars
-    share_of_entries: float  # of the score, at the bars that decided to open a trade
-    with_trade: float  # share of those bars at which it pointed the way of the trade
+    share: float  # of the edge, all bars
+    share_of_entries: float  # of the edge, at the bars that decided to open a trade
+    with_trade: float  # share of those bars at which its part spoke for the trade
     profit: float  # its part of the round trips' profit, quote currency
     correlation: float
 
@@ -65,55 +66,45 @@ class Contribution:
 
 
 def read_contribution(run: RecordedRun, clock: BarTimes, trips: Sequence[Trip], prices: Prices | None) -> Contribution | None:
-    """What each source gave in this run; None where the ensemble was not recorded. Only closed trips count."""
-    width = _width(run)
-    if not width:
+    """What each source gave in this run; None where the parts of the edge were not recorded. Only closed trips count."""
+    values = [*(f"{_VALUE}.{k}" for k in range(K)), _SCORE]
+    parts = [*(f"{_PART}.{k}" for k in range(len(EDGE_PARTS))), _EDGE]
+    if not holds(run, _TABLE, [*values, *parts]):
         return None
-    value, given = [f"{_VALUE}.{k}" for k in range(width)], [f"{_GIVEN}.{k}" for k in range(width)]
     deciding = clock.bar(np.array([t.decided for t in trips], np.int64))
     inside = (deciding >= 0) & np.array([t.decided > 0 for t in trips], bool)
     column = np.array([t.symbol for t in trips], np.int64)
     stride = prices.stride if prices is not None else clock.bars
-    said = np.full((1 + (clock.bars - 1) // stride, len(run.symbols), width + 1), np.nan)
-    at_entry = np.full((len(trips), width + 1), np.nan)
-    loud = np.zeros(width)
-    for first, part in panels(run, _TABLE, (*value, *given, _SCORE)):
-        known = np.isfinite(part[_SCORE])
-        loud += [float(np.abs(part[name][known]).sum()) for name in given]
-        bars = len(part[_SCORE])
+    said = np.full((1 + (clock.bars - 1) // stride, len(run.symbols), len(values)), np.nan)
+    at_entry = np.full((len(trips), len(parts)), np.nan)
+    loud = np.zeros(len(EDGE_PARTS))
+    for first, part in panels(run, _TABLE, (*values, *parts)):
+        known = np.isfinite(part[_EDGE])
+        loud += [float(np.abs(part[name][known]).sum()) for name in parts[:-1]]
+        bars = len(part[_EDGE])
         here = np.flatnonzero(inside & (deciding >= first) & (deciding < first + bars))
         skip = -first % stride
-        for k, (v, g) in enumerate(zip((*value, _SCORE), (*given, _SCORE), strict=True)):
-            at_entry[here, k] = part[g][deciding[here] - first, column[here]]
-            said[(first + skip) // stride :, :, k][: len(part[v][skip::stride])] = part[v][skip::stride]
+        for k, name in enumerate(parts):
+            at_entry[here, k] = part[name][deciding[here] - first, column[here]]
+        for k, name in enumerate(values):
+            said[(first + skip) // stride :, :, k][: len(part[name][skip::stride])] = part[name][skip::stride]
     usable = np.isfinite(at_entry).all(axis=1) & (at_entry[:, -1] != 0.0)
     profit = np.array([t.profit for t in trips])[usable]
-    side = np.array([t.side for t in trips])[usable]
-    parts, score = at_entry[usable, :-1], at_entry[usable, -1]
+    share = at_entry[usable, :-1] / at_entry[usable, -1:]
     correlations, times = _correlations(said, prices, stride)
-    entry_loud = np.abs(parts).sum(axis=0)
+    entry_loud = np.abs(at_entry[usable, :-1]).sum(axis=0)
     sources = [
         Source(
-            SOURCES[k] if width == len(SOURCES) else f"source {k + 1}",
+            name,
             _over(loud[k], loud.sum()),
             _over(entry_loud[k], entry_loud.sum()),
-            float(np.mean(parts[:, k] * side > 0.0)) if len(parts) else math.nan,
-            float((profit * parts[:, k] / score).sum()),
+            float(np.mean(share[:, k] > 0.0)) if len(share) else math.nan,
+            float((profit * share[:, k]).sum()),
             correlations[k],
         )
-        for k in range(width)
+        for k, name in enumerate(EDGE_PARTS)
     ]
     return Contribution(sources, int(usable.sum()), len(trips) - int(usable.sum()), stride, times, correlations[-1])
-
-
-def _width(run: RecordedRun) -> int:
-    if not holds(run, _TABLE, [_SCORE]):
-        return 0
-    there = set(run.columns(_TABLE))
-    width = 0
-    while {f"{_VALUE}.{width}", f"{_GIVEN}.{width}"} <= there:
-        width += 1
-    return width
 
 
 def _correlations(said: Floats, prices: Prices | None, stride: int) -> tuple[list[float], int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from dataflows.fusion.types import SOURCES
 from drivers.report.cells import Cell, Table, number, word
 from drivers.report.contents import RunReport
 from drivers.report.decisions import Example
@@ -129,6 +130,7 @@ def sources(report: RunReport) -> Table | None:
             number(signed(s.correlation, 3), s.correlation),
         ]
         for s in found.sources
+        if s.share > 0.0 or s.name in SOURCES  # a belief that is not stated is no row
     ]
     rows.append(
         [
@@ -139,7 +141,7 @@ def sources(report: RunReport) -> Table | None:
         ]
     )  # fmt: skip
     names = (
-        "Source", "Share of the score", "… at entries", "Pointed the way of the trade", "Profit by share",
+        "Source", "Share of the edge", "… at entries", "Spoke for the trade", "Profit by share",
         f"Rank correlation, next {found.horizon} bars",
     )  # fmt: skip
-    return Table("sources", "What each source of the ensemble gave.", [(n, i > 0) for i, n in enumerate(names)], rows)
+    return Table("sources", "What each source gave.", [(n, i > 0) for i, n in enumerate(names)], rows)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dataflows.data.types import Bars, Book, Clock, Flow, HigherBars, Market, Quality, Session, unknown_instruments
 from dataflows.execution.l100_decision_audit import SUMS, AuditCarry, l100_decision_audit, label_changes, placed, profits
 from dataflows.execution.types import AUDIT_EVENTS, CANCEL, PLACE, Audit, Ledger, Orders, Reconciliation
-from dataflows.fusion.types import FLAT, LONG, NO_SIGNAL, SHORT, UNKNOWN_SIDE, Ensemble, K, Proposal
+from dataflows.fusion.types import FLAT, LONG, NO_SIGNAL, PARTS, SHORT, UNKNOWN_SIDE, Proposal
 from dataflows.regime.types import Regime
 from dataflows.risk.types import HALT, REJECTED, Approval, KillSwitch
 from dataflows.runtime.compile import python_of
@@ -18,7 +18,7 @@ from tests.dataflows.execution.support import NAN, intents, same_bits
 from tests.support import carry_of, filled
 
 SHAPE = (6, 2)
-NOTHING = np.zeros((*SHAPE, K))
+NOTHING = np.zeros((*SHAPE, PARTS))
 
 
 def panel(*columns: Any, dtype: Any = float) -> Any:
@@ -68,7 +68,9 @@ def audit(
     regime = filled(Regime, SHAPE, 0.0, **({"label": label} if label is not None else {}))
     side = decision.get("side", np.zeros(SHAPE, np.int64))
     no_edge = {"refusal": np.where(np.asarray(side) == FLAT, NO_SIGNAL, 0)}
-    proposal = filled(Proposal, SHAPE, 0.0, **no_edge | {k: v for k, v in decision.items() if k in Proposal._fields})
+    proposal = filled(
+        Proposal, SHAPE, 0.0, parts_bps=said, **no_edge | {k: v for k, v in decision.items() if k in Proposal._fields}
+    )
     given_ = filled(Approval, SHAPE, 0.0, **{k: v for k, v in decision.items() if k in Approval._fields})
     state = state or carry_of(l100_decision_audit, SHAPE[1], {})
     return l100_decision_audit(
@@ -77,7 +79,6 @@ def audit(
         proposal,
         given_,
         intents(*told),
-        Ensemble(said.sum(axis=2), said),
         filled(KillSwitch, SHAPE, 0.0, **({"level": level} if level is not None else {})),
         fills or orders(),
         filled(Ledger, SHAPE, 0.0, **(ledger or {})),
@@ -124,7 +125,7 @@ def test_against_vwap_counts_every_fill_of_the_bar_and_its_fee() -> None:
 
 
 def test_a_positions_profit_is_that_of_the_sources_at_the_close_before_it_was_filled() -> None:
-    said = np.zeros((*SHAPE, K))
+    said = np.zeros((*SHAPE, PARTS))
     said[0, 0, :2] = 0.3, 0.1  # this close decides
     said[1:, 0, 2] = -0.5  # what is said later is of the next position
     position = panel([0, 5, 5, 0, -5, 0], [0] * 6)

@@ -19,7 +19,7 @@ from rich.console import Console
 from dataflows.data.sessions import utc_days
 from dataflows.data.types import OPERATOR_CASH_FLOW, Instruments, Observations
 from dataflows.execution.types import FILL, REJECT, REJECTIONS
-from dataflows.fusion.types import K
+from dataflows.fusion.types import EDGE_PARTS
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import APPROVED, EXIT, EXITS, FLATTEN, HALT, KILL_REASONS, REDUCED, RUN
 from drivers.cli.common import utc_ns
@@ -384,10 +384,11 @@ def as_log(rows: pd.DataFrame, symbols: tuple[str, ...]) -> Any:
 
 def test_in_the_crash_the_audit_s_profit_is_the_account_s(crash: RecordedRun) -> None:
     audit = crash.frame(
-        "features/execution", ["l100_decision_audit.profit", *(f"l100_decision_audit.by_source.{k}" for k in range(K))]
+        "features/execution",
+        ["l100_decision_audit.profit", *(f"l100_decision_audit.by_source.{k}" for k in range(len(EDGE_PARTS)))],
     )
     equity = crash.frame("ledger", ["equity"])["equity"]
     made = audit["l100_decision_audit.profit"]
     assert made.sum() == pytest.approx(equity.iloc[-1] - START, abs=1e-6)
     parts = audit.filter(like="by_source").sum(axis=1)
-    assert parts.sum() == pytest.approx(made.sum(), rel=1e-6), "every position was opened by a score that is known"
+    assert parts.sum() == pytest.approx(made.sum(), rel=1e-6), "every position was opened by an edge that is known"

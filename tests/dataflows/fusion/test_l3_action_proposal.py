@@ -19,8 +19,10 @@ from dataflows.fusion.l75_size_suggestion import l75_size_suggestion
 from dataflows.fusion.types import (
     FLAT,
     LONG,
+    PARTS,
     REFUSALS,
     SHORT,
+    TREND,
     UNKNOWN_SIDE,
     Agreement,
     Cost,
@@ -34,7 +36,7 @@ from dataflows.fusion.types import (
 )
 from dataflows.kinematics.types import KinematicState
 from dataflows.microstructure.types import Tradeability
-from tests.dataflows.fusion.world import CONFIGS, forecast
+from tests.dataflows.fusion.world import CONFIGS, forecast, parts_of
 from tests.support import filled, run_columnar
 
 CONFIG = FusionConfig(horizons=(5, 15, 60, 240), entry_min_t=2.0)
@@ -73,7 +75,7 @@ def propose(
         else filled(KinematicState, shape, 0.0, strength=np.full(shape, strength)),
         "l63_tradeability": filled(Tradeability, shape, 1.0, avoid=np.full(shape, avoid), slippage_bps=np.zeros((*shape, 3))),
         "l67_expectancy": Expectancy(
-            edge, np.full((*shape, 4), std), np.full((*shape, 4), observations), np.zeros((*shape, K))
+            edge, np.full((*shape, 4), std), np.full((*shape, 4), observations), np.zeros((*shape, K)), parts_of(edge)
         ),
         "l68_success_probability": Success(np.broadcast_to(chance, shape).astype(float).copy(), np.full(shape, 0.2)),
         "l73_signal_decay": Decay(np.full(shape, fresh)),
@@ -270,3 +272,17 @@ def test_permuting_the_symbols_permutes_the_proposals() -> None:
         if field == "rank":  # symbols without a case are last, by column
             a, b = a[cased], b[cased]
         np.testing.assert_array_equal(a, b, err_msg=field)
+
+
+def test_the_parts_of_the_edge_are_those_of_the_chosen_horizon_on_the_side_it_is_stated_for() -> None:
+    """Held long while the edge turns, flat with an edge to sell, and unknown: L67's parts times the side, or NaN."""
+    scores = [0.5, -0.1, -0.9, -0.9, np.nan, 0.05]
+    got = propose(scores)
+    assert got.side[0, 0] == LONG and got.side[1, 0] == LONG and got.side[4, 0] == UNKNOWN_SIDE
+    way = np.where(np.isin(got.side[:, 0], (LONG, SHORT)), got.side[:, 0], np.sign(np.nan_to_num(scores)))
+    expected = way * 100.0 * np.array(scores)  # the third horizon's edge
+    np.testing.assert_allclose(got.edge_bps[:, 0], expected, rtol=1e-12)
+    np.testing.assert_allclose(got.parts_bps[:, 0, TREND], 0.75 * expected, rtol=1e-12)
+    np.testing.assert_allclose(got.parts_bps[:, 0, -1], 0.25 * expected, rtol=1e-12)
+    np.testing.assert_array_equal(got.parts_bps[:, 0, TREND] + got.parts_bps[:, 0, -1], got.edge_bps[:, 0])
+    assert (np.delete(got.parts_bps[[0, 1, 2, 3, 5], 0], [TREND, PARTS - 1], axis=-1) == 0.0).all()

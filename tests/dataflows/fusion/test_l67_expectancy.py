@@ -6,15 +6,19 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import statsmodels.api as sm
 
 from dataflows.data.config import DataConfig
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.edge_regression import design_effect, relative_weights
+from dataflows.fusion.edge_calibration import Usual, class_factors, usual_volatility, volatility_classes
+from dataflows.fusion.edge_equations import design_effect
+from dataflows.fusion.edge_regression import relative_weights
 from dataflows.fusion.l67_expectancy import l67_expectancy
-from dataflows.fusion.types import Ensemble, Expectancy, K, Policy, Signals, SourceWeights
+from dataflows.fusion.types import PARTS, Ensemble, Expectancy, K, Policy, Signals, SourceWeights
 from dataflows.panel import Floats, Ints
-from tests.dataflows.fusion.world import EVEN, NEUTRAL, market, random_regime, regimes, returns
+from tests.dataflows.fusion.world import EVEN, NEUTRAL, forecast, market, random_regime, regimes
 from tests.support import run_columnar
 
 GAPS = DataConfig(max_gap=2)
@@ -40,7 +44,7 @@ def expectancy(
         {
             "l0_market_feed": market(opens, closes, valid),
             "l1_regime": regimes(np.zeros(shape, np.int64)) if regime is None else regime,
-            "l2_returns_volatility": returns(np.broadcast_to(sigma, shape).copy()),
+            "l76_volatility_forecast": forecast(np.broadcast_to(sigma, shape).copy()),
             "l7_ensemble": Ensemble(score, np.zeros((*shape, K))),
             "l66_signal_matrix": Signals(sources),
             "source_weights": weights,
@@ -63,6 +67,9 @@ class Slow:
         x = world["sources"]
         self.x = np.where(np.isfinite(x), x, 0.0)
         self.told = np.isfinite(world["score"] + world["sigma"] + world["p"].sum(-1))
+        usual = np.exp(pd.DataFrame(np.log(world["sigma"])).expanding().mean().to_numpy())
+        place = np.clip(np.log2(world["sigma"] / usual), -1.0, 2.0)[..., None]
+        self.volatile = np.maximum(0.0, 1.0 - np.abs(place - np.array([-1.0, 0.0, 1.0, 2.0])))  # at 1/2, 1, 2, 4 times usual
 
     def belief(self, t: int, n: int, h: int) -> float:
         slope = self.config.prior_slope_bps * math.sqrt(
@@ -88,8 +95,10 @@ class Slow:
         later = {s: sum(1 for other in ticks if other > s) * step / h for s in ticks}
         return [(s, n, y, step / h * 0.5 ** (later[s] / self.config.forget_halflife)) for s, n, y in found]
 
-    def solve(self, t: int, h: int, claims: dict[tuple[int, int], float]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """Slopes and covariance by symbol, residual variance, effective observations, regime factors."""
+    def solve(
+        self, t: int, h: int, raw: dict[tuple[int, int], float], claims: dict[tuple[int, int], float]
+    ) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
+        """Slopes and covariance by symbol, residual variance, effective observations, factors of volatility and of regimes."""
         c, used = self.config, self.weights > 0.0
         found = self.samples(t, h)
         step = max(1, h // 5) / h
@@ -126,15 +135,32 @@ class Slow:
             variance[n] = (c.prior_strength + misfit) / (c.prior_strength + w[own].sum())
             there = w[others].sum() / effect
             seen[n] = w[own].sum() + c.symbol_strength * there / (c.symbol_strength + there)
-        p = np.array([self.world["p"][s, n] for s, n, _, _ in found]).reshape(-1, 5)
+        by_volatility = self.factors(found, self.volatile, raw, (1.0, 1.0, 0.5, 0.25), effect)
+        by_regime = self.factors(found, self.world["p"], claims, (1.0,) * 5, effect)
+        return slopes, spread, variance, seen, by_volatility, by_regime
+
+    def factors(
+        self,
+        found: list[tuple[int, int, float, float]],
+        classes: Floats,
+        claims: dict[tuple[int, int], float],
+        priors: tuple[float, ...],
+        effect: float,
+    ) -> Floats:
+        """Slopes through the origin of what came on what was claimed, by class, with pseudo-observations of their priors."""
         claim = np.array([claims[s, n] for s, n, _, _ in found])
-        xx, by = (w[:, None] * p * (claim**2)[:, None]).sum(0), (w[:, None] * p * (claim * y)[:, None]).sum(0)
-        factors = np.ones(5)
-        if xx.sum() > 0:
-            prior = c.regime_strength * xx.sum() / w.sum()
-            common = (prior + by.sum() / effect) / (prior + xx.sum() / effect)
-            factors = np.clip((prior * common + by / effect) / (prior + xx / effect), 0.0, 2.0)
-        return slopes, spread, variance, seen, factors
+        y, w = np.array([y for _, _, y, _ in found]), np.array([w for _, _, _, w in found])
+        share = np.array([classes[s, n] for s, n, _, _ in found]).reshape(-1, len(priors))
+        if not (w * claim**2).sum() > 0.0:
+            return np.array(priors)
+        size = math.sqrt(self.config.regime_strength * (w * claim**2).sum() / w.sum())
+
+        def slope(weight: Floats, prior: float) -> float:
+            rows = np.append(np.sqrt(weight) * claim, size)
+            return float(np.linalg.lstsq(rows[:, None], np.append(np.sqrt(weight) * y, size * prior), rcond=None)[0][0])
+
+        common = slope(w / effect, 1.0)
+        return np.array([np.clip(slope(w * share[:, c] / effect, q * common), 0.0, 2.0) for c, q in enumerate(priors)])
 
     def run(self) -> Expectancy:
         c, w = self.config, self.world
@@ -142,23 +168,28 @@ class Slow:
         shape = (bars, self.symbols, len(c.horizons))
         edge, std, known = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
         slope = np.full((bars, self.symbols, K), np.nan)
+        parts = np.full((bars, self.symbols, len(c.horizons), PARTS), np.nan)
         for j, h in enumerate(c.horizons):
+            raw: dict[tuple[int, int], float] = {}
             claims: dict[tuple[int, int], float] = {}
             for t in range(bars):
                 if t % max(1, h // 5, min(16, h)) == 0:
-                    slopes, spread, variance, seen, factors = self.solve(t, h, claims)
+                    slopes, spread, variance, seen, by_volatility, by_regime = self.solve(t, h, raw, claims)
                 for n in range(self.symbols):
                     if not self.told[t, n]:
                         continue
                     x, scale = self.x[t, n], 1e4 * w["sigma"][t, n] * math.sqrt(h)
-                    claims[t, n] = float(np.clip(slopes[n] @ x, -4.0, 4.0))
-                    factor = float(w["p"][t, n] @ factors)
-                    edge[t, n, j] = scale * factor * claims[t, n] + self.belief(t, n, h)
+                    raw[t, n] = float(np.clip(slopes[n] @ x, -4.0, 4.0))
+                    claims[t, n] = raw[t, n] * float(self.volatile[t, n] @ by_volatility)
+                    factor = float(self.volatile[t, n] @ by_volatility) * float(w["p"][t, n] @ by_regime)
+                    edge[t, n, j] = scale * factor * raw[t, n] + self.belief(t, n, h)
+                    cut = raw[t, n] / (slopes[n] @ x) if slopes[n] @ x else 1.0
+                    parts[t, n, j] = np.append(scale * factor * cut * slopes[n] * x, self.belief(t, n, h))
                     std[t, n, j] = scale * math.sqrt(variance[n] * (x @ spread[n] @ x)) * max(factor, 1.0)
                     known[t, n, j] = seen[n] + (c.prior_strength if c.prior_slope_bps > 0 else 0.0)
                     if h == c.success_horizon_bars:
                         slope[t, n] = scale * slopes[n]
-        return Expectancy(edge, std, known, slope)
+        return Expectancy(edge, std, known, slope, parts.reshape(bars, self.symbols, -1))
 
 
 @pytest.mark.parametrize("prior_slope_bps", [0.0, 40.0])
@@ -194,6 +225,10 @@ def test_it_equals_a_slow_regression_that_keeps_every_sample(prior_slope_bps: fl
     )  # fmt: skip
     for name, a, b in zip(Expectancy._fields, fast, Slow(world, weights, config).run(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6, err_msg=name)
+    whole = np.zeros(fast.edge_bps.shape)
+    for part in np.moveaxis(fast.parts_bps.reshape(*fast.edge_bps.shape, PARTS), -1, 0):
+        whole += part
+    np.testing.assert_array_equal(whole, fast.edge_bps)
 
 
 def planted(seed: int, bars: int, symbols: int, edges_bps: Any, *, sigma_bps: float = 10.0, memory: float = 0.95) -> Any:
@@ -284,6 +319,61 @@ def test_a_regime_in_which_the_claim_fails_lowers_it() -> None:
     strength = np.abs(got.edge_bps[-2_000:, :, 0] / (got.slope_by_source[-2_000:] * sources[-2_000:]).sum(-1))
     there = high[-2_000:] == 0
     assert np.median(strength[there]) > 1.5 * np.median(strength[~there])
+
+
+def test_the_edge_is_right_at_every_volatility_if_it_does_not_grow_with_it() -> None:
+    """The source is worth 4 bps a bar, whatever the volatility is; in standard deviations that is four times as much or less."""
+    rng = np.random.default_rng(15)
+    opens, closes, sources = planted(16, 24_000, 3, 0.0)
+    sigma = np.where(np.arange(24_000) // 300 % 2, 20.0, 5.0)[:, None] * np.ones((1, 3))
+    steps = 1e-4 * sigma * rng.normal(0.0, 1.0, closes.shape)
+    steps[1:] += 1e-4 * 4.0 * sources[:-1, :, 3]
+    closes = 100.0 * np.exp(np.cumsum(steps, axis=0))
+    opens = np.vstack([closes[:1], closes[:-1]])
+    got = expectancy(opens, closes, sources, USUAL, sigma=1e-4 * sigma)
+    truth = 4.0 * sum(0.95**i for i in range(15)) * sources[-6_000:, :, 3]
+    for level in (5.0, 20.0):
+        there = sigma[-6_000:] == level
+        said = got.edge_bps[-6_000:, :, 1][there]
+        slope = (said * truth[there]).sum() / (said**2).sum()  # of the true edge on the stated one: Mincer and Zarnowitz
+        assert slope == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_claim_s_factor_is_the_weighted_slope_of_statsmodels_with_the_prior_as_an_observation() -> None:
+    rng = np.random.default_rng(17)
+    claim, share = rng.normal(0.0, 1.0, 400), rng.dirichlet(np.ones(4), 400)
+    came = claim * np.array([1.5, 1.0, 0.5, 0.1])[share.argmax(1)] + rng.normal(0.0, 1.0, 400)
+    xx, xy = (share * claim[:, None] ** 2).sum(0), (share * (claim * came)[:, None]).sum(0)
+    got = np.empty(4)
+    class_factors(xx, xy, 400.0, 2.0, 50.0, (1.0, 1.0, 0.5, 0.25), got)
+    size = math.sqrt(50.0 * xx.sum() / 400.0)
+
+    def slope(weight: Floats, prior: float) -> float:
+        rows, weights = np.append(claim, size), np.append(weight / 2.0, 1.0)
+        return float(sm.WLS(np.append(came, size * prior), rows, weights=weights).fit().params[0])
+
+    common = slope(np.ones(400), 1.0)
+    expected = [np.clip(slope(share[:, c], q * common), 0.0, 2.0) for c, q in enumerate((1.0, 1.0, 0.5, 0.25))]
+    np.testing.assert_allclose(got, expected, rtol=1e-10)
+
+
+def test_usual_volatility_is_the_geometric_mean_so_far_and_classes_are_by_octaves() -> None:
+    sigma = np.array([0.5, np.nan, 2.0, 0.0, 8.0, 4.0])
+    state = Usual(np.zeros(1), np.zeros(1, np.int64))
+    got = [usual_volatility(x, 0, 1_000, state) for x in sigma]
+    known = np.where(sigma > 0, sigma, np.nan)
+    np.testing.assert_allclose(got, np.exp(pd.Series(np.log(known)).expanding().mean()))
+    state = Usual(np.zeros(1), np.zeros(1, np.int64))
+    late = [usual_volatility(x, 0, 2, state) for x in (1.0, 4.0, 16.0)]  # from the third on with a weight of a half
+    np.testing.assert_allclose(late, [1.0, 2.0, math.sqrt(2.0 * 16.0)])
+    out = np.empty(4)
+    expected: list[tuple[float, list[float]]] = [
+        (0.1, [1, 0, 0, 0]), (0.5, [1, 0, 0, 0]), (1.0, [0, 1, 0, 0]), (2**1.25, [0, 0, 0.75, 0.25]), (9.0, [0, 0, 0, 1]),
+        (0.0, [0, 1, 0, 0]), (np.nan, [0, 1, 0, 0]),
+    ]  # fmt: skip
+    for times, shares in expected:
+        volatility_classes(3.0 * times, 3.0, out)
+        np.testing.assert_allclose(out, shares, atol=1e-12)
 
 
 def test_a_source_without_weight_and_one_that_is_unknown_say_nothing() -> None:

@@ -13,7 +13,7 @@ from dataflows.fusion.l68_success_probability import l68_success_probability
 from dataflows.fusion.types import Expectancy, K, Signals, Success
 from dataflows.panel import Floats, Ints
 from dataflows.risk.config import RiskConfig
-from tests.dataflows.fusion.world import forecast, market
+from tests.dataflows.fusion.world import forecast, market, parts_of
 from tests.dataflows.kernels.barriers import drawn, walked
 from tests.support import run_columnar
 
@@ -44,7 +44,9 @@ def success(
             "l0_market_feed": made._replace(bars=made.bars._replace(high=highs, low=lows)),
             "l76_volatility_forecast": forecast(sigma),
             "l66_signal_matrix": Signals(values),
-            "l67_expectancy": Expectancy(edges, np.full(edges.shape, std), np.full(edges.shape, 500.0), np.zeros(values.shape)),
+            "l67_expectancy": Expectancy(
+                edges, np.full(edges.shape, std), np.full(edges.shape, 500.0), np.zeros(values.shape), parts_of(edges)
+            ),
         },
         {"data": GAPS, "fusion": config, "risk": risk},
     )

@@ -21,7 +21,7 @@ from dataflows.fusion.types import Agreement, Cost, Expectancy, Horizon, K, Sign
 from dataflows.microstructure.types import PriceImpact, SpreadDepth, Tradeability
 from dataflows.panel import Floats
 from dataflows.risk.config import RiskConfig
-from tests.dataflows.fusion.world import CONFIG, CONFIGS, forecast, instruments, market, returns
+from tests.dataflows.fusion.world import CONFIG, CONFIGS, forecast, instruments, market, parts_of, returns
 from tests.support import filled, run_columnar
 
 ONE = (1, 1)
@@ -30,7 +30,7 @@ RISK = RiskConfig()
 
 def expected(edges: list[float], std: float = 5.0) -> Expectancy:
     edge = np.array(edges)[None, None, :]
-    return Expectancy(edge, np.full(edge.shape, std), np.full(edge.shape, 200.0), np.zeros((1, 1, K)))
+    return Expectancy(edge, np.full(edge.shape, std), np.full(edge.shape, 200.0), np.zeros((1, 1, K)), parts_of(edge))
 
 
 def costs(round_trip: float = 0.0, carry: float = 0.0) -> Cost:
@@ -318,7 +318,7 @@ def test_l75_runs_on_a_whole_panel() -> None:
         l75_size_suggestion,
         {
             "l76_volatility_forecast": forecast(np.full((50, 3), 1e-3)),
-            "l67_expectancy": Expectancy(edge, np.abs(edge), np.abs(edge), edge),
+            "l67_expectancy": Expectancy(edge, np.abs(edge), np.abs(edge), edge, parts_of(edge)),
             "l68_success_probability": Success(np.full((50, 3), 0.9), np.full((50, 3), 0.2)),
             "l70_horizon": Horizon(np.full((50, 3), 60.0), edge[..., 0].copy(), np.full((50, 3), 2, np.int64)),
             "l71_trading_cost": filled(Cost, (50, 3), 3.0, entry_saving_bps=np.zeros((50, 3))),

@@ -17,7 +17,7 @@ from dataflows.boundary import promise_of
 from dataflows.config import ConfigError, resolve
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.schema import FusionBoundary
-from dataflows.fusion.types import K
+from dataflows.fusion.types import PARTS, K
 from dataflows.panel import walk
 from drivers.project.domains import config_records
 from drivers.project.locate import locate
@@ -37,7 +37,10 @@ def promised() -> Any:
         hints = importlib.import_module(f"dataflows.fusion.{name}").__dict__[layer_of(name).__annotations__["return"]]
         for path, kind in walk(hints):
             column = ".".join((name, *path))
-            width = 1 if len(kind.axes) < 2 else K if column.endswith(SOURCE_WIDE) else 4
+            if not kind.recorded:
+                continue
+            wide = PARTS if column.endswith("parts_bps") else K if column.endswith(SOURCE_WIDE) else 4
+            width = 1 if len(kind.axes) < 2 else wide
             kinds |= {f"{column}.{k}": kind for k in range(width)} if len(kind.axes) == 2 else {column: kind}
     return promise_of(FusionBoundary, kinds).schema
 
@@ -55,6 +58,8 @@ def frame() -> pd.DataFrame:
             for part in path:
                 leaf = getattr(leaf, part)
             column = ".".join((name, *path))
+            if not kind.recorded:
+                continue
             if len(kind.axes) == 2:
                 for k in range(leaf.shape[2]):
                     data[f"{column}.{k}"] = leaf[..., k].reshape(-1)
@@ -91,6 +96,13 @@ def test_contributions_that_do_not_add_up_to_the_score_are_refused(frame: pd.Dat
     row = bad["l7_ensemble.score"].abs().between(0.1, 0.9).idxmax()
     bad.loc[row, "l7_ensemble.score"] += 0.01
     with pytest.raises(SchemaErrors, match=r"= l7_ensemble.score"):
+        promised().validate(bad, lazy=True)
+
+
+def test_parts_that_do_not_add_up_to_the_edge_are_refused(frame: pd.DataFrame) -> None:
+    bad = frame.copy()
+    bad.loc[bad["l3_action_proposal.edge_bps"].idxmax(), "l3_action_proposal.parts_bps.3"] += 0.01
+    with pytest.raises(SchemaErrors, match=r"= l3_action_proposal.edge_bps"):
         promised().validate(bad, lazy=True)
 
 

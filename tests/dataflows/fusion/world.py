@@ -10,7 +10,20 @@ from dataflows.data.config import DataConfig
 from dataflows.data.types import Bars, ExternalAlpha, HigherBars, Instruments, Market, Quality
 from dataflows.execution.config import ExecutionConfig
 from dataflows.fusion.config import FusionConfig
-from dataflows.fusion.types import Cost, Decay, Ensemble, Expectancy, Horizon, K, Policy, Signals, SourceWeights, Success
+from dataflows.fusion.types import (
+    PARTS,
+    TREND,
+    Cost,
+    Decay,
+    Ensemble,
+    Expectancy,
+    Horizon,
+    K,
+    Policy,
+    Signals,
+    SourceWeights,
+    Success,
+)
 from dataflows.kinematics.types import Alignment, KinematicState, Returns
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.types import (
@@ -76,6 +89,13 @@ def returns(sigma: Floats) -> Returns:
     return made
 
 
+def parts_of(edge: Floats) -> Floats:
+    """L67's parts of edges (T, N, H): three quarters of each are trend's, the rest is stated; they sum to it exactly."""
+    parts = np.zeros((*edge.shape, PARTS))
+    parts[..., TREND], parts[..., -1] = 0.75 * edge, edge - 0.75 * edge
+    return parts.reshape(*edge.shape[:2], -1)
+
+
 def forecast(sigma: Floats) -> VolForecast:
     """Volatility `sigma` a bar in the mean of the next 60."""
     return VolForecast(sigma, sigma, sigma * np.sqrt(1440.0))
@@ -135,6 +155,7 @@ def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
     regime = regime._replace(label=label, trend_t=holes(rng, regime.trend_t), calm=holes(rng, regime.calm, 0.02))
     score = holes(rng, rng.uniform(-1.0, 1.0, shape))
     sigma = holes(rng, np.exp(rng.normal(-7.0, 0.5, shape)), 0.02)
+    edge = np.sign(score)[..., None] * rng.exponential(30.0, (*shape, 4))
     return {
         "l0_market_feed": market(np.where(valid == 1, opens, np.nan), closes, valid, funding=1e-6),
         "l1_regime": regime,
@@ -181,10 +202,11 @@ def everything(seed: int, bars: int = 300, symbols: int = 3) -> dict[str, Any]:
         "l66_signal_matrix": Signals(holes(rng, rng.uniform(-1.0, 1.0, (*shape, K)))),
         "l7_ensemble": Ensemble(score, rng.uniform(-1.0 / K, 1.0 / K, (*shape, K))),
         "l67_expectancy": Expectancy(
-            np.sign(score)[..., None] * rng.exponential(30.0, (*shape, 4)),
+            edge,
             rng.exponential(10.0, (*shape, 4)),
             rng.exponential(200.0, (*shape, 4)),
             rng.normal(0.0, 1.0, (*shape, K)),
+            parts_of(edge),
         ),
         "l68_success_probability": Success(holes(rng, rng.random(shape)), rng.random(shape)),
         "l73_signal_decay": Decay(holes(rng, rng.random(shape))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import shutil
 from io import StringIO
 from pathlib import Path
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from dataflows.fusion.types import SOURCES
+from dataflows.fusion.types import EDGE_PARTS
 from drivers.cli.main import run_command
 from drivers.diagrams.model import read_model
 from drivers.explain.show import as_data, headline
@@ -75,8 +76,8 @@ def test_every_value_is_the_runs_own_at_the_close_that_decided(recorded: Recorde
         for name, step in found.steps.items():
             for value in step.values if step.layer.domain == domain else ():
                 path, _, place = value.field.rpartition(".")  # of a stack by sources, the name of the source
-                field = f"{path}.{SOURCES.index(place)}" if place in SOURCES else value.field
-                sources |= {place} & set(SOURCES)
+                field = f"{path}.{EDGE_PARTS.index(place)}" if place in EDGE_PARTS else value.field
+                sources |= {place} & set(EDGE_PARTS)
                 kept = bar[name if field == name else f"{name}.{field}"]
                 if isinstance(value.value, float):
                     assert value.value == kept
@@ -84,7 +85,7 @@ def test_every_value_is_the_runs_own_at_the_close_that_decided(recorded: Recorde
                 elif value.value is None and not isinstance(kept, (int, np.integer)):
                     assert np.isnan(kept)
     assert checked > 150
-    assert sources == set(SOURCES)
+    assert sources == set(EDGE_PARTS)
 
 
 def test_codes_are_told_by_name(recorded: RecordedRun, orders: pd.DataFrame) -> None:
@@ -155,14 +156,15 @@ def test_the_edge_of_an_entry_is_told_by_source(recorded: RecordedRun, orders: p
     entry = an_entry(orders)
     table = pd.read_parquet(recorded.folder / "features" / "fusion.parquet").set_index(["timestamp", "symbol"])
     row = table.loc[(entry["timestamp"], entry["symbol"])]
-    parts = {k: row[f"l67_expectancy.slope_by_source.{k}"] * row[f"l66_signal_matrix.values.{k}"] for k in range(len(SOURCES))}
-    k = max((k for k in parts if np.isfinite(parts[k])), key=lambda k: abs(parts[k]))
+    parts = {name: row[f"l3_action_proposal.parts_bps.{k}"] for k, name in enumerate(EDGE_PARTS)}
+    assert sum(parts.values()) == pytest.approx(row["l3_action_proposal.edge_bps"])
     lines = headline(told(recorded, entry["order_id"]))
-    assert (
-        next(x for x in lines if "Edge learned from: " in x)
-        .strip()
-        .startswith(f"Edge learned from: {SOURCES[k]} {parts[k]:+.3g} bps")
-    )
+    made_of = next(x for x in lines if "Edge made of: " in x).strip().removeprefix("Edge made of: ")
+    shown = dict(re.fullmatch(r"(.+) ([+-]\S+) bps", x).groups() for x in made_of.split(", "))  # type: ignore[union-attr]
+    largest = sorted((name for name in parts if parts[name]), key=lambda name: -abs(parts[name]))
+    assert list(shown)[:4] == largest[:4]
+    assert [float(shown[name]) for name in largest[:4]] == pytest.approx([parts[name] for name in largest[:4]], rel=0.01)
+    assert sum(float(x) for x in shown.values()) == pytest.approx(row["l3_action_proposal.edge_bps"], rel=0.02, abs=0.1)
 
 
 def test_up_stops_the_way(recorded: RecordedRun, orders: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from dataflows.execution.types import ORDER_TYPES, REJECTIONS
-from dataflows.fusion.types import REFUSALS, SOURCES
+from dataflows.fusion.types import EDGE_PARTS, REFUSALS, SOURCES
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import REASONS, VERDICTS
 from drivers.report import words
@@ -48,27 +48,37 @@ def test_the_example_of_a_refusal_is_the_one_with_the_largest_edge(reports: dict
         assert len(at) == 1 and at.side.iloc[0] == example.side and at.score.iloc[0] == example.score
 
 
-def test_shares_of_the_score_are_those_of_the_contributions(traded: RunReport) -> None:
+PARTS_OF_EDGE = [f"l3_action_proposal.parts_bps.{k}" for k in range(len(EDGE_PARTS))]
+
+
+def test_shares_of_the_edge_are_those_of_its_parts(traded: RunReport) -> None:
     found = traded.contribution
     assert found is not None
     table = frame(traded, "features/fusion")
-    loud = (
-        table[table["l7_ensemble.score"].notna()][[f"l7_ensemble.contributions.{k}" for k in range(len(SOURCES))]].abs().sum()
-    )
-    assert [s.name for s in found.sources] == list(SOURCES)
+    known = table["l3_action_proposal.edge_bps"].notna()
+    loud = table.loc[known, PARTS_OF_EDGE].abs().sum()
+    assert [s.name for s in found.sources] == list(EDGE_PARTS)
     assert [s.share for s in found.sources] == pytest.approx((loud / loud.sum()).tolist())
 
 
 def test_profit_by_share_adds_up_to_the_profit_of_the_trips(traded: RunReport) -> None:
+    """By the parts of the edge, worked out anew from L67's slopes and L66: at L70's horizon they are in their proportion."""
     found = traded.contribution
     assert found is not None and found.entries + found.left_out == len(traded.book.trips) and not found.left_out
     assert sum(s.profit for s in found.sources) == pytest.approx(sum(t.profit for t in traded.book.trips))
     table = frame(traded, "features/fusion").set_index(["timestamp", "symbol"])
-    expected = np.zeros(len(SOURCES))
+    expected = np.zeros(len(EDGE_PARTS))
     for trip in traded.book.trips:
         row = table.loc[(pd.Timestamp(trip.decided, tz="UTC"), traded.symbols[trip.symbol])]
-        parts = row[[f"l7_ensemble.contributions.{k}" for k in range(len(SOURCES))]].to_numpy(float)
-        expected += trip.profit * parts / row["l7_ensemble.score"]
+        parts = row[PARTS_OF_EDGE].to_numpy(float)
+        assert parts.sum() == pytest.approx(row["l3_action_proposal.edge_bps"])
+        if row["l70_horizon.bars"] == 60.0:  # to which slope_by_source belongs
+            said = np.nan_to_num(row[[f"l66_signal_matrix.values.{k}" for k in range(len(SOURCES))]].to_numpy(float))
+            learned = said * row[[f"l67_expectancy.slope_by_source.{k}" for k in range(len(SOURCES))]].to_numpy(float)
+            side = np.sign(trip.side)
+            learned *= abs(parts[:-1]).sum() / abs(learned).sum() if abs(learned).sum() else 0.0
+            np.testing.assert_allclose(side * learned, parts[:-1], rtol=1e-6, atol=1e-9)
+        expected += trip.profit * parts / parts.sum()
     assert [s.profit for s in found.sources] == pytest.approx(expected.tolist())
 
 
@@ -79,7 +89,7 @@ def test_the_rank_correlation_is_scipy_s_over_returns_that_do_not_overlap(traded
     table = frame(traded, "features/fusion").pivot(index="timestamp", columns="symbol")
     close = frame(traded, "features/data").pivot(index="timestamp", columns="symbol")["l0_market_feed.bars.close"]
     ahead = np.log(close.shift(-h) / close).iloc[::h]
-    for source, k in zip(found.sources, range(len(SOURCES)), strict=True):
+    for source, k in zip(found.sources[:-1], range(len(SOURCES)), strict=True):
         said = table[f"l66_signal_matrix.values.{k}"].iloc[::h]
         both = ahead.notna() & said.notna()
         stated = said.to_numpy()[both]
