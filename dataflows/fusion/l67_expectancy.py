@@ -16,7 +16,7 @@ from dataflows.fusion.ensemble import tilted_weights
 from dataflows.fusion.types import Ensemble, Expectancy, K, Policy, Signals, SourceWeights
 from dataflows.layer import layer
 from dataflows.regime.types import Regime
-from dataflows.risk.types import VolForecast, bar_volatility
+from dataflows.risk.types import VolForecast
 
 
 class ExpectancyCarry(NamedTuple):
@@ -82,7 +82,7 @@ def l67_expectancy(
             sources=l66_signal_matrix.values,
             regimes=(regime.calm, regime.trend_up, regime.trend_down, regime.high_vol, regime.chaotic),
             score=l7_ensemble.score,
-            sigma=bar_volatility(l76_volatility_forecast),
+            sigma=l76_volatility_forecast.sigma_bar,
         ),
         relative_weights(weights),
         LearningRules(

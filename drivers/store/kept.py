@@ -25,7 +25,7 @@ REPORTED: Final = frozenset(
         "l0_market_feed.quality.listed",
         "l1_regime.label",
         "l3_action_proposal.edge_bps",
-        "l7_ensemble.contributions",
+        "l3_action_proposal.parts_bps",
         "l7_ensemble.score",
         "l66_signal_matrix.values",
         "l81_kill_switch.overall",
