@@ -10,7 +10,8 @@ import numpy as np
 
 from dataflows.carry import Axes, Bind, Count, Unknown
 from dataflows.execution.config import ExecutionConfig
-from dataflows.kernels.window import RollingSum, sum_push, window_sum
+from dataflows.kernels.arith import clip
+from dataflows.kernels.window import RollingSum
 from dataflows.kinematics.types import KinematicsConfig
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import CHAOTIC, REGIMES, TREND, VOLATILITY, RegimeConfig
@@ -86,36 +87,40 @@ def laws_of(execution: ExecutionConfig, kinematics: KinematicsConfig, regime: Re
 
 
 @kernel
-def weigh(volatility: float, trend: float, law: Emissions, stay: float, room: Floats, p: Floats) -> bool:
+def weigh(
+    volatility: float, trend: float, centres: Floats, rates: Floats, logs: Floats, stay: float, room: Floats, p: Floats
+) -> bool:
     """One bar of the filter: predict, weigh by the known features, normalise p (STATES,). True if a feature was known.
 
-    A NaN feature is left out. room: (STATES,) to work in. Source: Hamilton (1989).
+    A NaN feature is left out. centres, rates, logs: (STATES, PARTS) means, reciprocals of the deviations, their logarithms.
+    room: (STATES,) to work in. Source: Hamilton (1989).
     """
     move = (1.0 - stay) / (STATES - 1.0)
-    known, top = False, -math.inf
+    with_volatility, with_trend = volatility == volatility, trend == trend
+    top = -math.inf
     for s in range(STATES):
-        room[s] = 0.0
-        for f in range(PARTS):
-            x = volatility if f == 0 else trend
-            if x == x:
-                known = True
-                x = law.clip if x > law.clip else (-law.clip if x < -law.clip else x)
-                d = (x - law.centres[s, f]) / law.stds[s, f]
-                room[s] -= 0.5 * d * d + law.log_stds[s, f]
-        if room[s] > top:
-            top = room[s]
+        weight = 0.0
+        if with_volatility:
+            d = (volatility - centres[s, 0]) * rates[s, 0]
+            weight -= 0.5 * d * d + logs[s, 0]
+        if with_trend:
+            d = (trend - centres[s, 1]) * rates[s, 1]
+            weight -= 0.5 * d * d + logs[s, 1]
+        room[s] = weight
+        if weight > top:
+            top = weight
     total = 0.0
     for s in range(STATES):
         p[s] = (stay * p[s] + move * (1.0 - p[s])) * math.exp(room[s] - top)
         total += p[s]
     for s in range(STATES):
         p[s] /= total
-    return known
+    return bool(with_volatility or with_trend)
 
 
 @kernel
-def follow(p: Floats, n: int, rule: Hysteresis, carry: ChartCarry) -> None:
-    """Moves symbol n's label: to a state that has led all others by `margin` for `dwell` bars; the first is whichever leads."""
+def leader(p: Floats) -> tuple[int, float]:
+    """The most probable state, and by how much it leads the next."""
     best, second = 0, -1.0
     for s in range(1, STATES):
         if p[s] > p[best]:
@@ -123,17 +128,7 @@ def follow(p: Floats, n: int, rule: Hysteresis, carry: ChartCarry) -> None:
             best = s
         elif p[s] > second:
             second = p[s]
-    lead = p[best] - second
-    if carry.label[n] < 0 and lead > 0.0:
-        carry.label[n] = best
-    challenges = carry.label[n] >= 0 and best != carry.label[n] and lead > rule.margin
-    if not challenges:
-        carry.challenger[n], carry.streak[n] = -1, 0
-        return
-    carry.streak[n] = carry.streak[n] + 1 if carry.challenger[n] == best else 1
-    carry.challenger[n] = best
-    if carry.streak[n] >= rule.dwell:
-        carry.label[n], carry.challenger[n], carry.streak[n] = best, -1, 0
+    return best, p[best] - second
 
 
 @kernel
@@ -155,34 +150,64 @@ def chart_view(
     """(2, T, N): REGIME, an index of REGIMES, -1 unknown, and SIDE in -1, 0, 1. Bars count where `on` (T, N) is not 0.
 
     r_1, sigma: log price; trend_z: ATR. Elsewhere all holds. The features: log sigma less its mean over the window of bars
-    before, over `vol_scale`, NaN until that is full; trend_z over `trend_scale`. A return beyond `crash_sigma` times the
-    sigma before forces CHAOTIC on that bar and `dwell` more. The side is 0 in CHAOTIC.
+    before, over `vol_scale`, NaN until that is full; trend_z over `trend_scale`. The regime follows a state that has led all
+    others by `margin` for `dwell` bars; the first is whichever leads. A return beyond `crash_sigma` times the sigma before
+    forces CHAOTIC on that bar and `dwell` more. The side is 0 in CHAOTIC.
     """
     bars, symbols = on.shape
     out, room = np.empty((2, bars, symbols), np.int64), np.empty(STATES)
+    # what the loop reads of the records, taken out once: a record is costly to hand to a function
+    centres, rates, logs, most = law.centres, 1.0 / law.stds, law.log_stds, law.clip
+    usual, pos, held, total = carry.usual.ring, carry.usual.pos, carry.usual.held, carry.usual.total
+    before, chance, label, side = carry.sigma, carry.p, carry.label, carry.side
+    challenger, streak, hold = carry.challenger, carry.streak, carry.hold
+    width = usual.shape[0]
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] != 0:
-                r, s, z = r_1[t, n], sigma[t, n], trend_z[t, n]
-                if math.fabs(r) > rule.crash_sigma * carry.sigma[n]:
-                    carry.hold[n] = rule.dwell + 1
+                s, z = sigma[t, n], trend_z[t, n]
+                if math.fabs(r_1[t, n]) > rule.crash_sigma * before[n]:
+                    hold[n] = rule.dwell + 1
                 volatility = math.nan
                 if s > 0.0:
                     logged = math.log(s)
-                    width = carry.usual.ring.shape[0]
-                    volatility = (logged - window_sum(n, carry.usual) / width) / law.vol_scale
-                    sum_push(logged, n, carry.usual)
-                    carry.sigma[n] = s
-                known = weigh(volatility, z / law.trend_scale, law, rule.stay, room, carry.p[n])
-                if carry.hold[n] > 0:
-                    carry.hold[n] -= 1
+                    full = held[n] == width
+                    if full:
+                        volatility = clip((logged - total[n] / width) / law.vol_scale, -most, most)
+                    at = pos[n]
+                    old = usual[at, n]
+                    usual[at, n] = logged
+                    if at == width - 1:  # `sum_push`, written out: summed anew once a round
+                        a = 0.0
+                        for i in range(width):
+                            a += usual[i, n]
+                        total[n] = a
+                        pos[n] = 0
+                    else:
+                        if full:
+                            total[n] += logged - old
+                        pos[n] = at + 1
+                    if not full:
+                        held[n] += 1
+                    before[n] = s
+                p = chance[n]
+                known = weigh(volatility, clip(z / law.trend_scale, -most, most), centres, rates, logs, rule.stay, room, p)
+                if hold[n] > 0:
+                    hold[n] -= 1
                     for k in range(CHAOTIC):
-                        carry.p[n, k] = (1.0 - rule.forced) / CHAOTIC
-                    carry.p[n, CHAOTIC] = rule.forced
-                    carry.label[n], carry.challenger[n], carry.streak[n] = CHAOTIC, -1, 0
-                elif known or carry.label[n] >= 0:
-                    follow(carry.p[n], n, rule, carry)
-                carry.side[n] = 0 if carry.label[n] == CHAOTIC else next_side(z, carry.side[n], rule.enter, rule.leave)
-            out[REGIME, t, n] = carry.label[n]
-            out[SIDE, t, n] = carry.side[n]
+                        p[k] = (1.0 - rule.forced) / CHAOTIC
+                    p[CHAOTIC] = rule.forced
+                    label[n], challenger[n], streak[n] = CHAOTIC, -1, 0
+                elif known or label[n] >= 0:
+                    best, lead = leader(p)
+                    if label[n] < 0 and lead > 0.0:
+                        label[n] = best
+                    challenges = label[n] >= 0 and best != label[n] and lead > rule.margin
+                    streak[n] = (streak[n] + 1 if challenger[n] == best else 1) if challenges else 0
+                    challenger[n] = best if challenges else -1
+                    if challenges and streak[n] >= rule.dwell:
+                        label[n], challenger[n], streak[n] = best, -1, 0
+                side[n] = 0 if label[n] == CHAOTIC else next_side(z, side[n], rule.enter, rule.leave)
+            out[REGIME, t, n] = label[n]
+            out[SIDE, t, n] = side[n]
     return out

@@ -104,6 +104,11 @@ def payload_of(found: Recorded, settings: Settings, rows: Ints) -> str:
     """The payload of successive comparable bars."""
     clock, column, opened = found.clock, found.column, found.opened
     first, last = int(opened[rows[0]]), int(opened[rows[-1]])
+    if ((opened - first) % clock).any():
+        raise PayloadError(
+            f"{found.symbol}: its bars are not whole bars of the clock apart, as days of an exchange are not; the mirror takes "
+            "such data at a clock within the day"
+        )
     digits = price_digits(float(column["close"][rows[0]]), found.tick)
     known = {int(t) for trip in found.trips if math.isnan(trip.distance) for t in _bars_of(trip.began, trip.ends, opened)}
     states: list[Row] = []

@@ -19,7 +19,7 @@ from dataflows.execution.types import Mirror
 from drivers.pine.message import MOST, Message, MessageError, read_message
 from drivers.pine.render import MIRROR
 from drivers.pine.server import AddressError, address_of, serve
-from drivers.pine.settings import default_settings
+from drivers.pine.settings import default_settings, settings_of
 from drivers.pine.watch import Following, Recording, Said, Watch
 from drivers.run.follow import follow
 from drivers.run.listen import listen
@@ -270,10 +270,18 @@ def until(true: Any, seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_stream_is_followed_as_its_journal_grows(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def streamed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a stream over two days, with its journal in two segments."""
+    place = tmp_path_factory.mktemp("streamed")
+    out = place / "out"
+    run_stream(RunRequest(data=folder(place / "data", 200), out=out, overrides=EARLY, report=False))
+    return out
+
+
+def test_a_stream_is_followed_as_its_journal_grows(streamed: Path, tmp_path: Path) -> None:
     """Half of a segment first, torn in the middle of a record; the rest and the next day's segment later. The bits are the run's."""
-    out = tmp_path / "out"
-    run_stream(RunRequest(data=folder(tmp_path / "data", 200), out=out, overrides=EARLY, report=False))
+    out = streamed
     first, second = sorted((out / "journal").glob("*.journal"))
     whole = first.read_bytes()
     growing = tmp_path / "growing" / "journal"
@@ -305,3 +313,33 @@ def test_a_stream_is_followed_as_its_journal_grows(tmp_path: Path) -> None:
             ours, theirs = source.said(symbol, int(t)), recorded.said(symbol, int(t))
             assert repr(ours) == repr(theirs)
     follow(tmp_path / "growing", take, stopped=lambda: True)
+
+
+def test_a_chart_is_held_against_a_stream_that_goes_on(streamed: Path, tmp_path: Path) -> None:
+    run = open_run(streamed)
+    model = settings_of(run.about).model
+    recorded, symbol = Recording(run), run.symbols[0]
+    known = [(int(t) // 10**9 - 60, recorded.said(symbol, int(t) // 10**9 - 60)) for t in run.times()]
+    t, said = next((t, said) for t, said in reversed(known) if said is not None and said.comparable)
+    partial = tmp_path / "going.partial"
+    (partial / "journal").mkdir(parents=True)
+    for path in (streamed / "journal").glob("*.journal"):
+        (partial / "journal" / path.name).write_bytes(path.read_bytes())
+    told: list[str] = []
+    stop = threading.Event()
+
+    def listening() -> None:
+        listen(tmp_path / "going", ("127.0.0.1", 0), TOKEN, patience=60.0, project=None, tell=told.append, stopped=stop.is_set)
+
+    thread = threading.Thread(target=listening)
+    thread.start()
+    until(lambda: bool(told))
+    port = int(told[0].split(" for ")[0].rpartition(":")[2])
+    right = {"t": t, "m": model, "symbol": symbol, "side": said.side, "regime": said.regime}
+    numbers = {"z": round(said.z * 1e6), "atr": round(said.atr / 0.01 * 1e6)}
+    assert post(port, body(**right, **numbers))[1] in ("waits", "agree")
+    assert post(port, body(**right | {"t": t - 60, "m": model + 1}, **numbers))[0] == 200
+    until(lambda: {line.split(":")[0] for line in told} >= {"chart agrees", "chart mismatch"}, 60.0)
+    stop.set()
+    thread.join(timeout=20)
+    assert "chart_agrees" in (partial / "log.jsonl").read_text()

@@ -167,3 +167,11 @@ def test_every_bar_on_which_python_said_something_else_is_counted(runtime: Runti
     found = runtime(source, bars, {"Payload": pack(head, states, made["p"], made["f"])}, scripts)
     assert found.last("Mismatches") == len(wrong)
     assert {int((t - made["t0"]) // 60) for t in bars.time[found.plots["Different"] == 1]} == wrong
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_hostile_name_is_only_a_name(runtime: Runtime, sample: Case, scripts: Path) -> None:
+    name = 'A"\\");plot(1,"Status")//{{ticker}}é'
+    found = runtime(script(MIRROR, sample.exported().settings, symbol=name), sample.bars.last(20), {}, scripts)
+    assert found.last("Status") == NO_PAYLOAD
+    assert runtime is pynecore or found.table[0][0] == f"StratoQuant mirror: {name}"

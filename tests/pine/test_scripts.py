@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.cli.main import run_command
 from drivers.pine.checked_in import files
+from drivers.pine.export import export, folder_names, payload_of
 from drivers.pine.payload import (
     FILLS,
     LITERAL,
     MOST,
     STATES,
     TRIPS,
+    USUAL,
     PayloadError,
     checksum,
     pack,
@@ -147,3 +151,41 @@ def test_a_run_with_the_defaults_has_the_scripts_of_the_repository(sample: Case)
     assert default_settings().model != settings_of({**sample.run.about, "clock_seconds": 300}).model
     made = script(MIRROR, default_settings())
     assert f"int    MODEL          = {default_settings().model}\n" in made
+
+
+def test_bars_that_are_no_whole_clocks_apart_are_refused(sample: Case) -> None:
+    """Days of an exchange, an hour longer or shorter as clocks change."""
+    opened = sample.recorded.opened.copy()
+    opened[-50:] += 30
+    odd = dataclasses.replace(sample.recorded, opened=opened)
+    with pytest.raises(PayloadError, match="whole bars of the clock apart"):
+        payload_of(odd, default_settings(), odd.comparable[-100:])
+
+
+def test_a_payload_keeps_to_its_length_and_says_how_many_bars_fit(sample: Case) -> None:
+    made = export(sample.run, sample.symbol)
+    assert len(made.payload) <= USUAL
+    assert made.bars == made.asked == 120
+    with pytest.raises(PayloadError, match=r"Pine takes 40,000; --bars \d+"):
+        export(sample.run, sample.symbol, 6_000)
+
+
+def test_folders_are_named_after_plain_symbols_only() -> None:
+    found = folder_names(["BTCUSDT", "btc", "BTC", "../x", "BTC/USD", "ETH-PERP", "é"])
+    assert found == {
+        "BTCUSDT": "BTCUSDT", "btc": "symbol.2", "BTC": "symbol.3", "../x": "symbol.4", "BTC/USD": "symbol.5",
+        "ETH-PERP": "ETH-PERP", "é": "symbol.7",
+    }  # fmt: skip
+
+
+def test_the_command_writes_and_prints(sample: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(sample.run.folder)
+    assert run_command(["pine", "export", run, "-o", str(tmp_path / "chart")]) == 0
+    assert {path.name for path in (tmp_path / "chart").iterdir()} == {*SCRIPTS, "payload.json", "records.json"}
+    capsys.readouterr()
+    assert run_command(["pine", "export", run, "--print", "payload"]) == 0
+    printed = capsys.readouterr().out.strip()
+    assert printed == (tmp_path / "chart" / "payload.json").read_text()
+    assert literal(printed) in (tmp_path / "chart" / MIRROR).read_text()
+    assert run_command(["pine", "export", run, "--symbol", "SIMX"]) == 2
+    assert "there is no symbol 'SIMX'" in capsys.readouterr().err
