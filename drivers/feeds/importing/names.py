@@ -47,7 +47,18 @@ _EPOCHS: Final = frozenset({"unix", "unixtime", "unixtimestamp", "epoch"})
 """Names of instants. Where a date for the eye stands beside one, the instant is taken."""
 _COMMON: Final[dict[str, tuple[str, ...]]] = {
     "timestamp": _TIME,
-    "symbol": ("symbol", "ticker", "tic", "instrument", "pair", "market", "productid", "instid", "instrumentid"),
+    "symbol": (
+        "symbol",
+        "ticker",
+        "tic",
+        "instrument",
+        "pair",
+        "market",
+        "productid",
+        "instid",
+        "instrumentname",
+        "instrumentid",
+    ),
     "open": ("open", "o", "openprice", "priceopen", "eroffnung", "eroffnungskurs", "erster", "otwarcie"),
     "high": ("high", "h", "highprice", "pricehigh", "hoch", "tageshoch", "najwyzszy"),
     "low": ("low", "l", "lowprice", "pricelow", "tief", "tagestief", "najnizszy"),

@@ -38,6 +38,7 @@ class Preset:
     scale: Mapping[str, float] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     keep: tuple[str, str] | None = None
+    contracts: str = ""
     best_quotes: bool = False
 
     def header(self, width: int) -> tuple[str, ...] | None:

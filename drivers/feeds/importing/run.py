@@ -75,7 +75,7 @@ def run_import(plan: ImportPlan, progress: Progress | None = None, *, budget: in
         results = work.write()
         work.progress(_READ_AND_WRITE, "Checking")
         report = work.check()
-        notes = _strangers(results, report)
+        notes = [*_strangers(results, report), *_in_contracts(plan, results)]
         if out.exists():
             _exchange(work.folder, out)
         else:
@@ -268,6 +268,17 @@ def _alive(pid: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def _in_contracts(plan: ImportPlan, results: Sequence[KindResult]) -> list[str]:
+    """Symbols whose sizes count contracts, as their layout says."""
+    found: list[str] = []
+    for result in results:
+        layouts = {f.preset.contracts for f in plan.files[result.kind] if f.preset is not None and f.preset.contracts}
+        found += [name for name in result.symbols if any(re.fullmatch(layout, name) for layout in layouts)]
+    if not found:
+        return []
+    return [f"sizes of {', '.join(found[:5])} are in contracts: say what one is worth with `multiplier` in dataset.yml"]
 
 
 def _strangers(results: Sequence[KindResult], report: QualityReport) -> list[str]:

@@ -441,3 +441,12 @@ def test_the_offset_of_the_clock_says_which_bars_are_on_it(tmp_path: Path) -> No
         imported(tmp_path / "no", path, clock_offset="2h")
     with pytest.raises(DataError, match="is for bars of an hour or more, and --clock says 1m"):
         imported(tmp_path / "no", path, clock="1m", off_clock="snap", clock_offset="2h")
+
+
+@pytest.mark.parametrize("symbol", ["BTC-USDT-SWAP", "BTC-USDT"])
+def test_sizes_in_contracts_are_said(symbol: str, tmp_path: Path) -> None:
+    rows = f"{symbol},1,buy,104503.0,30.14,1748707200008\n{symbol},2,sell,104503.5,1,1748707260008\n"
+    path = text(tmp_path, f"instrument_name,trade_id,side,price,size,created_time\n{rows}", "all-trades.csv")
+    notes = imported(tmp_path / "out", path).notes
+    said = "sizes of BTC-USDT-SWAP are in contracts: say what one is worth with `multiplier` in dataset.yml"
+    assert list(notes) == ([said] if symbol.endswith("SWAP") else [])
