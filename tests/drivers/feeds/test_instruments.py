@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dataflows.data.types import Instruments
 from drivers.feeds.check import check_dataset
@@ -145,6 +147,29 @@ def test_a_symbol_whose_listing_lies_beyond_the_data_is_never_listed(tmp_path: P
     assert seen.listed[:, 1].tolist() == [0] * 20
     assert np.isnan(seen.close[:, 1]).all()
     assert check_dataset(tmp_path, now=NOW).symbols[1].bars == 0
+
+
+@given(first=st.integers(-300, 1500), last=st.integers(-300, 1500), gap=st.sets(st.integers(0, 19), max_size=15))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_bar_is_listed_if_any_of_it_lies_in_the_listing(tmp_path: Path, first: int, last: int, gap: set[int]) -> None:
+    """Seconds from the first open on; bar k covers (60 k, 60 (k + 1)], and one that opens at the listing is the first."""
+    frame = bars()
+    minute = (frame["timestamp"] - START) // pd.Timedelta(minutes=1)
+    frame = frame[(frame["symbol"] == "BTCUSDT") | ~minute.isin(gap)]
+    at, end = (START + pd.Timedelta(seconds=s) for s in (first, last))
+    text = f"listing_time: {{ETHUSDT: {at:%Y-%m-%dT%H:%M:%SZ}}}\ndelivery_time: {{ETHUSDT: {end:%Y-%m-%dT%H:%M:%SZ}}}"
+    folder = write(tmp_path, bars=frame, description=text)
+    if first >= last:
+        with pytest.raises(DataError, match=r"ETHUSDT is listed from .* and delivered .*; correct one of them"):
+            open_dataset(folder, now=NOW)
+        return
+    data = open_dataset(folder, now=NOW)
+    seen = data.rows(0, 20)
+    wanted = [first < 60 * (k + 1) and 60 * k < last for k in range(20)]
+    assert seen.listed[:, 1].tolist() == [int(x) for x in wanted]
+    assert np.isfinite(seen.close[:, 1]).tolist() == [x and k not in gap for k, x in enumerate(wanted)]
+    assert data.quality.missing == sum(x and k in gap for k, x in enumerate(wanted))
+    assert data.quality.unlisted == sum(not x and k not in gap for k, x in enumerate(wanted))
 
 
 def test_the_universe_is_what_the_folder_names_unless_the_run_does(tmp_path: Path) -> None:
