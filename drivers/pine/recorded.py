@@ -71,6 +71,10 @@ def read_symbol(run: RecordedRun, symbol: str) -> Recorded:
             "they cannot be compared; take another symbol"
         )
     prefix = "l99_pine_mirror."
+    if run.kept != "all":
+        raise RecordedError(
+            f"{run.folder.name} was run with --features {run.kept}, so it holds no mirror; run it with --features all"
+        )
     if "execution" not in run.domains():
         raise RecordedError(f"{run.folder.name} has no features/execution.parquet, so it holds no mirror; run it again")
     there = run.columns("features/execution")

@@ -77,8 +77,8 @@ def read_prices(run: RecordedRun, clock: BarTimes, most: int, stride: int, field
     first, last = np.full(n, np.nan), np.full(n, np.nan)
     sampled = np.full((1 + (clock.bars - 1) // stride, n), np.nan)
     for begin, part in panels(run, "features/data", _BAR):
-        candles.add(begin, *(part[name] for name in _BAR))
-        close = part[_BAR[3]]
+        open_, high, low, close, volume = (part[name] for name in _BAR)
+        candles.add(begin, open_, high, low, close, volume)
         skip = -begin % stride
         sampled[(begin + skip) // stride :][: len(close[skip::stride])] = close[skip::stride]
         known = np.isfinite(close)
