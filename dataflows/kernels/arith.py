@@ -48,6 +48,12 @@ def known(x: float, otherwise: float) -> float:
 
 
 @kernel
+def finite_or_zero(x: float) -> float:
+    """x; 0 where it is NaN or infinite."""
+    return x if math.isfinite(x) else 0.0
+
+
+@kernel
 def tanh_panel(x: Floats) -> Floats:
     """tanh of each entry of a panel (T, N); NaN stays NaN. np.tanh has other bits than compiled code."""
     y = np.empty(x.shape)

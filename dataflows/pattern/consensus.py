@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataflows.kernels.arith import clip, logistic
+from dataflows.kernels.arith import clip, finite_or_zero, logistic
 from dataflows.kernels.ftrl import Ftrl, Rates, ftrl_update, margin
 from dataflows.kernels.labels import PricePath, Samples, barrier_labels, two_sided_label
 from dataflows.panel import Floats, Ints
@@ -32,9 +32,9 @@ class OutcomeRules(NamedTuple):
 
 
 @kernel
-def vote_of(side: int, confidence: float, weight: float) -> float:
-    """side * confidence * weight within [-1, 1]; 0 where anything is not known."""
-    v = side * confidence * weight
+def vote_of(side: int, confidence: float) -> float:
+    """side * confidence within [-1, 1]; 0 where anything is not known."""
+    v = side * confidence
     return clip(v, -1.0, 1.0) if v == v else 0.0
 
 
@@ -47,8 +47,8 @@ def gathered(
     dominant: Ints,
     count: Ints,
 ) -> None:
-    """Writes the votes (T, N, P) of P patterns where they are not 0, the id of the heaviest and how many have a side or a
-    confidence, (T, N).
+    """Writes the votes (T, N, P) of P patterns where they are not 0, the id of the one that counts most and how many have a
+    side or a confidence, (T, N).
 
     A pattern at a time: to take one of a tuple of panels costs more than to read it.
     """
@@ -61,11 +61,11 @@ def gathered(
             for n in range(symbols):
                 if side[t, n] == 0 and not (confidence[t, n] > 0.0):
                     continue
-                v = vote_of(side[t, n], confidence[t, n], weights[k])
+                v = vote_of(side[t, n], confidence[t, n])
                 votes[t, n, k] = v
                 count[t, n] += 1
-                if math.fabs(v) > heaviest[t, n]:
-                    heaviest[t, n] = math.fabs(v)
+                if math.fabs(weights[k] * v) > heaviest[t, n]:
+                    heaviest[t, n] = math.fabs(weights[k] * v)
                     dominant[t, n] = FIRST_PATTERN + k
 
 
@@ -77,6 +77,7 @@ def agree(
     bars, symbols = sigma.shape
     width = len(voices.sides)
     rates = rules.rates
+    weights = voices.weights
     depth = samples.stage.shape[0]
     chance = np.empty((bars, symbols))
     score = np.empty((bars, symbols))
@@ -100,8 +101,9 @@ def agree(
                 i += 1
             a = 0.0
             for k in range(width):
-                a += w[n, k] * votes[t, n, k]
-                features[here, n, k] = votes[t, n, k]
+                counted = finite_or_zero(weights[k] * votes[t, n, k])
+                a += w[n, k] * counted
+                features[here, n, k] = counted
             p = logistic(a)
             chance[t, n] = p
             score[t, n] = 2.0 * p - 1.0

@@ -58,18 +58,20 @@ def l50_pattern_consensus(
 ) -> PatternConsensus:
     """Chance that the upper of two barriers comes first, by logistic regression on the patterns' votes. Panels (T, N).
 
-    A vote is side * confidence * `pattern_weights`, in [-1, 1]; votes (T, N, 24), L26 to L49. p_up = logistic(w . votes), w
-    learned per symbol and with no intercept: 0.5 with no vote or before any label. score = 2 p_up - 1. dominant: id of the
-    layer with the heaviest vote, the first of equals, 0 without one. active_count: patterns with a side or a confidence.
+    A vote is side * confidence, in [-1, 1]; votes (T, N, 24), L26 to L49. It counts times its `pattern_weights`. p_up =
+    logistic(w . what counts), w learned per symbol and with no intercept: 0.5 with no vote or before any label. score = 2
+    p_up - 1. dominant: id of the layer whose vote counts most, the first of equals, 0 without one. active_count: patterns
+    with a side or a confidence.
 
-    The bar at close s is a sample if any of its votes is not 0 and it was observed. Entry: the OPEN of s+1. Barriers:
-    `consensus_barrier_sigma` * sigma(s) * sqrt(`consensus_horizon_bars`) of the entry above and below. The first that a later
-    bar reaches decides; both in one bar: no label; neither within the horizon: the sign of the return, at half the weight.
-    A sample is void if the bar of its entry or of its time-out was not observed, if more than `max_gap` bars of its life
-    were not, or if sigma is not known. Each weighs its average uniqueness, the mean of 1 over the samples alive with it. At
-    each close the samples that it resolves are learned from, oldest first, with the votes as they were stored, the weights of
-    that day included; then p_up is told; then the new sample is stored. A weight of 0 deactivates a pattern: its vote counts
-    for nothing then, and what is learned meanwhile does not touch it. O(1) a bar, but O(horizon) where a barrier is reached.
+    The bar at close s is a sample if any of its votes has a weight and is not 0 and it was observed. Entry: the OPEN of
+    s+1. Barriers: `consensus_barrier_sigma` * sigma(s) * sqrt(`consensus_horizon_bars`) of the entry above and below. The
+    first that a later bar reaches decides; both in one bar: no label; neither within the horizon: the sign of the return,
+    at half the weight. A sample is void if the bar of its entry or of its time-out was not observed, if more than `max_gap`
+    bars of its life were not, or if sigma is not known. Each weighs its average uniqueness, the mean of 1 over the samples
+    alive with it. At each close the samples that it resolves are learned from, oldest first, with the votes as they were
+    stored, the weights of that day included; then p_up is told; then the new sample is stored. A weight of 0 deactivates a
+    pattern: its vote counts for nothing then, and what is learned meanwhile does not touch it. O(1) a bar, but O(horizon)
+    where a barrier is reached.
     Source: FTRL-proximal, McMahan et al. (2013); barriers and uniqueness: Lopez de Prado (2018), ch. 3 and 4.
     """
     bars = l0_market_feed.bars

@@ -25,9 +25,9 @@ class PatternSignal(NamedTuple):
 
 
 class PatternWeights(NamedTuple):
-    """Delayed from L65: how much of each pattern's vote counts. Starts at 1."""
+    """Delayed from L65: how much of each pattern's vote counts. Starts as configured."""
 
-    weights: Annotated[Floats, Axes(PATTERNS, start=1.0)]  # in [0, 1]; 0: deactivated
+    weights: Annotated[Floats, Axes(PATTERNS, start="meta.pattern_weights"), Within(0.0, 1.0)]  # 0: switched off
 
 
 class PatternConsensus(NamedTuple):
@@ -37,4 +37,4 @@ class PatternConsensus(NamedTuple):
     score: Score  # 2 * p_up - 1
     dominant: Annotated[IntPanel, Within(0, FIRST_PATTERN + PATTERNS - 1)]  # layer id of the heaviest vote, 0: none
     active_count: Annotated[IntPanel, Within(0, PATTERNS)]
-    votes: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, PATTERNS): side * confidence * pattern weight
+    votes: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, PATTERNS): side * confidence, before its weight

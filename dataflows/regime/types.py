@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
-from dataflows.panel import Floats, IntPanel, Panel, Size, Unit
+from dataflows.panel import Floats, IntPanel, Panel, Size, Unit, Within
 from dataflows.regime.config import RegimeConfig as RegimeConfig  # other domains read its settings
 
 UNKNOWN: Final = -1
@@ -25,9 +25,11 @@ VOLATILITY, TREND, VOL_OF_VOL, SPREAD, VOLUME = range(len(FEATURES))
 class RegimeThresholds(NamedTuple):
     """Delayed from L65: what adaptation changes of the configured thresholds. Starts neutral."""
 
-    mean_shift: Annotated[Floats, Axes(len(REGIMES), len(FEATURES), start=0.0)]  # added to the emission means
-    mean_shift_15: Annotated[Floats, Axes(len(REGIMES), len(FEATURES), start=0.0)]  # the same for the filter on 15-bars
-    crash_factor: Annotated[Floats, Axes(1, start=1.0)]  # times crash_sigma
+    mean_shift: Annotated[Floats, Axes(len(REGIMES), len(FEATURES), start=0.0), Within()]  # added to the emission means
+    mean_shift_15: Annotated[
+        Floats, Axes(len(REGIMES), len(FEATURES), start=0.0), Within()
+    ]  # the same for the filter on 15-bars
+    crash_factor: Annotated[Floats, Axes(1, start=1.0), Within(0.0)]  # times crash_sigma
 
 
 class Regime(NamedTuple):

@@ -17,7 +17,9 @@ import tokenize
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from dataflows.carry import Axes
 from dataflows.panel import Kind, fields_of, is_log, is_record, kind_of
+from drivers.graph.columns import carried_kind
 from drivers.graph.modules import layer_modules
 from drivers.graph.network import graph_of
 from drivers.graph.wiring import load
@@ -69,11 +71,17 @@ def meaning_of(annotation: Any) -> Meaning:
 def leaves_of(annotation: Any, path: tuple[str, ...] = (), about: str = "", home: str = "") -> Iterator[Leaf]:
     """Every leaf of what a layer returns, with what the types say of it."""
     if not is_record(annotation):
-        yield Leaf(path, kind_of(annotation), about, codes_of(about, vars(sys.modules[home])) if home else None)
+        yield Leaf(path, _kind(annotation), about, codes_of(about, vars(sys.modules[home])) if home else None)
         return
     comments = comments_of(annotation)
     for name, inner in fields_of(annotation).items():
         yield from leaves_of(inner, (*path, name), comments.get(name, ""), annotation.__module__)
+
+
+def _kind(annotation: Any) -> Kind:
+    """A layer's own kind; that of its columns where it is an epoch layer's array with axes of its own."""
+    carried = any(isinstance(meta, Axes) for meta in getattr(annotation, "__metadata__", ()))
+    return carried_kind(annotation)[0] if carried else kind_of(annotation)
 
 
 @functools.cache

@@ -3,7 +3,7 @@ joined."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -84,6 +84,14 @@ def cut(value: Any, annotation: Any, a: int, b: int) -> Any:
     if is_record(annotation):
         return annotation(*[cut(v, t, a, b) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
     return value if value is None or "static" in kind_of(annotation).axes else value[a:b]
+
+
+def narrowed(value: Any, annotation: Any, paths: Collection[tuple[str, ...]], at: tuple[str, ...] = ()) -> Any:
+    """A value with None in place of the leaves that are not in `paths`."""
+    if is_record(annotation):
+        fields = fields_of(annotation).items()
+        return annotation(*[narrowed(v, t, paths, (*at, f)) for v, (f, t) in zip(value, fields, strict=True)])
+    return value if at in paths else None
 
 
 def joined(parts: Sequence[Any], annotation: Any) -> Any:

@@ -28,7 +28,7 @@ from dataflows.data.types import Clock
 from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, leaves
 from dataflows.runtime.scratch import open_block
 from drivers.engine.arena import Arena
-from drivers.engine.chunk import Chunk, Instant, Outputs, blank_value, empty_log, joined, last_row
+from drivers.engine.chunk import Chunk, Instant, Outputs, blank_value, empty_log, joined, last_row, narrowed
 from drivers.engine.loop.address import WHERE_COLUMNS
 from drivers.engine.loop.generate import FIRST
 from drivers.engine.parallel import run_layers
@@ -163,8 +163,8 @@ class Engine:
         produced = {name: values[name] for name in self.plan.nodes if name in values}
         if self.guard is not None:
             self.guard.check(time, produced)
-        for p in self.plan.epoch_needs:
-            self.records[p].append(values[p])
+        for p, paths in self.plan.epoch_needs.items():
+            self.records[p].append(narrowed(values[p], self.plan.type_of(p), paths))
         self.last_time = int(time[-1])
         self._poisoned_at = None
         return produced, offsets
@@ -319,6 +319,11 @@ class Engine:
             scratch = self._scratch(lambda name: None if name in told else on_layer(name))
             scratch.guard = self.guard
         scratch.advance(scratch.blank())
+        for node in self.plan.stage["epoch"]:
+            on_layer(node.name)
+        with np.errstate(all="ignore"):  # a blank is NaN where a layer promises a number
+            scratch.guard = None
+            scratch._close_epoch()
 
     def bars_within(self, size: int) -> int:
         """How many bars' inputs and outputs fit into so many bytes, about; at least 1."""
@@ -350,7 +355,9 @@ class Engine:
         for node in self.plan.nodes.values():
             kept = node.schedule == "step"  # of what a step says, only what is recorded outlives its instant
             values[node.name] = (
-                empty_log(node.returns)
+                self.epoch_start(node)
+                if node.schedule == "epoch"
+                else empty_log(node.returns)
                 if is_log(node.returns)
                 else blank_value(node.returns, 2, {**self.dims, "K": 1}, chunk.time, recorded_only=kept)
             )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Collection, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final
 
 from dataflows.layer import SCHEDULES
-from dataflows.panel import is_log, walk
+from dataflows.panel import is_log, is_record, walk
 from dataflows.runtime.compile import fingerprint
 from drivers.engine.loop.generate import StepStage
 from drivers.graph.external import EXTERNAL, STATIC
+from drivers.graph.field_flow import fields_read
+from drivers.graph.field_reads import Path
 from drivers.graph.inventory import layer_nodes
 from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError
 
@@ -60,7 +63,9 @@ class Plan:
         wide = EXTERNAL.keys() - STATIC
         asked = {p for n in self.stage["epoch"] for p in n.params}
         epoch = {n.name for n in self.stage["epoch"]}
-        self.epoch_needs = sorted(p for p in asked if (p in names or p in wide) and p not in epoch)
+        self.epoch_needs = {
+            p: self._read_by_epoch_layers(p) for p in sorted(asked) if (p in names or p in wide) and p not in epoch
+        }
         given = (taken & wide - {"clock"}) | set(self.recorded_inputs)
         columnar = [n.name for n in self.stage["columnar"]]
         self._codes: dict[str, str] = {}
@@ -75,6 +80,19 @@ class Plan:
                     f"{takers} takes {p}, which is no layer, configuration, delayed edge or external input; "
                     f"known beside the layers: {', '.join([*EXTERNAL, *self.delayed, *self.configs])}"
                 )
+
+    def _read_by_epoch_layers(self, name: str) -> frozenset[Path]:
+        """The leaves of a value that epoch layers read: what an epoch keeps of it. A log is kept whole."""
+        annotation = self.type_of(name)
+        every = {path for path, _ in walk(annotation)}
+        if is_log(annotation) or not is_record(annotation):
+            return frozenset(every)
+        read: set[Path] = set()
+        for node in self.stage["epoch"]:
+            if name in node.params:
+                own = dict(zip(node.params, inspect.signature(node.fn).parameters, strict=True))[name]
+                read |= fields_read(node.fn, own, annotation)
+        return frozenset(read)
 
     def type_of(self, name: str) -> Any:
         """The annotation of a layer's output, or of an input that a layer takes."""

@@ -73,6 +73,15 @@ def _carried(node: str, annotation: Any, path: Path) -> Iterator[Leaf]:
         for name, inner in fields_of(bare).items():
             yield from _carried(node, inner, (*path, name))
         return
+    kind, names = carried_kind(annotation)
+    yield Leaf(node, path, kind, names)
+
+
+def carried_kind(annotation: Any) -> tuple[Kind, tuple[str | int, ...]]:
+    """The kind of a leaf of what an epoch layer returns, as its columns have it, and its own axes. A panel's kind is its own.
+
+    Raises TypeError for an annotation that is no value.
+    """
     beside = getattr(annotation, "__metadata__", ())
     axes = next((meta.names for meta in beside if isinstance(meta, Axes)), None)
     if axes is None:
@@ -80,9 +89,9 @@ def _carried(node: str, annotation: Any, path: Path) -> Iterator[Leaf]:
         names: tuple[str | int, ...] = kind.axes
     else:
         within = next((meta for meta in beside if isinstance(meta, Within)), None)
-        kind, names = Kind("i8" if "int64" in str(bare) else "f8", (), within=within), axes
+        kind, names = Kind("i8" if "int64" in str(unwrap_generic(annotation)) else "f8", (), within=within), axes
     flat = ("N", "K") if any(name != 1 for name in _others(names)) else ("N",) if "N" in names else ()
-    yield Leaf(node, path, Kind(kind.dtype, flat, kind.recorded, kind.within), names)
+    return Kind(kind.dtype, flat, kind.recorded, kind.within), names
 
 
 def epoch_columns(leaf: Leaf, value: Any, symbols: int) -> dict[str, Any]:

@@ -8,16 +8,25 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from dataflows.panel import fields_of, is_record, unwrap_generic, walk
+from dataflows.panel import fields_of, is_record, unwrap_generic
 from drivers.graph.config_reads import called
 from drivers.graph.field_reads import Path
 
 
 def fields_read(fn: Callable[..., Any], parameter: str, record: Any) -> set[Path]:
     """The leaves of `record` that `fn` reads through `parameter`; all that are below a part that cannot be followed."""
-    every = [path for path, _ in walk(record)]
+    every = list(_leaves(record))
     read = set(_parts(fn, parameter, record, set()))
-    return {leaf for leaf in every for part in read if leaf[: len(part)] == part}
+    return {leaf for leaf in every for part in read if leaf[: len(part)] == part[: len(leaf)]}
+
+
+def _leaves(record: Any, path: Path = ()) -> Iterator[Path]:
+    """The paths of a record's leaves, whatever these are."""
+    if is_record(record):
+        for name, inner in fields_of(record).items():
+            yield from _leaves(unwrap_generic(inner), (*path, name))
+    else:
+        yield path
 
 
 def _parts(fn: Any, parameter: str, record: Any, seen: set[tuple[int, str]]) -> Iterator[Path]:

@@ -243,8 +243,8 @@ def test_chances_do_not_depend_on_the_vote_of_a_deactivated_pattern() -> None:
     one = agreed(world, weights=weights)
     other = agreed(world, weights=weights, side={EDGE: np.random.default_rng(1).integers(-1, 2, shape)})
     np.testing.assert_array_equal(one.p_up, other.p_up)
-    np.testing.assert_array_equal(one.votes, other.votes)
-    assert not one.votes[:, :, EDGE].any()
+    assert one.votes[:, :, EDGE].any(), "what it says is recorded all the same: its record goes on"
+    assert not (one.dominant == FIRST_PATTERN + EDGE).any()
     assert (agreed(world).p_up != one.p_up).any()
 
 
@@ -255,7 +255,7 @@ def test_weights_multiply_what_is_predicted_from_and_what_is_stored() -> None:
     halved.confidence = {k: 0.5 * c for k, c in halved.confidence.items()}
     half = agreed(world, weights=np.full(PATTERNS, 0.5))
     np.testing.assert_array_equal(half.p_up, agreed(halved).p_up)
-    np.testing.assert_array_equal(half.votes, 0.5 * agreed(world).votes)
+    np.testing.assert_array_equal(half.votes, agreed(world).votes)
 
 
 def test_the_heaviest_vote_is_dominant_and_the_first_of_equals() -> None:

@@ -22,10 +22,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_domain_run_shows_its_figures_and_where_they_are(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["domain", "run", "regime", "--from", str(whole), "--out", str(tmp_path / "out")]
+    command = ["domain", "run", "kinematics", "--from", str(whole), "--out", str(tmp_path / "out")]
     assert run_command(command) == 0, capsys.readouterr().err
     shown = capsys.readouterr().out
-    assert shown.startswith("regime, 200 bars of AAA, BBB\n")
+    assert shown.startswith("kinematics, 200 bars of AAA, BBB\n")
     assert "- no loop: these layers see the market and not the account\n" in shown
     assert "columns that the run has are as it recorded them, to the bit.\n" in shown
     assert shown.endswith(f"Results: {tmp_path / 'out'}\n")

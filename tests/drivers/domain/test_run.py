@@ -28,8 +28,15 @@ from tests.drivers.domain.conftest import EARLY
 from tests.drivers.small_market import left
 
 _WIRING = load(defaults().wiring)
-DOMAINS = tuple(name for name in _WIRING.domains if any(e.domain == name and e.enabled for e in _WIRING.layers.values()))
-SEES_THE_ACCOUNT = {e.domain for e in _WIRING.layers.values() if e.enabled and e.schedule in ("step", "post")}
+_BY_BAR = [e for e in _WIRING.layers.values() if e.enabled and e.schedule != "epoch"]
+DOMAINS = tuple(name for name in _WIRING.domains if any(e.domain == name for e in _BY_BAR))
+_LEARNED = {name for name, edge in _WIRING.delayed.items() if edge.delay == "epoch"}
+SEES_THE_ACCOUNT = {
+    e.domain
+    for name, e in _WIRING.layers.items()
+    if e in _BY_BAR and (e.schedule != "columnar" or _LEARNED & {*_WIRING.inputs_of(name)})
+}
+"""Domains of layers of the account, or that take what was learned of it."""
 
 
 def same_bits(one: Path, other: Path) -> None:
@@ -87,7 +94,7 @@ def test_the_orders_of_the_execution_domain_alone_are_those_of_the_run(whole: Pa
 def test_on_market_data_the_upstream_is_computed(market: Path, whole: Path, tmp_path: Path) -> None:
     result = run_domain("kinematics", market, out=tmp_path / "out", overrides=EARLY[:1])
     same_bits(tmp_path / "out/features/kinematics.parquet", whole / "features/kinematics.parquet")
-    assert result.loop == "none"
+    assert result.loop == "closed", "L1 takes thresholds that are learned, and what is learned comes from the account"
     assert result.run.domains() == ["kinematics"]
     assert "l0_market_feed" in result.run.about["beside"]
     assert all(f.changed is None for f in result.figures())

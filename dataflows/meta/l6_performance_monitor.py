@@ -1,0 +1,127 @@
+"""L6: how every part of the system has done, on paper and in the account, and what weight each source has earned."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import NAN, Axes, Bind
+from dataflows.data.types import Clock, DataConfig, Market
+from dataflows.execution.types import Audit, Ledger
+from dataflows.fusion.types import Cost, Ensemble, K, Signals, SourceWeights
+from dataflows.layer import layer
+from dataflows.meta.account import account_epoch, summed
+from dataflows.meta.config import MetaConfig
+from dataflows.meta.mixture import Mixture, learn_weights
+from dataflows.meta.paper import Said, Unsettled, paper_epoch, positions_of
+from dataflows.meta.track import Tracks, add_epoch
+from dataflows.meta.types import ROWS, Evidence, PaperTracks, Performance, Realised, SymbolTracks
+from dataflows.panel import Floats
+from dataflows.pattern.types import PatternConsensus
+from dataflows.regime.types import REGIMES, Regime
+
+
+class PerformanceCarry(NamedTuple):
+    """All track records, the mixture, the account as it was, and the bars whose return is not known yet."""
+
+    unsettled: Unsettled
+    paper: Annotated[Tracks, Bind(G=ROWS)]
+    by_symbol: Annotated[Tracks, Bind(G="N")]
+    realised: Annotated[Tracks, Bind(G=1)]
+    mixture: Mixture
+    account: Annotated[Floats, Axes(3, start=NAN)]  # equity, cash that came in, fees and funding at the last epoch's end
+    seen: Annotated[Floats, Axes(2)]  # epochs and bars
+
+
+@layer("L6", schedule="epoch", cross_sectional=True)
+def l6_performance_monitor(
+    l0_market_feed: Market,
+    l1_regime: Regime,
+    l7_ensemble: Ensemble,
+    l50_pattern_consensus: PatternConsensus,
+    l66_signal_matrix: Signals,
+    l71_trading_cost: Cost,
+    l97_ledger: Ledger,
+    l100_decision_audit: Audit,
+    clock: Clock,
+    data: DataConfig,
+    meta: MetaConfig,
+    carry: PerformanceCarry,
+) -> Performance:
+    """Paper accounts of sources, patterns, score, timeframes, domains, regimes and symbols; the account; source weights.
+
+    paper (49,) by TRACKED and by_symbol (N,): a position of the signal's size at close t earns the simple return from the open
+    of t + 1 to that of t + 2, gross, in the mean over the symbols (breadth). What the last two bars of an epoch earn counts in
+    the next. Costs are shown beside it and not taken off: L67 and L71 weigh them. realised: the account's return of an epoch
+    net of everything, cash flows taken out; never mixed with paper.
+
+    source_weights (5, 11), one row a regime, rows summing to 1: the log-wealth mixture with fixed share. An epoch's paper
+    return of a source, at `source_volatility` over the root mean square of its epochs before, multiplies its weight; at most 4
+    volatilities count. `source_share` is then spread evenly, so a weight is never below `source_share` / 11. Weights of a
+    regime are learned from what came in it and drawn to the pooled ones as `regime_epochs` epochs in it would. A source that
+    says nothing keeps its weight, and so do all until `source_epochs` epochs are known. With `adapt_sources` 0 all are 1/11.
+    evidence.log_wealth: of a unit that bets on the source alone. If it were worth nothing, the chance that it ever reaches
+    log(1/d) would be at most d (Ville 1939). Sources: Cover (1991); Herbster and Warmuth (1998).
+    """
+    bars = np.flatnonzero(clock.is_bar)
+    regime, feed = l1_regime, l0_market_feed.bars
+    said = Said(
+        sources=l66_signal_matrix.values[bars],
+        votes=l50_pattern_consensus.votes[bars],
+        score=l7_ensemble.score[bars],
+        closed=(
+            l0_market_feed.bars_5.closed[bars],
+            l0_market_feed.bars_15.closed[bars],
+            l0_market_feed.bars_60.closed[bars],
+        ),
+        probabilities=(
+            regime.calm[bars],
+            regime.trend_up[bars],
+            regime.trend_down[bars],
+            regime.high_vol[bars],
+            regime.chaotic[bars],
+        ),
+    )
+    epoch = paper_epoch(
+        positions_of(said, carry.unsettled), feed.open[bars], l71_trading_cost.round_trip_bps[bars], carry.unsettled
+    )
+    carry.seen[:] += (1.0, len(bars))
+    a_year = data.days_a_year * data.bars_a_day * carry.seen[0] / carry.seen[1]
+    weights = learn_weights(
+        epoch.source_returns,
+        epoch.present,
+        epoch.active[:K],
+        meta.source_volatility,
+        meta.source_share,
+        meta.source_epochs,
+        meta.regime_epochs,
+        carry.mixture,
+    )
+    made = account_epoch(
+        np.asarray(l97_ledger.equity),
+        np.asarray(l97_ledger.cash_flows),
+        np.asarray(l97_ledger.fees) + np.asarray(l97_ledger.funding),
+        l100_decision_audit.filled_notional,
+        carry.account,
+    )
+    realised = (
+        *add_epoch(made.returns, made.turnover, made.cost, made.active, a_year, carry.realised),
+        summed(summed(l100_decision_audit.by_source)),
+        summed(l100_decision_audit.profit),
+    )
+    return Performance(
+        paper=PaperTracks(*add_epoch(epoch.returns, epoch.turnover, epoch.cost, epoch.active, a_year, carry.paper)),
+        by_symbol=SymbolTracks(
+            *add_epoch(
+                epoch.symbol_returns, epoch.symbol_turnover, epoch.symbol_cost, epoch.symbol_active, a_year, carry.by_symbol
+            )
+        ),
+        realised=Realised(*realised),
+        evidence=Evidence(
+            pooled_weight=carry.mixture.pooled.copy(),
+            log_wealth=carry.mixture.log_wealth.copy(),
+            peak_log_wealth=carry.mixture.peak.copy(),
+        ),
+        source_weights=SourceWeights(weights if meta.adapt_sources else np.full((len(REGIMES), K), 1.0 / K)),
+    )

@@ -1,0 +1,178 @@
+"""Paper accounts: what a position at the signal would have earned over the next bar, gross."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Final, NamedTuple
+
+import numpy as np
+
+from dataflows.carry import NAN, Axes
+from dataflows.fusion.types import K
+from dataflows.kernels.arith import finite_or_zero
+from dataflows.meta.types import (
+    DOMAIN_OF,
+    DOMAINS,
+    FIRST_DOMAIN,
+    FIRST_REGIME,
+    FIRST_TIMEFRAME,
+    FIRST_VOTE,
+    ROWS,
+    SCORE,
+)
+from dataflows.panel import Floats, Ints
+from dataflows.regime.types import REGIMES
+from dataflows.runtime.compile import kernel
+
+BEHIND: Final = 2
+"""Bars from a signal until its paper return is known: in at the next open, out at the one after."""
+
+
+class Unsettled(NamedTuple):
+    """The last bars of the epoch before: their returns come in this one."""
+
+    positions: Annotated[Floats, Axes(BEHIND, "N", ROWS)]
+    regimes: Annotated[Floats, Axes(BEHIND, "N", len(REGIMES))]
+    open: Annotated[Floats, Axes("N", start=NAN)]  # of the last bar
+
+
+class Spoken(NamedTuple):
+    """What an epoch's bars said: positions, probabilities, prices and costs, with the unsettled bars before them."""
+
+    positions: Floats  # (BEHIND + T, N, ROWS)
+    regimes: Floats  # (BEHIND + T, N, R)
+
+
+class Epoch(NamedTuple):
+    """What the paper accounts made in an epoch. Rows as TRACKED; returns and costs are fractions of a unit of notional."""
+
+    returns: Floats  # (ROWS,)
+    turnover: Floats  # (ROWS,)
+    cost: Floats  # (ROWS,)
+    active: Ints  # (ROWS,) 1 where there was a position
+    source_returns: Floats  # (R, K): of each source, by the probability of each regime at the signal
+    present: Floats  # (R,) mean probability of each regime
+    symbol_returns: Floats  # (N,) of the score
+    symbol_turnover: Floats
+    symbol_cost: Floats
+    symbol_active: Ints
+
+
+class Said(NamedTuple):
+    """What the bars of an epoch said."""
+
+    sources: Floats  # (T, N, K)
+    votes: Floats  # (T, N, P)
+    score: Floats  # (T, N)
+    closed: tuple[Ints, Ints, Ints]  # (T, N): 1 where a bar of each higher timeframe closes
+    probabilities: tuple[Floats, ...]  # R of (T, N)
+
+
+@kernel
+def positions_of(said: Said, unsettled: Unsettled) -> Spoken:
+    """The position of every paper account at every bar, behind the unsettled bars of the epoch before.
+
+    A source's is its value, a pattern's its vote, a domain's the mean of those of its sources that are known. That of a higher
+    timeframe is the score at its last close. The score's part in a regime is the score times the regime's probability.
+    """
+    bars, symbols = said.score.shape
+    sources, votes, score, closed = said.sources, said.votes, said.score, said.closed
+    regimes = len(said.probabilities)
+    positions = np.zeros((BEHIND + bars, symbols, ROWS))
+    chances = np.zeros((BEHIND + bars, symbols, regimes))
+    positions[:BEHIND] = unsettled.positions
+    chances[:BEHIND] = unsettled.regimes
+    for r in range(regimes):
+        p = said.probabilities[r]
+        for t in range(bars):
+            for n in range(symbols):
+                chances[BEHIND + t, n, r] = finite_or_zero(p[t, n])
+    count = np.zeros(len(DOMAINS))
+    for t in range(bars):
+        for n in range(symbols):
+            row = positions[BEHIND + t, n]
+            before = positions[BEHIND + t - 1, n]
+            count[:] = 0.0
+            for k in range(K):
+                said_now = sources[t, n, k]
+                if math.isfinite(said_now):
+                    row[k] = said_now
+                    row[FIRST_DOMAIN + DOMAIN_OF[k]] += said_now
+                    count[DOMAIN_OF[k]] += 1.0
+            for d in range(len(DOMAINS)):
+                if count[d] > 0.0:
+                    row[FIRST_DOMAIN + d] /= count[d]
+            for v in range(votes.shape[2]):
+                row[FIRST_VOTE + v] = finite_or_zero(votes[t, n, v])
+            row[SCORE] = finite_or_zero(score[t, n])
+            for f in range(3):
+                row[FIRST_TIMEFRAME + f] = row[SCORE] if closed[f][t, n] != 0 else before[FIRST_TIMEFRAME + f]
+            for r in range(regimes):
+                row[FIRST_REGIME + r] = row[SCORE] * chances[BEHIND + t, n, r]
+    return Spoken(positions, chances)
+
+
+@kernel
+def paper_epoch(spoken: Spoken, open_: Floats, round_trip_bps: Floats, unsettled: Unsettled) -> Epoch:
+    """What the accounts made of an epoch's bars, each symbol alike; `unsettled` is set to what the next epoch needs.
+
+    A position at close t is taken at the open of t + 1 and left at that of t + 2; it earns the simple return between the two,
+    which is known at bar t + 2 and counts there. open_: (T, N) of the epoch's bars. A symbol whose open is unknown on either
+    side is left out of that bar's mean. round_trip_bps: L71's; an unknown one counts 0.
+    """
+    positions, chances = spoken.positions, spoken.regimes
+    bars, symbols = open_.shape
+    regimes = chances.shape[2]
+    returns, turnover, cost = np.zeros(ROWS), np.zeros(ROWS), np.zeros(ROWS)
+    active = np.zeros(ROWS, np.int64)
+    source_returns, present = np.zeros((regimes, K)), np.zeros(regimes)
+    symbol_returns, symbol_turnover, symbol_cost = np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)
+    symbol_active = np.zeros(symbols, np.int64)
+    moves = np.empty(symbols)
+    for t in range(bars):
+        seen = 0.0
+        for n in range(symbols):
+            before = open_[t - 1, n] if t > 0 else unsettled.open[n]
+            moves[n] = open_[t, n] / before - 1.0 if before > 0.0 else math.nan
+            if math.isfinite(moves[n]):
+                seen += 1.0
+        for n in range(symbols):
+            here, last = positions[BEHIND + t, n], positions[BEHIND + t - 1, n]
+            half = finite_or_zero(0.5e-4 * round_trip_bps[t, n])
+            for g in range(ROWS):
+                traded = math.fabs(here[g] - last[g])
+                turnover[g] += traded / symbols
+                cost[g] += traded * half / symbols
+            symbol_turnover[n] += math.fabs(here[SCORE] - last[SCORE])
+            symbol_cost[n] += math.fabs(here[SCORE] - last[SCORE]) * half
+            for r in range(regimes):
+                present[r] += chances[BEHIND + t, n, r] / (bars * symbols)
+            if not math.isfinite(moves[n]):
+                continue
+            held = positions[t, n]
+            part = moves[n] / seen
+            for g in range(ROWS):
+                if held[g] != 0.0:
+                    active[g] = 1
+                    returns[g] += held[g] * part
+            for r in range(regimes):
+                for k in range(K):
+                    source_returns[r, k] += chances[t, n, r] * held[k] * part
+            if held[SCORE] != 0.0:
+                symbol_active[n] = 1
+                symbol_returns[n] += held[SCORE] * moves[n]
+    unsettled.positions[:] = positions[bars:]
+    unsettled.regimes[:] = chances[bars:]
+    unsettled.open[:] = open_[bars - 1]
+    return Epoch(
+        returns,
+        turnover,
+        cost,
+        active,
+        source_returns,
+        present,
+        symbol_returns,
+        symbol_turnover,
+        symbol_cost,
+        symbol_active,
+    )
