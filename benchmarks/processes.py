@@ -114,7 +114,7 @@ def stream_loop(symbols: int, bars: int, *, journal: bool) -> dict[str, float]:
             text=True,
             check=True,
         )
-    wall, cpu = (np.array(x)[:bars] / 1e6 for x in json.loads(done.stdout))
+    wall, cpu = (np.array(x)[:bars] / 1e6 for x in json.loads(done.stdout.splitlines()[-1]))
     return {
         "bars": len(wall),
         "median_ms": float(np.median(wall)),
@@ -154,7 +154,7 @@ def warm_start(repeats: int = 3) -> dict[str, float]:
     taken = []
     for _ in range(repeats + 1):  # the first fills the cache
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        taken.append([float(x) for x in done.stdout.split()])
+        taken.append([float(x) for x in done.stdout.splitlines()[-1].split()])
     seconds, imports = (statistics.median(x) for x in zip(*taken[1:], strict=True))
     return {"seconds": seconds, "of_it_imports": imports}
 
