@@ -32,6 +32,21 @@ def joint_sign_correlation(correlation: Floats, weight: Floats, i: int, j: int) 
     return rho if rho > 0.0 else 0.0
 
 
+@kernel
+def joint(a: Floats, b: Floats, unit: Floats, correlation: Floats, counted: Floats) -> float:
+    """Sum over pairs of a_i u_i rho_ij u_j b_j without credit for hedges; symbols that do not count are left out."""
+    total = 0.0
+    for i in range(a.shape[0]):
+        if not a[i] > 0.0:
+            continue
+        for j in range(b.shape[0]):
+            if b[j] > 0.0:
+                rho = joint_sign_correlation(correlation, counted, i, j)
+                if rho > 0.0:
+                    total += rho * (a[i] * unit[i]) * (b[j] * unit[j])
+    return total
+
+
 class Parts(NamedTuple):
     """Targets apart into what is held and what is new, (N,)."""
 
@@ -94,6 +109,26 @@ def share_within(base: float, cross: float, square: float, budget: float) -> flo
         return 1.0
     s = room / slope
     return s if s > 0.0 else 0.0
+
+
+@kernel
+def keep_joint(parts: Parts, unit: Floats, correlation: Floats, fixed: Ints, budget: float, fill: float) -> None:
+    """Scales new risk in place until all together is `fill` of a budget of squares beside all that is held, and what stays of
+    held risk until it is the budget itself; what cannot be traded (fixed) stays. unit: (N,) risk of a weight of 1."""
+    kept, new, held, counted = parts
+    base, cross = joint(held, held, unit, correlation, counted), joint(held, new, unit, correlation, counted)
+    square = joint(new, new, unit, correlation, counted)
+    if not base + 2.0 * cross + square <= budget * fill * SLACK:
+        scale(new, fixed, share_within(base, cross, square, budget * fill))
+    if not joint(kept, kept, unit, correlation, counted) <= budget * SLACK:
+        fast, free = full(kept.shape[0], 0.0), full(kept.shape[0], 0.0)
+        for n in range(kept.shape[0]):
+            if fixed[n] != 0:
+                fast[n] = kept[n]
+            else:
+                free[n] = kept[n]
+        base, cross = joint(fast, fast, unit, correlation, counted), joint(fast, free, unit, correlation, counted)
+        scale(kept, fixed, share_within(base, cross, joint(free, free, unit, correlation, counted), budget))
 
 
 @kernel

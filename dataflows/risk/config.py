@@ -62,7 +62,9 @@ class RiskConfig(NamedTuple):
         float, setting("fraction", "L78: most of the last half-life that may be unknown of a symbol", ge=0, lt=1)
     ] = 0.1
 
-    annual_target: Annotated[float, setting("fraction a year", "L83: volatility that a full position should have", gt=0)] = 0.2
+    annual_target: Annotated[
+        float, setting("fraction a year", "L83, L87: most volatility of a position, and of all together", gt=0)
+    ] = 0.2
     volatility_power: Annotated[int, setting("exponent", "L83: 1: inverse volatility, 2: inverse variance", ge=1, le=2)] = 1
     regime_factor_calm: Annotated[float, setting("factor", "L83: share of the size in a calm market", ge=0, le=1)] = 1.0
     regime_factor_trend: Annotated[float, setting("factor", "L83: share of the size in a trend", ge=0, le=1)] = 1.0
@@ -125,7 +127,7 @@ class RiskConfig(NamedTuple):
     ] = 0.5
     risk_budget: Annotated[float, setting("fraction", "L93: most that all stops together may cost", gt=0)] = 0.02
     risk_per_symbol: Annotated[float, setting("fraction", "L93: most that one stop may cost", gt=0)] = 0.005
-    es_budget: Annotated[float, setting("fraction", "L95: most that the mean loss of the worst days may be", gt=0)] = 0.02
+    es_budget: Annotated[float, setting("fraction", "L95: most that the mean loss of the worst days may be", gt=0)] = 0.05
     stress_budget: Annotated[float, setting("fraction", "L95: most that a scenario may cost, all falling together", gt=0)] = 0.1
 
     hard_drawdown: Annotated[

@@ -1,4 +1,4 @@
-"""L87: no symbol may be too much of the risk."""
+"""L87: no symbol may be too much of the risk, and all together no more than is aimed at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from dataflows.data.types import DataConfig
 from dataflows.layer import layer
 from dataflows.panel import Floats
-from dataflows.risk.budgets import SLACK, joint_sign_correlation, put_back, split
+from dataflows.risk.budgets import SLACK, joint_sign_correlation, keep_joint, put_back, split
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_CONCENTRATION, WHY_UNKNOWN_INPUT, Correlation, TargetWeights
 from dataflows.risk.weights import larger, lowered
@@ -37,15 +37,16 @@ def largest_beside(others: float, budget: float) -> float:
 def l87_concentration_cap(
     l78_correlation: Correlation, l86_exposure_cap: TargetWeights, data: DataConfig, risk: RiskConfig
 ) -> TargetWeights:
-    """Each symbol's part of the variance is at most `max_share` of the variance that annual_target (L83) allows for a day.
+    """All together have at most the variance of a day that annual_target allows, and each symbol `max_share` of it.
 
-    Its part: x_i sum_j x_j max(rho_ij sign_i sign_j, 0), x = |weight| sigma_day; hedges earn no credit, an unknown correlation
-    counts as 1. A share of the budget and not of the portfolio: one symbol alone can trade, and no cut of one breaks another's.
-    Held risk is cut to its own budget as if nothing were new; then each new risk to its own; then the new risk that others
-    bring to a symbol that has no room for it. New risk fills the budget less `cap_band`, beside all that is held until it has
-    been sold. So held is never cut for new, and the order of symbols does not matter. An
-    unknown sigma admits no increase of that symbol, which then counts for nothing. Untradeable symbols count as held and are
-    not cut.
+    Its part: x_i sum_j x_j max(rho_ij sign_i sign_j, 0), x = |weight| sigma_day; hedges earn no credit, an unknown
+    correlation counts as 1. A share of the budget and not of the portfolio: one symbol alone can trade, and no cut of one
+    breaks another's. Held risk is cut to its own budget as if nothing were new; then each new risk to its own; then the new
+    risk that others bring to a symbol that has no room for it. New risk fills the budget less `cap_band`, beside all that
+    is held until it has been sold. Last, all new risk is cut by one factor until the parts add up to the whole variance
+    less `cap_band`, and where what stays of held risk is more than the whole, that by one factor. So held is never cut for
+    new, and the order of symbols does not matter. An unknown sigma admits no increase of that symbol, which then counts for
+    nothing. Untradeable symbols count as held and are not cut.
     Returns (N,) weights, none above L86's. O(N^2) in the symbols that are not flat.
     Source: risk contributions as in Litterman (1996), without credit for hedges.
     """
@@ -93,6 +94,9 @@ def l87_concentration_cap(
         for n in range(symbols):
             if counted[n] != 0.0:
                 kept[n] /= sigma[n]
+                held[n] /= sigma[n]
                 new[n] *= share[n] / sigma[n]
+        whole_budget = risk.annual_target * risk.annual_target / data.days_a_year
+        keep_joint(parts, sigma, rho, fixed, whole_budget, 1.0 - risk.cap_band)
         put_back(made, parts, WHY_CONCENTRATION)
     return made

@@ -8,27 +8,12 @@ from dataflows.data.types import Instruments
 from dataflows.kernels.contract import loss_of
 from dataflows.layer import layer
 from dataflows.panel import Floats
-from dataflows.risk.budgets import SLACK, joint_sign_correlation, put_back, scale, share_within, split
+from dataflows.risk.budgets import SLACK, joint, put_back, scale, share_within, split
 from dataflows.risk.config import RiskConfig
 from dataflows.risk.types import WHY_TAIL_BUDGET, WHY_UNKNOWN_INPUT, Correlation, Stress, TailRisk, TargetWeights
 from dataflows.risk.weights import lowered
 from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import full
-
-
-@kernel
-def joint(a: Floats, b: Floats, unit: Floats, correlation: Floats, counted: Floats) -> float:
-    """Sum over pairs of a_i u_i rho_ij u_j b_j without credit for hedges; symbols that do not count are left out."""
-    total = 0.0
-    for i in range(a.shape[0]):
-        if not a[i] > 0.0:
-            continue
-        for j in range(b.shape[0]):
-            if b[j] > 0.0:
-                rho = joint_sign_correlation(correlation, counted, i, j)
-                if rho > 0.0:
-                    total += rho * (a[i] * unit[i]) * (b[j] * unit[j])
-    return total
 
 
 @kernel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -138,6 +138,13 @@ def import_(
     venue: Annotated[
         str | None, typer.Option(metavar="NAME", help="A file of config/venues, whose fees and rules hold: perpetual, spot.")
     ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="A fact of the instruments, e.g. contract=inverse or 'multiplier={ESZ5: 50}'. Repeatable.",
+        ),
+    ] = None,
     licence: Annotated[str | None, typer.Option(metavar="TEXT", help="Under which licence the data are.")] = None,
     source_text: Annotated[str | None, typer.Option(metavar="TEXT", help="Where the data come from.")] = None,
     guess_ticks: Annotated[
@@ -182,6 +189,7 @@ def import_(
         duplicates=duplicates,
         funding_interval=funding_interval,
         venue=venue,
+        facts=_facts(fact or []),
         licence=licence,
         source_text=source_text,
         guess_ticks=guess_ticks,
@@ -229,6 +237,18 @@ def _pairs(texts: list[str]) -> dict[str, str]:
         if ours.strip() in made:
             raise typer.BadParameter(f"{ours.strip()} is named twice", param_hint="--column")
         made[ours.strip()] = theirs
+    return made
+
+
+def _facts(texts: list[str]) -> dict[str, Any]:
+    """Facts as `dataset.yml` has them."""
+    from drivers.feeds.description import read_fact
+
+    made: dict[str, Any] = {}
+    for key, value in map(read_fact, texts):
+        if key in made:
+            raise typer.BadParameter(f"{key} is named twice", param_hint="--fact")
+        made[key] = value
     return made
 
 

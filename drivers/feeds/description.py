@@ -222,6 +222,30 @@ def read_description(folder: Path) -> Description:
     return describe(values)
 
 
+IMPORTED: Final = frozenset({"clock", "calendar", "stamp", "timezone", "source", "licence", "venue", "funding_interval"})
+"""Keys that `data import` has options of their own for, or writes by itself."""
+
+
+def read_fact(text: str) -> tuple[str, Any]:
+    """`KEY=VALUE` as a key of `dataset.yml` and its value, read as that file is: multiplier=50, or multiplier={ES: 50, NQ: 20}.
+
+    Raises DataError, a sentence that names the option.
+    """
+    key, equals, value = (part.strip() for part in text.partition("="))
+    known = sorted(set(Description.model_fields) - IMPORTED)
+    if not equals or not key or not value:
+        raise DataError(f"--fact {text!r} is not KEY=VALUE, e.g. settle_currency=BTC")
+    if key not in known:
+        raise DataError(f"--fact {key} is no fact of instruments; {did_you_mean(key, known)}")
+    try:
+        read = yaml.load(f"{key}: {value}", _NamesAsWritten)  # a SafeLoader
+    except yaml.YAMLError:
+        read = None
+    if not isinstance(read, dict) or list(read) != [key] or read[key] is None:
+        raise DataError(f"--fact {key}: {value!r} is no value; write a number, a name, or one for each symbol, {{A: 1, B: 2}}")
+    return key, read[key]
+
+
 def describe(values: Mapping[str, Any]) -> Description:
     """The description that these values make. Raises DataError naming the key at fault."""
     try:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 
 from drivers.feeds.bars import LONG_BAR
-from drivers.feeds.description import Description, parse_clock, read_description
+from drivers.feeds.description import describe, parse_clock, read_description
 from drivers.feeds.errors import DataError
 from drivers.feeds.importing.convert import TIME, Converted
 from drivers.feeds.importing.merge import Policy
@@ -46,7 +46,8 @@ class ImportRequest:
     off_clock: what becomes of bars whose time is not on the clock: refused, left out, or moved: an open to the clock before,
     a close to the one after. clock_offset: where its bars begin after midnight UTC, a time shorter than it.
     funding_interval: between two payments, where rows of funding are quotes of the rate. add: into an existing folder that
-    lacks these kinds. allow_faults: write what a run would refuse.
+    lacks these kinds. facts: further keys of dataset.yml, such as multiplier and settle_currency. allow_faults: write what a
+    run would refuse.
     """
 
     sources: tuple[Path, ...]
@@ -72,6 +73,7 @@ class ImportRequest:
     duplicates: Policy = "refuse"
     funding_interval: str | None = None
     venue: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
     licence: str | None = None
     source_text: str | None = None
     guess_ticks: bool = False
@@ -298,6 +300,7 @@ def _describe(
             if request.add and key in ("clock", "stamp") and made.get(key, value) != value:
                 raise DataError(f"{request.out.name}/dataset.yml says {key}: {made[key]}, and --{key} {value}; they must agree")
             made[key] = value
+    made |= request.facts
     made.setdefault("stamp", "open")
     shown = ", ".join(o.name for o in origins[:3]) + (f" and {len(origins) - 3} more" if len(origins) > 3 else "")
     told = list(dict.fromkeys(about.get("source", ())))
@@ -309,5 +312,5 @@ def _describe(
     licences = "; ".join(dict.fromkeys(about.get("licence", ())))
     if licences:
         made.setdefault("licence", licences)
-    Description(**made)  # refuses what no reader would take
+    describe(made)  # refuses what no reader would take
     return made

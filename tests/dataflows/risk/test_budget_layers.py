@@ -30,7 +30,7 @@ from dataflows.risk.types import (
 )
 from tests.dataflows.risk.accounts import HOSTILE, MODES, ledger, row, run, same
 
-RISK = RiskConfig()._replace(cap_band=0.0)
+RISK = RiskConfig()._replace(cap_band=0.0, es_budget=0.02)
 BAND = RISK._replace(cap_band=0.1)
 VARIANCE = RISK.max_share * RISK.annual_target**2 / 365
 LOOSE = RISK._replace(risk_budget=100.0, risk_per_symbol=100.0, es_budget=100.0, stress_budget=100.0)
@@ -140,7 +140,37 @@ def test_held_risk_is_not_cut_for_new_risk():
     out = l87(above([held, 0.1, 0.1], held=[held, 0.0, 0.0]), rho=np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1.0]]))
     assert out.weight.tolist() == [held, 0.0, 0.1] and out.reasons.tolist() == [0, WHY_CONCENTRATION, 0]
     worse = l87(above([held, 0.1], held=[held, 0.0]), sigma=[0.06, 0.03])  # its volatility doubles
-    assert worse.weight[0] == pytest.approx(held / 2) and worse.weight[1] == 0.1
+    assert worse.weight[0] == pytest.approx(held / 2)
+    assert worse.weight[1] == 0.0, "until it has been sold, all together are beyond the whole budget"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("band", [0.0, 0.1])
+def test_all_together_have_at_most_the_variance_that_is_aimed_at(mode, band):
+    """Ten that move together, each well within its share: their volatility is cut to 20 % a year, by one factor."""
+    risk, target = RISK._replace(cap_band=band), RISK.annual_target / math.sqrt(365)
+    asked = np.array([0.06, -0.04] + [0.05] * 8)
+    rho = np.outer(np.sign(asked), np.sign(asked)) * 0.9
+    out = l87(above(asked), rho=rho, sigma=0.04, mode=mode, risk=risk)
+    total = parts(out.weight, rho, 0.04).sum()
+    assert parts(asked, rho, 0.04).sum() > 1.5 * target**2 and (parts(asked, rho, 0.04) < VARIANCE * (1 - band)).all()
+    assert total == pytest.approx((1 - band) * target**2)
+    np.testing.assert_allclose(out.weight / asked, out.weight[0] / asked[0])
+    assert (out.reasons == WHY_CONCENTRATION).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_of_all_together_held_is_not_cut_for_new_and_only_down_to_the_budget_itself(mode):
+    target = RISK.annual_target / math.sqrt(365)
+    held = target / 0.03 / math.sqrt(5)  # five that have nothing in common: exactly the whole budget
+    asked, has = [held * 0.99] * 5 + [0.1], [held * 0.99] * 5 + [0.0]
+    out = l87(above(asked, held=has), mode=mode, risk=BAND)
+    np.testing.assert_allclose(out.weight, has)
+    worse = l87(above([held] * 5, held=[held] * 5), sigma=0.036, mode=mode, risk=BAND)
+    np.testing.assert_allclose(worse.weight, held / 1.2)
+    stuck = l87(above([held] * 5, held=[held] * 5, fixed=[1, 0, 0, 0, 0]), sigma=0.036, mode=mode, risk=BAND)
+    free = math.sqrt((target**2 - (held * 0.036) ** 2) / 4) / 0.036
+    np.testing.assert_allclose(stuck.weight[1:], free)
 
 
 def test_an_unknown_volatility_keeps_that_symbol_from_growing_and_no_other():
@@ -290,6 +320,7 @@ def test_after_l87_every_part_is_within_its_budget_and_again_changes_nothing(cas
     targets, layers, sigma, rho = made(case | {"fixed": [0] * N, "sane": True})
     out = layers["l87"](targets)
     assert (parts(out.weight, rho, sigma) <= VARIANCE * (1 + 1e-6)).all()
+    assert parts(out.weight, rho, sigma).sum() <= RISK.annual_target**2 / 365 * (1 + 1e-6)
     np.testing.assert_array_equal(layers["l87"](out).weight, out.weight)
 
 

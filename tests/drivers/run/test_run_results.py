@@ -143,7 +143,7 @@ def test_the_runs_hold_everything_that_the_other_tests_speak_of(runs: dict[str, 
     reasons = set(filled.reason.str.split("|").explode())
     assert {"STOP", "TARGET", "TIME", "FLAT_PROPOSAL", "FLATTENED", "VOLATILITY_TARGET"} <= reasons
     assert (runs["hasty"]["level"] == FLATTEN).to_numpy().any() and (runs["patient"]["level"] != RUN).to_numpy().any()
-    assert min(len(r.fills) for r in runs.values()) > 100
+    assert min(len(r.fills) for r in runs.values()) > 50
     assert sum(((r["position"] != 0.0) & ~tradable(r)).to_numpy().sum() for r in runs.values()) > 0, "held through an outage"
 
 
