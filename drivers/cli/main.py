@@ -38,7 +38,7 @@ from drivers.cli import (
 )
 from drivers.cli.common import Failed, Globals
 from drivers.cli.say import say
-from drivers.engine.interrupts import handled, interrupted
+from drivers.engine.interrupts import handled, ignore, interrupted
 from drivers.text.inert import shown
 from drivers.text.suggestions import did_you_mean
 
@@ -98,7 +98,12 @@ def _globals(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command line and ends the process with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run_command(given))
+    try:
+        code = run_command(given)
+    except KeyboardInterrupt:  # as the handlers were given back
+        code = _fail("Stopped.", 130)
+    ignore()
+    sys.exit(code)
 
 
 def run_command(given: Sequence[str]) -> int:

@@ -119,6 +119,12 @@ def safe_point() -> None:
     _requests.safe_point()
 
 
+def ignore() -> None:
+    """The process is about to end: what is asked for from here on changes nothing, its exit code neither."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def interrupted(error: BaseException) -> bool:
     """Whether an exception comes from a request: a KeyboardInterrupt, or what a library made of one (a SystemError)."""
     seen: BaseException | None = error

@@ -190,3 +190,17 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError):
         run_command(["--project", "x", "--debug", "run"])
     assert run_command(["run", "--data", "--debug"]) == 2  # there it is the value of --data
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_request_in_the_last_moments_changes_no_exit_code(number: str) -> None:
+    """It comes while Python takes itself down: what was done is done, and the code says so."""
+    told = f"""
+import atexit, os, signal
+atexit.register(os.kill, os.getpid(), signal.{number})
+from drivers.cli.main import main
+main(["--version"])
+"""
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", told], cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
