@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dataflows.data.types import Instruments, Observations
-from dataflows.panel import fields_of, is_record, kind_of
+from dataflows.panel import fields_of, is_record, kind_of, leaves
 from drivers.engine.building import boundaries, make_plan
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.chunk import Chunk, Outputs, cut
@@ -20,7 +20,8 @@ from drivers.engine.plan import Plan
 from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
-from drivers.validation.compare import first_unequal, flat
+from drivers.validation import compare
+from drivers.validation.compare import first_unequal
 
 __all__ = ["PERMUTATION", "differs", "engine_of", "flat", "guards_of", "node_differs", "permuted", "plan_of", "run"]
 
@@ -73,6 +74,16 @@ def run(engine: Engine, data: Observations, cuts: Sequence[int] = (), *, restore
             engine = fresh
         outputs.append(engine.advance(Chunk(data.time[a:b], {"observations": cut(data, Observations, a, b)})))
     return outputs
+
+
+def flat(plan: Plan, outputs: Sequence[Outputs]) -> dict[str, dict[str, Any]]:
+    """By node, its recorded fields as arrays over all bars; of an epoch layer, what it returned at each epoch's end, stacked."""
+    found = compare.flat(plan, outputs)
+    for node in plan.stage["epoch"]:
+        closed = [leaves(o.epoch[node.name]) for o in outputs if node.name in o.epoch]
+        if closed:
+            found[node.name] = {f"value {i}": np.stack(parts) for i, parts in enumerate(zip(*closed, strict=True))}
+    return found
 
 
 def differs(a: Any, b: Any) -> str:
