@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
+from dataflows.panel import Ints
 from drivers.feeds.check import QualityReport, check_dataset
 from drivers.feeds.description import SECOND, parse_clock
 from drivers.feeds.errors import DataError
@@ -24,10 +25,12 @@ from drivers.feeds.importing.merge import BUDGET, Sorter, times, without_repeats
 from drivers.feeds.importing.plan import ImportPlan
 from drivers.feeds.importing.presets import Kind
 from drivers.feeds.importing.ticks import TickGuess
-from drivers.text.times import parse_duration
+from drivers.text.times import duration, parse_duration
 
 Progress = Callable[[float, str], None]
 _GROUP_ROWS: Final = 1 << 17
+_FEWEST_OF_A_CLOCK: Final = 20
+"""Bars that a file must have before their spacing says how long they are: some markets trade now and then."""
 _READ_AND_WRITE: Final = 0.9  # of the progress; the rest is the check
 _UNIQUE: Final = frozenset({"bars", "funding", "splits", "dividends", "alpha"})
 """Kinds of one row per time and symbol. Trades and snapshots may share an instant; the reader knows those that repeat."""
@@ -88,6 +91,42 @@ def run_import(plan: ImportPlan, progress: Progress | None = None, *, budget: in
 
 
 @dataclass
+class _Clock:
+    """How the bars of one file are spaced. step: the largest time of which all spacings are multiples."""
+
+    name: str
+    symbol: str | None  # None: the file has a column of them
+    rows: int = 0
+    first: int = np.iinfo(np.int64).max
+    last: int = np.iinfo(np.int64).min
+    step: int = 0
+
+    def add(self, time: Ints) -> None:
+        """More rows, in any order."""
+        self.step = int(np.gcd(self.step, np.gcd.reduce(np.abs(time - time[0]))))
+        if self.rows:
+            self.step = int(np.gcd(self.step, abs(int(time[0]) - self.first)))
+        self.rows += len(time)
+        self.first, self.last = min(self.first, int(time.min())), max(self.last, int(time.max()))
+
+
+def _refuse_mixed(clocks: Sequence[_Clock]) -> None:
+    """Raises DataError for two files that have bars of one symbol and time, but of another length."""
+    seen: dict[str, list[_Clock]] = {}
+    for clock in clocks:
+        if clock.symbol is None or clock.rows < _FEWEST_OF_A_CLOCK:
+            continue
+        for other in seen.setdefault(clock.symbol, []):
+            if other.step != clock.step and other.first < clock.last and clock.first < other.last:
+                raise DataError(
+                    f"nothing was written: {other.name} has bars of {clock.symbol} {duration(other.step)} apart, and "
+                    f"{clock.name} {duration(clock.step)} apart at the same time; import one of them, e.g. with "
+                    f"--only '{clock.name}'"
+                )
+        seen[clock.symbol].append(clock)
+
+
+@dataclass
 class _Work:
     """An import under way. folder: what is to become the market-data folder; aside: runs of rows being sorted."""
 
@@ -142,9 +181,12 @@ class _Work:
         """Every file's rows to the sorter; returns how many were read."""
         planned, schema, rows, before = self.plan.files[kind], self.plan.schemas[kind], 0, 0
         self.empty = self.headers = 0
+        clocks: list[_Clock] = []
         whole = sum(f.size for f in planned)
         for file, size in zip(self.plan.converted(kind), (f.size for f in planned), strict=True):
+            clocks.append(_Clock(file.source.name, file.symbol))
             for table in file.tables():
+                clocks[-1].add(times(table))
                 aligned = self._on_clock(_aligned(table, schema)) if kind == "bars" else _aligned(table, schema)
                 if self.plan.request.guess_ticks:
                     self.ticks.add(aligned)
@@ -152,6 +194,8 @@ class _Work:
                 progress((before + size * file.source.done) / whole, f"Reading {file.source.name}")
             rows, before, self.empty = rows + file.rows, before + size, self.empty + file.empty
             self.headers += file.source.repeats
+        if kind == "bars":
+            _refuse_mixed(clocks)
         return rows
 
     def _on_clock(self, bars: pa.Table) -> pa.Table:

@@ -133,3 +133,17 @@ def test_a_large_file_is_read_in_pieces_and_tells_how_far_it_is(suffix: str, tmp
     run_import(plan, lambda share, what: told.append(share) if what.startswith("Reading") else None)
     assert told == sorted(told)
     assert told[0] < 0.5 < told[-1]
+
+
+def test_bars_of_two_lengths_are_not_mixed(tmp_path: Path) -> None:
+    def rows(minutes: int, first: int = 1709164800) -> str:
+        return "".join(f"{first + i * minutes * 60},10,12,9,11,100,3\n" for i in range(30))
+
+    path = archive(tmp_path / "Kraken.zip", **{"XBTUSD_1.csv": rows(1), "XBTUSD_5.csv": rows(5), "ETHUSD_5.csv": rows(5)})
+    said = r"XBTUSD_1.csv has bars of XBTUSD 1m apart, and XBTUSD_5.csv 5m apart at the same time; import one of them"
+    with pytest.raises(DataError, match=said):
+        imported(tmp_path / "out", path, preset="kraken-ohlcvt")
+    assert not (tmp_path / "out").exists()
+    imported(tmp_path / "one", path, preset="kraken-ohlcvt", only="*_5.csv")
+    later = archive(tmp_path / "months.zip", **{"XBTUSD_1.csv": rows(1), "a/XBTUSD_1.csv": rows(2, 1709200800)})
+    imported(tmp_path / "sparse", later, preset="kraken-ohlcvt")  # a month in which less was traded
