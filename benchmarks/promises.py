@@ -2,7 +2,8 @@
 
 For L67, the gross return of a position on the side of the edge against the edge it was promised, at each horizon; for L68, how
 often the target or a gain came before the stop against the chance it was given. Both by walking each sample's future once more,
-out of the recorded panels. Samples overlap: a bin's standard error counts them as one in `horizon`.
+out of the recorded panels. Samples overlap and symbols move together: a bin's standard error is of sums over blocks of `horizon`
+bars, neighbours that overlap counted by half (Newey and West 1987, over blocks).
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from rich.console import Console
 from benchmarks.recorded import Said, put_into, said
 from dataflows.panel import Floats
 
-BINS = 5
+BINS = 10
+"""Tenths of what was said."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What was said and what came, by fifths of what was said."""
+    """What was said and what came, by tenths of what was said."""
 
     name: str
     said: Floats
@@ -71,24 +73,29 @@ def returns(what: Said, horizon: int) -> Floats:
     return np.vstack([1e4 * side[:count] * move, np.full((horizon, side.shape[1]), np.nan)])
 
 
+def error_of(came: Floats, when: Floats, horizon: int) -> float:
+    """Standard error of the mean of `came`, told at the bars `when`, from its sums over blocks of `horizon` bars."""
+    block = (when // horizon).astype(np.int64)
+    sums = np.bincount(block - block.min(), weights=came - came.mean())
+    return math.sqrt(max(float(sums @ sums + sums[1:] @ sums[:-1]), 0.0)) / len(came)
+
+
 def curve(name: str, told: Floats, came: Floats, horizon: int, skip: int) -> Curve | None:
-    """By fifths of what was told; None where there is too little. skip: first bars that are left out."""
+    """By tenths of what was told; None where there is too little. skip: first bars that are left out."""
     use = np.isfinite(told) & np.isfinite(came)
     use[:skip] = False
-    x, y = told[use], came[use]
-    if len(x) < 20 * BINS * horizon:
+    x, y, when = told[use], came[use], np.nonzero(use)[0]
+    if len(x) < 2 * BINS * horizon:
         return None
-    order = np.argsort(x, kind="stable")
-    parts = np.array_split(order, BINS)
-    error = [float(np.std(y[p])) / math.sqrt(max(1.0, len(p) / horizon)) for p in parts]
+    parts = np.array_split(np.argsort(x, kind="stable"), BINS)
     means = (np.array([v[p].mean() for p in parts]) for v in (x, y))
-    return Curve(name, *means, np.array(error), len(x))
+    return Curve(name, *means, np.array([error_of(y[p], when[p], horizon) for p in parts]), len(x))
 
 
 def curves(what: Said) -> list[Curve]:
-    """Of L68 at its horizon and of L67 at each, after a day of bars, or a third of the data where that is less."""
+    """Of L68 at its horizon and of L67 at each, after 1440 bars, or a third of the data where that is less."""
     skip = min(1440, len(what.time) // 3)
-    h = 60
+    h = what.success_horizon
     found = [
         curve(f"L68, {h} bars", np.where(np.isfinite(outcomes(what, h)), what.p_success, np.nan), outcomes(what, h), h, skip)
     ]
@@ -100,8 +107,8 @@ def curves(what: Said) -> list[Curve]:
 
 
 def table(what: Said, found: Sequence[Curve]) -> str:
-    """Markdown: said and came, a fifth a column."""
-    lines = ["| layer | samples | " + " | ".join(f"fifth {i + 1}" for i in range(BINS)) + " |", "|---|---|" + "---|" * BINS]
+    """Markdown: said and came, a tenth a column."""
+    lines = ["| layer | samples | " + " | ".join(f"{i + 1}" for i in range(BINS)) + " |", "|---|---|" + "---|" * BINS]
     for one in found:
         digits = 3 if one.name.startswith("L68") else 1
         cells = [

@@ -44,6 +44,7 @@ class Said:
     refusal: Ints
     edge_bps: Floats  # (T, N, H) of L67
     horizons: tuple[int, ...]
+    success_horizon: int  # bars: that of L68
     p_success: Floats
     brier: Floats
     round_trip_bps: Floats
@@ -71,6 +72,7 @@ def said(folder: Path | None, console: Console, *, overrides: tuple[str, ...] = 
         step=step_of(session.data),
         signals=signals,
         horizons=session.configs["fusion"].horizons,
+        success_horizon=session.configs["fusion"].success_horizon_bars,
         risk=session.configs["risk"],
         **whole,
     )
