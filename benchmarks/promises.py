@@ -2,8 +2,8 @@
 
 For L67, the gross return of a position on the side of the edge against the edge it was promised, at each horizon; for L68, how
 often the target or a gain came before the stop against the chance it was given. Both by walking each sample's future once more,
-out of the recorded panels. Samples overlap and symbols move together: a bin's standard error is of sums over blocks of `horizon`
-bars, neighbours that overlap counted by half (Newey and West 1987, over blocks).
+out of the recorded panels. Samples overlap and symbols move together: a bin's standard error is that of sums over blocks of
+`horizon` bars, which overlap with their neighbours (Newey and West 1987, with one lag of half weight).
 """
 
 from __future__ import annotations
