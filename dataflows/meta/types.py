@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
-from dataflows.fusion.types import SOURCES, K, SourceWeights
+from dataflows.fusion.types import PARTS, SOURCES, K, SourceWeights
 from dataflows.panel import Floats, Within
 from dataflows.pattern.types import FIRST_PATTERN, PATTERNS, PatternWeights
 from dataflows.regime.types import REGIMES, RegimeThresholds
@@ -70,7 +70,7 @@ class Realised(NamedTuple):
     turnover: Annotated[Floats, Axes(1), Within(0.0)]
     cost_bps: Annotated[Floats, Axes(1), Within(0.0)]  # fees and funding
     stability: Annotated[Floats, Axes(1), Within(0.0, 1.0)]
-    profit_by_source: Annotated[Floats, Axes(K), Within()]  # of the epoch
+    profit_by_source: Annotated[Floats, Axes(PARTS), Within()]  # of the epoch, by EDGE_PARTS
     profit_by_symbol: Annotated[Floats, Axes("N"), Within()]
 
 
