@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from dataflows.panel import Kind
+from dataflows.panel import Bools, Floats, Kind
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,10 @@ class Rule:
 
     def holds(self, frame: pd.DataFrame) -> pd.Series[bool]:
         """For each row, whether the rule holds or a column is unknown."""
-        x = frame[list(self.columns)].to_numpy(np.float64)
+        return pd.Series(self.holds_of(frame[list(self.columns)].to_numpy(np.float64)), index=frame.index)
+
+    def holds_of(self, x: Floats) -> Bools:
+        """The same of the rule's columns as an array (rows, columns)."""
         unknown = np.isnan(x).any(axis=1)
         if self.kind == "sum":
             ok = np.abs(x.sum(axis=1) - self.value) <= self.tolerance
@@ -51,7 +54,8 @@ class Rule:
             ok = np.abs(x[:, :-1].sum(axis=1) - x[:, -1]) <= self.tolerance
         else:
             ok = (np.diff(x, axis=1) >= -self.tolerance).all(axis=1)
-        return pd.Series(ok | unknown, index=frame.index)
+        found: Bools = ok | unknown
+        return found
 
 
 class Boundary(pa.DataFrameModel):

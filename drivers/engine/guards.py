@@ -194,7 +194,7 @@ class Guards:
         low, high, nullable = (np.array(part)[:, None] for part in zip(*(bounds[c] for c in columns), strict=True))
         if not ((np.isnan(table) & nullable.astype(bool)) | ((table >= low) & (table <= high))).all():
             return False
-        return all(rule.holds(pd.DataFrame({c: columns[c] for c in rule.columns})).all() for rule in promise.rules)
+        return all(rule.holds_of(np.column_stack([columns[c] for c in rule.columns])).all() for rule in promise.rules)
 
     def check(self, time: Ints, values: Mapping[str, Any]) -> None:
         """Raises BoundaryError with pandera's report on the first domain that breaks its promise."""

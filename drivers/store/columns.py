@@ -110,12 +110,14 @@ def closed_columns(layer: EpochLayer, value: Any | None, bars: int, symbols: int
     """What an epoch layer returned when the epoch before these bars closed, as columns (T * N,): in the first bar's rows, from
     which on it holds; null in the others, and everywhere where no epoch closed (value is None)."""
     found: dict[str, Any] = {}
-    nulls = np.arange(bars * symbols) >= (0 if value is None else symbols)
+    rows = bars * symbols
+    known_rows = np.arange(rows) < (0 if value is None else symbols)
+    validity = pa.py_buffer(np.packbits(known_rows, bitorder="little"))  # one for all: there are hundreds of columns
     for leaf in leaves_of(layer.name, layer.annotation, epoch=True):
         for name, row in epoch_columns(leaf, leaf.of(layer.start if value is None else value), symbols).items():
-            whole = np.zeros(bars * symbols, leaf.kind.numpy)
+            whole = np.zeros(rows, leaf.kind.numpy)
             whole[:symbols] = row
-            found[name] = pa.array(whole, mask=nulls)
+            found[name] = pa.Array.from_buffers(pa.from_numpy_dtype(whole.dtype), rows, [validity, pa.py_buffer(whole)])
     return found
 
 
