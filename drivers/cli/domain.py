@@ -51,9 +51,10 @@ def run(
     so that the layers have the same memory; --start and --symbols choose what is shown. Data that a run does not record
     (the levels of the book) are computed again from its market data.
 
-    Layers that depend on the account (risk, execution) run in an open loop on a run: the fills, positions and approvals of the
-    other domains stay those of the run, whatever this domain does differently. Only a full run shows how the account would have
-    developed. On market data everything that the domain depends on is computed too, the account included: a closed loop.
+    Layers that depend on the account (risk, execution), or on what was learned of it (regime, pattern, fusion), run in an open
+    loop on a run: what the other domains gave stays that of the run, whatever this domain does differently. Only a full run
+    shows how the account would have developed. On market data everything that the domain depends on is computed too, the
+    account included: a closed loop.
     """
     from drivers.domain import run_domain
 
