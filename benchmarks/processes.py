@@ -112,8 +112,9 @@ def stream_loop(symbols: int, bars: int, *, journal: bool) -> dict[str, float]:
             [sys.executable, "-c", STREAM, str(folder), f"{scratch}/out", str(int(journal)), str(skip)],
             capture_output=True,
             text=True,
-            check=True,
         )
+    if done.returncode:
+        raise RuntimeError(f"the stream failed: {done.stderr.strip()[-2000:]}")
     wall, cpu = (np.array(x)[:bars] / 1e6 for x in json.loads(done.stdout.splitlines()[-1]))
     return {
         "bars": len(wall),

@@ -121,13 +121,13 @@ def run_stream(
 
 
 def _shown(progress: Progress, task: TaskID) -> Callable[[int], None]:
-    """What shows the bars: as often as an eye can tell, for to show one takes as long as to run it."""
+    """What shows the bars, ten times a second at most."""
     bars, again = 0, 0.0
 
     def show(last_time: int) -> None:
         nonlocal bars, again
         bars += 1
-        if not progress.disable and time.monotonic() >= again:
+        if time.monotonic() >= again:
             progress.update(task, completed=bars, description=f"Streaming {stamp(last_time)}")
             again = time.monotonic() + SHOWN_EVERY
 
