@@ -85,42 +85,45 @@ def add_trades(time: Ints, row: Ints, col: Ints, price: Floats, size: Floats, si
     the last price is kept.
     Returns the index of the first trade earlier than one of its symbol before it (nothing after it is added), or -1.
     """
-    n_bars = bars.open.shape[0]
+    last_time, before, bars_open, high, low = bars.last_time, bars.before, bars.open, bars.high, bars.low
+    volume, notional, trades, buy_volume = bars.volume, bars.notional, bars.trades, bars.buy_volume
+    buy_count, close = bars.buy_count, bars.close
+    n_bars = bars_open.shape[0]
     for i in range(time.shape[0]):
         t = row[i]
         n = col[i]
-        if time[i] < bars.last_time[n]:
+        if time[i] < last_time[n]:
             return i
-        bars.last_time[n] = time[i]
+        last_time[n] = time[i]
         p = price[i]
         s = size[i]
         if t < 0:
-            bars.before[n] = p
+            before[n] = p
         if t < 0 or t >= n_bars:
             continue
-        if np.isnan(bars.open[t, n]):
-            bars.open[t, n] = p
-            bars.high[t, n] = p
-            bars.low[t, n] = p
-            bars.volume[t, n] = 0.0
-            bars.notional[t, n] = 0.0
-            bars.trades[t, n] = 0.0
-            bars.buy_volume[t, n] = 0.0
-            bars.buy_count[t, n] = 0.0
-        if p > bars.high[t, n]:
-            bars.high[t, n] = p
-        if p < bars.low[t, n]:
-            bars.low[t, n] = p
-        bars.close[t, n] = p
-        bars.volume[t, n] += s
-        bars.notional[t, n] += p * s
-        bars.trades[t, n] += 1.0
+        if np.isnan(bars_open[t, n]):
+            bars_open[t, n] = p
+            high[t, n] = p
+            low[t, n] = p
+            volume[t, n] = 0.0
+            notional[t, n] = 0.0
+            trades[t, n] = 0.0
+            buy_volume[t, n] = 0.0
+            buy_count[t, n] = 0.0
+        if p > high[t, n]:
+            high[t, n] = p
+        if p < low[t, n]:
+            low[t, n] = p
+        close[t, n] = p
+        volume[t, n] += s
+        notional[t, n] += p * s
+        trades[t, n] += 1.0
         if side[i] == 1:
-            bars.buy_volume[t, n] += s
-            bars.buy_count[t, n] += 1.0
+            buy_volume[t, n] += s
+            buy_count[t, n] += 1.0
         elif side[i] != 0:
-            bars.buy_volume[t, n] = np.nan
-            bars.buy_count[t, n] = np.nan
+            buy_volume[t, n] = np.nan
+            buy_count[t, n] = np.nan
     return -1
 
 
@@ -132,23 +135,25 @@ def fill_quiet(alive: Ints, last: Ints, sided: Ints, bars: TradeBars) -> int:
     later ones stay NaN, as do those before its first trade. sided: (N,) 1 where the trades of the symbol name the aggressor:
     then nobody bought, else that is not known. bars: updated in place; notional 0, so that vwap is not known.
     """
+    before, close, bars_open, high, low, volume = bars.before, bars.close, bars.open, bars.high, bars.low, bars.volume
+    notional, trades, buy_volume, buy_count = bars.notional, bars.trades, bars.buy_volume, bars.buy_count
     filled = 0
-    for n in range(bars.open.shape[1]):
-        price = bars.before[n]
-        for t in range(bars.open.shape[0]):
-            if not np.isnan(bars.close[t, n]):
-                price = bars.close[t, n]
+    for n in range(bars_open.shape[1]):
+        price = before[n]
+        for t in range(bars_open.shape[0]):
+            if not np.isnan(close[t, n]):
+                price = close[t, n]
             elif alive[t, n] == 1 and t <= last[n] and not np.isnan(price):
-                bars.open[t, n] = price
-                bars.high[t, n] = price
-                bars.low[t, n] = price
-                bars.close[t, n] = price
-                bars.volume[t, n] = 0.0
-                bars.notional[t, n] = 0.0
-                bars.trades[t, n] = 0.0
+                bars_open[t, n] = price
+                high[t, n] = price
+                low[t, n] = price
+                close[t, n] = price
+                volume[t, n] = 0.0
+                notional[t, n] = 0.0
+                trades[t, n] = 0.0
                 if sided[n] == 1:
-                    bars.buy_volume[t, n] = 0.0
-                    bars.buy_count[t, n] = 0.0
+                    buy_volume[t, n] = 0.0
+                    buy_count[t, n] = 0.0
                 filled += 1
     return filled
 
@@ -175,14 +180,17 @@ def add_snapshots(
     nothing; a crossed snapshot is shown as it is but takes no part. NaN where no event was measured.
     Source: Cont, Kukanov and Stoikov (2014), each level by itself as in Xu, Gould and Howison (2018).
     """
-    n_bars = book.taken.shape[0]
+    last_time, previous, book_bid_price, book_bid_size = book.last_time, book.previous, book.bid_price, book.bid_size
+    book_ask_price, book_ask_size, before, seen, ofi = book.ask_price, book.ask_size, book.before, book.seen, book.ofi
+    taken, before_taken = book.taken, book.before_taken
+    n_bars = taken.shape[0]
     depth = bid_price.shape[1]
     for i in range(time.shape[0]):
         t = row[i]
         n = col[i]
-        if time[i] < book.last_time[n]:
+        if time[i] < last_time[n]:
             return i
-        book.last_time[n] = time[i]
+        last_time[n] = time[i]
         if t >= n_bars:
             continue
         crossed = bid_price[i, 0] >= ask_price[i, 0]
@@ -192,22 +200,22 @@ def add_snapshots(
             ap = ask_price[i, d]
             aq = ask_size[i, d]
             if t >= 0:
-                book.bid_price[t, n, d] = bp
-                book.bid_size[t, n, d] = bq
-                book.ask_price[t, n, d] = ap
-                book.ask_size[t, n, d] = aq
+                book_bid_price[t, n, d] = bp
+                book_bid_size[t, n, d] = bq
+                book_ask_price[t, n, d] = ap
+                book_ask_size[t, n, d] = aq
             else:
-                book.before[BID_PRICE, n, d] = bp
-                book.before[BID_SIZE, n, d] = bq
-                book.before[ASK_PRICE, n, d] = ap
-                book.before[ASK_SIZE, n, d] = aq
+                before[BID_PRICE, n, d] = bp
+                before[BID_SIZE, n, d] = bq
+                before[ASK_PRICE, n, d] = ap
+                before[ASK_SIZE, n, d] = aq
             if crossed:
                 continue
-            if t >= 0 and book.seen[n] == 1:
-                bp0 = book.previous[BID_PRICE, n, d]
-                bq0 = book.previous[BID_SIZE, n, d]
-                ap0 = book.previous[ASK_PRICE, n, d]
-                aq0 = book.previous[ASK_SIZE, n, d]
+            if t >= 0 and seen[n] == 1:
+                bp0 = previous[BID_PRICE, n, d]
+                bq0 = previous[BID_SIZE, n, d]
+                ap0 = previous[ASK_PRICE, n, d]
+                aq0 = previous[ASK_SIZE, n, d]
                 event = 0.0
                 if bp >= bp0:
                     event += bq
@@ -219,19 +227,19 @@ def add_snapshots(
                     event += aq0
                 known = not (np.isnan(bp) or np.isnan(bp0) or np.isnan(ap) or np.isnan(ap0))
                 if known and not np.isnan(event):
-                    if np.isnan(book.ofi[t, n, d]):
-                        book.ofi[t, n, d] = 0.0
-                    book.ofi[t, n, d] += event
-            book.previous[BID_PRICE, n, d] = bp
-            book.previous[BID_SIZE, n, d] = bq
-            book.previous[ASK_PRICE, n, d] = ap
-            book.previous[ASK_SIZE, n, d] = aq
+                    if np.isnan(ofi[t, n, d]):
+                        ofi[t, n, d] = 0.0
+                    ofi[t, n, d] += event
+            previous[BID_PRICE, n, d] = bp
+            previous[BID_SIZE, n, d] = bq
+            previous[ASK_PRICE, n, d] = ap
+            previous[ASK_SIZE, n, d] = aq
         if not crossed:
-            book.seen[n] = 1
+            seen[n] = 1
         if t >= 0:
-            book.taken[t, n] = time[i]
+            taken[t, n] = time[i]
         else:
-            book.before_taken[n] = time[i]
+            before_taken[n] = time[i]
     return -1
 
 
@@ -242,27 +250,29 @@ def carry_books(closes: Ints, step: int, book: BookBars) -> Floats:
     closes: (T,) UTC ns. step: ns. book: price, size and `taken` updated in place; `ofi` stays NaN in bars
     without a snapshot. NaN before a symbol's first snapshot.
     """
-    n_bars, n_symbols, depth = book.bid_price.shape
+    taken, before_taken, bid_price, before = book.taken, book.before_taken, book.bid_price, book.before
+    bid_size, ask_price, ask_size = book.bid_size, book.ask_price, book.ask_size
+    n_bars, n_symbols, depth = bid_price.shape
     age = np.empty((n_bars, n_symbols))
     for t in range(n_bars):
         for n in range(n_symbols):
-            if book.taken[t, n] < 0:
+            if taken[t, n] < 0:
                 if t == 0:
-                    book.taken[t, n] = book.before_taken[n]
+                    taken[t, n] = before_taken[n]
                     for d in range(depth):
-                        book.bid_price[t, n, d] = book.before[BID_PRICE, n, d]
-                        book.bid_size[t, n, d] = book.before[BID_SIZE, n, d]
-                        book.ask_price[t, n, d] = book.before[ASK_PRICE, n, d]
-                        book.ask_size[t, n, d] = book.before[ASK_SIZE, n, d]
+                        bid_price[t, n, d] = before[BID_PRICE, n, d]
+                        bid_size[t, n, d] = before[BID_SIZE, n, d]
+                        ask_price[t, n, d] = before[ASK_PRICE, n, d]
+                        ask_size[t, n, d] = before[ASK_SIZE, n, d]
                 else:
-                    book.taken[t, n] = book.taken[t - 1, n]
+                    taken[t, n] = taken[t - 1, n]
                     for d in range(depth):
-                        book.bid_price[t, n, d] = book.bid_price[t - 1, n, d]
-                        book.bid_size[t, n, d] = book.bid_size[t - 1, n, d]
-                        book.ask_price[t, n, d] = book.ask_price[t - 1, n, d]
-                        book.ask_size[t, n, d] = book.ask_size[t - 1, n, d]
-            if book.taken[t, n] < 0:
+                        bid_price[t, n, d] = bid_price[t - 1, n, d]
+                        bid_size[t, n, d] = bid_size[t - 1, n, d]
+                        ask_price[t, n, d] = ask_price[t - 1, n, d]
+                        ask_size[t, n, d] = ask_size[t - 1, n, d]
+            if taken[t, n] < 0:
                 age[t, n] = np.nan
             else:
-                age[t, n] = (closes[t] - book.taken[t, n]) / step
+                age[t, n] = (closes[t] - taken[t, n]) / step
     return age

@@ -53,14 +53,15 @@ def since_close(fills: Floats, events: Ints, is_bar: Ints, carry: AuditCarry) ->
 
     fills: (SUMS, T, N). events: (T, N) masks. is_bar: (T,).
     """
+    happened, filled = carry.happened, carry.filled
     for t in range(is_bar.shape[0]):
         for n in range(events.shape[1]):
             for f in range(fills.shape[0]):
-                if carry.filled[f, n] != 0.0:
-                    fills[f, t, n] += carry.filled[f, n]
-                carry.filled[f, n] = 0.0 if is_bar[t] != 0 else fills[f, t, n]
-            events[t, n] |= carry.happened[n]
-            carry.happened[n] = 0 if is_bar[t] != 0 else events[t, n]
+                if filled[f, n] != 0.0:
+                    fills[f, t, n] += filled[f, n]
+                filled[f, n] = 0.0 if is_bar[t] != 0 else fills[f, t, n]
+            events[t, n] |= happened[n]
+            happened[n] = 0 if is_bar[t] != 0 else events[t, n]
 
 
 @kernel
@@ -91,26 +92,27 @@ def profits(
     A position is its sources' from the close that decided to open it, the one before the bar in which it was filled, until it
     is closed; a bar in which it turns over is the old one's. edge_parts: (T, N, PARTS), NaN: nothing said.
     """
+    carry_total, carry_side, carry_said, share = carry.total, carry.side, carry.said, carry.share
     bars, symbols = position.shape
     made, parts = np.zeros((bars, symbols)), np.zeros((bars, symbols, edge_parts.shape[2]))
     for t in range(bars):
         for n in range(symbols):
             total = realised[t, n] + unrealised[t, n] - fees[t, n] - funding[t, n]
-            made[t, n] = total - carry.total[n]
+            made[t, n] = total - carry_total[n]
             side = 1 if position[t, n] > 0.0 else -1 if position[t, n] < 0.0 else 0
-            if carry.side[n] == 0:
-                latch_shares(carry.share, carry.said, n)
+            if carry_side[n] == 0:
+                latch_shares(share, carry_said, n)
             for k in range(edge_parts.shape[2]):
-                parts[t, n, k] = made[t, n] * carry.share[k, n]
+                parts[t, n, k] = made[t, n] * share[k, n]
             if is_bar[t] == 0:
                 continue
-            carry.total[n] = total
-            if carry.side[n] != 0 and side != carry.side[n]:
-                latch_shares(carry.share, carry.said, n)
-            carry.side[n] = side
+            carry_total[n] = total
+            if carry_side[n] != 0 and side != carry_side[n]:
+                latch_shares(share, carry_said, n)
+            carry_side[n] = side
             for k in range(edge_parts.shape[2]):
                 said = edge_parts[t, n, k]
-                carry.said[k, n] = said if math.fabs(said) < math.inf else 0.0
+                carry_said[k, n] = said if math.fabs(said) < math.inf else 0.0
     return made, parts
 
 

@@ -116,6 +116,8 @@ def take_samples(
     All sums of the horizon fade when at least one symbol has a sample that counts, so an outage forgets nothing. Sums over the
     symbols are in integers (`UNIT`), in any order the same.
     """
+    all_xy, together, all_xx, sums_claim_xx = sums.all_xy, sums.together, sums.all_xx, sums.claim_xx
+    sums_claim_xy, sums_raw_xx, sums_raw_xy = sums.claim_xy, sums.raw_xx, sums.raw_xy
     close, valid = outcomes.close, outcomes.valid
     sources, regimes, claims, beliefs = (
         pending.sources[j, row], pending.regimes[j, row], pending.claim[j, row], pending.belief[j, row],
@@ -173,19 +175,19 @@ def take_samples(
                 raw_xy[r] += whole_units(v * y[n])
     sums.all_n[j] = fade * sums.all_n[j] + weight * count
     sums.apart[j] = fade * sums.apart[j] + UNIT * squares / weight
-    sums.together[j] *= fade
+    together[j] *= fade
     for i in range(width):
         v = UNIT * xy[i]
-        sums.all_xy[j, i] = fade * sums.all_xy[j, i] + v
-        sums.together[j] += weights[i] * weights[i] * v * v / weight
+        all_xy[j, i] = fade * all_xy[j, i] + v
+        together[j] += weights[i] * weights[i] * v * v / weight
         for k in range(i + 1):
-            sums.all_xx[j, i, k] = fade * sums.all_xx[j, i, k] + UNIT * xx[i, k]
+            all_xx[j, i, k] = fade * all_xx[j, i, k] + UNIT * xx[i, k]
     for r in range(REGIME_COUNT):
-        sums.claim_xx[j, r] = fade * sums.claim_xx[j, r] + UNIT * claim_xx[r]
-        sums.claim_xy[j, r] = fade * sums.claim_xy[j, r] + UNIT * claim_xy[r]
+        sums_claim_xx[j, r] = fade * sums_claim_xx[j, r] + UNIT * claim_xx[r]
+        sums_claim_xy[j, r] = fade * sums_claim_xy[j, r] + UNIT * claim_xy[r]
     for r in range(VOLATILITY_COUNT):
-        sums.raw_xx[j, r] = fade * sums.raw_xx[j, r] + UNIT * raw_xx[r]
-        sums.raw_xy[j, r] = fade * sums.raw_xy[j, r] + UNIT * raw_xy[r]
+        sums_raw_xx[j, r] = fade * sums_raw_xx[j, r] + UNIT * raw_xx[r]
+        sums_raw_xy[j, r] = fade * sums_raw_xy[j, r] + UNIT * raw_xy[r]
 
 
 @kernel
@@ -205,6 +207,9 @@ def learn_edges(
     States are updated in place: at each close first the samples whose time is up, then the equations, then the prediction,
     then the new sample.
     """
+    pending_bars = pending.bars
+    together, apart, all_n, raw_xx, raw_xy = sums.together, sums.apart, sums.all_n, sums.raw_xx, sums.raw_xy
+    claim_xx, claim_xy = sums.claim_xx, sums.claim_xy
     # taken out of the records once: inside the loop each mention would count references
     opens, closes, valid = outcomes.open, outcomes.close, outcomes.valid
     sources, score, sigma = said.sources, said.score, said.sigma
@@ -247,7 +252,7 @@ def learn_edges(
     p = np.empty(REGIME_COUNT)
     level = np.empty(VOLATILITY_COUNT)
     for t in range(bars):
-        i = pending.bars[0]
+        i = pending_bars[0]
         for n in range(symbols):
             o = opens[t, n]
             good = valid[t, n] == 1 and o > 0.0 and math.isfinite(o) and math.isfinite(closes[t, n])
@@ -261,10 +266,10 @@ def learn_edges(
             if s >= 0 and s % steps[j] == 0:
                 take_samples(j, t, s // steps[j] % ROWS, outcomes, weights, rules, pending, sums)
             if i % turns[j] == 0:
-                effect = design_effect(sums.together[j], sums.apart[j], symbols)
-                shrunk, n_all = rules.regime_strength, sums.all_n[j]
-                class_factors(sums.raw_xx[j], sums.raw_xy[j], n_all, effect, shrunk, VOLATILITY_PRIORS, by_volatility[j])
-                class_factors(sums.claim_xx[j], sums.claim_xy[j], n_all, effect, shrunk, REGIME_PRIORS, by_regime[j])
+                effect = design_effect(together[j], apart[j], symbols)
+                shrunk, n_all = rules.regime_strength, all_n[j]
+                class_factors(raw_xx[j], raw_xy[j], n_all, effect, shrunk, VOLATILITY_PRIORS, by_volatility[j])
+                class_factors(claim_xx[j], claim_xy[j], n_all, effect, shrunk, REGIME_PRIORS, by_regime[j])
                 for n in range(symbols):
                     solve_symbol(j, n, effect, weights, rules, sums, made, space)
         for n in range(symbols):
@@ -327,5 +332,5 @@ def learn_edges(
                     scales[j, row, n] = scale if told and good else math.nan
                     entries[j, row, n] = math.nan
                     missed[j, row, n] = missed_now[n]
-        pending.bars[0] = i + 1
+        pending_bars[0] = i + 1
     return Expectancy(edge_bps=edge, edge_std_bps=std, effective_observations=known, slope_by_source=slope, parts_bps=parts)

@@ -70,6 +70,7 @@ def weighted_score(
     keeps its weight, so missing data only weakens. NaN where a probability or every source is unknown. alpha: what the sums of
     products forget in a bar. State is updated in place.
     """
+    state_products, state_spoke = state.products, state.spoke
     bars, symbols, width = values.shape
     calm, up, down, high, chaotic = probabilities
     score = np.empty((bars, symbols))
@@ -79,7 +80,7 @@ def weighted_score(
     for t in range(bars):
         for n in range(symbols):
             a, b, c, d, e = calm[t, n], up[t, n], down[t, n], high[t, n], chaotic[t, n]
-            products, spoke = state.products[n], state.spoke[n]
+            products, spoke = state_products[n], state_spoke[n]
             known = 0
             for k in range(width):
                 if values[t, n, k] == values[t, n, k]:

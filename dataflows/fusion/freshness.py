@@ -27,6 +27,7 @@ def freshness_of(values: Floats, dominant: Ints, step: float, halflife: float, s
 
     values (T, N, K); dominant (T, N), 0 none. State is updated in place; it is held where every source is unknown, NaN there.
     """
+    state_side, state_dominant, fresh, least = state.side, state.dominant, state.fresh, state.least
     bars, symbols, width = values.shape
     y = np.empty((bars, symbols))
     fade = math.exp(-math.log(2.0) / halflife)
@@ -43,22 +44,22 @@ def freshness_of(values: Floats, dominant: Ints, step: float, halflife: float, s
                 y[t, n] = math.nan
                 continue
             x = whole / width
-            side = state.side[n]
+            side = state_side[n]
             led = dominant[t, n]
-            new = led != 0 and led != state.dominant[n]
-            state.dominant[n] = led
+            new = led != 0 and led != state_dominant[n]
+            state_dominant[n] = led
             if side == 0 or side * x <= -step:
                 if math.fabs(x) >= step:
-                    state.side[n] = 1 if x > 0.0 else -1
+                    state_side[n] = 1 if x > 0.0 else -1
                     new = True
-            elif side * x >= state.least[n] + step:
+            elif side * x >= least[n] + step:
                 new = True
             if new:
-                state.least[n] = state.side[n] * x
-                state.fresh[n] = 1.0
+                least[n] = state_side[n] * x
+                fresh[n] = 1.0
             else:
-                if state.side[n] * x < state.least[n]:
-                    state.least[n] = state.side[n] * x
-                state.fresh[n] *= fade
-            y[t, n] = state.fresh[n]
+                if state_side[n] * x < least[n]:
+                    least[n] = state_side[n] * x
+                fresh[n] *= fade
+            y[t, n] = fresh[n]
     return y

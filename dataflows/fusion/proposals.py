@@ -123,6 +123,7 @@ def propose(
     learned: panels (T, N, H), read at the horizon that `held` has chosen. course: updated in place. The rules are those of
     `l3_action_proposal`.
     """
+    horizons = rules.horizons
     # taken out of the records once: inside the loop each mention would count references
     edge_bps, edge_std_bps, observations = learned.edge_bps, learned.edge_std_bps, learned.effective_observations
     learned_parts = learned.parts_bps
@@ -135,7 +136,7 @@ def propose(
     bars, symbols, width = edge_bps.shape
     alphas = np.empty(width)
     for j in range(width):
-        alphas[j] = halflife_alpha(rules.leave_halflife * rules.horizons[j])
+        alphas[j] = halflife_alpha(rules.leave_halflife * horizons[j])
     side = np.empty((bars, symbols), np.int64)
     may_enter = np.empty((bars, symbols), np.int64)
     edge = np.empty((bars, symbols))

@@ -49,20 +49,21 @@ def ftrl_update(x: Floats, error: float, n: int, rates: Rates, state: Ftrl) -> N
     The chance is that of the weights before this call. A feature that is 0 or unknown stays as it is. State is updated in
     place.
     """
+    state_n, state_z, w = state.n, state.z, state.w
     alpha, beta, l1, l2 = rates
     for k in range(x.shape[0]):
         v = x[k]
         if v != v or v == 0.0:
             continue
         g = error * v
-        before = math.sqrt(state.n[n, k])
-        state.n[n, k] += g * g
-        after = math.sqrt(state.n[n, k])
-        state.z[n, k] += g - (after - before) / alpha * state.w[n, k]
-        z = state.z[n, k]
+        before = math.sqrt(state_n[n, k])
+        state_n[n, k] += g * g
+        after = math.sqrt(state_n[n, k])
+        state_z[n, k] += g - (after - before) / alpha * w[n, k]
+        z = state_z[n, k]
         if z > l1:
-            state.w[n, k] = (l1 - z) / ((beta + after) / alpha + l2)
+            w[n, k] = (l1 - z) / ((beta + after) / alpha + l2)
         elif z < -l1:
-            state.w[n, k] = (-l1 - z) / ((beta + after) / alpha + l2)
+            w[n, k] = (-l1 - z) / ((beta + after) / alpha + l2)
         else:
-            state.w[n, k] = 0.0
+            w[n, k] = 0.0

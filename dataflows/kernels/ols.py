@@ -37,8 +37,10 @@ def rolling_ols(y: Floats, on: Ints, state: RollingOls) -> tuple[Floats, Floats,
     the W values are equal. NaN until W are held; the last result where `on` is 0 or y is not finite.
     Running sums, made anew when the ring wraps.
     """
+    pos, ring, run, held, anchor, sum_y = state.pos, state.ring, state.run, state.held, state.anchor, state.sum_y
+    sum_ty, sum_yy = state.sum_ty, state.sum_yy
     bars, symbols = y.shape
-    width = state.ring.shape[0]
+    width = ring.shape[0]
     half = (width - 1) / 2.0
     sum_tt = width * (width * width - 1.0) / 12.0
     slope = np.empty((bars, symbols))
@@ -48,44 +50,44 @@ def rolling_ols(y: Floats, on: Ints, state: RollingOls) -> tuple[Floats, Floats,
         for n in range(symbols):
             v = y[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                p = state.pos[n]
-                old = state.ring[p, n]
-                newest = state.ring[p - 1 if p > 0 else width - 1, n]
-                state.run[n] = state.run[n] + 1 if v == newest else 1
-                state.ring[p, n] = v
+                p = pos[n]
+                old = ring[p, n]
+                newest = ring[p - 1 if p > 0 else width - 1, n]
+                run[n] = run[n] + 1 if v == newest else 1
+                ring[p, n] = v
                 if p == width - 1:  # the ring is in time order now: sum anew, about its newest value
                     a = 0.0
                     b = 0.0
                     c = 0.0
                     for i in range(width):
-                        d = state.ring[i, n] - v
+                        d = ring[i, n] - v
                         a += d
                         b += (i - half) * d
                         c += d * d
-                    state.anchor[n] = v
-                    state.sum_y[n] = a
-                    state.sum_ty[n] = b
-                    state.sum_yy[n] = c
-                    state.pos[n] = 0
-                elif state.held[n] == width:  # every value moves one place back, the oldest leaves
-                    o = old - state.anchor[n]
-                    d = v - state.anchor[n]
-                    state.sum_ty[n] += half * d + (half + 1.0) * o - state.sum_y[n]
-                    state.sum_y[n] += d - o
-                    state.sum_yy[n] += d * d - o * o
-                    state.pos[n] = p + 1
+                    anchor[n] = v
+                    sum_y[n] = a
+                    sum_ty[n] = b
+                    sum_yy[n] = c
+                    pos[n] = 0
+                elif held[n] == width:  # every value moves one place back, the oldest leaves
+                    o = old - anchor[n]
+                    d = v - anchor[n]
+                    sum_ty[n] += half * d + (half + 1.0) * o - sum_y[n]
+                    sum_y[n] += d - o
+                    sum_yy[n] += d * d - o * o
+                    pos[n] = p + 1
                 else:
-                    state.pos[n] = p + 1
-                if state.held[n] < width:
-                    state.held[n] += 1
-            if state.held[n] < width:
+                    pos[n] = p + 1
+                if held[n] < width:
+                    held[n] += 1
+            if held[n] < width:
                 slope[t, n] = math.nan
                 t_stat[t, n] = math.nan
                 r2[t, n] = math.nan
             else:
-                b = state.sum_ty[n] / sum_tt
-                whole = state.sum_yy[n] - state.sum_y[n] * state.sum_y[n] / width
-                if state.run[n] >= width or not (whole > 0.0):
+                b = sum_ty[n] / sum_tt
+                whole = sum_yy[n] - sum_y[n] * sum_y[n] / width
+                if run[n] >= width or not (whole > 0.0):
                     slope[t, n] = 0.0
                     t_stat[t, n] = 0.0
                     r2[t, n] = 0.0

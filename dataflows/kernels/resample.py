@@ -47,25 +47,26 @@ def resample(
     and flags int64 (F, T, N). A higher bar closes only when each of its base bars was known and one at least was observed;
     else the one before stays. NaN before the first. The same as pandas resample(closed="right", label="right").
     """
+    forming, closed, state_bucket, parts, observed = state.forming, state.closed, state.bucket, state.parts, state.observed
     bars, symbols = close.shape
     frames = len(lengths)
     y = np.empty((frames, ROWS, bars, symbols))
     flags = np.zeros((frames, bars, symbols), np.int64)
     for f in range(frames):
         step = lengths[f] * clock
-        now = state.forming[f]
-        held = state.closed[f]
+        now = forming[f]
+        held = closed[f]
         for t in range(bars):
             bucket = (time[t] - 1) // step
             ends = time[t] % step == 0
-            if bucket != state.bucket[f]:
-                state.bucket[f] = bucket
+            if bucket != state_bucket[f]:
+                state_bucket[f] = bucket
                 for n in range(symbols):
-                    state.parts[f, n] = 0
-                    state.observed[f, n] = 0
+                    parts[f, n] = 0
+                    observed[f, n] = 0
             for n in range(symbols):
                 if math.isfinite(close[t, n]):
-                    if state.parts[f, n] == 0:
+                    if parts[f, n] == 0:
                         now[OPEN, n] = open_[t, n]
                         now[HIGH, n] = high[t, n]
                         now[LOW, n] = low[t, n]
@@ -77,10 +78,10 @@ def resample(
                             now[LOW, n] = low[t, n]
                         now[VOLUME, n] += volume[t, n]
                     now[CLOSE, n] = close[t, n]
-                    state.parts[f, n] += 1
+                    parts[f, n] += 1
                     if valid[t, n] != 0:
-                        state.observed[f, n] += 1
-                if ends and state.parts[f, n] == lengths[f] and state.observed[f, n] > 0:
+                        observed[f, n] += 1
+                if ends and parts[f, n] == lengths[f] and observed[f, n] > 0:
                     flags[f, t, n] = 1
                     for i in range(ROWS):
                         held[i, n] = now[i, n]

@@ -47,6 +47,7 @@ def seeded_ewm(x: Floats, on: Ints, alpha: float, seed: int, state: SeededEwm) -
 
     EMA: alpha = 2 / (span + 1), seed = span. Wilder: alpha = 1 / period, seed = period. Half-life: alpha = 1 - exp(-log 2 / h).
     """
+    mean = state.mean
     bars, symbols = x.shape
     y = np.empty((bars, symbols))
     for t in range(bars):
@@ -54,7 +55,7 @@ def seeded_ewm(x: Floats, on: Ints, alpha: float, seed: int, state: SeededEwm) -
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
                 seeded_push(v, n, alpha, seed, state)
-            y[t, n] = state.mean[n]
+            y[t, n] = mean[n]
     return y
 
 

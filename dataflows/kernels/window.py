@@ -61,17 +61,18 @@ class Extremes(NamedTuple):
 @kernel
 def moments_push(v: float, n: int, state: Moments) -> None:
     """Puts the finite value v into symbol n's window; the oldest leaves when it is full."""
-    width = state.ring.shape[0]
+    ring = state.ring
+    width = ring.shape[0]
     p = state.pos[n]
-    old = state.ring[p, n]
-    newest = state.ring[p - 1 if p > 0 else width - 1, n]
+    old = ring[p, n]
+    newest = ring[p - 1 if p > 0 else width - 1, n]
     state.run[n] = state.run[n] + 1 if v == newest else 1
-    state.ring[p, n] = v
+    ring[p, n] = v
     if p == width - 1:  # the ring is in time order now: sum anew, about its newest value
         first = 0.0
         second = 0.0
         for i in range(width):
-            d = state.ring[i, n] - v
+            d = ring[i, n] - v
             first += d
             second += d * d
         state.anchor[n] = v
@@ -176,14 +177,15 @@ def previous_moments(x: Floats, on: Ints, state: Moments) -> tuple[Floats, Float
 @kernel
 def sum_push(v: float, n: int, state: RollingSum) -> None:
     """Puts the finite value v into symbol n's window; the oldest leaves when it is full."""
-    width = state.ring.shape[0]
+    ring = state.ring
+    width = ring.shape[0]
     p = state.pos[n]
-    old = state.ring[p, n]
-    state.ring[p, n] = v
+    old = ring[p, n]
+    ring[p, n] = v
     if p == width - 1:
         a = 0.0
         for i in range(width):
-            a += state.ring[i, n]
+            a += ring[i, n]
         state.total[n] = a
         state.pos[n] = 0
     else:
@@ -259,7 +261,8 @@ def lagged(x: Floats, on: Ints, state: Lag) -> Floats:
 @kernel
 def extremes_push(high: float, low: float, n: int, state: Extremes) -> None:
     """Takes the finite high and low of a bar into symbol n's window."""
-    width = state.high.shape[0]
+    state_high, state_low = state.high, state.low
+    width = state_high.shape[0]
     now = state.seen[n]
     state.seen[n] = now + 1
     head = state.high_head[n]
@@ -270,11 +273,11 @@ def extremes_push(high: float, low: float, n: int, state: Extremes) -> None:
     end = head + size if head + size < width else head + size - width
     while size > 0:
         before = end - 1 if end > 0 else width - 1
-        if not (state.high[before, n] <= high):
+        if not (state_high[before, n] <= high):
             break
         end = before
         size -= 1
-    state.high[end, n] = high
+    state_high[end, n] = high
     state.high_at[end, n] = now
     state.high_head[n] = head
     state.high_size[n] = size + 1
@@ -286,11 +289,11 @@ def extremes_push(high: float, low: float, n: int, state: Extremes) -> None:
     end = head + size if head + size < width else head + size - width
     while size > 0:
         before = end - 1 if end > 0 else width - 1
-        if not (state.low[before, n] >= low):
+        if not (state_low[before, n] >= low):
             break
         end = before
         size -= 1
-    state.low[end, n] = low
+    state_low[end, n] = low
     state.low_at[end, n] = now
     state.low_head[n] = head
     state.low_size[n] = size + 1

@@ -39,8 +39,10 @@ def bands(
     whole; held where `on` is 0 or the close is not finite. Source: Bollinger (2001); Keltner (1960) with Linda Raschke's
     average and range; Carter (2005).
     """
+    result = state.result
     bars, symbols = close.shape
     closes, average = state.closes, state.middle
+    average_mean = average.mean
     width = closes.ring.shape[0]
     out = np.empty((4, bars, symbols))
     for t in range(bars):
@@ -51,13 +53,13 @@ def bands(
                 seeded_push(c, n, 2.0 / (width + 1.0), width, average)
                 mean, variance = window_moments(n, closes)
                 reach = wide * math.sqrt(variance)
-                state.result[0, n] = clip(0.5 + 0.5 * ((c - mean) / reach), -FAR, FAR) if reach > 0.0 else 0.5 + 0.0 * reach
-                state.result[1, n] = 2.0 * reach / mean if mean > 0.0 else math.nan
-                middle = average.mean[n]
+                result[0, n] = clip(0.5 + 0.5 * ((c - mean) / reach), -FAR, FAR) if reach > 0.0 else 0.5 + 0.0 * reach
+                result[1, n] = 2.0 * reach / mean if mean > 0.0 else math.nan
+                middle = average_mean[n]
                 room = narrow * atr[t, n]
-                state.result[2, n] = clip((c - middle) / room, -FAR, FAR) if room > 0.0 else 0.0 * room
+                result[2, n] = clip((c - middle) / room, -FAR, FAR) if room > 0.0 else 0.0 * room
                 inside = mean + reach < middle + room and mean - reach > middle - room
-                state.result[3, n] = 1.0 if inside else 0.0 * (reach + room + middle)
+                result[3, n] = 1.0 if inside else 0.0 * (reach + room + middle)
             for k in range(4):
-                out[k, t, n] = state.result[k, n]
+                out[k, t, n] = result[k, n]
     return out[0], out[1], out[2], out[3]

@@ -145,6 +145,7 @@ def cycle(price: Floats, on: Ints, state: CycleState) -> tuple[Floats, Floats, F
     the price is not finite. O(period) a bar. Source: Ehlers (2001), chapters 7 and 9, and his trend mode without its rule
     on the size of a trend.
     """
+    seen, now, state_in_cycle = state.seen, state.now, state.in_cycle
     bars, symbols = price.shape
     out = np.full((4, bars, symbols), np.nan)
     in_cycle = np.zeros((bars, symbols), np.int64)
@@ -152,10 +153,10 @@ def cycle(price: Floats, on: Ints, state: CycleState) -> tuple[Floats, Floats, F
         for n in range(symbols):
             if on[t, n] != 0 and math.isfinite(price[t, n]):
                 _push(price[t, n], n, state)
-            if state.seen[n] > WARM_UP:
-                out[0, t, n] = state.now[_SMOOTH_PERIOD, n]
-                out[1, t, n] = state.now[_PHASE, n]
-                out[2, t, n] = state.now[_SINE, n]
-                out[3, t, n] = state.now[_LEAD, n]
-                in_cycle[t, n] = state.in_cycle[n]
+            if seen[n] > WARM_UP:
+                out[0, t, n] = now[_SMOOTH_PERIOD, n]
+                out[1, t, n] = now[_PHASE, n]
+                out[2, t, n] = now[_SINE, n]
+                out[3, t, n] = now[_LEAD, n]
+                in_cycle[t, n] = state_in_cycle[n]
     return out[0], out[1], out[2], out[3], in_cycle

@@ -36,6 +36,8 @@ def directional_movement(
     [-1, 1]: the two directions' difference over their sum, times adx / `full`, at most 1. All 0 where nothing moved. NaN until
     whole; held where `on` is 0 or a price is not finite. Source: Wilder (1978).
     """
+    range_mean, dx_mean, state_high, state_low = state.range.mean, state.dx.mean, state.high, state.low
+    state_close, plus_mean, minus_mean = state.close, state.plus.mean, state.minus.mean
     bars, symbols = close.shape
     adx = np.empty((bars, symbols))
     plus_di = np.empty((bars, symbols))
@@ -48,24 +50,24 @@ def directional_movement(
             low_ = low[t, n]
             c = close[t, n]
             fresh = on[t, n] != 0 and math.isfinite(h) and math.isfinite(low_) and math.isfinite(c)
-            if fresh and state.close[n] == state.close[n]:
-                up = h - state.high[n]
-                down = state.low[n] - low_
+            if fresh and state_close[n] == state_close[n]:
+                up = h - state_high[n]
+                down = state_low[n] - low_
                 seeded_push(up if up > down and up > 0.0 else 0.0, n, alpha, period, state.plus)
                 seeded_push(down if down > up and down > 0.0 else 0.0, n, alpha, period, state.minus)
-                seeded_push(true_range(h, low_, state.close[n]), n, alpha, period, state.range)
-            span = state.range.mean[n]
-            plus = 100.0 * (state.plus.mean[n] / span) if span > 0.0 else 0.0 * span
-            minus = 100.0 * (state.minus.mean[n] / span) if span > 0.0 else 0.0 * span
+                seeded_push(true_range(h, low_, state_close[n]), n, alpha, period, state.range)
+            span = range_mean[n]
+            plus = 100.0 * (plus_mean[n] / span) if span > 0.0 else 0.0 * span
+            minus = 100.0 * (minus_mean[n] / span) if span > 0.0 else 0.0 * span
             both = plus + minus
             lean = (plus - minus) / both if both > 0.0 else 0.0 * both
             if fresh:
                 if lean == lean:
                     seeded_push(100.0 * math.fabs(lean), n, alpha, period, state.dx)
-                state.high[n] = h
-                state.low[n] = low_
-                state.close[n] = c
-            strength = state.dx.mean[n]
+                state_high[n] = h
+                state_low[n] = low_
+                state_close[n] = c
+            strength = dx_mean[n]
             adx[t, n] = strength
             plus_di[t, n] = plus
             minus_di[t, n] = minus

@@ -36,9 +36,12 @@ def donchian(
     count. side: 1 above, -1 below, 0 inside or not known. bars_since: bars that counted since the last close outside, 0 on it;
     NaN before the first. Nothing is known until W bars are held. Position and distance lie within `FAR`.
     """
+    state_position, state_since = state.position, state.since
     channel = state.channel
+    seen, channel_high, channel_low, high_head = channel.seen, channel.high, channel.low, channel.high_head
+    low_head = channel.low_head
     bars, symbols = close.shape
-    width = channel.high.shape[0]
+    width = channel_high.shape[0]
     position = np.empty((bars, symbols))
     distance = np.empty((bars, symbols))
     side = np.zeros((bars, symbols), np.int64)
@@ -48,10 +51,10 @@ def donchian(
             c = close[t, n]
             distance[t, n] = math.nan
             if on[t, n] != 0 and math.isfinite(high[t, n]) and math.isfinite(low[t, n]) and math.isfinite(c):
-                if channel.seen[n] >= width:
-                    top = channel.high[channel.high_head[n], n]
-                    bottom = channel.low[channel.low_head[n], n]
-                    state.since[n] += 1.0
+                if seen[n] >= width:
+                    top = channel_high[high_head[n], n]
+                    bottom = channel_low[low_head[n], n]
+                    state_since[n] += 1.0
                     beyond = 0.0
                     if c > top:
                         side[t, n] = 1
@@ -60,14 +63,14 @@ def donchian(
                         side[t, n] = -1
                         beyond = c - bottom
                     if side[t, n] != 0:
-                        state.since[n] = 0.0
+                        state_since[n] = 0.0
                     height = top - bottom
-                    state.position[n] = clip((c - bottom) / height, -FAR, FAR) if height > 0.0 else 0.5 + 0.5 * side[t, n]
+                    state_position[n] = clip((c - bottom) / height, -FAR, FAR) if height > 0.0 else 0.5 + 0.5 * side[t, n]
                     if beyond == 0.0:
                         distance[t, n] = 0.0
                     elif atr[t, n] > 0.0:
                         distance[t, n] = clip(beyond / atr[t, n], -FAR, FAR)
                 extremes_push(high[t, n], low[t, n], n, channel)
-            position[t, n] = state.position[n]
-            since[t, n] = state.since[n]
+            position[t, n] = state_position[n]
+            since[t, n] = state_since[n]
     return position, distance, side, since

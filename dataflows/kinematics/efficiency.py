@@ -33,8 +33,10 @@ def efficiency(close: Floats, on: Ints, fast: int, slow: int, state: Efficient) 
     finite.
     Source: Kaufman (1995).
     """
+    state_ratio, state_kama, pos, ring, held = state.ratio, state.kama, state.pos, state.ring, state.held
+    state_path = state.path
     bars, symbols = close.shape
-    width = state.ring.shape[0]
+    width = ring.shape[0]
     ratio = np.empty((bars, symbols))
     kama = np.empty((bars, symbols))
     least = 2.0 / (slow + 1.0)
@@ -43,25 +45,25 @@ def efficiency(close: Floats, on: Ints, fast: int, slow: int, state: Efficient) 
         for n in range(symbols):
             c = close[t, n]
             if on[t, n] != 0 and math.isfinite(c):
-                p = state.pos[n]
-                last = state.ring[p - 1 if p > 0 else width - 1, n]
-                if state.held[n] == width:
-                    path = state.path[n] + math.fabs(c - last)
-                    e = math.fabs(c - state.ring[p, n]) / path if path > 0.0 else 0.0
+                p = pos[n]
+                last = ring[p - 1 if p > 0 else width - 1, n]
+                if held[n] == width:
+                    path = state_path[n] + math.fabs(c - last)
+                    e = math.fabs(c - ring[p, n]) / path if path > 0.0 else 0.0
                     e = e if e < 1.0 else 1.0
                     share = least + e * (most - least)
-                    before = state.kama[n] if state.kama[n] == state.kama[n] else last
-                    state.kama[n] = before + share * share * (c - before)
-                    state.ratio[n] = e
-                    state.path[n] = path - math.fabs(state.ring[(p + 1) % width, n] - state.ring[p, n])
-                state.ring[p, n] = c
+                    before = state_kama[n] if state_kama[n] == state_kama[n] else last
+                    state_kama[n] = before + share * share * (c - before)
+                    state_ratio[n] = e
+                    state_path[n] = path - math.fabs(ring[(p + 1) % width, n] - ring[p, n])
+                ring[p, n] = c
                 if p == width - 1:  # in time order now: the path is summed anew
                     total = 0.0
                     for i in range(1, width):
-                        total += math.fabs(state.ring[i, n] - state.ring[i - 1, n])
-                    state.path[n] = total
-                    state.held[n] = width
-                state.pos[n] = 0 if p == width - 1 else p + 1
-            ratio[t, n] = state.ratio[n]
-            kama[t, n] = state.kama[n]
+                        total += math.fabs(ring[i, n] - ring[i - 1, n])
+                    state_path[n] = total
+                    held[n] = width
+                pos[n] = 0 if p == width - 1 else p + 1
+            ratio[t, n] = state_ratio[n]
+            kama[t, n] = state_kama[n]
     return ratio, kama

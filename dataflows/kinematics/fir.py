@@ -27,24 +27,25 @@ class Taps(NamedTuple):
 def _in_order(x: Floats, on: Ints, n: int, state: Taps) -> tuple[Floats, int]:
     """Symbol n's held values and those of the chunk that count, oldest first; and how many of them were held. Then the state
     holds the latest W."""
+    pos, ring, held = state.pos, state.ring, state.held
     bars = x.shape[0]
-    width = state.ring.shape[0]
-    old = state.held[n]
+    width = ring.shape[0]
+    old = held[n]
     size = old
     values = np.empty(old + bars)
     for i in range(old):
-        p = state.pos[n] - old + i
-        values[i] = state.ring[p if p >= 0 else p + width, n]
+        p = pos[n] - old + i
+        values[i] = ring[p if p >= 0 else p + width, n]
     for t in range(bars):
         v = x[t, n]
         if on[t, n] != 0 and math.isfinite(v):
             values[size] = v
             size += 1
-            p = state.pos[n]
-            state.ring[p, n] = v
-            state.pos[n] = 0 if p == width - 1 else p + 1
-            if state.held[n] < width:
-                state.held[n] += 1
+            p = pos[n]
+            ring[p, n] = v
+            pos[n] = 0 if p == width - 1 else p + 1
+            if held[n] < width:
+                held[n] += 1
     return values[:size], old
 
 

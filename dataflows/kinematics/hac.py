@@ -32,8 +32,9 @@ def rolling_hac(y: Floats, on: Ints, lags: int, state: RollingHac) -> tuple[Floa
     since every residual moves with the line: meant for the bars of a higher timeframe. Source: Newey and West (1987),
     without small-sample correction.
     """
+    result, pos, ring, held = state.result, state.pos, state.ring, state.held
     bars, symbols = y.shape
-    width = state.ring.shape[0]
+    width = ring.shape[0]
     half = (width - 1) / 2.0
     sum_tt = width * (width * width - 1.0) / 12.0
     slope = np.empty((bars, symbols))
@@ -44,17 +45,17 @@ def rolling_hac(y: Floats, on: Ints, lags: int, state: RollingHac) -> tuple[Floa
         for n in range(symbols):
             v = y[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                p = state.pos[n]
-                state.ring[p, n] = v
-                state.pos[n] = 0 if p == width - 1 else p + 1
-                if state.held[n] < width:
-                    state.held[n] += 1
-                if state.held[n] == width:
-                    oldest = state.pos[n]
+                p = pos[n]
+                ring[p, n] = v
+                pos[n] = 0 if p == width - 1 else p + 1
+                if held[n] < width:
+                    held[n] += 1
+                if held[n] == width:
+                    oldest = pos[n]
                     sum_y = 0.0
                     sum_ty = 0.0
                     for i in range(width):
-                        d = state.ring[(oldest + i) % width, n] - v
+                        d = ring[(oldest + i) % width, n] - v
                         sum_y += d
                         sum_ty += (i - half) * d
                     mean = sum_y / width
@@ -62,7 +63,7 @@ def rolling_hac(y: Floats, on: Ints, lags: int, state: RollingHac) -> tuple[Floa
                     spread = 0.0
                     left = 0.0
                     for i in range(width):
-                        d = state.ring[(oldest + i) % width, n] - v - mean
+                        d = ring[(oldest + i) % width, n] - v - mean
                         e = d - b * (i - half)
                         spread += d * d
                         left += e * e
@@ -77,15 +78,15 @@ def rolling_hac(y: Floats, on: Ints, lags: int, state: RollingHac) -> tuple[Floa
                         long_run += 2.0 * (1.0 - lag / (lags + 1.0)) * common
                     error = math.sqrt(long_run) / sum_tt if long_run > 0.0 else 0.0
                     exact = left <= EXACT * spread
-                    state.result[0, n] = b if spread > 0.0 else 0.0
-                    state.result[2, n] = (1.0 if exact else 1.0 - left / spread) if spread > 0.0 else 0.0
+                    result[0, n] = b if spread > 0.0 else 0.0
+                    result[2, n] = (1.0 if exact else 1.0 - left / spread) if spread > 0.0 else 0.0
                     if spread == 0.0 or b == 0.0:
-                        state.result[1, n] = 0.0
+                        result[1, n] = 0.0
                     elif exact or not (math.fabs(b) < 1e7 * error):
-                        state.result[1, n] = 1e7 if b > 0.0 else -1e7
+                        result[1, n] = 1e7 if b > 0.0 else -1e7
                     else:
-                        state.result[1, n] = b / error
-            slope[t, n] = state.result[0, n]
-            t_stat[t, n] = state.result[1, n]
-            r2[t, n] = state.result[2, n]
+                        result[1, n] = b / error
+            slope[t, n] = result[0, n]
+            t_stat[t, n] = result[1, n]
+            r2[t, n] = result[2, n]
     return slope, t_stat, r2

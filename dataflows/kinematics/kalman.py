@@ -76,6 +76,9 @@ def local_trend(
     (`walk_deviations`) and lie within 1000. NaN until two bars are held; held where `on` is 0 or y is not finite. Source:
     Harvey (1989), section 2.3.
     """
+    held, state_sigma, state_level, state_velocity = state.held, state.sigma, state.level, state.velocity
+    state_surprise, state_p_level, state_p_cross = state.surprise, state.p_level, state.p_cross
+    state_p_velocity = state.p_velocity
     bars, symbols = y.shape
     level = np.full((bars, symbols), np.nan)
     velocity = np.full((bars, symbols), np.nan)
@@ -86,30 +89,30 @@ def local_trend(
         for n in range(symbols):
             v = y[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                if state.held[n] == 0:
-                    state.level[n] = v
-                    state.velocity[n] = 0.0
-                    state.p_level[n] = 1.0
-                    state.p_cross[n] = 0.0
-                    state.p_velocity[n] = DIFFUSE
+                if held[n] == 0:
+                    state_level[n] = v
+                    state_velocity[n] = 0.0
+                    state_p_level[n] = 1.0
+                    state_p_cross[n] = 0.0
+                    state_p_velocity[n] = DIFFUSE
                 else:
-                    ahead = state.level[n] + state.velocity[n]
-                    p_level = state.p_level[n] + 2.0 * state.p_cross[n] + state.p_velocity[n] + q_level
-                    p_cross = state.p_cross[n] + state.p_velocity[n]
-                    p_velocity = state.p_velocity[n] + q_velocity
+                    ahead = state_level[n] + state_velocity[n]
+                    p_level = state_p_level[n] + 2.0 * state_p_cross[n] + state_p_velocity[n] + q_level
+                    p_cross = state_p_cross[n] + state_p_velocity[n]
+                    p_velocity = state_p_velocity[n] + q_velocity
                     f = p_level + 1.0
                     error = v - ahead
-                    state.level[n] = ahead + p_level / f * error
-                    state.velocity[n] += p_cross / f * error
-                    state.p_level[n] = p_level / f
-                    state.p_cross[n] = p_cross / f
-                    state.p_velocity[n] = p_velocity - p_cross / f * p_cross
-                    state.surprise[n] = z_score(error, math.sqrt(f) * state.sigma[n] / root * deviations[1])
-                state.held[n] = 2 if state.held[n] > 0 else 1
-                state.sigma[n] = sigma[t, n]
-            if state.held[n] == 2:
-                level[t, n] = state.level[n]
-                velocity[t, n] = state.velocity[n]
-                t_stat[t, n] = z_score(state.velocity[n], math.sqrt(state.p_velocity[n]) * sigma[t, n] / root * deviations[0])
-                surprise[t, n] = state.surprise[n]
+                    state_level[n] = ahead + p_level / f * error
+                    state_velocity[n] += p_cross / f * error
+                    state_p_level[n] = p_level / f
+                    state_p_cross[n] = p_cross / f
+                    state_p_velocity[n] = p_velocity - p_cross / f * p_cross
+                    state_surprise[n] = z_score(error, math.sqrt(f) * state_sigma[n] / root * deviations[1])
+                held[n] = 2 if held[n] > 0 else 1
+                state_sigma[n] = sigma[t, n]
+            if held[n] == 2:
+                level[t, n] = state_level[n]
+                velocity[t, n] = state_velocity[n]
+                t_stat[t, n] = z_score(state_velocity[n], math.sqrt(state_p_velocity[n]) * sigma[t, n] / root * deviations[0])
+                surprise[t, n] = state_surprise[n]
     return level, velocity, t_stat, surprise

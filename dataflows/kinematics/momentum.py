@@ -37,28 +37,29 @@ def scaled_momentum(
     A scaled return is the log return from `horizon` to `skip` counted bars ago, over sigma * sqrt(horizon - skip); the score is
     the mean of tanh(scaled return / scale), an unknown one counting 0; NaN where all are unknown.
     """
+    pos, closes, returns = state.pos, state.closes, state.returns
     bars, symbols = close.shape
-    depth = state.closes.shape[0]
+    depth = closes.shape[0]
     score = np.empty((bars, symbols))
     scaled = np.empty((3, bars, symbols))
     for t in range(bars):
         for n in range(symbols):
-            p = state.pos[n]
-            if listed[t, n] == 0 and state.closes[p - 1 if p > 0 else depth - 1, n] > 0.0:
+            p = pos[n]
+            if listed[t, n] == 0 and closes[p - 1 if p > 0 else depth - 1, n] > 0.0:
                 for i in range(depth):  # no return reaches across a new listing
-                    state.closes[i, n] = math.nan
+                    closes[i, n] = math.nan
                 for i in range(3):
-                    state.returns[i, n] = math.nan
+                    returns[i, n] = math.nan
             if on[t, n] != 0 and close[t, n] > 0.0:
-                recent = close[t, n] if skip == 0 else state.closes[(p - skip + depth) % depth, n]
+                recent = close[t, n] if skip == 0 else closes[(p - skip + depth) % depth, n]
                 for i in range(3):
-                    state.returns[i, n] = math.log(recent / state.closes[(p - horizons[i] + depth) % depth, n])
-                state.closes[p, n] = close[t, n]
-                state.pos[n] = 0 if p == depth - 1 else p + 1
+                    returns[i, n] = math.log(recent / closes[(p - horizons[i] + depth) % depth, n])
+                closes[p, n] = close[t, n]
+                pos[n] = 0 if p == depth - 1 else p + 1
             total = 0.0
             known = 0
             for i in range(3):
-                z = z_score(state.returns[i, n], sigma[t, n] * math.sqrt(horizons[i] - skip))
+                z = z_score(returns[i, n], sigma[t, n] * math.sqrt(horizons[i] - skip))
                 scaled[i, t, n] = z
                 if z == z:
                     total += math.tanh(z / scale)

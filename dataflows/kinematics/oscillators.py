@@ -38,20 +38,23 @@ def wilder_rsi(close: Floats, on: Ints, period: int, state: Rsi) -> Floats:
     The mean gain and the mean loss are seeded with the first `period` changes, then Wilder's averages. 50 where nothing has
     moved. NaN before the seed is whole; held where `on` is 0 or the close is not finite. Source: Wilder (1978).
     """
+    state_close = state.close
     gain, loss = state.gain, state.loss
+    loss_mean = loss.mean
+    gain_mean = gain.mean
     bars, symbols = close.shape
     y = np.empty((bars, symbols))
     for t in range(bars):
         for n in range(symbols):
             c = close[t, n]
             if on[t, n] != 0 and math.isfinite(c):
-                change = c - state.close[n]
+                change = c - state_close[n]
                 if change == change:
                     seeded_push(change if change > 0.0 else 0.0, n, 1.0 / period, period, gain)
                     seeded_push(-change if change < 0.0 else 0.0, n, 1.0 / period, period, loss)
-                state.close[n] = c
-            up = gain.mean[n]
-            moved = up + loss.mean[n]
+                state_close[n] = c
+            up = gain_mean[n]
+            moved = up + loss_mean[n]
             if moved > 0.0:
                 y[t, n] = 100.0 * (up / moved)
             else:
@@ -66,8 +69,12 @@ def macd(close: Floats, on: Ints, fast: int, slow: int, signal: int, state: Macd
     line: the fast less the slow exponential average, each seeded with the mean of its first values; signal: the line's own
     average, so seeded. NaN until whole, bars_since also until the first cross; held where `on` is 0 or the close is not finite.
     """
+    state_since, state_side = state.since, state.side
     bars, symbols = close.shape
     quick, calm, smoothed = state.fast, state.slow, state.signal
+    calm_mean = calm.mean
+    quick_mean = quick.mean
+    smoothed_mean = smoothed.mean
     line = np.empty((bars, symbols))
     smooth = np.empty((bars, symbols))
     since = np.empty((bars, symbols))
@@ -77,16 +84,16 @@ def macd(close: Floats, on: Ints, fast: int, slow: int, signal: int, state: Macd
             if on[t, n] != 0 and math.isfinite(c):
                 seeded_push(c, n, 2.0 / (fast + 1.0), fast, quick)
                 seeded_push(c, n, 2.0 / (slow + 1.0), slow, calm)
-                x = quick.mean[n] - calm.mean[n]
+                x = quick_mean[n] - calm_mean[n]
                 if x == x:
                     seeded_push(x, n, 2.0 / (signal + 1.0), signal, smoothed)
-                    apart = x - smoothed.mean[n]
-                    side = 1.0 if apart > 0.0 else (-1.0 if apart < 0.0 else state.side[n])
-                    state.since[n] += 1.0
-                    if side * state.side[n] < 0.0:
-                        state.since[n] = 0.0
-                    state.side[n] = side
-            line[t, n] = quick.mean[n] - calm.mean[n]
-            smooth[t, n] = smoothed.mean[n]
-            since[t, n] = state.since[n]
+                    apart = x - smoothed_mean[n]
+                    side = 1.0 if apart > 0.0 else (-1.0 if apart < 0.0 else state_side[n])
+                    state_since[n] += 1.0
+                    if side * state_side[n] < 0.0:
+                        state_since[n] = 0.0
+                    state_side[n] = side
+            line[t, n] = quick_mean[n] - calm_mean[n]
+            smooth[t, n] = smoothed_mean[n]
+            since[t, n] = state_since[n]
     return line, smooth, since

@@ -35,18 +35,19 @@ class Autoregression(NamedTuple):
 @kernel
 def _sum_anew(n: int, state: Autoregression) -> None:
     """All sums over symbol n's ring, which is in time order and full, about its last value."""
-    width = state.ring.shape[0]
-    anchor = state.ring[width - 1, n]
+    ring = state.ring
+    width = ring.shape[0]
+    anchor = ring[width - 1, n]
     first = 0.0
     second = 0.0
     cross = 0.0
     moves = 0.0
     for i in range(width):
-        d = state.ring[i, n] - anchor
+        d = ring[i, n] - anchor
         first += d
         second += d * d
         if i + 1 < width:
-            m = state.ring[i + 1, n] - state.ring[i, n]
+            m = ring[i + 1, n] - ring[i, n]
             cross += d * m
             moves += m * m
     state.anchor[n] = anchor
@@ -94,33 +95,35 @@ def autoregression(x: Floats, on: Ints, state: Autoregression) -> tuple[Floats, 
     where the Dickey-Fuller t is above its 10 per cent point, 1 from its 1 per cent point on. NaN until W are held; held
     where `on` is 0 or x is not finite. Source: Dickey and Fuller (1979); Kendall (1954) for the bias.
     """
+    pos, ring, result, held, first, second = state.pos, state.ring, state.result, state.held, state.first, state.second
+    cross, moves, anchor = state.cross, state.moves, state.anchor
     bars, symbols = x.shape
-    width = state.ring.shape[0]
+    width = ring.shape[0]
     out = np.empty((3, bars, symbols))
     for t in range(bars):
         for n in range(symbols):
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                p = state.pos[n]
-                before = state.ring[p - 1 if p > 0 else width - 1, n]
-                old = state.ring[p, n]
-                follows = state.ring[(p + 1) % width, n]
-                state.ring[p, n] = v
+                p = pos[n]
+                before = ring[p - 1 if p > 0 else width - 1, n]
+                old = ring[p, n]
+                follows = ring[(p + 1) % width, n]
+                ring[p, n] = v
                 if p == width - 1:
                     _sum_anew(n, state)
-                    state.held[n] = width
-                elif state.held[n] == width:
-                    d = v - state.anchor[n]
-                    o = old - state.anchor[n]
+                    held[n] = width
+                elif held[n] == width:
+                    d = v - anchor[n]
+                    o = old - anchor[n]
                     m = v - before
                     gone = follows - old
-                    state.first[n] += d - o
-                    state.second[n] += d * d - o * o
-                    state.cross[n] += (before - state.anchor[n]) * m - o * gone
-                    state.moves[n] += m * m - gone * gone
-                state.pos[n] = 0 if p == width - 1 else p + 1
-                if state.held[n] == width:
-                    _fit(n, p, state.pos[n], state)
+                    first[n] += d - o
+                    second[n] += d * d - o * o
+                    cross[n] += (before - anchor[n]) * m - o * gone
+                    moves[n] += m * m - gone * gone
+                pos[n] = 0 if p == width - 1 else p + 1
+                if held[n] == width:
+                    _fit(n, p, pos[n], state)
             for k in range(3):
-                out[k, t, n] = state.result[k, n]
+                out[k, t, n] = result[k, n]
     return out[0], out[1], out[2]

@@ -32,6 +32,7 @@ def ribbon(
     way round, else 0; score = tanh(spread_atr / scale), times `mixed` unless aligned with the spread. NaN until the slow
     average is known (aligned: one bar more), and where atr is not; held otherwise where `on` is 0.
     """
+    state_aligned, mean, seeded, seed = state.aligned, state.mean, state.seeded, state.seed
     bars, symbols = close.shape
     score = np.empty((bars, symbols))
     spread_atr = np.empty((bars, symbols))
@@ -42,29 +43,29 @@ def ribbon(
             if on[t, n] != 0 and math.isfinite(v):
                 rising = 0
                 for k in range(3):  # `seeded_push`, written out
-                    before = state.mean[k, n]
-                    if state.seeded[k, n] < spans[k]:
-                        state.seeded[k, n] += 1
-                        state.seed[k, n] += v
-                        if state.seeded[k, n] == spans[k]:
-                            state.mean[k, n] = state.seed[k, n] / spans[k]
+                    before = mean[k, n]
+                    if seeded[k, n] < spans[k]:
+                        seeded[k, n] += 1
+                        seed[k, n] += v
+                        if seeded[k, n] == spans[k]:
+                            mean[k, n] = seed[k, n] / spans[k]
                     else:
-                        state.mean[k, n] = before + 2.0 / (spans[k] + 1.0) * (v - before)
-                        if state.mean[k, n] > before:
+                        mean[k, n] = before + 2.0 / (spans[k] + 1.0) * (v - before)
+                        if mean[k, n] > before:
                             rising += 1
-                        elif state.mean[k, n] < before:
+                        elif mean[k, n] < before:
                             rising -= 1
                         if k == 2:
-                            f = state.mean[0, n]
-                            m = state.mean[1, n]
-                            s = state.mean[2, n]
+                            f = mean[0, n]
+                            m = mean[1, n]
+                            s = mean[2, n]
                             if rising == 3 and f > m and m > s:
-                                state.aligned[n] = 1.0
+                                state_aligned[n] = 1.0
                             elif rising == -3 and f < m and m < s:
-                                state.aligned[n] = -1.0
+                                state_aligned[n] = -1.0
                             else:
-                                state.aligned[n] = 0.0
-            spread = state.mean[0, n] - state.mean[2, n]
+                                state_aligned[n] = 0.0
+            spread = mean[0, n] - mean[2, n]
             if spread == 0.0 and atr[t, n] == 0.0:
                 x = 0.0  # a price that does not move has no trend
             elif atr[t, n] > 0.0:
@@ -72,6 +73,6 @@ def ribbon(
             else:
                 x = math.nan
             spread_atr[t, n] = x
-            aligned[t, n] = state.aligned[n]
-            score[t, n] = math.tanh(x / scale) * (1.0 if state.aligned[n] * x > 0.0 else mixed)
+            aligned[t, n] = state_aligned[n]
+            score[t, n] = math.tanh(x / scale) * (1.0 if state_aligned[n] * x > 0.0 else mixed)
     return score, spread_atr, aligned

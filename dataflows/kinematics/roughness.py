@@ -33,10 +33,12 @@ def hurst(x: Floats, on: Ints, lags: tuple[int, ...], state: Roughness) -> Float
     behind them. 0.5 where nothing moved. NaN before; held where `on` is 0 or x is not finite. O(lags) a bar; sums are made
     anew when the ring wraps. Source: Di Matteo (2007), structure function of order 2.
     """
+    result, at, values, seen, pos, held = state.result, state.at, state.values, state.seen, state.pos, state.held
+    totals, moves = state.totals, state.moves
     bars, symbols = x.shape
-    deep = state.values.shape[0]
-    count = state.moves.shape[0]
-    width = state.moves.shape[1]
+    deep = values.shape[0]
+    count = moves.shape[0]
+    width = moves.shape[1]
     middle = 0.0
     for lag in lags:
         middle += math.log(lag) / count
@@ -48,35 +50,35 @@ def hurst(x: Floats, on: Ints, lags: tuple[int, ...], state: Roughness) -> Float
         for n in range(symbols):
             v = x[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                a = state.at[n]
-                if state.seen[n] == deep:
-                    p = state.pos[n]
+                a = at[n]
+                if seen[n] == deep:
+                    p = pos[n]
                     for k in range(count):
-                        move = v - state.values[(a - lags[k] + deep) % deep, n]
+                        move = v - values[(a - lags[k] + deep) % deep, n]
                         square = move * move
-                        state.totals[k, n] += square - state.moves[k, p, n]
-                        state.moves[k, p, n] = square
+                        totals[k, n] += square - moves[k, p, n]
+                        moves[k, p, n] = square
                     if p == width - 1:
                         for k in range(count):
                             total = 0.0
                             for i in range(width):
-                                total += state.moves[k, i, n]
-                            state.totals[k, n] = total
-                        state.held[n] = width
-                    state.pos[n] = 0 if p == width - 1 else p + 1
+                                total += moves[k, i, n]
+                            totals[k, n] = total
+                        held[n] = width
+                    pos[n] = 0 if p == width - 1 else p + 1
                 else:
-                    state.seen[n] += 1
-                state.values[a, n] = v
-                state.at[n] = 0 if a == deep - 1 else a + 1
-                if state.held[n] == width:
+                    seen[n] += 1
+                values[a, n] = v
+                at[n] = 0 if a == deep - 1 else a + 1
+                if held[n] == width:
                     slope = 0.0
                     moved = True
                     for k in range(count):
-                        mean = state.totals[k, n] / width
+                        mean = totals[k, n] / width
                         if mean > 0.0:
                             slope += (math.log(lags[k]) - middle) * math.log(mean)
                         else:
                             moved = False
-                    state.result[n] = 0.5 * slope / spread if moved else 0.5
-            y[t, n] = state.result[n]
+                    result[n] = 0.5 * slope / spread if moved else 0.5
+            y[t, n] = result[n]
     return y

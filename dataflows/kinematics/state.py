@@ -87,6 +87,7 @@ def kinematic_state(
     state: KinematicCarry,
 ) -> tuple[Ints, Floats]:
     """Directions int64 (T, N) and float64 (FIELDS, T, N), rows STRENGTH to REVERSION_SCORE. See L60."""
+    state_seen, state_direction, state_trend, reversion = state.seen, state.direction, state.trend, state.reversion
     bars, symbols = score.shape
     direction = np.empty((bars, symbols), np.int64)
     y = np.full((FIELDS, bars, symbols), np.nan)
@@ -120,13 +121,13 @@ def kinematic_state(
             seen |= (4 << VOTES) if stretch == stretch else 0
             seen |= (8 << VOTES) if band == band else 0
             seen |= (16 << VOTES) if calm[t, n] == calm[t, n] else 0
-            free = (state.seen[n] & ~seen) != 0 or forced[t, n] != 0
-            state.seen[n] = seen
-            state.direction[n] = next_direction(trend, state.direction[n], enter, leave)
-            direction[t, n] = state.direction[n]
+            free = (state_seen[n] & ~seen) != 0 or forced[t, n] != 0
+            state_seen[n] = seen
+            state_direction[n] = next_direction(trend, state_direction[n], enter, leave)
+            direction[t, n] = state_direction[n]
             if trend != trend:
-                state.trend[n] = 0.0
-                state.reversion[n] = 0.0
+                state_trend[n] = 0.0
+                reversion[n] = 0.0
                 continue
             short = known(short, 0.0)
             size = math.fabs(trend)
@@ -146,13 +147,13 @@ def kinematic_state(
             fade = 0.25 * clip(turn, -1.0, 1.0) - 0.75 * stretched * pull
             room = known(calm[t, n], 0.0) * (1.0 - agreed)
             damping = known(tradeability[t, n], 0.0) * known(clip(1.0 - chaotic[t, n], 0.0, 1.0), 0.0)
-            state.trend[n] = _stepped(damping * trend, state.trend[n], free, max_step)
-            state.reversion[n] = _stepped(damping * room * fade, state.reversion[n], free, max_step)
+            state_trend[n] = _stepped(damping * trend, state_trend[n], free, max_step)
+            reversion[n] = _stepped(damping * room * fade, reversion[n], free, max_step)
             y[STRENGTH, t, n] = size
             y[PERSISTENCE, t, n] = persistence
             y[PULLBACK, t, n] = -along if along < 0.0 else 0.0
             y[BREAKOUT, t, n] = 0.5 * (ahead + size * beyond) * energy
             y[CONTINUATION_BIAS, t, n] = trend * persistence * smooth
-            y[TREND_SCORE, t, n] = state.trend[n]
-            y[REVERSION_SCORE, t, n] = state.reversion[n]
+            y[TREND_SCORE, t, n] = state_trend[n]
+            y[REVERSION_SCORE, t, n] = reversion[n]
     return direction, y

@@ -105,40 +105,43 @@ def term_structure(
     strength: effective observations that the prior is worth. A sample is void if more than max_gap bars of its life had no
     return.
     """
+    elapsed, state_seen, squares, result, state_level = state.elapsed, state.seen, state.squares, state.result, state.level
+    state_near, state_middle, at, averaged, mean = state.near, state.middle, state.at, state.averaged, state.mean
+    variance = state.variance
     bars, symbols = r.shape
-    medium = state.level.shape[1]
-    longest = state.squares.shape[1]
+    medium = state_level.shape[1]
+    longest = squares.shape[1]
     fade_short = math.exp(math.log(forget) / short)
     fade_medium = math.exp(math.log(forget) / medium)
     alpha = 2.0 / (medium + 1.0)
     out = np.empty((4, bars, symbols))
     for t in range(bars):
         for n in range(symbols):
-            state.elapsed[n] += 1
+            elapsed[n] += 1
             if math.isfinite(r[t, n]):
                 v = r[t, n] * r[t, n]
                 least = floor[t, n] if floor[t, n] > LEAST else LEAST
                 lowest = least * least
-                seen = state.seen[n]
-                first = _span_mean(v, 0, n, short, seen, state.squares, state.sums)
-                second = _span_mean(v, 1, n, medium, seen, state.squares, state.sums)
-                third = _span_mean(v, 2, n, longest, seen, state.squares, state.sums)
-                state.squares[n, seen % longest] = v
+                seen = state_seen[n]
+                first = _span_mean(v, 0, n, short, seen, squares, state.sums)
+                second = _span_mean(v, 1, n, medium, seen, squares, state.sums)
+                third = _span_mean(v, 2, n, longest, seen, squares, state.sums)
+                squares[n, seen % longest] = v
                 seen += 1
-                state.seen[n] = seen
+                state_seen[n] = seen
                 if seen >= short:
                     near = math.log(first if first > lowest else lowest)
                     middle = math.log(second if second > lowest else lowest)
                     far = math.log(third if third > lowest else lowest)
                     log_volatility = 0.5 * near
                     i = (seen - short) % medium
-                    late = state.elapsed[n] - state.at[n, i] - short
-                    if state.level[n, i] == state.level[n, i] and late <= max_gap:
-                        y = near - state.level[n, i]
+                    late = elapsed[n] - at[n, i] - short
+                    if state_level[n, i] == state_level[n, i] and late <= max_gap:
+                        y = near - state_level[n, i]
                         _learn(
                             y,
-                            state.near[n, i],
-                            state.middle[n, i],
+                            state_near[n, i],
+                            state_middle[n, i],
                             n,
                             1.0 / short,
                             fade_short,
@@ -146,13 +149,13 @@ def term_structure(
                             state.short.targets,
                         )
                     i = seen % medium
-                    late = state.elapsed[n] - state.at[n, i] - medium
-                    if state.level[n, i] == state.level[n, i] and late <= max_gap:
-                        y = middle - state.level[n, i]
+                    late = elapsed[n] - at[n, i] - medium
+                    if state_level[n, i] == state_level[n, i] and late <= max_gap:
+                        y = middle - state_level[n, i]
                         _learn(
                             y,
-                            state.near[n, i],
-                            state.middle[n, i],
+                            state_near[n, i],
+                            state_middle[n, i],
                             n,
                             1.0 / medium,
                             fade_medium,
@@ -162,32 +165,32 @@ def term_structure(
                     level = near
                     if seen >= medium:
                         level = (near + middle + far) / 3.0
-                        state.result[0, n] = math.exp(0.5 * (near - far))
+                        result[0, n] = math.exp(0.5 * (near - far))
                         near -= level
                         middle -= level
                     else:  # the spans that are not whole are left out
                         near = 0.0
                         middle = 0.0
-                    state.level[n, i] = level
-                    state.near[n, i] = near
-                    state.middle[n, i] = middle
-                    state.at[n, i] = state.elapsed[n]
+                    state_level[n, i] = level
+                    state_near[n, i] = near
+                    state_middle[n, i] = middle
+                    at[n, i] = elapsed[n]
                     ahead = math.exp(
                         0.5 * (level + _expect(near, middle, n, strength, state.short.products, state.short.targets))
                     )
-                    state.result[1, n] = clip(ahead, least, MOST)
+                    result[1, n] = clip(ahead, least, MOST)
                     ahead = math.exp(
                         0.5 * (level + _expect(near, middle, n, strength, state.medium.products, state.medium.targets))
                     )
-                    state.result[2, n] = clip(ahead, least, MOST)
-                    share = 1.0 / (state.averaged[n] + 1.0)
+                    result[2, n] = clip(ahead, least, MOST)
+                    share = 1.0 / (averaged[n] + 1.0)
                     share = share if share > alpha else alpha
-                    state.averaged[n] += 1
-                    d = log_volatility - state.mean[n]
-                    state.mean[n] += share * d
-                    state.variance[n] = (1.0 - share) * (state.variance[n] + share * d * d)
-                    if state.averaged[n] >= short:
-                        state.result[3, n] = math.sqrt(state.variance[n])
+                    averaged[n] += 1
+                    d = log_volatility - mean[n]
+                    mean[n] += share * d
+                    variance[n] = (1.0 - share) * (variance[n] + share * d * d)
+                    if averaged[n] >= short:
+                        result[3, n] = math.sqrt(variance[n])
             for k in range(4):
-                out[k, t, n] = state.result[k, n]
+                out[k, t, n] = result[k, n]
     return out[0], out[1], out[2], out[3]

@@ -35,12 +35,13 @@ def wilder_atr(high: Floats, low: Floats, close: Floats, on: Ints, period: int, 
     The first range is high - low, as in Pine (TA-Lib leaves it out: the two meet). NaN before; held where `on` is 0 or a price
     is not finite.
     """
+    mean, state_close = state.mean.mean, state.close
     bars, symbols = close.shape
     y = np.empty((bars, symbols))
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] != 0 and math.isfinite(high[t, n]) and math.isfinite(low[t, n]) and math.isfinite(close[t, n]):
-                seeded_push(true_range(high[t, n], low[t, n], state.close[n]), n, 1.0 / period, period, state.mean)
-                state.close[n] = close[t, n]
-            y[t, n] = state.mean.mean[n]
+                seeded_push(true_range(high[t, n], low[t, n], state_close[n]), n, 1.0 / period, period, state.mean)
+                state_close[n] = close[t, n]
+            y[t, n] = mean[n]
     return y

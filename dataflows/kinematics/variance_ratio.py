@@ -44,67 +44,69 @@ def variance_ratio(r: Floats, on: Ints, state: VarianceRatioWindow) -> tuple[Flo
     `on` is 0 or r is not finite. O(Q) a bar; sums are made anew when the ring wraps. Source: Lo and MacKinlay (1988),
     without small-sample terms.
     """
+    result, pos, ring, state_squares, sums = state.result, state.pos, state.ring, state.squares, state.sums
+    held, products = state.held, state.products
     bars, symbols = r.shape
-    width = state.ring.shape[0]
-    q = state.products.shape[0]
+    width = ring.shape[0]
+    q = products.shape[0]
     ratio = np.empty((bars, symbols))
     z = np.empty((bars, symbols))
     for t in range(bars):
         for n in range(symbols):
             v = r[t, n]
             if on[t, n] != 0 and math.isfinite(v):
-                p = state.pos[n]
+                p = pos[n]
                 if p == width - 1:  # the ring will be in time order: sum anew
-                    state.ring[p, n] = v
-                    state.squares[n] = 0.0
-                    state.sums[n] = 0.0
+                    ring[p, n] = v
+                    state_squares[n] = 0.0
+                    sums[n] = 0.0
                     for k in range(1, q):
-                        state.products[k, n] = 0.0
+                        products[k, n] = 0.0
                     for i in range(width):
-                        a = state.ring[i, n] * state.ring[i, n]
-                        state.squares[n] += a
+                        a = ring[i, n] * ring[i, n]
+                        state_squares[n] += a
                         for k in range(1, q):
                             if i >= k:
-                                state.products[k, n] += a * (state.ring[i - k, n] * state.ring[i - k, n])
+                                products[k, n] += a * (ring[i - k, n] * ring[i - k, n])
                         if i >= q - 1:
-                            s = _sum_back(state.ring, i, q, n)
-                            state.sums[n] += s * s
-                    state.pos[n] = 0
-                    state.held[n] = width
+                            s = _sum_back(ring, i, q, n)
+                            sums[n] += s * s
+                    pos[n] = 0
+                    held[n] = width
                 else:
-                    if state.held[n] == width:
-                        old = state.ring[p, n] * state.ring[p, n]
-                        state.squares[n] -= old
+                    if held[n] == width:
+                        old = ring[p, n] * ring[p, n]
+                        state_squares[n] -= old
                         for k in range(1, q):
-                            w = state.ring[(p + k) % width, n]
-                            state.products[k, n] -= old * (w * w)
-                        s = _sum_back(state.ring, (p + q - 1) % width, q, n)
-                        state.sums[n] -= s * s
-                        state.ring[p, n] = v
+                            w = ring[(p + k) % width, n]
+                            products[k, n] -= old * (w * w)
+                        s = _sum_back(ring, (p + q - 1) % width, q, n)
+                        sums[n] -= s * s
+                        ring[p, n] = v
                         a = v * v
-                        state.squares[n] += a
+                        state_squares[n] += a
                         for k in range(1, q):
-                            w = state.ring[p - k if p >= k else p - k + width, n]
-                            state.products[k, n] += a * (w * w)
-                        s = _sum_back(state.ring, p, q, n)
-                        state.sums[n] += s * s
+                            w = ring[p - k if p >= k else p - k + width, n]
+                            products[k, n] += a * (w * w)
+                        s = _sum_back(ring, p, q, n)
+                        sums[n] += s * s
                     else:
-                        state.ring[p, n] = v
-                    state.pos[n] = p + 1
-                if state.held[n] == width:
+                        ring[p, n] = v
+                    pos[n] = p + 1
+                if held[n] == width:
                     theta = 0.0
                     for k in range(1, q):
-                        theta += 4.0 * (1.0 - k / q) * (1.0 - k / q) * state.products[k, n]
-                    squares = state.squares[n]
+                        theta += 4.0 * (1.0 - k / q) * (1.0 - k / q) * products[k, n]
+                    squares = state_squares[n]
                     if squares > 0.0:
-                        value = state.sums[n] / (q * squares)
+                        value = sums[n] / (q * squares)
                         value = value if value > 0.0 else 0.0
                         error = math.sqrt(theta) / squares if theta > 0.0 else 0.0
-                        state.result[0, n] = value
-                        state.result[1, n] = z_score(value - 1.0, error)
+                        result[0, n] = value
+                        result[1, n] = z_score(value - 1.0, error)
                     else:
-                        state.result[0, n] = 1.0
-                        state.result[1, n] = 0.0
-            ratio[t, n] = state.result[0, n]
-            z[t, n] = state.result[1, n]
+                        result[0, n] = 1.0
+                        result[1, n] = 0.0
+            ratio[t, n] = result[0, n]
+            z[t, n] = result[1, n]
     return ratio, z

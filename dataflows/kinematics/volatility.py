@@ -112,7 +112,12 @@ def returns_and_volatility(
     state: VolatilityCarry,
 ) -> Floats:
     """float64 (FIELDS, T, N), rows R_1 to Z; see L2 for what each means."""
-    steps, symbols = bars.close.shape
+    last, state_sigma, last_60, pos, closes = state.last, state.sigma, state.last_60, state.pos, state.closes
+    held, state_odd, ring_pos, anchor, state_sum = state.held, state.odd, state.ring_pos, state.anchor, state.sum
+    state_squares = state.squares
+    bars_open, bars_high, bars_low, bars_close = bars.open, bars.high, bars.low, bars.close
+    closed, bars_60_close, bars_60_high, bars_60_low = bars_60.closed, bars_60.close, bars_60.high, bars_60.low
+    steps, symbols = bars_close.shape
     y = np.full((FIELDS, steps, symbols), np.nan)
     mean = state.mean
     ring = state.ring
@@ -125,29 +130,29 @@ def returns_and_volatility(
     spread = 1.0 / (4.0 * math.log(2.0))
     for t in range(steps):
         for n in range(symbols):
-            if listed[t, n] == 0 and state.last[n] == state.last[n]:
-                state.last[n] = math.nan  # no return reaches across a new listing
-                state.last_60[n] = math.nan
+            if listed[t, n] == 0 and last[n] == last[n]:
+                last[n] = math.nan  # no return reaches across a new listing
+                last_60[n] = math.nan
                 for i in range(DEEP):
-                    state.closes[i, n] = math.nan
-            before = state.last[n]
-            sigma_before = state.sigma[n]
+                    closes[i, n] = math.nan
+            before = last[n]
+            sigma_before = state_sigma[n]
             is_valid = valid[t, n] != 0
             if is_valid:
-                open_ = bars.open[t, n]
-                high = bars.high[t, n]
-                low = bars.low[t, n]
-                close = bars.close[t, n]
-                p = state.pos[n]
+                open_ = bars_open[t, n]
+                high = bars_high[t, n]
+                low = bars_low[t, n]
+                close = bars_close[t, n]
+                p = pos[n]
                 for i in range(3):
                     at = p - LAGS[i]
-                    y[R_5 + i, t, n] = math.log(close / state.closes[at if at >= 0 else at + DEEP, n])
-                state.closes[p, n] = close
-                state.pos[n] = 0 if p == DEEP - 1 else p + 1
+                    y[R_5 + i, t, n] = math.log(close / closes[at if at >= 0 else at + DEEP, n])
+                closes[p, n] = close
+                pos[n] = 0 if p == DEEP - 1 else p + 1
                 reach = true_range(high, low, before)
                 odd = outlier[t, n] != 0
                 if odd:
-                    state.odd[n] += 1
+                    state_odd[n] += 1
                     reach = _believed(reach, outlier_most, TRUE_RANGE, n, mean, state.seed, state.seeded)
                 _average(reach, TRUE_RANGE, n, wilder, period, mean, state.seed, state.seeded)
                 if before == before:
@@ -165,8 +170,8 @@ def returns_and_volatility(
                     down = math.log(low / open_)
                     body = math.log(close / open_)
                     width = up - down
-                    q = state.ring_pos[n]
-                    full = state.held[n] == window
+                    q = ring_pos[n]
+                    full = held[n] == window
                     for k in range(PARTS):
                         if k == HIGH_LOW:
                             v = width * width
@@ -187,41 +192,41 @@ def returns_and_volatility(
                                 d = ring[k, i, n] - v
                                 total += d
                                 squares += d * d
-                            state.anchor[k, n] = v
-                            state.sum[k, n] = total
-                            state.squares[k, n] = squares
+                            anchor[k, n] = v
+                            state_sum[k, n] = total
+                            state_squares[k, n] = squares
                         elif full:
-                            d = v - state.anchor[k, n]
-                            o = old - state.anchor[k, n]
-                            state.sum[k, n] += d - o
-                            state.squares[k, n] += d * d - o * o
-                    state.ring_pos[n] = 0 if q == window - 1 else q + 1
+                            d = v - anchor[k, n]
+                            o = old - anchor[k, n]
+                            state_sum[k, n] += d - o
+                            state_squares[k, n] += d * d - o * o
+                    ring_pos[n] = 0 if q == window - 1 else q + 1
                     if not full:
-                        state.held[n] += 1
-                state.last[n] = close
-            if bars_60.closed[t, n] != 0:
-                reach = true_range(bars_60.high[t, n], bars_60.low[t, n], state.last_60[n])
-                if state.odd[n] > 0:  # one of its bars was an outlier
+                        held[n] += 1
+                last[n] = close
+            if closed[t, n] != 0:
+                reach = true_range(bars_60_high[t, n], bars_60_low[t, n], last_60[n])
+                if state_odd[n] > 0:  # one of its bars was an outlier
                     reach = _believed(reach, outlier_most, TRUE_RANGE_60, n, mean, state.seed, state.seeded)
-                    state.odd[n] = 0
+                    state_odd[n] = 0
                 _average(reach, TRUE_RANGE_60, n, wilder, period, mean, state.seed, state.seeded)
-                state.last_60[n] = bars_60.close[t, n]
-            known = state.last[n]
+                last_60[n] = bars_60_close[t, n]
+            known = last[n]
             floor = floor_ticks * tick_size[n] / known if known == known else math.nan
             sigma = _root(mean[FAST, n], floor)
             if is_valid:
                 y[Z, t, n] = z_score(y[R_1, t, n], sigma_before)
-                state.sigma[n] = sigma
+                state_sigma[n] = sigma
             y[SIGMA, t, n] = sigma
             y[SIGMA_SLOW, t, n] = _root(mean[SLOW, n], floor)
-            if state.held[n] == window:
-                high_low = state.anchor[HIGH_LOW, n] + state.sum[HIGH_LOW, n] / window
-                body_squared = state.anchor[BODY_SQUARED, n] + state.sum[BODY_SQUARED, n] / window
-                inside = state.anchor[ROGERS_SATCHELL, n] + state.sum[ROGERS_SATCHELL, n] / window
-                gap_mean = state.sum[GAP, n] / window
-                gap_variance = unbiased * (state.squares[GAP, n] / window - gap_mean * gap_mean)
-                body_mean = state.sum[BODY, n] / window
-                body_variance = unbiased * (state.squares[BODY, n] / window - body_mean * body_mean)
+            if held[n] == window:
+                high_low = anchor[HIGH_LOW, n] + state_sum[HIGH_LOW, n] / window
+                body_squared = anchor[BODY_SQUARED, n] + state_sum[BODY_SQUARED, n] / window
+                inside = anchor[ROGERS_SATCHELL, n] + state_sum[ROGERS_SATCHELL, n] / window
+                gap_mean = state_sum[GAP, n] / window
+                gap_variance = unbiased * (state_squares[GAP, n] / window - gap_mean * gap_mean)
+                body_mean = state_sum[BODY, n] / window
+                body_variance = unbiased * (state_squares[BODY, n] / window - body_mean * body_mean)
                 y[PARKINSON, t, n] = _root(spread * high_low, floor)
                 y[GARMAN_KLASS, t, n] = _root(0.5 * high_low - curve * body_squared, floor)
                 y[YANG_ZHANG, t, n] = _root(gap_variance + body_share * body_variance + (1.0 - body_share) * inside, floor)

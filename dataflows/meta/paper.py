@@ -75,15 +75,16 @@ def positions_of(said: Said, unsettled: Unsettled) -> Spoken:
     A source's is its value, a pattern's its vote, a domain's the mean of those of its sources that are known. That of a higher
     timeframe is the score at its last close. The score's part in a regime is the score times the regime's probability.
     """
+    probabilities = said.probabilities
     bars, symbols = said.score.shape
     sources, votes, score, closed = said.sources, said.votes, said.score, said.closed
-    regimes = len(said.probabilities)
+    regimes = len(probabilities)
     positions = np.zeros((BEHIND + bars, symbols, ROWS))
     chances = np.zeros((BEHIND + bars, symbols, regimes))
     positions[:BEHIND] = unsettled.positions
     chances[:BEHIND] = unsettled.regimes
     for r in range(regimes):
-        p = said.probabilities[r]
+        p = probabilities[r]
         for t in range(bars):
             for n in range(symbols):
                 chances[BEHIND + t, n, r] = finite_or_zero(p[t, n])
@@ -120,6 +121,7 @@ def paper_epoch(spoken: Spoken, open_: Floats, round_trip_bps: Floats, unsettled
     which is known at bar t + 2 and counts there. open_: (T, N) of the epoch's bars. A symbol whose open is unknown on either
     side is left out of that bar's mean. round_trip_bps: L71's; an unknown one counts 0.
     """
+    unsettled_open = unsettled.open
     positions, chances = spoken.positions, spoken.regimes
     bars, symbols = open_.shape
     regimes = chances.shape[2]
@@ -132,7 +134,7 @@ def paper_epoch(spoken: Spoken, open_: Floats, round_trip_bps: Floats, unsettled
     for t in range(bars):
         seen = 0.0
         for n in range(symbols):
-            before = open_[t - 1, n] if t > 0 else unsettled.open[n]
+            before = open_[t - 1, n] if t > 0 else unsettled_open[n]
             moves[n] = open_[t, n] / before - 1.0 if before > 0.0 else math.nan
             if math.isfinite(moves[n]):
                 seen += 1.0
@@ -163,7 +165,7 @@ def paper_epoch(spoken: Spoken, open_: Floats, round_trip_bps: Floats, unsettled
                 symbol_returns[n] += held[SCORE] * moves[n]
     unsettled.positions[:] = positions[bars:]
     unsettled.regimes[:] = chances[bars:]
-    unsettled.open[:] = open_[bars - 1]
+    unsettled_open[:] = open_[bars - 1]
     return Epoch(
         returns,
         turnover,

@@ -262,6 +262,7 @@ def tradeability(
     larger. NaN, class -1 and avoid where the market, its costs or the
     regime are unknown.
     """
+    state_avoid, state_grade = state.avoid, state.grade
     bars, symbols = mid.shape
     score = np.full((bars, symbols), np.nan)
     grade = np.full((bars, symbols), -1, np.int64)
@@ -309,11 +310,11 @@ def tradeability(
             score[t, n] = s
             fit = listed[t, n] != 0 and is_open[t, n] != 0 and old <= stale_bars
             if fit and s == s:
-                state.avoid[n] = 1 if s < (marks[1] if state.avoid[n] != 0 else marks[0]) else 0
+                state_avoid[n] = 1 if s < (marks[1] if state_avoid[n] != 0 else marks[0]) else 0
             else:
-                state.avoid[n] = 1
-            avoid[t, n] = state.avoid[n]
+                state_avoid[n] = 1
+            avoid[t, n] = state_avoid[n]
             if s == s:
-                state.grade[n] = grade_of(s, state.grade[n], marks)
-                grade[t, n] = state.grade[n]
+                state_grade[n] = grade_of(s, state_grade[n], marks)
+                grade[t, n] = state_grade[n]
     return score, grade, avoid, slippage, safe

@@ -34,6 +34,7 @@ def book_imbalance(
     level k with weight decay^k; smoothed: its exponential average. NaN where the book is not whole (mid is NaN, or a
     proxy); smoothed holds there.
     """
+    smoothed = state.smoothed
     bars, symbols = mid.shape
     out = np.full((4, bars, symbols), np.nan)
     levels = bid_size.shape[2]
@@ -56,8 +57,8 @@ def book_imbalance(
                 if bids + asks > 0.0:
                     lean = (bids - asks) / (bids + asks)
                     out[1, t, n] = lean
-                    before = state.smoothed[n]
-                    state.smoothed[n] = before + alpha * (lean - before) if before == before else lean
+                    before = smoothed[n]
+                    smoothed[n] = before + alpha * (lean - before) if before == before else lean
                 out[3, t, n] = 1e4 * ((microprice[t, n] - mid[t, n]) / mid[t, n])
-            out[2, t, n] = state.smoothed[n]
+            out[2, t, n] = smoothed[n]
     return out[0], out[1], out[2], out[3]

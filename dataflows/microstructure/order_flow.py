@@ -31,27 +31,28 @@ class OrderFlow(NamedTuple):
 @kernel
 def _joined(ofi: Floats, t: int, n: int, levels: int, forget: float, state: OrderFlow) -> float:
     """The levels' imbalances of a bar as one, after one step towards the first principal component."""
+    products, weights = state.products, state.weights
     whole = 0.0
     for i in range(levels):
         for j in range(levels):
-            state.products[i, j, n] = forget * state.products[i, j, n] + ofi[t, n, i] * ofi[t, n, j]
-        whole += state.weights[i, n]
+            products[i, j, n] = forget * products[i, j, n] + ofi[t, n, i] * ofi[t, n, j]
+        whole += weights[i, n]
     if whole == 0.0:
         for i in range(levels):
-            state.weights[i, n] = 1.0 / levels
+            weights[i, n] = 1.0 / levels
     step = np.empty(levels)
     total = 0.0
     for i in range(levels):
         s = 0.0
         for j in range(levels):
-            s += state.products[i, j, n] * state.weights[j, n]
+            s += products[i, j, n] * weights[j, n]
         step[i] = s if s > 0.0 else 0.0
         total += step[i]
     joined = 0.0
     for i in range(levels):
         if total > 0.0:
-            state.weights[i, n] = step[i] / total
-        joined += state.weights[i, n] * ofi[t, n, i]
+            weights[i, n] = step[i] / total
+        joined += weights[i, n] * ofi[t, n, i]
     return joined
 
 
@@ -68,6 +69,7 @@ def order_flow(
     `least` bars. All NaN where `on` is 0 or the level's flow is not known. Source: Cont, Kukanov and Stoikov (2014); Cont,
     Cucuringu and Zhang (2023).
     """
+    before, zz, zr, taught = state.before, state.zz, state.zr, state.taught
     bars, symbols = r.shape
     levels = ofi.shape[2] if ofi.shape[2] < most else most
     out = np.full((ROWS, bars, symbols), np.nan)
@@ -76,10 +78,10 @@ def order_flow(
         for n in range(symbols):
             if on[t, n] == 0:
                 continue
-            if math.isfinite(state.before[n]) and math.isfinite(r[t, n]):
-                state.zz[n] = forget * state.zz[n] + state.before[n] * state.before[n]
-                state.zr[n] = forget * state.zr[n] + state.before[n] * r[t, n]
-                state.taught[n] = forget * state.taught[n] + 1.0
+            if math.isfinite(before[n]) and math.isfinite(r[t, n]):
+                zz[n] = forget * zz[n] + before[n] * before[n]
+                zr[n] = forget * zr[n] + before[n] * r[t, n]
+                taught[n] = forget * taught[n] + 1.0
             known = True
             top = signed[t, n]
             if has_feed[t, n] != 0:
@@ -95,7 +97,7 @@ def order_flow(
                 out[OFI, t, n] = top
                 out[INTEGRATED, t, n] = joined
                 out[Z, t, n] = z
-                if state.taught[n] >= least and state.zz[n] > 0.0:
-                    out[PREDICTED, t, n] = 1e4 * (state.zr[n] / state.zz[n]) * z
-            state.before[n] = z
+                if taught[n] >= least and zz[n] > 0.0:
+                    out[PREDICTED, t, n] = 1e4 * (zr[n] / zz[n]) * z
+            before[n] = z
     return out[OFI], out[INTEGRATED], out[Z], out[PREDICTED]

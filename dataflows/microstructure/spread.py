@@ -153,6 +153,7 @@ def spread_depth(
     a side or is crossed or locked. Without a feed the bars speak: the state is updated where `valid` is 1 and held elsewhere;
     mid and microprice are the close. state: updated in place.
     """
+    spread_bps, depth, state_close = state.spread_bps, state.depth, state.close
     bars, symbols = close.shape
     mid = np.full((bars, symbols), np.nan)
     spread = np.full((bars, symbols), np.nan)
@@ -206,7 +207,7 @@ def spread_depth(
                 c = close[t, n]
                 proxied[t, n] = 1
                 if not (c > 0.0):
-                    state.close[n] = np.nan  # a pair of bars is never formed across what is unknown
+                    state_close[n] = np.nan  # a pair of bars is never formed across what is unknown
                 elif valid[t, n] != 0 and low[t, n] > 0.0 and high[t, n] >= low[t, n]:
                     proxy_update(
                         high=high[t, n],
@@ -223,8 +224,8 @@ def spread_depth(
                 if c > 0.0:
                     mid[t, n] = c
                     micro[t, n] = c
-                spread[t, n] = state.spread_bps[n]
-                bids[t, n] = state.depth[n]
-                asks[t, n] = state.depth[n]
-                slope[t, n] = state.depth[n] / band_bps
+                spread[t, n] = spread_bps[n]
+                bids[t, n] = depth[n]
+                asks[t, n] = depth[n]
+                slope[t, n] = depth[n] / band_bps
     return mid, spread, micro, bids, asks, slope, proxied

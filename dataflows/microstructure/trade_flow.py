@@ -68,6 +68,7 @@ def pressure(
     in their deviations, 0 where it did not vary. Intensities: decayed volume of a side, over what a usual bar's decays to.
     All but the first are held where `on` is 0.
     """
+    signed, traded, bought, sold, state_usual = state.signed, state.traded, state.bought, state.sold, state.usual
     bars, symbols = volume.shape
     out = np.full((5, bars, symbols), np.nan)
     window = state.window  # taken apart once: inside the loop each mention would count references
@@ -82,16 +83,16 @@ def pressure(
                 s = v - b
             if on[t, n] != 0 and math.isfinite(v) and math.isfinite(b):
                 out[0, t, n] = b - s
-                state.signed[n] = decay * state.signed[n] + (b - s)
-                state.traded[n] = decay * state.traded[n] + (b + s)
-                state.bought[n] = decay * state.bought[n] + b
-                state.sold[n] = decay * state.sold[n] + s
-                usual = state.usual[n]
-                state.usual[n] = usual + (v - usual) / width if usual == usual else v
-                lean = state.signed[n] / state.traded[n] if state.traded[n] > 0.0 else 0.0
+                signed[n] = decay * signed[n] + (b - s)
+                traded[n] = decay * traded[n] + (b + s)
+                bought[n] = decay * bought[n] + b
+                sold[n] = decay * sold[n] + s
+                usual = state_usual[n]
+                state_usual[n] = usual + (v - usual) / width if usual == usual else v
+                lean = signed[n] / traded[n] if traded[n] > 0.0 else 0.0
                 moments_push(lean, n, window)
-            if state.usual[n] == state.usual[n]:
-                lean = state.signed[n] / state.traded[n] if state.traded[n] > 0.0 else 0.0
+            if state_usual[n] == state_usual[n]:
+                lean = signed[n] / traded[n] if traded[n] > 0.0 else 0.0
                 lean = lean if lean < 1.0 else 1.0
                 lean = lean if lean > -1.0 else -1.0
                 out[1, t, n] = lean
@@ -100,9 +101,9 @@ def pressure(
                     out[2, t, n] = (lean - mean) / math.sqrt(variance)
                 else:
                     out[2, t, n] = 0.0 * variance
-                steady = state.usual[n] / (1.0 - decay)
-                out[3, t, n] = state.bought[n] / steady if steady > 0.0 else 0.0
-                out[4, t, n] = state.sold[n] / steady if steady > 0.0 else 0.0
+                steady = state_usual[n] / (1.0 - decay)
+                out[3, t, n] = bought[n] / steady if steady > 0.0 else 0.0
+                out[4, t, n] = sold[n] / steady if steady > 0.0 else 0.0
     return out[0], out[1], out[2], out[3], out[4]
 
 
@@ -115,38 +116,40 @@ def toxicity(volume: Floats, signed: Floats, on: Ints, bars_per_bucket: float, m
     a side is not known.
     Source: Easley, Lopez de Prado and O'Hara (2012).
     """
+    state_usual, state_signed, filled, held, pos = state.usual, state.signed, state.filled, state.held, state.pos
+    ring = state.ring
     bars, symbols = volume.shape
-    width = state.ring.shape[0]
+    width = ring.shape[0]
     y = np.full((bars, symbols), np.nan)
     for t in range(bars):
         for n in range(symbols):
             v = volume[t, n]
             if on[t, n] != 0 and v > 0.0 and math.isfinite(v) and math.isfinite(signed[t, n]):
-                usual = state.usual[n]
-                state.usual[n] = usual + (v - usual) / memory if usual == usual else v
-                size = bars_per_bucket * state.usual[n]
+                usual = state_usual[n]
+                state_usual[n] = usual + (v - usual) / memory if usual == usual else v
+                size = bars_per_bucket * state_usual[n]
                 left = v / size  # in buckets
                 lean = signed[t, n] / v
                 if left > 2.0 * width:
                     left = 2.0 * width  # so much volume fills them all with one side's share
-                while state.filled[n] + left >= 1.0:
-                    part = 1.0 - state.filled[n]
-                    state.signed[n] += lean * part
+                while filled[n] + left >= 1.0:
+                    part = 1.0 - filled[n]
+                    state_signed[n] += lean * part
                     left -= part
-                    p = state.pos[n]
-                    imbalance = math.fabs(state.signed[n])
-                    state.ring[p, n] = imbalance if imbalance < 1.0 else 1.0
-                    state.pos[n] = 0 if p == width - 1 else p + 1
-                    if state.held[n] < width:
-                        state.held[n] += 1
-                    state.signed[n] = 0.0
-                    state.filled[n] = 0.0
-                state.signed[n] += lean * left
-                state.filled[n] += left
-            if state.held[n] == width:
+                    p = pos[n]
+                    imbalance = math.fabs(state_signed[n])
+                    ring[p, n] = imbalance if imbalance < 1.0 else 1.0
+                    pos[n] = 0 if p == width - 1 else p + 1
+                    if held[n] < width:
+                        held[n] += 1
+                    state_signed[n] = 0.0
+                    filled[n] = 0.0
+                state_signed[n] += lean * left
+                filled[n] += left
+            if held[n] == width:
                 total = 0.0
                 for i in range(width):
-                    total += state.ring[i, n]
+                    total += ring[i, n]
                 y[t, n] = total / width
     return y
 
@@ -163,6 +166,8 @@ def impact(
     neither teaches nor forgets, and one whose signed volume is unknown only amihud. NaN until the weights add up to `least`
     bars; held elsewhere. Source: Hasbrouck (2009); Amihud (2002).
     """
+    illiquid, state_bars, result, xx, xr, rr = state.illiquid, state.bars, state.result, state.xx, state.xr, state.rr
+    weight = state.weight
     bars, symbols = r.shape
     out = np.empty((3, bars, symbols))
     for t in range(bars):
@@ -170,22 +175,22 @@ def impact(
             v = notional[t, n]
             y = r[t, n]
             if on[t, n] != 0 and v > 0.0 and math.isfinite(v) and math.isfinite(y):
-                state.illiquid[n] = forget * state.illiquid[n] + math.fabs(y) / v
-                state.bars[n] = forget * state.bars[n] + 1.0
-                if state.bars[n] >= least:
-                    state.result[1, n] = state.illiquid[n] / state.bars[n]
+                illiquid[n] = forget * illiquid[n] + math.fabs(y) / v
+                state_bars[n] = forget * state_bars[n] + 1.0
+                if state_bars[n] >= least:
+                    result[1, n] = illiquid[n] / state_bars[n]
                 if math.isfinite(signed[t, n]):
                     x = math.sqrt(math.fabs(signed[t, n]))
                     x = x if signed[t, n] >= 0.0 else -x
-                    state.xx[n] = forget * state.xx[n] + x * x
-                    state.xr[n] = forget * state.xr[n] + x * y
-                    state.rr[n] = forget * state.rr[n] + y * y
-                    state.weight[n] = forget * state.weight[n] + 1.0
-                    if state.weight[n] >= least:
-                        state.result[0, n] = state.xr[n] / state.xx[n] if state.xx[n] > 0.0 else 0.0
-                        both = state.xx[n] * state.rr[n]
-                        share = state.xr[n] * state.xr[n] / both if both > 0.0 else 0.0
-                        state.result[2, n] = share if share < 1.0 else 1.0
+                    xx[n] = forget * xx[n] + x * x
+                    xr[n] = forget * xr[n] + x * y
+                    rr[n] = forget * rr[n] + y * y
+                    weight[n] = forget * weight[n] + 1.0
+                    if weight[n] >= least:
+                        result[0, n] = xr[n] / xx[n] if xx[n] > 0.0 else 0.0
+                        both = xx[n] * rr[n]
+                        share = xr[n] * xr[n] / both if both > 0.0 else 0.0
+                        result[2, n] = share if share < 1.0 else 1.0
             for k in range(3):
-                out[k, t, n] = state.result[k, n]
+                out[k, t, n] = result[k, n]
     return out[0], out[1], out[2]

@@ -94,6 +94,7 @@ def leader_responses(
 
     z: moves in deviations, clipped at `most`; leader: (N,), 1 for the one that leads, if any.
     """
+    state_led, state_own, weight = state.led, state.own, state.weight
     bars, symbols = z.shape
     active = np.zeros((bars, symbols), np.int64)
     side = np.zeros((bars, symbols), np.int64)
@@ -107,17 +108,17 @@ def leader_responses(
         return active, side, confidence, age
     for t in range(bars):
         led = clip(z[t, first], -most, most) if on[t, first] != 0 else math.nan
-        before = state.led[0]
-        state.led[0] = led
+        before = state_led[0]
+        state_led[0] = led
         for n in range(symbols):
             if n == first:
                 continue
             y = clip(z[t, n], -most, most) if on[t, n] != 0 else math.nan
-            own = state.own[n]
-            state.own[n] = y
+            own = state_own[n]
+            state_own[n] = y
             if before + own + y == before + own + y:  # all known, on two bars in a row
                 learn_response(before, own, y, n, forget, state)
-            if y != y or not (math.fabs(led) >= least_move and state.weight[n] >= least_weight):
+            if y != y or not (math.fabs(led) >= least_move and weight[n] >= least_weight):
                 continue
             sure = response_t(n, state)
             if math.fabs(sure) >= least_t:
@@ -163,6 +164,7 @@ def standings(
 
     A bar takes a sort of the symbols: O(N log N) where their order is that of their columns, O(N^2) at worst.
     """
+    side, state_age = state.side, state.age
     bars, symbols = r_15.shape
     active = np.zeros((bars, symbols), np.int64)
     sides = np.zeros((bars, symbols), np.int64)
@@ -181,8 +183,8 @@ def standings(
         _sorted_known(scaled, 0, known, stretched)
         for n in range(symbols):
             if known[n] == 0 or size < least_known:
-                state.side[n] = 0
-                state.age[n] = math.nan
+                side[n] = 0
+                state_age[n] = math.nan
                 continue
             m = momentum[t, n]
             v = scaled[0, n]
@@ -190,17 +192,17 @@ def standings(
             up = count_below(strong, size, m) + count_up_to(strong, size, m) - size
             down = count_below(stretched, size, v) + count_up_to(stretched, size, v) - size
             rank = (share * up - (1.0 - share) * down) / (symbols - 1)
-            if state.side[n] != 0:
-                state.age[n] += 1.0
-                if state.side[n] * rank < leave:
-                    state.side[n] = 0
-                    state.age[n] = math.nan
-            if state.side[n] == 0 and math.fabs(rank) >= enter:
-                state.side[n] = 1 if rank > 0.0 else -1
-                state.age[n] = 0.0
-            if state.side[n] != 0:
+            if side[n] != 0:
+                state_age[n] += 1.0
+                if side[n] * rank < leave:
+                    side[n] = 0
+                    state_age[n] = math.nan
+            if side[n] == 0 and math.fabs(rank) >= enter:
+                side[n] = 1 if rank > 0.0 else -1
+                state_age[n] = 0.0
+            if side[n] != 0:
                 active[t, n] = 1
-                sides[t, n] = state.side[n]
+                sides[t, n] = side[n]
                 confidence[t, n] = clip(math.fabs(rank), 0.0, 1.0)
-                age[t, n] = state.age[n]
+                age[t, n] = state_age[n]
     return active, sides, confidence, age

@@ -38,6 +38,7 @@ def fresh_breaks(
     side and distance_atr: which side of the channel the close is beyond, and how far, in atr. broke: side, where no close of
     the last `quiet` bars that count lay beyond the same side, else 0. edge: the price that was broken; NaN without a break.
     """
+    above, below = state.above, state.below
     bars, symbols = close.shape
     broke = np.zeros((bars, symbols), np.int64)
     edge = np.full((bars, symbols), np.nan)
@@ -45,18 +46,18 @@ def fresh_breaks(
         for n in range(symbols):
             if on[t, n] == 0:
                 continue
-            state.above[n] += 1.0
-            state.below[n] += 1.0
+            above[n] += 1.0
+            below[n] += 1.0
             if side[t, n] == 0:
                 continue
-            since = state.above[n] if side[t, n] > 0 else state.below[n]
+            since = above[n] if side[t, n] > 0 else below[n]
             if not (since <= quiet):  # NaN: there was none yet
                 broke[t, n] = side[t, n]
                 edge[t, n] = close[t, n] - distance_atr[t, n] * atr[t, n]
             if side[t, n] > 0:
-                state.above[n] = 0.0
+                above[n] = 0.0
             else:
-                state.below[n] = 0.0
+                below[n] = 0.0
     return broke, edge
 
 
@@ -80,6 +81,7 @@ def failed_breaks(
     beyond the edge. Both NaN where side is 0. A new break, of
     either side, takes the place of an older one.
     """
+    age, state_side, state_edge, state_extreme = state.age, state.side, state.edge, state.extreme
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -89,26 +91,26 @@ def failed_breaks(
             if on[t, n] == 0:
                 continue
             if broke[t, n] != 0:
-                state.side[n] = broke[t, n]
-                state.age[n] = 0
-                state.edge[n] = edge[t, n]
-                state.extreme[n] = high[t, n] if broke[t, n] > 0 else low[t, n]
+                state_side[n] = broke[t, n]
+                age[n] = 0
+                state_edge[n] = edge[t, n]
+                state_extreme[n] = high[t, n] if broke[t, n] > 0 else low[t, n]
                 continue
-            if state.side[n] == 0:
+            if state_side[n] == 0:
                 continue
-            state.age[n] += 1
-            if state.age[n] > within:
-                state.side[n] = 0
+            age[n] += 1
+            if age[n] > within:
+                state_side[n] = 0
                 continue
-            farthest = high[t, n] if state.side[n] > 0 else low[t, n]
-            if state.side[n] * (farthest - state.extreme[n]) > 0.0:
-                state.extreme[n] = farthest
-            inside = state.side[n] * (state.edge[n] - close[t, n])
+            farthest = high[t, n] if state_side[n] > 0 else low[t, n]
+            if state_side[n] * (farthest - state_extreme[n]) > 0.0:
+                state_extreme[n] = farthest
+            inside = state_side[n] * (state_edge[n] - close[t, n])
             if atr[t, n] > 0.0 and inside > margin * atr[t, n]:
-                side[t, n] = -state.side[n]
-                soon = 1.0 - (state.age[n] - 1) / within
+                side[t, n] = -state_side[n]
+                soon = 1.0 - (age[n] - 1) / within
                 confidence[t, n] = 0.5 * soon + 0.5 * clip(inside / atr[t, n], 0.0, 1.0)
-                extreme[t, n] = state.extreme[n]
-                state.side[n] = 0
-                state.edge[n] = math.nan
+                extreme[t, n] = state_extreme[n]
+                state_side[n] = 0
+                state_edge[n] = math.nan
     return side, confidence, extreme

@@ -49,6 +49,7 @@ def climaxes(
     confidence in [0, 1]: the mean of x / (1 + x) over range in ATR and volume in deviations. extreme: the farthest price of
     the move since the climax. Both NaN where side is 0. A new climax takes the place of an older one.
     """
+    state_side, age, loudness, state_extreme = state.side, state.age, state.loudness, state.extreme
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -59,26 +60,26 @@ def climaxes(
             if on[t, n] == 0:
                 continue
             busy = busyness[t, n]
-            s = state.side[n]
+            s = state_side[n]
             if s != 0:
-                state.age[n] += 1
+                age[n] += 1
                 farthest = high[t, n] if s > 0 else low[t, n]
-                if s * (farthest - state.extreme[n]) > 0.0:
-                    state.extreme[n] = farthest
-                if state.age[n] > within:
-                    state.side[n] = 0
+                if s * (farthest - state_extreme[n]) > 0.0:
+                    state_extreme[n] = farthest
+                if age[n] > within:
+                    state_side[n] = 0
             v = velocity[t, n]
             s = 1 if v > 0.0 else -1
             wide = (high[t, n] - low[t, n]) / atr[t, n] if atr[t, n] > 0.0 else math.nan
             loud = wide >= range_atr and busy >= volume_z
             if loud and math.fabs(v) >= fast and s * (close[t, n] - open_[t, n]) > 0.0:
-                state.side[n] = s
-                state.age[n] = 0
-                state.loudness[n] = 0.5 * wide / (1.0 + wide) + 0.5 * busy / (1.0 + busy)
-                state.extreme[n] = high[t, n] if s > 0 else low[t, n]
-            if state.side[n] != 0 and state.side[n] * acceleration[t, n] < 0.0:
-                side[t, n] = -state.side[n]
-                confidence[t, n] = state.loudness[n]
-                extreme[t, n] = state.extreme[n]
-                state.side[n] = 0
+                state_side[n] = s
+                age[n] = 0
+                loudness[n] = 0.5 * wide / (1.0 + wide) + 0.5 * busy / (1.0 + busy)
+                state_extreme[n] = high[t, n] if s > 0 else low[t, n]
+            if state_side[n] != 0 and state_side[n] * acceleration[t, n] < 0.0:
+                side[t, n] = -state_side[n]
+                confidence[t, n] = loudness[n]
+                extreme[t, n] = state_extreme[n]
+                state_side[n] = 0
     return side, confidence, extreme

@@ -53,6 +53,7 @@ def compressions(
     rank, half 1 - ratio; NaN where begins is 0. What is unknown neither begins nor ends; an unknown rank counts 1. O(log W)
     where the bandwidth changes, else O(1).
     """
+    state_rank, state_width, inside = state.rank, state.width, state.inside
     bars, symbols = ratio.shape
     begins = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -63,20 +64,20 @@ def compressions(
             if on[t, n] == 0:
                 continue
             width = bandwidth[t, n]
-            if math.isfinite(width) and width != state.width[n]:
+            if math.isfinite(width) and width != state_width[n]:
                 below = count_below(widths[n], held[n], width)
-                state.rank[n] = sorted_rank(width, below, held[n], widths[n])
+                state_rank[n] = sorted_rank(width, below, held[n], widths[n])
                 window_push(width, below, n, ring, widths, pos, held)
-                state.width[n] = width
-            rank = known(state.rank[n], 1.0)
+                state_width[n] = width
+            rank = known(state_rank[n], 1.0)
             narrow = squeeze[t, n] == 1.0 or rank <= share
-            if state.inside[n] == 0:
+            if inside[n] == 0:
                 if narrow and ratio[t, n] <= enter:
-                    state.inside[n] = 1
+                    inside[n] = 1
                     begins[t, n] = 1
                     confidence[t, n] = 0.5 * (1.0 - rank) + 0.5 * clip(1.0 - ratio[t, n], 0.0, 1.0)
             elif not narrow or ratio[t, n] > leave:
-                state.inside[n] = 0
+                inside[n] = 0
                 ends[t, n] = 1
     return begins, confidence, ends
 
@@ -103,6 +104,8 @@ def releases(
     was before the five bars. Both in log price; confidence and refuted_at NaN where side is 0. A bar whose r_1 is NaN does not
     count.
     """
+    state_path, since, held, waits, quiet = state.path, state.since, state.held, state.waits, state.quiet
+    state_sure = state.sure
     bars, symbols = r_1.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -111,28 +114,28 @@ def releases(
     for t in range(bars):
         for n in range(symbols):
             if math.isfinite(r_1[t, n]):
-                state.path[n] += r_1[t, n]
-                state.since[n] += 1
-                state.held[n] += 1
-                if state.waits[n] != 0 and active[t, n] == 0 and state.since[n] > within:
-                    state.waits[n] = 0
-                unit = state.quiet[n] * math.sqrt(5.0)
-                if state.waits[n] != 0 and state.held[n] >= 5 and unit > 0.0:
+                state_path[n] += r_1[t, n]
+                since[n] += 1
+                held[n] += 1
+                if waits[n] != 0 and active[t, n] == 0 and since[n] > within:
+                    waits[n] = 0
+                unit = quiet[n] * math.sqrt(5.0)
+                if waits[n] != 0 and held[n] >= 5 and unit > 0.0:
                     move = r_5[t, n] / unit
                     s = 1 if move > 0.0 else -1
                     if s * move >= least and s * slope[t, n] > 0.0:
                         side[t, n] = s
-                        confidence[t, n] = 0.5 * (1.0 - 0.5 * least / (s * move)) + 0.5 * state.sure[n]
-                        refuted_at[t, n] = state.path[n] - r_5[t, n]
-                        state.waits[n] = 0
+                        confidence[t, n] = 0.5 * (1.0 - 0.5 * least / (s * move)) + 0.5 * state_sure[n]
+                        refuted_at[t, n] = state_path[n] - r_5[t, n]
+                        waits[n] = 0
                 if active[t, n] != 0:
-                    state.since[n] = 0
+                    since[n] = 0
                     if age[t, n] == 0.0:
-                        state.waits[n] = 1
-                        state.held[n] = 0
-                        state.quiet[n] = sigma[t, n]
-                        state.sure[n] = sure[t, n]
-                    elif not (state.quiet[n] <= sigma[t, n]):
-                        state.quiet[n] = sigma[t, n]
-            path[t, n] = state.path[n]
+                        waits[n] = 1
+                        held[n] = 0
+                        quiet[n] = sigma[t, n]
+                        state_sure[n] = sure[t, n]
+                    elif not (quiet[n] <= sigma[t, n]):
+                        quiet[n] = sigma[t, n]
+            path[t, n] = state_path[n]
     return side, confidence, refuted_at, path

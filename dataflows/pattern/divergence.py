@@ -86,6 +86,8 @@ def divergences(
     confidence = np.full((bars, symbols), np.nan)
     extreme = np.full((bars, symbols), np.nan)
     window, rsis, flows, smooth = state.window, state.rsi, state.flow, state.smooth.mean
+    seen, high_head, low_head, high_at = window.seen, window.high_head, window.low_head, window.high_at
+    low_at, window_high, window_low = window.low_at, window.high, window.low
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] == 0:
@@ -94,23 +96,23 @@ def divergences(
             if math.isfinite(z):
                 m = smooth[n]
                 smooth[n] = m + alpha * (z - m) if m == m else z
-            now = window.seen[n]
+            now = seen[n]
             extremes_push(high[t, n], low[t, n], n, window)
             rsis[now % width, n] = rsi[t, n]
             flows[now % width, n] = smooth[n]
             if now + 1 < width:
                 continue
             then = now - half
-            high_front, low_front = window.high_head[n], window.low_head[n]
-            top = window.high_at[high_front, n] == then
-            bottom = window.low_at[low_front, n] == then
+            high_front, low_front = high_head[n], low_head[n]
+            top = high_at[high_front, n] == then
+            bottom = low_at[low_front, n] == then
             sure = 0.0
             price = math.nan
             if top:
-                price = window.high[high_front, n]
+                price = window_high[high_front, n]
                 sure = _compared(1, price, then, n, most, rsi_points, flow_least, state)
             if bottom:
-                price = window.low[low_front, n]
+                price = window_low[low_front, n]
                 sure = _compared(-1, price, then, n, most, rsi_points, flow_least, state)
             if sure > 0.0 and top != bottom:
                 side[t, n] = -1 if top else 1

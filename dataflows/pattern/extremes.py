@@ -46,6 +46,7 @@ def calm_extremes(
     beyond the farther of its edge and this bar's. Both NaN where side is 0. beyond: sign of z: the side whose occurrences
     have arrived.
     """
+    state_side = state.side
     bars, symbols = z.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -65,7 +66,7 @@ def calm_extremes(
                     s = -1
                 elif percent_b[t, n] <= edge and z[t, n] <= -least_z:
                     s = 1
-            if s != 0 and s != state.side[n]:
+            if s != 0 and s != state_side[n]:
                 side[t, n] = s
                 below = clip(1.0 - ratio[t, n], 0.0, 1.0)
                 confidence[t, n] = (calm[t, n] + below + known(speed[t, n], 0.0)) / 3.0
@@ -74,5 +75,5 @@ def calm_extremes(
                     refuted_at[t, n] = (low[t, n] if low[t, n] < last_low[t, n] else last_low[t, n]) - height
                 else:
                     refuted_at[t, n] = (high[t, n] if high[t, n] > last_high[t, n] else last_high[t, n]) + height
-            state.side[n] = s
+            state_side[n] = s
     return side, confidence, refuted_at, beyond

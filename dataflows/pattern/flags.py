@@ -49,6 +49,7 @@ def flags(
     than `retrace` of the way from base to end. A close beyond the end after `least` to `most` bars of rest resumes, where
     direction is not against it; a sooner one lengthens the impulse. side 0, confidence and floor NaN elsewhere.
     """
+    state_side, rest, state_base, end, state_floor = state.side, state.rest, state.base, state.end, state.floor
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -60,36 +61,36 @@ def flags(
                 continue
             base = lag_push(close[t, n], n, closes)
             quiet = lag_push(atr[t, n], n, ranges)
-            s = state.side[n]
+            s = state_side[n]
             if s != 0:
-                rested = state.rest[n]
-                state.rest[n] += 1
+                rested = rest[n]
+                rest[n] += 1
                 forward = high[t, n] if s > 0 else low[t, n]
                 backward = low[t, n] if s > 0 else high[t, n]
-                if not (s * (backward - state.floor[n]) >= 0.0):  # NaN: the first bar of the rest
-                    state.floor[n] = backward
-                allowed = retrace * s * (state.end[n] - state.base[n])
-                given_back = s * (state.end[n] - state.floor[n])
+                if not (s * (backward - state_floor[n]) >= 0.0):  # NaN: the first bar of the rest
+                    state_floor[n] = backward
+                allowed = retrace * s * (end[n] - state_base[n])
+                given_back = s * (end[n] - state_floor[n])
                 if rested > most or given_back > allowed:
-                    state.side[n] = 0
-                elif s * (close[t, n] - state.end[n]) > 0.0 and rested >= least:
-                    state.side[n] = 0
+                    state_side[n] = 0
+                elif s * (close[t, n] - end[n]) > 0.0 and rested >= least:
+                    state_side[n] = 0
                     if s * direction[t, n] >= 0:
                         side[t, n] = s
                         agreed = known(strength[t, n], 0.0) if s * direction[t, n] > 0 else 0.0
                         confidence[t, n] = 0.5 * (1.0 - given_back / allowed) + 0.5 * clip(agreed, 0.0, 1.0)
-                        floor[t, n] = state.floor[n]
+                        floor[t, n] = state_floor[n]
                         continue
-                elif s * (forward - state.end[n]) > 0.0:
-                    if s * (close[t, n] - state.end[n]) > 0.0:
-                        state.rest[n] = 0
-                        state.floor[n] = math.nan
-                    state.end[n] = forward
+                elif s * (forward - end[n]) > 0.0:
+                    if s * (close[t, n] - end[n]) > 0.0:
+                        rest[n] = 0
+                        state_floor[n] = math.nan
+                    end[n] = forward
             b = beyond[t, n]
-            if state.side[n] == 0 and b != 0 and quiet > 0.0 and b * (close[t, n] - base) >= pole_atr * quiet:
-                state.side[n] = b
-                state.rest[n] = 0
-                state.base[n] = base
-                state.end[n] = high[t, n] if b > 0 else low[t, n]
-                state.floor[n] = math.nan
+            if state_side[n] == 0 and b != 0 and quiet > 0.0 and b * (close[t, n] - base) >= pole_atr * quiet:
+                state_side[n] = b
+                rest[n] = 0
+                state_base[n] = base
+                end[n] = high[t, n] if b > 0 else low[t, n]
+                state_floor[n] = math.nan
     return side, confidence, floor

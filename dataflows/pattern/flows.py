@@ -235,6 +235,7 @@ def fading_impacts(
     a large peak is left; what is left is the next peak; else 0. confidence: half L59's r2, half p / (1 + p) of the peak p.
     extreme: the farthest close on the flow's side since its swing began. Both NaN where side is 0.
     """
+    impact, state_peak, state_extreme = state.impact, state.peak, state.extreme
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -246,22 +247,22 @@ def fading_impacts(
             q = signed[t, n] * unit[t, n]
             if on[t, n] == 0 or not (math.isfinite(q) and strength[t, n] >= 0.0 and sigma[t, n] > 0.0):
                 continue
-            before = state.impact[n]
+            before = impact[n]
             now = decay * before + sign(q) * strength[t, n] * math.sqrt(math.fabs(q))
-            state.impact[n] = now
+            impact[n] = now
             s = sign(now)
             size = math.fabs(now)
             if before * now <= 0.0:
-                state.peak[n] = 0.0
-                state.extreme[n] = c
-            if size > state.peak[n]:
-                state.peak[n] = size
-            if s * (c - state.extreme[n]) > 0.0:
-                state.extreme[n] = c
-            peak = state.peak[n] * spread / sigma[t, n]
-            if s != 0.0 and peak >= least_peak and size <= most_left * state.peak[n]:
+                state_peak[n] = 0.0
+                state_extreme[n] = c
+            if size > state_peak[n]:
+                state_peak[n] = size
+            if s * (c - state_extreme[n]) > 0.0:
+                state_extreme[n] = c
+            peak = state_peak[n] * spread / sigma[t, n]
+            if s != 0.0 and peak >= least_peak and size <= most_left * state_peak[n]:
                 side[t, n] = -int(s)
                 confidence[t, n] = 0.5 * known(r2[t, n], 0.0) + 0.5 * peak / (1.0 + peak)
-                extreme[t, n] = state.extreme[n]
-                state.peak[n] = size
+                extreme[t, n] = state_extreme[n]
+                state_peak[n] = size
     return side, confidence, extreme

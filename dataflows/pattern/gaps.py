@@ -49,6 +49,8 @@ def gap_turns(
     extreme: the farthest price of the way out. Both NaN where side is 0. filled: the side of the gap that turned last, on the
     bar that comes to the close before it; else 0. Nothing reaches across a new listing.
     """
+    state_close, state_atr, state_side, goal_side, start = state.close, state.atr, state.side, state.goal_side, state.start
+    state_extreme, size, age, goal = state.extreme, state.size, state.age, state.goal
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -57,46 +59,46 @@ def gap_turns(
     for t in range(bars):
         for n in range(symbols):
             if listed[t, n] == 0:
-                state.close[n] = math.nan
-                state.side[n] = 0
-                state.goal_side[n] = 0
+                state_close[n] = math.nan
+                state_side[n] = 0
+                goal_side[n] = 0
             if on[t, n] == 0:
                 continue
-            gap = open_[t, n] - state.close[n]
-            if math.fabs(gap) >= least * state.atr[n] and state.atr[n] > 0.0:
-                state.side[n] = -1 if gap > 0.0 else 1
-                state.start[n] = state.close[n]
-                state.extreme[n] = open_[t, n]
-                state.size[n] = math.fabs(gap) / state.atr[n]
-                state.age[n] = 0
+            gap = open_[t, n] - state_close[n]
+            if math.fabs(gap) >= least * state_atr[n] and state_atr[n] > 0.0:
+                state_side[n] = -1 if gap > 0.0 else 1
+                start[n] = state_close[n]
+                state_extreme[n] = open_[t, n]
+                size[n] = math.fabs(gap) / state_atr[n]
+                age[n] = 0
             else:
-                state.age[n] += 1
-            state.close[n] = close[t, n]
-            state.atr[n] = atr[t, n]
-            if state.goal_side[n] != 0:
-                nearest = high[t, n] if state.goal_side[n] > 0 else low[t, n]
-                if state.goal_side[n] * (nearest - state.goal[n]) >= 0.0:
-                    filled[t, n] = state.goal_side[n]
-                    state.goal_side[n] = 0
-            s = state.side[n]
+                age[n] += 1
+            state_close[n] = close[t, n]
+            state_atr[n] = atr[t, n]
+            if goal_side[n] != 0:
+                nearest = high[t, n] if goal_side[n] > 0 else low[t, n]
+                if goal_side[n] * (nearest - goal[n]) >= 0.0:
+                    filled[t, n] = goal_side[n]
+                    goal_side[n] = 0
+            s = state_side[n]
             if s == 0:
                 continue
-            if state.age[n] > within:
-                state.side[n] = 0
+            if age[n] > within:
+                state_side[n] = 0
                 continue
             out = low[t, n] if s > 0 else high[t, n]
-            if s * (out - state.extreme[n]) < 0.0:
-                state.extreme[n] = out
-            left = s * (state.start[n] - close[t, n])
-            back = 1.0 - left / (s * (state.start[n] - state.extreme[n]))
+            if s * (out - state_extreme[n]) < 0.0:
+                state_extreme[n] = out
+            left = s * (start[n] - close[t, n])
+            back = 1.0 - left / (s * (start[n] - state_extreme[n]))
             nearest = high[t, n] if s > 0 else low[t, n]
-            if s * (nearest - state.start[n]) >= 0.0:  # came the whole way within the bar
-                state.side[n] = 0
+            if s * (nearest - start[n]) >= 0.0:  # came the whole way within the bar
+                state_side[n] = 0
             elif back >= turn:
                 side[t, n] = s
-                confidence[t, n] = 0.5 * clip(back, 0.0, 1.0) + 0.5 * clip(least / state.size[n], 0.0, 1.0)
-                extreme[t, n] = state.extreme[n]
-                state.goal_side[n] = s
-                state.goal[n] = state.start[n]
-                state.side[n] = 0
+                confidence[t, n] = 0.5 * clip(back, 0.0, 1.0) + 0.5 * clip(least / size[n], 0.0, 1.0)
+                extreme[t, n] = state_extreme[n]
+                goal_side[n] = s
+                goal[n] = start[n]
+                state_side[n] = 0
     return side, confidence, extreme, filled

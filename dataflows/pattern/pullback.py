@@ -51,6 +51,8 @@ def pullbacks(
     the bar before, with `short` on the same side. confidence in [0, 1]: half |strength|, half for how little was given back.
     farthest: price of the retrace. Both NaN where side is 0. After either end a new retrace wants a new farthest price.
     """
+    state_high, state_low, state_side, top, state_atr = state.high, state.low, state.side, state.top, state.atr
+    fresh, bottom, age = state.fresh, state.bottom, state.age
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -62,40 +64,36 @@ def pullbacks(
             s = trend[t, n] if trend[t, n] == aligned[t, n] else 0
             ahead = high[t, n] if s > 0 else low[t, n]
             behind = low[t, n] if s > 0 else high[t, n]
-            before = state.high[n] if s > 0 else state.low[n]
-            state.high[n] = high[t, n]
-            state.low[n] = low[t, n]
-            if s != state.side[n]:
-                state.side[n] = s
-                state.top[n] = ahead
-                state.atr[n] = atr[t, n]
-                state.fresh[n] = 1
-                state.bottom[n] = math.nan
-            elif s != 0 and state.bottom[n] != state.bottom[n]:  # no retrace
-                if s * (ahead - state.top[n]) > 0.0:
-                    state.top[n] = ahead
-                    state.atr[n] = atr[t, n]
-                    state.fresh[n] = 1
-                elif (
-                    state.fresh[n] != 0
-                    and s * (behind - average[t, n]) <= 0.0
-                    and s * (state.top[n] - behind) >= shallow * state.atr[n]
-                ):
-                    state.bottom[n] = behind
-                    state.age[n] = 0
-                    state.fresh[n] = 0
+            before = state_high[n] if s > 0 else state_low[n]
+            state_high[n] = high[t, n]
+            state_low[n] = low[t, n]
+            if s != state_side[n]:
+                state_side[n] = s
+                top[n] = ahead
+                state_atr[n] = atr[t, n]
+                fresh[n] = 1
+                bottom[n] = math.nan
+            elif s != 0 and bottom[n] != bottom[n]:  # no retrace
+                if s * (ahead - top[n]) > 0.0:
+                    top[n] = ahead
+                    state_atr[n] = atr[t, n]
+                    fresh[n] = 1
+                elif fresh[n] != 0 and s * (behind - average[t, n]) <= 0.0 and s * (top[n] - behind) >= shallow * state_atr[n]:
+                    bottom[n] = behind
+                    age[n] = 0
+                    fresh[n] = 0
             elif s != 0:
-                state.age[n] += 1
-                if s * (behind - state.bottom[n]) < 0.0:
-                    state.bottom[n] = behind
-                most = deep * state.atr[n]
-                given = s * (state.top[n] - state.bottom[n])
-                if state.age[n] > within or given > most:
-                    state.bottom[n] = math.nan
+                age[n] += 1
+                if s * (behind - bottom[n]) < 0.0:
+                    bottom[n] = behind
+                most = deep * state_atr[n]
+                given = s * (top[n] - bottom[n])
+                if age[n] > within or given > most:
+                    bottom[n] = math.nan
                 elif s * (close[t, n] - before) > 0.0 and s * (close[t, n] - average[t, n]) > 0.0 and s * short[t, n] > 0.0:
                     side[t, n] = s
                     kept = 1.0 - given / most if most > 0.0 else 0.0
                     confidence[t, n] = 0.5 * clip(math.fabs(known(strength[t, n], 0.0)), 0.0, 1.0) + 0.5 * clip(kept, 0.0, 1.0)
-                    farthest[t, n] = state.bottom[n]
-                    state.bottom[n] = math.nan
+                    farthest[t, n] = bottom[n]
+                    bottom[n] = math.nan
     return side, confidence, farthest

@@ -37,8 +37,9 @@ def narrow_bars(high: Floats, low: Floats, closed: Ints, state: NarrowBars) -> I
     closed: 1 where a bar closes. Inside: within the bar before, and narrower. Narrowest: strictly. A bar without any range is
     neither, and none is told before W are held. O(W) on a bar that closes, else O(1).
     """
+    pos, ranges, state_high, state_low, held = state.pos, state.ranges, state.high, state.low, state.held
     bars, symbols = high.shape
-    width = state.ranges.shape[0]
+    width = ranges.shape[0]
     narrow = np.zeros((bars, symbols), np.int64)
     for t in range(bars):
         for n in range(symbols):
@@ -47,21 +48,21 @@ def narrow_bars(high: Floats, low: Floats, closed: Ints, state: NarrowBars) -> I
             if closed[t, n] == 0 or not (math.isfinite(h) and math.isfinite(low_)):
                 continue
             height = h - low_
-            p = state.pos[n]
-            state.ranges[p, n] = height
-            state.pos[n] = 0 if p == width - 1 else p + 1
-            if state.held[n] < width:
-                state.held[n] += 1
-            if state.held[n] == width and height > 0.0:
-                inside = h <= state.high[n] and low_ >= state.low[n] and height < state.high[n] - state.low[n]
+            p = pos[n]
+            ranges[p, n] = height
+            pos[n] = 0 if p == width - 1 else p + 1
+            if held[n] < width:
+                held[n] += 1
+            if held[n] == width and height > 0.0:
+                inside = h <= state_high[n] and low_ >= state_low[n] and height < state_high[n] - state_low[n]
                 narrowest = True
                 for i in range(width):
-                    if i != p and not (height < state.ranges[i, n]):
+                    if i != p and not (height < ranges[i, n]):
                         narrowest = False
                 if inside or narrowest:
                     narrow[t, n] = 1
-            state.high[n] = h
-            state.low[n] = low_
+            state_high[n] = h
+            state_low[n] = low_
     return narrow
 
 
@@ -85,36 +86,37 @@ def range_breaks(
     confidence in [0, 1]: half for how far beyond in ATR, x / (1 + x), half for how soon. refuted_at: `give` heights of the
     range back from the broken edge. Both NaN where side is 0.
     """
+    age, state_top, state_bottom = state.age, state.top, state.bottom
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
     refuted_at = np.full((bars, symbols), np.nan)
     for t in range(bars):
         for n in range(symbols):
-            if on[t, n] != 0 and state.age[n] == state.age[n]:
-                state.age[n] += 1.0
+            if on[t, n] != 0 and age[n] == age[n]:
+                age[n] += 1.0
                 a = atr[t, n]
-                height = state.top[n] - state.bottom[n]
-                if state.age[n] > within:
-                    state.age[n] = math.nan
+                height = state_top[n] - state_bottom[n]
+                if age[n] > within:
+                    age[n] = math.nan
                 elif a > 0.0:
                     beyond = 0.0
-                    if close[t, n] > state.top[n]:
-                        beyond = (close[t, n] - state.top[n]) / a
+                    if close[t, n] > state_top[n]:
+                        beyond = (close[t, n] - state_top[n]) / a
                         if beyond > margin:
                             side[t, n] = 1
-                            refuted_at[t, n] = state.top[n] - give * height
-                    elif close[t, n] < state.bottom[n]:
-                        beyond = (state.bottom[n] - close[t, n]) / a
+                            refuted_at[t, n] = state_top[n] - give * height
+                    elif close[t, n] < state_bottom[n]:
+                        beyond = (state_bottom[n] - close[t, n]) / a
                         if beyond > margin:
                             side[t, n] = -1
-                            refuted_at[t, n] = state.bottom[n] + give * height
+                            refuted_at[t, n] = state_bottom[n] + give * height
                     if side[t, n] != 0:
-                        soon = 1.0 - (state.age[n] - 1.0) / within
+                        soon = 1.0 - (age[n] - 1.0) / within
                         confidence[t, n] = 0.5 * (beyond / (1.0 + beyond)) + 0.5 * soon
-                        state.age[n] = math.nan
+                        age[n] = math.nan
             if sets[t, n] != 0:
-                state.top[n] = top[t, n]
-                state.bottom[n] = bottom[t, n]
-                state.age[n] = 0.0
+                state_top[n] = top[t, n]
+                state_bottom[n] = bottom[t, n]
+                age[n] = 0.0
     return side, confidence, refuted_at

@@ -44,6 +44,8 @@ def reversal_bars(
     the bar closes in its range, half x / (1 + x) of its range x in ATR. end: of the bar against the side. 0, NaN and NaN
     elsewhere.
     """
+    state_position, state_open, state_high, state_low = state.position, state.open, state.high, state.low
+    state_close = state.close
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -53,12 +55,12 @@ def reversal_bars(
             if on[t, n] == 0:
                 continue
             o, h, lo, c = open_[t, n], high[t, n], low[t, n], close[t, n]
-            before = state.position[n]
+            before = state_position[n]
             s = 1 if before <= zone else -1 if before >= 1.0 - zone else 0
             height = h - lo
-            outside = h > state.high[n] and lo < state.low[n]
-            turned = s * (state.close[n] - state.open[n]) < 0.0
-            engulfs = turned and s * (c - state.open[n]) >= 0.0 and s * (o - state.close[n]) <= 0.0
+            outside = h > state_high[n] and lo < state_low[n]
+            turned = s * (state_close[n] - state_open[n]) < 0.0
+            engulfs = turned and s * (c - state_open[n]) >= 0.0 and s * (o - state_close[n]) <= 0.0
             wide = height >= range_atr * atr[t, n] and atr[t, n] > 0.0
             if s * (c - o) > 0.0 and wide and (outside or engulfs):
                 share = (c - lo if s > 0 else h - c) / height
@@ -67,6 +69,6 @@ def reversal_bars(
                     side[t, n] = s
                     confidence[t, n] = 0.5 * clip(share, 0.0, 1.0) + 0.5 * x / (1.0 + x)
                     end[t, n] = lo if s > 0 else h
-            state.open[n], state.high[n], state.low[n], state.close[n] = o, h, lo, c
-            state.position[n] = position[t, n]
+            state_open[n], state_high[n], state_low[n], state_close[n] = o, h, lo, c
+            state_position[n] = position[t, n]
     return side, confidence, end

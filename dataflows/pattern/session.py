@@ -41,28 +41,29 @@ def opening_range(
     the bars so far, of the whole range from then on to the end of the session; NaN where the session's beginning was not
     seen: it was under way at the start of data, and no bar of it was the first.
     """
+    state_top, state_bottom, state_session, held = state.top, state.bottom, state.session, state.held
     bars, symbols = high.shape
     whole = np.zeros((bars, symbols), np.int64)
     top = np.empty((bars, symbols))
     bottom = np.empty((bars, symbols))
     for t in range(bars):
         for n in range(symbols):
-            if session[t, n] + 1 != state.session[n]:
-                seen = state.session[n] != 0 or bar_of_session[t, n] == 0
-                state.session[n] = session[t, n] + 1
-                state.held[n] = 0 if seen else -1
-                state.top[n] = math.nan
-                state.bottom[n] = math.nan
-            if on[t, n] != 0 and 0 <= state.held[n] < length:
-                if state.held[n] == 0 or high[t, n] > state.top[n]:
-                    state.top[n] = high[t, n]
-                if state.held[n] == 0 or low[t, n] < state.bottom[n]:
-                    state.bottom[n] = low[t, n]
-                state.held[n] += 1
-                if state.held[n] == length:
+            if session[t, n] + 1 != state_session[n]:
+                seen = state_session[n] != 0 or bar_of_session[t, n] == 0
+                state_session[n] = session[t, n] + 1
+                held[n] = 0 if seen else -1
+                state_top[n] = math.nan
+                state_bottom[n] = math.nan
+            if on[t, n] != 0 and 0 <= held[n] < length:
+                if held[n] == 0 or high[t, n] > state_top[n]:
+                    state_top[n] = high[t, n]
+                if held[n] == 0 or low[t, n] < state_bottom[n]:
+                    state_bottom[n] = low[t, n]
+                held[n] += 1
+                if held[n] == length:
                     whole[t, n] = 1
-            top[t, n] = state.top[n]
-            bottom[t, n] = state.bottom[n]
+            top[t, n] = state_top[n]
+            bottom[t, n] = state_bottom[n]
     return whole, top, bottom
 
 
@@ -73,26 +74,27 @@ def session_spread(session: Ints, price: Floats, volume: Floats, on: Ints, least
     NaN until `least` bars of the session that count are held and where nothing was traded; held on bars that do not count.
     The mean is the session's VWAP where `price` is each bar's. Source: West (1979) for the weighted update.
     """
+    state_session, held, state_volume, mean, squares = state.session, state.held, state.volume, state.mean, state.squares
     bars, symbols = price.shape
     y = np.full((bars, symbols), np.nan)
     for t in range(bars):
         for n in range(symbols):
-            if session[t, n] + 1 != state.session[n]:
-                state.session[n] = session[t, n] + 1
-                state.held[n] = 0
-                state.volume[n] = 0.0
-                state.mean[n] = 0.0
-                state.squares[n] = 0.0
+            if session[t, n] + 1 != state_session[n]:
+                state_session[n] = session[t, n] + 1
+                held[n] = 0
+                state_volume[n] = 0.0
+                mean[n] = 0.0
+                squares[n] = 0.0
             p = price[t, n]
             v = volume[t, n]
             if on[t, n] != 0 and math.isfinite(p) and v >= 0.0 and v < math.inf:
-                state.held[n] += 1
+                held[n] += 1
                 if v > 0.0:
-                    state.volume[n] += v
-                    d = p - state.mean[n]
-                    r = d * (v / state.volume[n])
-                    state.squares[n] += (state.volume[n] - v) * d * r
-                    state.mean[n] += r
-            if state.held[n] >= least and state.volume[n] > 0.0:
-                y[t, n] = math.sqrt(state.squares[n] / state.volume[n])
+                    state_volume[n] += v
+                    d = p - mean[n]
+                    r = d * (v / state_volume[n])
+                    squares[n] += (state_volume[n] - v) * d * r
+                    mean[n] += r
+            if held[n] >= least and state_volume[n] > 0.0:
+                y[t, n] = math.sqrt(squares[n] / state_volume[n])
     return y

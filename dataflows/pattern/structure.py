@@ -53,6 +53,7 @@ def double_extremes(
     them is the neckline. side: away from the pair. confidence in [0, 1]: half for how alike, half for how far beyond the
     neckline, up to one ATR. extreme: the farther of the two. 0, NaN and NaN elsewhere.
     """
+    age, state_side, state_extreme, neck, alike = state.age, state.side, state.extreme, state.neck, state.alike
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -63,25 +64,25 @@ def double_extremes(
             if on[t, n] == 0:
                 continue
             c = close[t, n]
-            state.age[n] += 1
-            if state.age[n] > within or state.side[n] * (c - state.extreme[n]) > 0.0:
-                state.side[n] = 0
+            age[n] += 1
+            if age[n] > within or state_side[n] * (c - state_extreme[n]) > 0.0:
+                state_side[n] = 0
             s = swing_push(high[t, n], low[t, n], c, reversal * atr[t, n], n, swings)
             if s != 0:
                 second, first = price[0, n], price[2, n]
                 apart, allowed = math.fabs(second - first), tolerance * atr[t, n]
                 if apart <= allowed:  # NaN: no first yet
-                    state.side[n] = s
-                    state.age[n] = 0
-                    state.neck[n] = price[1, n]
-                    state.extreme[n] = second if s * (second - first) > 0.0 else first
-                    state.alike[n] = 1.0 - apart / allowed
-            beyond = state.side[n] * (state.neck[n] - c)
+                    state_side[n] = s
+                    age[n] = 0
+                    neck[n] = price[1, n]
+                    state_extreme[n] = second if s * (second - first) > 0.0 else first
+                    alike[n] = 1.0 - apart / allowed
+            beyond = state_side[n] * (neck[n] - c)
             if beyond > 0.0 and atr[t, n] > 0.0:
-                side[t, n] = -state.side[n]
-                confidence[t, n] = 0.5 * state.alike[n] + 0.5 * clip(beyond / atr[t, n], 0.0, 1.0)
-                extreme[t, n] = state.extreme[n]
-                state.side[n] = 0
+                side[t, n] = -state_side[n]
+                confidence[t, n] = 0.5 * alike[n] + 0.5 * clip(beyond / atr[t, n], 0.0, 1.0)
+                extreme[t, n] = state_extreme[n]
+                state_side[n] = 0
     return side, confidence, extreme
 
 
@@ -97,11 +98,13 @@ def structure_breaks(
     `reversal` ATR, half for how far beyond the guard, up to one ATR. extreme: the farthest price of its last leg. 0, NaN and
     NaN elsewhere.
     """
+    state_side, step, guard = state.side, state.step, state.guard
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
     extreme = np.full((bars, symbols), np.nan)
     swings, price = state.swings, state.swings.price
+    swings_extreme, leg = swings.extreme, swings.leg
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] == 0:
@@ -110,18 +113,18 @@ def structure_breaks(
             s = swing_push(high[t, n], low[t, n], close[t, n], far, n, swings)
             if s != 0:
                 latest, other = price[0, n] - price[2, n], price[1, n] - price[3, n]
-                state.side[n] = 0
+                state_side[n] = 0
                 if latest > 0.0 and other > 0.0:
-                    state.side[n] = 1
+                    state_side[n] = 1
                 elif latest < 0.0 and other < 0.0:
-                    state.side[n] = -1
+                    state_side[n] = -1
                 smaller = min(math.fabs(latest), math.fabs(other))
-                state.step[n] = clip(smaller / far, 0.0, 1.0)
-                state.guard[n] = price[1, n] if s == state.side[n] else price[0, n]
-            beyond = state.side[n] * (state.guard[n] - close[t, n])
+                step[n] = clip(smaller / far, 0.0, 1.0)
+                guard[n] = price[1, n] if s == state_side[n] else price[0, n]
+            beyond = state_side[n] * (guard[n] - close[t, n])
             if beyond > 0.0 and atr[t, n] > 0.0:
-                side[t, n] = -state.side[n]
-                confidence[t, n] = 0.5 * state.step[n] + 0.5 * clip(beyond / atr[t, n], 0.0, 1.0)
-                extreme[t, n] = swings.extreme[n] if swings.leg[n] == state.side[n] else price[0, n]
-                state.side[n] = 0
+                side[t, n] = -state_side[n]
+                confidence[t, n] = 0.5 * step[n] + 0.5 * clip(beyond / atr[t, n], 0.0, 1.0)
+                extreme[t, n] = swings_extreme[n] if leg[n] == state_side[n] else price[0, n]
+                state_side[n] = 0
     return side, confidence, extreme

@@ -54,6 +54,7 @@ def sweeps(
     extreme = np.full((bars, symbols), np.nan)
     traded = previous_z(volume, on, state.volume)
     swings, above, below = state.swings, state.above, state.below
+    price = swings.price
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] == 0:
@@ -77,7 +78,7 @@ def sweeps(
                     extreme[t, n] = wick
             found = swing_push(high[t, n], low[t, n], close[t, n], reversal * atr[t, n], n, swings)
             if found > 0:
-                above[n] = swings.price[0, n]
+                above[n] = price[0, n]
             elif found < 0:
-                below[n] = swings.price[0, n]
+                below[n] = price[0, n]
     return side, confidence, extreme

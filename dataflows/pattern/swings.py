@@ -32,6 +32,7 @@ def swing_push(high: float, low: float, close: float, far: float, n: int, state:
     not known. An unknown `far` confirms nothing either. The first leg begins with a close `far` from the first close, and its
     start is no swing point.
     """
+    price = state.price
     s = state.leg[n]
     if s == 0:
         if state.first[n] != state.first[n]:
@@ -53,8 +54,8 @@ def swing_push(high: float, low: float, close: float, far: float, n: int, state:
     if not (far > 0.0 and s * (state.extreme[n] - backward) >= far):
         return 0
     for i in range(KEPT - 1, 0, -1):
-        state.price[i, n] = state.price[i - 1, n]
-    state.price[0, n] = state.extreme[n]
+        price[i, n] = price[i - 1, n]
+    price[0, n] = state.extreme[n]
     state.leg[n] = -s
     state.extreme[n] = backward
     state.back[n] = math.nan

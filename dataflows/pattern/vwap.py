@@ -54,6 +54,7 @@ def vwap_turns(
     how far the ratio is below 1. extreme: the farthest price. Both NaN where side is 0. beyond: the side of VWAP on which the
     close lies, whose occurrences have arrived; 0 where unknown. Where VWAP or its deviation is unknown, nothing has strayed.
     """
+    state_side, state_extreme = state.side, state.extreme
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -70,26 +71,26 @@ def vwap_turns(
                 beyond[t, n] = -1
             d = deviation[t, n]
             if not (d > 0.0) or beyond[t, n] == 0:
-                state.side[n] = 0
+                state_side[n] = 0
                 continue
             s = beyond[t, n]
             z = s * off / d
-            if state.side[n] != 0 and (s != state.side[n] or z < near):
-                state.side[n] = 0
-            if state.side[n] == 0 and z >= far:
-                state.side[n] = s
-                state.extreme[n] = high[t, n] if s > 0 else low[t, n]
-            if state.side[n] == 0:
+            if state_side[n] != 0 and (s != state_side[n] or z < near):
+                state_side[n] = 0
+            if state_side[n] == 0 and z >= far:
+                state_side[n] = s
+                state_extreme[n] = high[t, n] if s > 0 else low[t, n]
+            if state_side[n] == 0:
                 continue
             farthest = high[t, n] if s > 0 else low[t, n]
-            if s * (farthest - state.extreme[n]) > 0.0:
-                state.extreme[n] = farthest
+            if s * (farthest - state_extreme[n]) > 0.0:
+                state_extreme[n] = farthest
             a = atr[t, n]
-            if a > 0.0 and s * (state.extreme[n] - close[t, n]) >= turn * a and ratio[t, n] <= most:
+            if a > 0.0 and s * (state_extreme[n] - close[t, n]) >= turn * a and ratio[t, n] <= most:
                 side[t, n] = -s
                 confidence[t, n] = 0.5 * z / (1.0 + z) + 0.5 * clip(1.0 - ratio[t, n], 0.0, 1.0)
-                extreme[t, n] = state.extreme[n]
-                state.side[n] = 0
+                extreme[t, n] = state_extreme[n]
+                state_side[n] = 0
     return side, confidence, extreme, beyond
 
 
@@ -118,6 +119,8 @@ def vwap_tests(
     the trend's strength, half for how little of `deepest` the closes went beyond VWAP. extreme: the farthest price of the test.
     Both NaN where side is 0. Where VWAP's deviation is unknown (a session's beginning), there is no test.
     """
+    state_side, state_away, testing, age, state_extreme = state.side, state.away, state.testing, state.age, state.extreme
+    depth = state.depth
     bars, symbols = close.shape
     side = np.zeros((bars, symbols), np.int64)
     confidence = np.full((bars, symbols), np.nan)
@@ -128,36 +131,36 @@ def vwap_tests(
                 continue
             a = atr[t, n]
             s = trend[t, n] if deviation[t, n] > 0.0 and a > 0.0 else 0
-            if s != state.side[n]:
-                state.side[n] = s
-                state.away[n] = 0
-                state.testing[n] = 0
+            if s != state_side[n]:
+                state_side[n] = s
+                state_away[n] = 0
+                testing[n] = 0
             if s == 0:
                 continue
             off = s * (close[t, n] - vwap[t, n]) / a
             behind = low[t, n] if s > 0 else high[t, n]
-            if state.testing[n] != 0:
-                state.age[n] += 1
-            elif state.away[n] != 0 and s * (behind - vwap[t, n]) <= touch * a:
-                state.testing[n] = 1
-                state.age[n] = 0
-                state.depth[n] = 0.0
-                state.extreme[n] = behind
+            if testing[n] != 0:
+                age[n] += 1
+            elif state_away[n] != 0 and s * (behind - vwap[t, n]) <= touch * a:
+                testing[n] = 1
+                age[n] = 0
+                depth[n] = 0.0
+                state_extreme[n] = behind
             elif off >= away:
-                state.away[n] = 1
-            if state.testing[n] == 0:
+                state_away[n] = 1
+            if testing[n] == 0:
                 continue
-            if s * (behind - state.extreme[n]) < 0.0:
-                state.extreme[n] = behind
-            if -off > state.depth[n]:
-                state.depth[n] = -off
-            if state.depth[n] > deepest or state.age[n] > within:
-                state.away[n] = 0
-                state.testing[n] = 0
-            elif state.age[n] > 0 and off >= away:
+            if s * (behind - state_extreme[n]) < 0.0:
+                state_extreme[n] = behind
+            if -off > depth[n]:
+                depth[n] = -off
+            if depth[n] > deepest or age[n] > within:
+                state_away[n] = 0
+                testing[n] = 0
+            elif age[n] > 0 and off >= away:
                 side[t, n] = s
                 sure = clip(known(strength[t, n], 0.0), 0.0, 1.0)
-                confidence[t, n] = 0.5 * sure + 0.5 * (1.0 - state.depth[n] / deepest)
-                extreme[t, n] = state.extreme[n]
-                state.testing[n] = 0
+                confidence[t, n] = 0.5 * sure + 0.5 * (1.0 - depth[n] / deepest)
+                extreme[t, n] = state_extreme[n]
+                testing[n] = 0
     return side, confidence, extreme

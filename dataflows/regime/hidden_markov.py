@@ -245,6 +245,9 @@ def regime_filter(
     (`is_crash`; limits of infinity: never) CHAOTIC has `forced_probability` and the label, on this and the next `dwell`
     bars that count.
     """
+    state_p, elapsed, percentile, state_sigma = state.p, state.elapsed, state.percentile, state.sigma
+    informed, hold, state_close, challenger = state.informed, state.hold, state.close, state.challenger
+    streak = state.streak
     bars, symbols = on.shape
     out = np.full((STATES + 2, bars, symbols), np.nan)
     code = np.zeros((2, bars, symbols), np.int64)
@@ -259,13 +262,13 @@ def regime_filter(
     usual, seen, label, jitter = state.usual, state.seen, state.label, state.jitter
     for t in range(bars):
         for n in range(symbols):
-            p = state.p[n]
-            state.elapsed[n] += 1
+            p = state_p[n]
+            elapsed[n] += 1
             if on[t, n] != 0:
                 c = close[t, n]
                 v = sigma[t, n]
-                before = state.sigma[n]
-                unit = before * math.sqrt(state.elapsed[n])
+                before = state_sigma[n]
+                unit = before * math.sqrt(elapsed[n])
                 if is_crash(
                     close=c,
                     high=high[t, n],
@@ -275,14 +278,14 @@ def regime_filter(
                     floor=floor[t, n],
                     limit=limit,
                     wick=wick,
-                    last=state.close[n],
+                    last=state_close[n],
                     unit=unit,
                 ):
-                    state.hold[n] = dwell + 1
-                    state.informed[n] = 1
+                    hold[n] = dwell + 1
+                    informed[n] = 1
                 if c > 0.0:
-                    state.close[n] = c
-                    state.elapsed[n] = 0
+                    state_close[n] = c
+                    elapsed[n] = 0
                 x[VOLATILITY] = math.nan
                 x[VOL_OF_VOL] = math.nan
                 if 0.0 <= v < math.inf:
@@ -292,7 +295,7 @@ def regime_filter(
                         lift = of_session(place[t, n], parts, profile)
                         if known[n] >= LEAST:
                             x[VOLATILITY] = (logged - level[n] - lift) / vol_scale
-                            state.percentile[n] = 1.0 / (1.0 + math.exp(-LOGISTIC * x[VOLATILITY]))
+                            percentile[n] = 1.0 / (1.0 + math.exp(-LOGISTIC * x[VOLATILITY]))
                         known[n] += 1
                         share = 1.0 / known[n]
                         level[n] += (share if share > level_alpha else level_alpha) * (logged - lift - level[n])
@@ -303,36 +306,36 @@ def regime_filter(
                         move = math.fabs(math.log(v / before))
                         jitter[n] = jitter[n] + vov_alpha * (move - jitter[n]) if jitter[n] == jitter[n] else move
                         x[VOL_OF_VOL] = against_usual(jitter[n], USUAL_JITTER, n, usual_alpha, usual, seen) / relative_scale
-                    state.sigma[n] = v
+                    state_sigma[n] = v
                 x[TREND] = trend[t, n] / trend_scale
                 wide = spread[t, n] if proxied[t, n] == 0 else math.nan
                 x[SPREAD] = against_usual(wide, USUAL_SPREAD, n, usual_alpha, usual, seen) / relative_scale
                 x[VOLUME] = against_usual(volume[t, n], USUAL_VOLUME, n, usual_alpha, usual, seen) / relative_scale
                 if hamilton_update(x, clip, centres, rates, log_stds, stay, room, p):
-                    state.informed[n] = 1
+                    informed[n] = 1
                 best, lead = leader(p)
-                if state.hold[n] > 0:
-                    state.hold[n] -= 1
+                if hold[n] > 0:
+                    hold[n] -= 1
                     code[FORCED, t, n] = 1
                     for k in range(CHAOTIC):
                         p[k] = (1.0 - forced_probability) / CHAOTIC
                     p[CHAOTIC] = forced_probability
                     label[n] = CHAOTIC
-                    state.challenger[n] = -1
-                    state.streak[n] = 0
-                elif state.informed[n] != 0:
+                    challenger[n] = -1
+                    streak[n] = 0
+                elif informed[n] != 0:
                     challenges = label[n] >= 0 and best != label[n] and lead > margin
                     if label[n] < 0 and lead > 0.0:
                         label[n] = best
-                    state.streak[n] = (state.streak[n] + 1 if state.challenger[n] == best else 1) if challenges else 0
-                    state.challenger[n] = best if challenges else -1
-                    if challenges and state.streak[n] >= dwell:
+                    streak[n] = (streak[n] + 1 if challenger[n] == best else 1) if challenges else 0
+                    challenger[n] = best if challenges else -1
+                    if challenges and streak[n] >= dwell:
                         label[n] = best
-                        state.challenger[n] = -1
-                        state.streak[n] = 0
-            out[VOL_PERCENTILE, t, n] = state.percentile[n]
+                        challenger[n] = -1
+                        streak[n] = 0
+            out[VOL_PERCENTILE, t, n] = percentile[n]
             code[LABEL, t, n] = label[n]
-            if state.informed[n] != 0:
+            if informed[n] != 0:
                 for k in range(STATES):
                     out[k, t, n] = p[k]
                 if label[n] >= 0:

@@ -34,7 +34,9 @@ def l64_change_point(l2_returns_volatility: Returns, regime: RegimeConfig, carry
     is NaN. After a gap of k bars the return counts as one of k + 1. Within a run returns are normal with unknown mean and
     variance.
 
-    Run lengths up to `change_recent` are exact, older ones share bins, so that a bar costs 37 of them and not 721: 0.8 us.
+    Run lengths up to `change_recent` are exact, older ones share bins, so that a bar costs 37 of them and not 721: 0.6 us.
+    Logarithms and exponentials are polynomials (`kernels/polynomial.py`) within one unit in the last place: p_change is within
+    2e-12 of what the C library gives.
     Against the full recursion, on normal returns with planted changes, p_change was off by 0.0001 in the mean and at most 0.03.
     run_length is within a fifth of the exact mode on 95 % of bars; on most others the posterior has two modes, an old run and
     a young one, and it names the young one some bars earlier, since the old one shares its bin.

@@ -8,6 +8,7 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from dataflows.carry import NAN, Axes, Count
+from dataflows.kernels.polynomial import exp_of_each, log_of_each
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
@@ -36,6 +37,17 @@ class RunLengths(NamedTuple):
     since: Annotated[Floats, Axes(4, "N", start=0.0)]  # the last round: sum, sum of squares, factor of all masses, bars
     gap: Count  # bars since the last value
     result: Annotated[Floats, Axes(RESULTS, "N", start=NAN)]
+
+
+class Law(NamedTuple):
+    """What is believed before any value: P(a run ends on a bar), bars that count as recent, shape and rate of the precision's
+    gamma, and the logarithm of the rate."""
+
+    hazard: float
+    recent: int
+    alpha: float
+    beta: float
+    log_beta: float
 
 
 def run_length_table(r_max: int, recent: int, alpha: float, kappa: float) -> Floats:
@@ -94,8 +106,9 @@ def _tidy(n: int, r_max: int, recent: int, beta: float, table: Floats, state: Ru
             squares[k] = q
             young[k] = y if y < r_max else r_max
             kept += 1
-        log_beta[k] = math.log(beta + 0.5 * (squares[k] - sums[k] * sums[k] * table[SHRINK, runs[k]]))
+        log_beta[k] = beta + 0.5 * (squares[k] - sums[k] * sums[k] * table[SHRINK, runs[k]])
         density[k] = 1.0 / (end - young[k]) if k > 0 else 1.0
+    log_of_each(log_beta[:kept])
     state.held[n] = kept
     since[TOTAL] = 0.0
     since[TOTAL_SQUARES] = 0.0
@@ -104,8 +117,9 @@ def _tidy(n: int, r_max: int, recent: int, beta: float, table: Floats, state: Ru
 
 
 @kernel
-def _observe(x: float, n: int, hazard: float, recent: int, alpha: float, beta: float, table: Floats, state: RunLengths) -> None:
-    """One value for symbol n: every run goes on or ends here; puts the results into the state."""
+def _observe(x: float, n: int, law: Law, table: Floats, work: Floats, state: RunLengths) -> None:
+    """One value for symbol n: every run goes on or ends here; puts the results into the state. work: (2, BINS), any content."""
+    hazard, recent, alpha, beta, log_beta_of_none = law
     mass, sums, squares = state.bins[MASS, n], state.bins[SUM, n], state.bins[SQUARES, n]
     log_beta, density, runs = state.bins[LOG_BETA, n], state.bins[DENSITY, n], state.runs[RUN, n]
     since = state.since[:, n]
@@ -114,6 +128,16 @@ def _observe(x: float, n: int, hazard: float, recent: int, alpha: float, beta: f
     total = since[TOTAL] + x
     total_squares = since[TOTAL_SQUARES] + x * x
     grow = since[SCALE] * (1.0 - hazard)
+    after, weight = work[0, :held], work[1, :held]
+    for i in range(held):
+        s = sums[i] + total
+        after[i] = beta + 0.5 * (squares[i] + total_squares - s * s * table[SHRINK, runs[i] + bars + 1])
+    log_of_each(after)
+    for i in range(held):
+        r = runs[i] + bars
+        a = alpha + 0.5 * r
+        weight[i] = table[CONSTANT, r] + a * log_beta[i] - (a + 0.5) * after[i]
+    exp_of_each(weight)
     whole = 0.0
     near = 0.0
     unsettled = 0.0
@@ -121,12 +145,9 @@ def _observe(x: float, n: int, hazard: float, recent: int, alpha: float, beta: f
     mode = 0
     for i in range(held):
         r = runs[i] + bars
-        a = alpha + 0.5 * r
-        s = sums[i] + total
-        after = math.log(beta + 0.5 * (squares[i] + total_squares - s * s * table[SHRINK, r + 1]))
-        w = grow * mass[i] * math.exp(table[CONSTANT, r] + a * log_beta[i] - (a + 0.5) * after)
+        w = grow * mass[i] * weight[i]
         mass[i] = w
-        log_beta[i] = after
+        log_beta[i] = after[i]
         whole += w
         unsettled += w * table[YOUTH, r + 1]
         if r < recent:
@@ -140,7 +161,7 @@ def _observe(x: float, n: int, hazard: float, recent: int, alpha: float, beta: f
     since[SCALE] = scale
     since[AGE] = bars + 1.0
     mass[held] = hazard / scale
-    log_beta[held] = math.log(beta)
+    log_beta[held] = log_beta_of_none
     sums[held] = -total
     squares[held] = -total_squares
     density[held] = 1.0
@@ -178,28 +199,33 @@ def run_lengths(
     Exact are the run lengths up to `recent`. Older ones share bins: the number of these grows with the logarithm of the
     longest run, and so does the work, one logarithm and one exponential each a bar.
     """
+    gap, result, held, bins, since = state.gap, state.result, state.held, state.bins, state.since
     bars, symbols = r.shape
     out = np.empty((RESULTS, bars, symbols))
     longest = table.shape[1] - TIDY - 2
+    work = np.empty((2, BINS))
+    work[0, 0] = beta
+    log_of_each(work[0, :1])
+    law = Law(hazard, recent, alpha, beta, work[0, 0])
     for t in range(bars):
         for n in range(symbols):
-            state.gap[n] += 1
+            gap[n] += 1
             s = sigma[t, n]
             v = r[t, n]
             if math.isfinite(v) and s > 0.0 and math.isfinite(s):
-                x = v / (s * math.sqrt(state.gap[n]))
+                x = v / (s * math.sqrt(gap[n]))
                 x = x if x < most else most
                 x = x if x > -most else -most
-                state.gap[n] = 0
-                if state.held[n] == 0:  # one run, of no length yet, is all there is
-                    state.held[n] = 1
-                    state.bins[MASS, n, 0] = 1.0
-                    state.bins[DENSITY, n, 0] = 1.0
-                    state.bins[LOG_BETA, n, 0] = math.log(beta)
-                    state.since[SCALE, n] = 1.0
-                elif state.since[AGE, n] >= TIDY:
+                gap[n] = 0
+                if held[n] == 0:  # one run, of no length yet, is all there is
+                    held[n] = 1
+                    bins[MASS, n, 0] = 1.0
+                    bins[DENSITY, n, 0] = 1.0
+                    bins[LOG_BETA, n, 0] = law.log_beta
+                    since[SCALE, n] = 1.0
+                elif since[AGE, n] >= TIDY:
                     _tidy(n, longest, recent, beta, table, state)
-                _observe(x, n, hazard, recent, alpha, beta, table, state)
+                _observe(x, n, law, table, work, state)
             for k in range(RESULTS):
-                out[k, t, n] = state.result[k, n]
+                out[k, t, n] = result[k, n]
     return out[P_CHANGE], out[RUN_LENGTH], out[INSTABILITY]

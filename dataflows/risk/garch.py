@@ -61,30 +61,32 @@ def garch_volatility(x: Observed, law: GarchLaw, spans: Spans, state: Garch) -> 
     NaN until r, seed and omega are known at one bar, and where the volatility is not positive (no movement and no floor).
     Source: Bollerslev (1986).
     """
+    variance, state_floor, state_omega = state.variance, state.floor, state.omega
+    x_floor, r, level, seed = x.floor, x.r, x.level, x.seed
     omega, alpha, beta = law
     bars_mid, bars_long = spans
-    bars, symbols = x.r.shape
+    bars, symbols = r.shape
     one, mid, far = np.empty((bars, symbols)), np.empty((bars, symbols)), np.empty((bars, symbols))
     p = alpha + beta
     decay_mid = math.exp(bars_mid * math.log(p)) if p > 0.0 else 0.0
     decay_long = math.exp(bars_long * math.log(p)) if p > 0.0 else 0.0
     for t in range(bars):
         for n in range(symbols):
-            if x.floor[t, n] >= 0.0:
-                state.floor[n] = x.floor[t, n]
+            if x_floor[t, n] >= 0.0:
+                state_floor[n] = x_floor[t, n]
             if omega > 0.0:
-                state.omega[n] = omega
-            elif x.level[t, n] >= 0.0:
-                state.omega[n] = (1.0 - p) * x.level[t, n] * x.level[t, n]
-            square = x.r[t, n] * x.r[t, n]
+                state_omega[n] = omega
+            elif level[t, n] >= 0.0:
+                state_omega[n] = (1.0 - p) * level[t, n] * level[t, n]
+            square = r[t, n] * r[t, n]
             if square < math.inf:  # also: r is known
-                if not state.variance[n] >= 0.0:
-                    state.variance[n] = state.omega[n] + p * x.seed[t, n] * x.seed[t, n]
-                state.variance[n] = state.omega[n] + alpha * square + beta * state.variance[n]
-            h = state.variance[n]
+                if not variance[n] >= 0.0:
+                    variance[n] = state_omega[n] + p * seed[t, n] * seed[t, n]
+                variance[n] = state_omega[n] + alpha * square + beta * variance[n]
+            h = variance[n]
             if h >= 0.0:
-                mean = state.omega[n] / (1.0 - p)
-                least = state.floor[n] if state.floor[n] >= 0.0 else 0.0
+                mean = state_omega[n] / (1.0 - p)
+                least = state_floor[n] if state_floor[n] >= 0.0 else 0.0
                 one[t, n] = _above(h, least)
                 mid[t, n] = _above(bars_mid * mean + (h - mean) * (1.0 - decay_mid) / (1.0 - p), math.sqrt(bars_mid) * least)
                 far[t, n] = _above(bars_long * mean + (h - mean) * (1.0 - decay_long) / (1.0 - p), math.sqrt(bars_long) * least)

@@ -48,24 +48,26 @@ def dried_up(traded: Traded, quoted: Quoted, case: DryUp, state: RollingSum) -> 
     `sizes` linear, beyond them in the square root of the size. Infinite where nothing trades or anything is unknown, never NaN;
     each (T, N).
     """
+    slippage_bps, liquidity, spread_bps = quoted.slippage_bps, quoted.liquidity, quoted.spread_bps
+    volume, unit, valid = traded.volume, traded.unit, traded.valid
     notional, sizes = case.notional, quoted.sizes
-    bars, symbols = traded.volume.shape
+    bars, symbols = volume.shape
     time, cost = np.empty((bars, symbols)), np.empty((bars, symbols))
     width = state.ring.shape[0]
     order = notional * case.factor
     for t in range(bars):
         for n in range(symbols):
             time[t, n] = cost[t, n] = math.inf
-            turnover = traded.volume[t, n] * traded.unit[t, n]
-            if traded.valid[t, n] != 0 and 0.0 <= turnover < math.inf:
+            turnover = volume[t, n] * unit[t, n]
+            if valid[t, n] != 0 and 0.0 <= turnover < math.inf:
                 sum_push(turnover, n, state)
-            if quoted.liquidity[t, n] < 0:
+            if liquidity[t, n] < 0:
                 continue
             share = case.participation * (window_sum(n, state) / width) / case.factor
             if share > 0.0:
                 time[t, n] = notional / share
-            half = 0.5 * quoted.spread_bps[t, n]
-            slippage = quoted.slippage_bps[t, n]
+            half = 0.5 * spread_bps[t, n]
+            slippage = slippage_bps[t, n]
             small, middle, large = slippage[0], slippage[1], slippage[2]
             if order <= sizes[0]:
                 beyond = (small - half) * math.sqrt(order / sizes[0])

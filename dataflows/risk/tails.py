@@ -83,9 +83,10 @@ def _partition(x: Floats, size: int, first: int) -> None:
 @kernel
 def _refill(n: int, kept: int, state: TopWindow) -> None:
     """Finds the `kept` largest values of symbol n's window anew."""
+    ring = state.ring
     top, size = state.top[n], state.held[n]
     for i in range(size):
-        top[i] = state.ring[n, i]
+        top[i] = ring[n, i]
     if kept < size:
         _partition(top, size, kept)
     for i in range(1, kept):
@@ -154,28 +155,30 @@ def hill(z: Floats, heavy: float, count: int, state: HillTail) -> tuple[Floats, 
     until W are held and where that is no number (all of them equal, or the threshold 0); held where z is NaN.
     Source: Hill (1975).
     """
+    alpha, state_threshold = state.alpha, state.threshold
     bars, symbols = z.shape
     index, threshold = np.empty((bars, symbols)), np.empty((bars, symbols))
     extreme = np.zeros((bars, symbols), np.int64)
     window = state.window
+    top, held = window.top, window.held
     width = window.ring.shape[1]
     for t in range(bars):
         for n in range(symbols):
             v = math.fabs(z[t, n])
-            if v == v and top_push(v if v < LARGEST_Z else LARGEST_Z, n, count + 1, window) and window.held[n] == width:
-                state.alpha[n] = state.threshold[n] = math.nan
-                x = window.top[n]
+            if v == v and top_push(v if v < LARGEST_Z else LARGEST_Z, n, count + 1, window) and held[n] == width:
+                alpha[n] = state_threshold[n] = math.nan
+                x = top[n]
                 least = x[count]
                 if least > 0.0:
                     total = 0.0
                     for i in range(count):
                         total += math.log(x[i] / least)
-                    state.threshold[n] = least
+                    state_threshold[n] = least
                     if total > 1e-9:
-                        state.alpha[n] = count / total
-            index[t, n] = state.alpha[n]
-            threshold[t, n] = state.threshold[n]
-            if state.alpha[n] < heavy:
+                        alpha[n] = count / total
+            index[t, n] = alpha[n]
+            threshold[t, n] = state_threshold[n]
+            if alpha[n] < heavy:
                 extreme[t, n] = 1
     return index, threshold, extreme
 
@@ -221,21 +224,23 @@ def tail_risk(
     tail index, at least `least_index` (NaN: not known, then not asked). Student-t(4)'s count alone until `least_bars` are held,
     from then on `floor` of them is the least. NaN where a forecast is.
     """
+    quantile, shortfall, state_sigma = state.quantile, state.shortfall, state.sigma
     bars, symbols = r.shape
     var_bar, es_bar = np.empty((bars, symbols)), np.empty((bars, symbols))
     var_day, es_day = np.empty((bars, symbols)), np.empty((bars, symbols))
     level = rule.level
     prior, prior_beyond = student_4(level)
     window = state.window
+    held, top = window.held, window.top
     need = int((1.0 - level) * window.ring.shape[1]) + 2
     for t in range(bars):
         for n in range(symbols):
-            z = math.fabs(r[t, n]) / state.sigma[n] if state.sigma[n] > 0.0 else math.nan
-            if z == z and top_push(z if z < LARGEST_Z else LARGEST_Z, n, need, window) and window.held[n] >= rule.least_bars:
-                x, size = window.top[n], window.held[n]
+            z = math.fabs(r[t, n]) / state_sigma[n] if state_sigma[n] > 0.0 else math.nan
+            if z == z and top_push(z if z < LARGEST_Z else LARGEST_Z, n, need, window) and held[n] >= rule.least_bars:
+                x, size = top[n], held[n]
                 place = (size - 1) * (1.0 - level)
                 k = int(place)
-                state.quantile[n] = x[k] + (place - k) * ((x[k + 1] if k + 1 < size else x[k]) - x[k])
+                quantile[n] = x[k] + (place - k) * ((x[k + 1] if k + 1 < size else x[k]) - x[k])
                 mass = size * (1.0 - level)
                 k = int(mass)
                 total = 0.0
@@ -243,11 +248,11 @@ def tail_risk(
                     total += x[i]
                 if k < size:
                     total += (mass - k) * x[k]
-                state.shortfall[n] = total / mass
+                shortfall[n] = total / mass
             q, beyond = prior, prior_beyond
-            if state.quantile[n] == state.quantile[n]:
-                q = max(state.quantile[n], rule.floor * prior)
-                beyond = max(state.shortfall[n], rule.floor * prior_beyond)
+            if quantile[n] == quantile[n]:
+                q = max(quantile[n], rule.floor * prior)
+                beyond = max(shortfall[n], rule.floor * prior_beyond)
             a = index[t, n]
             if a == a:
                 if a < rule.least_index:
@@ -255,7 +260,7 @@ def tail_risk(
                 if q * a / (a - 1.0) > beyond:
                     beyond = q * a / (a - 1.0)
             if sigma[t, n] > 0.0:
-                state.sigma[n] = sigma[t, n]
+                state_sigma[n] = sigma[t, n]
             var_bar[t, n], es_bar[t, n] = _loss(q, sigma[t, n]), _loss(beyond, sigma[t, n])
             var_day[t, n], es_day[t, n] = _loss(q, sigma_day[t, n]), _loss(beyond, sigma_day[t, n])
     return var_bar, es_bar, var_day, es_day

@@ -98,6 +98,7 @@ def stop_distance(close: Floats, noise: Noise, horizon: Floats, tick: Floats, ru
     `most`. close (T, N) and tick (N,) in quote currency, horizon (T, N) in bars: default where NaN. NaN where the price is
     unknown or neither volatility is: ticks alone say nothing of how far the price moves.
     """
+    sigma, var_bar, atr = noise.sigma, noise.var_bar, noise.atr
     bars, symbols = close.shape
     stop, hold = np.empty((bars, symbols)), np.empty((bars, symbols))
     for t in range(bars):
@@ -108,14 +109,14 @@ def stop_distance(close: Floats, noise: Noise, horizon: Floats, tick: Floats, ru
                 continue
             h = horizon[t, n] if 1.0 <= horizon[t, n] < math.inf else rule.default_horizon
             d = 0.0
-            if noise.sigma[t, n] > 0.0:
-                d = rule.by_sigma * noise.sigma[t, n] * math.sqrt(h)
-            if rule.by_atr * noise.atr[t, n] / price > d:
-                d = rule.by_atr * noise.atr[t, n] / price
+            if sigma[t, n] > 0.0:
+                d = rule.by_sigma * sigma[t, n] * math.sqrt(h)
+            if rule.by_atr * atr[t, n] / price > d:
+                d = rule.by_atr * atr[t, n] / price
             if not d > 0.0:
                 continue
-            if noise.var_bar[t, n] > d:
-                d = noise.var_bar[t, n]
+            if var_bar[t, n] > d:
+                d = var_bar[t, n]
             if rule.min_ticks * tick[n] / price > d:
                 d = rule.min_ticks * tick[n] / price
             stop[t, n] = d if d < rule.most else rule.most

@@ -27,6 +27,7 @@ import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 from numba.core.dispatcher import Dispatcher
 
+from dataflows.runtime import lent
 from dataflows.runtime.code_folder import UntrustedFolderError, code_folder, make_entry_folder, sign, verify
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,7 +50,15 @@ def fingerprint(fn: Any, *, modules: bool = True) -> str:
     of modules count. They do for machine code, which looks functions and records up by them; not for what a layer computes.
     """
     digest = hashlib.sha256()
-    versions = (nb.__version__, llvmlite.__version__, np.__version__, sys.version, sorted(OPTIONS.items()), nb.config.OPT)
+    versions = (
+        nb.__version__,
+        llvmlite.__version__,
+        np.__version__,
+        sys.version,
+        sorted(OPTIONS.items()),
+        nb.config.OPT,
+        lent.CONTENT,
+    )
     digest.update(repr(versions).encode())
     seen: set[int] = set()
 
@@ -271,11 +280,18 @@ def _compile(fn: F, **more: Any) -> F:
     compiled = nb.njit(**OPTIONS, **more)(fn)
     if isinstance(compiled, Dispatcher):
         compiled._cache = _ContentCache(fn, repr(sorted(more.items())))
+        compiled.get_call_template = functools.partial(_without_literals, compiled)
         _KERNELS.append(compiled)
     else:
         compiled = _Uncompiled(fn)
     functools.update_wrapper(compiled, fn)
     return compiled  # type: ignore[no-any-return]
+
+
+def _without_literals(compiled: Any, args: Any, named: Any) -> Any:
+    """What numba asks of a kernel that compiled code calls: one compilation for int64, and not one for each literal number."""
+    plain = tuple(map(nb.types.unliteral, args)), {name: nb.types.unliteral(kind) for name, kind in named.items()}
+    return type(compiled).get_call_template(compiled, *plain)
 
 
 def python_of(compiled: F) -> F:

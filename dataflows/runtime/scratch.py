@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, TypeVar, overload
 
 import llvmlite.binding
@@ -54,6 +55,28 @@ def copied(row: Rows) -> Rows:
     """A copy of a row or table that lives as long as what `full` makes."""
     made: Rows = row.copy()
     return made
+
+
+def takes_rows(fn: Callable[..., Any]) -> bool:
+    """Whether a layer, or anything of ours that it calls, takes rows from here: then it may not run beside the account loop."""
+    seen: set[int] = set()
+
+    def visit(x: Any) -> bool:
+        x = getattr(x, "py_func", x)
+        if x is full or x is copied:
+            return True
+        if not isinstance(x, FunctionType) or id(x) in seen:
+            return False
+        seen.add(id(x))
+        inner = [c for c in x.__code__.co_consts if isinstance(c, CodeType)]
+        names = {name for code in (x.__code__, *inner) for name in code.co_names}
+        cells = [cell.cell_contents for cell in x.__closure__ or ()]
+        found = [*(x.__globals__[name] for name in names if name in x.__globals__), *cells]
+        modules = [y for y in found if isinstance(y, ModuleType)]
+        by_module = any(getattr(y, name, None) is kernel for y in modules for name in names for kernel in (full, copied))
+        return by_module or any(map(visit, found))
+
+    return visit(fn)
 
 
 @contextmanager

@@ -92,6 +92,7 @@ def restore(engine: Engine, blob: bytes) -> dict[str, Any]:
         for view, (dtype, shape, start) in zip(leaves(engine.arena.values[state]), then, strict=True):
             view[...] = arrays[dtype][start : start + view.size].reshape(shape)
     engine.epoch, engine.last_time = header["epoch"], header["last_time"]
+    engine._begun_time = engine.last_time
     engine.held = {n: _load(arrays, f"held/{n}", engine.plan.type_of(n), k) for n, k in header["held"].items()}
     engine.records = {p: [] for p in engine.plan.epoch_needs}
     for name, present in header["records"].items():

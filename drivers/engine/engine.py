@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -42,6 +43,13 @@ DAY_NS: Final = 86_400_000_000_000
 
 class EngineError(RuntimeError):
     """The engine cannot take this chunk, or any more."""
+
+
+class Begun(NamedTuple):
+    """A chunk on its way: its bars, and what has been computed of it."""
+
+    time: Ints
+    values: dict[str, Any]
 
 
 class Guard(Protocol):
@@ -87,7 +95,7 @@ class Engine:
         self._held_names = plan.market
         self._fixed: dict[str, Any] = {**plan.configs, **self.static, **self.arena.values}
         self.epoch = -1
-        self.last_time = 0
+        self.last_time = self._begun_time = 0  # of the chunk that was completed, and begun, last
         self.records: dict[str, list[Any]] = {p: [] for p in plan.epoch_needs}
         self.held: dict[str, Any] = {}  # the market side at the last bar, one row each: what `react` runs beside
         self._poisoned_at: int | None = None
@@ -120,19 +128,50 @@ class Engine:
 
         Raises EngineError for a chunk that does not, and for any chunk after an error in the middle of one.
         """
+        begun = self.begin(chunk)
+        self.run_market(begun)
+        return self.complete(begun)
+
+    # A chunk in three parts, for who runs the second beside the third of the chunk before (drivers/engine/pipeline.py)
+
+    def begin(self, chunk: Chunk) -> Begun:
+        """Refuses a chunk that may not come next."""
         self._refuse(chunk)
-        bars = len(chunk.time)
-        self._poisoned_at = int(chunk.time[-1])
-        closed: dict[str, Any] = {}
-        epoch = int((chunk.time[0] - 1) // self.epoch_ns)
-        if epoch != self.epoch:
-            closed = self._close_epoch()
-            self.epoch = epoch
-        values = self._inputs(chunk, np.ones(bars, np.int64))
-        run_layers(self.plan.stage["columnar"], values, bars * self.dims["N"], self.on_layer)
-        produced, offsets = self._account_side(chunk.time, values)
-        self.held = {p: last_row(values[p], self.plan.type_of(p), bars) for p in self._held_names if p in values}
-        return Outputs(chunk.time, produced, offsets, closed)
+        self._begun_time = int(chunk.time[-1])
+        return Begun(chunk.time, self._inputs(chunk, np.ones(len(chunk.time), np.int64)))
+
+    def run_market(self, begun: Begun) -> None:
+        """The columnar layers of a chunk that need nothing of what the epoch before it has learned."""
+        self._columnar(self._free, begun)
+
+    def complete(self, begun: Begun) -> Outputs:
+        """Closes the epoch before the chunk, where that is due; then the other columnar layers, steps, post layers, guards."""
+        time, values = begun
+        with self._poisoning(int(time[-1])):
+            closed: dict[str, Any] = {}
+            epoch = int((time[0] - 1) // self.epoch_ns)
+            if epoch != self.epoch:
+                closed = self._close_epoch()
+                self.epoch = epoch
+        if self._learning:
+            self._columnar(self._learning, begun)
+        produced, offsets = self._account_side(time, values)
+        self.held = {p: last_row(values[p], self.plan.type_of(p), len(time)) for p in self._held_names if p in values}
+        return Outputs(time, produced, offsets, closed)
+
+    def _columnar(self, nodes: Sequence[LayerNode], begun: Begun) -> None:
+        with self._poisoning(int(begun.time[-1])):
+            run_layers(nodes, begun.values, len(begun.time) * self.dims["N"], self.on_layer)
+
+    @property
+    def _free(self) -> list[LayerNode]:
+        behind = self.plan.behind_epochs
+        return [node for node in self.plan.stage["columnar"] if node.name not in behind]
+
+    @property
+    def _learning(self) -> list[LayerNode]:
+        behind = self.plan.behind_epochs
+        return [node for node in self.plan.stage["columnar"] if node.name in behind]
 
     def react(self, instant: Instant) -> Outputs:
         """Runs the step and post layers at an instant between two bars, beside the market side of the last bar.
@@ -148,7 +187,6 @@ class Engine:
             raise EngineError(f"react: {stamp(instant.ts)} is before the last instant {stamp(self.last_time)}")
         taken = instant._replace(inputs={**self.held, **instant.inputs}).chunk()
         at = taken.time
-        self._poisoned_at = instant.ts
         values = self._inputs(taken, np.zeros(1, np.int64))
         produced, offsets = self._account_side(at, values)
         own = {node.name for node in (*self.plan.stage["step"], *self.plan.stage["post"])}
@@ -156,18 +194,27 @@ class Engine:
 
     def _account_side(self, time: Ints, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Ints]]:
         """Steps, post layers, guards and the epoch's records: the second half of `advance`, and all of `react`."""
-        offsets = self._run_steps(values, len(time)) if self.plan.stage["step"] else {}
-        for node in self.plan.stage["post"]:
-            self.on_layer(node.name)
-            values[node.name] = node.fn(*[values[p] for p in node.params])
-        produced = {name: values[name] for name in self.plan.nodes if name in values}
-        if self.guard is not None:
-            self.guard.check(time, produced)
-        for p, paths in self.plan.epoch_needs.items():
-            self.records[p].append(narrowed(values[p], self.plan.type_of(p), paths))
-        self.last_time = int(time[-1])
-        self._poisoned_at = None
+        with self._poisoning(int(time[-1])):
+            offsets = self._run_steps(values, len(time)) if self.plan.stage["step"] else {}
+            for node in self.plan.stage["post"]:
+                self.on_layer(node.name)
+                values[node.name] = node.fn(*[values[p] for p in node.params])
+            produced = {name: values[name] for name in self.plan.nodes if name in values}
+            if self.guard is not None:
+                self.guard.check(time, produced)
+            for p, paths in self.plan.epoch_needs.items():
+                self.records[p].append(narrowed(values[p], self.plan.type_of(p), paths))
+            self.last_time = int(time[-1])
         return produced, offsets
+
+    @contextmanager
+    def _poisoning(self, time: int) -> Iterator[None]:
+        """Whatever is raised in here leaves the engine's memory half moved."""
+        try:
+            yield
+        except BaseException:
+            self._poisoned_at = time
+            raise
 
     def _refuse_poisoned(self) -> None:
         if self._poisoned_at is not None:
@@ -181,8 +228,9 @@ class Engine:
         self._refuse_poisoned()
         if len(time) == 0:
             raise EngineError("the chunk is empty; a chunk has at least one bar")
-        if time[0] <= self.last_time or (time[1:] <= time[:-1]).any():
-            earlier = np.concatenate([[self.last_time], time[:-1]])
+        last_time = max(self.last_time, self._begun_time)
+        if time[0] <= last_time or (time[1:] <= time[:-1]).any():
+            earlier = np.concatenate([[last_time], time[:-1]])
             at = int(np.flatnonzero(time <= earlier)[0])
             raise EngineError(f"bar {stamp(time[at])} is not later than {stamp(earlier[at])}; time must move on")
         first, last = int((time[0] - 1) // self.epoch_ns), int((time[-1] - 1) // self.epoch_ns)

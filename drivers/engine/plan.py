@@ -66,6 +66,11 @@ class Plan:
         self.epoch_needs = {
             p: self._read_by_epoch_layers(p) for p in sorted(asked) if (p in names or p in wide) and p not in epoch
         }
+        self.behind_epochs = {k for k, edge in self.delayed.items() if edge.delay == "epoch"}
+        """Delayed values that epoch layers give, and the columnar layers behind them."""
+        for n in self.stage["columnar"]:
+            if not self.behind_epochs.isdisjoint(n.params):
+                self.behind_epochs.add(n.name)
         given = (taken & wide - {"clock"}) | set(self.recorded_inputs)
         columnar = [n.name for n in self.stage["columnar"]]
         self._codes: dict[str, str] = {}

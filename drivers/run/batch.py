@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +12,9 @@ from typing import Any
 
 from rich.console import Console
 
-from drivers.engine.chunk import Chunk, Instant
+from drivers.engine.chunk import Chunk, Instant, Outputs
 from drivers.engine.interrupts import deferred
+from drivers.engine.pipeline import pipeline
 from drivers.run.assembly import PreparedRun, prepare_run
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
@@ -61,10 +62,20 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
 
 def advance_all(session: PreparedRun, recorder: Recorder, on_bars: Callable[[int], None]) -> None:
     """Every chunk of the data through the engine and into the recorder."""
-    for item in session.data.deliver(most=session.chunk_bars, epoch_ns=session.engine.epoch_ns):
+
+    def take(made: Iterator[Outputs]) -> None:
+        for outputs in made:
+            recorder.take(outputs)
+            on_bars(len(outputs.time))
+
+    most = max(1, session.chunk_bars // 2)  # two are under way at a time
+    with pipeline(session.engine) as engine:
+        for item in session.data.deliver(most=most, epoch_ns=session.engine.epoch_ns):
+            with deferred():
+                if isinstance(item, Chunk):
+                    take(engine.put(item))
+                elif isinstance(item, Instant):
+                    take(engine.drain())
+                    recorder.take_between(session.engine.react(item))
         with deferred():
-            if isinstance(item, Chunk):
-                recorder.take(session.engine.advance(item))
-                on_bars(len(item.time))
-            elif isinstance(item, Instant):
-                recorder.take_between(session.engine.react(item))
+            take(engine.drain())

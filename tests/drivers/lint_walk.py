@@ -49,6 +49,8 @@ def slips(source: str) -> list[Slip]:
                 found.update(_inside(node, looped=kind != "panel"))
             if kind == "step":
                 found.update(allocations(node))
+            if kind == "kernel":
+                found.update(mentions(node))
     return sorted(found)
 
 
@@ -58,6 +60,26 @@ def allocations(fn: ast.AST) -> Iterator[Slip]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in HEAP:
             instead = "copied(row)" if node.func.attr == "copy" else "fresh(n, value)"
             yield Slip(node.lineno, f"{node.func.attr}() takes from the heap in every bar: use {instead} of runtime/scratch.py")
+
+
+def mentions(fn: ast.AST) -> Iterator[Slip]:
+    """`record.field[...]` inside of a loop over bars (`for t in ...`), which builds the array anew in each bar, where the record is
+    made outside of it."""
+    for loop in ast.walk(fn):
+        if not (isinstance(loop, ast.For) and isinstance(loop.target, ast.Name) and loop.target.id == "t"):
+            continue
+        inside = [node for part in loop.body for node in ast.walk(part)]
+        made = {node.id for node in inside if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        for node in inside:
+            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr != "shape":
+                root: ast.expr = node.value
+                while isinstance(root, ast.Attribute):
+                    root = root.value
+                if isinstance(root, ast.Name) and root.id not in made:
+                    field = ast.unparse(node.value)
+                    yield Slip(
+                        node.lineno, f"{field}[...] in a loop over bars: take the array out of its record above, x = {field}"
+                    )
 
 
 def compiled_functions(source: str) -> set[str]:

@@ -102,6 +102,28 @@ def test_a_trap_in_a_columnar_layer_is_found(body: str, message: str) -> None:
     assert message in found.message
 
 
+def test_a_field_of_a_record_in_a_loop_over_bars_is_found() -> None:
+    source = (
+        "@kernel\ndef _k(x, state):\n    for t in range(3):\n        while x < state.low[t]:\n            x += state.a.b[t]\n"
+    )
+    assert [(found.line, found.message.partition(" ")[0]) for found in slips(source)] == [
+        (4, "state.low[...]"),
+        (5, "state.a.b[...]"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "@kernel\ndef _k(x, state):\n    low = state.low\n    for t in range(x.shape[0]):\n        x[t] = low[t]\n",
+        "@kernel\ndef _k(x, all):\n    for t in range(3):\n        one = pick(all, t)\n        x[t] = one.low[t]\n",
+        "@kernel\ndef _k(x, state):\n    for n in range(state.low.shape[0]):\n        x[n] = 0.0\n    return state.low[0]\n",
+    ],
+)
+def test_a_field_that_is_taken_out_above_or_made_in_the_loop_is_left_alone(source: str) -> None:
+    assert slips(source) == []
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -74,6 +74,22 @@ def test_output_is_the_same_however_the_bars_are_cut(layer: str, symbols: int, c
     assert not node_differs(reference(symbols)[layer], chunked(symbols, chunking)[layer])
 
 
+@pytest.mark.parametrize("layer", [n.name for n in PLAN.nodes.values() if n.schedule in ("columnar", "post")])
+def test_no_output_is_a_view_of_a_carry(layer: str) -> None:
+    """The next chunk would change it; and compiled code that is lent a carry says that nobody owns such an array."""
+    engine, outputs = _first_day()
+    for leaf in leaves(outputs[layer]):
+        assert not np.may_share_memory(leaf, engine.arena.f8)
+        assert not np.may_share_memory(leaf, engine.arena.i8)
+        assert isinstance(leaf, float | int) or leaf.flags.owndata or leaf.base is not None
+
+
+@functools.cache
+def _first_day() -> tuple[Engine, dict[str, Any]]:
+    engine = engine_of(PLAN, instruments(3), 5)
+    return engine, run(engine, market(symbols=3))[0].values
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_output_is_the_same_however_the_bars_are_cut_with_12_symbols(layer: str) -> None:
     assert not node_differs(_twelve(())[layer], _twelve((1, 2, 3, 150, 151, 400, 401, 599))[layer])

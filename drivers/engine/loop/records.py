@@ -20,6 +20,8 @@ from numba.core.imputils import impl_ret_borrowed, lower_getattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, register_model
 
+from dataflows.runtime.lent import is_carry, without_owner
+
 WORD: Final = ir.IntType(64)
 CONTENT: Final = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 """What the cache of machine code tells versions of this file by."""
@@ -74,6 +76,8 @@ def _field(context: Any, builder: Any, handed: Any, value: Any, name: str) -> An
         for instruction in builder.block.instructions[before:]:
             if isinstance(instruction, ir.LoadInstr):
                 instruction.set_metadata("invariant.load", nothing)
+    if is_carry(handed.record.instance_class):
+        return without_owner(context, builder, kind, loaded)
     return impl_ret_borrowed(context, builder, kind, loaded)
 
 

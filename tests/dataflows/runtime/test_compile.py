@@ -148,3 +148,18 @@ def test_code_without_an_entry_from_python_is_never_served_to_a_caller_from_pyth
     inner_kernel(doubled).compile((numba.float64,))
     assert kernel(doubled)(1.5) == 3.0
     assert len(list(tmp_path.glob("machine-code/*/*.nbc"))) == 2
+
+
+@kernel
+def _shifted(x: int, by: int) -> int:
+    return x + by
+
+
+@kernel
+def _calls_with_literals(x: int) -> int:
+    return _shifted(x, 1) + _shifted(x, by=2) + _shifted(3, x)
+
+
+def test_a_kernel_is_compiled_once_and_not_for_each_literal_number() -> None:
+    assert _calls_with_literals(10) == 36
+    assert len(_shifted.overloads) == 1  # type: ignore[attr-defined]

@@ -1,0 +1,60 @@
+"""Carries are lent to compiled code; other records are not."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.data.types import Bars
+from dataflows.fusion.l67_expectancy import ExpectancyCarry
+from dataflows.kernels.window import Lag
+from dataflows.panel import Floats
+from dataflows.runtime.compile import kernel
+from dataflows.runtime.lent import is_carry
+
+
+class _Plain(NamedTuple):
+    ring: Floats
+    pos: Floats
+
+
+@kernel
+def _sum_of_first(state: Lag, bars: int) -> float:
+    total = 0.0
+    for t in range(bars):
+        total += _one(state, t)
+    return total
+
+
+@kernel
+def _one(state: Lag, t: int) -> float:
+    state.pos[0] += 1
+    return float(state.ring[t, 0])
+
+
+@kernel
+def _whole(state: Lag) -> Floats:
+    return state.ring
+
+
+def test_a_record_is_a_carry_by_its_annotations() -> None:
+    assert is_carry(Lag)
+    assert is_carry(ExpectancyCarry)
+    assert not is_carry(Bars)
+    assert not is_carry(_Plain)
+
+
+def test_the_caller_s_arrays_are_read_and_written_and_stay_the_caller_s() -> None:
+    ring, pos = np.arange(12.0).reshape(6, 2), np.zeros(2, np.int64)
+    state = Lag(ring, pos)
+    before = sys.getrefcount(ring), sys.getrefcount(pos)
+    assert _sum_of_first(state, 6) == 30.0
+    assert pos[0] == 6
+    assert (sys.getrefcount(ring), sys.getrefcount(pos)) == before
+
+
+def test_an_array_that_comes_back_whole_is_the_caller_s_own() -> None:
+    state = Lag(np.ones((3, 1)), np.zeros(1, np.int64))
+    assert _whole(state) is state.ring

@@ -1,0 +1,102 @@
+"""A pipeline gives what one chunk after the other gives, in order and to the bit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from dataflows.kinematics.l15_rsi_short import l15_rsi_short
+from dataflows.risk.l86_exposure_cap import l86_exposure_cap
+from dataflows.runtime import scratch
+from dataflows.runtime.scratch import takes_rows
+from drivers.engine import parallel
+from drivers.engine import pipeline as module
+from drivers.engine.chunk import Chunk, Outputs
+from drivers.engine.engine import Engine, EngineError
+from drivers.engine.pipeline import pipeline
+from tests.drivers.engine.conftest import piece, run, same_bits, toy_data, toy_engine, toy_plan, whole
+
+PLAN, DATA = toy_plan(), toy_data()
+EDGES = (0, 33, 64, 120, 121, 200, 300)  # the epoch ends after bar 120
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("STRATOQUANT_THREADS", "2")
+    monkeypatch.setattr(module, "LEAST", 1)
+    parallel.cores.cache_clear()
+    yield
+    parallel.cores.cache_clear()
+
+
+def pieces() -> list[Chunk]:
+    return [piece(DATA, a, b) for a, b in zip(EDGES, EDGES[1:], strict=False)]
+
+
+def piped(engine: Engine, chunks: Sequence[Chunk]) -> list[Outputs]:
+    made: list[Outputs] = []
+    with pipeline(engine) as line:
+        for chunk in chunks:
+            made += line.put(chunk)
+        made += line.drain()
+    return made
+
+
+def test_outputs_are_those_of_one_chunk_after_the_other_also_over_the_end_of_an_epoch() -> None:
+    alone, beside = toy_engine(PLAN), toy_engine(PLAN)
+    expected, made = run(alone, DATA, EDGES), piped(beside, pieces())
+    assert [o.time[0] for o in made] == [o.time[0] for o in expected]
+    same_bits(whole(PLAN, made), whole(PLAN, expected))
+    assert [bool(o.epoch) for o in made] == [bool(o.epoch) for o in expected] and any(o.epoch for o in made)
+    same_bits(dict(beside.arena.values), dict(alone.arena.values))
+
+
+def test_the_market_side_is_one_chunk_ahead_in_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, seen = toy_engine(PLAN), []
+    market, steps = engine.run_market, engine._run_steps
+    monkeypatch.setattr(engine, "run_market", lambda begun: (seen.append(threading.current_thread()), market(begun)))
+    monkeypatch.setattr(engine, "_run_steps", lambda values, n: (seen.append(len(seen)), steps(values, n))[1])
+    with pipeline(engine) as line:
+        chunks = pieces()
+        assert list(line.put(chunks[0])) == []
+        (first,) = line.put(chunks[1])
+        assert first.time[0] == chunks[0].time[0]
+        assert len(list(line.drain())) == 1
+        assert list(line.drain()) == []
+    assert sum(isinstance(x, threading.Thread) and x is not threading.main_thread() for x in seen) == 2
+
+
+def test_an_error_in_a_layer_ahead_comes_after_the_outputs_before_it_and_poisons_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, market, chunks = toy_engine(PLAN), Engine.run_market, pieces()
+
+    def fails(self: Engine, begun: object) -> None:
+        market(self, begun)  # type: ignore[arg-type]
+        if begun.time[0] == chunks[1].time[0]:  # type: ignore[attr-defined]
+            with self._poisoning(1):
+                raise ValueError("planted")
+
+    monkeypatch.setattr(Engine, "run_market", fails)
+    with pipeline(engine) as line:
+        assert list(line.put(chunks[0])) == []
+        assert len(list(line.put(chunks[1]))) == 1
+        with pytest.raises(ValueError, match="planted"):
+            list(line.drain())
+    with pytest.raises(EngineError, match="restore it from a checkpoint"):
+        engine.advance(chunks[2])
+
+
+def test_a_chunk_that_is_not_later_than_the_one_ahead_is_refused() -> None:
+    with pipeline(toy_engine(PLAN)) as line:
+        assert list(line.put(pieces()[1])) == []
+        with pytest.raises(EngineError, match="is not later than"):
+            list(line.put(pieces()[0]))
+
+
+def test_layers_that_take_rows_off_the_block_of_the_loop_are_told_apart() -> None:
+    assert takes_rows(l86_exposure_cap)
+    assert not takes_rows(l15_rsi_short)
+    assert takes_rows(lambda n: scratch.full(n, 0.0))
