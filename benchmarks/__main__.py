@@ -29,6 +29,8 @@ ALL: Final[dict[str, Case]] = {
     "streamed bar, 200 symbols": lambda cut: processes.stream_loop(200, 2_000 // cut, journal=False),
     "warm start to the first bar": lambda cut: processes.warm_start(),
     "first run, empty cache": lambda cut: processes.first_run(),
+    "2 years of hours, 1 symbol, whole command": lambda cut: processes.other_clock(3600, 1, 17_520 // cut),
+    "20 years of days, 4 symbols, whole command": lambda cut: processes.other_clock(86_400, 4, 7_300 // cut),
     "month of 20 symbols, whole command": lambda cut: processes.many_symbols(20, 30 * DAY_BARS // cut),
 }
 """What a user feels. One line of the history has all of them."""

@@ -46,6 +46,16 @@ def stratoquant(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(Path.cwd())!r}); {COMMAND}", *arguments]
 
 
+def other_clock(clock_seconds: int, symbols: int, bars: int) -> dict[str, float]:
+    """`stratoquant run` with all its results over `bars` bars of that length, start and reading included; the second of two."""
+    folder = market_folder(symbols, bars, clock_seconds)
+    with tempfile.TemporaryDirectory() as scratch:
+        command = stratoquant("run", "--data", str(folder), "--out", f"{scratch}/run", "--overwrite")
+        timed(command)  # compiles what is not compiled
+        wall, cpu, mib = timed(command)
+    return {"seconds": wall, "processor_seconds": cpu, "microseconds_per_bar": 1e6 * wall / bars, "peak_mib": mib}
+
+
 def whole_command(bars: int, repeats: int = 3) -> dict[str, float]:
     """`stratoquant run` over a market with all its results, by turns with the EMA cross of every peer that is installed:
     medians, and the ratios of the medians."""

@@ -19,6 +19,8 @@ from drivers.project.locate import defaults
 YEAR_BARS = 525_600
 DAY_BARS = 1440
 START = "2024-01-01"
+LONG_AGO = "2000-01-01"
+"""Start of markets of other bars, which last for years and must be past."""
 
 
 def market(symbols: int, bars: int) -> Dataset:
@@ -26,14 +28,24 @@ def market(symbols: int, bars: int) -> Dataset:
     return open_dataset(market_folder(symbols, bars))
 
 
-def market_folder(symbols: int, bars: int) -> Path:
-    """The folder of `market`."""
-    days = -(-bars // DAY_BARS)
-    folder = cache_root() / "benchmarks" / f"{symbols}-symbols-{days}-days"
+def market_folder(symbols: int, bars: int, clock_seconds: int = 60) -> Path:
+    """The folder of such a market, of bars of a minute or of `clock_seconds`, which divide a day."""
+    days = -(-bars * clock_seconds // 86_400)
+    of_length = "" if clock_seconds == 60 else f"-of-{clock_seconds}-s"
+    folder = cache_root() / "benchmarks" / f"{symbols}-symbols-{days}-days{of_length}"
     if not (folder / "dataset.yml").is_file():
         make_cache_root()
         folder.parent.mkdir(parents=True, exist_ok=True)
-        simulate(folder, seed=1, symbols=default_symbols(symbols), days=days, start=START, book=False, trades=False)
+        simulate(
+            folder,
+            seed=1,
+            symbols=default_symbols(symbols),
+            days=days,
+            clock_seconds=clock_seconds,
+            start=START if clock_seconds == 60 else LONG_AGO,
+            book=False,
+            trades=False,
+        )
     return folder
 
 
