@@ -114,4 +114,9 @@ def test_the_opening_of_a_trip_is_the_decision_at_that_close(traded: RunReport) 
         own = decisions[(stamps == time) & (decisions.symbol == traded.symbols[symbol])].iloc[0]
         assert row["score"] == own.score and row["target_weight"] == own.target_weight
         text = in_words(time, row, seconds=False)
-        assert f"score {own.score:+.2f}" in text and f"edge {own.edge_bps:+,.2f}" in text
+        assert f"score {told(own.score)}" in text and f"edge {told(own.edge_bps)}" in text
+
+
+def told(x: float) -> str:
+    """With its sign; what rounds to 0 has none."""
+    return "0.00" if abs(x) < 0.005 else f"{x:+,.2f}"
