@@ -44,8 +44,6 @@ CORRELATIONS: Final = (0.25, 0.13, 0.05)
 GROUP: Final = 60
 """Bars that are added up before they are resampled."""
 SEED: Final = 1
-SETTINGS: Final = ("risk.es_budget=0.02",)
-"""The tail budget that the page's figures were made with. It scales what the account holds, not what L3 learns."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ def outcome(name: str, data: Path | None, spec: str | None, truth: Any) -> Outco
     """Runs the whole command and reads what it earned. truth: of opens and closes (T, N) and horizons, the edges (T, N, H)."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        result = run_batch(RunRequest(data=data, out=out, spec=spec, overrides=SETTINGS, report=False), Console(quiet=True))
+        result = run_batch(RunRequest(data=data, out=out, spec=spec, report=False), Console(quiet=True))
         report = read_report(out)
         opens, closes, valid = panels(
             out, "data", ["l0_market_feed.bars.open", "l0_market_feed.bars.close", "l0_market_feed.quality.valid"]
