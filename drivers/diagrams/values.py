@@ -127,8 +127,8 @@ def members_of(node: str, meaning: Meaning | None, there: Sequence[str]) -> dict
 
 
 def _packed(panel: Any, kind: Kind) -> dict[str, str]:
-    """A column as text. What is the same in every bar and symbol, to the bit, is written once. Whole numbers with gaps, as those
-    of a layer that speaks once an epoch, are written as floats: the gaps are NaN."""
+    """A column as text. What is the same in every bar and symbol, to the bit, is written once. Whole numbers with gaps, as
+    those of a layer that speaks once an epoch, are written as floats: the gaps are NaN."""
     gaps = kind.dtype != "f8" and panel.dtype.kind == "f" and bool(np.isnan(panel).any())
     dtype = "f8" if gaps else kind.dtype
     flat = np.ascontiguousarray(panel, np.float64 if gaps else kind.numpy).reshape(-1)

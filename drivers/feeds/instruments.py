@@ -16,6 +16,8 @@ from drivers.feeds.reading import Axis, Reading, symbol_uid
 
 _TIMES: Final = ("listing_time", "delivery_time")
 _PRICES: Final = ("delivery_price", "start_price")
+STATED: Final = frozenset({"alpha", "alpha_age"})
+"""What was said of a symbol, perhaps before its first bar: left out only beyond a listing or delivery that is named."""
 _AS_STATED: Final = ("liquidation_fee_bps", "delivery_price", "start_position", "start_price")
 
 
@@ -138,8 +140,12 @@ def list_symbols(reading: Reading, axis: Axis, rules: Description, listed: Ints)
         outside = np.ones(axis.bars, bool)
         outside[listed[0, n] : listed[1, n] + 1] = False
         reading.counts["unlisted"] += int(np.count_nonzero(~np.isnan(reading.panels["close"][outside, n])))
+        beyond = outside.copy()
+        beyond[: listed[0, n]] &= at != UNNAMED
+        beyond[listed[1, n] + 1 :] &= end != UNNAMED
         for name, panel in reading.panels.items():
-            panel[outside[: len(panel)], n] = 0.0 if name == "funding_rate" else np.nan
+            left_out = beyond if name in STATED else outside
+            panel[left_out[: len(panel)], n] = 0.0 if name == "funding_rate" else np.nan
     for column, start in enumerate(rules.per_symbol("start_position", axis.symbols)):
         name = axis.symbols[column]
         if start < 0.0 and not rules.takes_shorts:

@@ -95,6 +95,13 @@ class Step(NamedTuple):
     intents: OrderIntents
 
 
+def kept(record: Any) -> Any:
+    """A copy: a compiled step layer may give arrays of its carry, which live as long as the carry."""
+    if isinstance(record, tuple):
+        return type(record)(*map(kept, record)) if hasattr(record, "_fields") else tuple(map(kept, record))
+    return record.copy() if isinstance(record, np.ndarray) else record
+
+
 class Loop:
     def __init__(
         self,
@@ -154,4 +161,4 @@ class Loop:
         fit = self._run(l89_venue_constraints, row, given, spread, style, part, ledger, self.instruments, config)
         told = self._run(l5_execution_bridge, row, given, fit, orders, ledger, self.instruments, at, config)
         self.orders = told
-        return Step(trimmed(fills), orders, ledger, given, style, part, fit, trimmed(told))
+        return kept(Step(trimmed(fills), orders, ledger, given, style, part, fit, trimmed(told)))

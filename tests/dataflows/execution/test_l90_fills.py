@@ -405,7 +405,7 @@ def test_an_intent_that_comes_twice_is_one_order() -> None:
 
 def test_a_live_venue_is_taken_at_its_word() -> None:
     events = executions({"kind": ACCEPT, "id": 3})
-    assert l90_fills__live(events) is events
+    assert same_bits(l90_fills__live(events), events)
 
 
 PRICES = st.sampled_from([94.0, 96.0, 98.0, 99.5, 100.0, 100.5, 102.0, 104.0, 106.0])

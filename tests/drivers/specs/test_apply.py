@@ -45,7 +45,11 @@ def disabled(project: Project, *layers: str) -> str:
 
 def sink(project: Project) -> tuple[str, str]:
     """A layer that can be switched off alone, and its domain."""
-    name, entry = next((n, e) for n, e in load(project.wiring).layers.items() if e.sink and e.enabled)
+    wiring = load(project.wiring)
+    taken = {edge.source for edge in wiring.delayed.values()}
+    for entry in wiring.layers.values():
+        taken.update(*entry.inputs.values() if isinstance(entry.inputs, dict) else (entry.inputs,))
+    name, entry = next((n, e) for n, e in wiring.layers.items() if e.sink and e.enabled and n not in taken)
     return name, entry.domain
 
 
