@@ -366,12 +366,20 @@ class Engine:
             told = {*self.plan.steps.own, "the step loop"}
             scratch = self._scratch(lambda name: None if name in told else on_layer(name))
             scratch.guard = self.guard
-        scratch.advance(scratch.blank())
+        scratch.refuse_views(scratch.advance(scratch.blank()))
         for node in self.plan.stage["epoch"]:
             on_layer(node.name)
         with np.errstate(all="ignore"):  # a blank is NaN where a layer promises a number
             scratch.guard = None
             scratch._close_epoch()
+
+    def refuse_views(self, outputs: Outputs) -> None:
+        """Raises EngineError for a columnar or post layer that gives arrays of its carry: the next chunk would change them, and
+        compiled code counts no references to what it is lent."""
+        for node in (*self.plan.stage["columnar"], *self.plan.stage["post"]):
+            for leaf in leaves(outputs.values[node.name]):
+                if any(np.may_share_memory(leaf, block) for block in (self.arena.f8, self.arena.i8)):
+                    raise EngineError(f"{node.layer_id} {node.name} gives an array of its carry; give a copy of it (`.copy()`)")
 
     def bars_within(self, size: int) -> int:
         """How many bars' inputs and outputs fit into so many bytes, about; at least 1."""

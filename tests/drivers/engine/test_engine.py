@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,3 +154,19 @@ def test_how_many_bars_fit_is_counted_from_what_a_bar_takes(engine: Callable[...
 
 def _leaves(value: object) -> list[object]:
     return [x for part in value for x in _leaves(part)] if isinstance(value, tuple) else [value]
+
+
+def test_a_layer_that_gives_an_array_of_its_carry_is_refused_by_name() -> None:
+    """Until it is compiled and run over a blank, nothing knows: so the warm-up refuses it, before any bar."""
+    plan = toy_plan()
+    node = plan.nodes["l1_feed"]
+
+    def lends(*given: Any) -> Any:
+        feed, carry = node.fn(*given), given[node.params.index("l1_feed__carry")]
+        return feed._replace(before=np.broadcast_to(carry.mean[0].reshape(-1)[:1], feed.before.shape))
+
+    replaced = node._replace(fn=lends)
+    plan.nodes["l1_feed"] = replaced
+    plan.stage["columnar"][plan.stage["columnar"].index(node)] = replaced
+    with pytest.raises(EngineError, match="L1 l1_feed gives an array of its carry; give a copy of it"):
+        toy_engine(plan).warm_up()
