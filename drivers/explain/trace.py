@@ -200,7 +200,7 @@ def value_of(name: str, value: Any, leaf: Leaf) -> Value:
         text = codes.names.get(int(value), str(value))
         return Value(name, text, text, leaf.about)
     if isinstance(value, float):
-        return Value(name, value, f"{value:.6g}", leaf.about)
+        return Value(name, value, f"{value + 0.0:.6g}", leaf.about)  # -0 is written as 0
     return Value(name, value, str(value), leaf.about)
 
 

@@ -161,5 +161,6 @@ def _calls_with_literals(x: int) -> int:
 
 
 def test_a_kernel_is_compiled_once_and_not_for_each_literal_number() -> None:
+    assert _shifted(10, 1) == 11  # its own machine code, also where that of its caller comes from the cache
     assert _calls_with_literals(10) == 36
     assert len(_shifted.overloads) == 1  # type: ignore[attr-defined]

@@ -131,7 +131,7 @@ def test_a_refusal_is_explained_from_the_gate_on(recorded: RecordedRun) -> None:
     found = told(recorded, f"{refused['symbol']} {refused['timestamp'].isoformat()}")
     assert found.root == "l4_risk_gate"
     assert "l5_execution_bridge" not in found.steps
-    assert f"REJECTED, target {refused['target_weight']:.6g} of equity, because of" in "\n".join(headline(found))
+    assert f"REJECTED, target {refused['target_weight'] + 0.0:.6g} of equity, because of" in "\n".join(headline(found))
 
 
 def test_a_time_between_two_closes_is_the_bar_before_and_says_so(recorded: RecordedRun) -> None:
