@@ -108,7 +108,7 @@ def _closes_what_must_close(values: Any) -> None:
     grows = gate.reduce_only == 0
     assert (level[grows] == RUN).all() and (proposal.may_enter[grows] == 1).all() and (gate.stop[grows] > 0.0).all()
     ledger = values["l97_ledger"]
-    held = ledger.position * ledger.mark / np.asarray(ledger.equity)[:, None]
+    held = ledger.held * ledger.mark / np.asarray(ledger.equity)[:, None]  # dust is flat: nothing can close it
     asked = proposal.side * proposal.size_fraction
     refused = gate.verdict == REJECTED
     less = np.isfinite(held) & (held != 0.0) & (asked * np.sign(held) >= 0.0) & (np.abs(asked) <= np.abs(held))
