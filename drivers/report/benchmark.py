@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from dataflows.panel import Floats
+from drivers.report.account import Daily, daily_returns
 from drivers.report.scan import BarTimes, holds, panels
 from drivers.store.reader import RecordedRun
 
@@ -37,3 +38,8 @@ def read_hold(run: RecordedRun, clock: BarTimes) -> Floats | None:
         wealth[begin : begin + len(close)] = np.where(np.isfinite(grown), grown, 1.0).mean(axis=1)
         last = close[-1]
     return wealth
+
+
+def hold_daily(clock: BarTimes, hold: Floats) -> Daily:
+    """The returns of buy and hold by UTC day. hold: its wealth (T,), 1 at the start."""
+    return daily_returns(clock, hold / np.concatenate([[1.0], hold[:-1]]) - 1.0)

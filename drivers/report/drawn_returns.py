@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from dataflows.panel import Floats
-from drivers.report.account import Account, Daily, daily_returns
+from drivers.report.account import Account, Daily
+from drivers.report.benchmark import hold_daily
 from drivers.report.scan import DAY
 from drivers.report.series import floats
 from drivers.report.trips import Trip
@@ -35,7 +36,7 @@ def drawn_returns(account: Account, hold: Floats | None, trips: Sequence[Trip]) 
     if len(found) >= LEAST_MONTHS:
         made["months"] = found
     if len(daily.day) >= LEAST_ROLLING:
-        made["rolling"] = _rolling(daily, _hold_daily(account, hold))
+        made["rolling"] = _rolling(daily, None if hold is None else hold_daily(account.clock, hold))
     if trips:
         made["trips"] = _trips(trips)
     return made
@@ -49,10 +50,6 @@ def months(daily: Daily) -> list[tuple[int, int, float]]:
         return []
     grown = np.multiply.reduceat(1.0 + daily.returns, begins) - 1.0
     return [(1970 + int(m) // 12, 1 + int(m) % 12, round(float(x), 8)) for m, x in zip(month[begins], grown, strict=True)]
-
-
-def _hold_daily(account: Account, hold: Floats | None) -> Daily | None:
-    return None if hold is None else daily_returns(account.clock, hold / np.concatenate([[1.0], hold[:-1]]) - 1.0)
 
 
 def rolling(daily: Daily) -> tuple[Floats, Floats]:

@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from dataflows.panel import Floats
-from drivers.report.account import Account, daily_returns
+from drivers.report.account import Account
+from drivers.report.benchmark import hold_daily
 from drivers.report.definitions import DEFINITIONS, Unit
 from drivers.report.scan import DAY
 from drivers.report.trips import TradeHistory, Trip
@@ -131,7 +132,7 @@ def against_hold(account: Account, hold: Floats) -> Part:
     clock = account.clock
     yield "hold_return", float(hold[-1]) - 1.0
     yield "hold_drawdown", float((1.0 - hold / np.maximum.accumulate(np.maximum(hold, 1.0))).max())
-    held = daily_returns(clock, hold / np.concatenate([[1.0], hold[:-1]]) - 1.0)
+    held = hold_daily(clock, hold)
     _, ours, theirs = np.intersect1d(account.daily.day, held.day, return_indices=True)
     own, other = account.daily.returns[ours], held.returns[theirs]
     if len(own) < LEAST_DAYS or not float(other.std()) > 0.0 or not float(own.std()) > 0.0:
