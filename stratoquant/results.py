@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 import html
-from dataclasses import fields
+from dataclasses import asdict, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from drivers.diagrams import dot
 from drivers.diagrams.meaning import meanings
+from drivers.diagrams.picture import source
 from drivers.diagrams.values import members_of
 from drivers.domain.run import DomainResult, run_domain
-from drivers.explain.show import headline, tree
+from drivers.explain.contributions import Contribution, contributions
+from drivers.explain.mattered import mattered
+from drivers.explain.show import headline, lines_of, short, tree
 from drivers.explain.target import target_of
 from drivers.explain.trace import Explanation
 from drivers.explain.trace import explain as trace
@@ -197,23 +201,41 @@ class Run:
 
 
 class Explained:
-    """How an order came about: print it for the sentences and the layers; in a notebook it is drawn."""
+    """How an order came about: print it for the reasons; a notebook also draws the ten layers that mattered."""
 
     def __init__(self, explanation: Explanation) -> None:
         self.explanation = explanation
 
     @property
     def headline(self) -> list[str]:
-        """What was decided and why, in sentences."""
+        """Why it was sent, why this size, and what came of it: a paragraph, and notes."""
         return headline(self.explanation)
 
-    def __repr__(self) -> str:
-        from rich.console import Console
+    @property
+    def contributions(self) -> pd.DataFrame:
+        """What spoke for it and against it: a row a source, the largest part of the expected move first."""
+        rows = [asdict(row) for row in contributions(self.explanation)]
+        return pd.DataFrame(rows, columns=[f.name for f in fields(Contribution)])
 
-        console = Console(markup=False, width=140)
-        with console.capture() as shown:
-            console.print(tree(self.explanation))
-        return shown.get()
+    def trace(self) -> str:
+        """Every layer on the way back to the market data, with its values."""
+        return _printed(tree(self.explanation))
+
+    def __repr__(self) -> str:
+        return _printed(short(self.explanation))
+
+    def _repr_svg_(self) -> str:
+        drawn = source(self.explanation.model, mattered(self.explanation), notes=lines_of(self.explanation))
+        return dot.render(drawn, "svg").decode()
+
+
+def _printed(what: Any) -> str:
+    from drivers.text.terminal import Terminal
+
+    console = Terminal(highlight=False, width=140)
+    with console.capture() as shown:
+        console.print(what)
+    return shown.get()
 
 
 def load_run(folder: str | PathLike[str]) -> Run:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from drivers.explain.ladder import ladder_lines, sizing_lines
-from drivers.explain.trace import Explanation, Step, Value, found
+from drivers.explain.contributions import contributions, table
+from drivers.explain.story import paragraph
+from drivers.explain.trace import Explanation, Step, Value
 from drivers.files.json_values import json_values
 from drivers.text.times import stamp
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.text import Text
     from rich.tree import Tree
 
@@ -22,46 +25,23 @@ IN_PICTURE: Final = 4
 
 
 def headline(explanation: Explanation) -> list[str]:
-    """What was decided, in a sentence or two."""
-    target, lines = explanation.target, []
-    if target.order is not None:
-        lines += _order_lines(target.order, target.fills)
-    gate, proposal = found(explanation, "l4_risk_gate"), found(explanation, "l3_action_proposal")
-    at = stamp(target.time)
-    if "side" in proposal:
-        size = proposal["size_fraction"]
-        lines.append(
-            f"L3 at {at}: {proposal['side'].text}, {size.text} of equity"
-            + (f"; may not enter: {proposal['refusal'].text}" if proposal["may_enter"].value == 0 else "; may enter")
-        )
-    if "verdict" in gate:
-        why = gate["reasons"].text
-        smaller = gate["verdict"].text == "REDUCED" and gate["reduce_only"].value == 0
-        lines.append(
-            f"L4: {gate['verdict'].text}, target {gate['target_weight'].text} of equity"
-            + ("" if why == "none" else f", {'made smaller by' if smaller else 'because of'} {why}")
-        )
-    lines += [*sizing_lines(explanation), *ladder_lines(explanation)]
-    if target.trip is not None:
-        lines += target.trip.lines()
-    return [*lines, *target.notes]
+    """Why it was sent or not, in a paragraph, and what else a reader must know."""
+    return [paragraph(explanation), *explanation.target.notes]
 
 
-def _order_lines(order: dict[str, Any], fills: tuple[dict[str, Any], ...]) -> list[str]:
-    price = next((f" at {order[k]:.10g}" for k in ("limit_price", "stop_price") if order[k] is not None), "")
-    only = ", reduce-only" if order["reduce_only"] else ""
-    # the reasons of an increase are what made it smaller; those of a reduction are why it was sent
-    because = "sent because of" if order["reduce_only"] else "made smaller by"
-    why = f"; {because} {order['reason'].replace('|', ', ')}" if order["reason"] else ""
-    end = f" ({order['end_reason']})" if order["end_reason"] else ""
-    asked = f"{order['side']} {order['quantity']:.10g} {order['type']}{price}{only}"
-    lines = [f"{order['order_id']}: {asked}, {order['status']}{end}{why}"]
-    lines += [
-        f"  filled {fill['quantity']:.10g} at {fill['price']:.10g} ({stamp(pd.Timestamp(fill['timestamp']).value)}), "
-        f"{fill['liquidity']}, fee {fill['fee']:.6g}"
-        for fill in fills
-    ]
-    return lines
+def short(explanation: Explanation) -> Group:
+    """What a reader needs first: the paragraph, and what spoke for it and against it by name."""
+    from rich.console import Group
+    from rich.text import Text
+
+    rows = contributions(explanation)
+    parts: list[Any] = [Text("\n".join(headline(explanation)))]
+    if rows:
+        parts += [Text(""), table(rows)]
+    missing = explanation.steps[explanation.root].missing
+    if not explanation.on_the_way("l4_risk_gate") and missing:
+        parts.append(Text(f"not recorded: {'; '.join(missing)}", style="dim"))
+    return Group(*parts)
 
 
 def tree(explanation: Explanation, *, full: bool = False) -> Tree:
@@ -69,7 +49,8 @@ def tree(explanation: Explanation, *, full: bool = False) -> Tree:
     from rich.text import Text
     from rich.tree import Tree
 
-    top = Tree(Text("\n".join(headline(explanation)), style="bold"), guide_style="dim")
+    lines = explanation.target.trip.lines() if explanation.target.trip is not None else []
+    top = Tree(Text("\n".join([*lines, "The way back, layer by layer:"]), style="bold"), guide_style="dim")
 
     def grow(into: Tree, name: str) -> None:
         step = explanation.steps[name]
@@ -134,6 +115,7 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
         "symbol": target.symbol,
         "bar": stamp(target.time),
         "summary": headline(explanation),
+        "contributions": [asdict(row) for row in contributions(explanation)],
         "order": _json_row(target.order),
         "entry": _json_row(target.entry),
         "fills": [_json_row(fill) for fill in target.fills],

@@ -15,7 +15,7 @@ from drivers.files.json_values import json_values
 from drivers.store.contracts import Contracts
 from drivers.store.reader import Command, RecordedRun
 from drivers.text.suggestions import did_you_mean
-from drivers.text.times import parse_utc, stamp
+from drivers.text.times import SECOND_NS, parse_utc, stamp
 
 ORDER_ROOT: Final = "l5_execution_bridge"
 GATE: Final = "l4_risk_gate"
@@ -31,7 +31,8 @@ class Target:
 
     bar: index into the run's bars. root: the layer at which the way back begins. order: its row of orders.parquet; entry: that
     of the entry whose bracket it is. fills: rows of fills.parquet. notes: what a reader must know beside. trip: the
-    position that the order's fills belong to.
+    position that the order's fills belong to. sent: of a bar, the ids of the orders that were decided at it. clock: ns between
+    two closes, 0 where the run does not say.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Target:
     fills: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     trip: OrderTrip | None = None
+    sent: tuple[str, ...] = ()
+    clock: int = 0
 
 
 def target_of(run: RecordedRun, wanted: str) -> Target:
@@ -68,8 +71,6 @@ def _of_an_order(run: RecordedRun, wanted: str) -> Target:
     if order["parent_id"] is not None and order["type"] in ("STOP_MARKET", "STOP_LIMIT", "TAKE_PROFIT") and _is_bracket(order):
         if order["parent_id"] in ids:
             entry = decided = _row(orders, order["parent_id"])
-            what = "target" if order["type"] == "TAKE_PROFIT" else "stop"
-            notes.append(f"{wanted} is the {what} of {entry['order_id']}: what follows is the decision that sent that entry.")
         else:
             notes.append(f"{wanted} belongs to {order['parent_id']}, which is from before this run.")
     fills = _rows(run, "fills")
@@ -82,7 +83,7 @@ def _of_an_order(run: RecordedRun, wanted: str) -> Target:
         notes.append(f"It was decided between two bars, at {stamp(time)}: the values are those of the last close before.")
     notes += [f"The {c.by} sent {c.said} at {c.time}." for c in run.operator_commands() if _concerns(c, order, stamp(time))]
     trip, at = trip_of(fills, order, _booked(run, order["symbol"])), int(run.times()[bar])
-    return Target(wanted, order["symbol"], bar, at, ORDER_ROOT, order, entry, tuple(own), tuple(notes), trip)
+    return Target(wanted, order["symbol"], bar, at, ORDER_ROOT, order, entry, tuple(own), tuple(notes), trip, clock=_clock(run))
 
 
 def _concerns(command: Command, order: dict[str, Any], decided: str) -> bool:
@@ -108,7 +109,29 @@ def _at_a_bar(run: RecordedRun, symbol: str, at: str) -> Target:
         raise ExplainError(f"{run.folder.name} has no bar at {at}; {held}")
     bar = _bar(times, wanted)
     notes = [f"No bar closes at {stamp(wanted)}; this is the last before."] if times[bar] != wanted else []
-    return Target(f"{symbol} {stamp(times[bar])}", symbol, bar, int(times[bar]), GATE, notes=tuple(notes))
+    name, at_ns = f"{symbol} {stamp(times[bar])}", int(times[bar])
+    root = ORDER_ROOT if _approved(run, symbol, at_ns) else GATE
+    return Target(name, symbol, bar, at_ns, root, notes=tuple(notes), sent=_sent(run, symbol, at_ns), clock=_clock(run))
+
+
+def _approved(run: RecordedRun, symbol: str, at: int) -> bool:
+    """Whether L4 wanted an order: then the way back begins where orders are sent, or dropped."""
+    if "decisions" not in run.tables():
+        return False
+    verdicts = run.table("decisions", ["timestamp", "symbol", "verdict"], start=at - 1, end=at, symbols=[symbol])["verdict"]
+    return any(verdict in ("APPROVED", "REDUCED", "EXIT") for verdict in verdicts.to_pylist())
+
+
+def _sent(run: RecordedRun, symbol: str, at: int) -> tuple[str, ...]:
+    """The ids of the orders that were decided at a close; stops and targets are placed later, by an entry's fill."""
+    if "orders" not in run.tables():
+        return ()
+    rows = run.table("orders", ["timestamp", "symbol", "order_id"], start=at - 1, end=at, symbols=[symbol]).to_pylist()
+    return tuple(row["order_id"] for row in rows if not _is_bracket(row))
+
+
+def _clock(run: RecordedRun) -> int:
+    return int(run.about.get("clock_seconds", 0)) * SECOND_NS
 
 
 def _bar(times: Ints, at: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow.compute as pc
@@ -64,6 +64,23 @@ class Explanation:
         """The layer at which the way begins."""
         return next(iter(self.steps))
 
+    def to(self, up: int | None) -> Explanation:
+        """The same, at most `up` steps back; None: all."""
+        if up is None:
+            return self
+        near = {name: step for name, step in self.steps.items() if step.depth <= up}
+        last = {n: replace(s, below=[], elsewhere=[]) if s.depth == up else s for n, s in near.items()}
+        return replace(self, steps=last)
+
+    def on_the_way(self, layer: str) -> bool:
+        """Whether a layer is on the way, and the run recorded values of it."""
+        return layer in self.steps and bool(self.steps[layer].values)
+
+    def named(self, layer: str, field: str) -> list[str]:
+        """The names in a mask that a layer gave; none where it is not recorded."""
+        value = found(self, layer).get(field)
+        return list(value.value) if value is not None and isinstance(value.value, list) else []
+
     def selection(self) -> Selection:
         """The same layers for a picture."""
         shown = frozenset(self.steps)
@@ -71,8 +88,8 @@ class Explanation:
         return Selection(f"{self.target.name}, and what it came from", shown, frozenset(), frozenset({self.root}), edges)
 
 
-def explain(run: RecordedRun, target: Target, *, up: int | None = None, project: Project | None = None) -> Explanation:
-    """The way back from a target. up: at most so many steps; None: to the market data.
+def explain(run: RecordedRun, target: Target, *, project: Project | None = None) -> Explanation:
+    """The way back from a target to the market data.
 
     Raises ExplainError where the run recorded no layer at all.
     """
@@ -92,8 +109,6 @@ def explain(run: RecordedRun, target: Target, *, up: int | None = None, project:
     while queue:
         name = queue.pop(0)
         step = steps[name]
-        if up is not None and step.depth >= up:
-            continue
         for taken in model.layers[name].inputs:
             if taken.kind == "layer" and taken.name in steps:
                 step.elsewhere.append(taken.name)

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import pandas as pd
 
+from drivers.text.counts import plural
+
 DUST: Final = 1e-9
 """Of the largest position of the trip: less is flat."""
 
@@ -20,15 +22,22 @@ class OrderTrip:
     fills: pd.DataFrame
     profit: float | None
 
+    def sentence(self) -> str:
+        """What became of the position."""
+        fills = plural(len(self.fills), "fill")
+        if self.profit is None:
+            return f"Its position ({fills}) is still open."
+        done = "earned" if self.profit >= 0.0 else "lost"
+        return f"Its position ({fills}) {done} {abs(self.profit):,.2f} after fees, before funding."
+
     def lines(self) -> list[str]:
-        """Every fill of the position, and its profit."""
+        """Every fill of the position."""
         rows = [
             f"  {'+' if row['side'] == 'BUY' else '-'}{row['quantity']:.10g} at {row['price']:.10g} "
             f"({row['timestamp'].strftime('%Y-%m-%dT%H:%M:%SZ')}), {row['order_id']}, fee {row['fee']:.6g}"
             for _, row in self.fills.iterrows()
         ]
-        end = "is still open" if self.profit is None else f"earned {self.profit:,.2f} after fees, before funding"
-        return [f"Its position had {len(rows)} fill{'s' * (len(rows) != 1)} and {end}:", *rows]
+        return ["Fills of its position:", *rows]
 
 
 def trip_of(fills: pd.DataFrame, order: dict[str, Any], booked: Callable[[float], float] = float) -> OrderTrip | None:

@@ -82,6 +82,14 @@ REJECTIONS: Final = {
     "LIQUIDATED": "the venue liquidated the account",
     "DUST_SWEPT": "too little was left to sell, and the venue turned it into cash",
 }
+DROPS: Final = {
+    "LOT": "the change was smaller than the venue's lot",
+    "MIN_NOTIONAL": "the change was worth less than the venue takes",
+    "RATE": "the venue takes no more messages in a bar",
+    "UNKNOWN_PRICE": "the price was not known",
+    "NO_SHORT": "the venue takes no short sales",
+    "MARGIN": "the account had too little free margin",
+}
 TYPES: Final = {
     "MARKET": "market",
     "LIMIT": "limit",

@@ -24,6 +24,8 @@ AFTER: Final = (
     ("OPEN_RISK", "l93_open_risk_budget"),
     ("TAIL_BUDGET", "l95_tail_budget"),
 )
+CAP_REASONS: Final = frozenset(name for name, _ in (*IN_L86, *AFTER))
+"""The reasons that are caps: they make a position smaller, and never are why one is opened."""
 CAPS: Final = ("l86_exposure_cap", *(node for _, node in AFTER))
 """The layers that lower a weight one after the other, before L4 applies the smallest once more."""
 NEEDED: Final = ("l3_action_proposal", "l4_risk_gate", *CAPS)

@@ -84,8 +84,10 @@ def test_round_trips_add_up_to_their_fills(run: sq.Run) -> None:
 def test_an_order_is_explained(run: sq.Run) -> None:
     order = str(run.orders["order_id"].iloc[0])
     explained = run.explain(order)
-    assert explained.headline[0].startswith(f"{order}:")
-    assert "L97" in repr(explained)
+    assert explained.headline[0].startswith(f"{order} was sent at the close of ")
+    assert "part of the expected move" in repr(explained) and "L97" not in repr(explained)
+    assert "L97 ledger" in explained.trace()
+    assert explained._repr_svg_().count("<polygon") > 10
     assert sq.explain(run.folder, order).headline == explained.headline
 
 

@@ -37,7 +37,9 @@ def test_every_fill_of_the_position_and_what_it_earned(order: str, ids: list[str
     trip = trip_of(fills(), {"order_id": order, "symbol": "A"})
     assert trip is not None and trip.fills["order_id"].tolist() == ids
     assert trip.profit == (None if profit is None else pytest.approx(profit))
-    assert len(trip.lines()) == 1 + len(ids) and ("still open" in trip.lines()[0]) == (profit is None)
+    assert len(trip.lines()) == 1 + len(ids) and ("still open" in trip.sentence()) == (profit is None)
+    if profit is not None:
+        assert f"earned {profit:,.2f} after fees" in trip.sentence()
 
 
 def test_an_order_that_has_not_filled_has_no_trip() -> None:

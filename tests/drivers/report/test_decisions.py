@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from dataflows.execution.types import ORDER_TYPES, REJECTIONS
+from dataflows.execution.types import DROPS, ORDER_TYPES, REJECTIONS
 from dataflows.fusion.types import EDGE_PARTS, REFUSALS, SOURCES
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import REASONS, VERDICTS
@@ -126,6 +126,7 @@ def test_delay_is_the_reference_against_the_decision(traded: RunReport) -> None:
         (REFUSALS, words.REFUSALS),
         (REASONS, words.REASONS),
         (REJECTIONS, words.REJECTIONS),
+        (DROPS[1:], words.DROPS),
         (ORDER_TYPES, words.TYPES),
         (("UNKNOWN", *REGIMES), words.REGIMES),
     ],
