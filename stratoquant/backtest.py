@@ -35,6 +35,7 @@ def run(
     report: bool = True,
     features: Features = DEFAULT,
     seed: int = RunRequest.seed,
+    trial: bool = True,
 ) -> Run:
     """Backtest: every bar of the data through the whole graph, as `stratoquant run` does.
 
@@ -49,7 +50,8 @@ def run(
     out: folder of the results, None: runs/<time>. overwrite: replace the results there.
     project: a folder with config/, specs/, wiring_master.yaml or layers/ of your own. report: write report.html.
     features: which of the layers' values to keep: "all", at every bar, as `Run.features` needs them; "decisions", at the bars
-    that `Run.explain` is asked about; or "none". seed: of the sample market.
+    that `Run.explain` is asked about; or "none". seed: of the sample market. trial: count the run in the project's ledger of
+    trials, by which reports deflate the Sharpe ratio.
 
     Returns the run. Raises one sentence for each mistake: DataError, ConfigError, ProjectError, StoreError, ValueError,
     TypeError. Results appear only when they are complete.
@@ -70,6 +72,7 @@ def run(
         seed=seed,
         report=report,
         features=features,
+        trial=trial,
     )
     return load_run(run_batch(request).out)
 

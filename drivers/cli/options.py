@@ -50,4 +50,12 @@ Features = Annotated[
         "about, which `explain` shows, and at every bar what the report draws; less than half of that. none: neither.",
     ),
 ]
+Trial = Annotated[
+    bool,
+    typer.Option(
+        "--trial/--no-trial",
+        help="Note the run in the project's ledger, trials.jsonl. Reports say how much of a good result may be the luck of "
+        "many trials.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the built-in sample market.")]

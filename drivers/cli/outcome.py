@@ -18,6 +18,8 @@ def show(result: RunResult) -> None:
     console = Terminal()
     console.print(table(result.summary))
     console.print(f"Results: {result.out}", highlight=False, soft_wrap=True)
+    if result.uncounted:
+        console.print(f"Not counted as a trial: {result.uncounted}.", highlight=False, soft_wrap=True)
     if result.report_failed:
         raise Failed(
             f"The results in {result.out} are whole, but their report could not be made: {result.report_failed}. Make it with: "

@@ -22,6 +22,7 @@ def run(
     seed: options.Seed = RunRequest.seed,
     report: options.Report = RunRequest.report,
     features: options.Features = RunRequest.features,
+    trial: options.Trial = RunRequest.trial,
 ) -> None:
     """Backtest: run every bar of the data through the whole graph.
 
@@ -45,6 +46,7 @@ def run(
         seed=seed,
         report=report,
         features=features,
+        trial=trial,
     )
     from drivers.cli.outcome import show
     from drivers.run.batch import run_batch

@@ -90,6 +90,7 @@ def stream(
     seed: options.Seed = RunRequest.seed,
     report: options.Report = RunRequest.report,
     features: options.Features = RunRequest.features,
+    trial: options.Trial = RunRequest.trial,
 ) -> None:
     """Stream: recorded data, or a live market on paper, through the same engine, one bar at a time.
 
@@ -127,6 +128,7 @@ def stream(
         seed=seed,
         report=report,
         features=features,
+        trial=trial,
         operator_file=operator,
         stale_after=stale_after,
         journaled=journal,

@@ -9,10 +9,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from dataflows.panel import Floats, Ints
-from drivers.report.scan import DAY, YEAR, BarTimes, holds, panels
+from drivers.report.scan import DAY, YEAR, BarTimes, clock_of, holds, panels
 from drivers.store.reader import RecordedRun
 
 _SERIES: Final = ("equity", "peak", "drawdown", "gross", "net", "cash_flows")
+_MONEY: Final = ("equity", "cash_flows")
 _HELD: Final = ("position", "average_price", "mark", "unrealised")
 
 
@@ -89,12 +90,10 @@ def read_account(run: RecordedRun, clock: BarTimes) -> Account | None:
         held += np.count_nonzero(part["position"], axis=0)
         for name in _HELD:
             edge[name] = [edge[name][0] if edge[name] else part[name][0].copy(), part[name][-1].copy()]
-    told = run.about.get("summary", {}).get("account", {})
+    told = _told(run)
     equity, flows = series["equity"], series["cash_flows"] - series["cash_flows"][0]
     start = float(told.get("start_equity") or equity[0])
-    previous = np.concatenate([[start], equity[:-1]])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        returns = np.where(previous > 0.0, (equity - np.diff(flows, prepend=0.0)) / previous - 1.0, np.nan)
+    returns = _returns(equity, flows, start)
     return Account(
         clock,
         start,
@@ -111,6 +110,33 @@ def read_account(run: RecordedRun, clock: BarTimes) -> Account | None:
         edge["position"][1],
         edge["unrealised"][1],
     )
+
+
+def _told(run: RecordedRun) -> dict[str, Any]:
+    """What the run's summary says of its account."""
+    found: dict[str, Any] = run.about.get("summary", {}).get("account", {})
+    return found
+
+
+def _returns(equity: Floats, flows: Floats, start: float) -> Floats:
+    """Of each bar (T,), cash flows taken out; NaN after equity that was not positive."""
+    previous = np.concatenate([[start], equity[:-1]])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        returns: Floats = np.where(previous > 0.0, (equity - np.diff(flows, prepend=0.0)) / previous - 1.0, np.nan)
+    return returns
+
+
+def read_daily(run: RecordedRun) -> Daily | None:
+    """The daily returns of a run alone; None when it kept no ledger."""
+    if not holds(run, "ledger", _MONEY):
+        return None
+    clock = clock_of(run)
+    equity, flows = np.empty(clock.bars), np.empty(clock.bars)
+    for first, part in panels(run, "ledger", _MONEY):
+        for series, name in ((equity, "equity"), (flows, "cash_flows")):
+            series[first : first + len(part[name])] = part[name][:, 0]
+    start = float(_told(run).get("start_equity") or equity[0])
+    return daily_returns(clock, _returns(equity, flows - flows[0], start))
 
 
 def owing(equity: Floats, peak: Floats, flows: Floats, start: float) -> Floats:

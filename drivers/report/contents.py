@@ -22,6 +22,8 @@ from drivers.report.text import count, fixed, listed, percent, signed
 from drivers.report.trips import TradeHistory, read_book
 from drivers.report.words import REASONS, REFUSALS
 from drivers.store.reader import RecordedRun, open_run
+from drivers.store.trials import NAME as LEDGER
+from drivers.store.trials import Trials, read_trials
 from drivers.text.counts import plural
 from drivers.text.times import rounded_duration
 
@@ -55,6 +57,7 @@ class RunReport:
     decisions: Decisions | None
     contribution: Contribution | None
     hold: Floats | None  # wealth of buy and hold (T,), 1 at the start
+    trials: Trials | None  # of its project on the same data; None where the run does not say
     standing: list[str]  # why the account does not trade at the end; empty where it does
     figures: list[Figure]
 
@@ -95,6 +98,7 @@ def read_report(folder: Path | str, name: str | None = None, fields: Sequence[st
     book = read_book(run, account)
     measure_excursions(run, clock, book.trips)
     hold = read_hold(run, clock)
+    trials = trials_of(run)
     stride = int(run.about.get("configuration", {}).get("fusion", {}).get("success_horizon_bars") or USUAL_HORIZON)
     most = min(CANDLES // 4, CANDLES // max(1, min(len(run.symbols), MOST_DRAWN)))
     recorded = {column for table in run.tables() if table.startswith("features/") for column in run.columns(table)}
@@ -113,9 +117,19 @@ def read_report(folder: Path | str, name: str | None = None, fields: Sequence[st
         read_decisions(run, clock.bars),
         read_contribution(run, clock, book.trips, prices),
         hold,
+        trials,
         standing(run, clock) if account is not None else [],
-        all_figures(account, book, hold),
+        all_figures(account, book, hold, trials),
     )
+
+
+def trials_of(run: RecordedRun) -> Trials | None:
+    """The trials on the run's data as its ledger has them now; of a run that was moved, the ledger beside it."""
+    told = run.about.get("trial")
+    if told is None:
+        return None
+    noted, beside = Path(told["ledger"]), run.folder.absolute().parent / LEDGER
+    return read_trials(noted if noted.is_file() else beside, str(run.about["data_hash"]), told["id"])
 
 
 def in_short(report: RunReport) -> list[str]:
@@ -145,7 +159,30 @@ def in_short(report: RunReport) -> list[str]:
     third += f", {percent(hit.value, 1)} of them with a profit after fees" if hit and hit.value is not None else ""
     costs = book.fees + book.slippage
     without = f"without them the same trades would have made {signed(account.change + costs)}"
-    return [first, second, f"{third}. Fees and slippage cost {fixed(costs)}; {without}."]
+    return [first, second, f"{third}. Fees and slippage cost {fixed(costs)}; {without}.", *_luck(report)]
+
+
+def _luck(report: RunReport) -> list[str]:
+    """What the count of trials makes of the Sharpe ratio, in a sentence or two."""
+    deflated, bar, trials = report.figure("deflated_sharpe"), report.figure("luck_sharpe"), report.trials
+    if deflated is None or deflated.value is None or bar is None or bar.value is None or trials is None:
+        return []
+    chance = percent(deflated.value, 0)
+    if trials.different == 1:
+        told = (
+            "This is the project's only trial on these data: the true Sharpe ratio is above 0 with a probability of "
+            f"{chance} (probabilistic Sharpe ratio)."
+        )
+    else:
+        told = (
+            f"The project has made {count(trials.different)} different trials on these data, the luckiest of which would show "
+            f"a Sharpe ratio of {fixed(bar.value)} if none were worth anything. The true Sharpe ratio of this run is above "
+            f"that with a probability of {chance} (deflated Sharpe ratio)."
+        )
+    said = [told]
+    if trials.damaged:
+        said.append(f"{plural(trials.damaged, 'line')} of {trials.path.name} could not be read and may be trials too.")
+    return said
 
 
 def why_nothing(report: RunReport) -> str:

@@ -2,7 +2,8 @@
 
 Sources: Sharpe (1994); its standard error: Lo (2002); Sortino and Price (1994), its standard error by the delta method on the
 moments; the interval of a share: Wilson (1927); Calmar: Young (1991); alpha and beta: Jensen
-(1968); MAE and MFE: Sweeney (1996).
+(1968); MAE and MFE: Sweeney (1996); probabilistic Sharpe ratio and minimum track record: Bailey and Lopez de Prado (2012);
+deflated Sharpe ratio: the same (2014).
 """
 
 from __future__ import annotations
@@ -69,6 +70,40 @@ DEFINITIONS: Final[dict[str, Definition]] = {
         "Risk", "Longest time under water", "duration", "longest stretch of closes below an earlier high"
     ),
     "worst_bar": Definition("Risk", "Worst bar", "share", "lowest return of a bar"),
+    "trials": Definition(
+        "Luck",
+        "Trials on these data",
+        "count",
+        "different settings, code, symbols or spans that the project has run on these data, this run included; its ledger "
+        "trials.jsonl has {runs:,} runs on them, and equal ones count once",
+    ),
+    "probabilistic_sharpe": Definition(
+        "Luck",
+        "Probabilistic Sharpe ratio",
+        "share",
+        "probability that the true Sharpe ratio is above 0, given {days:,} days, their skewness and kurtosis, and as if "
+        "nothing had been chosen among trials",
+    ),
+    "luck_sharpe": Definition(
+        "Luck",
+        "Sharpe ratio of the luckiest",
+        "ratio",
+        "Sharpe ratio to expect of the best of {trials:,} trials none of which is worth anything, from the variance of the "
+        "trials' ratios; one trial has none",
+    ),
+    "deflated_sharpe": Definition(
+        "Luck",
+        "Deflated Sharpe ratio",
+        "share",
+        "probability that the true Sharpe ratio is above that of the luckiest of {trials:,} worthless trials: below 95 %, the "
+        "result may be the luck of having tried so many",
+    ),
+    "track_record": Definition(
+        "Luck",
+        "Minimum track record, days",
+        "count",
+        "days that such a Sharpe ratio needs so that the true one is above 0 with a probability of 95 %",
+    ),
     "hold_return": Definition(
         "Against buy and hold",
         "Buy and hold, total return",

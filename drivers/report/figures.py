@@ -15,6 +15,8 @@ from drivers.report.benchmark import hold_daily
 from drivers.report.definitions import DEFINITIONS, Unit
 from drivers.report.scan import DAY
 from drivers.report.trips import TradeHistory, Trip
+from drivers.statistics.sharpe import expected_maximum, minimum_track_record, moments, probabilistic_sharpe
+from drivers.store.trials import Trials
 from drivers.text.counts import plural
 from drivers.text.times import rounded_duration
 
@@ -48,14 +50,22 @@ class Figure:
         return asdict(self)
 
 
-def all_figures(account: Account | None, book: TradeHistory, hold: Floats | None = None) -> list[Figure]:
-    """Every figure that this run has, in the order of their definitions. hold: wealth (T,) of buy and hold."""
+def all_figures(
+    account: Account | None, book: TradeHistory, hold: Floats | None = None, trials: Trials | None = None
+) -> list[Figure]:
+    """Every figure that this run has, in the order of their definitions. hold: wealth (T,) of buy and hold. trials: on the same
+    data."""
     if account is None:
         return []
-    facts = {"days": len(account.daily.returns), "days_a_year": account.daily.a_year}
+    facts: dict[str, Any] = {"days": len(account.daily.returns), "days_a_year": account.daily.a_year}
     values: dict[str, tuple[Any, ...]] = {}
     parts = [growth(account), risk(account), exposure(account), trading(account, book), round_trips(account, book.trips)]
-    for part in parts if hold is None else [*parts, against_hold(account, hold)]:
+    if hold is not None:
+        parts.append(against_hold(account, hold))
+    if trials is not None:
+        facts |= {"trials": trials.different, "runs": trials.runs}
+        parts.append(luck(account, trials))
+    for part in parts:
         values.update({key: rest for key, *rest in part})
     return [
         _figure(key, definition.words.format(**facts), *values[key]) for key, definition in DEFINITIONS.items() if key in values
@@ -161,6 +171,24 @@ def regression(y: Floats, x: Floats) -> tuple[tuple[float, float], tuple[float, 
     residual = y - intercept - slope * x
     variance = float(residual @ residual) / (n - 2)
     return (intercept, math.sqrt(variance * (1.0 / n + float(x.mean()) ** 2 / square))), (slope, math.sqrt(variance / square))
+
+
+def luck(account: Account, trials: Trials) -> Part:
+    """How much of the Sharpe ratio may be the luck of the best of many trials."""
+    returns = account.daily.returns
+    few = "" if len(returns) >= LEAST_DAYS else f"the run has {plural(len(returns), 'day')}, fewer than {LEAST_DAYS}"
+    found = moments(returns)
+    yield "trials", trials.different
+    if few or found is None:
+        for key in ("probabilistic_sharpe", "deflated_sharpe", "luck_sharpe", "track_record"):
+            yield key, None, few or "the account did not move"
+        return
+    bar = expected_maximum(trials.different, trials.variance_for(found.n))
+    needed = minimum_track_record(found)
+    yield "probabilistic_sharpe", probabilistic_sharpe(found)
+    yield "luck_sharpe", bar * math.sqrt(account.daily.a_year)
+    yield "deflated_sharpe", probabilistic_sharpe(found, bar), f"after {plural(trials.different, 'trial')} on these data"
+    yield "track_record", needed, "" if math.isfinite(needed) else "the ratio is not above 0"
 
 
 def exposure(account: Account) -> Part:

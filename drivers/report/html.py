@@ -18,7 +18,17 @@ NAME: Final = "report.html"
 SCRIPTS: Final = (
     "echarts.min.js", "report_chart.js", "tables.js", "report_returns.js", "report_prices.js", "report_trips.js", "report.js",
 )  # fmt: skip
-HEADLINES: Final = ("total_return", "profit", "max_drawdown", "sharpe", "turnover", "fees", "trips", "hit_rate")
+HEADLINES: Final = (
+    "total_return",
+    "profit",
+    "max_drawdown",
+    "sharpe",
+    "deflated_sharpe",
+    "turnover",
+    "fees",
+    "trips",
+    "hit_rate",
+)
 
 
 def write_report(folder: Path, name: str | None = None) -> Path:

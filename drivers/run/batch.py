@@ -25,11 +25,13 @@ from drivers.text.terminal import Terminal
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run: where its results are and what they add up to. report_failed: why `report.html` is not with them."""
+    """A finished run: where its results are and what they add up to. report_failed: why `report.html` is not with them.
+    uncounted: why the ledger of trials does not have it."""
 
     out: Path
     summary: dict[str, Any]
     report_failed: str = ""
+    uncounted: str = ""
 
 
 def default_out(now: datetime) -> Path:
@@ -57,7 +59,7 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
             advance_all(session, recorder, lambda bars: progress.update(days, advance=bars))
             done = time.perf_counter()
             summary = recorder.finish({"prepare_seconds": ready - begun, "run_seconds": done - ready})
-    return RunResult(out, summary, recorder.report_failed)
+    return RunResult(out, summary, recorder.report_failed, recorder.uncounted)
 
 
 def advance_all(session: PreparedRun, recorder: Recorder, on_bars: Callable[[int], None]) -> None:

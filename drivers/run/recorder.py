@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,10 +16,13 @@ from drivers.files.atomic import sync
 from drivers.run.assembly import PreparedRun
 from drivers.runlog.events import Events
 from drivers.runlog.log import open_run_log
+from drivers.statistics.sharpe import moments
 from drivers.store.columns import EpochLayer
 from drivers.store.errors import StoreError
 from drivers.store.learned import Learned
+from drivers.store.reader import open_run
 from drivers.store.summary import Summary
+from drivers.store.trials import Trial, ledger_of, note_trial, trial_id
 from drivers.store.writer import ResultWriter
 from drivers.text.times import stamp
 
@@ -72,6 +76,7 @@ class Recorder:
             self.summary.go_on(go_on["summary"])
             self.events.recall(go_on["events"])
             self.learned.go_on(go_on["learned"])
+        self.uncounted = ""  # why the ledger of trials does not have it
         self.report_failed = ""  # why there is no report of results that are whole
 
     def __enter__(self) -> Recorder:
@@ -166,16 +171,43 @@ class Recorder:
             self.log.close()
             self.learned.save(self.writer.folder)
         rate = self.bars / timings["run_seconds"] if timings.get("run_seconds") else None
-        self.writer.finish(
-            {
-                **session.describe(),
-                "timings": {**timings, "bars_per_second": rate},
-                "summary": summary,
-                **more,
-            },
-            self._report if session.request.report else None,
-        )
+        about = session.describe()
+        whole = not (more.get("stopped_at") or more.get("resumed_after"))  # a part of a run is no trial
+        counts = bool(session.request.trial and whole and about["data_hash"])
+        ledger = ledger_of(session.project, self.out)
+        about["trial"] = {"id": trial_id(about), "ledger": str(ledger), "counted": counts}
+
+        def complete(folder: Path) -> None:
+            if counts:
+                self._count(folder, about, ledger)
+            if session.request.report:
+                self._report(folder)
+
+        self.writer.finish({**about, "timings": {**timings, "bars_per_second": rate}, "summary": summary, **more}, complete)
         return summary
+
+    def _count(self, folder: Path, about: Mapping[str, Any], ledger: Path) -> None:
+        """Notes the run in the ledger of trials; one without an account is none. Where that fails, the results stand all the
+        same."""
+        from drivers.report.account import read_daily
+
+        daily = read_daily(open_run(folder))
+        if daily is None:
+            return
+        found = moments(daily.returns)
+        trial = Trial(
+            time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            run=self.out.name,
+            data_hash=about["data_hash"],
+            trial=about["trial"]["id"],
+            sharpe=None if found is None else found.sharpe,
+            days=len(daily.returns),
+            settings=(*about["overrides"], *([f"spec {about['spec']['name']}"] if about["spec"] else [])),
+        )
+        try:
+            note_trial(ledger, trial)
+        except OSError as error:
+            self.uncounted = f"{ledger} cannot be written ({(error.strerror or str(error)).lower()})"
 
     def _report(self, folder: Path) -> None:
         """The report of the results in a folder. Where it cannot be made they are worth having all the same: the reason is kept

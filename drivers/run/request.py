@@ -26,7 +26,7 @@ class RunRequest:
     what closes before is its history, in which nothing is entered; clock: the length of its bars; warm: the length of that
     history, as `14d`, None: what the configuration needs; warm_from: a fetched folder that has it. journaled: a stream keeps a
     journal beside its results. resume: complete the stream that left `<out>.partial`. features: which of
-    the layers' values the results keep.
+    the layers' values the results keep. trial: note the run in the project's ledger of trials.
     """
 
     data: Path | None = None
@@ -52,3 +52,4 @@ class RunRequest:
     journaled: bool = True
     features: Features = DEFAULT
     resume: bool = False
+    trial: bool = True

@@ -117,7 +117,7 @@ def run_stream(
             path = request.checkpoint or out / CHECKPOINT
     if stopped:
         notify(f"Stopped after {stamp(session.engine.last_time)}. Go on with: stratoquant stream --checkpoint {path} …")
-    return RunResult(out, summary, recorder.report_failed)
+    return RunResult(out, summary, recorder.report_failed, recorder.uncounted)
 
 
 def _shown(progress: Progress, task: TaskID) -> Callable[[int], None]:

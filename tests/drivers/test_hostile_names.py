@@ -85,7 +85,7 @@ def test_the_summary_of_a_run(place: Path, said: Said) -> None:
 
 
 def test_no_file_is_named_after_data_and_none_lies_outside_of_the_results(place: Path, run: Path) -> None:
-    assert {path.name for path in place.iterdir()} <= {"data", FOLDER, f"{FOLDER}2"}
+    assert {path.name for path in place.iterdir()} <= {"data", "trials.jsonl", FOLDER, f"{FOLDER}2"}
     assert all(re.fullmatch(r"[\w./]+", path) for path in left(run))
 
 

@@ -79,6 +79,7 @@ def by_hand(folder: Path) -> dict[str, float]:
         "slippage": (signed * (fills.price - fills.reference_price)).sum(),
         "funding": account.funding.iloc[-1],
         "cost_bps": (fills.fee.sum() + (signed * (fills.price - fills.reference_price)).sum()) / notional * 1e4,
+        "trials": 3,  # of the fixtures
         "trips": len(trips),
         "hit_rate": len(won) / len(trips),
         "profit_factor": won.sum() / -lost.sum(),

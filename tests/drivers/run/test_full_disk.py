@@ -60,7 +60,7 @@ def test_a_full_disk_leaves_the_results_that_were_there(data: Path, tmp_path: Pa
     out = tmp_path / "out"
     line = ["run", "--data", str(data), "--out", str(out)]
     assert run_command(line) == 0
-    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     with room(size):
         assert run_command([*line, "--overwrite", "--spec", "prior_belief"]) == 1
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
