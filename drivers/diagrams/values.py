@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
-from dataflows.panel import Kind
+from dataflows.panel import Ints, Kind
 from drivers.diagrams.meaning import Meaning
 from drivers.store.reader import RecordedRun
 from drivers.text.times import parse_utc, stamp
@@ -27,8 +28,9 @@ class ValuesError(ValueError):
     """A bar or symbol that the run does not hold. One sentence: which, and what there is."""
 
 
-def chosen_bar(run: RecordedRun, at: str | None, symbol: str | None) -> int:
-    """The bar that closes at a time or last before it; without a time the last bar with an order, else the last.
+def chosen_bar(run: RecordedRun, at: str | None, symbol: str | None) -> tuple[int, str | None]:
+    """The bar that closes at a time or last before it; without a time the last bar with an order, else the last. And the symbol
+    that is shown first: the one asked for, else that of the last order until then; None: there is no order.
 
     Raises ValuesError for a time that is none, or outside the run.
     """
@@ -36,9 +38,8 @@ def chosen_bar(run: RecordedRun, at: str | None, symbol: str | None) -> int:
     if not len(times):
         raise ValuesError(f"{run.folder} has no bars, so there are no values to show")
     if at is None:
-        orders = run.table("orders", ["timestamp", "symbol"], symbols=None if symbol is None else [symbol])["timestamp"]
-        last = max((each.value for each in orders if each.is_valid), default=int(times[-1]))
-        return max(0, int(np.searchsorted(times, last, side="right")) - 1)
+        last, found = _last_order(run, symbol, int(times[-1])) or (int(times[-1]), symbol)
+        return max(0, int(np.searchsorted(times, last, side="right")) - 1), found
     try:
         wanted = parse_utc(at)
     except ValueError as error:
@@ -47,7 +48,21 @@ def chosen_bar(run: RecordedRun, at: str | None, symbol: str | None) -> int:
         raise ValuesError(
             f"--at {at} is outside {run.folder.name}, whose bars close from {stamp(times[0])} to {stamp(times[-1])}"
         )
-    return int(np.searchsorted(times, wanted, side="right")) - 1
+    bar = int(np.searchsorted(times, wanted, side="right")) - 1
+    order = _last_order(run, symbol, int(times[bar]))
+    return bar, symbol if order is None else order[1]
+
+
+def _last_order(run: RecordedRun, symbol: str | None, until: int) -> tuple[int, str] | None:
+    """When the last order until a time was decided, and of which symbol; None: there is none."""
+    if "orders" not in run.tables():
+        return None
+    orders = run.table("orders", ["timestamp", "symbol"], symbols=None if symbol is None else [symbol], end=until)
+    stamps = orders["timestamp"].cast(pa.int64()).to_numpy()
+    if not len(stamps):
+        return None
+    last = int(stamps.argmax())
+    return int(stamps[last]), str(orders["symbol"][last].as_py())
 
 
 def values_of(
@@ -60,30 +75,53 @@ def values_of(
     """
     if symbol is not None and symbol not in run.symbols:
         raise ValuesError(f"{run.folder.name} has no symbol {symbol!r}; it has {', '.join(run.symbols[:12])}")
-    times, bar = run.times(), chosen_bar(run, at, symbol)
+    times, (bar, symbol) = run.times(), chosen_bar(run, at, symbol)
     wanted = {domain: _columns(run, domain, layers) for domain in run.domains()}
     count = max(1, sum(map(len, wanted.values())))
     symbols = _symbols(run.symbols, symbol, NUMBERS // (count * LEAST_BARS))
-    bars = min(MOST_BARS, max(LEAST_BARS, NUMBERS // (count * len(symbols))))
-    first = max(0, min(bar - bars // 2, len(times) - bars))
-    window = times[first : first + bars]
-    columns: dict[str, Any] = {}
-    for domain, kinds in wanted.items():
-        table = run.table(f"features/{domain}", list(kinds), start=int(window[0]) - 1, end=int(window[-1]))
-        places = [run.symbols.index(name) for name in symbols]
-        for name, kind in kinds.items():
-            panel = table[name].to_numpy().reshape(len(window), len(run.symbols))[:, places]
-            columns[name] = _packed(panel[:, :1] if kind.axes == () else panel, kind)
+    panels = _panels(run, wanted, symbols, *_window(times, bar, MOST_BARS))
+    changing = sum(not _is_one(panel) for panel, _ in panels.values())  # what never changes is written once
+    first, last = _window(times, bar, min(MOST_BARS, max(LEAST_BARS, NUMBERS // (max(1, changing) * len(symbols)))))
+    skipped = first - _window(times, bar, MOST_BARS)[0]
+    columns = {name: _packed(panel[skipped : skipped + last - first], kind) for name, (panel, kind) in panels.items()}
     spec = run.about.get("spec")
     return {
         "name": Path(run.folder.resolve()).name,
         "spec": None if spec is None else dict(spec),
         "symbols": list(symbols),
-        "times": [int(stamp) // 1_000_000 for stamp in window],
+        "times": [int(stamp) // 1_000_000 for stamp in times[first:last]],
         "at": bar - first,
+        "first": first,
+        "total": len(times),
         "symbol": 0 if symbol is None else symbols.index(symbol),
         "columns": columns,
     }
+
+
+def _window(times: Ints, bar: int, bars: int) -> tuple[int, int]:
+    """The first of so many bars around one, and the one behind the last."""
+    first = max(0, min(bar - bars // 2, len(times) - bars))
+    return first, min(first + bars, len(times))
+
+
+def _panels(
+    run: RecordedRun, wanted: Mapping[str, Mapping[str, Kind]], symbols: Sequence[str], first: int, last: int
+) -> dict[str, tuple[Any, Kind]]:
+    """The columns between two bars, each (bars, symbols), or (bars, 1) of one value a bar."""
+    window, places = run.times()[first:last], [run.symbols.index(name) for name in symbols]
+    found: dict[str, tuple[Any, Kind]] = {}
+    for domain, kinds in wanted.items():
+        table = run.table(f"features/{domain}", list(kinds), start=int(window[0]) - 1, end=int(window[-1]))
+        for name, kind in kinds.items():
+            panel = table[name].to_numpy().reshape(len(window), len(run.symbols))[:, places]
+            found[name] = (panel[:, :1] if kind.axes == () else panel, kind)
+    return found
+
+
+def _is_one(panel: Any) -> bool:
+    """Whether every number is the same, to the bit or all NaN."""
+    flat = np.ascontiguousarray(panel).reshape(-1).astype(np.float64)
+    return bool((flat.view(np.int64) == flat[:1].view(np.int64)).all())
 
 
 def _symbols(there: Sequence[str], chosen: str | None, most: int) -> list[str]:

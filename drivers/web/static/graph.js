@@ -20,6 +20,7 @@
   // ---- the address
 
   const short = (name) => (name ? model.layers.get(name).id : null);
+  const full = (name) => `${short(name)} ${model.layers.get(name).label}`;
   const named = (id) => model.byId.get(id)?.name ?? (model.layers.has(id) ? id : null);
 
   function address() {
@@ -148,7 +149,7 @@
     $("shown").textContent = next.nodes.size === total ? count(total, "layer") : `${next.nodes.size} of ${total} layers`;
     $("empty").hidden = next.nodes.size + next.boxes.size > 0;
     $("empty").textContent = state.from && state.to
-      ? `No path leads from ${short(state.from)} to ${short(state.to)} within the bar.`
+      ? `No path leads from ${full(state.from)} to ${full(state.to)} within the bar.`
       : "Choose the two layers between which the paths are shown.";
   }
 
@@ -200,13 +201,13 @@
   function near(name) {
     Object.assign(state, { mode: "near", of: name });
     render();
-    say(`${$("shown").textContent} within ${count(state.hops, "step")} of ${short(name)}`);
+    say(`${$("shown").textContent} within ${count(state.hops, "step")} of ${full(name)}`);
   }
 
   function path(from, to) {
     Object.assign(state, { mode: "path", from: from ?? (state.from !== to ? state.from : null), to: to ?? (state.to !== from ? state.to : null) });
     render();
-    if (state.from && state.to) say(`${$("shown").textContent} on paths from ${short(state.from)} to ${short(state.to)}`);
+    if (state.from && state.to) say(`${$("shown").textContent} on paths from ${full(state.from)} to ${full(state.to)}`);
   }
 
   function hover(name, event) {

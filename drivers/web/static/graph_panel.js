@@ -15,7 +15,7 @@ sqGraph.html = (tag, attributes = {}, ...children) => {
 sqGraph.panel = (place, model, values, hooks) => {
   const h = sqGraph.html;
 
-  const goto = (layer, text = layer.id) => h("button", { type: "button", class: "go", style: `--d: var(--domain-${layer.domain}, var(--muted))`, "data-goto": layer.name, onclick: () => hooks.onLayer(layer.name) }, text);
+  const goto = (layer, text = layer.id) => h("button", { type: "button", class: "go", style: `--d: var(--domain-${layer.domain}, var(--muted))`, "data-goto": layer.name, title: text === layer.id ? layer.label : null, onclick: () => hooks.onLayer(layer.name) }, text);
 
   // ---- prose and code
 

@@ -4,7 +4,7 @@
 sqGraph.view = (svg, hooks) => {
   const { curve } = sqGraph.layout;
   const STILL = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const FAR = 0.62; // below this scale names cannot be read: ids take their place
+  const FAR = 0.62; // below this scale small print cannot be read: the id and the name are drawn larger, and alone
   const DURATION = 260;
   const ICONS = { // 12 x 12: a panel of columns, a stair, a mark set afterwards, a round
     columnar: "M2 2v8M6 2v8M10 2v8",
@@ -57,7 +57,8 @@ sqGraph.view = (svg, hooks) => {
       make("rect", { class: "body", width, height, rx: 7 }),
       make("path", { class: "bar", d: `M7 0H5V${height}H7A7 7 0 0 1 0 ${height - 7}V7A7 7 0 0 1 7 0z` }),
       make("text", { class: "id", x: 14, y: 18 }, layer.id),
-      make("text", { class: "far", x: width / 2 + 2, y: height / 2 + 9, "text-anchor": "middle" }, layer.id),
+      make("text", { class: "far", x: 12, y: 19 }, layer.id),
+      make("text", { class: "far far-name", x: 12, y: 37 }, fitted(layer.label, width - 16, 16.5)),
       make("text", { class: "value", x: width - 26, y: 18, "text-anchor": "end" }),
       make("text", { class: "name", x: 14, y: 35 }, fitted(layer.label, width - 22, 12)),
       make("path", { class: "icon", d: ICONS[layer.schedule] ?? "", transform: `translate(${width - 20} 7)` }),

@@ -168,7 +168,7 @@ def test_paths_are_those_of_networkx(browser_page: Any, plain: Path, model: Mode
     assert shown(browser_page) == expected
     browser_page.select_option("#path-from", "l4_risk_gate")
     browser_page.select_option("#path-to", "l1_regime")
-    assert "No path leads from L4 to L1" in browser_page.locator("#empty").inner_text()
+    assert "No path leads from L4 risk gate to L1 regime" in browser_page.locator("#empty").inner_text()
 
 
 def test_an_address_brings_the_view_back(browser_page: Any, plain: Path) -> None:
@@ -218,6 +218,9 @@ def test_the_first_bar_shown_is_the_last_with_an_order(
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), folder / "orders.parquet")
         made = values_of(open_run(folder), layers)
         assert made["times"][made["at"]] == finished.times()[bar] // 1_000_000
+        assert made["symbols"][made["symbol"]] == order["symbol"]
+        assert made["total"] == len(finished.times())
+        assert made["times"][0] == finished.times()[made["first"]] // 1_000_000
     assert values_of(open_run(folder), layers, symbol="BBB")["at"] == len(made["times"]) - 1  # it has no order
 
 
@@ -234,6 +237,23 @@ def test_a_bar_or_symbol_that_is_not_there_is_named(
 ) -> None:
     with pytest.raises(ValuesError, match=message):
         values_of(finished, layers, at=at, symbol=symbol)
+
+
+def test_the_page_says_which_bars_of_the_run_it_holds(
+    browser_page: Any, with_run: Path, finished: RecordedRun, layers: dict[str, Meaning]
+) -> None:
+    open_page(browser_page, with_run)
+    made, total = values_of(finished, layers), len(finished.times())
+    held = f"bars {made['first'] + 1:,} to {made['first'] + len(made['times']):,} of {total:,}"
+    said = browser_page.locator("#which").inner_text()
+    assert said.startswith(held) if len(made["times"]) < total else said == f"all {total:,} bars"
+
+
+def test_layers_are_named_beside_their_ids_however_small(browser_page: Any, plain: Path) -> None:
+    open_page(browser_page, plain)
+    browser_page.evaluate("document.getElementById('graph').classList.add('afar')")
+    names = browser_page.locator("[data-layer=l66_signal_matrix] text:visible").all_text_contents()
+    assert names == ["L66", "signal matrix"]
 
 
 def test_101_layers_are_laid_out_at_once_and_do_not_overlap(browser_page: Any, large: Path) -> None:
