@@ -30,7 +30,8 @@ class CarryError(TypeError):
 
 @dataclass(frozen=True, init=False)
 class Axes:
-    """The axes of one carried array and the value it starts with (a number, or the key of a number in the configuration)."""
+    """The axes of one carried array and what it starts with: a number, or a key of the configuration, or a method of it that
+    gives the numbers."""
 
     names: tuple[str | int, ...]
     start: float | int | str
@@ -70,7 +71,7 @@ def _lookup(key: str, configs: Mapping[str, Any], where: str) -> Any:
         taken = ", ".join(configs) or "no configuration"
         problem = "is in several configurations" if len(found) > 1 else "is not a configuration key"
         raise CarryError(f"{where}: axis or start value {key!r} {problem} that the layer takes ({taken})")
-    return found[0]
+    return found[0]() if callable(found[0]) else found[0]
 
 
 def _length(

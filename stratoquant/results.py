@@ -124,37 +124,39 @@ class Run:
 
     @property
     def layers(self) -> list[str]:
-        """Names of the layers whose outputs were recorded at every bar, all or some."""
+        """Names of the layers whose outputs were recorded at every bar or epoch, all or some."""
         return sorted(self._by_layer, key=lambda name: int(name[1:].partition("_")[0]))
 
     @functools.cached_property
     def _by_layer(self) -> dict[str, tuple[str, list[str]]]:
-        """{layer: (domain, its columns)}."""
+        """{layer: (table, its columns)}."""
+        run = self._recorded
         found: dict[str, tuple[str, list[str]]] = {}
-        for domain_ in self._recorded.domains():
-            for column in self._recorded.columns(f"features/{domain_}"):
+        for table in (*(f"features/{name}" for name in run.domains()), *(f"epochs/{name}" for name in run.learned())):
+            for column in run.columns(table):
                 if column not in ("timestamp", "symbol"):
-                    found.setdefault(column.partition(".")[0], (domain_, []))[1].append(column)
+                    found.setdefault(column.partition(".")[0], (table, []))[1].append(column)
         return found
 
     def features(
         self, layer: str, *, symbols: str | list[str] | None = None, start: Time | None = None, end: Time | None = None
     ) -> pd.DataFrame:
-        """What a layer gave: one row a bar and symbol, one column a field. layer: a name or an id (`L12`).
+        """What a layer gave: one row a bar and symbol, one column a field. layer: a name or an id (`L12`). Of a layer that
+        speaks once an epoch: one row an epoch and symbol, of the first bar at which it holds.
 
         A field of several values a symbol has a column each, named by what they are where they have names (`values.trend` of
         L66's sources), else by number.
 
         Raises RecordedError for a run that was not made with features="all"."""
         name = layer_named(layer, list(self._by_layer))
-        if self._recorded.kept != "all":
+        table, columns = self._by_layer.get(name or "", ("", []))
+        if self._recorded.kept != "all" and not table.startswith("epochs/"):
             raise RecordedError(f"{self.folder.name} does not hold {layer} at every bar: {instead(self._recorded.kept)}")
         if name is None:
             raise RecordedError(f"{self.folder.name} holds no layer {layer!r}; {layer_hint(layer, list(self._by_layer))}")
-        domain_, columns = self._by_layer[name]
         members = members_of(name, meanings(self._recorded.project).get(name), columns)
         frame = self._recorded.frame(
-            f"features/{domain_}",
+            table,
             columns,
             symbols=names_of("symbols", symbols),
             start=ns_of("start", start),

@@ -37,9 +37,9 @@ UNKNOWN_SIDE: Final = 2
 
 
 class SourceWeights(NamedTuple):
-    """Delayed from L6: one weight for each regime and source; every row sums to 1. Starts at 1/K."""
+    """Delayed from L6: one weight for each regime and source; every row sums to 1. Starts as configured."""
 
-    weights: Annotated[Floats, Axes(len(REGIMES), K, start=1.0 / K), Within(0.0, 1.0)]  # (REGIMES, K)
+    weights: Annotated[Floats, Axes(len(REGIMES), K, start="meta.source_rows"), Within(0.0, 1.0)]  # (REGIMES, K)
 
 
 class Policy(NamedTuple):

@@ -16,29 +16,19 @@ from dataflows.meta.thresholds import (
     CALM_VOLATILITY,
     CRASH,
     HIGH_VOLATILITY,
+    LEVELS,
     TREND_SIZE,
     Trail,
     changes,
     follow,
     largest_of,
+    mean_shifts,
     volatility_scores,
 )
 from dataflows.meta.types import FIRST_VOTE, Adaptation, Advice, Performance
 from dataflows.panel import Floats
 from dataflows.pattern.types import PATTERNS, PatternWeights
-from dataflows.regime.types import (
-    CALM,
-    FEATURES,
-    HIGH_VOL,
-    REGIMES,
-    TREND,
-    TREND_DOWN,
-    TREND_UP,
-    VOLATILITY,
-    Regime,
-    RegimeConfig,
-    RegimeThresholds,
-)
+from dataflows.regime.types import FEATURES, REGIMES, TREND, VOLATILITY, Regime, RegimeConfig, RegimeThresholds
 
 
 class AdaptationCarry(NamedTuple):
@@ -48,7 +38,7 @@ class AdaptationCarry(NamedTuple):
     on: Annotated[Floats, Axes(PATTERNS, start=1.0)]
     trail: Trail
     pattern_weights: Annotated[Floats, Axes(PATTERNS, start="meta.pattern_weights")]
-    shifts: Annotated[Floats, Axes(4)]
+    shifts: Annotated[Floats, Axes(LEVELS, start="meta.threshold_shifts")]
 
 
 @layer("L65", schedule="epoch", cross_sectional=True)
@@ -72,7 +62,8 @@ def l65_adaptation(
     quantile at which a normal law has them; crash_sigma follows the greatest move of nine in ten epochs. By at most
     `threshold_step` an epoch, and never further than `threshold_most` from the configured value (crash_sigma: as a factor).
 
-    With `adapt_patterns` or `adapt_thresholds` 0 the configured values hold, and advice is all there is. changed: how many of
+    With `adapt_patterns` or `adapt_thresholds` 0 the configured values hold (of thresholds: regime.yml's, moved by
+    `threshold_shifts`), and advice is all there is. changed: how many of
     the numbers in force are others than before. Sources: Bailey and Lopez de Prado (2012); Benjamini and Hochberg (1995).
     """
     bars = np.flatnonzero(clock.is_bar)
@@ -94,17 +85,14 @@ def l65_adaptation(
     )
     base = np.array(meta.pattern_weights)
     weights = base * carry.on if meta.adapt_patterns else base
-    shifts = carry.trail.shifts.copy() if meta.adapt_thresholds else np.zeros(4)
+    shifts: Floats = carry.trail.shifts.copy() if meta.adapt_thresholds else np.array(meta.threshold_shifts)
     changed = changes(carry.pattern_weights, weights) + changes(carry.shifts, shifts)
     carry.pattern_weights[:], carry.shifts[:] = weights, shifts
-    mean_shift = np.zeros((len(REGIMES), len(FEATURES)))
-    mean_shift[CALM, VOLATILITY], mean_shift[HIGH_VOL, VOLATILITY] = shifts[CALM_VOLATILITY], shifts[HIGH_VOLATILITY]
-    mean_shift[TREND_UP, TREND], mean_shift[TREND_DOWN, TREND] = shifts[TREND_SIZE], -shifts[TREND_SIZE]
     advised = configured + carry.trail.shifts
     return Adaptation(
         pattern_weights=PatternWeights(weights),
         regime_thresholds=RegimeThresholds(
-            mean_shift=mean_shift,
+            mean_shift=np.array(mean_shifts(shifts), np.float64),
             mean_shift_15=np.zeros((len(REGIMES), len(FEATURES))),
             crash_factor=np.array([1.0 + shifts[CRASH]]),
         ),

@@ -19,7 +19,7 @@ from dataflows.meta.track import Tracks, add_epoch
 from dataflows.meta.types import ROWS, Evidence, PaperTracks, Performance, Realised, SymbolTracks
 from dataflows.panel import Floats
 from dataflows.pattern.types import PatternConsensus
-from dataflows.regime.types import REGIMES, Regime
+from dataflows.regime.types import Regime
 
 
 class PerformanceCarry(NamedTuple):
@@ -60,9 +60,9 @@ def l6_performance_monitor(
     return of a source, at `source_volatility` over the root mean square of its epochs before, multiplies its weight; at most 4
     volatilities count. `source_share` is then spread evenly, so a weight is never below `source_share` / 11. Weights of a
     regime are learned from what came in it and drawn to the pooled ones as `regime_epochs` epochs in it would. A source that
-    says nothing keeps its weight, and so do all until `source_epochs` epochs are known. With `adapt_sources` 0 all are 1/11.
-    evidence.log_wealth: of a unit that bets on the source alone. If it were worth nothing, the chance that it ever reaches
-    log(1/d) would be at most d (Ville 1939). Sources: Cover (1991); Herbster and Warmuth (1998).
+    says nothing keeps its weight, and so do all until `source_epochs` epochs are known. With `adapt_sources` 0 the configured
+    ones hold. evidence.log_wealth: of a unit that bets on the source alone. If it were worth nothing, the chance that it ever
+    reaches log(1/d) would be at most d (Ville 1939). Sources: Cover (1991); Herbster and Warmuth (1998).
     """
     bars = np.flatnonzero(clock.is_bar)
     regime, feed = l1_regime, l0_market_feed.bars
@@ -123,5 +123,5 @@ def l6_performance_monitor(
             log_wealth=carry.mixture.log_wealth.copy(),
             peak_log_wealth=carry.mixture.peak.copy(),
         ),
-        source_weights=SourceWeights(weights if meta.adapt_sources else np.full((len(REGIMES), K), 1.0 / K)),
+        source_weights=SourceWeights(weights if meta.adapt_sources else np.array(meta.source_rows())),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Final, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from dataflows.carry import NAN, Axes
 from dataflows.kernels.arith import clip
 from dataflows.panel import Floats, Ints
+from dataflows.regime.types import CALM, FEATURES, HIGH_VOL, REGIMES, TREND, TREND_DOWN, TREND_UP, VOLATILITY
 from dataflows.runtime.compile import kernel
 
 CALM_VOLATILITY, HIGH_VOLATILITY, TREND_SIZE, CRASH = range(4)
@@ -25,7 +27,7 @@ class Trail(NamedTuple):
 
     quantiles: Annotated[Floats, Axes("least_epochs", LEVELS, start=NAN)]
     epochs: Annotated[Ints, Axes(1)]
-    shifts: Annotated[Floats, Axes(LEVELS)]  # from the configured values: of the crash, as a fraction of it
+    shifts: Annotated[Floats, Axes(LEVELS, start="meta.threshold_shifts")]  # from those of regime.yml: of the crash, a part
 
 
 @kernel
@@ -104,3 +106,18 @@ def follow(volatility: Floats, trend: Floats, largest: float, means: Floats, ste
             if i == CRASH:
                 wanted = clip(apart, 1.0 / (1.0 + most) - 1.0, most)
             state.shifts[i] += clip(wanted - state.shifts[i], -step, step)
+
+
+def mean_shifts(shifts: Sequence[float] | Floats) -> tuple[tuple[float, ...], ...]:
+    """The shifts of the thresholds (LEVELS,) as they are added to the means of the regimes (REGIMES, FEATURES)."""
+    rows = [[0.0] * len(FEATURES) for _ in REGIMES]
+    rows[CALM][VOLATILITY], rows[HIGH_VOL][VOLATILITY] = float(shifts[CALM_VOLATILITY]), float(shifts[HIGH_VOLATILITY])
+    rows[TREND_UP][TREND], rows[TREND_DOWN][TREND] = float(shifts[TREND_SIZE]), -float(shifts[TREND_SIZE])
+    return tuple(map(tuple, rows))
+
+
+def shifts_of(mean_shift: Floats, crash_factor: float) -> Floats:
+    """The shifts (LEVELS,) that `mean_shifts` and a crash factor were made of."""
+    return np.array(
+        (mean_shift[CALM, VOLATILITY], mean_shift[HIGH_VOL, VOLATILITY], mean_shift[TREND_UP, TREND], crash_factor - 1.0)
+    )

@@ -23,13 +23,15 @@ VOLATILITY, TREND, VOL_OF_VOL, SPREAD, VOLUME = range(len(FEATURES))
 
 
 class RegimeThresholds(NamedTuple):
-    """Delayed from L65: what adaptation changes of the configured thresholds. Starts neutral."""
+    """Delayed from L65: what adaptation changes of the configured thresholds. Starts as configured."""
 
-    mean_shift: Annotated[Floats, Axes(len(REGIMES), len(FEATURES), start=0.0), Within()]  # added to the emission means
+    mean_shift: Annotated[
+        Floats, Axes(len(REGIMES), len(FEATURES), start="meta.mean_shift"), Within()
+    ]  # added to the emission means
     mean_shift_15: Annotated[
         Floats, Axes(len(REGIMES), len(FEATURES), start=0.0), Within()
     ]  # the same for the filter on 15-bars
-    crash_factor: Annotated[Floats, Axes(1, start=1.0), Within(0.0)]  # times crash_sigma
+    crash_factor: Annotated[Floats, Axes(1, start="meta.crash_factor"), Within(0.0)]  # times crash_sigma
 
 
 class Regime(NamedTuple):

@@ -17,6 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from drivers.cli import (
+    adapt,
     config,
     data,
     data_fetch,
@@ -61,6 +62,7 @@ app.command("explain")(explain.explain)
 for command in (domain_apply.apply, domain_apply.undo, domain_apply.history, domain_apply.specs):
     domain.app.command(command.__name__)(command)
 app.add_typer(domain.app, name="domain")
+app.add_typer(adapt.app, name="adapt")
 app.add_typer(config.app, name="config")
 app.add_typer(wiring.app, name="wiring")
 app.command("health")(health.health)

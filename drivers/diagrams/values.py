@@ -76,7 +76,8 @@ def values_of(
     if symbol is not None and symbol not in run.symbols:
         raise ValuesError(f"{run.folder.name} has no symbol {symbol!r}; it has {', '.join(run.symbols[:12])}")
     times, (bar, symbol) = run.times(), chosen_bar(run, at, symbol)
-    wanted = {domain: _columns(run, domain, layers) for domain in run.domains()}
+    tables = (*(f"features/{name}" for name in run.domains()), *(f"epochs/{name}" for name in run.learned()))
+    wanted = {table: _columns(run, table, layers) for table in tables}
     count = max(1, sum(map(len, wanted.values())))
     symbols = _symbols(run.symbols, symbol, NUMBERS // (count * LEAST_BARS))
     panels = _panels(run, wanted, symbols, *_window(times, bar, MOST_BARS))
@@ -110,10 +111,14 @@ def _panels(
     """The columns between two bars, each (bars, symbols), or (bars, 1) of one value a bar."""
     window, places = run.times()[first:last], [run.symbols.index(name) for name in symbols]
     found: dict[str, tuple[Any, Kind]] = {}
-    for domain, kinds in wanted.items():
-        table = run.table(f"features/{domain}", list(kinds), start=int(window[0]) - 1, end=int(window[-1]))
+    for source, kinds in wanted.items():
+        learned = source.startswith("epochs/")  # what held at a bar may have been said long before
+        table = run.table(source, list(kinds), start=None if learned else int(window[0]) - 1, end=int(window[-1]))
+        said = table["timestamp"].cast("int64").to_numpy()[:: len(run.symbols)]
+        held = np.searchsorted(said, window, side="right") - 1
         for name, kind in kinds.items():
-            panel = table[name].to_numpy().reshape(len(window), len(run.symbols))[:, places]
+            rows = table[name].to_numpy().reshape(len(said), len(run.symbols))[:, places]
+            panel = _held(rows, held) if learned else rows
             found[name] = (panel[:, :1] if kind.axes == () else panel, kind)
     return found
 
@@ -124,6 +129,13 @@ def _is_one(panel: Any) -> bool:
     return bool((flat.view(np.int64) == flat[:1].view(np.int64)).all())
 
 
+def _held(rows: Any, at: Ints) -> Any:
+    """The row (of E, N) that holds at each bar; NaN where `at` is -1, before the first epoch has ended."""
+    found = np.full((len(at), rows.shape[1]), np.nan) if (at < 0).any() else np.empty((len(at), rows.shape[1]), rows.dtype)
+    found[at >= 0] = rows[at[at >= 0]]
+    return found
+
+
 def _symbols(there: Sequence[str], chosen: str | None, most: int) -> list[str]:
     if len(there) <= most:
         return list(there)
@@ -131,9 +143,9 @@ def _symbols(there: Sequence[str], chosen: str | None, most: int) -> list[str]:
     return sorted([*([] if chosen is None else [chosen]), *others][: max(1, most)])
 
 
-def _columns(run: RecordedRun, domain: str, layers: Mapping[str, Meaning]) -> dict[str, Kind]:
-    """The recorded columns of a domain's layers, by name. A layer that the run did not have gives none."""
-    there = run.columns(f"features/{domain}")
+def _columns(run: RecordedRun, table: str, layers: Mapping[str, Meaning]) -> dict[str, Kind]:
+    """The columns of a table, by name. A layer that the run did not have gives none."""
+    there = run.columns(table)
     nodes = {name: layers[name] for name in dict.fromkeys(column.partition(".")[0] for column in there) if name in layers}
     return {
         column: leaf.kind

@@ -106,19 +106,9 @@ def _is_small(kind: Kind) -> bool:
     return kind.dtype == "i8" and kind.within is not None and -128 <= kind.within.low and kind.within.high <= 127
 
 
-def closed_columns(layer: EpochLayer, value: Any | None, bars: int, symbols: int) -> dict[str, Any]:
-    """What an epoch layer returned when the epoch before these bars closed, as columns (T * N,): in the first bar's rows, from
-    which on it holds; null in the others, and everywhere where no epoch closed (value is None)."""
-    found: dict[str, Any] = {}
-    rows = bars * symbols
-    known_rows = np.arange(rows) < (0 if value is None else symbols)
-    validity = pa.py_buffer(np.packbits(known_rows, bitorder="little"))  # one for all: there are hundreds of columns
-    for leaf in leaves_of(layer.name, layer.annotation, epoch=True):
-        for name, row in epoch_columns(leaf, leaf.of(layer.start if value is None else value), symbols).items():
-            whole = np.zeros(rows, leaf.kind.numpy)
-            whole[:symbols] = row
-            found[name] = pa.Array.from_buffers(pa.from_numpy_dtype(whole.dtype), rows, [validity, pa.py_buffer(whole)])
-    return found
+def closed_columns(leaves: Sequence[Leaf], value: Any, symbols: int) -> dict[str, Any]:
+    """What an epoch layer returned when an epoch closed, as columns (N,)."""
+    return {name: row for leaf in leaves for name, row in epoch_columns(leaf, leaf.of(value), symbols).items()}
 
 
 def enum(codes: Ints, names: Sequence[str], none: int = -1) -> pa.DictionaryArray:

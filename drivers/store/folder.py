@@ -26,7 +26,7 @@ NOBODY: Final = 0
 _OWN: Final = (
     "run.json", "report.html", "log.jsonl", "wiring_master.yaml", "delayed.npz", CHECKPOINT, "config/*.yml",
     "orders.parquet", "fills.parquet", "ledger.parquet", "decisions.parquet", "features/*.parquet", "decided/*.parquet",
-    "logs/*.parquet",
+    "epochs/*.parquet", "logs/*.parquet",
     "journal/lock", "journal/*.journal", "journal/*.journal.zst",
 )  # fmt: skip
 """What a run writes, below its results."""

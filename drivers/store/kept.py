@@ -1,7 +1,8 @@
 """Which of the layers' values a run keeps.
 
 all: every value at every bar, in `features/`. decisions: every value at the bars and symbols that `log.jsonl` has a line about,
-in `decided/`, and what the report draws at every bar. none: neither; orders, fills, ledger, decisions and logs are always kept.
+in `decided/`, and what the report draws at every bar. none: neither. Orders, fills, ledger, decisions, logs and what the epoch
+layers returned (`epochs/`) are always kept.
 """
 
 from __future__ import annotations

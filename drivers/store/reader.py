@@ -103,6 +103,10 @@ class RecordedRun:
         """Domains whose layers' outputs were recorded at every bar, all or some."""
         return sorted(path.stem for path in (self.folder / "features").glob("*.parquet"))
 
+    def learned(self) -> list[str]:
+        """Domains whose epoch layers' results are kept: a row a symbol and epoch, of the first bar from which they hold."""
+        return sorted(path.stem for path in (self.folder / "epochs").glob("*.parquet"))
+
     def tables(self) -> list[str]:
         """Every name that `table` takes."""
         there = [name for name in TABLES if (self.folder / f"{name}.parquet").is_file()]
@@ -110,6 +114,7 @@ class RecordedRun:
             *there,
             *(f"features/{domain}" for domain in self.domains()),
             *(f"decided/{domain}" for domain in self.decided()),
+            *(f"epochs/{domain}" for domain in self.learned()),
         ]
 
     def columns(self, name: str) -> list[str]:
@@ -142,8 +147,9 @@ class RecordedRun:
     ) -> pa.Table:
         """A table, or the part of it with these columns and symbols, whose timestamps lie in (start, end], UTC ns.
 
-        name: "orders", "fills", "ledger", "decisions", "features/<domain>" or "decided/<domain>". `timestamp` and `symbol`
-        always come with the columns. Raises RecordedError naming a table, column or symbol that there is not.
+        name: "orders", "fills", "ledger", "decisions", "features/<domain>", "decided/<domain>" or "epochs/<domain>".
+        `timestamp` and `symbol` always come with the columns. Raises RecordedError naming a table, column or symbol that there
+        is not.
         """
         schema = self._schema(name)
         self._known(columns or (), schema.names, f"{name}: there is no column", self._instead(name))

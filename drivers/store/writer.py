@@ -86,7 +86,7 @@ class ResultWriter:
         refuse_taken(self.out, overwrite=self.overwrite)
         self._background = Background()
         self.features = features
-        self._tables: dict[str, ParquetFile] = {}  # features/ and decided/
+        self._tables: dict[str, ParquetFile] = {}  # features/, decided/ and epochs/
         self._leaves: dict[str, list[Leaf]] = {}
         self._logs: dict[str, ParquetFile] = {}
         self._orders, self._fills, self._ledger, self._decisions = (
@@ -152,21 +152,22 @@ class ResultWriter:
         bars, symbols = len(time), len(self.symbols)
         index = self._index(np.repeat(np.arange(bars), symbols), np.tile(np.arange(symbols, dtype=np.int32), bars), time)
         values = [(d, self._leaves_of(n, annotations[n]), outputs[n]) for n, d in domains.items() if not is_log(annotations[n])]
-        ends = [(layer.domain, closed_columns(layer, closed.get(layer.name), bars, symbols)) for layer in self.epoch]
         tables: dict[str, dict[str, Any]] = {}
         if self.features == "all":
             for domain, leaves, value in values:
                 table = tables.setdefault(f"features/{domain}", dict(index))
                 for leaf in leaves:
                     table.update(columns_of_leaf(leaf, value, symbols))
-            for domain, columns in ends:
-                tables.setdefault(f"features/{domain}", dict(index)).update(columns)
         elif self.features == "decisions":
             for domain, leaves, value in values:
                 for leaf in leaves:
                     if leaf.name in REPORTED:
                         tables.setdefault(f"features/{domain}", dict(index)).update(columns_of_leaf(leaf, value, symbols))
-            self._write_noted(values, ends, time, closed, noted)
+            self._write_noted(values, time, noted)
+        if closed:
+            for name, columns in self._learned(closed).items():
+                first = self._index(np.zeros(symbols, np.int64), np.arange(symbols, dtype=np.int32), time)
+                self._table(name).add({**first, **columns}, symbols)
         for name, columns in tables.items():
             self._table(name).add(columns, bars * symbols)
         if "l97_ledger" in outputs:
@@ -178,18 +179,14 @@ class ResultWriter:
     def _write_noted(
         self,
         values: Sequence[tuple[str, Sequence[Leaf], Any]],
-        ends: Sequence[tuple[str, dict[str, Any]]],
         time: Ints,
-        closed: Mapping[str, Any],
         noted: Bools | None,
     ) -> None:
-        """All that the layers said at the bars and symbols that are noted, and what epoch layers said when an epoch closed."""
+        """All that the layers said at the bars and symbols that are noted."""
         symbols = len(self.symbols)
-        chosen = np.zeros((len(time), symbols), np.bool_) if noted is None else noted.copy()
-        chosen[:1] |= bool(closed)
-        rows = np.flatnonzero(chosen)
+        rows = np.flatnonzero(np.zeros((len(time), symbols), np.bool_) if noted is None else noted)
         index = self._index(rows // symbols, (rows % symbols).astype(np.int32), time)
-        for domain in dict.fromkeys([*(domain for domain, _, _ in values), *(domain for domain, _ in ends)]):
+        for domain in dict.fromkeys(domain for domain, _, _ in values):
             file = self._table(f"decided/{domain}")
             if not len(rows) and file.begun:
                 continue
@@ -198,19 +195,26 @@ class ResultWriter:
                 if own == domain:
                     for leaf in leaves:
                         columns.update(columns_of_leaf(leaf, value, symbols, rows))
-            for own, whole in ends:
-                if own == domain:
-                    columns.update({name: column.take(rows) for name, column in whole.items()})
             file.add(columns, len(rows))
+
+    def _learned(self, made: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """What epoch layers returned, by table: N rows, of the first bar from which it holds. Hundreds of columns, so they have
+        tables of their own."""
+        tables: dict[str, dict[str, Any]] = {}
+        for layer in self.epoch:
+            leaves = self._leaves_of(layer.name, layer.annotation, epoch=True)
+            columns = closed_columns(leaves, made[layer.name], len(self.symbols))
+            tables.setdefault(f"epochs/{layer.domain}", {}).update(columns)
+        return tables
 
     def _table(self, name: str) -> ParquetFile:
         if name not in self._tables:
             self._tables[name] = self._file(f"{name}.parquet")
         return self._tables[name]
 
-    def _leaves_of(self, node: str, annotation: Any) -> list[Leaf]:
+    def _leaves_of(self, node: str, annotation: Any, *, epoch: bool = False) -> list[Leaf]:
         if node not in self._leaves:
-            self._leaves[node] = leaves_of(node, annotation)
+            self._leaves[node] = leaves_of(node, annotation, epoch=epoch)
         return self._leaves[node]
 
     def _index(self, row: Ints, column: Any, time: Ints) -> dict[str, Any]:
@@ -340,6 +344,7 @@ class ResultWriter:
             if self._trades:
                 self._orders.flush(ORDERS)
                 self._fills.flush(FILLS)
+            self._begin_learned()
             for file in self._files():
                 file.flush()
             self._background.wait()
@@ -358,6 +363,13 @@ class ResultWriter:
                     (folder / WRITER).unlink()
                 self._rename(folder)
                 self._done = True
+
+    def _begin_learned(self) -> None:
+        """Tables of what epoch layers return stand there also where no epoch has ended."""
+        index = self._index(np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.int64))
+        for name, columns in self._learned({layer.name: layer.start for layer in self.epoch}).items():
+            first = {key: column[:1] for key, column in columns.items()}
+            self._table(name).flush(pa.table({**index, **first}).schema)
 
     def _assembled(self) -> Path:
         """A folder with every table in one file. The parts stay until the results have their name."""

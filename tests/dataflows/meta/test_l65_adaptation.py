@@ -20,7 +20,9 @@ from dataflows.meta.types import FIRST_VOTE, ROWS, Adaptation
 from dataflows.panel import Floats, leaves
 from dataflows.pattern.types import PATTERNS
 from dataflows.regime.config import RegimeConfig
-from dataflows.regime.types import CALM, HIGH_VOL, TREND, TREND_DOWN, TREND_UP, VOLATILITY
+from dataflows.regime.types import CALM, HIGH_VOL, TREND, TREND_DOWN, TREND_UP, VOLATILITY, RegimeThresholds
+from drivers.project.configs import load_configs
+from drivers.project.locate import defaults
 from tests.dataflows.meta.world import MINUTE, START, plan_of
 
 USUAL = MetaConfig()
@@ -202,7 +204,7 @@ def blanks(plan: Any, name: str, bars: int) -> Any:
 def start_performance() -> Any:
     from dataflows.meta.types import Performance
 
-    return start_state(Performance, {"N": 2}, {})
+    return start_state(Performance, {"N": 2}, {"meta": USUAL})
 
 
 def test_advice_is_in_force_where_it_may_be() -> None:
@@ -237,3 +239,19 @@ def test_a_configured_weight_is_the_weight_of_a_pattern_that_is_on() -> None:
 def test_contradicting_settings_are_named() -> None:
     assert "pattern_weights has 3 numbers" in next(USUAL._replace(pattern_weights=(1.0,) * 3).problems())
     assert "pattern_on is 0.01" in next(USUAL._replace(pattern_on=0.01).problems())
+
+
+def test_configured_thresholds_hold_from_the_first_bar_and_while_they_are_not_adapted() -> None:
+    """`meta.threshold_shifts`: what L1 gets before the first epoch ends is what L65 gives afterwards."""
+    shifts = "meta.threshold_shifts=[-0.2, 0.3, 0.1, 0.25]"
+    made = epochs_of(shifts)
+    config = load_configs(defaults(), (shifts,))["meta"]
+    first = start_state(RegimeThresholds, {}, {"meta": config})
+    for adaptation in made:
+        for start, held in zip(leaves(first), leaves(adaptation.regime_thresholds), strict=True):
+            np.testing.assert_array_equal(start, held)
+    assert first.mean_shift[CALM, VOLATILITY] == -0.2 and first.mean_shift[HIGH_VOL, VOLATILITY] == 0.3
+    assert first.mean_shift[TREND_UP, TREND] == 0.1 == -first.mean_shift[TREND_DOWN, TREND]
+    assert first.crash_factor[0] == 1.25
+    assert "threshold_shifts has 2 numbers" in next(USUAL._replace(threshold_shifts=(0.0, 0.0)).problems())
+    assert "crash threshold -1 times" in next(USUAL._replace(threshold_shifts=(0.0, 0.0, 0.0, -2.0)).problems())

@@ -135,7 +135,7 @@ def test_what_it_returns_is_guarded_by_the_boundary_model_and_named(monkeypatch:
         made.advance(piece(MIDNIGHT, MIDNIGHT + 1))
 
 
-def test_it_is_written_to_the_features_of_its_domain_at_the_epochs_close(tmp_path: Path) -> None:
+def test_it_is_written_once_an_epoch_and_symbol(tmp_path: Path) -> None:
     made = engine()
     layers = [EpochLayer(n.name, n.domain, n.returns, made.epoch_start(n)) for n in PLAN.stage["epoch"]]
     writer = ResultWriter(tmp_path / "out", SYMBOLS, epoch=layers)
@@ -143,10 +143,10 @@ def test_it_is_written_to_the_features_of_its_domain_at_the_epochs_close(tmp_pat
     for outputs in go(made, [50]):
         writer.write(outputs.values, PLAN.annotations, domains, outputs.time, outputs.offsets, outputs.epoch)
     writer.finish({"symbols": list(SYMBOLS)})
-    table = pq.read_table(tmp_path / "out" / "features" / "engine.parquet")
-    assert table.num_rows == 300 * len(SYMBOLS)
+    assert not any(name.startswith("l82_seen") for name in pq.read_schema(tmp_path / "out/features/engine.parquet").names)
+    table = pq.read_table(tmp_path / "out" / "epochs" / "engine.parquet")
+    assert table.num_rows == len(SYMBOLS)  # one epoch has ended
     got = seen(REFERENCE)
-    rows = range(MIDNIGHT * 3, MIDNIGHT * 3 + 3)  # of the first bar on which it holds
     for name, wanted in {
         "bars": [got.bars] * 3,
         "instants": [len(REACTS)] * 3,
@@ -158,8 +158,18 @@ def test_it_is_written_to_the_features_of_its_domain_at_the_epochs_close(tmp_pat
         "held.2": got.held[:, 2].tolist(),
         "every.3": [1.0] * 3,
     }.items():
-        column = table[f"l82_seen.{name}"].to_pylist()
-        assert column[rows[0] : rows[-1] + 1] == wanted, name
-        assert all(x is None for i, x in enumerate(column) if i not in rows), name
-    assert table["l6_learn.weights.gain"].null_count == table.num_rows - 3
-    assert table["timestamp"].to_pylist()[rows[0]].value == DATA.time[MIDNIGHT]
+        assert table[f"l82_seen.{name}"].to_pylist() == wanted, name
+    assert {t.value for t in table["timestamp"].to_pylist()} == {DATA.time[MIDNIGHT]}  # the first bar on which it holds
+
+
+def test_its_table_is_there_before_an_epoch_has_ended(tmp_path: Path) -> None:
+    made = engine()
+    layers = [EpochLayer(n.name, n.domain, n.returns, made.epoch_start(n)) for n in PLAN.stage["epoch"]]
+    writer = ResultWriter(tmp_path / "out", SYMBOLS, epoch=layers, features="none")
+    domains = {n.name: n.domain for n in PLAN.nodes.values() if n.schedule != "epoch"}
+    outputs = made.advance(piece(0, 10))
+    writer.write(outputs.values, PLAN.annotations, domains, outputs.time, outputs.offsets, outputs.epoch)
+    writer.finish({"symbols": list(SYMBOLS)})
+    table = pq.read_table(tmp_path / "out" / "epochs" / "engine.parquet")
+    assert table.num_rows == 0
+    assert {"timestamp", "symbol", "l82_seen.bars", "l82_seen.held.2", "l6_learn.weights.gain"} <= set(table.column_names)
