@@ -22,19 +22,23 @@ def simulate(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port on 127.0.0.1.")] = 8700,
     symbols: Annotated[str, typer.Option(metavar="A,B", help="Symbols, quoted in USDT.")] = "BTCUSDT,ETHUSDT",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same market and the same faults.")] = 1,
+    stream_faults: Annotated[
+        float, typer.Option(min=0.0, max=0.5, help="Share of the frames of its streams that go wrong: lost, late, twice, cut.")
+    ] = 0.0,
     faults: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of the answers that go wrong: limits, outages, nonsense, silence.")
     ] = 0.0,
 ) -> None:
-    """Serve a practice exchange: it speaks Binance's spot protocol for market data, and fails when told to.
+    """Serve a practice exchange: it speaks Binance's spot protocol, REST and streams, and fails when told to.
 
-    A venue's file reaches it by `endpoints: {rest: http://127.0.0.1:8700}`. Its market is seeded and no real one; it begins on
-    2026-01-01. Ctrl-C ends it. Needs the extra `live`: pip install 'stratoquant[live]'.
+    A venue's file reaches it by `endpoints: {rest: http://127.0.0.1:8700, ws: ws://127.0.0.1:8700}`. Its market is seeded and
+    no real one; it begins on 2026-01-01. Ctrl-C ends it. Needs the extra `live`: pip install 'stratoquant[live]'.
     """
     try:
         from drivers.exchanges.practice.faults import Faults
         from drivers.exchanges.practice.market import PracticeMarket
         from drivers.exchanges.practice.server import PracticeExchange
+        from drivers.exchanges.practice.streams import KINDS
     except ModuleNotFoundError as error:
         raise Failed(f"{error.name} is not installed; add it with: pip install 'stratoquant[live]'") from None
     import signal
@@ -44,7 +48,9 @@ def simulate(
         raise typer.BadParameter(f"{wrong[0]} is not quoted in USDT; write e.g. BTCUSDT", param_hint="--symbols")
     prices = {name: 60_000.0 / 20.0**i for i, name in enumerate(wanted)}
     try:
-        with PracticeExchange(PracticeMarket(prices, seed), faults=Faults(faults, seed=seed)).serving(port) as address:
+        practice = PracticeExchange(PracticeMarket(prices, seed), faults=Faults(faults, seed=seed), pace=0.1)
+        practice.streams.faults = Faults(stream_faults, KINDS, seed)
+        with practice.serving(port) as address:
             say(f"The practice exchange is at {address}; Ctrl-C ends it.")
             signal.pause()
     except OSError as error:

@@ -62,13 +62,23 @@ def client_of(name: str, rules: VenueRules) -> Any:
     if rules.exchange not in ccxt.exchanges:
         raise ExchangeFault(f"{name}.yml: exchange is {rules.exchange!r}; {did_you_mean(rules.exchange, ccxt.exchanges)}")
     kind = getattr(ccxt, rules.exchange)
-    client = kind({"enableRateLimit": True, "timeout": 10_000, "options": {"defaultType": rules.market, **rules.options}})
+    client = kind(settings_of(rules))
+    place(client, rules)
+    client.fetch = _json_alone(client.fetch)
+    return client
+
+
+def place(client: Any, rules: VenueRules) -> None:
+    """Points ccxt's client to the addresses that the venue's file names."""
     if rules.sandbox:
         client.set_sandbox_mode(True)
     client.urls["api"] = moved(client.urls["api"], rules.endpoints.rest, rules.endpoints.ws)
-    client.fetch = _json_alone(client.fetch)
     client.hostname = urlsplit(rules.endpoints.rest).netloc or client.hostname
-    return client
+
+
+def settings_of(rules: VenueRules) -> dict[str, Any]:
+    """What ccxt's client is made with. Its time limit is in ms."""
+    return {"enableRateLimit": True, "timeout": 10_000, "options": {"defaultType": rules.market, **rules.options}}
 
 
 def _json_alone(fetch: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,8 @@
 """A live market as a feed: the history that the graph needs, then each bar as the exchange closes it.
 
-Bars are the exchange's own candles, asked for by REST when the clock says that one has closed: so a gap after an outage is
-filled by the same call, in order, before anything newer. After `hold` bars without an answer the bars become missing ones as
+Streams (`Streams`) bring bars as they close, with their flow and books. What they do not know (an exchange without streams, a
+stream that was away) is asked for by REST when the clock says that a bar has closed: the exchange's own candles, so that a gap
+is filled in order, before anything newer. After `hold` bars without an answer the bars become missing ones as
 time passes, so that the kill switch sees a feed that is stale; when they come after all they are counted as late, and never
 inserted. What the exchange does not have of a bar that it has closed is a missing bar. Nothing that it answers, or does not
 answer, ends the feed.
@@ -11,22 +12,24 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from dataflows.data.types import OPERATOR_HALT, OPERATOR_NONE, OPERATOR_RELEASE, Instruments, Observations
-from dataflows.panel import Floats
 from dataflows.risk.types import KILL_OPERATOR_HALT
 from dataflows.spans import BarClock
 from drivers.engine.chunk import Chunk
 from drivers.exchanges.access import Exchange
+from drivers.exchanges.book_bars import Levels
 from drivers.exchanges.errors import LONGEST_WAIT, ExchangeFault, ExchangeOutage
 from drivers.exchanges.history import TRIES_OF_IMPOSSIBLE, Candle, Counts, candles
-from drivers.exchanges.markets import name_of
-from drivers.feeds.aligned import Dataset
+from drivers.exchanges.markets import in_order, name_of
+from drivers.exchanges.streams import Streams
+from drivers.exchanges.trade_bars import Row
+from drivers.feeds.aligned import LEVELS, Dataset
 from drivers.feeds.base import DAY, Delivered, Quiet
 from drivers.feeds.trading_time import always
 from drivers.text.times import stamp
@@ -37,6 +40,8 @@ ASK_AGAIN: Final = 1_000_000_000
 """ns until a bar is asked for again that the exchange did not have yet."""
 RECHECK: Final = 60 * 1_000_000_000
 """ns between two readings of the exchange's clock."""
+AHEAD: Final = 1_000_000_000
+"""ns by which an event may seem to be in the future before the exchange's clock is read again."""
 
 
 @dataclass
@@ -46,7 +51,7 @@ class LiveFeed:
     exchange: the connection; closed with the feed. symbols: as the exchange writes them. history: bars up to about now.
     begins: UTC ns. end: UTC ns of the last close that is delivered; None: it does not end. grace: ns after a close before it is
     asked for. hold: bars for which time stands still in an outage. notify: told of outages. time_ns: this machine's clock, UTC.
-    wait: sleeps for so many seconds.
+    wait: sleeps for so many seconds. streams: of the same symbols, `in_order`; None: bars come by REST alone.
     """
 
     exchange: Exchange
@@ -58,22 +63,28 @@ class LiveFeed:
     hold: int = 3
     notify: Callable[[str], None] = lambda text: None
     time_ns: Callable[[], int] = time.time_ns
-    wait: Callable[[float], None] = time.sleep
+    wait: Callable[[float], None] | None = None
+    streams: Streams | None = None
     depth: int = 1
     digest: str = ""
     skew: int = 0  # ns, the exchange's clock less ours
     outages: int = 0
+    missing: int = 0  # bars that no answer came of in time
+    streamed: int = 0  # bars that the streams brought
+    asked: int = 0  # bars that were asked for by REST
     counts: Counts = field(default_factory=Counts)
     _checked: int = 0
+    _skewed: bool = False
     _chance: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
+        self.wanted = in_order(self.wanted)
         names = tuple(name_of(symbol) for symbol in self.wanted)
-        order = sorted(range(len(names)), key=names.__getitem__)
-        self.wanted = tuple(self.wanted[i] for i in order)
-        if tuple(names[i] for i in order) != self.history.symbols:
+        if names != self.history.symbols:
             raise ExchangeFault(f"the history has {', '.join(self.history.symbols)}, and {', '.join(names)} are asked for")
         self.exchange.patience.tries = TRIES_OF_IMPOSSIBLE  # the loop below asks again, and acts on commands meanwhile
+        self.depth = max(1, self.streams.depth if self.streams is not None else 1, self.history.depth)
+        self._pause = self.wait or (time.sleep if self.streams is None else self.streams.wait)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -99,7 +110,7 @@ class LiveFeed:
             word = OPERATOR_HALT if first and chunk.time[0] <= self.begins else OPERATOR_NONE
             if barred and chunk.time[-1] > self.begins:
                 word, barred = OPERATOR_RELEASE, False
-            yield _with_word(chunk, word)
+            yield _with_word(_deepened(chunk, self.depth), word)
             first, last = False, int(chunk.time[-1])
         yield from self._live(last or int(self.history.time[-1]), barred)
 
@@ -108,14 +119,14 @@ class LiveFeed:
         step, due, failures, missed = self.history.step, 0, 0, 0
         while self.end is None or last + step <= self.end:
             now = self._now()
-            if now < max(due, last + step + self.grace):
-                yield Quiet(
-                    min(max(last, now), last + step - 1)
-                )  # the bar that is open, or awaited, is not over for the engine
-                self.wait(LOOK)
+            bars = self._heard(last + step, now, missed)
+            if not bars and now < max(due, last + step + self.grace):
+                # the bar that is open, or awaited, is not over for the engine
+                yield Quiet(min(max(last, now), last + step - 1))
+                self._pause(LOOK)
                 continue
             try:
-                bars = self._closed(last, now // step * step, missed)
+                bars = bars or self._closed(last, now // step * step, missed)
                 if failures:
                     self.notify(f"{stamp(now)} {self.exchange.name} answers again; {missed} bars are missing")
                 due, failures = (0, 0) if bars else (now + ASK_AGAIN, 0)
@@ -130,10 +141,24 @@ class LiveFeed:
                 bars = self._unanswered(last, now)
                 missed += len(bars)
             for chunk in bars:
-                word = OPERATOR_RELEASE if barred and chunk.time[0] > self.begins else OPERATOR_NONE
-                barred = barred and word == OPERATOR_NONE
+                word = self._word(barred, int(chunk.time[0]))
+                barred = barred and chunk.time[0] <= self.begins
                 yield _with_word(chunk, word)
                 last = int(chunk.time[-1])
+
+    def _word(self, barred: bool, close: int) -> int:
+        """What an operator would say at this bar. A clock that is too far from the exchange's halts, and only the operator
+        releases it."""
+        beyond = abs(self.skew) > self.exchange.rules.max_skew * 1e9
+        if beyond and not self._skewed:
+            self.notify(
+                f"{stamp(close)} this clock and that of {self.exchange.name} differ by {self.skew / 1e9:+.2f} s, more than "
+                f"max_skew ({self.exchange.rules.max_skew:g} s): HALT. Set the clock, then send RELEASE"
+            )
+        was, self._skewed = self._skewed, beyond
+        if beyond and not was:
+            return OPERATOR_HALT
+        return OPERATOR_RELEASE if barred and close > self.begins and not beyond else OPERATOR_NONE
 
     def remaining(self, after: int = 0) -> int | None:
         """See `Feed.remaining`."""
@@ -147,24 +172,54 @@ class LiveFeed:
         """See `Feed.notes`."""
         said = self.history.notes()
         if self.outages:
-            said.append(f"{self.exchange.name} did not answer {self.outages} times; what was missed was fetched afterwards")
+            lost = f"{self.missing} bars are missing, the others were" if self.missing else "what was missed was"
+            said.append(f"{self.exchange.name} did not answer {self.outages} times; {lost} fetched afterwards")
         if self.counts.impossible:
             said.append(f"{self.counts.impossible} candles had an impossible price and are missing bars")
-        return said
+        return said + (self.streams.notes() if self.streams is not None else [])
+
+    def health(self) -> dict[str, Any]:
+        """How the feed is, as JSON has it."""
+        own = {
+            "venue": self.exchange.name,
+            "skew_ms": self.skew / 1e6,
+            "max_skew_ms": self.exchange.rules.max_skew * 1e3,
+            "outages": self.outages,
+            "missing_bars": self.missing,
+            "streamed_bars": self.streamed,
+            "asked_bars": self.asked,
+        }
+        return own | (self.streams.health() if self.streams is not None else {})
 
     def close(self) -> None:
         """See `Feed.close`."""
+        if self.streams is not None:
+            self.streams.close()
         self.exchange.close()
 
     def _now(self) -> int:
         """UTC ns by the exchange's clock."""
         ours = self.time_ns()
-        if ours - self._checked > RECHECK:
+        ahead = self.streams is not None and self.streams.desk.exchange_time > ours + self.skew + AHEAD
+        if ours - self._checked > RECHECK or (ahead and ours - self._checked > AHEAD):
             try:
                 self.skew, self._checked = self.exchange.now() - ours, ours
             except ExchangeOutage:
                 self._checked = ours  # the last known skew goes on
-        return ours + self.skew
+        now = ours + self.skew
+        if self.streams is not None:
+            self.streams.tick(now, self.skew)
+        return now
+
+    def _heard(self, close: int, now: int, missed: int) -> list[Chunk]:
+        """The bar that closes then, where the streams know it of every symbol."""
+        if self.streams is None or now < close:
+            return []
+        rows = self.streams.rows(close, due=now >= close + self.grace)
+        if rows is None:
+            return []
+        self.streamed += 1
+        return [self._chunk(close, rows, missed)]
 
     def _closed(self, last: int, until: int, missed: int) -> list[Chunk]:
         """The bars that close after `last`, up to `until`, one chunk each. missed: bars before them that come too late."""
@@ -175,39 +230,67 @@ class LiveFeed:
             found.append({row[0] + step: row for page in pages for row in page})
         newest = max((time for rows in found for time in rows), default=last)
         closes = range(last + step, min(newest, self.end or newest) + 1, step)
+        self.asked += len(closes)
         return [
-            self._chunk(close, [rows.get(close) for rows in found], missed if close == last + step else 0) for close in closes
+            self._chunk(close, [_row(rows.get(close)) for rows in found], missed if close == last + step else 0)
+            for close in closes
         ]
 
     def _unanswered(self, last: int, now: int) -> list[Chunk]:
         """Missing bars for those that have been awaited for `hold` bars."""
         step = self.history.step
         closes = range(last + step, min(now - self.hold * step, self.end or now) + 1, step)
+        self.missing += len(closes)
         return [self._chunk(close, [None] * len(self.symbols), 0) for close in closes]
 
-    def _chunk(self, close: int, rows: list[Candle | None], late: int) -> Chunk:
-        bars = np.array([row[1:] if row is not None else (np.nan,) * 5 for row in rows])
-        return Chunk(np.array([close]), {"observations": observed(close, self.history.step, bars, late)})
+    def _chunk(self, close: int, rows: Sequence[Row | None], late: int) -> Chunk:
+        levels = self.streams.levels(close) if self.streams is not None else None
+        too_late = self.streams.handed_on(close) if self.streams is not None else [0] * len(rows)
+        observations = observed(close, self.history.step, rows, [late + n for n in too_late], self.depth, levels)
+        return Chunk(np.array([close]), {"observations": observations})
 
 
-def observed(close: int, step: int, bars: Floats, late: int = 0) -> Observations:
-    """One bar of a market that never closes. bars: (N, 5) open, high, low, close, volume; NaN: missing. late: earlier bars of
-    each symbol that came too late."""
-    symbols = len(bars)
-    blank: Any = np.full((1, symbols), np.nan)
-    levels: Any = np.full((1, symbols, 1), np.nan)
+def _row(candle: Candle | None) -> Row | None:
+    return None if candle is None else Row(*candle[1:])
+
+
+def observed(
+    close: int,
+    step: int,
+    rows: Sequence[Row | None],
+    late: Sequence[int] = (),
+    depth: int = 1,
+    levels: Sequence[Levels] | None = None,
+) -> Observations:
+    """One bar of a market that never closes. rows: of each symbol; None: missing. late: observations of earlier bars that came
+    too late, of each symbol. levels: the books; None: there are none."""
+    symbols = len(rows)
+    bars = np.array([row if row is not None else (np.nan,) * len(Row._fields) for row in rows], np.float64)
     none: Any = np.zeros((1, symbols), np.int64)
     axis = always(close, close, step)
     values: dict[str, Any] = {
         "time": axis.closes, "session": axis.session, "bar_of_session": axis.bar_of_session, "is_last": axis.is_last,
         "ordinal": axis.ordinal, "funding_rate": np.zeros((1, symbols)), "listed": none + 1, "duplicates": none,
-        "late": none + late,
+        "late": none + np.array(late or none[0], np.int64), "book_age": np.full((1, symbols), np.nan),
     }  # fmt: skip
-    values |= {
-        name: np.ascontiguousarray(bars[None, :, i]) for i, name in enumerate(("open", "high", "low", "close", "volume"))
-    }
-    deep = {"bid_price", "bid_size", "ask_price", "ask_size", "ofi"}
-    return Observations(**{name: values.get(name, levels if name in deep else blank) for name in Observations._fields})
+    values |= {name: np.ascontiguousarray(bars[None, :, i]) for i, name in enumerate(Row._fields)}
+    values |= {name: np.full((1, symbols, depth), np.nan) for name in LEVELS}
+    if levels is not None:
+        values |= {name: np.array([[getattr(book, name) for book in levels]]) for name in LEVELS}
+        values["book_age"] = np.array([[book.age for book in levels]])
+    return Observations(**values)
+
+
+def _deepened(chunk: Chunk, depth: int) -> Chunk:
+    """The same with so many book levels."""
+    seen = chunk.inputs["observations"]
+    more = depth - seen.bid_price.shape[2]
+    if more <= 0:
+        return chunk
+    bars, symbols = seen.close.shape
+    absent = np.full((bars, symbols, more), np.nan)
+    wide = {name: np.concatenate([getattr(seen, name), absent], axis=2) for name in LEVELS}
+    return chunk._replace(inputs={**chunk.inputs, "observations": seen._replace(**wide)})
 
 
 def _with_word(chunk: Chunk, word: int) -> Chunk:

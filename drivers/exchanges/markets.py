@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ccxt.base.decimal_to_precision import DECIMAL_PLACES, SIGNIFICANT_DIGITS, TICK_SIZE
@@ -14,6 +14,11 @@ from drivers.exchanges.errors import ExchangeFault
 def name_of(symbol: str) -> str:
     """Our name of a symbol: `BTC/USDT` and `BTC/USDT:USDT` are BTCUSDT, as the dumps of exchanges have it."""
     return symbol.partition(":")[0].replace("/", "")
+
+
+def in_order(symbols: Iterable[str]) -> tuple[str, ...]:
+    """Symbols as the exchange writes them, in the order of our names: that of the columns."""
+    return tuple(sorted(symbols, key=name_of))
 
 
 def described(markets: Sequence[Mapping[str, Any]], precision_mode: int) -> dict[str, Any]:
@@ -41,6 +46,12 @@ def described(markets: Sequence[Mapping[str, Any]], precision_mode: int) -> dict
             if value is not None:
                 found.setdefault(key, {})[name] = value
     return {key: _one(values, len(markets)) for key, values in found.items()}
+
+
+def steps_of(market: Mapping[str, Any], precision_mode: int) -> tuple[float, float]:
+    """Steps of price and size; 0: unknown."""
+    price, size = (_step(market["precision"].get(key), precision_mode, market) or 0.0 for key in ("price", "amount"))
+    return price, size
 
 
 def _one(values: dict[str, Any], symbols: int) -> Any:

@@ -53,6 +53,8 @@ def feed_of(
     from drivers.exchanges.errors import ExchangeFault
     from drivers.exchanges.fetch import FetchRequest, fetch
     from drivers.exchanges.live import LiveFeed
+    from drivers.exchanges.markets import in_order
+    from drivers.exchanges.streams import Streams
 
     wanted = request.symbols or tuple(exchange.rules.symbols or ())
     if not wanted:
@@ -74,7 +76,8 @@ def feed_of(
     fetch(exchange, asked, lambda what, share: progress.update(task, description=f"Fetching {what}", completed=share))
     progress.remove_task(task)
     history = open_dataset(folder, start=begins - warm)
-    return LiveFeed(exchange, tuple(wanted), history, begins, request.end, notify=notify)
+    streams = Streams(exchange, in_order(wanted), step, notify=notify) if exchange.rules.streams else None
+    return LiveFeed(exchange, tuple(wanted), history, begins, request.end, notify=notify, streams=streams)
 
 
 def warm_bars(configs: Configs, clock: BarClock) -> int:

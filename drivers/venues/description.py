@@ -48,6 +48,15 @@ class VenueRules(InstrumentFacts):
         description="which symbols, as the exchange writes them, e.g. [BTC/USDT]; else --symbols names them",
     )
     options: dict[str, Any] = Field(default={}, description="options of ccxt's client")
+    streams: list[Literal["trades", "candles", "book"]] = Field(
+        default=["trades", "candles", "book"],
+        description="which streams a live market is followed by; none: it is asked by REST",
+    )
+    levels: int = Field(default=10, ge=1, le=1_000, description="levels of the book that are shown to the layers")
+    silence: float = Field(default=60.0, gt=0.0, description="seconds without a frame after which a stream is dialed again")
+    max_skew: float = Field(
+        default=1.0, gt=0.0, description="seconds that the exchange's clock and ours may differ; above it nothing is entered"
+    )
     kind: Literal["perpetual", "future", "spot"] = Field(
         description="perpetual: short positions, margin, funding. future: the first two, and delivery. spot: none of these"
     )

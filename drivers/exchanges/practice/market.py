@@ -16,6 +16,14 @@ MINUTE: Final = 60_000
 DAY_MINUTES: Final = 1_440
 ORIGIN: Final = 1_767_225_600_000
 """ms: 2026-01-01T00:00Z. Nothing traded before."""
+LENGTHS: Final = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1_440}
+"""Minutes of each candle."""
+BOOK_EVERY: Final = 500
+"""ms between two updates of a book."""
+BOOK_LEVELS: Final = 25
+"""On each side."""
+UPDATES: Final = 7
+"""Update ids that one update of a book takes."""
 TICK: Final = 0.01
 LOT: Final = 0.0001
 _SIGMA: Final = 6e-4
@@ -32,6 +40,14 @@ class Trades(NamedTuple):
     price: Floats
     size: Floats
     sold: Ints  # 1: the buyer was the maker
+
+
+class Book(NamedTuple):
+    """Sizes by price on each side, after an update."""
+
+    update: int
+    bids: dict[float, float]
+    asks: dict[float, float]
 
 
 @dataclass
@@ -70,6 +86,28 @@ class PracticeMarket:
         there = made.time <= ms
         return Trades(made.id[there], made.time[there], made.price[there], made.size[there], made.sold[there])
 
+    def last_price(self, symbol: str, ms: int) -> float:
+        """The price of the last trade up to then, in its minute; at a minute's begin, where the one before ended."""
+        made = self.until(symbol, ms)
+        if len(made.price):
+            return float(made.price[-1])
+        day, at = divmod((ms - ORIGIN) // MINUTE, DAY_MINUTES)
+        return _rounded(float(np.exp(self._day(symbol, day)[1][at])))
+
+    @staticmethod
+    def book_number(ms: int) -> int:
+        """How many updates every book had had by then."""
+        return (ms - ORIGIN) // BOOK_EVERY
+
+    @staticmethod
+    def book_time(number: int) -> int:
+        """When it had had so many, ms."""
+        return ORIGIN + number * BOOK_EVERY
+
+    def book(self, symbol: str, number: int) -> Book:
+        """The book after so many updates: levels about the last price, of which a few change with each."""
+        return _book(self, symbol, number)
+
     def candle(self, symbol: str, open_ms: int, length: int, now: int) -> list[float] | None:
         """[open time, open, high, low, close, volume, taker's buys, trades] of what has traded by now; of nothing, the last
         price. None before ORIGIN and in the future."""
@@ -102,6 +140,22 @@ def _trades(market: PracticeMarket, symbol: str, minute: int) -> Trades:
     size = np.maximum(1, rng.lognormal(0.0, 1.0, n) / LOT // 10) * LOT
     price: Floats = np.round(np.exp(path) / TICK) * TICK
     return Trades(first + np.arange(n), time, price, size, rng.integers(0, 2, n))
+
+
+@lru_cache(maxsize=2_000)
+def _book(market: PracticeMarket, symbol: str, number: int) -> Book:
+    step = max(1, round(market.prices[symbol] * 1e-5 / TICK))  # ticks between two levels
+    middle = round(market.last_price(symbol, market.book_time(number)) / TICK / step)
+
+    def size(level: int) -> float:
+        turn = (number + zlib.crc32(f"{symbol} {level}".encode())) // 11  # each level changes every eleventh update
+        return (1 + zlib.crc32(f"{market.seed} {symbol} {level} {turn}".encode()) % 20_000) * LOT
+
+    bids, asks = (
+        {round(level * step * TICK, 2): round(size(level), 4) for level in levels}
+        for levels in (range(middle - 1, middle - 1 - BOOK_LEVELS, -1), range(middle + 1, middle + 1 + BOOK_LEVELS))
+    )
+    return Book(number * UPDATES, bids, asks)
 
 
 def _rounded(price: float) -> float:

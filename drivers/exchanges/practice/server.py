@@ -1,4 +1,4 @@
-"""The practice exchange's server: Binance's spot REST, market data, on 127.0.0.1."""
+"""The practice exchange's server: Binance's spot protocol on 127.0.0.1, its REST side and its streams."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from drivers.exchanges.practice.faults import Faults
-from drivers.exchanges.practice.market import LOT, MINUTE, ORIGIN, TICK, PracticeMarket
+from drivers.exchanges.practice.market import LENGTHS, LOT, MINUTE, ORIGIN, TICK, PracticeMarket
+from drivers.exchanges.practice.streams import MarketStreams
 
-LENGTHS: Final = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1_440}
-"""Minutes of each candle."""
 MOST_ROWS: Final = 1_000
 
 
@@ -28,12 +27,23 @@ def wall_clock() -> int:
 
 @dataclass
 class PracticeExchange:
-    """market: what trades. now: the exchange's clock, UTC ms. faults: what goes wrong. asked: the paths that were asked for."""
+    """market: what trades. now: the exchange's clock, UTC ms. faults: what goes wrong. asked: the paths that were asked for.
+
+    pace: seconds between two pushes over the streams; None: they are pushed by `advance`. on_advance: called with each time,
+    ms, before what happened until then is pushed.
+    """
 
     market: PracticeMarket
     now: Callable[[], int] = wall_clock
     faults: Faults = field(default_factory=Faults)
     asked: list[str] = field(default_factory=list)
+    pace: float | None = None
+    streams: MarketStreams = field(init=False)
+    on_advance: list[Callable[[int], None]] = field(default_factory=list)
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def __post_init__(self) -> None:
+        self.streams = MarketStreams(self.market, lambda: self.now())
 
     def app(self) -> web.Application:
         """The server."""
@@ -42,10 +52,14 @@ class PracticeExchange:
         app.router.add_get("/api/v3/time", self._time)
         app.router.add_get("/api/v3/exchangeInfo", self._info)
         app.router.add_get("/api/v3/klines", self._klines)
+        app.router.add_get("/api/v3/depth", self._depth)
+        self.streams.routes(app)
         return app
 
     @web.middleware
     async def _faulty(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if not request.path.startswith("/api/"):
+            return await handler(request)  # type: ignore[no-any-return]
         self.asked.append(request.path_qs)
         kind = self.faults.next()
         if kind in ("429", "418"):
@@ -104,6 +118,34 @@ class PracticeExchange:
             at += length
         return web.json_response(rows)
 
+    async def _depth(self, request: web.Request) -> web.Response:
+        symbol, limit = request.query["symbol"], int(request.query.get("limit", 100))
+        if symbol not in self.market.prices:
+            return web.json_response({"code": -1121, "msg": "Invalid symbol."}, status=400)
+        book = self.market.book(symbol, self.market.book_number(self.now()))
+        sides = {
+            key: [[f"{p:.8f}", f"{q:.8f}"] for p, q in list(side.items())[:limit]]
+            for key, side in (("bids", book.bids), ("asks", book.asks))
+        }
+        return web.json_response({"lastUpdateId": book.update, **sides})
+
+    def advance(self, seconds: float = 1.0) -> None:
+        """What has happened by now goes out over the streams, and has been read when it returns, or so long has passed."""
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._advanced(seconds), self._loop).result(timeout=30)
+
+    async def _advanced(self, seconds: float) -> None:
+        now = self.now()
+        for act in self.on_advance:
+            act(now)
+        await self.streams.push(now)
+        await self.streams.read(seconds)
+
+    async def _push(self, pace: float) -> None:
+        while True:
+            await asyncio.sleep(pace)
+            await self._advanced(0.0)
+
     @contextmanager
     def serving(self, port: int = 0) -> Iterator[str]:
         """Serves on 127.0.0.1 in a thread of its own while the context lasts; gives its address. port: 0 chooses one."""
@@ -119,11 +161,16 @@ class PracticeExchange:
             started.append(site._server.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
 
         loop.run_until_complete(start())
+        self._loop = loop
+        pushing = None if self.pace is None else loop.create_task(self._push(self.pace))
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
         try:
             yield f"http://127.0.0.1:{started[0]}"
         finally:
+            self._loop = None
+            if pushing is not None:
+                loop.call_soon_threadsafe(pushing.cancel)
             asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(timeout=10)
             loop.call_soon_threadsafe(loop.stop)
             thread.join(timeout=10)

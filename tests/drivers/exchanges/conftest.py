@@ -28,7 +28,7 @@ def rules_for(address: str) -> VenueRules:
         about="practice",
         kind="spot",
         exchange="binance",
-        endpoints={"rest": address},
+        endpoints={"rest": address, "ws": address.replace("http", "ws")},
         options=OPTIONS,  # type: ignore[arg-type]
     )
 

@@ -143,7 +143,8 @@ def test_an_outage_leaves_missing_bars_which_are_counted_when_they_come_and_neve
     truth = expected(practice, int(found[0].time[0]) // MS - MINUTE, 30)
     assert np.allclose(close[~missing], truth[~missing], rtol=0, atol=1e-8)
     assert len(said) == 2 and "practice did not answer" in said[0] and "answers again" in said[1]
-    assert feed.notes() == [f"practice did not answer {feed.outages} times; what was missed was fetched afterwards"]
+    lost = f"{missing.sum()} bars are missing, the others were fetched afterwards"
+    assert feed.notes() == [f"practice did not answer {feed.outages} times; {lost}"]
 
 
 def test_after_a_restart_the_bars_that_were_missed_come_first(
@@ -158,6 +159,7 @@ def test_after_a_restart_the_bars_that_were_missed_come_first(
     assert np.array_equal(closes(again), closes(one[-7:])) and all(c.operator is None for c in again)
 
 
+@pytest.mark.long  # test_streams.py has it with streams, which fall back to this
 def test_a_live_session_as_a_batch_gives_the_same_bits(
     connected: Connect, practice: PracticeExchange, at: Time, tmp_path: Path
 ) -> None:

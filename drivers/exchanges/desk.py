@@ -1,0 +1,195 @@
+"""What frames mean: after each of them, what ccxt has made of it goes into bars and books. No I/O, no clock of its own.
+
+ccxt's caches keep the newest rows only, and its futures wake a reader for the last of several updates. Here every frame is
+looked at before the next one, so that nothing is passed over, and frames from a recording take the same way.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from drivers.exchanges.book_bars import Levels, SymbolBook
+from drivers.exchanges.continuity import CHECKED_BY_CCXT, CONSECUTIVE_TRADES, Continuity, closed_candles
+from drivers.exchanges.trade_bars import MS, Row, TradeBars, TradeCounts
+
+CACHED: Final = 20_000
+"""Trades of a symbol in ccxt's cache; one frame never brings more."""
+
+
+@dataclass
+class BookCounts:
+    """What happened to the books."""
+
+    gaps: int = 0  # updates that were missed
+    wrong: int = 0  # books that were crossed, or differed from a snapshot of the same update
+
+
+@dataclass
+class Desk:
+    """Bars and books of some symbols, from the frames of an exchange.
+
+    client: ccxt's, with its WebSocket side. symbols: as the exchange writes them. frame_name: ccxt's name of the bar's length.
+    step: ns. depth: levels; 0: no books. lots: least steps of sizes; 0: unknown. It is written by the thread of the streams and
+    read by the engine's: `lock` guards it. `changed` is set when a bar may have become known.
+    """
+
+    client: Any
+    symbols: tuple[str, ...]
+    frame_name: str
+    step: int
+    depth: int
+    lots: Sequence[float]
+    out_of_step: Callable[[str], None] = lambda symbol: None
+    trade_counts: TradeCounts = field(default_factory=TradeCounts)
+    book_counts: BookCounts = field(default_factory=BookCounts)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    changed: threading.Event = field(default_factory=threading.Event)
+    exchange_time: int = 0  # UTC ns, of the newest event
+    delay: int = 0  # ns, from the newest event to its receipt, by our clock
+
+    def __post_init__(self) -> None:
+        says = closed_candles(self.client.id, {}) is not None
+        consecutive = self.client.id in CONSECUTIVE_TRADES
+        self.bars = [TradeBars(self.step, says, consecutive, lot, self.trade_counts) for lot in self.lots]
+        self.books = [SymbolBook(self.depth, self.step) for _ in self.symbols] if self.depth else []
+        if self.depth:  # compiles what a state needs, before the first one comes
+            trial = SymbolBook(self.depth, self.step)
+            trial.state(1, None, [[1.0, 1.0]], [[2.0, 1.0]])
+            trial.at(self.step)
+        self.continuity = Continuity(self.client.id)
+        self._columns = {symbol: i for i, symbol in enumerate(self.symbols)}
+        self._ids = {self.client.market(symbol)["id"]: symbol for symbol in self.symbols}
+        self._trade: list[Any] = [None] * len(self.symbols)
+        self._book: list[Any] = [None] * len(self.symbols)
+        self._candle: dict[tuple[str, int], tuple[Any, ...]] = {}
+
+    def took(self, message: Any, received: int) -> None:
+        """ccxt has handled a message. received: UTC ns by our clock."""
+        with self.lock:
+            for symbol in self._missed(message):
+                self.book_counts.gaps += 1
+                self._drop_book(symbol)
+            for i, symbol in enumerate(self.symbols):
+                self._trades(i, symbol, received)
+                self._candles(i, symbol, message)
+                if self.depth:
+                    self._books(i, symbol, received)
+
+    def _missed(self, message: Any) -> list[str]:
+        if not self.depth or self.client.id in CHECKED_BY_CCXT:
+            return []
+        gaps = self.continuity.gaps(message)
+        return list(self.symbols) if "*" in gaps else [self._ids[name] for name in gaps if name in self._ids]
+
+    def _trades(self, i: int, symbol: str, received: int) -> None:
+        cache = self.client.trades.get(symbol)
+        if not cache or cache[-1] is self._trade[i]:
+            return
+        fresh = list(itertools.takewhile(lambda trade: trade is not self._trade[i], reversed(cache)))
+        self._trade[i] = cache[-1]
+        for trade in reversed(fresh):
+            self.bars[i].add(trade)
+        self._timed(fresh[0]["timestamp"], received)
+        self.changed.set()
+
+    def _timed(self, ms: int | None, received: int) -> None:
+        if ms is not None and ms * MS >= self.exchange_time:
+            self.exchange_time = ms * MS
+            self.delay = received - ms * MS
+
+    def _candles(self, i: int, symbol: str, message: Any) -> None:
+        cache = (self.client.ohlcvs.get(symbol) or {}).get(self.frame_name)
+        if not cache:
+            return
+        closed = {at for name, at in closed_candles(self.client.id, message) or () if self._ids.get(name) == symbol}
+        for row in list(reversed(cache))[:2]:
+            values = tuple(row[1:6])
+            if int(row[0]) in closed or self._candle.get((symbol, int(row[0]))) != values:
+                self._candle[symbol, int(row[0])] = values
+                self.bars[i].candle(int(row[0]), values, int(row[0]) in closed)
+                self.changed.set()
+        if len(self._candle) > 8 * len(self.symbols):
+            oldest = sorted(self._candle, key=lambda key: key[1])[: 4 * len(self.symbols)]
+            for key in oldest:
+                del self._candle[key]
+
+    def _books(self, i: int, symbol: str, received: int) -> None:
+        there = self.client.orderbooks.get(symbol)
+        book = self.books[i]
+        if there is None or not there["bids"] or not there["asks"]:
+            if book.whole:
+                self.book_counts.gaps += there is None  # ccxt dropped it: an update was missed
+                book.lost()
+                if there is None:
+                    self.out_of_step(symbol)
+            elif there is None and self._book[i] is not None:
+                self.out_of_step(symbol)
+            self._book[i] = None
+            return
+        state = there["nonce"], there["timestamp"]
+        if state == self._book[i] or there["timestamp"] is None:
+            return
+        self._book[i] = state
+        self._timed(there["timestamp"], received)
+        if not book.state(int(there["timestamp"]) * MS, there["nonce"], there["bids"], there["asks"]):
+            self.book_counts.wrong += 1
+            self._drop_book(symbol)
+
+    def _drop_book(self, symbol: str) -> None:
+        self.books[self._columns[symbol]].lost()
+        self._book[self._columns[symbol]] = None
+        self.client.orderbooks.pop(symbol, None)
+        self.out_of_step(symbol)
+
+    def compare(self, symbol: str, snapshot: Any) -> None:
+        """A book by REST: one that differs at the same update is dropped."""
+        with self.lock:
+            if self.books[self._columns[symbol]].compare(snapshot["nonce"], snapshot["bids"], snapshot["asks"]) is False:
+                self.book_counts.wrong += 1
+                self._drop_book(symbol)
+
+    def begin(self, kind: str, now: int) -> None:
+        """A stream of this kind has begun. now: UTC ns by the exchange's clock."""
+        with self.lock:
+            for bars in self.bars if kind == "trades" else ():
+                bars.begin(now)
+
+    def lost(self, kind: str) -> None:
+        """The streams of this kind have ended."""
+        with self.lock:
+            for bars in self.bars if kind == "trades" else ():
+                bars.lost()
+            if kind == "book":
+                self.continuity.forget()
+                for i, symbol in enumerate(self.symbols):
+                    self.books[i].lost()
+                    self._book[i] = None
+                    self.client.orderbooks.pop(symbol, None)
+
+    # -- read by the engine's thread -----------------------------------------------------------------------------------------
+
+    def rows(self, close: int, *, due: bool) -> list[Row] | None:
+        """The bar of every symbol that closes then; None while one is not known."""
+        with self.lock:
+            found = [bars.row(close, due=due) for bars in self.bars]
+        return None if any(row is None for row in found) else [row for row in found if row is not None]
+
+    def levels(self, close: int) -> list[Levels] | None:
+        """The book of every symbol as of then; None where there are no books."""
+        with self.lock:
+            return [book.at(close) for book in self.books] if self.depth else None
+
+    def handed_on(self, close: int) -> list[int]:
+        """The bars up to then are over. Of each symbol, trades that came too late since the last call."""
+        with self.lock:
+            return [bars.handed_on(close) for bars in self.bars]
+
+    @property
+    def unknown_books(self) -> list[str]:
+        """Symbols whose book is out of step."""
+        with self.lock:
+            return [symbol for symbol, book in zip(self.symbols, self.books, strict=False) if not book.whole]
