@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.feeds.errors import DataError
+from drivers.feeds.source import Source, source_of
 from drivers.run.batch import default_out, run_batch
 from drivers.run.request import RunRequest
 from drivers.store.kept import CHOICES, DEFAULT, Features
@@ -39,8 +40,8 @@ def run(
 ) -> Run:
     """Backtest: every bar of the data through the whole graph, as `stratoquant run` does.
 
-    data: the path of a market-data folder; or bars as a pandas or polars DataFrame or an Arrow table (a time, symbol, open,
-    high, low, close, volume); or a dict {symbol: table}; None is the built-in sample market. Tables are written to
+    data: the path of a market-data folder, or the path or URL of a partitioned data set; or bars as a pandas or polars
+    DataFrame or an Arrow table (a time, symbol, open, high, low, close, volume); or a dict {symbol: table}; None is the built-in sample market. Tables are written to
     `<out>-data` first.
     symbols: names to take, None for all. start, end: bars whose close lies in (start, end].
     set: settings of this run, {"risk.gross": 0.5}. spec: name or path of a machine spec.
@@ -79,7 +80,7 @@ def run(
 
 def _market(
     data: Any, out: Path, overwrite: bool, alpha: Any, stamp: Stamp | None, clock: str | None, calendar: str | None
-) -> Path | None:
+) -> Source | None:
     """The market-data folder of what was given as data."""
     if is_table(data):
         place = out.with_name(f"{out.name}-data")
@@ -91,6 +92,8 @@ def _market(
     for name, value in {"stamp": stamp, "clock": clock, "calendar": calendar}.items():
         if value is not None:
             raise ValueError(f"{name} goes with tables of bars; a folder says it in its dataset.yml")
+    if isinstance(data, str) and "://" in data:
+        return source_of(data)
     if data is None or isinstance(data, (str, PathLike)):
         return path_of(data)
     raise TypeError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from drivers.feeds.source import source_of
 from drivers.run.request import RunRequest
 from drivers.text.times import parse_utc
 
@@ -57,10 +58,18 @@ def names(text: str | None) -> tuple[str, ...] | None:
 
 
 def request_of(
-    context: typer.Context, symbols: str | None, start: str | None, end: str | None, overrides: list[str] | None, **more: Any
+    context: typer.Context,
+    symbols: str | None,
+    start: str | None,
+    end: str | None,
+    overrides: list[str] | None,
+    *,
+    data: str | None,
+    **more: Any,
 ) -> RunRequest:
     """What a command asks for, from its options as they were typed. more: fields of RunRequest."""
     return RunRequest(
+        data=None if data is None else source_of(data),
         symbols=names(symbols),
         start=utc_ns(start),
         end=utc_ns(end),

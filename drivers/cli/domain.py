@@ -19,15 +19,17 @@ def run(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The domain, as wiring_master.yaml names it.")],
     source: Annotated[
-        Path,
-        typer.Option("--from", metavar="RUN_OR_DATA", help="The results of a run, or a folder of market data."),
+        str,
+        typer.Option(
+            "--from", metavar="RUN_OR_DATA", help="The results of a run, or market data: a folder or a partitioned data set."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder of the results. Without it: runs/NAME-<time>.")
     ] = None,
     overwrite: options.Overwrite = False,
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--data", metavar="DIR", help="The market data of the run, if they are no longer where it found them."),
     ] = None,
     symbols: Annotated[

@@ -21,6 +21,7 @@ from drivers.cli import (
     config,
     data,
     data_fetch,
+    data_partition,
     domain,
     domain_apply,
     exchange,
@@ -69,6 +70,7 @@ app.command("health")(health.health)
 app.command("graph")(graph.graph)
 app.command("layers")(layers.layers)
 data.app.command("fetch")(data_fetch.fetch)
+data.app.command("partition")(data_partition.partition)
 app.add_typer(data.app, name="data")
 app.add_typer(exchange.app, name="exchange")
 app.add_typer(pine.app, name="pine")

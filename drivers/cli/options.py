@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 import typer
 
 Data = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--data",
         metavar="DIR",
         help="Folder of market data: bars.parquet (or .csv, .csv.gz, .feather), optionally book.parquet and trades.parquet; or "
-        "the journal of a stream, or its results. Without it: the built-in sample market.",
+        "a partitioned data set, a folder or a URL such as s3://bucket/market; or the journal of a stream, or its results. "
+        "Without it: the built-in sample market.",
     ),
 ]
 Out = Annotated[

@@ -14,11 +14,12 @@ from drivers.domain.errors import DomainError
 from drivers.domain.inputs import Cut, Nodes
 from drivers.feeds.dataset import Dataset, open_dataset
 from drivers.feeds.sample import sample_market
+from drivers.feeds.source import Source, source_of
 from drivers.store.reader import RecordedRun
 
 
 def market_of(
-    run: RecordedRun, cut: Cut, nodes: Nodes, named: Path | None, progress: Progress
+    run: RecordedRun, cut: Cut, nodes: Nodes, named: Source | None, progress: Progress
 ) -> tuple[Dataset | None, Instruments | None]:
     """The data where layers of the cut observe them, and the facts of the symbols where they take those.
 
@@ -39,15 +40,17 @@ def market_of(
     return (data if observers else None), (data.instruments if kept is None else instruments_of(kept))
 
 
-def _data_of(run: RecordedRun, need: str, path: Path | None, progress: Progress) -> Dataset:
+def _data_of(run: RecordedRun, need: str, path: Source | None, progress: Progress) -> Dataset:
     given, seed = run.about.get("data_path"), run.about.get("seed")
     if path is None and given is not None:
-        path = Path(given)
+        path = source_of(given)
+        if not isinstance(path, Path):  # run.json may come from anybody: it sends nobody to an address
+            raise DomainError(f"{need}, and they are at {path}; name the address yourself with --data {path}")
     if path is None and seed is not None:
         path = sample_market(int(seed), progress)
     if path is None:
         raise DomainError(f"{need}, and the run does not say where they are; name them with --data DIR")
-    if not path.is_dir():
+    if isinstance(path, Path) and not path.is_dir():
         raise DomainError(f"{need}, and {path} is not there; name them with --data DIR")
     task = progress.add_task(f"Reading {path.name}", total=None)
     data = open_dataset(path, symbols=run.symbols, start=run.about.get("start"), end=run.about.get("end"))

@@ -35,6 +35,7 @@ from drivers.engine.chunk import Chunk, Outputs
 from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import open_dataset
+from drivers.feeds.source import Source, source_of
 from drivers.graph.layers import LayerNode
 from drivers.graph.wiring import Wiring, with_spec
 from drivers.graph.wiring import load as load_wiring
@@ -87,9 +88,9 @@ class _Request:
     """What was asked for; see `run_domain`."""
 
     domain: str
-    source: Path
+    source: Source
     out: Path
-    data: Path | None
+    data: Source | None
     symbols: tuple[str, ...] | None
     start: int | None
     end: int | None
@@ -116,10 +117,10 @@ class _Setup:
 
 def run_domain(
     domain: str,
-    source: Path | str,
+    source: Source | str,
     *,
     out: Path | str | None = None,
-    data: Path | str | None = None,
+    data: Source | str | None = None,
     symbols: Sequence[str] | None = None,
     start: int | None = None,
     end: int | None = None,
@@ -132,20 +133,20 @@ def run_domain(
 ) -> DomainResult:
     """Runs one domain alone and writes its outputs to `out` (default: runs/<domain>-<time>).
 
-    source: a run's results, or a folder of market data. data: the market data of the run, where it is needed and no longer
-    where the run found it. start, end: UTC ns. On market data, `symbols`, `start` and `end` choose what is read. On a run,
+    source: a run's results, or market data, a folder or a partitioned data set. data: the market data of the run, where it is
+    needed and no longer where the run found it. start, end: UTC ns. On market data, `symbols`, `start` and `end` choose what is read. On a run,
     everything is computed from its first bar on, up to `end`; `symbols` and `start` choose what the result shows. overrides,
     spec: changes of the configuration of the run (or of the project, on market data). project: another wiring and
     configuration than the run's. compiled: False runs step layers as plain Python.
     Raises DomainError, and what its parts raise, each with one sentence; BoundaryError for a value that a domain did not
     promise. Nothing is left behind then.
     """
-    given, now = Path(source), datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    given, now = _place(source), datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
     request = _Request(
         domain,
         given,
         Path(out) if out is not None else Path("runs") / f"{domain}-{now}",
-        None if data is None else Path(data),
+        None if data is None else _place(data),
         None if symbols is None else tuple(symbols),
         start,
         end,
@@ -157,20 +158,24 @@ def run_domain(
     )
     console = console or Terminal(stderr=True)
     with progress_bar(console) as progress:
-        if (given / "run.json").is_file() or given.suffix == ".partial":
-            return _on_run(request, progress)
-        if not given.is_dir():
+        if isinstance(given, Path) and ((given / "run.json").is_file() or given.suffix == ".partial"):
+            return _on_run(request, given, progress)
+        if isinstance(given, Path) and not given.is_dir():
             raise DomainError(f"{given} is not a folder; name a run's results, or a folder of market data")
         if request.data is not None:
             raise DomainError(f"{given} is market data already; --data names those of a run")
         return _on_data(request, progress)
 
 
+def _place(given: Source | str) -> Source:
+    return source_of(given) if isinstance(given, str) else given
+
+
 # ---- on a run
 
 
-def _on_run(request: _Request, progress: Progress) -> DomainResult:
-    run = open_run(request.source)
+def _on_run(request: _Request, folder: Path, progress: Progress) -> DomainResult:
+    run = open_run(folder)
     if run.about.get("kind") == "domain":
         alone, origin = run.about["domain"], run.about["from"]["name"]
         raise DomainError(f"{run.folder} holds the {alone} domain alone; name what it was made from ({origin})")

@@ -27,7 +27,7 @@ def apply_actions(reading: Reading, splits: Table | None, dividends: Table | Non
     """Puts the panels on the basis of the first bar, in place. Raises DataError for a row that no action can be."""
     factor = axis.panel(1.0)
     if splits is not None:
-        for row, n, ratio, where in _rows(splits, "ratio", axis):
+        for row, n, ratio, where in _rows(reading, splits, "ratio", axis):
             if not 1e-6 <= ratio <= 1e6:
                 raise DataError(
                     f"{where}: ratio is {ratio:g}; write new shares for each old one, 7 for a split of seven for one"
@@ -35,7 +35,7 @@ def apply_actions(reading: Reading, splits: Table | None, dividends: Table | Non
             factor[row, n] *= ratio
     if dividends is not None:
         quoted = reading.panels["close"]
-        for row, n, amount, where in _rows(dividends, "dividend", axis):
+        for row, n, amount, where in _rows(reading, dividends, "dividend", axis):
             before = quoted[:row, n]
             known = np.flatnonzero(np.isfinite(before))
             if not len(known):
@@ -70,15 +70,15 @@ def _adjust(reading: Reading, level: Any) -> None:
             panel *= by if panel.ndim == 2 else by[:, :, None]
 
 
-def _rows(table: Table, column: str, axis: Axis) -> list[tuple[int, int, float, str]]:
+def _rows(reading: Reading, table: Table, column: str, axis: Axis) -> list[tuple[int, int, float, str]]:
     """Row of the first bar after each action, column, number, place in the file; of the run's symbols, inside of its bars."""
     found: list[tuple[int, int, float, str]] = []
     seen: set[tuple[int, int]] = set()
-    strangers: set[str] = set()
+    stated: set[str] = set()
     for start, batch in table.batches(["timestamp", "symbol", column]):
         time: Ints = table.times(batch.column("timestamp"), start)
         code = codes_of(table, batch, start, axis.column)
-        strangers.update(set(table.texts(batch, "symbol", start)[0]) - set(axis.column))
+        stated.update(table.texts(batch, "symbol", start)[0])
         number = table.floats(batch, column)
         row = axis.rows(time + 1)  # an action at the open of a bar belongs to that bar
         for i in np.flatnonzero(code >= 0):
@@ -88,7 +88,7 @@ def _rows(table: Table, column: str, axis: Axis) -> list[tuple[int, int, float, 
             seen.add((int(code[i]), int(time[i])))
             if 0 < row[i] < axis.bars:
                 found.append((int(row[i]), int(code[i]), float(number[i]), where))
-    if strangers and not seen:
-        name = min(strangers)
-        raise DataError(f"{table.name}: none of its symbols is in the data; {did_you_mean(name, axis.symbols)}")
+    if stated and not stated & reading.names:
+        name = min(stated)
+        raise DataError(f"{table.name}: none of its symbols is in the data; {did_you_mean(name, sorted(reading.names))}")
     return found

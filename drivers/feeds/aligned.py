@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from dataflows.data.types import ExternalAlpha, Instruments, Observations
-from dataflows.panel import Floats, Ints
+from dataflows.panel import Ints
 from dataflows.spans import BarClock
 from drivers.engine.chunk import Chunk
 from drivers.feeds.description import DAY
+from drivers.feeds.source import Source
 from drivers.feeds.trading_time import TradingTime
 
 LEVELS: Final = frozenset({"bid_price", "bid_size", "ask_price", "ask_size", "ofi"})
@@ -63,7 +63,7 @@ def funding_notes(unknown: Sequence[UnknownFunding]) -> list[str]:
 class Dataset:
     """Market data of a fixed set of symbols in trading time. Row t is the bar that closes at `time[t]`."""
 
-    path: Path
+    path: Source
     symbols: tuple[str, ...]  # sorted by name: the columns
     step: int  # ns
     time: Ints  # (T,) closes, UTC ns; a `step` apart but where the market was closed in between
@@ -76,7 +76,7 @@ class Dataset:
     digest: str  # SHA-256 of the files that were read
     quality: QualityCounts
     unknown_funding: tuple[UnknownFunding, ...]
-    _panels: dict[str, Floats] = field(repr=False)  # Observations field -> (T, N) or (T, N, D); only what the files hold
+    _panels: Mapping[str, Any] = field(repr=False)  # Observations field -> (T, N) or (T, N, D); only what the files hold
     _trading: TradingTime = field(repr=False)
     _listed: Ints = field(repr=False)  # (2, N) first and last row
     _duplicates: Ints = field(repr=False)  # (M, 3) row, column, how many; sorted by row
@@ -85,6 +85,17 @@ class Dataset:
     def listed(self) -> Ints:
         """(2, N) the first and the last row in which each symbol is listed; first > last: in none."""
         return self._listed
+
+    @property
+    def trading(self) -> TradingTime:
+        """The bars, and the sessions that they belong to."""
+        return self._trading
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Names of the observations that the data have, `alpha` among them where they have one."""
+        repeated = ("duplicates",) if len(self._duplicates) and "duplicates" not in self._panels else ()
+        return (*(name for name in self._panels if name != "alpha_age"), *repeated)
 
     def __len__(self) -> int:
         return len(self.time)

@@ -59,7 +59,7 @@ def read_alpha(reading: Reading, table: Table, axis: Axis) -> None:
         later = when >= stamp[r, c]
         use, r, c = use[later], r[later], c[later]
         value[r, c], stamp[r, c] = stated[use], time[use]  # in order of time: the last of a bar stays
-    known = set(axis.column)
+    known = reading.names
     if not strangers & known:
         name = sorted(strangers)[0]
         raise DataError(f"{table.name}: none of its symbols is in the data, e.g. {name}; {did_you_mean(name, sorted(known))}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rich.console import Group
@@ -14,15 +14,20 @@ from rich.text import Text
 
 from dataflows.panel import Floats
 from drivers.feeds.advice import funding_notes, slip_notes, split_notes
-from drivers.feeds.dataset import Dataset, read_folder
+from drivers.feeds.dataset import Dataset, open_dataset, read_folder
 from drivers.feeds.description import read_description
 from drivers.feeds.errors import DataError, Fault
 from drivers.feeds.outliers import outliers
+from drivers.feeds.partitioned import is_partitioned
+from drivers.feeds.source import Source
 from drivers.feeds.suitability import suitability_notes
 from drivers.feeds.trading_time import RHYTHM, proposed
 from drivers.project.configs import load_configs
 from drivers.project.locate import defaults
 from drivers.text.times import duration, utc
+
+DRAWN_BYTES: Final = 2 << 30
+"""Larger partitioned data sets are checked one symbol at a time, and not drawn."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class SymbolQuality:
 class QualityReport:
     """The outcome of `check_dataset`. `ok`: a run would take the data. Printable with rich."""
 
-    path: Path
+    path: Source
     ok: bool
     rows: int
     start: str
@@ -104,7 +109,7 @@ class QualityReport:
         return Group(*parts)
 
 
-def check_dataset(path: Path, *, symbols: Sequence[str] | None = None, now: int | None = None) -> QualityReport:
+def check_dataset(path: Source, *, symbols: Sequence[str] | None = None, now: int | None = None) -> QualityReport:
     """Reads a market-data folder and lists its faults; impossible rows count as missing in the figures.
 
     Never raises for faults of the data: what stops the reading is the last of `faults`. now: as for `open_dataset`.
@@ -113,9 +118,12 @@ def check_dataset(path: Path, *, symbols: Sequence[str] | None = None, now: int 
 
 
 def inspect_dataset(
-    path: Path, *, symbols: Sequence[str] | None = None, now: int | None = None
+    path: Source, *, symbols: Sequence[str] | None = None, now: int | None = None
 ) -> tuple[QualityReport, Dataset | None]:
     """As `check_dataset`, with the data as they were read: rows at fault are missing in them. None where reading stopped."""
+    if is_partitioned(path):
+        return _inspect_parts(path, symbols)
+    assert isinstance(path, Path)  # a URL is of a partitioned data set
     noted: dict[str, Fault] = {}
 
     def note(fault: Fault) -> None:
@@ -130,15 +138,45 @@ def inspect_dataset(
     close, volume = data.rows(0, len(data)).close, data.rows(0, len(data)).volume
     duplicates = data.rows(0, len(data)).duplicates.sum(axis=0)
     figures = tuple(_symbol(data, n, close[:, n], volume[:, n], int(duplicates[n])) for n in range(len(data.symbols)))
-    report = QualityReport(
+    return _report(data, figures, tuple(noted.values()), _notes(data, figures)), data
+
+
+def _inspect_parts(place: Source, symbols: Sequence[str] | None) -> tuple[QualityReport, Dataset | None]:
+    """Of a partitioned data set: every file against its hash, and the bars of one symbol after the other."""
+    figures: list[SymbolQuality] = []
+    faults: list[Fault] = []
+    try:
+        data = open_dataset(place, symbols=symbols)
+    except DataError as error:
+        return QualityReport(place, False, 0, "", "", "", (), (Fault("unreadable", str(error)),)), None
+    for symbol in data.symbols:
+        try:
+            alone = open_dataset(place, symbols=[symbol])
+            rows = alone.rows(0, len(alone))
+        except DataError as error:
+            faults.append(Fault(f"unreadable {symbol}", str(error)))
+            continue
+        figures.append(_symbol(alone, 0, rows.close[:, 0], rows.volume[:, 0], int(rows.duplicates.sum())))
+    size = 8 * len(data) * len(data.symbols) * len(data.held) * (data.depth if "bid_price" in data.held else 1)
+    notes = data.notes()
+    if size > DRAWN_BYTES:
+        notes.append("the picture of the bars is left out, since all of them do not fit into memory; name some with --symbols")
+    drawn = size <= DRAWN_BYTES and not faults
+    return _report(data, tuple(figures), tuple(faults), notes), data if drawn else None
+
+
+def _report(
+    data: Dataset, figures: tuple[SymbolQuality, ...], faults: tuple[Fault, ...], notes: Sequence[str]
+) -> QualityReport:
+    return QualityReport(
         path=data.path,
-        ok=not noted,
+        ok=not faults,
         rows=data.quality.rows,
         start=utc(int(data.time[0])),
         end=utc(int(data.time[-1])),
         clock=duration(data.step),
         symbols=figures,
-        faults=tuple(noted.values()),
+        faults=faults,
         snapshots=data.quality.snapshots,
         crossed=data.quality.crossed,
         one_sided=data.quality.one_sided,
@@ -147,9 +185,8 @@ def inspect_dataset(
         licence=data.licence,
         hash=data.digest,
         step=data.step,
-        notes=tuple(_notes(data, figures)),
+        notes=tuple(notes),
     )
-    return report, data
 
 
 def _symbol(data: Dataset, n: int, close: Floats, volume: Floats, duplicates: int) -> SymbolQuality:
@@ -198,6 +235,7 @@ def _notes(data: Dataset, figures: Sequence[SymbolQuality]) -> list[str]:
         )
     notes.extend(data.notes())
     notes.extend(suitability_notes(data, load_configs(defaults(), clock=data.clock)))
+    assert isinstance(data.path, Path)  # a folder: see `inspect_dataset`
     notes.extend([*split_notes(data), *slip_notes(data), *funding_notes(data, read_description(data.path).funding_interval)])
     if data.quality.unlisted:
         notes.append(

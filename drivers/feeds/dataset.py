@@ -47,7 +47,9 @@ from drivers.feeds.description import DAY, Description, read_description
 from drivers.feeds.errors import DataError, Sink, refuse
 from drivers.feeds.funding import read_funding, unknown_funding
 from drivers.feeds.instruments import check_shifts, instruments_of, list_symbols
+from drivers.feeds.partitioned import is_partitioned, open_partitioned
 from drivers.feeds.reading import Axis, Reading, symbol_uid
+from drivers.feeds.source import Source
 from drivers.feeds.tables import Table, find_table
 from drivers.feeds.ticks import BOOK_SIDES, read_book, read_trades, trade_axis
 from drivers.feeds.venue_facts import described
@@ -60,7 +62,7 @@ FILES: Final = ("bars", "book", "trades", "funding", "alpha", "splits", "dividen
 
 
 def open_dataset(
-    path: Path,
+    path: Source,
     *,
     symbols: Sequence[str] | None = None,
     start: int | None = None,
@@ -68,7 +70,8 @@ def open_dataset(
     now: int | None = None,
     venues: Path | None = None,
 ) -> Dataset:
-    """Reads a market-data folder (see interfaces in the docs) onto its clock.
+    """Reads a market-data folder (see interfaces in the docs) onto its clock, or opens a partitioned data set, a folder or a
+    URL (see `drivers.feeds.partitioned`), of which the numbers are read as they are asked for.
 
     symbols: which of them, None for the universe of `dataset.yml`, else all. start, end: UTC ns; the bars whose close lies in
     (start, end]. now: UTC ns, the latest time that data may have (plus a day); None asks the system's clock. venues: the folder
@@ -76,6 +79,9 @@ def open_dataset(
     Returns a Dataset whose columns are sorted by name. Where there is no bars file, bars of the clock are built from the
     trades (see the module); the first and the last of them hold what the file holds of them. Raises DataError (see the module).
     """
+    if is_partitioned(path):
+        return open_partitioned(path, symbols=symbols, start=start, end=end)
+    assert isinstance(path, Path)  # a URL is of a partitioned data set
     return read_folder(path, symbols=symbols, start=start, end=end, now=now, venues=venues, sink=refuse)
 
 

@@ -72,6 +72,7 @@ class Reading:
     panels: dict[str, Floats] = field(default_factory=dict)
     duplicates: list[Ints] = field(default_factory=list)
     payments: dict[str, Ints] = field(default_factory=dict)  # UTC ns of the funding payments of a symbol, sorted
+    names: frozenset[str] = frozenset()  # of all symbols that the folder has bars (or trades) of
     has_book: Any = False  # (N,) True where the book file holds a snapshot of the symbol
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(QualityCounts._fields, 0))
 
@@ -100,6 +101,7 @@ class Reading:
 
     def columns(self, names: Sequence[str], symbols: Sequence[str] | None, table: Table) -> dict[str, int]:
         """Column of each symbol, sorted by name. Raises DataError for one that is asked for and not in `names`."""
+        self.names = frozenset(names)
         if symbols is not None and not symbols:
             raise DataError("no symbol was asked for; name at least one, or leave the choice out for all")
         for wanted in symbols or ():

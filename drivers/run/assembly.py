@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from rich.progress import Progress
@@ -122,7 +123,7 @@ def prepare_run(
 
 def _recorded(request: RunRequest, project: Project, progress: Progress) -> Feed:
     path = request.data if request.data is not None else sample_market(request.seed, progress)
-    if is_journal(path):
+    if isinstance(path, Path) and is_journal(path):
         if request.symbols is not None:
             raise ValueError(f"{path.name} is the journal of a stream, which is run with all its symbols; leave out --symbols")
         return JournalFeed(path, request.start, request.end)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from drivers.feeds.source import Source
 from drivers.store.kept import DEFAULT, Features
 
 Speed = Literal["max", "realtime"]
@@ -15,7 +16,8 @@ Speed = Literal["max", "realtime"]
 class RunRequest:
     """One run: over which data, with which configuration, to where.
 
-    data: a folder of market data (docs: "Market data on disk"); None is the built-in sample market. out: the folder of the
+    data: a folder of market data (docs: "Market data on disk"), or a partitioned data set, a folder or
+    a URL; None is the built-in sample market. out: the folder of the
     results; None is `runs/<time of the start>` below the current folder. symbols: names to take, in any order; None: all.
     start, end: UTC ns; the bars whose close lies in (start, end]. overrides: `domain.key=value`, as typed after --set.
     spec: name or path of a machine spec to run with, without applying it. project: the folder with config/, specs/ and
@@ -29,7 +31,7 @@ class RunRequest:
     the layers' values the results keep. trial: note the run in the project's ledger of trials.
     """
 
-    data: Path | None = None
+    data: Source | None = None
     out: Path | None = None
     symbols: tuple[str, ...] | None = None
     start: int | None = None

@@ -11,6 +11,7 @@ from drivers.engine.building import boundaries
 from drivers.feeds.check import QualityReport, check_dataset
 from drivers.feeds.dataset import Dataset
 from drivers.feeds.sample import sample_market
+from drivers.feeds.source import Source
 from drivers.run.assembly import PreparedRun, prepare_run
 from drivers.run.progress import progress_bar
 from drivers.run.request import RunRequest
@@ -30,7 +31,7 @@ def validate_data(request: RunRequest, *, bars: int | None = BARS, console: Cons
     """
     with progress_bar(console or Terminal(stderr=True)) as progress:
         path = request.data if request.data is not None else sample_market(request.seed, progress)
-        checked = _check(path, request) if path.is_dir() else None
+        checked = _check(path, request) if not isinstance(path, Path) or path.is_dir() else None
         if checked is not None and checked.state == "broken":
             return _refused(checked)
         session = prepare_run(request, progress)
@@ -57,7 +58,7 @@ def trial_of(session: PreparedRun) -> Trial:
     )
 
 
-def _check(path: Path, request: RunRequest) -> Verdict:
+def _check(path: Source, request: RunRequest) -> Verdict:
     begun = time.perf_counter()
     found = check_dataset(path, symbols=request.symbols)
     verdict = Verdict(*_DATA, state="holds", symbols=len(found.symbols), columns=0, bars=_bars(found), values=found.rows)

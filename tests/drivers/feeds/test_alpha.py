@@ -102,3 +102,4 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 def test_repeated_rows_that_say_the_same_and_symbols_not_asked_for_are_no_fault(tmp_path: Path) -> None:
     rows: Rows = [(60.0, "BTCUSDT", 1.0), (60.0, "BTCUSDT", 1.0), (60.0, "ETHUSDT", 2.0)]
     assert handed(opened(tmp_path, rows, symbols=["BTCUSDT"])).value[0].tolist() == [1.0]
+    assert np.isnan(handed(opened(tmp_path / "one", rows[:2], symbols=["ETHUSDT"])).value).all()
