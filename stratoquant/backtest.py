@@ -41,8 +41,8 @@ def run(
     """Backtest: every bar of the data through the whole graph, as `stratoquant run` does.
 
     data: the path of a market-data folder, or the path or URL of a partitioned data set; or bars as a pandas or polars
-    DataFrame or an Arrow table (a time, symbol, open, high, low, close, volume); or a dict {symbol: table}; None is the built-in sample market. Tables are written to
-    `<out>-data` first.
+    DataFrame or an Arrow table (a time, symbol, open, high, low, close, volume); or a dict {symbol: table}; None is the built-
+    in sample market. Tables are written to `<out>-data` first.
     symbols: names to take, None for all. start, end: bars whose close lies in (start, end].
     set: settings of this run, {"risk.gross": 0.5}. spec: name or path of a machine spec.
     alpha: a signal of your own beside tables of bars: timestamp, symbol, value; or a pandas DataFrame with an index of times

@@ -54,7 +54,5 @@ def partition(
             total=total,
             progress=lambda bars: progress.update(task, advance=bars),
         )
-    say(
-        f"{out} has {added.symbols} symbols more or longer: {added.rows} bars in {added.parts} files, {added.bytes / 1e6:.1f} MB"
-    )
+    say(f"Added to {out}: {added.rows} bars of {added.symbols} symbols in {added.parts} files, {added.bytes / 1e6:.1f} MB")
     say(f"Run it with: stratoquant run --data {out}")

@@ -134,10 +134,10 @@ def run_domain(
     """Runs one domain alone and writes its outputs to `out` (default: runs/<domain>-<time>).
 
     source: a run's results, or market data, a folder or a partitioned data set. data: the market data of the run, where it is
-    needed and no longer where the run found it. start, end: UTC ns. On market data, `symbols`, `start` and `end` choose what is read. On a run,
-    everything is computed from its first bar on, up to `end`; `symbols` and `start` choose what the result shows. overrides,
-    spec: changes of the configuration of the run (or of the project, on market data). project: another wiring and
-    configuration than the run's. compiled: False runs step layers as plain Python.
+    needed and no longer where the run found it. start, end: UTC ns. On market data, `symbols`, `start` and `end` choose what
+    is read. On a run, everything is computed from its first bar on, up to `end`; `symbols` and `start` choose what the result
+    shows. overrides, spec: changes of the configuration of the run (or of the project, on market data). project: another
+    wiring and configuration than the run's. compiled: False runs step layers as plain Python.
     Raises DomainError, and what its parts raise, each with one sentence; BoundaryError for a value that a domain did not
     promise. Nothing is left behind then.
     """

@@ -178,7 +178,7 @@ def test_prices_on_a_basis_of_their_own_are_not_continued(tmp_path: Path) -> Non
     split = pd.DataFrame({"timestamp": [START + pd.Timedelta("70min")], "symbol": ["BTCUSDT"], "ratio": [2.0]})
     split = split.astype({"timestamp": "datetime64[ns, UTC]"})
     folder = write(tmp_path / "two", description="clock: 1m\n", bars=later, splits=split)
-    with pytest.raises(DataError, match="BTCUSDT has splits or dividends.*partition the whole history at once"):
+    with pytest.raises(DataError, match=r"BTCUSDT has splits or dividends.*partition the whole history at once"):
         partition_folder(folder, out, now=NOW)
 
 
