@@ -43,6 +43,13 @@ def stream(
     warm_from: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Of a live market: a folder of `data fetch` that has that history.")
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Of a live market: record what comes over the wire, for --frames."),
+    ] = None,
+    frames: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A recording of --record instead of a live market: the same bars.")
+    ] = None,
     speed: Annotated[Speed, typer.Option(help="max: as fast as it goes. realtime: each bar when it closed.")] = Speed.max,
     checkpoint: Annotated[
         Path | None,
@@ -104,7 +111,10 @@ def stream(
         raise typer.BadParameter(f"there is no folder {checkpoint.parent} to leave it in", param_hint="--checkpoint")
     if venue is not None and data is not None:
         raise typer.BadParameter("a live market and recorded data exclude each other; leave one out", param_hint="--venue")
-    if lone := next((n for n, v in (("clock", clock), ("warm", warm), ("warm-from", warm_from)) if v and venue is None), None):
+    if frames is not None and (venue is not None or data is not None):
+        raise typer.BadParameter("a recording takes the place of a market and of data; leave them out", param_hint="--frames")
+    about_live = (("clock", clock), ("warm", warm), ("warm-from", warm_from), ("record", record))
+    if lone := next((n for n, v in about_live if v and venue is None), None):
         raise typer.BadParameter("it is about a live market; name one with --venue", param_hint=f"--{lone}")
     if resume is not None:
         others = [p.name for p in context.command.params if p.name != "resume" and given(context, p.name or "")]
@@ -136,6 +146,8 @@ def stream(
         clock=clock,
         warm=warm,
         warm_from=warm_from,
+        record=record,
+        frames=frames,
         live_from=None if venue is None else time.time_ns(),
     )
     from drivers.cli.outcome import show

@@ -18,11 +18,21 @@ T = TypeVar("T")
 
 
 class Exchange:
-    """One exchange, asked by REST without keys. name: of the venue's file. Close it at the end."""
+    """One exchange, asked by REST without keys. name: of the venue's file. Close it at the end.
 
-    def __init__(self, name: str, rules: VenueRules, sleep: Callable[[float], None] = time.sleep) -> None:
+    sleep: waits for so many seconds. through: what ccxt's `fetch` goes through, to be recorded or played.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rules: VenueRules,
+        sleep: Callable[[float], None] = time.sleep,
+        through: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda fetch: fetch,
+    ) -> None:
         self.name, self.rules = name, rules
         self.client = client_of(name, rules)
+        self.client.fetch = through(self.client.fetch)
         self.patience = Patience(name, sleep, self._retry_after)
         self.ask(self.client.load_markets)
 

@@ -1,17 +1,25 @@
 """What came over the wire, as it came: recorded to a folder, and read back so that it can be played through the same code.
 
-A folder holds `frames-000001.jsonl.zst` and so on, one JSON list a line: [local receipt UTC ns, kind, address, text]. Kinds:
-`open` and `lost` of a connection, `ws` a frame, `rest` an answer, `fault` an answer that was an error.
+A folder holds `session.json`, the history before it, and `frames-000001.jsonl.zst` and so on, one JSON list a line:
+[UTC ns by our clock, kind, address, text]. Kinds:
+
+- `open` a stream is dialed, `ws` a frame of a connection, `lost` its end;
+- `rest` an answer to the streams' side, `fault` one that was an error; `asked` and `refused` the same of the feed's side;
+- `skew` the exchange's clock less ours, ns; `compare` a book is compared with a snapshot;
+- `look` the feed looks at what is there, and hands on a bar or asks for it.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import ccxt
 import pyarrow as pa
 
 ROTATE_BYTES: Final = 64 * 2**20
@@ -44,6 +52,32 @@ class FrameRecorder:
         self._lock = threading.Lock()
         self._files, self._size, self._flushed = 0, 0, 0
         self._out: Any = None
+        self._apart = False
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Within it, what the feed asks is not recorded: what it leads to is."""
+        self._apart = True
+        try:
+            yield
+        finally:
+            self._apart = False
+
+    def through(self, fetch: Callable[..., Any], time_ns: Callable[[], int] = time.time_ns) -> Callable[..., Any]:
+        """ccxt's `fetch`, whose answers are recorded."""
+
+        def recorded(url: str, *arguments: Any, **more: Any) -> Any:
+            try:
+                answer = fetch(url, *arguments, **more)
+            except ccxt.BaseError as error:
+                if not self._apart:
+                    self.write(Frame(time_ns(), "refused", url, type(error).__name__))
+                raise
+            if not self._apart:
+                self.write(Frame(time_ns(), "asked", url, json.dumps(answer)))
+            return answer
+
+        return recorded
 
     def write(self, frame: Frame) -> None:
         """Writes one. An error ends the recording, and is kept in `failed`: nothing else may fail by it."""
@@ -99,7 +133,7 @@ def _lines(path: Path) -> Iterator[bytes]:
     with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream:
         while True:
             try:
-                part = stream.read(1 << 16)
+                part = stream.read(512)  # one that is cut short is lost as a whole
             except OSError:  # cut short
                 break
             if not part:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from drivers.engine.chunk import Chunk
 from drivers.exchanges.access import Exchange
 from drivers.exchanges.book_bars import Levels
 from drivers.exchanges.errors import LONGEST_WAIT, ExchangeFault, ExchangeOutage
+from drivers.exchanges.frames import Frame, FrameRecorder
 from drivers.exchanges.history import TRIES_OF_IMPOSSIBLE, Candle, Counts, candles
 from drivers.exchanges.markets import in_order, name_of
 from drivers.exchanges.streams import Streams
@@ -51,7 +53,8 @@ class LiveFeed:
     exchange: the connection; closed with the feed. symbols: as the exchange writes them. history: bars up to about now.
     begins: UTC ns. end: UTC ns of the last close that is delivered; None: it does not end. grace: ns after a close before it is
     asked for. hold: bars for which time stands still in an outage. notify: told of outages. time_ns: this machine's clock, UTC.
-    wait: sleeps for so many seconds. streams: of the same symbols, `in_order`; None: bars come by REST alone.
+    wait: sleeps for so many seconds. streams: of the same symbols, `in_order`; None: bars come by REST alone. record: takes
+    what the feed does, so that it can be done again.
     """
 
     exchange: Exchange
@@ -63,12 +66,14 @@ class LiveFeed:
     hold: int = 3
     notify: Callable[[str], None] = lambda text: None
     time_ns: Callable[[], int] = time.time_ns
-    wait: Callable[[float], None] | None = None
+    wait: Callable[[float], None] = time.sleep
     streams: Streams | None = None
+    record: FrameRecorder | None = None
     depth: int = 1
     digest: str = ""
     skew: int = 0  # ns, the exchange's clock less ours
     outages: int = 0
+    clock_skew: Callable[[], int] | None = None  # in place of asking the exchange
     missing: int = 0  # bars that no answer came of in time
     streamed: int = 0  # bars that the streams brought
     asked: int = 0  # bars that were asked for by REST
@@ -84,7 +89,9 @@ class LiveFeed:
             raise ExchangeFault(f"the history has {', '.join(self.history.symbols)}, and {', '.join(names)} are asked for")
         self.exchange.patience.tries = TRIES_OF_IMPOSSIBLE  # the loop below asks again, and acts on commands meanwhile
         self.depth = max(1, self.streams.depth if self.streams is not None else 1, self.history.depth)
-        self._pause = self.wait or (time.sleep if self.streams is None else self.streams.wait)
+        if self.streams is not None and self.wait is time.sleep:
+            self.wait = self.streams.wait
+        self._chance.seed(self.begins)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -93,8 +100,11 @@ class LiveFeed:
 
     @property
     def instruments(self) -> Instruments:
-        """See `Feed.instruments`."""
-        return self.history.instruments
+        """See `Feed.instruments`. Where the streams bring books, the book counts and no proxy of it."""
+        found = self.history.instruments
+        if self.streams is None or not self.streams.depth:
+            return found
+        return found._replace(book_feed=np.ones_like(found.book_feed))
 
     @property
     def clock(self) -> BarClock:
@@ -119,11 +129,11 @@ class LiveFeed:
         step, due, failures, missed = self.history.step, 0, 0, 0
         while self.end is None or last + step <= self.end:
             now = self._now()
-            bars = self._heard(last + step, now, missed)
+            bars = self._heard(last + step, now, missed, max(due, last + step + self.grace))
             if not bars and now < max(due, last + step + self.grace):
                 # the bar that is open, or awaited, is not over for the engine
                 yield Quiet(min(max(last, now), last + step - 1))
-                self._pause(LOOK)
+                self.wait(LOOK)
                 continue
             try:
                 bars = bars or self._closed(last, now // step * step, missed)
@@ -160,6 +170,11 @@ class LiveFeed:
             return OPERATOR_HALT
         return OPERATOR_RELEASE if barred and close > self.begins and not beyond else OPERATOR_NONE
 
+    def wake(self) -> None:
+        """Ends a wait of `deliver`, from any thread: something has come that is not of the market."""
+        if self.streams is not None:
+            self.streams.desk.changed.set()
+
     def remaining(self, after: int = 0) -> int | None:
         """See `Feed.remaining`."""
         return None if self.end is None else max(0, (self.end - max(after, int(self.history.time[0]))) // self.history.step)
@@ -176,6 +191,8 @@ class LiveFeed:
             said.append(f"{self.exchange.name} did not answer {self.outages} times; {lost} fetched afterwards")
         if self.counts.impossible:
             said.append(f"{self.counts.impossible} candles had an impossible price and are missing bars")
+        if self.record is not None and self.record.failed:
+            said.append(f"frames could not be recorded any more ({self.record.failed})")
         return said + (self.streams.notes() if self.streams is not None else [])
 
     def health(self) -> dict[str, Any]:
@@ -196,30 +213,47 @@ class LiveFeed:
         if self.streams is not None:
             self.streams.close()
         self.exchange.close()
+        if self.record is not None:
+            self.record.close()
 
     def _now(self) -> int:
         """UTC ns by the exchange's clock."""
         ours = self.time_ns()
         ahead = self.streams is not None and self.streams.desk.exchange_time > ours + self.skew + AHEAD
         if ours - self._checked > RECHECK or (ahead and ours - self._checked > AHEAD):
-            try:
-                self.skew, self._checked = self.exchange.now() - ours, ours
-            except ExchangeOutage:
-                self._checked = ours  # the last known skew goes on
+            self._checked = ours
+            with suppress(ExchangeOutage):  # the last known skew goes on
+                self.skew = self.clock_skew() if self.clock_skew is not None else self._measured(ours)
         now = ours + self.skew
         if self.streams is not None:
             self.streams.tick(now, self.skew)
         return now
 
-    def _heard(self, close: int, now: int, missed: int) -> list[Chunk]:
-        """The bar that closes then, where the streams know it of every symbol."""
-        if self.streams is None or now < close:
+    def _measured(self, ours: int) -> int:
+        """The exchange's clock less ours, ns."""
+        if self.record is None:
+            return self.exchange.now() - ours
+        with self.record.apart():
+            skew = self.exchange.now() - ours
+        self.record.write(Frame(ours, "skew", "", str(skew)))
+        return skew
+
+    def _heard(self, close: int, now: int, missed: int, due: int) -> list[Chunk]:
+        """The bar that closes then, where the streams know it of every symbol. due: UTC ns from which on it is asked for."""
+        if self.streams is None:
+            if self.record is not None and now >= due:
+                self.record.write(Frame(now - self.skew, "look", "", ""))
             return []
-        rows = self.streams.rows(close, due=now >= close + self.grace)
-        if rows is None:
+        if now < close:
             return []
-        self.streamed += 1
-        return [self._chunk(close, rows, missed)]
+        with self.streams.desk.lock:
+            rows = self.streams.rows(close, due=now >= close + self.grace)
+            if self.record is not None and (rows is not None or now >= due):
+                self.record.write(Frame(now - self.skew, "look", "", ""))
+            if rows is None:
+                return []
+            self.streamed += 1
+            return [self._chunk(close, rows, missed)]
 
     def _closed(self, last: int, until: int, missed: int) -> list[Chunk]:
         """The bars that close after `last`, up to `until`, one chunk each. missed: bars before them that come too late."""

@@ -27,7 +27,7 @@ from drivers.exchanges.access import Exchange, place, settings_of
 from drivers.exchanges.book_bars import Levels
 from drivers.exchanges.desk import CACHED, Desk
 from drivers.exchanges.errors import ExchangeFault, Malformed
-from drivers.exchanges.frames import Frame
+from drivers.exchanges.frames import Frame, FrameRecorder
 from drivers.exchanges.history import timeframe
 from drivers.exchanges.markets import steps_of
 from drivers.exchanges.trade_bars import Row
@@ -52,7 +52,7 @@ class _Stream:
 
     kind: str
     due: int = 0
-    url: str = ""
+    made: Any = None  # ccxt's connection
     heard: int = 0
     since: int = 0
     begun: bool = False
@@ -66,7 +66,7 @@ class Streams:
     """The streams of some symbols. Close it at the end.
 
     exchange: the REST connection to the same exchange. symbols: as the exchange writes them. step: ns. time_ns: this machine's
-    clock, UTC. notify: told of what ends and begins. record: told of every frame. chance: of the jitter.
+    clock, UTC. notify: told of what ends and begins. record: takes every frame. chance: of the jitter.
     """
 
     exchange: Exchange
@@ -74,7 +74,7 @@ class Streams:
     step: int
     time_ns: Callable[[], int] = time.time_ns
     notify: Callable[[str], None] = lambda text: None
-    record: Callable[[Frame], None] | None = None
+    record: FrameRecorder | None = None
     chance: random.Random = field(default_factory=random.Random)
     malformed: int = 0
     _now: int = 0  # UTC ns by the exchange's clock, at the last tick
@@ -91,7 +91,7 @@ class Streams:
             self.client, self.symbols, timeframe(self.exchange, self.step), self.step,
             rules.levels if "book" in there else 0, lots, self._mend,
         )  # fmt: skip
-        self._streams = {kind: _Stream(kind) for kind in there}
+        self._streams: dict[str, _Stream] = {kind: _Stream(kind) for kind in there}
         self._compared = dict.fromkeys(self.symbols, 0)
         self._mending: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -189,7 +189,7 @@ class Streams:
 
     async def _end(self) -> None:
         for stream in self._streams.values():
-            stream.url = ""
+            stream.made = None
         tasks = [*self._tasks, *(s.task for s in self._streams.values() if s.task is not None)]
         for task in tasks:
             task.cancel()
@@ -209,12 +209,12 @@ class Streams:
         for stream in self._streams.values():
             if stream.task is None and stream.due <= self._now:
                 stream.task = self._loop.create_task(self._dial(stream))
-            elif stream.url and (made := (self.client.clients or {}).get(stream.url)) is not None:
+            elif stream.made is not None:
                 quiet = self._now - self._skew - stream.heard
                 if stream.heard and quiet > self.exchange.rules.silence * 1e9:
-                    self._broken(made, f"it has said nothing for {quiet / 1e9:.0f} s")
-                elif made.connected.done() and made.closed():
-                    self._broken(made, "its socket is closed")
+                    self._broken(stream.made, f"it has said nothing for {quiet / 1e9:.0f} s")
+                elif stream.made.connected.done() and stream.made.closed():
+                    self._broken(stream.made, "its socket is closed")
         for symbol in self.symbols if self.desk.depth else ():
             if self._compared[symbol] == 0:
                 self._compared[symbol] = self._now
@@ -230,6 +230,7 @@ class Streams:
     async def _dial(self, stream: _Stream) -> None:
         """Subscribes, and waits for what ends it. Every update wakes it; the desk has seen it by then."""
         _DIALING.set(stream)
+        self._noted("open", "", stream.kind)
         stream.heard = self.time_ns()
         self.client.ws_dial_backoff = {}  # it waits by `due`, and not by ccxt's clock as well
         try:
@@ -239,14 +240,13 @@ class Streams:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            made = (self.client.clients or {}).get(stream.url)
             stream.task = None
-            if made is None:
-                self._again(stream, str(error))
-            elif isinstance(error, ccxt.ChecksumError):
+            if isinstance(error, ccxt.ChecksumError):
                 stream.due = self._now  # one book is out of step, which `_mend` sees to; the connection is sound
+            elif stream.made is not None:
+                self._broken(stream.made, str(error))
             else:
-                self._broken(made, str(error))
+                self._again(stream, str(error))
 
     def _watching(self, kind: str) -> Any:
         """ccxt's wait for the next update; it connects and subscribes where that is not done."""
@@ -279,7 +279,7 @@ class Streams:
         if stream.task is not None:
             stream.task.cancel()
             stream.task = None
-        stream.begun, stream.heard = False, 0
+        stream.made, stream.begun, stream.heard = None, False, 0
         stream.failures += 1
         stream.reconnects += 1
         wait = min(LONGEST_WAIT, 0.5 * 2.0 ** min(stream.failures, 10)) * (0.5 + 0.5 * self.chance.random())
@@ -298,24 +298,26 @@ class Streams:
         """ccxt asks for the connection to an address."""
         dialing = _DIALING.get()
         if dialing is not None:
-            dialing.url = url
+            dialing.made = made
         if fresh:
             handle = made.handle_message
             made.handle_message = lambda message: self._frame(made, handle, message)
 
     def _frame(self, made: Any, handle: Callable[[Any], None], message: Any) -> None:
         """One frame. An error while it is read would end ccxt's loop without a word; here it ends the connection aloud."""
+        with self.desk.lock:  # so that a recording has frames and looks in the order in which they met
+            self._framed(made, handle, message)
+
+    def _framed(self, made: Any, handle: Callable[[Any], None], message: Any) -> None:
         now = self.time_ns()
         if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
             text = message.data if isinstance(message.data, str) else message.data.decode(errors="replace")
             self._noted("ws", made.url, text)
             for stream in self._streams.values():
-                if stream.url == made.url:
+                if stream.made is made:
                     stream.heard = now
                     if not stream.begun:
                         self._began(stream, now)
-        elif message.type not in (WSMsgType.PING, WSMsgType.PONG):
-            self._noted("lost", made.url, str(message.type))
         try:
             handle(message)
         except Exception as error:
@@ -325,7 +327,7 @@ class Streams:
     def _began(self, stream: _Stream, now: int) -> None:
         stream.begun, stream.since = True, now
         if stream.kind == "book":
-            found = self.client.clients[stream.url].subscriptions.values()
+            found = stream.made.subscriptions.values()
             self._subscription = next((s for s in found if isinstance(s, dict) and "symbols" in s), None)
         self.desk.begin(stream.kind, now + self._skew)
         if stream.kind in self._down:
@@ -336,13 +338,16 @@ class Streams:
         """ccxt has handled a message."""
         self.desk.took(message, self.time_ns())
         for stream in self._streams.values():
-            if stream.url == made.url and self.time_ns() - stream.since >= SOUND:
+            if stream.made is made and self.time_ns() - stream.since >= SOUND:
                 stream.failures = 0
 
     def _ended(self, made: Any, why: str) -> None:
-        for stream in self._streams.values():
-            if stream.url == made.url:
-                self._again(stream, why, made.last_retry_after or 0.0)
+        """A connection is over; ccxt may say so more than once."""
+        over = [stream for stream in self._streams.values() if stream.made is made]
+        if over:
+            self._noted("lost", made.url, why)
+        for stream in over:
+            self._again(stream, why, made.last_retry_after or 0.0)
 
     def _mend(self, symbol: str) -> None:
         """A book is out of step: it begins again with a snapshot, over the same connection where ccxt lets it."""
@@ -353,7 +358,7 @@ class Streams:
     def _begin_book(self, symbol: str) -> None:
         self._mending.discard(symbol)
         stream = self._streams.get("book")
-        made = (self.client.clients or {}).get(stream.url) if stream is not None else None
+        made = stream.made if stream is not None else None
         if made is None or made.closed():
             return
         subscribed = self._subscription
@@ -364,12 +369,13 @@ class Streams:
             self._broken(made, f"the book of {symbol} is out of step")
 
     async def _compare(self, symbol: str) -> None:
+        self._noted("compare", "", symbol)
         with suppress(ccxt.BaseError):
             self.desk.compare(symbol, await self.client.fetch_order_book(symbol, 100))
 
     def _noted(self, kind: str, url: str, text: str) -> None:
         if self.record is not None:
-            self.record(Frame(self.time_ns(), kind, url, text))
+            self.record.write(Frame(self.time_ns(), kind, url, text))
 
 
 def _unawaited(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

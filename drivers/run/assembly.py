@@ -22,7 +22,7 @@ from drivers.graph.wiring import load as load_wiring
 from drivers.project.configs import Configs, load_configs
 from drivers.project.locate import Project, locate
 from drivers.project.machine_specs import MachineSpec, load_spec
-from drivers.run.live import live_feed
+from drivers.run.live import feed_of_frames, live_feed
 from drivers.run.precompile import compiling_beside
 from drivers.run.progress import warm_up
 from drivers.run.provenance import digest, versions
@@ -70,7 +70,7 @@ class PreparedRun:
             "instruments": self.data.instruments._asdict(),
             "clock_seconds": self.data.clock.seconds,
             "clock": self.data.clock._asdict(),
-            "seed": self.request.seed if self.request.data is None and self.request.venue is None else None,
+            "seed": self.request.seed if self.request.is_sample else None,
             "spec": None if self.spec is None else self.spec.model_dump(),
             "applied": [spec.model_dump() for spec in in_force(self.project.root, self.configs)],
             "overrides": list(self.request.overrides),
@@ -102,6 +102,8 @@ def prepare_run(
         data = feed
     elif request.venue is not None:
         data = live_feed(request, project, spec, progress, notify)
+    elif request.frames is not None:
+        data = feed_of_frames(request.frames, notify)
     else:
         data = _recorded(request, project, progress)
     configs = load_configs(project, request.overrides, spec, data.clock)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +25,7 @@ from drivers.text.times import parse_duration
 
 if TYPE_CHECKING:
     from drivers.exchanges.access import Exchange
+    from drivers.exchanges.frames import FrameRecorder
     from drivers.exchanges.live import LiveFeed
 
 HALF_LIVES: Final = 2
@@ -35,10 +38,21 @@ def live_feed(
 ) -> LiveFeed:
     """The live market that a request names, with its history fetched. Raises ExchangeFault for what stands in the way."""
     from drivers.exchanges.access import Exchange, exchange_rules
+    from drivers.exchanges.frames import FrameRecorder
 
     assert request.venue is not None and request.live_from is not None
     rules = exchange_rules(request.venue, [project.config / "venues", OWN_VENUES])
-    return feed_of(Exchange(request.venue, rules), request, project, spec, progress, notify)
+    if request.record is None:
+        return feed_of(Exchange(request.venue, rules), request, project, spec, progress, notify)
+    record = FrameRecorder(request.record)
+    return feed_of(Exchange(request.venue, rules, through=record.through), request, project, spec, progress, notify, record)
+
+
+def feed_of_frames(frames: Path, notify: Callable[[str], None]) -> LiveFeed:
+    """The live market that a folder has recorded. Raises ExchangeFault, and ValueError, where it has none."""
+    from drivers.exchanges.played import played_feed
+
+    return played_feed(frames, notify)
 
 
 def feed_of(
@@ -48,12 +62,14 @@ def feed_of(
     spec: MachineSpec | None,
     progress: Progress,
     notify: Callable[[str], None],
+    record: FrameRecorder | None = None,
 ) -> LiveFeed:
-    """The same over a connection that is there."""
+    """The same over a connection that is there. record: takes what comes of it."""
     from drivers.exchanges.errors import ExchangeFault
     from drivers.exchanges.fetch import FetchRequest, fetch
     from drivers.exchanges.live import LiveFeed
     from drivers.exchanges.markets import in_order
+    from drivers.exchanges.played import HISTORY, write_session
     from drivers.exchanges.streams import Streams
 
     wanted = request.symbols or tuple(exchange.rules.symbols or ())
@@ -72,12 +88,16 @@ def feed_of(
     begins = request.live_from or 0
     folder = request.warm_from or _kept(exchange.name, step, wanted)
     task = progress.add_task("Fetching the history", total=1.0)
-    asked = FetchRequest(tuple(wanted), begins - warm, exchange.now(), step, folder)
-    fetch(exchange, asked, lambda what, share: progress.update(task, description=f"Fetching {what}", completed=share))
+    with record.apart() if record is not None else nullcontext():
+        asked = FetchRequest(tuple(wanted), begins - warm, exchange.now(), step, folder)
+        fetch(exchange, asked, lambda what, share: progress.update(task, description=f"Fetching {what}", completed=share))
     progress.remove_task(task)
+    if record is not None:
+        write_session(record.folder, exchange, tuple(wanted), begins, begins - warm)
+        shutil.copytree(folder, record.folder / HISTORY, dirs_exist_ok=True)
     history = open_dataset(folder, start=begins - warm)
-    streams = Streams(exchange, in_order(wanted), step, notify=notify) if exchange.rules.streams else None
-    return LiveFeed(exchange, tuple(wanted), history, begins, request.end, notify=notify, streams=streams)
+    streams = Streams(exchange, in_order(wanted), step, notify=notify, record=record) if exchange.rules.streams else None
+    return LiveFeed(exchange, tuple(wanted), history, begins, request.end, notify=notify, streams=streams, record=record)
 
 
 def warm_bars(configs: Configs, clock: BarClock) -> int:

@@ -26,7 +26,8 @@ class RunRequest:
     operator_file: operator commands for a stream. stale_after: seconds without data after which a stream is halted. venue: a
     stream's live market, a file of config/venues that names an exchange; live_from: UTC ns at which the stream was started,
     what closes before is its history, in which nothing is entered; clock: the length of its bars; warm: the length of that
-    history, as `14d`, None: what the configuration needs; warm_from: a fetched folder that has it. journaled: a stream keeps a
+    history, as `14d`, None: what the configuration needs; warm_from: a fetched folder that has it; record: a folder for its raw
+    frames; frames: such a folder, to be streamed once more. journaled: a stream keeps a
     journal beside its results. resume: complete the stream that left `<out>.partial`. features: which of
     the layers' values the results keep. trial: note the run in the project's ledger of trials.
     """
@@ -51,7 +52,14 @@ class RunRequest:
     clock: str | None = None
     warm: str | None = None
     warm_from: Path | None = None
+    record: Path | None = None
+    frames: Path | None = None
     journaled: bool = True
     features: Features = DEFAULT
     resume: bool = False
     trial: bool = True
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it runs over the built-in sample market."""
+        return self.data is None and self.venue is None and self.frames is None

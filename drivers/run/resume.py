@@ -23,13 +23,14 @@ from drivers.store.journal import JournalReader
 from drivers.store.segments import has_segments, last_beginning, segments_of
 from drivers.text.times import stamp
 
-_PATHS = ("data", "out", "project", "checkpoint", "operator_file", "warm_from")
+_PATHS = ("data", "out", "project", "checkpoint", "operator_file", "warm_from", "frames")
 _TUPLES = ("symbols", "overrides")
 
 
 def write_request(request: RunRequest, session: PreparedRun, folder: Path) -> None:
     """Notes what a stream was asked for, with absolute paths, and the digest of its data."""
     about: dict[str, Any] = dict(vars(request))
+    about.pop("record")  # a stream that is completed is another session
     for name in _PATHS:
         if about[name] is not None and str(about[name]) != "-":
             about[name] = str(Path(about[name]).absolute())

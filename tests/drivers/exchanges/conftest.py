@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,8 @@ def connected(practice: PracticeExchange) -> Iterator[Callable[..., Exchange]]:
     opened: list[Exchange] = []
     with practice.serving() as address:
 
-        def connect(faults: Faults | None = None) -> Exchange:
-            exchange = Exchange("practice", rules_for(address), sleep=lambda seconds: waits.append(seconds))
+        def connect(faults: Faults | None = None, **more: Any) -> Exchange:
+            exchange = Exchange("practice", rules_for(address), sleep=lambda seconds: waits.append(seconds), **more)
             exchange.client.timeout = 400 if faults is not None and "hang" in faults.kinds else 10_000  # ms
             exchange.client.enableRateLimit = False
             practice.faults = faults or Faults()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from dataflows.data.types import OPERATOR_HALT
 from drivers.engine.chunk import Chunk
 from drivers.exchanges.access import Exchange
 from drivers.exchanges.fetch import FetchRequest, fetch
+from drivers.exchanges.frames import Frame, FrameRecorder, read_frames
 from drivers.exchanges.live import LiveFeed
+from drivers.exchanges.played import played_feed, write_session
 from drivers.exchanges.practice.faults import Faults
 from drivers.exchanges.practice.market import BOOK_EVERY, MINUTE
 from drivers.exchanges.practice.server import PracticeExchange
@@ -44,10 +48,11 @@ class Session:
     ) -> None:
         self.practice, self.now, self.said = practice, NOW, []  # type: ignore[var-annotated]
         practice.now = lambda: self.now
-        exchange = connected()
+        record = more.get("record")
+        exchange = connected() if record is None else connected(through=lambda fetch: record.through(fetch, self.ours))
         exchange.patience.sleep = self.wait
         begins = NOW * MS
-        if not folder.exists():
+        with nullcontext() if record is None else record.apart():
             fetch(exchange, FetchRequest(SYMBOLS, begins - warm * STEP, begins, STEP, folder))
         self.streams = Streams(exchange, SYMBOLS, STEP, time_ns=self.ours, notify=self.said.append, **more)
         self.streams.chance.seed(1)
@@ -56,7 +61,7 @@ class Session:
         end = NOW // MINUTE * STEP + minutes * STEP
         self.feed = LiveFeed(
             exchange, SYMBOLS, open_dataset(folder), begins, end, notify=self.said.append, time_ns=self.ours, wait=self.wait,
-            streams=self.streams,
+            streams=self.streams, record=record,
         )  # fmt: skip
 
     def ours(self) -> int:
@@ -248,6 +253,43 @@ def test_a_live_session_as_a_batch_gives_the_same_bits(
     for path in compared:
         one, other = (pd.read_parquet(f) for f in (path, tmp_path / "batch" / path.relative_to(tmp_path / "live")))
         pd.testing.assert_frame_equal(one, other, check_exact=True, check_categorical=False)
+
+
+def test_recorded_frames_played_again_give_the_same_bars(
+    practice: PracticeExchange, session: Callable[..., Session], tmp_path: Path
+) -> None:
+    record = FrameRecorder(tmp_path / "frames", rotate=100_000)
+    live = session(14, record=record)
+    practice.streams.faults = Faults(rate=0.01, kinds=KINDS, seed=4)
+    practice.faults = Faults(rate=0.2, kinds=("502", "html", "empty"), seed=4)
+    found = live.run()
+    write_session(tmp_path / "frames", live.feed.exchange, SYMBOLS, NOW * MS, NOW * MS - 5 * STEP)
+    shutil.copytree(tmp_path / "m", tmp_path / "frames" / "history")
+    record.close()
+    assert len(list((tmp_path / "frames").glob("frames-*.jsonl.zst"))) > 1 and practice.streams.faults.happened
+    played = played_feed(tmp_path / "frames")
+    again = [c for c in played.deliver(after=int(played.history.time[-1])) if isinstance(c, Chunk)]
+    assert len(again) == len(found) == 14
+    for one, other in zip(found, again):
+        for name, value in one.inputs["observations"]._asdict().items():
+            np.testing.assert_array_equal(value, getattr(other.inputs["observations"], name), err_msg=f"{one.time} {name}")
+    assert (played.streamed, played.asked) == (live.feed.streamed, live.feed.asked) and live.feed.streamed > 8
+    for name in ("repeated", "impossible", "lost", "differing", "gaps", "wrong", "malformed"):
+        assert played.health()[name] == live.feed.health()[name], name
+    played.close()
+
+
+def test_a_recording_that_a_crash_cut_short_is_read_as_far_as_it_is_whole(tmp_path: Path) -> None:
+    record = FrameRecorder(tmp_path / "f")
+    frames = [Frame(i * 10**9, "ws", "wss://x", f'{{"price": {i}}}') for i in range(200)]
+    for frame in frames:
+        record.write(frame)
+    path = tmp_path / "f" / "frames-000001.jsonl.zst"
+    path.write_bytes(path.read_bytes()[:-3])  # nothing was closed: each second was flushed
+    read = list(read_frames(tmp_path / "f"))
+    assert 190 <= len(read) < 200 and read == frames[: len(read)]
+    with pytest.raises(ValueError, match="has frames already"):
+        FrameRecorder(tmp_path / "f")
 
 
 def test_a_clock_that_is_too_far_off_halts(practice: PracticeExchange, session: Callable[..., Session]) -> None:
