@@ -45,8 +45,8 @@ class SourceWeights(NamedTuple):
 class Policy(NamedTuple):
     """Delayed from L82: how much of the size to use, and a tilt of each source. Starts at (1, no tilt)."""
 
-    risk_multiplier: Annotated[Floats, Axes(1, start=1.0)]  # in [0, 1]
-    tilt: Annotated[Floats, Axes(K, start=1.0)]  # factor on each source's weight, then made to sum to 1 again
+    risk_multiplier: Annotated[Floats, Axes(1, start=1.0), Within(0.0, 1.0)]  # how much of the size is used
+    tilt: Annotated[Floats, Axes(K, start=1.0), Within(0.0)]  # factor on each source's weight, then made to sum to 1 again
 
 
 class Signals(NamedTuple):

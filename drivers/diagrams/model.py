@@ -105,7 +105,7 @@ class Edge:
     name: str  # the target's parameter
     delay: Literal["", "bar", "epoch"] = ""
     field: str = ""  # the source's field, where only that comes round
-    awaits: bool = False  # delayed, and the source is not in the graph yet: the start value holds
+    awaits: bool = False  # delayed, and the source is not in the graph: the start value holds
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataflows.data.types import Instruments
 from drivers.engine.engine import DAY_NS, Engine
 from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
+from drivers.engine.shadow import Shadow, needs_shadow, shadow_plan
 from drivers.graph.inventory import layer_nodes
 from drivers.graph.layers import LayerNode
 from drivers.graph.modules import layer_modules
@@ -57,7 +58,12 @@ def make_engine(
     epoch_ns: int = DAY_NS,
     compiled: bool = True,
 ) -> Engine:
-    """An engine of a plan. models: the boundary models that every chunk is held against; None: it has no guards."""
+    """An engine of a plan, with a shadow account where its policy is on. models: the boundary models that every chunk is held
+    against; None: it has no guards."""
     guard = None if models is None else Guards(plan, models, symbols)
     static = {"instruments": instruments}
-    return Engine(plan, symbols, static, depth=depth, compiled=compiled, guard=guard, epoch_ns=epoch_ns)
+    engine = Engine(plan, symbols, static, depth=depth, compiled=compiled, guard=guard, epoch_ns=epoch_ns)
+    if needs_shadow(plan):
+        own = Engine(shadow_plan(plan), symbols, static, depth=depth, compiled=compiled, epoch_ns=epoch_ns)
+        engine.shadow = Shadow(own)
+    return engine

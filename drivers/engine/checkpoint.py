@@ -30,7 +30,9 @@ class CheckpointError(ValueError):
 
 
 def save(engine: Engine, beside: Mapping[str, Any] | None = None) -> bytes:
-    """The engine's state: arena, epoch records, held rows, clock. Raises EngineError where an error left it half advanced.
+    """The engine's state: arena, epoch records, held rows, clock; the same of its shadow account, where it has one.
+
+    Raises EngineError where an error left it half advanced.
 
     beside: what the driver wants to find again, as JSON has it.
     """
@@ -54,6 +56,8 @@ def save(engine: Engine, beside: Mapping[str, Any] | None = None) -> bytes:
     for name, parts in engine.records.items():
         if parts:
             header["records"][name] = _store(arrays, f"records/{name}", joined(parts, engine.plan.type_of(name)))
+    if engine.shadow is not None:
+        arrays["shadow"] = np.frombuffer(save(engine.shadow.engine), np.uint8)
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
@@ -87,6 +91,10 @@ def restore(engine: Engine, blob: bytes) -> dict[str, Any]:
     if differences:
         listed = "; ".join(differences)
         raise CheckpointError(f"the checkpoint does not fit: {listed}. Start anew, or go back to the code that wrote it")
+    if engine.shadow is not None:
+        if "shadow" not in arrays:
+            raise CheckpointError("the checkpoint has no shadow account, which the policy needs; start anew")
+        restore(engine.shadow.engine, arrays["shadow"].tobytes())
     for state in engine.plan.states:
         then = header["layers"][state]["layout"]
         for view, (dtype, shape, start) in zip(leaves(engine.arena.values[state]), then, strict=True):

@@ -34,6 +34,7 @@ from drivers.engine.loop.address import WHERE_COLUMNS
 from drivers.engine.loop.generate import FIRST
 from drivers.engine.parallel import run_layers
 from drivers.engine.plan import Plan
+from drivers.engine.shadow import SHADOW, Shadow
 from drivers.graph.external import UNKNOWN_UNLESS_GIVEN
 from drivers.graph.layers import LayerNode
 from drivers.text.times import stamp
@@ -99,6 +100,7 @@ class Engine:
         self.records: dict[str, list[Any]] = {p: [] for p in plan.epoch_needs}
         self.held: dict[str, Any] = {}  # the market side at the last bar, one row each: what `react` runs beside
         self._poisoned_at: int | None = None
+        self.shadow: Shadow | None = None  # the account that no policy touches, where one is kept beside this
         self.on_layer: Callable[[str], None] = lambda name: None
 
     # ---- state
@@ -140,6 +142,10 @@ class Engine:
         self._begun_time = int(chunk.time[-1])
         return Begun(chunk.time, self._inputs(chunk, np.ones(len(chunk.time), np.int64)))
 
+    def own(self, begun: Begun) -> Begun:
+        """A chunk that another engine has begun, with the memory of this one."""
+        return begun._replace(values={**begun.values, **self._fixed})
+
     def run_market(self, begun: Begun) -> None:
         """The columnar layers of a chunk that need nothing of what the epoch before it has learned."""
         self._columnar(self._free, begun)
@@ -155,6 +161,9 @@ class Engine:
                 self.epoch = epoch
         if self._learning:
             self._columnar(self._learning, begun)
+        if self.shadow is not None:
+            with self._poisoning(int(time[-1])):
+                values[SHADOW] = self.shadow.bars(begun)
         produced, offsets = self._account_side(time, values)
         self.held = {p: last_row(values[p], self.plan.type_of(p), len(time)) for p in self._held_names if p in values}
         return Outputs(time, produced, offsets, closed)
@@ -188,6 +197,9 @@ class Engine:
         taken = instant._replace(inputs={**self.held, **instant.inputs}).chunk()
         at = taken.time
         values = self._inputs(taken, np.zeros(1, np.int64))
+        if self.shadow is not None:
+            with self._poisoning(instant.ts):
+                values[SHADOW] = self.shadow.between(instant)
         produced, offsets = self._account_side(at, values)
         own = {node.name for node in (*self.plan.stage["step"], *self.plan.stage["post"])}
         return Outputs(at, {name: value for name, value in produced.items() if name in own}, offsets, {})
@@ -322,6 +334,20 @@ class Engine:
 
     # ---- epochs
 
+    def end_epoch(self) -> dict[str, Any]:
+        """Closes the epoch now, as the first bar of the next would: what its layers gave, nothing where it has no instant.
+
+        For who decides between two epochs. Instants that follow count to the next.
+        """
+        self._refuse_poisoned()
+        with self._poisoning(self.last_time):
+            return self._close_epoch()
+
+    def take_delayed(self, name: str, value: Any) -> None:
+        """What comes round under `name` from the next bar on, in place of what its layer said."""
+        for view, leaf in zip(leaves(self.arena.values[name]), leaves(value), strict=True):
+            view[...] = leaf
+
     def _close_epoch(self) -> dict[str, Any]:
         if not self.plan.stage["epoch"] or not any(self.records.values()):
             return {}
@@ -335,9 +361,9 @@ class Engine:
             self.guard.check_epoch(self.last_time, made)
         for name, edge in self.plan.delayed.items():
             if edge.delay == "epoch" and edge.source in made:
-                new = getattr(made[edge.source], edge.field) if edge.field else made[edge.source]
-                for view, leaf in zip(leaves(self.arena.values[name]), leaves(new), strict=True):
-                    view[...] = leaf
+                self.take_delayed(name, getattr(made[edge.source], edge.field) if edge.field else made[edge.source])
+        if self.shadow is not None:
+            self.shadow.learn(self.arena.values)
         self.records = {p: [] for p in self.plan.epoch_needs}
         return made
 

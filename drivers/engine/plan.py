@@ -29,6 +29,7 @@ class Plan:
     feedback edges by name. variant: values for layers that exist in variants. only: run these nodes alone; everything
     else that they take comes in as recorded values (`recorded_inputs`), also what a delayed edge brings from a layer that does
     not run (`recorded_delayed`: the log of the instant before). Delayed values of an epoch keep their place in the arena.
+    steps: the step stage of another plan with the same step layers: it is not generated, and not compiled, again.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class Plan:
         *,
         variant: Mapping[str, str] | None = None,
         only: Collection[str] | None = None,
+        steps: StepStage | None = None,
     ) -> None:
+        self._made_of = (tuple(modules), delayed, dict(variant or {}))
         every = layer_nodes(modules, variant or {})
         names = {n.name for n in every}
         unknown = sorted(set(only or ()) - names)
@@ -59,7 +62,8 @@ class Plan:
         for name, edge in self.recorded_delayed.items():
             if not is_log(self.hints[name]):
                 raise PlanError(f"{name} is no log: what {edge.source} said an instant ago cannot be handed in; run both")
-        self.steps = StepStage(self.stage["step"], {k: v for k, v in self.configs.items() if k in taken}, self.delayed)
+        own = {k: v for k, v in self.configs.items() if k in taken}
+        self.steps = steps if steps is not None else StepStage(self.stage["step"], own, self.delayed)
         wide = EXTERNAL.keys() - STATIC
         asked = {p for n in self.stage["epoch"] for p in n.params}
         epoch = {n.name for n in self.stage["epoch"]}
@@ -68,13 +72,29 @@ class Plan:
         }
         self.behind_epochs = {k for k, edge in self.delayed.items() if edge.delay == "epoch"}
         """Delayed values that epoch layers give, and the columnar layers behind them."""
-        for n in self.stage["columnar"]:
-            if not self.behind_epochs.isdisjoint(n.params):
-                self.behind_epochs.add(n.name)
+        self.behind_epochs.update(self.behind(*self.behind_epochs))
         given = (taken & wide - {"clock"}) | set(self.recorded_inputs)
         columnar = [n.name for n in self.stage["columnar"]]
         self._codes: dict[str, str] = {}
         self.market = [p for p in (*columnar, *sorted(given)) if not is_log(self.type_of(p))]
+
+    def behind(self, *names: str) -> list[str]:
+        """The columnar layers that depend on a value within the bar, in graph order. names: delayed values, inputs, layers."""
+        reached = set(names)
+        for n in self.stage["columnar"]:
+            if not reached.isdisjoint(n.params):
+                reached.add(n.name)
+        return [n.name for n in self.stage["columnar"] if n.name in reached]
+
+    def part(self, only: Collection[str], variant: Mapping[str, str] | None = None) -> Plan:
+        """A plan of some of the layers, with the same configurations; all else that they take comes in as recorded values.
+
+        Where it has all step layers of this one, both run the same compiled loop. variant: forms to take instead of its own.
+        """
+        modules, delayed, mine = self._made_of
+        forms = {**mine, **(variant or {})}
+        shared = self.steps if forms == mine and {n.name for n in self.stage["step"]} <= {*only} else None
+        return Plan(modules, self.configs, delayed, variant=forms, only=only, steps=shared)
 
     def _refuse_unknown_inputs(self, taken: Collection[str], names: Collection[str]) -> None:
         for p in sorted(taken):

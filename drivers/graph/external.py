@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from dataflows.data.types import Clock, ExternalAlpha, Instruments, Observations
 from dataflows.execution.types import Executions, VenueSnapshot
+from dataflows.rl.types import ShadowAccount
 
 
 class External(NamedTuple):
@@ -25,11 +26,12 @@ EXTERNAL: Final[dict[str, External]] = {
     "clock": External(Clock, "time, whether it is the close of a bar, and the operator's word"),
     "venue_events": External(Executions, "the reports of a live venue since the instant before"),
     "venue_snapshot": External(VenueSnapshot, "the account as a live venue states it; unknown where it was not asked"),
+    "shadow_account": External(ShadowAccount, "the account that no policy touches; unknown where the policy is off"),
 }
 """By name."""
 
 STATIC: Final = frozenset({"instruments"})
 """Those without a time axis."""
 
-UNKNOWN_UNLESS_GIVEN: Final = ("external_alpha", "venue_snapshot")
+UNKNOWN_UNLESS_GIVEN: Final = ("external_alpha", "venue_snapshot", "shadow_account")
 """Those that are unknown where nobody hands them in."""

@@ -69,7 +69,7 @@ class DelayedEdge(_Model):
     source: str = Field(alias="from")
     field: str | None = None
     delay: Literal["bar", "epoch"]
-    awaits: bool = Field(default=False, description="its source is not in the graph yet: the start value holds")
+    awaits: bool = Field(default=False, description="its source is not in the graph: the start value holds")
 
 
 class Door(_Model):

@@ -21,7 +21,7 @@ class Key(NamedTuple):
     domain: str
     name: str
     whole: bool  # integers
-    size: int  # 0 of a number, the length of a tuple
+    size: int  # 0 of a number, the length of a tuple, 1 where it may be empty
     least: float  # the least and greatest accepted values
     most: float
 
@@ -41,7 +41,7 @@ def keys() -> Iterator[Key]:
             assert not {"maximum", "exclusiveMaximum"}.isdisjoint(of), f"{domain}.{name} has no greatest value"
             least = of["minimum"] if "minimum" in of else math.nextafter(of["exclusiveMinimum"], math.inf)
             most = of["maximum"] if "maximum" in of else math.nextafter(of["exclusiveMaximum"], -math.inf)
-            size = len(default) if isinstance(default, tuple) else 0
+            size = max(1, len(default)) if isinstance(default, tuple) else 0
             yield Key(domain, name, of["type"] == "integer", size, least, most)
 
 

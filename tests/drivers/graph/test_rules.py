@@ -493,7 +493,7 @@ def test_an_external_input_that_the_engine_does_not_hand_in(world: World) -> Non
     assert world.messages("sink") == [
         (
             "external input ticker is none that the engine hands in; it hands in observations, external_alpha, instruments, clock, "
-            "venue_events, venue_snapshot."
+            "venue_events, venue_snapshot, shadow_account."
         )
     ]
 
