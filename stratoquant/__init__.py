@@ -17,8 +17,9 @@ from stratoquant import own_packages as _own_packages
 _own_packages.load()
 
 from stratoquant.backtest import run  # noqa: E402  # our own packages come first, see own_packages
+from stratoquant.evaluation import Evaluation, evaluate  # noqa: E402
 from stratoquant.pictures import graph  # noqa: E402
 from stratoquant.results import Explained, Run, domain, explain, load_run  # noqa: E402
 
 __version__ = version("stratoquant")
-__all__ = ["Explained", "Run", "__version__", "domain", "explain", "graph", "load_run", "run"]
+__all__ = ["Evaluation", "Explained", "Run", "__version__", "domain", "evaluate", "explain", "graph", "load_run", "run"]

@@ -54,10 +54,11 @@ def overrides_of(settings: Mapping[str, Any] | None) -> tuple[str, ...]:
         return ()
     if not isinstance(settings, Mapping):
         raise TypeError(f"set is {settings!r}; give a dict of keys and values, e.g. set={{'risk.gross': 0.5}}")
-    return tuple(f"{key}={_as_yaml(key, value)}" for key, value in settings.items())
+    return tuple(f"{key}={as_yaml(key, value)}" for key, value in settings.items())
 
 
-def _as_yaml(key: str, value: Any) -> str:
+def as_yaml(key: str, value: Any) -> str:
+    """A value as --set takes it. Raises TypeError naming the key for what cannot be written."""
     if isinstance(value, str):
         return value
     plain = value.tolist() if hasattr(value, "tolist") else value  # NumPy's numbers and arrays

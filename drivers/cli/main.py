@@ -24,6 +24,7 @@ from drivers.cli import (
     data_partition,
     domain,
     domain_apply,
+    evaluate,
     exchange,
     explain,
     graph,
@@ -56,6 +57,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("stream")(stream.stream)
 app.command("replay")(replay.replay)
+app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("validate")(validate.validate)
 app.command("logs")(logs.logs)

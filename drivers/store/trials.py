@@ -44,13 +44,15 @@ class Trial:
 @dataclass(frozen=True)
 class Trials:
     """What a ledger says of some data. runs: lines. different: trials among them. variance: of their Sharpe ratios (n - 1), a
-    day's; None where fewer than two are known. damaged: lines of the whole ledger that could not be read."""
+    day's; None where fewer than two are known. damaged: lines of the whole ledger that could not be read. names: of the
+    different trials."""
 
     path: Path
     runs: int = 0
     different: int = 0
     variance: float | None = None
     damaged: int = 0
+    names: frozenset[str] = frozenset()
 
     def variance_for(self, days: int) -> float:
         """The variance that deflates a ratio of so many days: of the trials, or that of a worthless one where it is unknown."""
@@ -107,4 +109,5 @@ def read_trials(path: Path, data_hash: str, own: str | None = None) -> Trials:
             runs += 1
             ratios[name] = ratio
     known = [ratio for ratio in ratios.values() if ratio is not None]
-    return Trials(path, runs, len(ratios), statistics.variance(known) if len(known) > 1 else None, damaged)
+    variance = statistics.variance(known) if len(known) > 1 else None
+    return Trials(path, runs, len(ratios), variance, damaged, frozenset(ratios))

@@ -1,0 +1,1 @@
+"""Independent tasks on many processes, of this machine or of a cluster, through one small protocol."""
