@@ -18,6 +18,7 @@ from drivers.evaluation.run import evaluate as run
 from drivers.evaluation.settings import combined
 from drivers.evaluation.words import in_short
 from drivers.executors.local import LocalPool
+from drivers.feeds.source import source_of
 from drivers.run.request import RunRequest
 from stratoquant.arguments import Time, as_yaml, names_of, ns_of, path_of
 
@@ -81,14 +82,14 @@ def evaluate(
 ) -> Evaluation:
     """Compares settings on the same data, as `stratoquant evaluate` does: {"risk.gross": [0.5, 1.0]} are two.
 
-    data: the path of a market-data folder; seeds: of built-in sample markets, instead. ablation: also switch each adaptive
+    data: the path of a market-data folder, or the path or URL of a partitioned one; seeds: of built-in sample markets, instead. ablation: also switch each adaptive
     part over. windows: parts of the span whose results are shown apart; separate: each is a run of its own. workers: processes,
     0 for one a core. out: folder of the results, None: evaluations/<time>; an evaluation that was ended there goes on. keep:
     leave the runs themselves in it. The other arguments are those of `run`.
     """
     folder = path_of(out) or default_out(datetime.now(UTC))
     base = RunRequest(
-        data=path_of(data),
+        data=source_of(data) if isinstance(data, str) and "://" in data else path_of(data),
         symbols=names_of("symbols", symbols),
         start=ns_of("start", start),
         end=ns_of("end", end),

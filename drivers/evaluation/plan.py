@@ -20,6 +20,7 @@ from drivers.evaluation.settings import AS_CONFIGURED, Setting, ablation
 from drivers.feeds.base import DAY
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.sample import sample_market
+from drivers.feeds.source import Source
 from drivers.graph.wiring import load as load_wiring
 from drivers.graph.wiring import with_spec
 from drivers.project.configs import Configs, load_configs
@@ -58,7 +59,7 @@ class Market:
     """Data of all settings. edges: (windows + 1,) UTC days since 1970, window i is from edges[i] up to edges[i + 1]."""
 
     name: str
-    path: Path | None
+    path: Source | None
     seed: int
     digest: str
     clock: BarClock
@@ -171,7 +172,7 @@ def _markets(request: EvaluationRequest, project: Project, progress: Progress) -
         parts = np.array_split(days, request.windows)
         edges = (*(int(part[0]) for part in parts), int(days[-1]) + 1)
         name = path.name if base.data is not None else f"sample market, seed {seed}"
-        path_of_runs = base.data.absolute() if base.data is not None else None
+        path_of_runs = base.data.absolute() if isinstance(base.data, Path) else base.data
         made.append(Market(name, path_of_runs, seed, data.digest, data.clock, len(data), tuple(data.symbols), edges))
     return made
 
