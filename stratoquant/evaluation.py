@@ -82,10 +82,11 @@ def evaluate(
 ) -> Evaluation:
     """Compares settings on the same data, as `stratoquant evaluate` does: {"risk.gross": [0.5, 1.0]} are two.
 
-    data: the path of a market-data folder, or the path or URL of a partitioned one; seeds: of built-in sample markets, instead. ablation: also switch each adaptive
-    part over. windows: parts of the span whose results are shown apart; separate: each is a run of its own. workers: processes,
-    0 for one a core. out: folder of the results, None: evaluations/<time>; an evaluation that was ended there goes on. keep:
-    leave the runs themselves in it. The other arguments are those of `run`.
+    data: the path of a market-data folder, or the path or URL of a partitioned data set; seeds: of built-in sample markets, in
+    its place. ablation: also switch each adaptive part over. windows: parts of the span whose results are shown apart;
+    separate: each is a run of its own. workers: processes, 0 for one a core. out: folder of the results, None:
+    evaluations/<time>; an evaluation that was ended there goes on. keep: leave the runs themselves in it. The other arguments
+    are those of `run`.
     """
     folder = path_of(out) or default_out(datetime.now(UTC))
     base = RunRequest(
