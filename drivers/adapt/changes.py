@@ -81,11 +81,11 @@ def _patterns(record: Record) -> Iterator[Change]:
     for e, row in enumerate(advised):
         for p in np.flatnonzero(row != before):
             tested = int(np.isfinite(chance[e]).sum())
-            why = (
-                f"its chance of earning is {chance[e, p]:.2%}: refuted at a false discovery rate of {off:.0%} over {tested}"
-                if row[p] < before[p]
-                else f"its chance of earning is {chance[e, p]:.2%}, above {on:.0%}"
-            )
+            why = f"its chance of earning is {_percent(chance[e, p], 2)}"
+            if row[p] < before[p]:
+                why += f": refuted at a false discovery rate of {_percent(off)} over {tested}"
+            else:
+                why += f", above {_percent(on)}"
             word = "off" if row[p] < before[p] else "on"
             yield Change(e + 1, "patterns", f"{pattern_name(int(p))} {word}", float(before[p]), float(row[p]), why, acts)
         before = row
@@ -114,6 +114,10 @@ def bound_of_luck(peak_log_wealth: float) -> float:
     return min(1.0, math.exp(-max(0.0, peak_log_wealth)))
 
 
+def _percent(x: float, digits: int = 0) -> str:
+    return f"{100.0 * x:.{digits}f} %"
+
+
 def in_words(record: Record) -> list[str]:
     """What the wealth of the bets says of the sources, in sentences."""
     if not len(record):
@@ -126,7 +130,7 @@ def in_words(record: Record) -> list[str]:
     bound = bound_of_luck(float(peak[best]))
     found = [
         f"A unit bet on {SOURCES[best]} alone is {wealth[best]:.3f} units now and was {math.exp(peak[best]):.3f} at most.",
-        f"If {SOURCES[best]} were worth nothing, the chance of ever getting there would be at most {bound:.0%} (Ville 1939).",
+        f"If {SOURCES[best]} were worth nothing, the chance of ever getting there is at most {_percent(bound)} (Ville 1939).",
     ]
     strong = [SOURCES[k] for k in np.flatnonzero(peak >= math.log(20.0))]
     found.append(

@@ -124,15 +124,22 @@ class Record:
         """That of the start, and of every epoch."""
         return (self.snapshot(epoch) for epoch in range(len(self) + 1))
 
-    def advised(self) -> Snapshot:
-        """The last recommendation, whether or not it is in force. Weights are what L6 last gave."""
-        held = self.snapshot(len(self))
-        if not (self.learns and len(self)):
-            return held
+    @functools.cached_property
+    def _advice(self) -> tuple[Floats, Floats]:
+        """The advised patterns and shifts of every epoch."""
         means = np.array(self.configured_thresholds())
-        now = np.array([self.of(f"{L65}.advice.{name}")[-1] for name in ADVICE])
-        shifts = np.append(now[:-1] - means[:-1], now[-1] / means[-1] - 1.0)
-        return Snapshot(held.weights, self.of(f"{L65}.advice.pattern_weights")[-1], shifts)
+        now = np.stack([self.of(f"{L65}.advice.{name}") for name in ADVICE], axis=1)
+        shifts = np.column_stack([now[:, :-1] - means[:-1], now[:, -1] / means[-1] - 1.0])
+        return self.of(f"{L65}.advice.pattern_weights"), shifts
+
+    def advised(self, epoch: int | None = None) -> Snapshot:
+        """What was recommended after an epoch, whether or not it is in force; None: the last. Weights are what L6 gave."""
+        at = len(self) if epoch is None else epoch
+        held = self.snapshot(at)
+        if not (self.learns and at):
+            return held
+        patterns, shifts = self._advice
+        return Snapshot(held.weights, patterns[at - 1], shifts[at - 1])
 
     def configured_thresholds(self) -> tuple[float, float, float, float]:
         """Mean volatility when calm and in high volatility, size of a trend, move that is a crash: of regime.yml."""

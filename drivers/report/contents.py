@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dataflows.panel import Floats
+from drivers.adapt.record import Record, record_of
 from drivers.report.account import Account, read_account
 from drivers.report.benchmark import read_hold
 from drivers.report.decisions import Decisions, read_decisions
@@ -31,6 +32,8 @@ CANDLES: Final = 15_000
 """Candles of all drawn symbols together; one symbol has at most a quarter."""
 USUAL_FIELDS: Final = ("l7_ensemble.score", "l3_action_proposal.edge_bps")
 """Drawn under the price where no others are named, and the run recorded them."""
+LEAST_EPOCHS: Final = 2
+"""Of fewer there is nothing to say of what was learned."""
 MOST_DRAWN: Final = 24
 """Symbols whose price is drawn: those with the most traded."""
 USUAL_HORIZON: Final = 60
@@ -57,6 +60,7 @@ class RunReport:
     decisions: Decisions | None
     contribution: Contribution | None
     hold: Floats | None  # wealth of buy and hold (T,), 1 at the start
+    learned: Record | None  # None of fewer than two epochs
     trials: Trials | None  # of its project on the same data; None where the run does not say
     standing: list[str]  # why the account does not trade at the end; empty where it does
     figures: list[Figure]
@@ -103,6 +107,7 @@ def read_report(folder: Path | str, name: str | None = None, fields: Sequence[st
     most = min(CANDLES // 4, CANDLES // max(1, min(len(run.symbols), MOST_DRAWN)))
     recorded = {column for table in run.tables() if table.startswith("features/") for column in run.columns(table)}
     prices = read_prices(run, clock, most, stride, fields or [f for f in USUAL_FIELDS if f in recorded])
+    record = record_of(run)
     return RunReport(
         run,
         name or run.folder.resolve().name,
@@ -117,6 +122,7 @@ def read_report(folder: Path | str, name: str | None = None, fields: Sequence[st
         read_decisions(run, clock.bars),
         read_contribution(run, clock, book.trips, prices),
         hold,
+        record if record is not None and len(record) >= LEAST_EPOCHS else None,
         trials,
         standing(run, clock) if account is not None else [],
         all_figures(account, book, hold, trials),

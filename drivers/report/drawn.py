@@ -13,6 +13,7 @@ from dataflows.risk.types import LEVELS
 from drivers.report.account import Account, runs_of
 from drivers.report.contents import RunReport
 from drivers.report.drawn_returns import drawn_returns
+from drivers.report.learned import drawn_learned
 from drivers.report.market import QUALITY, STATES, STOP, TARGET, Prices
 from drivers.report.scan import clock_data
 from drivers.report.series import floats, numbers, spells, thinned
@@ -44,6 +45,8 @@ def drawn(report: RunReport) -> dict[str, Any]:
         made["regimes"] = [REGIMES.get(s, s.lower()) for s in STATES]
     if report.quality is not None:
         made["quality"] = _quality(report)
+    if report.learned is not None:
+        made["learned"] = drawn_learned(report.learned)
     return made
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from drivers.adapt.changes import in_words as in_words_learned
 from drivers.files.atomic import write_atomic
-from drivers.report import tables_account, tables_decisions, tables_market
+from drivers.report import learned, tables_account, tables_decisions, tables_market
 from drivers.report.cells import present
 from drivers.report.contents import RunReport, cautions, in_short, read_report, why_nothing
 from drivers.report.drawn import drawn, in_words
@@ -16,7 +17,8 @@ from drivers.web.page import render_page
 
 NAME: Final = "report.html"
 SCRIPTS: Final = (
-    "echarts.min.js", "report_chart.js", "tables.js", "report_returns.js", "report_prices.js", "report_trips.js", "report.js",
+    "echarts.min.js", "report_chart.js", "tables.js", "report_returns.js", "report_prices.js", "report_trips.js",
+    "report_learned.js", "report.js",
 )  # fmt: skip
 HEADLINES: Final = (
     "total_return",
@@ -73,6 +75,9 @@ def report_page(report: RunReport) -> str:
         "orders": tables_account.orders(report),
         "costs": tables_account.costs(report),
         "sources": tables_decisions.sources(report),
+        "weights": None if report.learned is None else learned.weights(report.learned),
+        "changes": None if report.learned is None else learned.changes(report.learned),
+        "evidence": [] if report.learned is None else in_words_learned(report.learned),
         "regimes": tables_market.regimes(report),
         "quality": tables_market.quality(report),
         "halts": tables_market.halts(report),
@@ -88,6 +93,9 @@ def report_page(report: RunReport) -> str:
         scripts=SCRIPTS,
         styles=("report.css",),
         data=made,
-        has={name: name in made for name in ("days", "months", "rolling", "trips")},
+        has={
+            **{name: name in made for name in ("days", "months", "rolling", "trips")},
+            **{name: bool(made.get("learned", {}).get(name)) for name in ("patterns", "thresholds")},
+        },
         **context,
     )

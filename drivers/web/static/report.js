@@ -112,7 +112,8 @@
   const wanted = [
     [document.getElementById("chart-account") && data.account, account], [data.symbols, sqPrices.draw], [data.days, days],
     [data.months, months], [data.rolling, rolling], [data.trips, distribution], [data.trips, reached], [data.costs, costs],
-    [data.quality, quality],
+    [data.quality, quality], [data.learned, sqLearned.weights],
+    [Object.keys(data.learned?.patterns ?? {}).length, sqLearned.patterns], [data.learned?.thresholds, sqLearned.thresholds],
   ];
   for (const [there, make] of wanted) if (there) make();
   sqTrips.attach();
