@@ -44,6 +44,14 @@ def days_to_lead(weights: Floats) -> Floats:
     return np.where(over.any(axis=1), over.argmax(axis=1) + 1.0, np.inf)
 
 
+def days_to_leave(weights: Floats, dies_at: int) -> Floats:
+    """How many epochs after its death source 0 has less than half of the weight, in the trials in which it had more."""
+    dead = weights[:, dies_at:, 0]
+    left = np.where((dead < 0.5).any(axis=1), (dead < 0.5).argmax(axis=1) + 1.0, np.inf)
+    found: Floats = left[dead[:, 0] > 0.5]
+    return found
+
+
 def crowned(weights: Floats) -> float:
     """The share of trials in which any source ever has more than half of the weight."""
     return float((weights.max(axis=2) > 0.5).any(axis=1).mean())
@@ -59,9 +67,7 @@ def main(trials: int = 1000) -> None:
         median = f"{np.median(days):.0f}" if np.isfinite(np.median(days)) else "more than 730"
         write(f"| {sharpe:.0f} | {median} | {100.0 * np.isfinite(days).mean():.0f} % |\n")
     write(f"\nNoise crowned in two years: {100.0 * crowned(pooled_weights(0.0, trials, 2 * YEAR)):.1f} % of trials.\n")
-    dead = pooled_weights(10.0, trials, 3 * YEAR, dies_at=YEAR)[:, YEAR:, 0]
-    led = dead[:, 0] > 0.5
-    left = np.where((dead < 0.5).any(axis=1), (dead < 0.5).argmax(axis=1) + 1.0, np.inf)[led]
+    left = days_to_leave(pooled_weights(10.0, trials, 3 * YEAR, dies_at=YEAR), YEAR)
     write(f"After a year at 10 the source dies: its weight is below one half after {np.median(left):.0f} days (median).\n")
 
 

@@ -108,6 +108,42 @@ def test_of_patterns_that_earn_nothing_few_are_off_in_two_years() -> None:
     assert false_alarms(200, 730) <= USUAL.pattern_off
 
 
+def off_on_shuffled(trials: int, epochs: int, bars: int = 24) -> tuple[float, float]:
+    """The share of pattern-epochs that are off, where votes say the next return and where the returns are shuffled.
+
+    Returns have heavy tails and volatility that comes in spells; half of the patterns vote with the next return more often than
+    not, half against it; votes last, and agree with each other.
+    """
+    shares = np.zeros(2)
+    for i in range(trials):
+        rng = np.random.default_rng(i)
+        n = epochs * bars
+        spell = np.exp(0.5 * np.repeat(rng.standard_normal(epochs), bars))
+        returns = 1e-3 * spell * rng.standard_t(4, n)
+        side = np.where(np.arange(PATTERNS) % 2 == 0, 1.0, -1.0)
+        common = rng.standard_normal((n, 1))
+        raw = 0.25 * side * np.sign(returns)[:, None] + 0.5 * common + rng.standard_normal((n, PATTERNS))
+        votes = np.where(np.abs(raw) > 1.0, np.sign(raw), 0.0)
+        for j, series in enumerate((returns, rng.permutation(returns))):
+            made = (votes * series[:, None]).reshape(epochs, bars, PATTERNS).sum(axis=1)
+            state, on = start_state(ReturnMoments, {}, {}), np.ones(PATTERNS)
+            for row in made:
+                add_returns(row, state)
+                switch(chances(state, float(USUAL.least_epochs)), USUAL.pattern_off, USUAL.pattern_on, on)
+                shares[j] += (on == 0.0).mean() / trials / epochs
+    return float(shares[0]), float(shares[1])
+
+
+def test_on_shuffled_returns_few_patterns_are_off() -> None:
+    true, shuffled = off_on_shuffled(60, 365)
+    assert shuffled <= USUAL.pattern_off and 0.3 < true < 0.6, "half of the patterns lose as long as nothing is shuffled"
+
+
+@pytest.mark.long
+def test_on_shuffled_returns_few_patterns_are_off_in_two_years() -> None:
+    assert off_on_shuffled(300, 730)[1] <= USUAL.pattern_off
+
+
 # ---- thresholds
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import linregress
 
-from benchmarks.adaptation import crowned, days_to_lead, pooled_weights
+from benchmarks.adaptation import YEAR, crowned, days_to_lead, days_to_leave, pooled_weights
 from dataflows.carry import start_state
 from dataflows.data.types import Market
 from dataflows.fusion.types import K
@@ -250,6 +250,22 @@ def table(trials: int) -> tuple[float, float, float]:
 def test_what_earns_is_found_and_noise_is_not_crowned() -> None:
     ten, six, noise = table(200)
     assert ten <= 125 and six <= 210 and noise <= 0.12
+
+
+def median_days_to_leave(trials: int) -> float:
+    """After which a source that earned a Sharpe ratio of 10 for a year, and then nothing, has less than half of the weight."""
+    left = days_to_leave(pooled_weights(10.0, trials, 2 * YEAR + 100, dies_at=YEAR), YEAR)
+    assert len(left) > 0.9 * trials, "it led when it died"
+    return float(np.median(left))
+
+
+def test_weights_move_away_after_the_source_dies() -> None:
+    assert median_days_to_leave(60) <= 240
+
+
+@pytest.mark.long
+def test_weights_move_away_after_the_source_dies_within_seven_months() -> None:
+    assert median_days_to_leave(1000) <= 215
 
 
 @pytest.mark.long
