@@ -11,12 +11,14 @@ from typing import Any
 import pandas as pd
 
 from drivers.evaluation.judged import Evaluation as Judgement
+from drivers.evaluation.machine import machine
 from drivers.evaluation.page import NAME
 from drivers.evaluation.plan import EvaluationRequest
 from drivers.evaluation.run import default_out
 from drivers.evaluation.run import evaluate as run
 from drivers.evaluation.settings import combined
 from drivers.evaluation.words import in_short
+from drivers.executors.cluster import Cluster
 from drivers.executors.local import LocalPool
 from drivers.feeds.source import source_of
 from drivers.run.request import RunRequest
@@ -76,6 +78,7 @@ def evaluate(
     windows: int = 4,
     separate: bool = False,
     workers: int = 0,
+    cluster: str | None = None,
     out: str | PathLike[str] | None = None,
     project: str | PathLike[str] | None = None,
     keep: bool = False,
@@ -84,7 +87,8 @@ def evaluate(
 
     data: the path of a market-data folder, or the path or URL of a partitioned data set; seeds: of built-in sample markets, in
     its place. ablation: also switch each adaptive part over. windows: parts of the span whose results are shown apart;
-    separate: each is a run of its own. workers: processes, 0 for one a core. out: folder of the results, None:
+    separate: each is a run of its own. workers: processes, 0 for one a core. cluster: a Dask
+    cluster instead, `tcp://host:port` or `local:2`. out: folder of the results, None:
     evaluations/<time>; an evaluation that was ended there goes on. keep: leave the runs themselves in it. The other arguments
     are those of `run`.
     """
@@ -99,4 +103,4 @@ def evaluate(
     )
     grid = {key: [as_yaml(key, value) for value in values] for key, values in (set or {}).items()}
     request = EvaluationRequest(base, combined(grid), tuple(seeds), ablation, windows, separate, folder, keep)
-    return Evaluation(folder, run(request, LocalPool(workers)))
+    return Evaluation(folder, run(request, LocalPool(workers) if cluster is None else Cluster(cluster, machine)))

@@ -43,3 +43,11 @@ def noted(argument: tuple[str, str, float]) -> str:
         file.write(f"{os.getpid()}\n")
     time.sleep(seconds)
     return name
+
+
+def alike() -> dict[str, str]:
+    return {"numba": "1.2.3"}
+
+
+def unlike() -> dict[str, str]:
+    return {"numba": "1.2.3", "process": str(os.getpid())}
