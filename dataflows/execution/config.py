@@ -31,6 +31,10 @@ class ExecutionConfig(NamedTuple):
     reconcile_tolerance: Annotated[
         float, setting("fraction", "L98: difference that is rounding, of a position and of the turnover so far", gt=0, lt=1)
     ] = 1e-6
+    reconcile_cash_tolerance: Annotated[
+        float,
+        setting("fraction", "L98: difference of a live account's cash that is rounding, of start cash and equity", gt=0, lt=1),
+    ] = 1e-6
 
     # the simulated venue (L90)
     participation: Annotated[

@@ -53,7 +53,7 @@ from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import full
 
 _UNKNOWN_ORDER = REJECTIONS.index("UNKNOWN_ORDER")
-_NO_TROUBLE = tuple(REJECTIONS.index(why) for why in ("WOULD_CROSS", "NOT_LISTED", "REDUCE_ONLY", "POSITION_CLOSED"))
+_NO_TROUBLE = tuple(REJECTIONS.index(why) for why in ("WOULD_CROSS", "NOT_LISTED", "REDUCE_ONLY", "POSITION_CLOSED", "STALE"))
 # a race, or a rule that did its work: such a refusal is no sign of trouble, and does not count for the kill switch
 
 

@@ -127,11 +127,11 @@ def l98_reconciliation__live(
 ) -> Reconciliation:
     """Ledger and order table against the last snapshot of the venue.
 
-    Gaps are venue less ours. A gap of a position up to what live orders may still fill on its side is a fill in flight. Orders
-    are compared by their number in each symbol: what the venue has more is unknown, what it has less is missing. matched is 0
-    while the snapshot is older than `reconcile_max_age` bars (or there is none), and once, for more than `reconcile_grace`
-    closes in a row, a gap was unexplained (NaN is) or the numbers differed. Cash is compared to `reconcile_tolerance` of start
-    cash and equity. Only closes count.
+    Gaps are venue less ours. A gap of a position up to what live orders may still fill on its side is a fill in flight. The
+    driver compares orders by their ids and states how many are unknown and missing; where it knows of more or fewer than L96,
+    these count too. matched is 0 while the snapshot is older than `reconcile_max_age` bars (or there is none), and once, for
+    more than `reconcile_grace` closes in a row, a gap was unexplained (NaN is) or an order unknown or missing. Cash is compared
+    to `reconcile_cash_tolerance` of start cash and equity. Only closes count.
     """
     symbols = l97_ledger.position.shape[0]
     gap, unknown, missing = full(symbols, 0.0), full(symbols, 0.0), full(symbols, 0.0)
@@ -146,16 +146,15 @@ def l98_reconciliation__live(
         if position_differs(gap[s], l97_ledger.position[s], explained, execution.reconcile_tolerance):
             wrong = True
         more = venue_snapshot.open_orders[s] - l96_order_lifecycle.open_orders[s]
-        if more != 0.0:  # NaN too
+        stated, lacking = venue_snapshot.unknown_orders[s], venue_snapshot.missing_orders[s]
+        if more != 0.0 or stated != 0.0 or lacking != 0.0:  # NaN too
             wrong = True
-        if 0.0 < more < math.inf:
-            unknown[s] = more
-        if -math.inf < more < 0.0:
-            missing[s] = -more
+        unknown[s] = (more if 0.0 < more < math.inf else 0.0) + (stated if 0.0 < stated < math.inf else 0.0)
+        missing[s] = (-more if -math.inf < more < 0.0 else 0.0) + (lacking if 0.0 < lacking < math.inf else 0.0)
     cash_gap = venue_snapshot.cash - l97_ledger.cash
     if not math.isfinite(cash_gap):
         cash_gap = math.nan
-    most = execution.reconcile_tolerance * (1.0 + execution.start_cash + math.fabs(l97_ledger.equity))
+    most = execution.reconcile_cash_tolerance * (1.0 + execution.start_cash + math.fabs(l97_ledger.equity))
     if not math.fabs(cash_gap) <= most:
         wrong = True
     if clock.is_bar != 0:

@@ -148,6 +148,12 @@ REJECTIONS: Final = (
     "LIQUIDATED",
     "DUST_SWEPT",
     "IMMEDIATE",
+    "NO_BALANCE",
+    "PERMISSION",
+    "VENUE",
+    "LAST_GATE",
+    "STALE",
+    "ADOPTED",
 )
 
 
@@ -218,8 +224,10 @@ class VenueSnapshot(NamedTuple):
 
     age: float  # bars since it was asked; NaN: never
     position: Panel  # signed base units
-    open_orders: Panel  # count, resting stops and targets included
+    open_orders: Panel  # count of ours that may still fill, resting stops and targets included
     cash: float  # quote currency
+    unknown_orders: Panel  # count of those there that bear an id of ours and are not known
+    missing_orders: Panel  # count of ours that are not there
 
 
 class Reconciliation(NamedTuple):

@@ -28,16 +28,25 @@ def simulate(
     faults: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of the answers that go wrong: limits, outages, nonsense, silence.")
     ] = 0.0,
+    order_faults: Annotated[
+        float,
+        typer.Option(min=0.0, max=0.9, help="The same of orders and their reports: lost, late, twice, refused, broken off."),
+    ] = 0.0,
+    cash: Annotated[float, typer.Option(min=0.0, help="USDT on the account.")] = 100_000.0,
 ) -> None:
     """Serve a practice exchange: it speaks Binance's spot protocol, REST and streams, and fails when told to.
 
-    A venue's file reaches it by `endpoints: {rest: http://127.0.0.1:8700, ws: ws://127.0.0.1:8700}`. Its market is seeded and
-    no real one; it begins on 2026-01-01. Ctrl-C ends it. Needs the extra `live`: pip install 'stratoquant[live]'.
+    A venue's file reaches it by `endpoints: {rest: "http://127.0.0.1:8700", ws: "ws://127.0.0.1:8700"}`. Its one account
+    has the key practice-key and the secret practice-secret. Its market is seeded and no real one; it begins on
+    2026-01-01. Ctrl-C ends it. Needs the extra `live`: pip install 'stratoquant[live]'.
     """
     try:
+        from drivers.exchanges.practice.account import MarketTape, PracticeAccount
         from drivers.exchanges.practice.faults import Faults
         from drivers.exchanges.practice.market import PracticeMarket
-        from drivers.exchanges.practice.server import PracticeExchange
+        from drivers.exchanges.practice.order_faults import KINDS as ORDER_KINDS
+        from drivers.exchanges.practice.order_faults import OrderFaults
+        from drivers.exchanges.practice.server import PracticeExchange, wall_clock
         from drivers.exchanges.practice.streams import KINDS
     except ModuleNotFoundError as error:
         raise Failed(f"{error.name} is not installed; add it with: pip install 'stratoquant[live]'") from None
@@ -47,10 +56,18 @@ def simulate(
     if wrong := [name for name in wanted if not name.endswith("USDT") or name == "USDT"]:
         raise typer.BadParameter(f"{wrong[0]} is not quoted in USDT; write e.g. BTCUSDT", param_hint="--symbols")
     prices = {name: 60_000.0 / 20.0**i for i, name in enumerate(wanted)}
+    market = PracticeMarket(prices, seed)
+    account = PracticeAccount(MarketTape(market), wall_clock, {"USDT": str(cash)}, seed=seed, broken_off=order_faults)
+    exchange = PracticeExchange(
+        market,
+        faults=Faults(faults, seed=seed),
+        account=account,
+        pace=0.1,
+        order_faults=OrderFaults(ORDER_KINDS, order_faults, seed),
+    )
     try:
-        practice = PracticeExchange(PracticeMarket(prices, seed), faults=Faults(faults, seed=seed), pace=0.1)
-        practice.streams.faults = Faults(stream_faults, KINDS, seed)
-        with practice.serving(port) as address:
+        exchange.streams.faults = Faults(stream_faults, KINDS, seed)
+        with exchange.serving(port) as address:
             say(f"The practice exchange is at {address}; Ctrl-C ends it.")
             signal.pause()
     except OSError as error:

@@ -21,6 +21,14 @@ class Speed(StrEnum):
     realtime = "realtime"
 
 
+class Mode(StrEnum):
+    """Where orders go."""
+
+    paper = "paper"
+    testnet = "testnet"
+    live = "live"
+
+
 def stream(
     context: typer.Context,
     data: options.Data = None,
@@ -28,10 +36,19 @@ def stream(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A live market instead of recorded data, traded on paper: a file of config/venues that names an exchange, "
-            "e.g. binance_spot. No key is needed, and no order can leave.",
+            help="A live market instead of recorded data: a file of config/venues that names an exchange, e.g. binance_spot. "
+            "On paper, unless --mode says otherwise: no key is needed, and no order can leave.",
         ),
     ] = None,
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            help="Of a live market, where orders go. paper: to the simulated venue. testnet: to the exchange's test net. live: "
+            "to the exchange; needs `live: true` in the venue's file and --yes-live. Keys come from the environment: "
+            "STRATOQUANT_<NAME>_KEY and _SECRET."
+        ),
+    ] = Mode.paper,
+    yes_live: Annotated[bool, typer.Option("--yes-live", help="Real orders with real money are meant.")] = False,
     clock: Annotated[str | None, typer.Option(metavar="TIME", help="Of a live market: length of a bar; else 1m.")] = None,
     warm: Annotated[
         str | None,
@@ -143,6 +160,8 @@ def stream(
         stale_after=stale_after,
         journaled=journal,
         venue=venue,
+        mode=mode.value,
+        yes_live=yes_live,
         clock=clock,
         warm=warm,
         warm_from=warm_from,

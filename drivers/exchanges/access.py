@@ -74,7 +74,7 @@ def client_of(name: str, rules: VenueRules) -> Any:
     kind = getattr(ccxt, rules.exchange)
     client = kind(settings_of(rules))
     place(client, rules)
-    client.fetch = _json_alone(client.fetch)
+    client.fetch = json_alone(client.fetch)
     return client
 
 
@@ -91,7 +91,7 @@ def settings_of(rules: VenueRules) -> dict[str, Any]:
     return {"enableRateLimit": True, "timeout": 10_000, "options": {"defaultType": rules.market, **rules.options}}
 
 
-def _json_alone(fetch: Callable[..., Any]) -> Callable[..., Any]:
+def json_alone(fetch: Callable[..., Any]) -> Callable[..., Any]:
     """ccxt takes a page with status 200, or half of an answer, for a text, and its characters for rows."""
 
     def checked(*arguments: Any, **more: Any) -> Any:

@@ -81,6 +81,12 @@ REJECTIONS: Final = {
     "DELISTED": "the symbol was delisted, and its position settled",
     "LIQUIDATED": "the venue liquidated the account",
     "DUST_SWEPT": "too little was left to sell, and the venue turned it into cash",
+    "NO_BALANCE": "the account had too little for it",
+    "PERMISSION": "the account may not do that",
+    "VENUE": "the venue refused it",
+    "LAST_GATE": "the last gate before the venue refused it",
+    "STALE": "it was too old to be sent",
+    "ADOPTED": "the account held it before the stream began",
 }
 DROPS: Final = {
     "LOT": "the change was smaller than the venue's lot",

@@ -96,6 +96,8 @@ def prepare_run(
     spec = load_spec(project, request.spec) if request.spec else None
     if spec is not None:
         wiring = with_spec(wiring, spec)
+    if request.mode != "paper":
+        wiring = wiring.model_copy(update={"variants": {**wiring.variants, "venue": "live"}})
     load_configs(project, request.overrides, spec, clock=None)  # a slip is told before the data are read
     data: Feed
     if feed is not None:

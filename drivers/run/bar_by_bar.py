@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Iterable
 
-from dataflows.data.types import OPERATOR_CANCEL, OPERATOR_HALT, OPERATOR_NONE, OPERATOR_RELEASE
-from dataflows.execution.types import CANCEL
+from dataflows.data.types import OPERATOR_CANCEL, OPERATOR_FLATTEN, OPERATOR_HALT, OPERATOR_NONE, OPERATOR_RELEASE
+from dataflows.execution.types import CANCEL, Executions
 from drivers.engine.chunk import Chunk, Instant, Outputs
 from drivers.engine.interrupts import Requests, deferred
-from drivers.feeds.base import Delivered, Quiet
+from drivers.feeds.base import Delivered, Quiet, step_of
 from drivers.run.assembly import PreparedRun
 from drivers.run.between_bars import Between
 from drivers.run.block import Block, room_for
@@ -24,6 +25,8 @@ from drivers.text.times import stamp
 
 VENUE = "venue"
 """Whose word an instant is at which the venue reports something."""
+PATIENCE = 20.0
+"""Seconds for which the end of a stream waits for a venue."""
 
 
 class Stream:
@@ -44,9 +47,16 @@ class Stream:
         venue: VenueLink | None = None,
     ) -> None:
         self.session, self.recorder, self.engine, self.between, self.stop = session, recorder, engine, between, stop
-        self.venue = venue
+        self.venue: VenueLink | None = None
+        self.connect(venue)
         self.waiting = Block(session.plan.annotations, room_for(len(session.data.symbols)))
         engine.on_failure = self._journal_failed
+
+    def connect(self, venue: VenueLink | None) -> None:
+        """From here on orders go there. What it is to remember goes to the journal."""
+        self.venue = venue
+        if venue is not None and venue.kept is not None:
+            venue.kept.note = self.engine.note
 
     # -- forward -------------------------------------------------------------------------------------------------------------
 
@@ -74,9 +84,27 @@ class Stream:
                 elif self.waiting.full:
                     self.flush()
             show(engine.last_time)
-        self.act(engine.last_time + 1)
+        self._leave()
         self.flush()
         return stopped
+
+    def _leave(self) -> None:
+        """What has been reported acts; a live venue takes entries off before the stream ends."""
+        engine = self.session.engine
+        self.act(engine.last_time + 1)
+        kept = None if self.venue is None else self.venue.kept
+        if kept is None or not engine.held:
+            return
+        if kept.stop():
+            instant = Instant(engine.last_time, OPERATOR_FLATTEN)
+            self._acted(instant, self._react(instant, "end"), "", "end")
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            self._hear(engine.last_time + step_of(self.session.data))
+            if kept.at_rest:
+                return
+            time.sleep(0.05)
+        self.between.notify("The stream ends although the venue has not answered everything; the next start asks for it.")
 
     def _handed(self, instant: Instant) -> None:
         """An instant that the feed delivers, as a journal does."""
@@ -156,7 +184,8 @@ class Stream:
         """Begins a segment of the journal with all that a restart needs. Raises OSError when it cannot be written."""
         if self.recorder.writer.parts:
             self.flush()
-            self.engine.begin(self.between.memory(), self.recorder.cut())
+            kept = None if self.venue is None else self.venue.kept
+            self.engine.begin(self.between.memory(), self.recorder.cut(), None if kept is None else kept.memory())
 
     def _next_segment(self) -> None:
         if self.engine.failed:  # until RELEASE tries again
@@ -198,7 +227,9 @@ class Stream:
             about = record.about
             if about["kind"] == "bars":
                 chunk = chunk_of(record)
-                self._wait(engine.advance(chunk))
+                outputs = engine.advance(chunk)
+                self._wait(outputs)
+                self._ran_again(outputs, chunk.events)
                 self.between.saw(chunk.inputs["observations"])
                 if self.waiting.full or engine.last_time % engine.epoch_ns == 0:
                     self.flush()
@@ -206,13 +237,21 @@ class Stream:
                 self.flush()
                 at = instant_of(record)
                 outputs = engine.react(at)
+                self._ran_again(outputs, at.events)
                 if about["by"] == VENUE:
                     self.recorder.take_between(outputs)
                 else:
                     self._acted(at, outputs, about.get("command", ""), about["by"])
+            elif about["kind"] == "venue":
+                if self.venue is not None and self.venue.kept is not None:
+                    self.venue.kept.recover(about)
             elif about["sha256"] != state_of(engine):
                 raise ReplayError(f"after {stamp(engine.last_time)} the state is not what the journal says it was")
         self.flush()
+
+    def _ran_again(self, outputs: Outputs, events: Executions | None) -> None:
+        if self.venue is not None:
+            self.venue.ran_again(outputs, events)
 
 
 def _not_canceled(outputs: Outputs, instant: Instant, order: str) -> str:

@@ -46,12 +46,16 @@ class Journaled:
         self._segments = None if folder is None else Segments(folder)
         self._since = 0
 
-    def begin(self, operator: Mapping[str, Any], results: Mapping[str, Any] | None) -> None:
+    def begin(
+        self, operator: Mapping[str, Any], results: Mapping[str, Any] | None, venue: Mapping[str, Any] | None = None
+    ) -> None:
         """Begins a segment: from here on a restart needs nothing older. operator: `Between.memory`. results:
-        `Recorder.cut`. Raises OSError, with the last segment still in use, when it cannot be written."""
+        `Recorder.cut`. venue: `KeptVenue.memory`. Raises OSError, with the last segment still in use, when it cannot be
+        written."""
         self._since = 0
         if self._segments is not None:
-            self._segments.begin(*_begin(self.session, operator, results))
+            about, arrays = _begin(self.session, operator, results)
+            self._segments.begin(about if venue is None else {**about, "venue": dict(venue)}, arrays)
             self.failed = ""
 
     def go_on(self) -> str:
@@ -86,6 +90,11 @@ class Journaled:
         self._append(about, arrays_of(instant.chunk()), sync=True)
         return self.engine.react(instant)
 
+    def note(self, about: Mapping[str, Any], sync: bool) -> bool:
+        """Writes what a venue is to remember; whether it could. sync: on the disk before this returns."""
+        self._append(about, sync=sync)
+        return self._segments is not None and not self.failed
+
     def state(self) -> None:
         """Writes what the engine's state is now."""
         self._since = 0
@@ -115,6 +124,7 @@ def _begin(
         "clock": session.data.clock._asdict(),
         "configs": {name: record._asdict() for name, record in session.configs.items()},
         "operator": dict(operator),
+        "variants": dict(session.wiring.variants),
         "spec": None if session.spec is None else session.spec.model_dump(),
         "code": {name: plan.code_of(node) for name, node in plan.nodes.items()},
     }

@@ -76,6 +76,8 @@ def replay(
             take(engine.react(instant))
             commands += instant.operator != OPERATOR_NONE
             acted += Counter([about["command"]] if "command" in about else [])
+        elif about["kind"] == "venue":
+            pass  # what a live venue remembers; what it reported came with bars and instants
         else:  # a state, or the beginning of a segment, which holds one
             if about["sha256"] != state_of(engine):
                 raise ReplayError(
@@ -101,6 +103,7 @@ def engine_from(record: Record, folder: Path | None, *, compiled: bool = True) -
     wiring = load_wiring(project.wiring)
     if about["spec"] is not None:
         wiring = with_spec(wiring, MachineSpec(**about["spec"]))
+    wiring = wiring.model_copy(update={"variants": about.get("variants", wiring.variants)})
     records: Mapping[str, Any] = config_records()
     configs = {
         name: resolve(records[name], values, source=f"{name} of the journal") for name, values in about["configs"].items()

@@ -10,6 +10,7 @@ from drivers.feeds.source import Source
 from drivers.store.kept import DEFAULT, Features
 
 Speed = Literal["max", "realtime"]
+Mode = Literal["paper", "testnet", "live"]
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,13 @@ class RunRequest:
     wiring_master.yaml. overwrite: replace the results that are in `out`. speed: of a stream. checkpoint: the file that a
     stream goes on from, and leaves behind. seed: of the built-in sample market. report: write report.html with the results.
     operator_file: operator commands for a stream. stale_after: seconds without data after which a stream is halted. venue: a
-    stream's live market, a file of config/venues that names an exchange; live_from: UTC ns at which the stream was started,
-    what closes before is its history, in which nothing is entered; clock: the length of its bars; warm: the length of that
-    history, as `14d`, None: what the configuration needs; warm_from: a fetched folder that has it; record: a folder for its raw
-    frames; frames: such a folder, to be streamed once more. journaled: a stream keeps a
-    journal beside its results. resume: complete the stream that left `<out>.partial`. features: which of
-    the layers' values the results keep. trial: note the run in the project's ledger of trials.
+    stream's live market, a file of config/venues that names an exchange; mode: where its orders go: to the simulated venue, to
+    the exchange's test net, or to the exchange, for which yes_live must be said too; live_from: UTC ns at which the stream was
+    started, what closes before is its history, in which nothing is entered; clock: the length of its bars; warm: the length of
+    that history, as `14d`, None: what the configuration needs; warm_from: a fetched folder that has it; record:
+    a folder for its raw frames; frames: such a folder, to be streamed once more. journaled: a stream keeps a journal beside its
+    results. resume: complete the stream that left `<out>.partial`. features: which of the layers' values the results keep.
+    trial: note the run in the project's ledger of trials.
     """
 
     data: Source | None = None
@@ -48,6 +50,8 @@ class RunRequest:
     operator_file: Path | None = None
     stale_after: float | None = None
     venue: str | None = None
+    mode: Mode = "paper"
+    yes_live: bool = False
     live_from: int | None = None
     clock: str | None = None
     warm: str | None = None

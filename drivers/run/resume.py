@@ -18,6 +18,7 @@ from drivers.run.between_bars import Between
 from drivers.run.journaled import Journaled
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
+from drivers.run.venue_link import VenueLink
 from drivers.store.folder import CHECKPOINT, JOURNAL, REQUEST, clear_finished
 from drivers.store.journal import JournalReader
 from drivers.store.segments import has_segments, last_beginning, segments_of
@@ -80,7 +81,14 @@ def _refuse_foreign(project: Path | None, checkpoint: Path | None, out: Path, na
         )
 
 
-def resumed(session: PreparedRun, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests) -> Stream:
+def resumed(
+    session: PreparedRun,
+    out: Path,
+    stack: ExitStack,
+    notify: Callable[[str], None],
+    stop: Requests,
+    venue: VenueLink | None = None,
+) -> Stream:
     """The stream as it was when it ended, to go on from there. Raises what `restore` and the journal raise."""
     folder = out.with_name(out.name + ".partial")
     if json.loads((folder / REQUEST).read_text(encoding="utf-8"))["data_hash"] != session.data.digest:
@@ -98,7 +106,14 @@ def resumed(session: PreparedRun, out: Path, stack: ExitStack, notify: Callable[
     recorder = stack.enter_context(Recorder(session, out, parts=True, go_on=results, notify=notify))
     between = Between(session, notify, begin.about["operator"])
     stream = Stream(session, recorder, engine, between, stop)
+    stream.connect(venue)
+    kept = None if venue is None else venue.kept
+    if kept is not None:
+        kept.recover(begin.about["venue"])
+    told = 0 if kept is None else kept.sent
     stream.run_again(itertools.islice(itertools.chain.from_iterable(map(JournalReader, segments)), 1, None))
+    if venue is not None:
+        venue.catch_up(told)
     between.open()
     last = session.engine.last_time
     notify(f"Resumed after {stamp(last)}." if last else "Resumed before the first bar.")

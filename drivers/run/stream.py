@@ -29,6 +29,7 @@ from drivers.run.bar_by_bar import Stream
 from drivers.run.batch import RunResult, default_out
 from drivers.run.between_bars import Between
 from drivers.run.journaled import Journaled
+from drivers.run.live_account import connection
 from drivers.run.paced import paced
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
@@ -54,8 +55,8 @@ def run_stream(
 ) -> RunResult:
     """Streams market data through the engine, bar by bar. feed: where they come from; None: what the request names.
 
-    connect: connects to the venue at which it trades, where the wiring chooses `venue: live`; the connection is closed at the
-    end.
+    connect: connects to the venue at which it trades, where the wiring chooses `venue: live`; None: what the request's mode
+    says. The connection is closed at the end.
 
     With `request.checkpoint` naming a file that exists, it goes on after the bar that the file was left at. Ctrl-C, SIGTERM,
     SIGHUP and the end of the data finish the results of the bars that were run, with the checkpoint in them, and write it to
@@ -70,6 +71,8 @@ def run_stream(
 
     def notify(text: str) -> None:
         console.print(text, style="bold", highlight=False)
+
+    connect = connect or connection(request, notify)
 
     begun = time.perf_counter()
     with progress_bar(console) as progress:
@@ -86,11 +89,12 @@ def run_stream(
                 stack.callback(venue.close)
                 link = VenueLink(venue, session.plan, session.data.symbols, step_of(session.data))
             if request.resume:
-                stream = resumed(session, out, stack, notify, stop)
+                stream = resumed(session, out, stack, notify, stop, link)
                 items = following(session)
             else:
-                stream, items = _begun(session, out, stack, notify, stop)
-            stream.venue = link
+                stream, items = _begun(session, out, stack, notify, stop, link)
+            if link is not None and link.kept is not None:
+                link.kept.begin()
             begins_at = session.engine.last_time
             if request.speed == "realtime" and request.venue is None:
                 items = paced(items, sleep, stop)
@@ -100,7 +104,8 @@ def run_stream(
             stream.engine.state()
             timings = {"prepare_seconds": ready - begun, "run_seconds": time.perf_counter() - ready}
             recorder, between = stream.recorder, stream.between
-            blob = save(session.engine, {**recorder.memory(), "operator": between.memory()})
+            kept = {} if link is None or link.kept is None else {"venue": link.kept.memory()}
+            blob = save(session.engine, {**recorder.memory(), "operator": between.memory(), **kept})
             if recorder.failed:
                 raise StoreError(
                     f"{recorder.failed}. The stream itself went on to {stamp(session.engine.last_time)}; `stratoquant stream "
@@ -156,7 +161,7 @@ def following(session: PreparedRun) -> Iterator[Delivered]:
 
 
 def _begun(
-    session: PreparedRun, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests
+    session: PreparedRun, out: Path, stack: ExitStack, notify: Callable[[str], None], stop: Requests, link: VenueLink | None
 ) -> tuple[Stream, Iterator[Delivered]]:
     """A stream that begins here, or goes on from a checkpoint into results of its own; and what it is to run."""
     request = session.request
@@ -183,6 +188,9 @@ def _begun(
     recorder.recall(memory)
     stream = Stream(session, recorder, Journaled(session, folder / JOURNAL if kept else None), between, stop)
     stack.callback(stream.engine.close)
+    stream.connect(link)
+    if link is not None and link.kept is not None and "venue" in memory:
+        link.kept.recover(memory["venue"])
     try:
         stream.begin_segment()
     except OSError as error:

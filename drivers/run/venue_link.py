@@ -12,36 +12,30 @@ from dataflows.data.types import Instruments
 from dataflows.execution.types import CANCEL, PLACE, Executions, OrderIntents, VenueSnapshot
 from drivers.engine.chunk import Outputs
 from drivers.engine.plan import Plan
-from drivers.venues.base import ExecutionReport, NewOrder, Venue, VenueRefusal
+from drivers.venues.base import ExecutionReport, KeptVenue, NewOrder, Venue, VenueRefusal
 
 SNAPSHOT = "venue_snapshot"
 
 
 class VenueLink:
-    """A venue as a stream uses it. symbols: names of the columns. step: of the clock, ns."""
+    """A venue as a stream uses it. symbols: names of the columns. step: of the clock, ns. kept: the same venue, where it keeps
+    something in the journal."""
 
-    def __init__(self, venue: Venue, plan: Plan, symbols: Sequence[str], step: int) -> None:
+    def __init__(self, venue: Venue | KeptVenue, plan: Plan, symbols: Sequence[str], step: int) -> None:
         self.venue, self.symbols, self.step = venue, tuple(symbols), step
+        self.kept: Any = venue if hasattr(venue, "recover") else None
+        self._again: list[Outputs] = []
         self._orders = plan.delayed["orders"].source
         self._columns = {symbol: n for n, symbol in enumerate(symbols)}
-        self._waiting: list[ExecutionReport] = []
-
-    def _fetch(self, until: int) -> None:
-        self._waiting += self.venue.events(until)
-        self._waiting.sort(key=lambda report: report.time)  # those of one time stay in the venue's order
 
     def before(self, now: int) -> list[tuple[int, Executions]]:
         """(time, reports) of each instant before `now` at which something was reported."""
-        self._fetch(now)
-        due = [report for report in self._waiting if report.time < now]
-        self._waiting = self._waiting[len(due) :]
+        due = sorted(self.venue.events(now - 1), key=lambda report: report.time)  # of one time: in the venue's order
         return [(time, self._log(list(reports))) for time, reports in groupby(due, key=lambda report: report.time)]
 
     def at(self, now: int) -> Executions:
         """All reports up to `now`, for a bar that closes then."""
-        self._fetch(now)
-        due, self._waiting = self._waiting, []
-        return self._log(due)
+        return self._log(sorted(self.venue.events(now), key=lambda report: report.time))
 
     def inputs(self, at: int) -> dict[str, Any]:
         """The venue's statement of the account as layers take it: one row; nothing before the first."""
@@ -49,15 +43,39 @@ class VenueLink:
         if said is None:
             return {}
         position = np.array([[said.position.get(symbol, 0.0) for symbol in self.symbols]])
-        orders = np.array([[float(said.open_orders.get(symbol, 0)) for symbol in self.symbols]])
+        orders, unknown, missing = (
+            np.array([[float(counts.get(symbol, 0)) for symbol in self.symbols]])
+            for counts in (said.open_orders, said.unknown_orders, said.missing_orders)
+        )
         age: Any = np.array([(at - said.time) / self.step])
         cash: Any = np.array([said.cash])
-        return {SNAPSHOT: VenueSnapshot(age, position, orders, cash)}
+        return {SNAPSHOT: VenueSnapshot(age, position, orders, cash, unknown, missing)}
 
     def send(self, outputs: Outputs) -> None:
         """Tells the venue what the outputs of an instant ask for, in their order."""
+        self._tell(outputs, 0)
+        if self.kept is not None:
+            self.kept.flush()
+
+    def ran_again(self, outputs: Outputs, events: Executions | None) -> None:
+        """An instant of before a restart was run again. The venue was told what it asks for, but perhaps not all of it."""
+        self._again.append(outputs)
+        if self.kept is not None and events is not None:
+            self.kept.acted(int(events.n))
+
+    def catch_up(self, told: int) -> None:
+        """Tells the venue what it was not told before a restart. told: how much it had been told when the segment began."""
+        done = self.kept.sent if self.kept is not None else 0
+        for outputs in self._again:
+            count = int(outputs.values[self._orders].n)
+            if told + count > done:
+                self._tell(outputs, max(0, done - told))
+            told += count
+        self._again = []
+
+    def _tell(self, outputs: Outputs, first: int) -> None:
         log: OrderIntents = outputs.values[self._orders]
-        for i in range(int(log.n)):
+        for i in range(first, int(log.n)):
             symbol, order_id = self.symbols[log.symbol[i]], int(log.id[i])
             if log.kind[i] == PLACE:
                 self.venue.submit(self._order(log, i, symbol))
@@ -85,6 +103,7 @@ class VenueLink:
             bracket_limit=float(log.bracket_limit[i]),
             bracket_target=float(log.bracket_target[i]),
             decision_time=int(log.decision_time[i]),
+            decision_price=float(log.decision_price[i]),
         )
 
     def _log(self, reports: Sequence[ExecutionReport]) -> Executions:

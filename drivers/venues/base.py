@@ -10,8 +10,8 @@ known. Codes are those of `dataflows.execution.types`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from dataflows.execution.types import TAKER
 
@@ -40,6 +40,7 @@ class NewOrder(NamedTuple):
     bracket_limit: float  # limit of that stop, which is then a STOP_LIMIT; NaN: a STOP_MARKET
     bracket_target: float
     decision_time: int  # of the close that decided
+    decision_price: float = NAN  # mark then
 
 
 class ExecutionReport(NamedTuple):
@@ -71,8 +72,10 @@ class Snapshot(NamedTuple):
 
     time: int  # as of when
     position: Mapping[str, float]
-    open_orders: Mapping[str, int]  # resting stops and targets included
+    open_orders: Mapping[str, int]  # ours that may still fill, resting stops and targets included
     cash: float
+    unknown_orders: Mapping[str, int] = {}  # there, with an id of ours, and not known to us
+    missing_orders: Mapping[str, int] = {}  # ours, and not there
 
 
 class Venue(Protocol):
@@ -102,3 +105,38 @@ class Venue(Protocol):
 
     def close(self) -> None:
         """Ends the connection. Orders and positions stay as they are."""
+
+
+class KeptVenue(Venue, Protocol):
+    """A venue that keeps what it must not forget in the stream's journal.
+
+    note: writes a record to the journal and says whether it could; the second argument asks for it to be on the disk.
+    """
+
+    note: Callable[[Mapping[str, Any], bool], bool]
+
+    @property
+    def sent(self) -> int:
+        """Orders, cancels and changes that it has been told so far."""
+
+    def flush(self) -> None:
+        """What it was told since the last call leaves, once that is in the journal."""
+
+    def memory(self) -> dict[str, Any]:
+        """All that it knows, as JSON has it, for the beginning of a segment of the journal, or a checkpoint."""
+
+    def recover(self, change: Mapping[str, Any]) -> None:
+        """Takes a memory, or a record that it wrote since."""
+
+    def acted(self, count: int) -> None:
+        """So many of the reports that were recovered have acted before."""
+
+    def begin(self) -> None:
+        """Once, when the journal is there: what was under way is resolved, and the account is read. Raises VenueRefusal."""
+
+    def stop(self) -> bool:
+        """The stream is about to end: entries are canceled. True: positions are to be closed first."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is under way; after a `stop` that closes positions, whether they are closed."""

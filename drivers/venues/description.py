@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from drivers.project.errors import ProjectError
 from drivers.project.yaml_files import read_yaml
 from drivers.text.suggestions import did_you_mean
-from drivers.venues.facts import InstrumentFacts, beyond_margin, values_of
+from drivers.venues.facts import LARGEST, InstrumentFacts, beyond_margin, values_of
 
 LEAST_ORDERS: Final = 8
 """An entry, its stop and its target, an exit and its stop, and room for those that are being canceled."""
@@ -28,6 +28,18 @@ class Endpoints(BaseModel):
 
     rest: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$", description="https://host[:port]")
     ws: str = Field(default="", pattern=r"^(wss?://[^/\s]+)?$", description="wss://host[:port]")
+
+
+class OrderLimits(BaseModel):
+    """The last gate: what an order that opens or adds to a position may be, whatever the layers decide."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    notional_per_order: float = Field(gt=0.0, le=LARGEST, description="quote currency")
+    notional_per_minute: float = Field(gt=0.0, le=LARGEST, description="quote currency, of all symbols together")
+    price_band_bps: float = Field(default=100.0, gt=0.0, le=1e4, description="most of its price from the exchange's last price")
+    symbols: list[str] | None = Field(default=None, description="which, as the exchange writes them; else all")
+    sides: list[Literal["buy", "sell"]] = Field(default=["buy", "sell"], description="buy, sell or both")
 
 
 class VenueRules(InstrumentFacts):
@@ -61,6 +73,17 @@ class VenueRules(InstrumentFacts):
         description="perpetual: short positions, margin, funding. future: the first two, and delivery. spot: none of these"
     )
     leverage: float = Field(default=1.0, ge=1.0, le=1_000.0, description="most notional over equity")
+    live: bool = Field(default=False, description="real orders with real money may go to it: `stream --mode live`")
+    gate: OrderLimits | None = Field(default=None, description="the last gate; no order leaves without one")
+    adopt: bool = Field(default=False, description="what the account holds of the symbols at the start is ours to trade")
+    on_stop: Literal["keep", "flatten", "cancel_all"] = Field(
+        default="keep",
+        description="at the end of a stream: entries go and stops stay; positions are closed; all orders are canceled",
+    )
+    may_withdraw: bool = Field(default=False, description="a key that may withdraw is taken")
+    request_weight: int = Field(
+        default=6_000, ge=10, le=10_000_000, description="most weight of requests in a minute, as the exchange counts it"
+    )
 
     @model_validator(mode="after")
     def _makes_sense(self) -> VenueRules:

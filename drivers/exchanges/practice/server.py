@@ -13,9 +13,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from drivers.exchanges.practice.account import TYPES, PracticeAccount
 from drivers.exchanges.practice.faults import Faults
 from drivers.exchanges.practice.market import LENGTHS, LOT, MINUTE, ORIGIN, TICK, PracticeMarket
+from drivers.exchanges.practice.order_faults import OrderFaults
+from drivers.exchanges.practice.orders_api import OrdersApi
 from drivers.exchanges.practice.streams import MarketStreams
+from drivers.exchanges.practice.user_stream import UserStream
 
 MOST_ROWS: Final = 1_000
 
@@ -30,13 +34,16 @@ class PracticeExchange:
     """market: what trades. now: the exchange's clock, UTC ms. faults: what goes wrong. asked: the paths that were asked for.
 
     pace: seconds between two pushes over the streams; None: they are pushed by `advance`. on_advance: called with each time,
-    ms, before what happened until then is pushed.
+    ms, before what happened until then is pushed. account: whose orders it takes; None: nobody's. order_faults:
+    what goes wrong with them.
     """
 
     market: PracticeMarket
     now: Callable[[], int] = wall_clock
     faults: Faults = field(default_factory=Faults)
     asked: list[str] = field(default_factory=list)
+    account: PracticeAccount | None = None
+    order_faults: OrderFaults = field(default_factory=OrderFaults)
     pace: float | None = None
     streams: MarketStreams = field(init=False)
     on_advance: list[Callable[[int], None]] = field(default_factory=list)
@@ -54,6 +61,9 @@ class PracticeExchange:
         app.router.add_get("/api/v3/klines", self._klines)
         app.router.add_get("/api/v3/depth", self._depth)
         self.streams.routes(app)
+        if self.account is not None:
+            OrdersApi(self.account, tuple(self.market.prices), self.order_faults).routes(app)
+            UserStream(self.account, self.order_faults).routes(app)
         return app
 
     @web.middleware
@@ -92,7 +102,7 @@ class PracticeExchange:
             {
                 "symbol": name, "status": "TRADING", "baseAsset": name.removesuffix("USDT"), "quoteAsset": "USDT",
                 "baseAssetPrecision": 8, "quotePrecision": 8, "quoteAssetPrecision": 8, "isSpotTradingAllowed": True,
-                "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"],
+                "orderTypes": list(TYPES),
                 "permissions": ["SPOT"],
                 "filters": [
                     {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000.00", "tickSize": f"{TICK:.2f}"},

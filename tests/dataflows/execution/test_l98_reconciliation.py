@@ -165,10 +165,21 @@ class Live:
         self.n, self.layer, self.t = n, layer, 0
         self.carry = carry(l98_reconciliation__live, n, CONFIG)
 
-    def __call__(self, position=0.0, count=0.0, cash=CONFIG.start_cash, age=0.0, orders=None, books=None, is_bar=1):
+    def __call__(
+        self,
+        position=0.0,
+        count=0.0,
+        cash=CONFIG.start_cash,
+        age=0.0,
+        orders=None,
+        books=None,
+        is_bar=1,
+        unknown=0.0,
+        missing=0.0,
+    ):
         self.t += is_bar
-        at = [np.array(np.broadcast_to(np.asarray(x, float), (self.n,))) for x in (position, count)]
-        snapshot = VenueSnapshot(age, *at, cash)
+        at = [np.array(np.broadcast_to(np.asarray(x, float), (self.n,))) for x in (position, count, unknown, missing)]
+        snapshot = VenueSnapshot(age, at[0], at[1], cash, at[2], at[3])
         orders, books = orders or table(self.n), books or ledger(self.n)
         return self.layer(snapshot, orders, books, clock(self.t, is_bar=is_bar), CONFIG, self.carry)
 
@@ -202,6 +213,22 @@ def test_orders_that_only_one_side_knows_are_told():
     assert out[0].missing_orders[0] == 3.0 and out[0].unknown_orders[0] == 0.0
 
 
+def test_one_missing_and_one_unknown_make_no_match():
+    """By their number alone the two would agree."""
+    check = Live()
+    out = [check(count=1.0, unknown=1.0, missing=1.0, orders=table(count=1.0)) for _ in range(3)]
+    assert [each.matched for each in out] == [1, 1, 0]
+    assert out[-1].unknown_orders[0] == 1.0 and out[-1].missing_orders[0] == 1.0
+    assert check(count=1.0, orders=table(count=1.0)).matched == 1
+
+
+def test_cash_has_a_tolerance_of_its_own():
+    most = CONFIG.reconcile_cash_tolerance * (1.0 + 2.0 * CONFIG.start_cash)
+    within, beyond = Live(), Live()
+    assert [within(cash=CONFIG.start_cash + 0.99 * most).matched for _ in range(3)] == [1, 1, 1]
+    assert [beyond(cash=CONFIG.start_cash - 1.01 * most).matched for _ in range(3)] == [1, 1, 0]
+
+
 hostile = st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, 1e308, -1e308, 5e-324, 1.0, -1.0, CONFIG.start_cash])
 
 
@@ -217,7 +244,7 @@ def test_for_any_input_it_keeps_its_range_and_compiled_is_plain(rows):
         orders = table(orders=[(0, 0, 8, SUBMITTED, q, p)], unknown=unknown if unknown >= 0 else 0.0)
         with np.errstate(all="ignore"):
             a, b = (s(fill(q, p), orders, books, is_bar) for s in sims)
-            c, d = (s(venue, count, cash, age, orders, books, is_bar) for s in lives)
+            c, d = (s(venue, count, cash, age, orders, books, is_bar, unknown, q) for s in lives)
         assert same_bits(a, b) and same_bits(c, d)
         for out in (a, c):
             assert out.matched in (0, 1) and not np.isinf(out.position_gap).any() and not math.isinf(out.cash_gap)

@@ -1,0 +1,175 @@
+"""The way to an account: keys from the environment, what must be so before an order may leave, and one program at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import IO, Any, Final
+from urllib.parse import urlsplit
+
+import ccxt
+import ccxt.pro
+
+from dataflows.runtime.code_folder import cache_root, make_cache_root
+from drivers.exchanges.access import Exchange, client_of, place, settings_of
+from drivers.exchanges.client_ids import new_nonce
+from drivers.exchanges.errors import ExchangeFault
+from drivers.exchanges.gateway import Gateway, Market
+from drivers.exchanges.last_gate import LastGate
+from drivers.exchanges.markets import name_of
+from drivers.exchanges.state import State
+from drivers.exchanges.user_stream import UserStream
+from drivers.exchanges.wire import CcxtWire, Threads, refuse_withdrawals
+from drivers.feeds.reading import symbol_uid
+from drivers.venues.description import VenueRules
+
+PARTS: Final = ("KEY", "SECRET", "PASSWORD")
+
+
+@dataclass(frozen=True, repr=False)
+class Keys:
+    """Of an account. Neither shown nor written anywhere."""
+
+    key: str
+    secret: str
+    password: str
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return tuple(part for part in (self.key, self.secret, self.password) if part)
+
+
+def names_of(venue: str) -> tuple[str, ...]:
+    """The environment's names of a venue's keys: STRATOQUANT_BINANCE_SPOT_KEY, …_SECRET, …_PASSWORD."""
+    stem = re.sub(r"[^A-Z0-9]", "_", venue.upper())
+    return tuple(f"STRATOQUANT_{stem}_{part}" for part in PARTS)
+
+
+def keys_of(venue: str, environment: Mapping[str, str] = os.environ) -> Keys:
+    """A venue's keys. Raises ExchangeFault naming the variables that are not set."""
+    names = names_of(venue)
+    missing = [name for name in names[:2] if not environment.get(name)]
+    if missing:
+        raise ExchangeFault(f"orders need the keys of an account: set {' and '.join(missing)} in the environment")
+    return Keys(*(environment.get(name, "") for name in names))
+
+
+def check_mode(venue: str, rules: VenueRules, mode: str, yes: bool) -> None:
+    """Raises ExchangeFault, a sentence, for whatever is missing before orders may leave. mode: testnet or live. yes: --yes-live
+    was given."""
+    file = f"{venue}.yml"
+    if rules.market != "spot":
+        raise ExchangeFault(f"{file}: orders go to spot markets so far; {venue} is a market of swaps")
+    if mode == "live" and not (rules.live and yes):
+        lacks = [*(["`live: true` in " + file] if not rules.live else []), *(["--yes-live"] if not yes else [])]
+        raise ExchangeFault(f"real orders with real money need {' and '.join(lacks)}")
+    if rules.gate is None:
+        raise ExchangeFault(
+            f"{file} has no last gate, and no order leaves without one; write `gate: {{notional_per_order: 100, "
+            "notional_per_minute: 500}` with your own limits in quote currency"
+        )
+    if mode == "testnet":
+        client = client_of(venue, rules)
+        real = getattr(ccxt, rules.exchange)()
+        hosts = {urlsplit(url).netloc for url in _addresses(client.urls["api"])}
+        if hosts & {urlsplit(url).netloc.replace("{hostname}", str(real.hostname)) for url in _addresses(real.urls["api"])}:
+            raise ExchangeFault(f"{file} reaches the real market; write `sandbox: true`, or `endpoints` of a test server")
+
+
+def _addresses(urls: Any) -> list[str]:
+    """Those of signed requests."""
+    found = urls.get("private", urls.get("rest", "")) if isinstance(urls, Mapping) else urls
+    return list(found.values()) if isinstance(found, Mapping) else [str(found)]
+
+
+def lock_account(venue: str, keys: Keys) -> IO[str]:
+    """Keeps others on this machine from the same account, until it is closed. Raises ExchangeFault where one has it."""
+    make_cache_root()
+    folder = cache_root() / "accounts"
+    folder.mkdir(exist_ok=True)
+    digest = hashlib.sha256(f"{venue} {keys.key}".encode()).hexdigest()[:12]
+    file = (folder / f"{venue}-{digest}.lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise ExchangeFault(f"another stream trades at {venue} with this key; one at a time: end it first") from None
+    return file
+
+
+def with_keys(client: Any, keys: Keys) -> Any:
+    """The same client, which signs from now on."""
+    client.apiKey, client.secret, client.password = keys.key, keys.secret, keys.password or None
+    client.logger.disabled = True  # at its lowest level it writes headers
+    return client
+
+
+class Account:
+    """The gateway to one account, with all that stands behind it.
+
+    exchange: the connection for market data, whose description of markets is used. clock: UTC ns by the exchange. skew: ns.
+    """
+
+    def __init__(
+        self, exchange: Exchange, symbols: tuple[str, ...], keys: Keys, clock: Callable[[], int], *, step: int, begins: int,
+        cash: float, notify: Callable[[str], None], skew: Callable[[], int] = lambda: 0,
+    ) -> None:  # fmt: skip
+        rules = exchange.rules
+        assert rules.gate is not None
+        self._lock = lock_account(exchange.name, keys)
+        self._woken = threading.Event()
+        markets = tuple(_market(exchange.market(symbol)) for symbol in symbols)
+        if len({market.quote for market in markets}) > 1:
+            raise ExchangeFault(f"the symbols have several quote currencies; trade those of one: {', '.join(symbols)}")
+        wires = [CcxtWire(self._client(exchange, keys), keys.all) for _ in range(2)]
+        refuse_withdrawals(wires[0].client, exchange.name, rules.may_withdraw)
+        runner = Threads(wires[0], wires[1], self._woken.set)
+        stream = UserStream(lambda: self._streaming(exchange, keys), self._woken.set)
+        self.gateway = Gateway(
+            runner, markets, LastGate(rules.gate), clock, step, begins, cash, State(new_nonce()), stream=stream,
+            can_pair=wires[0].can_pair, adopt=rules.adopt, on_stop=rules.on_stop, weight=rules.request_weight, notify=notify,
+            wait=self.wait, skew=skew, most_skew=int(rules.max_skew * 1e9),
+        )  # fmt: skip
+        close = self.gateway.close
+        self.gateway.close = lambda: (close(), self._lock.close())  # type: ignore[method-assign, assignment]
+
+    @staticmethod
+    def _client(exchange: Exchange, keys: Keys) -> Any:
+        client = with_keys(client_of(exchange.name, exchange.rules), keys)
+        client.set_markets(exchange.client.markets, exchange.client.currencies)
+        return client
+
+    @staticmethod
+    def _streaming(exchange: Exchange, keys: Keys) -> Any:
+        client = getattr(ccxt.pro, exchange.rules.exchange)(settings_of(exchange.rules))
+        place(client, exchange.rules)
+        client.set_markets(exchange.client.markets, exchange.client.currencies)
+        client.newUpdates = True
+        return with_keys(client, keys)
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps, or until something has come of the account."""
+        self._woken.wait(seconds)
+        self._woken.clear()
+
+
+def _market(market: Mapping[str, Any]) -> Market:
+    name = name_of(market["symbol"])
+    return Market(
+        symbol=market["symbol"],
+        name=name,
+        uid=symbol_uid(name),
+        base=market["base"],
+        quote=market["quote"],
+        tick=Decimal(str(market["precision"]["price"] or 0)),
+        lot=Decimal(str(market["precision"]["amount"] or 0)),
+        least=Decimal(str(market["limits"]["cost"].get("min") or 0)),
+        fee=float(market.get("taker") or 0.001),
+    )

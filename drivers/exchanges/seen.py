@@ -1,0 +1,80 @@
+"""What an exchange says of orders and trades, in one form, whether it comes by REST or by the user stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+OPEN: Final = "open"
+ENDS: Final = ("closed", "canceled", "expired", "rejected")
+
+
+class OrderSeen(NamedTuple):
+    """What is said of one order. symbol: as ccxt has it. status: `open` or one of ENDS. filled: base units."""
+
+    symbol: str
+    venue_id: str
+    client: str
+    status: str
+    filled: Decimal
+
+
+class TradeSeen(NamedTuple):
+    """One fill. client: of its order, empty where it is not said. quantity: signed base units. fee: in `fee_asset`."""
+
+    symbol: str
+    trade_id: str
+    venue_id: str
+    client: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: str
+    maker: bool
+    time: int  # ms
+
+
+class AccountSeen(NamedTuple):
+    """The account at a time. total: free and locked, by asset. orders: all that are open, strangers' too."""
+
+    total: dict[str, Decimal]
+    orders: list[OrderSeen]
+
+
+def decimal(value: Any) -> Decimal:
+    """A number of ccxt, exactly as it is written; 0 where there is none. Raises ValueError for one that is not finite."""
+    found = Decimal(str(value)) if value is not None else Decimal(0)
+    if not found.is_finite():
+        raise ValueError(f"{value!r} is no amount")
+    return found
+
+
+def order_seen(order: Mapping[str, Any]) -> OrderSeen | None:
+    """An order of ccxt; None where it does not say what became of it."""
+    status = order.get("status")
+    if status not in (OPEN, *ENDS) or not order.get("symbol"):
+        return None
+    return OrderSeen(
+        order["symbol"], str(order.get("id") or ""), str(order.get("clientOrderId") or ""), status, decimal(order.get("filled"))
+    )
+
+
+def trade_seen(trade: Mapping[str, Any], symbol: str, client: str = "") -> TradeSeen:
+    """A trade of ccxt. Raises ValueError where an amount makes no sense: it is then asked for again."""
+    amount, price = decimal(trade["amount"]), decimal(trade["price"])
+    if amount <= 0 or price <= 0 or not trade.get("id") or trade.get("side") not in ("buy", "sell"):
+        raise ValueError(f"a trade of {symbol} without id, side, amount or price")
+    fee = trade.get("fee") or {}
+    return TradeSeen(
+        symbol,
+        str(trade["id"]),
+        str(trade.get("order") or ""),
+        client,
+        amount if trade["side"] == "buy" else -amount,
+        price,
+        decimal(fee.get("cost")),
+        str(fee.get("currency") or ""),
+        trade.get("takerOrMaker") == "maker",
+        int(trade.get("timestamp") or 0),
+    )

@@ -1,0 +1,125 @@
+"""Keys, and what must be said before an order may leave."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import ccxt
+import pytest
+
+from drivers.exchanges.account_access import check_mode, keys_of, lock_account
+from drivers.exchanges.errors import ExchangeFault
+from drivers.exchanges.legs import Leg
+from drivers.exchanges.wire import LATER, NOT_FOUND, REFUSED, UNKNOWN, CcxtWire, hidden, refuse_withdrawals
+from drivers.run.live_account import connection
+from drivers.run.request import RunRequest
+from drivers.venues.description import VenueRules
+
+GATE = {"notional_per_order": 100.0, "notional_per_minute": 500.0}
+BOTH = {"STRATOQUANT_MY_SPOT_KEY": "the-key", "STRATOQUANT_MY_SPOT_SECRET": "the-secret"}
+
+
+def rules(**more: Any) -> VenueRules:
+    return VenueRules(**{"about": "x", "kind": "spot", "exchange": "binance", "gate": GATE, **more})
+
+
+def test_keys_come_from_the_environment_and_are_not_shown() -> None:
+    keys = keys_of("my-spot", {**BOTH, "STRATOQUANT_MY_SPOT_PASSWORD": "pass"})
+    assert keys.all == ("the-key", "the-secret", "pass")
+    assert "the-" not in repr(keys) and "pass" not in repr(keys)
+    with pytest.raises(ExchangeFault, match="set STRATOQUANT_MY_SPOT_SECRET in the environment"):
+        keys_of("my-spot", {"STRATOQUANT_MY_SPOT_KEY": "k"})
+
+
+@pytest.mark.parametrize(
+    ("mode", "yes", "more", "says"),
+    [
+        ("live", False, {}, "need `live: true` in v.yml and --yes-live"),
+        ("live", True, {}, "need `live: true` in v.yml$"),
+        ("live", False, {"live": True}, "need --yes-live$"),
+        ("live", True, {"live": True, "gate": None}, "has no last gate"),
+        ("testnet", False, {}, "reaches the real market; write `sandbox: true`"),
+        ("testnet", False, {"market": "swap", "kind": "perpetual"}, "orders go to spot markets so far"),
+    ],
+)
+def test_one_sentence_says_what_is_missing(mode: str, yes: bool, more: dict[str, Any], says: str) -> None:
+    with pytest.raises(ExchangeFault, match=says):
+        check_mode("v", rules(**more), mode, yes)
+
+
+def test_nothing_is_missing() -> None:
+    check_mode("v", rules(live=True), "live", True)
+    check_mode("v", rules(sandbox=True), "testnet", False)
+    check_mode("v", rules(endpoints={"rest": "http://127.0.0.1:1"}), "testnet", False)
+
+
+def test_a_run_on_paper_connects_to_nobody_and_others_need_a_venue_and_a_journal() -> None:
+    assert connection(RunRequest(), print) is None
+    with pytest.raises(ExchangeFault, match="name it with --venue"):
+        connection(RunRequest(mode="testnet"), print)
+    with pytest.raises(ExchangeFault, match="needs the journal"):
+        connection(RunRequest(mode="testnet", venue="binance_spot", journaled=False), print)
+
+
+def test_one_program_for_an_account(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRATOQUANT_CACHE", str(tmp_path))
+    keys = keys_of("my-spot", BOTH)
+    held = lock_account("my-spot", keys)
+    with pytest.raises(ExchangeFault, match="another stream trades at my-spot with this key"):
+        lock_account("my-spot", keys)
+    lock_account("my-spot", keys_of("my-spot", {**BOTH, "STRATOQUANT_MY_SPOT_KEY": "other"})).close()
+    held.close()
+    lock_account("my-spot", keys).close()
+    assert not any("the-key" in path.name for path in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_a_key_that_may_withdraw_is_refused_unless_the_file_allows_it(may: bool) -> None:
+    client = SimpleNamespace(
+        sapiGetAccountApiRestrictions=lambda: {"enableWithdrawals": may}, safe_bool=lambda d, key, default: d.get(key, default)
+    )
+    refuse_withdrawals(client, "v", allowed=True)
+    refuse_withdrawals(SimpleNamespace(), "v", allowed=False)  # it does not tell
+    if not may:
+        refuse_withdrawals(client, "v", allowed=False)
+        return
+    with pytest.raises(ExchangeFault, match="may withdraw"):
+        refuse_withdrawals(client, "v", allowed=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ccxt.RequestTimeout("x"), UNKNOWN),
+        (ccxt.NetworkError("x"), UNKNOWN),
+        (ccxt.ExchangeNotAvailable("x"), UNKNOWN),
+        (ccxt.BadResponse("x"), UNKNOWN),
+        (ccxt.OnMaintenance("x"), UNKNOWN),
+        (KeyError("orderId"), UNKNOWN),
+        (ccxt.OrderNotFound("x"), NOT_FOUND),
+        (ccxt.RateLimitExceeded("x"), LATER),
+        (ccxt.DDoSProtection("x"), LATER),
+        (ccxt.InvalidNonce("x"), LATER),
+        (ccxt.InsufficientFunds("x"), REFUSED),
+        (ccxt.InvalidOrder("x"), REFUSED),
+        (ccxt.AuthenticationError("x"), REFUSED),
+    ],
+)
+def test_an_error_says_no_more_than_it_says(error: Exception, kind: str) -> None:
+    def fail(*given: Any) -> None:
+        raise error
+
+    client = SimpleNamespace(id="binance", options={}, last_response_headers={}, create_order=fail)
+    leg = Leg("s" * 18, 4, "BTCUSDT", "market", "buy", "1", "", "", "GTC", 0)
+    assert CcxtWire(client, ()).place(leg, "BTC/USDT").kind == kind
+
+
+def test_secrets_are_hidden_in_what_is_said() -> None:
+    def fail(*given: Any) -> None:
+        raise ccxt.NetworkError("GET https://x?key=the-key&signature=abc the-secret")
+
+    client = SimpleNamespace(id="binance", options={}, last_response_headers={}, create_order=fail)
+    leg = Leg("s" * 18, 4, "BTCUSDT", "market", "buy", "1", "", "", "GTC", 0)
+    assert "the-" not in CcxtWire(client, ("the-key", "the-secret")).place(leg, "BTC/USDT").said
+    assert hidden("a b", ("",)) == "a b"
