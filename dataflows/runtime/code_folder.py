@@ -6,6 +6,7 @@ file that was damaged or that somebody else wrote is never run.
     <root>/                     mode 0700 when it is made here; refused when others may write it or own it
       machine-code/             mode 0700, the same rule; no link
         key                     mode 0600, 32 random bytes that never leave this folder
+        claims                  mode 0600, empty: its bytes are locked by who compiles (claims.py)
         <content key>/*.nbi, *.nbc   HMAC-SHA256 of the file's place and content, then the content
 
 The root is `$STRATOQUANT_CACHE`, else `$XDG_CACHE_HOME/stratoquant`, else `~/.cache/stratoquant`.
@@ -58,17 +59,25 @@ def make_cache_root() -> Path:
     return root
 
 
-def make_entry_folder(key: str) -> Path:
-    """Makes the folder of the entry with this content key; returns it.
+def make_code_folder() -> Path:
+    """Makes the folder of machine code; returns it.
 
     Raises UntrustedFolderError when the cache folder is refused, OSError when it cannot be made.
     """
     _trust(make_cache_root())
-    for folder in (code_folder(), code_folder() / key):
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        _trust(folder)
-    return code_folder() / key
+    return _own(code_folder())
+
+
+def make_entry_folder(key: str) -> Path:
+    """Makes the folder of the entry with this content key; returns it. Raises what `make_code_folder` raises."""
+    return _own(make_code_folder() / key)
+
+
+def _own(folder: Path) -> Path:
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    _trust(folder)
+    return folder
 
 
 def refusal() -> str | None:

@@ -26,15 +26,26 @@ import numba as nb
 import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 from numba.core.dispatcher import Dispatcher
+from numba.core.registry import CPUDispatcher
 
 from dataflows.runtime import lent
+from dataflows.runtime.claims import Claim, claim_or_wait
 from dataflows.runtime.code_folder import UntrustedFolderError, code_folder, make_entry_folder, sign, verify
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # no fastmath: it reorders sums. Bounds are checked: without it an index past the end wrote into a neighbour's state.
 # nogil: layers that do not wait for each other run side by side (drivers/engine/parallel.py).
-OPTIONS: Final[dict[str, Any]] = {"fastmath": False, "error_model": "numpy", "boundscheck": True, "nogil": True}
+# no_cfunc_wrapper: nobody calls a kernel from C, and the entry for it costs compile time.
+OPTIONS: Final[dict[str, Any]] = {
+    "nopython": True,
+    "fastmath": False,
+    "error_model": "numpy",
+    "boundscheck": True,
+    "nogil": True,
+    "no_cfunc_wrapper": True,
+}
+_NO_PYTHON: Final = {"no_cpython_wrapper": True}
 _FOREIGN: Final = frozenset({"numpy", "numba", "math", "builtins", "typing", "operator"})
 _KERNELS: Final[list[Dispatcher]] = []
 
@@ -177,6 +188,12 @@ class _SignedCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
     def __init__(self, fn: Any) -> None:
         super().__init__(fn)
         self._cache_file = _SignedFiles(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
+        self.index = Path(self._cache_file._index_path)
+
+
+def _types(signature: Any) -> tuple[Any, ...]:
+    """The types of the arguments, of what numba calls a signature: sometimes one, sometimes they alone."""
+    return tuple(getattr(signature, "args", signature))
 
 
 class _ContentCache:
@@ -189,9 +206,10 @@ class _ContentCache:
         self.options = options
         self.cache_path = ""
         self._made: dict[Any, FunctionCache] = {}
+        self._claims: dict[Any, Claim | None] = {}
 
     def _cache(self, signature: Any) -> FunctionCache:
-        args = tuple(getattr(signature, "args", signature))
+        args = _types(signature)
         if args not in self._made:
             key = hashlib.sha256(
                 f"{fingerprint(self.fn)} {self.options} {tuple(map(_record_fields, args))}".encode()
@@ -202,11 +220,26 @@ class _ContentCache:
             self.cache_path = self._made[args].cache_path
         return self._made[args]
 
+    def holds(self, signature: Any) -> bool:
+        """Whether there is machine code for these types, as far as one can say without loading it."""
+        there: bool = self._cache(signature).index.is_file()
+        return there
+
     def load_overload(self, signature: Any, context: Any) -> Any:
         found = self._load(signature, context)
         if found is None and self.loading_only:
             raise NotCompiledError(f"{self.fn.__qualname__} has no machine code in {self.cache_path}")
+        if found is None:
+            # numba asks before it compiles, and stores after: meanwhile others wait for it
+            self._claims[_types(signature)] = claim_or_wait(f"{self._cache(signature).cache_path} {_types(signature)}")
+            found = self._load(signature, context)
         return found
+
+    def let_go(self, signature: Any) -> None:
+        """Nobody has to wait for this process any more: it has the machine code, or has failed."""
+        claimed = self._claims.pop(_types(signature), None)
+        if claimed is not None:
+            claimed.let_go()
 
     def _load(self, signature: Any, context: Any) -> Any:
         try:
@@ -249,12 +282,56 @@ class _Uncompiled:
         return self.py_func(*arguments, **named)
 
 
+class _Compiled(CPUDispatcher):  # type: ignore[misc]  # numba ships no types
+    """numba's compiler of one function, with the cache of machine code, and one process compiling where several would."""
+
+    def __init__(self, fn: Callable[..., Any], **more: Any) -> None:
+        super().__init__(fn, targetoptions={**OPTIONS, **more})
+        self._cache = _ContentCache(fn, repr(sorted(more.items())))
+
+    def compile(self, sig: Any) -> Any:
+        """The machine code for arguments of these types: made before, loaded, or compiled now."""
+        try:
+            return super().compile(sig)
+        finally:
+            self._cache.let_go(sig)
+
+
+class _Kernel(_Compiled):
+    """A compiled function in two forms: one for callers in Python, and one, which compiles faster, for compiled ones."""
+
+    @functools.cached_property
+    def _inner(self) -> _Compiled:
+        return _Compiled(self.py_func, **_NO_PYTHON)
+
+    @property
+    def is_compiling(self) -> Any:
+        """What numba knows a function that calls itself by."""
+        return super().is_compiling or self._inner.is_compiling
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """What numba asks of a kernel that compiled code calls: one compilation for int64, not one for each literal number."""
+        args, kws = tuple(map(_plain, args)), {name: _plain(kind) for name, kind in kws.items()}
+        _, folded = self.fold_argument_types(args, kws)
+        there = folded in self.overloads or self._cache.holds(folded)
+        return super().get_call_template(args, kws) if there else self._inner.get_call_template(args, kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        """What `get_call_template` has chosen."""
+        there = _types(sig) in self.overloads
+        return super().get_overload(sig) if there else self._inner.get_overload(sig)
+
+
+def _plain(kind: Any) -> Any:
+    return nb.types.unliteral(kind)
+
+
 def kernel(fn: F) -> F:
     """Compiles `fn` at its first call, in nopython mode, and keeps the machine code under its content.
 
     The plain function is at `plain(kernel)`. With NUMBA_DISABLE_JIT=1 nothing is compiled.
     """
-    return _compile(fn)
+    return _wrapped(fn, _Kernel(fn))
 
 
 def inner_kernel(fn: F) -> F:
@@ -263,35 +340,25 @@ def inner_kernel(fn: F) -> F:
     It has no entry from Python (which takes as long to compile), so that calling it from there ends the process. A helper of a
     layer is a `kernel`: the plain form of the loop calls it from Python.
     """
-    return _compile(fn, no_cpython_wrapper=True)
+    return _wrapped(fn, _Compiled(fn, **_NO_PYTHON))
 
 
 def fixed_kernel(fn: F, takes: tuple[Any, ...]) -> F:
     """Compiled for arguments of these numba types and never again: others are converted, or refused."""
-    compiled: Any = nb.njit(**OPTIONS)(fn)
-    if isinstance(compiled, Dispatcher):
-        compiled._cache = _ContentCache(fn, "[]")
-        compiled.compile(takes)
-        compiled.disable_compile()
-    return compiled  # type: ignore[no-any-return]
+    if nb.config.DISABLE_JIT:
+        return fn
+    compiled = _Compiled(fn)
+    compiled.compile(takes)
+    compiled.disable_compile()
+    return compiled
 
 
-def _compile(fn: F, **more: Any) -> F:
-    compiled = nb.njit(**OPTIONS, **more)(fn)
-    if isinstance(compiled, Dispatcher):
-        compiled._cache = _ContentCache(fn, repr(sorted(more.items())))
-        compiled.get_call_template = functools.partial(_without_literals, compiled)
+def _wrapped(fn: F, compiled: _Compiled) -> F:
+    made = _Uncompiled(fn) if nb.config.DISABLE_JIT else compiled
+    if made is compiled:
         _KERNELS.append(compiled)
-    else:
-        compiled = _Uncompiled(fn)
-    functools.update_wrapper(compiled, fn)
-    return compiled  # type: ignore[no-any-return]
-
-
-def _without_literals(compiled: Any, args: Any, named: Any) -> Any:
-    """What numba asks of a kernel that compiled code calls: one compilation for int64, and not one for each literal number."""
-    plain = tuple(map(nb.types.unliteral, args)), {name: nb.types.unliteral(kind) for name, kind in named.items()}
-    return type(compiled).get_call_template(compiled, *plain)
+    functools.update_wrapper(made, fn)
+    return made  # type: ignore[return-value]
 
 
 def python_of(compiled: F) -> F:

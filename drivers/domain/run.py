@@ -43,7 +43,8 @@ from drivers.project.configs import Configs, load_configs
 from drivers.project.locate import Project, locate
 from drivers.project.machine_specs import MachineSpec, load_spec
 from drivers.run.assembly import CHUNK_BYTES
-from drivers.run.progress import progress_bar, warm_up
+from drivers.run.compile_bar import warm_up
+from drivers.run.progress import progress_bar
 from drivers.run.provenance import digest, versions
 from drivers.store.kept import instead
 from drivers.store.reader import RecordedRun, open_run
@@ -320,7 +321,7 @@ def _on_data(request: _Request, progress: Progress) -> DomainResult:
         epoch_ns=wiring.epoch_ns,
         compiled=request.compiled,
     )
-    warm_up(engine, progress)
+    warm_up(engine, request.project, progress)
     loop, meaning = checks.closed_or_none(plan)
     own = tuple(name for name, node in nodes.items() if node.domain == request.domain)
     beside = [name for name in plan.nodes if name not in own]

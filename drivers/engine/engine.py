@@ -31,7 +31,7 @@ from dataflows.runtime.scratch import open_block
 from drivers.engine.arena import Arena
 from drivers.engine.chunk import Chunk, Instant, Outputs, blank_value, empty_log, joined, last_row, narrowed
 from drivers.engine.loop.address import WHERE_COLUMNS
-from drivers.engine.loop.generate import FIRST
+from drivers.engine.loop.generate import FIRST, STEP_LOOP
 from drivers.engine.parallel import run_layers
 from drivers.engine.plan import Plan
 from drivers.engine.shadow import SHADOW, Shadow
@@ -389,7 +389,7 @@ class Engine:
         if self.compiled and self.plan.stage["step"]:
             # the account side first: another process may be compiling the market side meanwhile
             scratch.warm_up_steps()
-            told = {*self.plan.steps.own, "the step loop"}
+            told = {*self.plan.steps.own, STEP_LOOP}
             scratch = self._scratch(lambda name: None if name in told else on_layer(name))
             scratch.guard = self.guard
         scratch.refuse_views(scratch.advance(scratch.blank()))
@@ -427,10 +427,20 @@ class Engine:
             on_layer(node.name)
             values[node.name] = node.fn(*[values[p] for p in node.params])
 
-    def load_each(self) -> Iterator[tuple[LayerNode, Callable[[], object]]]:
-        """Every layer, with a call that loads or compiles what it consists of and none of the layers before it.
+    def parts(self) -> dict[str, Callable[[], object]]:
+        """What can be compiled apart and in any order, by name: every layer and the step loop, of a scratch engine."""
+        calls: dict[str, Callable[[], object]] = {
+            node.name: load for node, load in self._scratch(lambda name: None).load_each()
+        }
+        if self.plan.stage["step"]:
+            calls[STEP_LOOP] = self._scratch(lambda name: None).warm_up_steps
+        return calls
 
-        The calls move the layers' memory over two unknown bars: not for an engine that is to run.
+    def load_each(self) -> Iterator[tuple[LayerNode, Callable[[], object]]]:
+        """Every layer, with a call that loads or compiles what it consists of, and of the layers before it only those that say
+        how wide its stacks are. The calls may be made in any order.
+
+        They move the layers' memory over two unknown bars: not for an engine that is to run.
         """
         chunk = self.blank()
         values = self._inputs(chunk, np.ones(2, np.int64))
@@ -443,11 +453,23 @@ class Engine:
                 if is_log(node.returns)
                 else blank_value(node.returns, 2, {**self.dims, "K": 1}, chunk.time, recorded_only=kept)
             )
+        done: set[str] = set()
+
+        def load(node: LayerNode) -> None:
+            """Runs a layer over blank inputs. Those after it get what it returns: a blank does not know how wide stacks are."""
+            for p in node.params:
+                if p in wide and p not in done:
+                    load(self.plan.nodes[p])
+            with np.errstate(all="ignore"):  # a blank is NaN where a layer promises a number
+                values[node.name] = node.fn(*[values[p] for p in node.params])
+            done.add(node.name)
+
+        wide = self.plan.stacked
         for node in self.plan.nodes.values():
             if node.schedule == "step":
                 yield node, functools.partial(self.plan.steps.load, node, values)
             else:
-                yield node, functools.partial(_load_layer, node, values)
+                yield node, functools.partial(load, node)
 
     def _scratch(self, on_layer: Callable[[str], None]) -> Engine:
         made = Engine(
@@ -455,12 +477,6 @@ class Engine:
         )
         made.on_layer = on_layer
         return made
-
-
-def _load_layer(node: LayerNode, values: dict[str, Any]) -> None:
-    """Runs a layer over blank inputs. Those after it get what it returns: a blank does not know how wide its stacks are."""
-    with np.errstate(all="ignore"):  # a blank is NaN where a layer promises a number
-        values[node.name] = node.fn(*[values[p] for p in node.params])
 
 
 def _epoch_start(annotation: Any, dims: Mapping[str, int], configs: Mapping[str, Any], where: str) -> Any:

@@ -151,6 +151,13 @@ def _call(which: Callable[..., int], gather: Callable[[Any], Any], more: tuple[A
         return which(tuple(map(np.ascontiguousarray, panels)), *more)
 
 
+def compile_limits() -> None:
+    """Compiles, or loads, the kernels that every graph needs."""
+    _compiled(bounded, "f8", MOST, nb.float64[:, ::1])
+    _compiled(bounded, "i8", MOST, nb.float64[:, ::1])
+    _compiled(ruled, "f8", MOST, nb.int64[:, ::1], nb.float64[:, ::1])
+
+
 @functools.cache
 def _compiled(fn: Callable[..., int], dtype: str, most: int, *more: Any) -> Callable[..., int]:
     element = nb.float64 if dtype == "f8" else nb.int64

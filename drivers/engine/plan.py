@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -148,6 +149,12 @@ class Plan:
     def owner(self, state: str) -> LayerNode | None:
         """The layer whose carry this is; None for a delayed value."""
         return self.nodes.get(state.removesuffix(SUFFIX)) if state.endswith(SUFFIX) else None
+
+    @functools.cached_property
+    def stacked(self) -> frozenset[str]:
+        """Layers of whole chunks that return stacks: how wide those are is known when the layer has run."""
+        chunked = [*self.stage["columnar"], *self.stage["post"]]
+        return frozenset(n.name for n in chunked if any("K" in kind.axes for _, kind in walk(n.returns)))
 
     def code_of(self, node: LayerNode) -> str:
         """Hash of a layer's code, kernels and all that it freezes included; the same wherever the code stands. Taken once: a

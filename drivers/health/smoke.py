@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,11 +22,23 @@ DAYS: Final = 3  # of one-minute bars: epochs close between them, and windows of
 SEED: Final = 7
 
 
+class _Saying:
+    """Names the layers that are compiled and loaded."""
+
+    def __init__(self, on_layer: Callable[[str], None]) -> None:
+        self.compiling = self.loading = on_layer
+
+    def kernel(self, name: str) -> None:
+        """Of no interest."""
+
+    layer = kernel
+
+
 @check("smoke", slow=True)
 def smoke(context: Context) -> Iterator[Found]:
     """A small simulated market through every domain, each held against its boundary model."""
     from drivers.engine.building import make_engine
-    from drivers.run.precompile import compiling_beside
+    from drivers.run.precompile import compile_all
 
     data = _market(context)
     engine = make_engine(context.plan, data.symbols, data.instruments, depth=data.depth, epoch_ns=context.wiring.epoch_ns)
@@ -39,8 +51,7 @@ def smoke(context: Context) -> Iterator[Found]:
 
     engine.on_layer = on_layer
     try:
-        with compiling_beside(context.plan, context.folder):
-            engine.warm_up(on_layer)
+        compile_all(engine, context.folder, _Saying(on_layer))
         doing = "Running"
         values = _run(engine, data)
     except Exception as error:  # a layer may raise anything; here it is named

@@ -22,9 +22,8 @@ from drivers.graph.wiring import load as load_wiring
 from drivers.project.configs import Configs, load_configs
 from drivers.project.locate import Project, locate
 from drivers.project.machine_specs import MachineSpec, load_spec
+from drivers.run.compile_bar import warm_up
 from drivers.run.live import feed_of_frames, live_feed
-from drivers.run.precompile import compiling_beside
-from drivers.run.progress import warm_up
 from drivers.run.provenance import digest, versions
 from drivers.run.request import RunRequest
 from drivers.specs.history import in_force
@@ -120,8 +119,7 @@ def prepare_run(
         epoch_ns=wiring.epoch_ns,
         compiled=compiled,
     )
-    with compiling_beside(plan, request.project):
-        warm_up(engine, progress)
+    warm_up(engine, request.project, progress)
     return PreparedRun(request, project, wiring, configs, spec, data, plan, engine)
 
 

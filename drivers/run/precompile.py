@@ -1,66 +1,222 @@
-"""Compiles the market side in a process beside the run, which compiles the account side.
+"""Compiles all layers with as many processes as there are cores, at the first run of a version of the layers' code.
 
-Both put their machine code into the same cache, under its content, so that whoever comes second loads what the other made. Done
-once for each version of the layers' code; a marker in the cache says so.
+There is no plan of who does what: each process takes the costliest layer that nobody has claimed (dataflows/runtime/claims.py),
+this one too. A kernel that several layers share is compiled by who needs it first, and loaded by the others. So a process that
+dies costs what it was at, two runs that begin at once share the work, and nobody compiles what another has.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numba
+from numba.core import event
 
 from dataflows.data.types import unknown_instruments
+from dataflows.runtime.claims import Claim, claim
 from dataflows.runtime.code_folder import cache_root, make_cache_root
+from drivers.engine.interrupts import deferred
+from drivers.engine.limits import compile_limits
+from drivers.engine.parallel import cores
 from drivers.engine.plan import Plan
 from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
 from drivers.project.locate import locate
+from drivers.run.compile_cost import GUARDS, Costs, name_of
+
+if TYPE_CHECKING:
+    from drivers.engine.engine import Engine
+
+COLLECT_AFTER: Final = (50_000, 20, 20)
+"""Thresholds of the garbage collector while compiling: numba makes millions of objects that live as long as the process, and
+to look through them ever again costs a fifth of the time."""
+
+
+class Watcher(Protocol):
+    """Who is told how far compiling is, from several threads."""
+
+    def compiling(self, name: str) -> None:
+        """A layer's turn has come, in this process."""
+
+    def kernel(self, name: str) -> None:
+        """A kernel has been compiled, somewhere."""
+
+    def layer(self, name: str) -> None:
+        """All of a layer has."""
+
+    def loading(self, name: str) -> None:
+        """A layer is loaded."""
 
 
 def marker(plan: Plan) -> Path:
-    """The file that exists when all layers of this plan have been compiled on this machine."""
+    """The file that exists when all layers of this plan have been compiled for this processor."""
     code = " ".join(plan.code_of(node) for node in plan.nodes.values())
-    return cache_root() / "compiled" / hashlib.sha256(code.encode()).hexdigest()[:24]
+    return cache_root() / "compiled" / hashlib.sha256(f"{code} {_processor()}".encode()).hexdigest()[:24]
 
 
-def command(project: Path | None) -> list[str]:
-    """How the process is started. It imports this package and nothing that lies in the current folder (-P)."""
+def _processor() -> str:
+    from numba.core.registry import cpu_target
+
+    return repr(cpu_target.target_context.codegen().magic_tuple())
+
+
+def command(project: Path | None, layers: Iterable[str] = ()) -> list[str]:
+    """How another process is started, for these layers or all. It imports this package and nothing that lies in the current
+    folder (-P)."""
     code = "import sys; sys.path.append(sys.argv.pop(1)); from drivers.run.precompile import main; main(*sys.argv[1:])"
     package = Path(__file__).parents[2]
-    return [sys.executable, "-P", "-c", code, str(package), *([str(project)] if project is not None else [])]
+    return [sys.executable, "-P", "-c", code, str(package), "" if project is None else str(project), *layers]
+
+
+def compile_all(engine: Engine, project: Path | None, watcher: Watcher) -> None:
+    """Compiles or loads all that an engine calls, with helpers on the other cores where something is to be compiled.
+
+    A helper that ends, or that somebody stops, costs time: the engine's own warming up takes what is left.
+    """
+    done = marker(engine.plan)
+    if done.is_file() or not engine.compiled or numba.config.DISABLE_JIT:
+        engine.warm_up(watcher.loading)
+        return
+    with _helpers(command(project, engine.plan.nodes), watcher, cores() - 1 if _keeps() else 0), _collecting_less():
+        _take_part(engine, watcher)
+        engine.warm_up(watcher.loading)
+    with suppress(OSError):  # a folder that cannot be written costs the cache, not the run
+        done.parent.mkdir(exist_ok=True)
+        done.touch()
+
+
+def _keeps() -> bool:
+    """Whether the cache takes what others could load."""
+    try:
+        make_cache_root()
+        taken = claim("whether there are claims")
+    except OSError:
+        return False
+    if taken is not None:
+        taken.let_go()
+    return True
 
 
 @contextmanager
-def compiling_beside(plan: Plan, project: Path | None) -> Iterator[None]:
-    """While this holds, another process compiles the columnar layers, where they are not compiled yet."""
-    done = marker(plan)
-    if done.is_file():
-        yield
-        return
-    # what it prints is of no use: what it could not compile, the run compiles itself, and says so
-    beside = subprocess.Popen(command(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _helpers(started_by: Sequence[str], watcher: Watcher, number: int) -> Iterator[None]:
+    """While this holds, so many other processes compile too."""
+    with deferred():  # a process or thread that Ctrl-C interrupts while it starts is never ended
+        # what they say of errors is of no use: what they could not compile, the run compiles itself, and says so
+        started = [
+            subprocess.Popen(started_by, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            for _ in range(number)
+        ]
+        listeners = [Thread(target=_listen, args=(helper.stdout, watcher), daemon=True) for helper in started]
+        for listener in listeners:
+            listener.start()
     try:
         yield
     finally:
-        if beside.poll() is None:
-            beside.terminate()
-        beside.wait()
+        for helper in started:
+            if helper.poll() is None:
+                helper.terminate()
+            helper.wait()
+        for listener in listeners:
+            listener.join()
+
+
+def _listen(lines: Any, watcher: Watcher) -> None:
+    with lines:
+        for line in lines:
+            what, _, name = line.decode(errors="replace").strip().partition(" ")
+            if what in ("kernel", "layer"):
+                getattr(watcher, what)(name)
+
+
+@contextmanager
+def _collecting_less() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
     try:
-        make_cache_root()
-        done.parent.mkdir(exist_ok=True)
-        done.touch()
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+class _Telling(event.Listener):  # type: ignore[misc]  # numba ships no types
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def on_start(self, event: Any) -> None:
+        """Nobody is told."""
+
+    def on_end(self, event: Any) -> None:
+        """A kernel has been compiled, or has failed."""
+        self._watcher.kernel(name_of(event.data["dispatcher"].py_func))
+
+
+def _take_part(engine: Engine, watcher: Watcher) -> None:
+    """Compiles whatever nobody else does."""
+    calls = {**engine.parts(), GUARDS: compile_limits}
+    run = marker(engine.plan).name
+    held: list[Claim | None] = []
+    try:
+        with event.install_listener("numba:compile", _Telling(watcher)):
+            for name in Costs(engine.plan.nodes, engine.plan.stacked).costliest_first():
+                mine, free = _claimed(f"{run} {name}")
+                held.append(mine)
+                if free:
+                    watcher.compiling(name)
+                    calls[name]()
+                    watcher.layer(name)
+    finally:
+        for taken in held:
+            if taken is not None:
+                taken.let_go()
+
+
+def _claimed(key: str) -> tuple[Claim | None, bool]:
+    """The claim on a layer, and whether to compile it."""
+    try:
+        mine = claim(key)
     except OSError:
-        return  # a folder that cannot be written costs the cache, not the run
+        return None, True
+    return mine, mine is not None
 
 
-def main(project: str | None = None) -> None:
-    """Runs the columnar layers over two unknown bars of one symbol."""
+class _Reporting:
+    """A helper's watcher: lines on standard output, which end this process where nobody reads them any more."""
+
+    def compiling(self, name: str) -> None:
+        """Of no interest: this process does not wait for anybody."""
+
+    def loading(self, name: str) -> None:
+        """Of no interest either."""
+
+    def kernel(self, name: str) -> None:
+        self._write("kernel", name)
+
+    def layer(self, name: str) -> None:
+        self._write("layer", name)
+
+    def _write(self, what: str, name: str) -> None:
+        sys.stdout.write(f"{what} {name}\n")
+        sys.stdout.flush()
+
+
+def main(project: str = "", *layers: str) -> None:
+    """A helper: compiles layers, these or all, until none is left. project: its folder, empty for the package's own."""
     from drivers.engine.building import make_engine, make_plan
 
+    for said in ("machine code is not kept", "the machine-code cache is not used"):  # then there is nothing to help with
+        warnings.filterwarnings("error", f".*{said}", RuntimeWarning)
     files = locate(Path(project) if project else None)
-    plan = make_plan(load(files.wiring), load_configs(files), files)
-    make_engine(plan, ["A"], unknown_instruments(1)).warm_up_columnar(lambda name: None)
+    plan = make_plan(load(files.wiring), load_configs(files), files, layers or None)
+    with _collecting_less():
+        _take_part(make_engine(plan, ["A"], unknown_instruments(1)), _Reporting())

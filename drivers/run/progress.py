@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from drivers.text.inert import shown
-
-if TYPE_CHECKING:
-    from drivers.engine.engine import Engine
 
 SECONDS_BETWEEN_LINES = 3.0
 
@@ -76,18 +72,3 @@ def steps_of(task: Task) -> str:
     if task.total is None:
         return ""
     return f"{task.completed:.0%}" if task.total == 1.0 else f"{task.completed:,.0f} of {task.total:,.0f}"
-
-
-def warm_up(engine: Engine, progress: Progress) -> None:
-    """Compiles every layer, or loads it from the cache, with a bar that counts those that are done."""
-    stage = engine.plan.stage
-    total = len(stage["columnar"]) + len(stage["post"]) + len(stage["step"]) + 1
-    task = progress.add_task("Compiling", total=total, even=False)  # one may cost a hundred times another
-    begun: list[str] = []
-
-    def on_layer(name: str) -> None:
-        progress.update(task, completed=len(begun), description=f"Compiling {name}")
-        begun.append(name)
-
-    engine.warm_up(on_layer)
-    progress.remove_task(task)

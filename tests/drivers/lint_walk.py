@@ -131,7 +131,7 @@ def _everywhere(tree: ast.AST) -> Iterator[Slip]:
                     yield Slip(node.lineno, f"imports layer {alias.name}: layers meet in the graph, as parameters")
         if isinstance(node, ast.Attribute) and node.attr in COMPILERS and _owner(node) in ("nb", "numba"):
             yield Slip(node.lineno, f"numba.{node.attr} has numba's own cache and options: use @kernel")
-        if isinstance(node, ast.ImportFrom) and node.module == "numba":
+        if isinstance(node, ast.ImportFrom) and node.module in ("numba", "numba.core.registry", "numba.core.dispatcher"):
             yield Slip(node.lineno, "numba is for dataflows/runtime/compile.py alone: use @kernel")
 
 

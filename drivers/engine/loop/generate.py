@@ -34,6 +34,8 @@ nb: Any = numba  # its own annotations leave out what a compiler's user needs
 
 
 Loop = Callable[..., int]
+STEP_LOOP: Final = "the step loop"
+"""What the loop itself goes by, beside the layers that it calls."""
 FIRST: Final = 7  # arguments of the loop before those that depend on the graph
 HELPERS: Final = tuple(f"{name}_{dtype}" for name in ("append", "keep") for dtype in ("f8", "i8"))
 PANELS: Final = ("panel_f8", "panel_i8")
@@ -337,7 +339,7 @@ class StepStage:
         types = self._input_types(dict(zip(self.arguments[FIRST:], arguments, strict=True)))
         key = tuple(types.items())
         if key in self._made:
-            for name in (*(n.name for n in self.nodes), "the step loop"):
+            for name in (*(n.name for n in self.nodes), STEP_LOOP):
                 on_layer(name)
         else:
             layers: dict[str, Any] = {f"hold_{p}": holder(f"hold_{p}", types[p]) for p in self.inputs if p in self.held}
@@ -355,7 +357,7 @@ class StepStage:
                 layers[f"_{node.name}"] = by_address(node.name, returns, given)
                 if node.name in self.held:
                     layers[f"open_{node.name}"] = opener(f"open_{node.name}", returns)
-            on_layer("the step loop")
+            on_layer(STEP_LOOP)
             for i, name in enumerate(HELPERS):
                 helper, takes = compiled_helper(name)
                 addresses[len(self.nodes) + i] = address_of(helper, takes)
