@@ -148,6 +148,7 @@ def test_what_is_safe_is_left_alone(source: str) -> None:
         ("from dataflows.risk import l4_risk_gate", "layers meet in the graph"),
         ("import numba as nb\n@nb.njit(cache=True)\ndef _f(x): return x", "use @kernel"),
         ("from numba import njit", "use @kernel"),
+        ("from numba.core.registry import CPUDispatcher", "use @kernel"),
     ],
 )
 def test_a_trap_anywhere_in_a_file_is_found(source: str, message: str) -> None:
