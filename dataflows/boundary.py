@@ -94,9 +94,9 @@ def promise_of(model: type[Boundary], columns: Mapping[str, Kind]) -> Promise:
     layers = {name.partition(".")[0] for name in columns}
     gone = [str(name) for name in listed.columns if str(name).partition(".")[0] not in layers]
     own = {name: _column(kind) for name, kind in columns.items() if kind.within is not None and name not in listed.columns}
-    if not gone and not own:
+    rules = tuple(rule for rule in model.__rules__ if layers.issuperset(c.partition(".")[0] for c in rule.columns))
+    if not gone and not own and rules == tuple(model.__rules__):
         return Promise(model, listed, model.__rules__)
-    rules = tuple(rule for rule in model.__rules__ if not set(rule.columns) & set(gone))
     kept = {name: column for name, column in model.to_schema().columns.items() if name not in gone}
     schema = pa.DataFrameSchema({**kept, **own}, name=model.__name__, strict=True, coerce=False)
     return Promise(model, _with_rules(schema, rules), rules)

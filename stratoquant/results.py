@@ -22,10 +22,12 @@ from drivers.explain.show import headline, lines_of, short, tree
 from drivers.explain.target import target_of
 from drivers.explain.trace import Explanation
 from drivers.explain.trace import explain as trace
+from drivers.feeds.source import source_of
 from drivers.report.account import Account, read_account
 from drivers.report.contents import RunReport, in_short, read_report
 from drivers.report.scan import clock_of
 from drivers.report.trips import Trip
+from drivers.scale.results import read_features
 from drivers.store.kept import instead
 from drivers.store.reader import RecordedError, RecordedRun, open_run
 from drivers.text.suggestions import layer_hint, layer_named
@@ -243,6 +245,28 @@ def _printed(what: Any) -> str:
 def load_run(folder: str | PathLike[str]) -> Run:
     """The run in a folder of results. Raises RecordedError where there is none, or one that is not complete."""
     return Run(open_run(Path(folder).expanduser()))
+
+
+def load_features(
+    place: str | PathLike[str],
+    layer: str,
+    *,
+    symbols: str | list[str] | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+) -> pd.DataFrame:
+    """What a layer says of a wide universe, out of the results of `stratoquant features`: one row a bar and symbol.
+
+    place: a folder or a URL. layer: a name or an id (`L12`). Raises ScaleError where it is not there.
+    """
+    source = source_of(place) if isinstance(place, str) else Path(place)
+    return read_features(
+        source.expanduser() if isinstance(source, Path) else source,
+        layer,
+        symbols=names_of("symbols", symbols),
+        start=ns_of("start", start),
+        end=ns_of("end", end),
+    )
 
 
 def explain(run: Run | str | PathLike[str], order: str) -> Explained:

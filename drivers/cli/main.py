@@ -27,6 +27,7 @@ from drivers.cli import (
     evaluate,
     exchange,
     explain,
+    features,
     graph,
     health,
     layers,
@@ -55,6 +56,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run.run)
+app.command("features")(features.features)
 app.command("stream")(stream.stream)
 app.command("replay")(replay.replay)
 app.command("evaluate")(evaluate.evaluate)
@@ -172,7 +174,9 @@ def _usage(error: TyperException) -> str:
     return f"{where}: {message[:1].lower()}{message[1:]}; see {where} --help"
 
 
-_FAILED: Final = frozenset({"BoundaryError", "EngineError", "ExchangeOutage", "LayerCompileError", "ReplayError", "StoreError"})
+_FAILED: Final = frozenset(
+    {"BoundaryError", "EngineError", "ExchangeOutage", "LayerCompileError", "ReplayError", "ScaleError", "StoreError"}
+)
 """The errors of the drivers that say that a run failed, by name: to import them would cost every --help a second."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,17 @@ class Place:
                 there = f"{self._root}/{name}"
                 self._remote.makedirs(there.rpartition("/")[0], exist_ok=True)
                 self._remote.pipe_file(there, content)
+        except Exception as error:  # see above
+            raise self._unreachable(error) from None
+
+    def remove(self, folder: str) -> None:
+        """Removes a folder with all that is in it, where there is one."""
+        try:
+            if isinstance(self.source, Path):
+                if (self.source / folder).is_dir():
+                    shutil.rmtree(self.source / folder)
+            elif self._remote.exists(f"{self._root}/{folder}"):
+                self._remote.rm(f"{self._root}/{folder}", recursive=True)
         except Exception as error:  # see above
             raise self._unreachable(error) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -33,10 +33,31 @@ def is_partitioned(source: Source) -> bool:
     return not isinstance(source, Path) or (source / NAME).is_file()
 
 
+class Frame(NamedTuple):
+    """What a list of symbols has in common: closes of the first and the last bar, UTC ns, and the leader. Some of the symbols
+    alone would have others."""
+
+    first: int
+    last: int
+    leader: str
+
+
+def frame_of(data: Dataset) -> Frame:
+    """The frame of a data set, for those who read a part of its symbols."""
+    leads = np.flatnonzero(data.instruments.leader)
+    return Frame(int(data.time[0]), int(data.time[-1]), data.symbols[leads[0]] if len(leads) else "")
+
+
 def open_partitioned(
-    source: Source, *, symbols: Sequence[str] | None = None, start: int | None = None, end: int | None = None
+    source: Source,
+    *,
+    symbols: Sequence[str] | None = None,
+    start: int | None = None,
+    end: int | None = None,
+    frame: Frame | None = None,
 ) -> Dataset:
-    """A partitioned data set as `open_dataset` gives a folder. The arguments are the same.
+    """A partitioned data set as `open_dataset` gives a folder. The arguments are the same; `frame`, instead of start and end, is
+    that of the larger data set which the symbols are a part of.
 
     Prices of symbols with splits or dividends are on the basis of the first bar of the whole set, whatever `start` says; so is
     `quality`, which is of all parts. Raises DataError naming the place, the symbol or the file at fault.
@@ -48,8 +69,12 @@ def open_partitioned(
     chosen = _chosen(manifest, symbols)
     files = _Files(place)
     held = {name: manifest.symbols[name] for name in chosen}
-    whole = start is None and end is None and len(chosen) == len(manifest.symbols)
-    first, last = (manifest.first, manifest.last) if whole else _span(files, held, start, end)
+    if frame is not None:
+        first, last = frame.first, frame.last
+    elif start is None and end is None and len(chosen) == len(manifest.symbols):
+        first, last = manifest.first, manifest.last
+    else:
+        first, last = _span(files, held, start, end)
     trading = trading_time_of(place, manifest).between(first, last)
     stored = _Stored(manifest, held, trading.closes, files)
     panels: dict[str, Any] = {name: _Column(stored, name) for name in manifest.columns}
@@ -62,7 +87,7 @@ def open_partitioned(
         step=manifest.step,
         time=trading.closes,
         depth=manifest.depth,
-        instruments=_instruments(manifest, held, stored),
+        instruments=_instruments(manifest, held, stored, None if frame is None else frame.leader),
         calendar=manifest.calendar,
         clock=manifest.clock,
         source=manifest.source,
@@ -242,7 +267,7 @@ def _listed(held: Mapping[str, Held], closes: Ints) -> Ints:
     return made
 
 
-def _instruments(manifest: Manifest, held: Mapping[str, Held], stored: _Stored) -> Instruments:
+def _instruments(manifest: Manifest, held: Mapping[str, Held], stored: _Stored, leader: str | None) -> Instruments:
     made = unknown_instruments(len(held))
     known = set(Instruments._fields) - {"leader"}
     for n, (symbol, each) in enumerate(held.items()):
@@ -252,13 +277,17 @@ def _instruments(manifest: Manifest, held: Mapping[str, Held], stored: _Stored) 
             getattr(made, name)[n] = value
         if made.start_position[n] != 0.0 and np.isnan(stored.rows("close", 0, 1)[0, n]):
             raise DataError(f"start_position names {symbol}, which has no price in the first bar; begin the run later")
-    leader = manifest.leader
-    if not leader:
-        week = slice(0, manifest.clock.week)
-        close, volume = (stored.rows(name, 0, min(week.stop, len(stored.closes))) for name in ("close", "volume"))
-        leader = list(held)[int(np.argmax(np.nansum(close * volume, axis=0)))]
+    if leader is None:
+        leader = manifest.leader or _most_traded(manifest, held, stored)
     made.leader[:] = [int(name == leader) for name in held]
     return made
+
+
+def _most_traded(manifest: Manifest, held: Mapping[str, Held], stored: _Stored) -> str:
+    """The symbol of the largest turnover in the first week, as for a folder."""
+    week = min(manifest.clock.week, len(stored.closes))
+    close, volume = (stored.rows(name, 0, week) for name in ("close", "volume"))
+    return list(held)[int(np.argmax(np.nansum(close * volume, axis=0)))]
 
 
 def _ages(stored: _Stored, held: Mapping[str, Held], manifest: Manifest, first: int) -> Floats:

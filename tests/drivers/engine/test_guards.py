@@ -132,6 +132,18 @@ def test_the_model_s_own_line_goes_before_a_range_at_the_layer() -> None:
     assert bounds_of(promise_of(ToyBoundary, given).schema)["l2_score"] == (-50.0, 50.0, True)
 
 
+def test_a_rule_over_the_range_of_a_layer_that_does_not_run_is_left_out() -> None:
+    """Neither of its columns has a line in the model: each brings its range."""
+
+    class Ranged(ToyBoundary):
+        __rules__ = (*ToyBoundary.__rules__, Rule("ordered", ("l2_score", "l9_own.low")))
+
+    given = {name: kind_of(Panel) for name in schema_of(ToyBoundary).columns}
+    assert set(promise_of(Ranged, given).rules) == set(ToyBoundary.__rules__)
+    low = kind_of(Annotated[Panel, Within(-50.0, 50.0)])
+    assert set(promise_of(Ranged, {**given, "l9_own.low": low}).rules) == set(Ranged.__rules__)
+
+
 def test_of_a_layer_that_does_not_run_nothing_is_asked() -> None:
     given = {n: kind_of(Panel) for n in schema_of(ToyBoundary).columns if not str(n).startswith("l1_feed.")}
     promise = promise_of(ToyBoundary, given)
