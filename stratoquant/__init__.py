@@ -22,8 +22,16 @@ from stratoquant.pictures import graph  # noqa: E402
 from stratoquant.results import Explained, Run, domain, explain, load_features, load_run  # noqa: E402
 
 __version__ = version("stratoquant")
-<<<<<<< HEAD
-__all__ = ["Evaluation", "Explained", "Run", "__version__", "domain", "evaluate", "explain", "graph", "load_run", "run"]
-=======
-__all__ = ["Explained", "Run", "__version__", "domain", "explain", "graph", "load_features", "load_run", "run"]
->>>>>>> ed7587d (features: every market layer over a wide universe in shards, with the bits of one process)
+__all__ = [
+    "Evaluation",
+    "Explained",
+    "Run",
+    "__version__",
+    "domain",
+    "evaluate",
+    "explain",
+    "graph",
+    "load_features",
+    "load_run",
+    "run",
+]
