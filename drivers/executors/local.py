@@ -107,18 +107,21 @@ class LocalPool:
                     self._hand_out(waiting, selector)
                     for key, _ in selector.select():
                         worker = key.data
-                        task: Task = worker.task
+                        task: Task | None = worker.task
                         try:
                             value, error = receive(worker.outward)
                         except EOFError:
                             selector.unregister(worker.outward)
                             self._pool.remove(worker)
                             how = worker.end()
+                            if task is None:  # it died while it had nothing to do
+                                continue
                             lost[task.name] += 1
                             if lost[task.name] < ATTEMPTS:
                                 waiting.appendleft(task)
                                 continue
                             value, error = None, f"its worker died {ATTEMPTS} times, the last time by {how}"
+                        assert task is not None  # a worker answers tasks, and nothing else
                         worker.task = None
                         yield Done(task, value, error)
             finally:

@@ -56,8 +56,8 @@ def open_partitioned(
     end: int | None = None,
     frame: Frame | None = None,
 ) -> Dataset:
-    """A partitioned data set as `open_dataset` gives a folder. The arguments are the same; `frame`, instead of start and end, is
-    that of the larger data set which the symbols are a part of.
+    """A partitioned data set as `open_dataset` gives a folder. The arguments are the same; `frame`, instead of start and
+    end, is that of the larger data set which the symbols are a part of.
 
     Prices of symbols with splits or dividends are on the basis of the first bar of the whole set, whatever `start` says; so is
     `quality`, which is of all parts. Raises DataError naming the place, the symbol or the file at fault.

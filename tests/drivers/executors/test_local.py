@@ -80,6 +80,18 @@ def test_a_worker_killed_from_outside_costs_only_its_task(tmp_path: Path) -> Non
     assert times == [1, 1, 1, 2]
 
 
+def test_a_worker_that_dies_while_it_waits_costs_nothing() -> None:
+    tasks = [Task("slow", f"{WORK}:sleep", 0.8), Task("fast", f"{WORK}:square", 2)]
+    with LocalPool(2) as pool:
+        found = {}
+        for done in pool.run(tasks):
+            if not found:  # the worker of the fast task has nothing to do now
+                for pid in pool.processes()[1:]:
+                    os.kill(pid, signal.SIGKILL)
+            found[done.task.name] = done.error
+    assert found == {"slow": "", "fast": ""}
+
+
 def test_who_stops_before_the_end_leaves_nothing_running() -> None:
     with LocalPool(2) as pool:
         running = pool.run([Task("fast", f"{WORK}:sleep", 0.0), Task("slow", f"{WORK}:sleep", 60.0)])
