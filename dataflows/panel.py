@@ -35,23 +35,35 @@ class Within:
 
 
 @dataclass(frozen=True)
+class Members:
+    """The names of the places of a stack, which its columns bear: `Annotated[Stack, Members(SOURCES)]` gives `values.trend`."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Kind:
     """What one field holds: `dtype` is "f8" or "i8"; `axes` are those after time.
 
     Axes: "N" symbols, "D" book levels, "K" anything of fixed width, "table" order slots, "log" entries of a flat log,
     "static" marks a value without a time axis. `recorded` is False for what is shown within the bar only. `within`: the range
-    that is promised beside the kind; who takes a value need not repeat it.
+    that is promised beside the kind; who takes a value need not repeat it. `members`: the names of the places along "K".
     """
 
     dtype: str
     axes: tuple[str, ...]
     recorded: bool = True
     within: Within | None = field(default=None, compare=False)
+    members: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def numpy(self) -> type[np.float64] | type[np.int64]:
         """The NumPy scalar type of the array."""
         return np.float64 if self.dtype == "f8" else np.int64
+
+    def part(self, k: int) -> str:
+        """What place k of a stack is called: its member's name, or its number."""
+        return self.members[k] if self.members else str(k)
 
 
 Panel: TypeAlias = Annotated[Floats, Kind("f8", ("N",))]
@@ -127,7 +139,8 @@ def kind_of(annotation: Any) -> Kind:
     kind = next((meta for meta in beside if isinstance(meta, Kind)), _NUMBERS.get(unwrap_generic(annotation)))
     if kind is not None:
         within = next((meta for meta in beside if isinstance(meta, Within)), None)
-        return kind if within is None else replace(kind, within=within)
+        members = next((meta.names for meta in beside if isinstance(meta, Members)), ())
+        return replace(kind, within=within, members=members) if within is not None or members else kind
     name = getattr(annotation, "__name__", str(annotation))
     raise TypeError(f"{name} is not a value kind: use Panel, IntPanel, Stack, Series, float, int or a NamedTuple of them")
 

@@ -17,6 +17,7 @@ from dataflows.panel import (
     IntSeries,
     IntTable,
     Kind,
+    Members,
     Panel,
     Score,
     Series,
@@ -285,7 +286,9 @@ class Audit(NamedTuple):
     filled_notional: Panel
     refused: Panel  # weight asked for and not approved
     profit: Finite  # quote currency: what the bar made of the position, fees and funding paid
-    by_source: Annotated[Stack, Within()]  # (T, N, PARTS), by EDGE_PARTS: profit by what the edge that opened it was made of
+    by_source: Annotated[
+        Stack, Within(), Members(EDGE_PARTS)
+    ]  # (T, N, PARTS), by EDGE_PARTS: profit by what the edge that opened it was made of
     orders: Size  # orders placed at this close
     order_id: Annotated[IntPanel, Within(0)]  # the first of them, 0 none
     events: Annotated[IntPanel, Within(0, 511)]  # bit mask of AUDIT_EVENTS

@@ -10,7 +10,7 @@ from pandera.typing import Series
 
 from dataflows.boundary import Boundary, Rule
 from dataflows.fusion.config import MOST_HORIZONS
-from dataflows.fusion.types import FLAT, LONG, PARTS, REFUSALS, SHORT, UNKNOWN_SIDE, K
+from dataflows.fusion.types import EDGE_PARTS, FLAT, LONG, REFUSALS, SHORT, SOURCES, UNKNOWN_SIDE, K
 
 FINITE: Final = sys.float_info.max
 FLAG: Final = (0, 1)
@@ -21,10 +21,10 @@ class FusionBoundary(Boundary):
     """The recorded fields of L7, L70, L71, L72, L75 and L3 whose range their types do not say."""
 
     __rules__: ClassVar[tuple[Rule, ...]] = (
-        Rule("total", (*(f"l7_ensemble.contributions.{k}" for k in range(K)), "l7_ensemble.score")),
+        Rule("total", (*(f"l7_ensemble.contributions.{name}" for name in SOURCES), "l7_ensemble.score")),
         Rule(
             "total",
-            (*(f"l3_action_proposal.parts_bps.{k}" for k in range(PARTS)), "l3_action_proposal.edge_bps"),
+            (*(f"l3_action_proposal.parts_bps.{name}" for name in EDGE_PARTS), "l3_action_proposal.edge_bps"),
             tolerance=1e-6,
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple
 
 from dataflows.carry import Axes
-from dataflows.panel import Bools, Floats, IntPanel, Panel, PassedStack, Size, Stack, Unit, Within
+from dataflows.panel import Bools, Floats, IntPanel, Members, Panel, PassedStack, Size, Stack, Unit, Within
 from dataflows.regime.types import REGIMES
 
 SOURCES: Final = (
@@ -25,7 +25,7 @@ K: Final = len(SOURCES)
 (REGIME, TREND, MOMENTUM, REVERSION, BOOK, FLOW, ORDER_FLOW, PATTERN, LEAD_LAG, RELATIVE_STRENGTH, EXTERNAL) = range(K)
 """Place of each source along the axis K."""
 
-EDGE_PARTS: Final = (*SOURCES, "stated belief")
+EDGE_PARTS: Final = (*SOURCES, "stated_belief")
 PARTS: Final = len(EDGE_PARTS)
 """What an edge is made of: a part for each source, and what `prior_slope_bps` states beside them."""
 
@@ -52,14 +52,18 @@ class Policy(NamedTuple):
 class Signals(NamedTuple):
     """L66: what each source says."""
 
-    values: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, K), in the order of SOURCES; NaN: the source says nothing
+    values: Annotated[
+        Stack, Within(-1.0, 1.0), Members(SOURCES)
+    ]  # (T, N, K), in the order of SOURCES; NaN: the source says nothing
 
 
 class Ensemble(NamedTuple):
     """L7: the weighted score of all sources."""
 
     score: Panel  # [-1, 1]
-    contributions: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, K), in the order of SOURCES; they add up to the score
+    contributions: Annotated[
+        Stack, Within(-1.0, 1.0), Members(SOURCES)
+    ]  # (T, N, K), in the order of SOURCES; they add up to the score
 
 
 class Expectancy(NamedTuple):
@@ -68,7 +72,9 @@ class Expectancy(NamedTuple):
     edge_bps: Annotated[Stack, Within()]  # (T, N, H), signed: of a long position
     edge_std_bps: Annotated[Stack, Within(0.0)]  # (T, N, H)
     effective_observations: Annotated[Stack, Within(0.0)]  # (T, N, H)
-    slope_by_source: Annotated[Stack, Within()]  # (T, N, K), by SOURCES: bps per unit, at success_horizon_bars
+    slope_by_source: Annotated[
+        Stack, Within(), Members(SOURCES)
+    ]  # (T, N, K), by SOURCES: bps per unit, at success_horizon_bars
     parts_bps: PassedStack  # (T, N, H * PARTS), horizon by horizon: EDGE_PARTS, which add up to the edge
 
 
@@ -125,7 +131,7 @@ class Proposal(NamedTuple):
     may_enter: IntPanel  # 1: an increase may be asked for
     score: Panel  # [-1, 1]
     edge_bps: Panel  # gross, of a position on `side`; while FLAT, on the better one
-    parts_bps: Annotated[Stack, Within()]  # (T, N, PARTS), by EDGE_PARTS: what edge_bps is made of
+    parts_bps: Annotated[Stack, Within(), Members(EDGE_PARTS)]  # (T, N, PARTS), by EDGE_PARTS: what edge_bps is made of
     edge_std_bps: Panel
     risk_bps: Panel  # volatility over the horizon
     p_success: Panel  # [0, 1]

@@ -23,7 +23,11 @@ class MicrostructureBoundary(Boundary):
     __rules__: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "ordered",
-            ("l63_tradeability.slippage_bps.0", "l63_tradeability.slippage_bps.1", "l63_tradeability.slippage_bps.2"),
+            (
+                "l63_tradeability.slippage_bps.small",
+                "l63_tradeability.slippage_bps.middle",
+                "l63_tradeability.slippage_bps.large",
+            ),
             tolerance=0.0,
         ),
     )
@@ -38,7 +42,7 @@ class MicrostructureBoundary(Boundary):
     score: Series[float] = pa.Field(alias="l63_tradeability.score", ge=0.0, le=1.0, nullable=True)
     liquidity_class: Series[int] = pa.Field(alias="l63_tradeability.liquidity_class", isin=(-1, 0, 1, 2))
     avoid: Series[int] = pa.Field(alias="l63_tradeability.avoid", isin=FLAG)
-    slippage_small: Series[float] = pa.Field(alias="l63_tradeability.slippage_bps.0", ge=0.0, le=FINITE, nullable=True)
-    slippage_middle: Series[float] = pa.Field(alias="l63_tradeability.slippage_bps.1", ge=0.0, le=FINITE, nullable=True)
-    slippage_large: Series[float] = pa.Field(alias="l63_tradeability.slippage_bps.2", ge=0.0, le=FINITE, nullable=True)
+    slippage_small: Series[float] = pa.Field(alias="l63_tradeability.slippage_bps.small", ge=0.0, le=FINITE, nullable=True)
+    slippage_middle: Series[float] = pa.Field(alias="l63_tradeability.slippage_bps.middle", ge=0.0, le=FINITE, nullable=True)
+    slippage_large: Series[float] = pa.Field(alias="l63_tradeability.slippage_bps.large", ge=0.0, le=FINITE, nullable=True)
     max_safe_notional: Series[float] = pa.Field(alias="l63_tradeability.max_safe_notional", ge=0.0, le=FINITE, nullable=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 
 from dataflows.microstructure.config import MicrostructureConfig as MicrostructureConfig  # other domains read its settings
-from dataflows.panel import Finite, Flag, Floats, IntPanel, Ints, Panel, Score, Size, Stack, Unit
+from dataflows.panel import Finite, Flag, Floats, IntPanel, Ints, Members, Panel, Score, Size, Stack, Unit
 
 UNKNOWN: Final = -1
 THIN: Final = 0
@@ -28,13 +28,17 @@ class SpreadDepth(NamedTuple):
     proxied: IntPanel  # 1: from bars, the data set has no book feed
 
 
+ORDER_SIZES: Final = ("small", "middle", "large")
+"""Of `order_notionals`, ascending."""
+
+
 class Tradeability(NamedTuple):
     """L63: is it safe to trade now, and what would it cost."""
 
     score: Panel  # [0, 1]
     liquidity_class: IntPanel  # a LIQUIDITY index, -1 unknown
     avoid: IntPanel  # 1: do not enter. 1 until everything it needs is known
-    slippage_bps: Stack  # (T, N, 3) for each of the three order sizes
+    slippage_bps: Annotated[Stack, Members(ORDER_SIZES)]  # (T, N, 3), by ORDER_SIZES
     max_safe_notional: Panel  # the account's currency
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 from dataflows.carry import Axes
-from dataflows.panel import Flag, Floats, IntPanel, Score, Size, Stack, Unit, Within
+from dataflows.panel import Flag, Floats, IntPanel, Members, Score, Size, Stack, Unit, Within
 
 FIRST_PATTERN: Final = 26
 """Id of the first pattern's layer; vote p is that of layer L(FIRST_PATTERN + p)."""
 PATTERNS: Final = 24
 """L26 to L49."""
+VOTERS: Final = tuple(f"l{FIRST_PATTERN + p}" for p in range(PATTERNS))
+"""The layer of each vote, as its column is named."""
 
 PatternSide: TypeAlias = Annotated[IntPanel, Within(-1, 1)]
 
@@ -37,4 +39,4 @@ class PatternConsensus(NamedTuple):
     score: Score  # 2 * p_up - 1
     dominant: Annotated[IntPanel, Within(0, FIRST_PATTERN + PATTERNS - 1)]  # layer id of the heaviest vote, 0: none
     active_count: Annotated[IntPanel, Within(0, PATTERNS)]
-    votes: Annotated[Stack, Within(-1.0, 1.0)]  # (T, N, PATTERNS): side * confidence, before its weight
+    votes: Annotated[Stack, Within(-1.0, 1.0), Members(VOTERS)]  # (T, N, PATTERNS): side * confidence, before its weight

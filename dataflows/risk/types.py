@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Final, NamedTuple
 
-from dataflows.panel import Finite, Flag, IntPanel, Matrix, Panel, Passed, Size, Stack, Unit, Within
+from dataflows.panel import Finite, Flag, IntPanel, Matrix, Members, Panel, Passed, Size, Stack, Unit, Within
 from dataflows.risk.config import RiskConfig as RiskConfig  # other domains read its settings
 
 RUN: Final = 0
@@ -69,10 +69,13 @@ class LiquidityStress(NamedTuple):
     stressed_cost_bps: Annotated[Panel, Within(0.0, math.inf)]
 
 
+SCENARIOS: Final = ("volatility", "gap", "dry_up")
+
+
 class Stress(NamedTuple):
     """L80: the share of a position that each scenario would cost; never NaN where a forecast is known."""
 
-    loss_fraction: Annotated[Stack, Within(0.0, 1.0)]  # (T, N, 3): volatility, gap, dry-up
+    loss_fraction: Annotated[Stack, Within(0.0, 1.0), Members(SCENARIOS)]  # (T, N, 3), by SCENARIOS
     worst: Unit
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from dataflows.panel import Ints, Kind
 from drivers.diagrams.meaning import Meaning
+from drivers.graph.columns import wide_columns
 from drivers.store.reader import RecordedRun
 from drivers.text.times import parse_utc, stamp
 
@@ -156,24 +157,18 @@ def _columns(run: RecordedRun, table: str, layers: Mapping[str, Meaning]) -> dic
 
 
 def columns_at(name: str, kind: Kind, there: Sequence[str]) -> list[str]:
-    """The columns in which a leaf is recorded: its own, or `.0`, `.1`, ... of a stack."""
+    """The columns in which a leaf is recorded: its own, or those of a stack."""
     if len(kind.axes) < 2:
         return [name] if name in there else []
-    found = [column for column in there if column.rpartition(".")[0] == name and column.rpartition(".")[2].isdigit()]
-    return sorted(found, key=lambda column: int(column.rpartition(".")[2]))
+    return wide_columns(name, kind, there)
 
 
 def members_of(node: str, meaning: Meaning | None, there: Sequence[str]) -> dict[str, str]:
-    """Of the columns of a layer's stacks: the column to its name with the member's in place of the number."""
+    """Of the columns of a layer's stacks, as older versions have numbered them: the column to the name that it has today."""
     if meaning is None:
         return {}
-    stacks = [(f"{node}.{path}".rstrip("."), leaf) for path, leaf in meaning.leaves.items() if leaf.codes is not None]
-    return {
-        column: f"{name}.{leaf.codes.names[k]}"
-        for name, leaf in stacks
-        for k, column in enumerate(columns_at(name, leaf.kind, there))
-        if len(leaf.kind.axes) > 1 and leaf.codes is not None and k in leaf.codes.names
-    }
+    stacks = [(f"{node}.{path}".rstrip("."), leaf.kind) for path, leaf in meaning.leaves.items() if leaf.kind.members]
+    return {column: f"{name}.{kind.part(k)}" for name, kind in stacks for k, column in enumerate(columns_at(name, kind, there))}
 
 
 def _packed(panel: Any, kind: Kind) -> dict[str, str]:

@@ -14,6 +14,7 @@ from drivers.engine.chunk import Chunk, empty_log
 from drivers.engine.guards import BoundaryError, Column, bounds_of, frame_of, place_of, report
 from drivers.engine.limits import Bounded, Ruled, all_hold
 from drivers.feeds.dataset import Dataset
+from drivers.graph.columns import wide_columns
 from drivers.graph.field_reads import Path, used_paths
 from drivers.graph.layers import Delayed, LayerNode
 from drivers.graph.wiring import Wiring
@@ -153,7 +154,7 @@ def missing(run: RecordedRun, cut: Cut, nodes: Nodes, then: Wiring) -> list[str]
 def _recorded(name: str, path: Path, node: LayerNode, columns: Collection[str]) -> bool:
     kind = dict(walk(node.returns))[path]
     column = ".".join((name, *path))
-    return (f"{column}.0" if len(kind.axes) == 2 else column) in columns
+    return bool(wide_columns(column, kind, columns)) if len(kind.axes) == 2 else column in columns
 
 
 def _why_lacking(name: str, node: LayerNode, then: Wiring, columns: Collection[str]) -> str:
@@ -268,6 +269,6 @@ def _columns(node: LayerNode, paths: Collection[Path], inputs: Mapping[str, Any]
             leaf = inputs[node.name]
             for field in path:
                 leaf = getattr(leaf, field)
-            yield from (Column(f"{name}.{k}", node.name, path, kind, k) for k in range(leaf.shape[2]))
+            yield from (Column(f"{name}.{kind.part(k)}", node.name, path, kind, k) for k in range(leaf.shape[2]))
         else:
             yield Column(name, node.name, path, kind, -1)

@@ -50,7 +50,7 @@ def columns_of(plan: Plan, domain: str, widths: Mapping[str, int] | None = None)
         if node.domain == domain and node.schedule != "epoch":
             for leaf in leaves_of(node.name, node.returns):
                 parts = range((widths or {}).get(leaf.name, 0)) if leaf.wide else (-1,)
-                names = [f"{leaf.name}.{k}" if k >= 0 else leaf.name for k in parts]
+                names = [f"{leaf.name}.{leaf.kind.part(k)}" if k >= 0 else leaf.name for k in parts]
                 found += [Column(name, node.name, leaf.path, leaf.kind, k) for name, k in zip(names, parts, strict=True)]
     return found
 

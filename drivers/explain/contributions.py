@@ -24,8 +24,8 @@ FROM: Final[dict[str, tuple[str, ...]]] = {
     "lead_lag": ("l48_lead_lag",),
     "relative_strength": ("l49_relative_strength",),
 }
-"""The layers whose values L66 takes for each source. `external` is a signal of the user's, `stated belief` a setting."""
-ELSEWHERE: Final = {"external": "alpha of the data", "stated belief": "fusion.prior_slope_bps"}
+"""The layers whose values L66 takes for each source. `external` is a signal of the user's, `stated_belief` a setting."""
+ELSEWHERE: Final = {"external": "alpha of the data", "stated_belief": "fusion.prior_slope_bps"}
 VOTES: Final = 3
 """Patterns that are named."""
 

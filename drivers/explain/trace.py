@@ -174,8 +174,8 @@ def _fill(run: RecordedRun, target: Target, step: Step, meaning: Meaning | None)
     for path, (leaf, columns) in found.items():
         for k, column in enumerate(columns):
             field_ = path or name
-            place = leaf.codes.names.get(k, str(k)) if leaf.codes is not None else str(k)  # of a stack: a source's name
-            step.values.append(value_of(f"{field_}.{place}" if len(columns) > 1 else field_, row.get(column), leaf))
+            shown = f"{field_}.{leaf.kind.part(k)}" if len(columns) > 1 else field_
+            step.values.append(value_of(shown, row.get(column), leaf))
 
 
 def _entries(run: RecordedRun, target: Target, step: Step, meaning: Meaning) -> None:

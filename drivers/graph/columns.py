@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,7 @@ class Leaf(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its column, `<layer>.<field>`; a wide one's columns have a number behind it."""
+        """Its column, `<layer>.<field>`; a wide one's columns have a number or a member's name behind it."""
         return ".".join((self.node, *self.path))
 
     def axes(self, schedule: str) -> tuple[str, ...]:
@@ -110,6 +110,16 @@ def epoch_columns(leaf: Leaf, value: Any, symbols: int) -> dict[str, Any]:
     places = np.ndindex(*[size for size, axis in zip(array.shape, _others(axes), strict=False) if axis != 1])
     flat = array.reshape(math.prod(array.shape[:-1]), symbols)
     return {".".join((leaf.name, *map(str, place))): row for place, row in zip(places, flat, strict=True)}
+
+
+def wide_columns(name: str, kind: Kind, there: Collection[str]) -> list[str]:
+    """The columns of a stack among those of a table, in order: with the names of its members, or numbered, as older versions
+    have written them. None: the table does not hold it."""
+    named = [f"{name}.{member}" for member in kind.members]
+    if named and all(column in there for column in named):
+        return named
+    found = [column for column in there if column.rpartition(".")[0] == name and column.rpartition(".")[2].isdigit()]
+    return sorted(found, key=lambda column: int(column.rpartition(".")[2]))
 
 
 def _symbol_axis(axes: Sequence[str | int]) -> int:

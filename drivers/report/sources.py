@@ -22,8 +22,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from dataflows.fusion.types import EDGE_PARTS, K
-from dataflows.panel import Floats
+from dataflows.fusion.types import EDGE_PARTS, K, Proposal, Signals
+from dataflows.panel import Floats, fields_of, kind_of
+from drivers.graph.columns import wide_columns
 from drivers.report.market import Prices
 from drivers.report.scan import BarTimes, holds, panels
 from drivers.report.trips import Trip
@@ -67,9 +68,10 @@ class Contribution:
 
 def read_contribution(run: RecordedRun, clock: BarTimes, trips: Sequence[Trip], prices: Prices | None) -> Contribution | None:
     """What each source gave in this run; None where the parts of the edge were not recorded. Only closed trips count."""
-    values = [*(f"{_VALUE}.{k}" for k in range(K)), _SCORE]
-    parts = [*(f"{_PART}.{k}" for k in range(len(EDGE_PARTS))), _EDGE]
-    if not holds(run, _TABLE, [*values, *parts]):
+    there = run.columns(_TABLE) if holds(run, _TABLE) else []
+    values = [*wide_columns(_VALUE, kind_of(fields_of(Signals)["values"]), there), _SCORE]
+    parts = [*wide_columns(_PART, kind_of(fields_of(Proposal)["parts_bps"]), there), _EDGE]
+    if len(values) != 1 + K or len(parts) != 1 + len(EDGE_PARTS) or not {_SCORE, _EDGE} <= set(there):
         return None
     deciding = clock.bar(np.array([t.decided for t in trips], np.int64))
     inside = (deciding >= 0) & np.array([t.decided > 0 for t in trips], bool)

@@ -73,8 +73,8 @@ class EpochLayer(NamedTuple):
 def columns_of(node: str, value: Any, annotation: Any, symbols: int) -> dict[str, Any]:
     """The recorded leaves of a node's output as flat columns (T * N,), by bar then symbol, named `<node>.<field>`.
 
-    A panel stays as it lies in memory; a series is repeated for every symbol; level or source k of a stack is a column `.k`;
-    codes whose range fits are int8. node: "" leaves the prefix out.
+    A panel stays as it lies in memory; a series is repeated for every symbol; a place of a stack is a column with the name of
+    its member, or with its number; codes whose range fits are int8. node: "" leaves the prefix out.
     """
     found: dict[str, Any] = {}
     for leaf in leaves_of(node, annotation):
@@ -97,7 +97,7 @@ def columns_of_leaf(leaf: Leaf, value: Any, symbols: int, rows: Ints | None = No
     else:
         flat = array.reshape(-1, array.shape[2])
         wide = np.ascontiguousarray((flat if rows is None else flat[rows]).T)
-        return {f"{name}.{k}": column for k, column in enumerate(wide)}
+        return {f"{name}.{leaf.kind.part(k)}": column for k, column in enumerate(wide)}
     return {name: column.astype(np.int8) if _is_small(leaf.kind) else column}
 
 

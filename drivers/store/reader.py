@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of
+from drivers.graph.columns import wide_columns
 from drivers.project.locate import WIRING, Project
 from drivers.store.kept import instead, kept_of
 from drivers.text.suggestions import did_you_mean
@@ -266,9 +267,8 @@ class RecordedRun:
             if not kind.recorded or "static" in kind.axes:
                 return []
             if len(kind.axes) == 2:
-                width = sum(1 for column in there if column.rpartition(".")[0] == name and column.rpartition(".")[2].isdigit())
-                if width:
-                    return [f"{name}.{k}" for k in range(width)]
+                if found := wide_columns(name, kind, there):
+                    return found
             elif name in there:
                 return [name]
             if self.kept != "all":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 import yaml
 
 import stratoquant as sq
-from dataflows.fusion.types import SOURCES
+from dataflows.fusion.types import EDGE_PARTS, SOURCES
+from dataflows.risk.types import SCENARIOS
 from drivers.feeds.errors import DataError
 from drivers.feeds.simulate import simulate
 from drivers.store.reader import RecordedError
@@ -66,8 +68,10 @@ def test_features_of_a_layer_by_name_or_id(run: sq.Run) -> None:
     sources = run.features("L66").filter(like="values.")
     assert list(sources.columns) == [f"values.{name}" for name in SOURCES]
     fusion = pd.read_parquet(run.folder / "features" / "fusion.parquet")
-    for k, name in enumerate(SOURCES):
-        np.testing.assert_array_equal(sources[f"values.{name}"].to_numpy(), fusion[f"l66_signal_matrix.values.{k}"].to_numpy())
+    for name in SOURCES:
+        np.testing.assert_array_equal(
+            sources[f"values.{name}"].to_numpy(), fusion[f"l66_signal_matrix.values.{name}"].to_numpy()
+        )
     assert run.layers[0] == "l0_market_feed"
     with pytest.raises(RecordedError, match="did you mean l12_regression_slope_short"):
         run.features("l12_regresion_slope_short")
@@ -96,6 +100,27 @@ def test_a_notebook_shows_the_run(run: sq.Run) -> None:
     assert "The account went from" in page
     assert "report.html" in page
     assert page.count("<tr>") == page.count("</tr>") > 3
+
+
+def test_a_run_with_numbered_columns_is_read_as_one_with_names(run: sq.Run, tmp_path: Path) -> None:
+    """Older versions have written `values.1` where `values.trend` is today."""
+    folder = shutil.copytree(run.folder, tmp_path / "older")
+    for domain, node, field, members in (
+        ("fusion", "l66_signal_matrix", "values", SOURCES),
+        ("fusion", "l3_action_proposal", "parts_bps", EDGE_PARTS),
+        ("risk", "l80_scenario_stress", "loss_fraction", SCENARIOS),
+    ):
+        path = folder / "features" / f"{domain}.parquet"
+        table = pq.read_table(path)
+        numbered = {f"{node}.{field}.{name}": f"{node}.{field}.{k}" for k, name in enumerate(members)}
+        assert set(numbered) <= set(table.column_names)
+        pq.write_table(table.rename_columns([numbered.get(name, name) for name in table.column_names]), path)
+    older = sq.load_run(folder)
+    for layer in ("L66", "L3", "L80"):
+        pd.testing.assert_frame_equal(older.features(layer), run.features(layer))
+    order = str(run.orders["order_id"].iloc[0])
+    assert older.explain(order).trace() == run.explain(order).trace()
+    pd.testing.assert_frame_equal(older.explain(order).contributions, run.explain(order).contributions)
 
 
 def test_equity_and_drawdown_are_drawn(run: sq.Run) -> None:

@@ -190,6 +190,8 @@ def _same_columns(domain: str, model: str, columns: Mapping[str, Leaf], found: M
         if leaf.wide:  # a stack, or book levels: one column each, and how many only the model says
             wide = [c for c in left if re.fullmatch(re.escape(column) + r"(\.\d+)+", c)]
             wanted = wide if leaf.carried and wide else [f"{column}.{i}" for i in range(max(1, len(wide)))]
+            if kind.members:
+                wanted = [f"{column}.{member}" for member in kind.members]
         for c in wanted:
             dtype = left.pop(c, None)
             if dtype is None and kind.within is not None:

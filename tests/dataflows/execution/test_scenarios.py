@@ -385,7 +385,7 @@ def as_log(rows: pd.DataFrame, symbols: tuple[str, ...]) -> Any:
 def test_in_the_crash_the_audit_s_profit_is_the_account_s(crash: RecordedRun) -> None:
     audit = crash.frame(
         "features/execution",
-        ["l100_decision_audit.profit", *(f"l100_decision_audit.by_source.{k}" for k in range(len(EDGE_PARTS)))],
+        ["l100_decision_audit.profit", *(f"l100_decision_audit.by_source.{name}" for name in EDGE_PARTS)],
     )
     equity = crash.frame("ledger", ["equity"])["equity"]
     made = audit["l100_decision_audit.profit"]

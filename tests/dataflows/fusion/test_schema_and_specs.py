@@ -41,7 +41,7 @@ def promised() -> Any:
                 continue
             wide = PARTS if column.endswith("parts_bps") else K if column.endswith(SOURCE_WIDE) else 4
             width = 1 if len(kind.axes) < 2 else wide
-            kinds |= {f"{column}.{k}": kind for k in range(width)} if len(kind.axes) == 2 else {column: kind}
+            kinds |= {f"{column}.{kind.part(k)}": kind for k in range(width)} if len(kind.axes) == 2 else {column: kind}
     return promise_of(FusionBoundary, kinds).schema
 
 
@@ -62,7 +62,7 @@ def frame() -> pd.DataFrame:
                 continue
             if len(kind.axes) == 2:
                 for k in range(leaf.shape[2]):
-                    data[f"{column}.{k}"] = leaf[..., k].reshape(-1)
+                    data[f"{column}.{kind.part(k)}"] = leaf[..., k].reshape(-1)
             else:
                 data[column] = leaf.reshape(-1)
     return pd.DataFrame(data)
@@ -78,7 +78,7 @@ def test_every_recorded_field_has_its_column_and_holds(frame: pd.DataFrame) -> N
     ("column", "value"),
     [
         ("l7_ensemble.score", 1.1),
-        ("l66_signal_matrix.values.2", -1.5),
+        ("l66_signal_matrix.values.momentum", -1.5),
         ("l71_trading_cost.round_trip_bps", -0.1),
         ("l67_expectancy.edge_std_bps.0", np.inf),
         ("l75_size_suggestion.fraction", 1.5),
@@ -101,7 +101,7 @@ def test_contributions_that_do_not_add_up_to_the_score_are_refused(frame: pd.Dat
 
 def test_parts_that_do_not_add_up_to_the_edge_are_refused(frame: pd.DataFrame) -> None:
     bad = frame.copy()
-    bad.loc[bad["l3_action_proposal.edge_bps"].idxmax(), "l3_action_proposal.parts_bps.3"] += 0.01
+    bad.loc[bad["l3_action_proposal.edge_bps"].idxmax(), "l3_action_proposal.parts_bps.reversion"] += 0.01
     with pytest.raises(SchemaErrors, match=r"= l3_action_proposal.edge_bps"):
         promised().validate(bad, lazy=True)
 

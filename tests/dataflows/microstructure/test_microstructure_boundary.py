@@ -14,7 +14,14 @@ from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.l8_spread_depth import l8_spread_depth
 from dataflows.microstructure.l63_tradeability import l63_tradeability
 from dataflows.microstructure.schema import MicrostructureBoundary
-from dataflows.microstructure.types import BookImbalance, FlowToxicity, OrderFlowImbalance, PriceImpact, TradePressure
+from dataflows.microstructure.types import (
+    ORDER_SIZES,
+    BookImbalance,
+    FlowToxicity,
+    OrderFlowImbalance,
+    PriceImpact,
+    TradePressure,
+)
 from dataflows.regime.types import Regime
 from tests.dataflows.microstructure.markets import instruments, random_book, traded, with_book
 from tests.support import filled, run_columnar
@@ -44,7 +51,11 @@ def frame() -> pd.DataFrame:
     fit = run_columnar(l63_tradeability, given, configs)
     data = {f"l8_spread_depth.{k}": v for k, v in seen._asdict().items()}
     for k, v in fit._asdict().items():
-        data |= {f"l63_tradeability.{k}": v} if v.ndim == 2 else {f"l63_tradeability.{k}.{i}": v[:, :, i] for i in range(3)}
+        data |= (
+            {f"l63_tradeability.{k}": v}
+            if v.ndim == 2
+            else {f"l63_tradeability.{k}.{name}": v[:, :, i] for i, name in enumerate(ORDER_SIZES)}
+        )
     return pd.DataFrame({k: np.ascontiguousarray(v).reshape(-1) for k, v in data.items()})
 
 
@@ -61,7 +72,7 @@ def test_the_output_of_l8_and_l63_passes(frame: pd.DataFrame) -> None:
         ("l8_spread_depth.bid_depth", -1.0),
         ("l63_tradeability.score", 1.5),
         ("l63_tradeability.avoid", 2),
-        ("l63_tradeability.slippage_bps.1", 1e9),
+        ("l63_tradeability.slippage_bps.middle", 1e9),
     ],
 )
 def test_planted_faults_are_refused(frame: pd.DataFrame, column: str, value: float) -> None:

@@ -29,7 +29,7 @@ def columns() -> dict[str, Kind]:
         for path, kind in walk(typing.get_type_hints(fn, include_extras=True)["return"]):
             name = ".".join((module.name, *path))
             if kind.recorded:
-                found |= {f"{name}.{k}": kind for k in range(3)} if len(kind.axes) == 2 else {name: kind}
+                found |= {f"{name}.{kind.part(k)}": kind for k in range(3)} if len(kind.axes) == 2 else {name: kind}
     return found
 
 

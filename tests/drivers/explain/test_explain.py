@@ -79,10 +79,8 @@ def test_every_value_is_the_runs_own_at_the_close_that_decided(recorded: Recorde
         bar = frame[frame["timestamp"] == row["timestamp"]].iloc[0]
         for name, step in found.steps.items():
             for value in step.values if step.layer.domain == domain else ():
-                path, _, place = value.field.rpartition(".")  # of a stack by sources, the name of the source
-                field = f"{path}.{EDGE_PARTS.index(place)}" if place in EDGE_PARTS else value.field
-                sources |= {place} & set(EDGE_PARTS)
-                kept = bar[name if field == name else f"{name}.{field}"]
+                sources |= {value.field.rpartition(".")[2]} & set(EDGE_PARTS)
+                kept = bar[name if value.field == name else f"{name}.{value.field}"]
                 if isinstance(value.value, float):
                     assert value.value == kept
                     checked += 1
@@ -161,14 +159,14 @@ def test_the_sources_are_ranked_by_their_part_of_the_edge(recorded: RecordedRun,
     entry = an_entry(orders)
     table = pd.read_parquet(recorded.folder / "features" / "fusion.parquet").set_index(["timestamp", "symbol"])
     row = table.loc[(entry["timestamp"], entry["symbol"])]
-    parts = {name: row[f"l3_action_proposal.parts_bps.{k}"] for k, name in enumerate(EDGE_PARTS)}
+    parts = {name: row[f"l3_action_proposal.parts_bps.{name}"] for name in EDGE_PARTS}
     assert sum(parts.values()) == pytest.approx(row["l3_action_proposal.edge_bps"])
     rows = contributions(told(recorded, entry["order_id"]))
     assert [r.source for r in rows[:4]] == sorted(parts, key=lambda name: -abs(parts[name]))[:4]
     assert {r.source: r.part_bps for r in rows if r.part_bps} == {name: x for name, x in parts.items() if x}
     for r in rows:
         if r.source in SOURCES:
-            assert r.score == row[f"l7_ensemble.contributions.{SOURCES.index(r.source)}"]
+            assert r.score == row[f"l7_ensemble.contributions.{r.source}"]
 
 
 def test_the_layers_of_the_sources_are_those_that_l66_takes(recorded: RecordedRun) -> None:

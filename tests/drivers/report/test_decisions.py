@@ -48,7 +48,7 @@ def test_the_example_of_a_refusal_is_the_one_with_the_largest_edge(reports: dict
         assert len(at) == 1 and at.side.iloc[0] == example.side and at.score.iloc[0] == example.score
 
 
-PARTS_OF_EDGE = [f"l3_action_proposal.parts_bps.{k}" for k in range(len(EDGE_PARTS))]
+PARTS_OF_EDGE = [f"l3_action_proposal.parts_bps.{name}" for name in EDGE_PARTS]
 
 
 def test_shares_of_the_edge_are_those_of_its_parts(traded: RunReport) -> None:
@@ -73,8 +73,8 @@ def test_profit_by_share_adds_up_to_the_profit_of_the_trips(traded: RunReport) -
         parts = row[PARTS_OF_EDGE].to_numpy(float)
         assert parts.sum() == pytest.approx(row["l3_action_proposal.edge_bps"])
         if row["l70_horizon.bars"] == 60.0:  # to which slope_by_source belongs
-            said = np.nan_to_num(row[[f"l66_signal_matrix.values.{k}" for k in range(len(SOURCES))]].to_numpy(float))
-            learned = said * row[[f"l67_expectancy.slope_by_source.{k}" for k in range(len(SOURCES))]].to_numpy(float)
+            said = np.nan_to_num(row[[f"l66_signal_matrix.values.{name}" for name in SOURCES]].to_numpy(float))
+            learned = said * row[[f"l67_expectancy.slope_by_source.{name}" for name in SOURCES]].to_numpy(float)
             side = np.sign(trip.side)
             learned *= abs(parts[:-1]).sum() / abs(learned).sum() if abs(learned).sum() else 0.0
             np.testing.assert_allclose(side * learned, parts[:-1], rtol=1e-6, atol=1e-9)
@@ -89,8 +89,8 @@ def test_the_rank_correlation_is_scipy_s_over_returns_that_do_not_overlap(traded
     table = frame(traded, "features/fusion").pivot(index="timestamp", columns="symbol")
     close = frame(traded, "features/data").pivot(index="timestamp", columns="symbol")["l0_market_feed.bars.close"]
     ahead = np.log(close.shift(-h) / close).iloc[::h]
-    for source, k in zip(found.sources[:-1], range(len(SOURCES)), strict=True):
-        said = table[f"l66_signal_matrix.values.{k}"].iloc[::h]
+    for source, name in zip(found.sources[:-1], SOURCES, strict=True):
+        said = table[f"l66_signal_matrix.values.{name}"].iloc[::h]
         both = ahead.notna() & said.notna()
         stated = said.to_numpy()[both]
         varies = len(stated) > 0 and np.ptp(stated) > 0.0  # of a constant there is no rank correlation

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from dataflows.fusion.types import SOURCES
 from drivers.domain.run import run_domain
 from drivers.run.batch import RunResult, run_batch
 from drivers.run.request import RunRequest
@@ -18,7 +17,7 @@ from drivers.run.stream import run_stream
 from tests.drivers.small_market import START, folder
 
 MINUTES = 240
-COLUMN = f"l66_signal_matrix.values.{SOURCES.index('external')}"
+COLUMN = "l66_signal_matrix.values.external"
 
 
 def quiet() -> Console:
