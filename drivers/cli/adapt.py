@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drivers.cli.app import App
 from drivers.cli.say import say, say_json
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from drivers.adapt.record import Record
     from drivers.project.machine_specs import MachineSpec
 
-app = typer.Typer(no_args_is_help=True, help="What a run learned of its own record: read it, hold it, take it back.")
+app = App(help="What a run learned of its own record: read it, hold it, take it back.")
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]

@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
+from drivers.cli.app import App
 from drivers.cli.common import Failed, project_of
 from drivers.cli.say import say, say_json, say_pieces
 
-app = typer.Typer(
-    help="Settings, and a project of your own.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = App(help="Settings, and a project of your own.")
 
 
 @app.command("init")
@@ -75,7 +72,7 @@ def regenerate(
 @app.command("show")
 def show(
     context: typer.Context,
-    domain: Annotated[str | None, typer.Argument(metavar="[DOMAIN]", help="Show this domain only.")] = None,
+    domain: Annotated[str | None, typer.Argument(metavar="DOMAIN", help="Show this domain only.")] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Show times in bars of this data set; else in minutes' bars.")
     ] = None,

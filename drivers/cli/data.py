@@ -7,14 +7,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from drivers.cli.app import App
 from drivers.cli.common import Failed, names
 from drivers.cli.say import say, say_json
 
-app = typer.Typer(
-    help="Make market data, import some of other shapes, and check what is wrong with some.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = App(help="Make market data, import some of other shapes, and check what is wrong with some.")
 
 
 @app.command("simulate")

@@ -7,17 +7,20 @@ from typing import Annotated
 
 import typer
 
-from drivers.cli import options
+from drivers.cli import complete, options
+from drivers.cli.app import App
 from drivers.cli.common import names, project_of, utc_ns
 from drivers.cli.say import say_json
 
-app = typer.Typer(help="Run one domain alone; change one by a machine spec.", no_args_is_help=True, rich_markup_mode=None)
+app = App(help="Run one domain alone; change one by a machine spec.")
 
 
 @app.command("run")
 def run(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The domain, as wiring_master.yaml names it.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", autocompletion=complete.domains, help="The domain, as wiring_master.yaml names it.")
+    ],
     source: Annotated[
         str,
         typer.Option(

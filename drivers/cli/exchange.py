@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from drivers.cli.app import App
 from drivers.cli.common import Failed, names
 from drivers.cli.say import say
 
-app = typer.Typer(help="A practice exchange on this machine.", no_args_is_help=True, rich_markup_mode=None)
+app = App(help="A practice exchange on this machine.")
 
 
 @app.callback()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from drivers.cli import complete
 from drivers.cli.common import project_of
 from drivers.cli.say import say
 
@@ -23,9 +24,15 @@ class Form(StrEnum):
 
 def graph(
     context: typer.Context,
-    domain: Annotated[str | None, typer.Option(metavar="NAME", help="Only this domain, with its inputs and outputs.")] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", autocompletion=complete.domains, help="Only this domain, with its inputs and outputs."),
+    ] = None,
     layer: Annotated[
-        str | None, typer.Option(metavar="L37", help="Only the surroundings of this layer: an id or a name.")
+        str | None,
+        typer.Option(
+            metavar="L37", autocompletion=complete.layers, help="Only the surroundings of this layer: an id or a name."
+        ),
     ] = None,
     up: Annotated[int, typer.Option(min=0, help="With --layer: steps towards the market data.")] = 1,
     down: Annotated[int, typer.Option(min=0, help="With --layer: steps towards the orders.")] = 1,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from drivers.cli import complete
 from drivers.cli.common import project_of
 from drivers.cli.say import say
 from drivers.text.suggestions import layer_hint, layer_named
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 def layers(
     context: typer.Context,
     layer: Annotated[
-        str | None, typer.Argument(metavar="[LAYER]", help="An id (L12 or 12) or a name. Without it, all layers are listed.")
+        str | None,
+        typer.Argument(
+            autocompletion=complete.layers,
+            metavar="LAYER",
+            help="An id (L12 or 12) or a name. Without it, all layers are listed.",
+        ),
     ] = None,
 ) -> None:
     """List the layers, or show one of them.

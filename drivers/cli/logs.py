@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from drivers.cli import complete
 from drivers.cli.common import utc_ns
 from drivers.cli.say import say, say_json
 
@@ -22,7 +23,9 @@ _STYLES = {
 def logs(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")],
     symbol: Annotated[str | None, typer.Option(metavar="NAME", help="Lines of this symbol.")] = None,
-    layer: Annotated[str | None, typer.Option(metavar="L4", help="Lines of this layer.")] = None,
+    layer: Annotated[
+        str | None, typer.Option(metavar="L4", autocompletion=complete.layers, help="Lines of this layer: an id or a name.")
+    ] = None,
     event: Annotated[str | None, typer.Option(metavar="NAME", help="Lines of this event, e.g. regime_change.")] = None,
     order: Annotated[
         str | None, typer.Option(metavar="ID", help="An order (BTCUSDT-52): decision, bracket, fills, what closes it.")
@@ -46,7 +49,7 @@ def logs(
     if level is not None and level not in LEVELS:
         raise typer.BadParameter(f"{level!r} is none of {', '.join(LEVELS)}", param_hint="--level")
     path = log_of(run)
-    query = Query(symbol, layer, event, order, utc_ns(since), utc_ns(until), level)
+    query = Query(symbol, None if layer is None else _id(layer, run), event, order, utc_ns(since), utc_ns(until), level)
     reading, console, found = Reading(path, query), Terminal(), Counter[str]()
     for line in reading.matches():
         found[str(line.get("event"))] += 1
@@ -67,6 +70,20 @@ def logs(
         say(f"{path}, line {number}: {why}; it was left out.", err=True)
     if reading.damaged_lines > 5:
         say(f"{path}: {reading.damaged_lines - 5} more lines are damaged.", err=True)
+
+
+def _id(layer: str, run: Path) -> str:
+    """The id of a layer that was given as `L4`, `4` or a name."""
+    from drivers.graph.wiring import load
+    from drivers.project.locate import WIRING, locate
+    from drivers.text.suggestions import layer_hint, layer_named
+
+    own = run / WIRING
+    entries = load(own if own.is_file() else locate(None).wiring).layers
+    name = layer_named(layer, list(entries))
+    if name is None:
+        raise typer.BadParameter(f"there is no layer {layer!r}; {layer_hint(layer, list(entries))}", param_hint="--layer")
+    return entries[name].id
 
 
 def _shown(line: dict[str, Any]) -> Text:

@@ -40,20 +40,18 @@ from drivers.cli import (
     validate,
     wiring,
 )
+from drivers.cli.app import App
 from drivers.cli.common import Failed, Globals
 from drivers.cli.say import say
 from drivers.engine.interrupts import handled, ignore, interrupted
 from drivers.text.inert import shown
 from drivers.text.suggestions import did_you_mean
 
-app = typer.Typer(
+app = App(
     name="stratoquant",
     help="Market data through a checked graph of layers to risk-approved orders.",
     epilog="`stratoquant COMMAND --help` explains a command. Start with `stratoquant run`: it needs no data of your own.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    add_completion=True,
 )
 app.command("run")(run.run)
 app.command("features")(features.features)
@@ -171,6 +169,11 @@ def _usage(error: TyperException) -> str:
     if unknown and context is not None:
         known = list(getattr(context.command, "commands", ()))
         return f"{where}: there is no command '{unknown[1]}'; {did_you_mean(unknown[1], known)}"
+    option = getattr(error, "option_name", None)
+    if option is not None and message.startswith("No such option"):
+        options = [name for param in getattr(context, "command", context).params for name in param.opts if name[:2] == "--"]
+        return f"{where}: there is no option {option}; {did_you_mean(option, options, f'see {where} --help')}"
+    message = message.replace("Value error, ", "").replace("Input should be", "it must be")
     return f"{where}: {message[:1].lower()}{message[1:]}; see {where} --help"
 
 
@@ -187,7 +190,7 @@ def _sentence(error: Exception) -> tuple[str, int]:
     text = lines[0] if "BoundaryError" in kinds else " ".join(str(error).split())
     if isinstance(error, OSError):
         named = f"{shown(str(error.filename), lines=False)}: " if error.filename is not None else ""
-        reason = (error.strerror or text).lower()
+        reason = error.strerror.lower() if error.strerror else text
         return f"{named}{reason}.", 2 if isinstance(error, (FileNotFoundError, NotADirectoryError, FileExistsError)) else 1
     if kinds & _FAILED and "TakenError" not in kinds:
         return text, 1

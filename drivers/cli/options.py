@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from drivers.cli import complete
+
 Data = Annotated[
     str | None,
     typer.Option(
@@ -36,6 +38,7 @@ Spec = Annotated[
     str | None,
     typer.Option(
         "--spec",
+        autocompletion=complete.specs,
         metavar="NAME",
         help="Run with a machine spec (a name in specs/, or a file) without applying it. prior_belief assumes an edge, so that "
         "there are trades to look at; it does not claim one.",

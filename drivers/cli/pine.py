@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drivers.cli.app import App
 from drivers.cli.say import say, say_json
 
 if TYPE_CHECKING:
     from drivers.pine.export import Exported
 
-app = typer.Typer(no_args_is_help=True, help="Show a run on a TradingView chart, and check that the chart agrees.")
+app = App(help="Show a run on a TradingView chart, and check that the chart agrees.")
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")]
 Symbol = Annotated[str | None, typer.Option(metavar="S", help="The symbol. Needed where the run has several.")]

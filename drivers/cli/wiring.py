@@ -6,14 +6,11 @@ from typing import Annotated
 
 import typer
 
+from drivers.cli.app import App
 from drivers.cli.common import Failed, project_of
 from drivers.cli.say import say, say_json
 
-app = typer.Typer(
-    help="Check wiring_master.yaml against the code, or bring its lists of inputs up to date.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = App(help="Check wiring_master.yaml against the code, or bring its lists of inputs up to date.")
 
 
 @app.command("check")

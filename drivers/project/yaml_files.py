@@ -46,7 +46,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
-        raise ProjectError(f"{path}: {(error.strerror or str(error)).lower()}.") from None
+        raise ProjectError(f"{path}: {error.strerror.lower() if error.strerror else error}.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""

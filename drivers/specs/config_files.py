@@ -29,6 +29,7 @@ from drivers.project.errors import ProjectError
 from drivers.project.locate import WIRING, Project, defaults
 from drivers.project.yaml_files import read_yaml
 from drivers.specs.schema import schema_text
+from drivers.text.suggestions import did_you_mean
 
 
 def regenerated(project: Project) -> tuple[Files, Files]:
@@ -191,7 +192,7 @@ def settings(project: Project, domain: str | None = None, clock: BarClock = MINU
     configs = load_configs(project, clock=clock)
     said = {name: read_yaml(path) if (path := project.config / f"{name}.yml").is_file() else {} for name in configs}
     if domain is not None and domain not in configs:
-        raise ProjectError(f"there is no domain {domain!r} with settings; there are: {', '.join(configs)}.")
+        raise ProjectError(f"there is no domain {domain!r} with settings; {did_you_mean(domain, list(configs))}")
     readers: dict[tuple[str | None, str], set[str]] = {}
     for node in graph_of(layer_modules(project), load_wiring(project.wiring).variants).values():
         for found in reads_of(node.fn, configs):

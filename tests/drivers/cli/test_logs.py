@@ -38,7 +38,8 @@ def test_json_is_the_lines_of_the_log(run: str, capsys: pytest.CaptureFixture[st
 def test_limit_and_count(run: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(said(capsys, run, "--limit", "3")[1]) == 3
     assert said(capsys, run, "--count", "--symbol", "AAA")[1][0].split() == ["3", "order"]
-    assert json.loads(said(capsys, run, "--count", "--json", "--layer", "L96")[1][0]) == {"bracket": 2}
+    for layer in ("L96", "96", "l96_order_lifecycle"):
+        assert json.loads(said(capsys, run, "--count", "--json", "--layer", layer)[1][0]) == {"bracket": 2}
 
 
 def test_an_empty_result_says_why_on_stderr(run: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +51,8 @@ def test_an_empty_result_says_why_on_stderr(run: str, capsys: pytest.CaptureFixt
     ("line", "sentence"),
     [
         (["--event", "fil"], "did you mean fill?"),
+        (["--layer", "rsi"], "there is no layer 'rsi'; did you mean l15_rsi_short?"),
+        (["--layer", "312"], "there is no layer '312'; the nearest is L100 l100_decision_audit"),
         (["--order", "AAA-99"], "there is no order AAA-99"),
         (["--level", "loud"], "'loud' is none of info, warning, error"),
         (["--since", "soon"], "is not a time"),

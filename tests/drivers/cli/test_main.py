@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,68 @@ def test_every_command_explains_itself(command: list[str], capsys: pytest.Captur
     assert len(capsys.readouterr().out.splitlines()) > 5
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ([], "stratoquant [OPTIONS] COMMAND [ARGS]..."),
+        (["layers"], "stratoquant layers [OPTIONS] [LAYER]"),
+        (["report"], "stratoquant report [OPTIONS] RUN..."),
+        (["explain"], "stratoquant explain [OPTIONS] RUN ORDER | SYMBOL TIME"),
+        (["domain", "run"], "stratoquant domain run [OPTIONS] NAME"),
+        (["pine"], "stratoquant pine [OPTIONS] COMMAND [ARGS]..."),
+    ],
+)
+def test_help_shows_what_is_typed_and_no_types_of_the_program(
+    command: list[str], usage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command([*command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == f"Usage: {usage}"
+    assert not re.search(r"<(str|path|int|float|list)\b", out)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("stratoquant ex", ["explain", "exchange"]),
+        ("stratoquant layers l66", ["l66_signal_matrix"]),
+        ("stratoquant graph --layer L100", ["L100"]),
+        ("stratoquant domain run kin", ["kinematics"]),
+        ("stratoquant run --spec own", ["own_signal"]),
+        ("stratoquant explain --tr", ["--trace"]),
+    ],
+)
+def test_the_tab_key_offers_commands_options_and_names(
+    words: str, offered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_STRATOQUANT_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    with pytest.raises(SystemExit) as done:
+        run_command([])
+    assert not done.value.code
+    assert capsys.readouterr().out.split() == offered
+
+
+def test_the_completion_script_of_the_shell_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of which shell, typer finds out by the processes above this one."""
+    for shell, mark in (("bash", "complete -o default"), ("zsh", "compdef"), ("fish", "complete --command")):
+        monkeypatch.setattr("shellingham.detect_shell", lambda shell=shell: (shell, f"/bin/{shell}"))
+        with pytest.raises(SystemExit):
+            run_command(["--show-completion"])
+        said = capsys.readouterr().out
+        assert "_STRATOQUANT_COMPLETE" in said and mark in said
+
+
+def test_a_path_keeps_its_letters_in_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = str(tmp_path / "Some" / "FOLDER")
+    for line in (["report", place], ["explain", place, "A-4"], ["run", "--data", place], ["explain", "x", "A-4", "-o", place]):
+        assert run_command(line) == 2
+        assert place in capsys.readouterr().err
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["--version"]) == 0
     assert capsys.readouterr().out.strip()[0].isdigit()
@@ -96,11 +159,13 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["rum"], "stratoquant: there is no command 'rum'; did you mean run?"),
         (["wiring", "chek"], "stratoquant wiring: there is no command 'chek'; did you mean check?"),
-        (["run", "--dta", "x"], "stratoquant run: no such option"),
+        (["run", "--dta", "x"], "stratoquant run: there is no option --dta; did you mean --data?"),
+        (["--projekt", "x"], "stratoquant: there is no option --projekt; did you mean --project?"),
+        (["run", "--seed", "-1"], "'--seed': it must be greater than or equal to 0"),
         (["run", "--seed", "many"], "stratoquant run: invalid value for '--seed'"),
         (["run", "--start", "yesterday"], "'yesterday' is not a time; write 2026-03-01 or 2026-03-01T12:00 (UTC)"),
         (["run", "--symbols", ","], "no symbol is named; write --symbols A,B"),
-        (["stream", "--speed", "slow"], "stratoquant stream: invalid value for '--speed'"),
+        (["stream", "--speed", "slow"], "stratoquant stream: invalid value for '--speed': 'slow' is not one of"),
         (["stream", "--checkpoint", "nowhere/c.npz"], "there is no folder nowhere to leave it in"),
         (["data", "simulate"], "stratoquant data simulate: missing argument"),
     ],
