@@ -282,7 +282,7 @@ def stages(bars: int) -> dict[str, float]:
                 session = assembly.prepare_run(request, progress)
                 spent = {"prepare": spent["prepare"]}  # what warms the engine up is no bar of the run
                 with Recorder(session, Path(scratch, "run")) as recorder:
-                    advance_all(session, recorder, lambda bars: None)
+                    advance_all(session, recorder, [recorder.take])
                     recorder.finish({})
     finally:
         for each in undo:

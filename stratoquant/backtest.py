@@ -37,6 +37,7 @@ def run(
     features: Features = DEFAULT,
     seed: int = RunRequest.seed,
     trial: bool = True,
+    adapters: Sequence[Any] = (),
 ) -> Run:
     """Backtest: every bar of the data through the whole graph, as `stratoquant run` does.
 
@@ -52,7 +53,8 @@ def run(
     project: a folder with config/, specs/, wiring_master.yaml or layers/ of your own. report: write report.html.
     features: which of the layers' values to keep: "all", at every bar, as `Run.features` needs them; "decisions", at the bars
     that `Run.explain` is asked about; or "none". seed: of the sample market. trial: count the run in the project's ledger of
-    trials, by which reports deflate the Sharpe ratio.
+    trials, by which reports deflate the Sharpe ratio. adapters: lifecycle adapters of Hamilton (its UI's tracker, or your own),
+    which are told of the run day by day.
 
     Returns the run. Raises one sentence for each mistake: DataError, ConfigError, ProjectError, StoreError, ValueError,
     TypeError. Results appear only when they are complete.
@@ -74,6 +76,7 @@ def run(
         report=report,
         features=features,
         trial=trial,
+        adapters=tuple(adapters),
     )
     return load_run(run_batch(request).out)
 

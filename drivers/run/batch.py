@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from drivers.engine.chunk import Chunk, Instant, Outputs
 from drivers.engine.interrupts import deferred
 from drivers.engine.pipeline import pipeline
 from drivers.run.assembly import PreparedRun, prepare_run
+from drivers.run.lifecycle import Lifecycle
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
@@ -56,19 +57,24 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
             with deferred():  # a request to stop between the folder's making and its care would leave it behind
                 recorder = stack.enter_context(Recorder(session, out))
             days = progress.add_task(f"Running {session.data.about()['data']}", total=session.data.remaining())
-            advance_all(session, recorder, lambda bars: progress.update(days, advance=bars))
+            takers = [recorder.take, lambda outputs: progress.update(days, advance=len(outputs.time))]
+            if request.adapters:
+                lifecycle = Lifecycle(session, out.name, request.adapters)
+                stack.enter_context(lifecycle.followed())
+                takers.insert(0, lifecycle.take)
+            advance_all(session, recorder, takers)
             done = time.perf_counter()
             summary = recorder.finish({"prepare_seconds": ready - begun, "run_seconds": done - ready})
     return RunResult(out, summary, recorder.report_failed, recorder.uncounted)
 
 
-def advance_all(session: PreparedRun, recorder: Recorder, on_bars: Callable[[int], None]) -> None:
-    """Every chunk of the data through the engine and into the recorder."""
+def advance_all(session: PreparedRun, recorder: Recorder, takers: Sequence[Callable[[Outputs], object]]) -> None:
+    """Every chunk of the data through the engine and to those that take its outputs, the recorder among them."""
 
     def take(made: Iterator[Outputs]) -> None:
         for outputs in made:
-            recorder.take(outputs)
-            on_bars(len(outputs.time))
+            for taker in takers:
+                taker(outputs)
 
     most = max(1, session.chunk_bars // 2)  # two are under way at a time
     with pipeline(session.engine) as engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from drivers.feeds.source import Source
 from drivers.store.kept import DEFAULT, Features
@@ -31,7 +31,8 @@ class RunRequest:
     that history, as `14d`, None: what the configuration needs; warm_from: a fetched folder that has it; record:
     a folder for its raw frames; frames: such a folder, to be streamed once more. journaled: a stream keeps a journal beside its
     results. resume: complete the stream that left `<out>.partial`. features: which of the layers' values the results keep.
-    trial: note the run in the project's ledger of trials.
+    trial: note the run in the project's ledger of trials. adapters: Hamilton's lifecycle adapters, told of a
+    batch day by day.
     """
 
     data: Source | None = None
@@ -62,6 +63,7 @@ class RunRequest:
     features: Features = DEFAULT
     resume: bool = False
     trial: bool = True
+    adapters: tuple[Any, ...] = ()
 
     @property
     def is_sample(self) -> bool:

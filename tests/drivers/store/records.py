@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataflows.execution.types import Executions, Ledger, OrderIntents
-from dataflows.fusion.types import Proposal
+from dataflows.fusion.types import PARTS, Proposal
 from dataflows.panel import IntPanel, Ints, Panel, Series, Stack, Table, fields_of, kind_of
 from dataflows.risk.types import Approval
 from tests.support import filled
@@ -103,7 +103,13 @@ def outputs(a: int, b: int, seed: int = 0) -> dict[str, Any]:
         ),
         "l2_single": level * 2.0,
         "l3_action_proposal": filled(
-            Proposal, shape, 0.5, side=side, refusal=np.where(side == 1, 5, 0), may_enter=np.ones(shape, np.int64)
+            Proposal,
+            shape,
+            0.5,
+            side=side,
+            refusal=np.where(side == 1, 5, 0),
+            may_enter=np.ones(shape, np.int64),
+            parts_bps=np.full((*shape, PARTS), 0.5),
         ),
         "l4_risk_gate": filled(
             Approval, shape, 0.0, verdict=verdict, reasons=verdict * 3, reduce_only=np.zeros(shape, np.int64)
