@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mabwiser.mab import MAB, LearningPolicy
 
 from dataflows.carry import start_state
 from dataflows.rl.linucb import LinUcb, first_of_highest, learn, upper_bounds
@@ -20,12 +21,11 @@ def fresh() -> LinUcb:
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 2.0])
 def test_bounds_are_those_of_mabwiser_after_each_epoch_of_a_log(alpha: float) -> None:
-    mabwiser = pytest.importorskip("mabwiser.mab")
     rng = np.random.default_rng(3)
     contexts, rewards = rng.normal(size=(60, WIDTH)), rng.normal(size=60)
     played = rng.integers(0, ARMS, 60)
     state = fresh()
-    oracle: Any = mabwiser.MAB(list(range(ARMS)), mabwiser.LearningPolicy.LinUCB(alpha=alpha, l2_lambda=1.0))
+    oracle: Any = MAB(list(range(ARMS)), LearningPolicy.LinUCB(alpha=alpha, l2_lambda=1.0))
     for t in range(60):
         learn(contexts[t], int(played[t]), float(rewards[t]), state)
         update = oracle.partial_fit if t else oracle.fit
