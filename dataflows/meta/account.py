@@ -47,7 +47,14 @@ def account_epoch(equity: Floats, flows: Floats, costs: Floats, traded: Floats, 
 
 def summed(x: Floats) -> Floats:
     """The sum over the first axis, row by row: the same bits however many symbols there are."""
-    total = np.zeros(x.shape[1:])
-    for row in x:
-        total += row
+    return _summed(np.ascontiguousarray(x).reshape(len(x), -1)).reshape(x.shape[1:])
+
+
+@kernel
+def _summed(x: Floats) -> Floats:
+    rows, width = x.shape
+    total = np.zeros(width)
+    for t in range(rows):
+        for i in range(width):
+            total[i] += x[t, i]
     return total

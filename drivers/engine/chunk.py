@@ -96,6 +96,8 @@ def narrowed(value: Any, annotation: Any, paths: Collection[tuple[str, ...]], at
 
 def joined(parts: Sequence[Any], annotation: Any) -> Any:
     """Outputs of successive chunks as one: panels and series are concatenated, logs too (their `n` added up)."""
+    if len(parts) == 1:
+        return parts[0]
     if is_log(annotation):
         columns = [np.concatenate([np.asarray(p[i]) for p in parts]) for i in range(1, len(parts[0]))]
         return annotation(sum(p.n for p in parts), *columns)

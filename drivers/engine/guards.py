@@ -162,19 +162,22 @@ class Guards:
         self.boundaries = {d: m for d, m in boundaries.items() if d in present}
         self._made: list[DomainGuard] = []
         self._hold: Callable[[Mapping[str, Any]], bool] = lambda values: True
+        epoch = {d: [n for n in plan.nodes.values() if n.schedule == "epoch" and n.domain == d] for d in boundaries}
+        self._epoch_leaves = {
+            d: [x for n in nodes for x in leaves_of(n.name, n.returns, epoch=True)] for d, nodes in epoch.items()
+        }
         self._promises: dict[str, Promise] = {}  # of the epoch layers, by domain
-        self._epoch_bounds: dict[str, dict[str, Bounds]] = {}
+        self._epoch_bounds: dict[str, tuple[tuple[str, ...], Any, Any, Any]] = {}  # columns; least, greatest, may be unknown
 
     def check_epoch(self, time: int, values: Mapping[str, Any]) -> None:
         """The same of what the epoch layers returned. pandera, which takes half a second, is asked where a bound is broken."""
-        made = [n for n in self.plan.nodes.values() if n.name in values]
-        for domain in self.models:
-            leaves = [leaf for n in made if n.domain == domain for leaf in leaves_of(n.name, n.returns, epoch=True)]
+        for domain, leaves in self._epoch_leaves.items():
             columns: dict[str, Any] = {}
             kinds: dict[str, Kind] = {}
             for leaf in leaves:
                 own = epoch_columns(leaf, leaf.of(values[leaf.node]), len(self.symbols))
-                columns, kinds = columns | own, kinds | dict.fromkeys(own, leaf.kind)
+                columns.update(own)
+                kinds.update(dict.fromkeys(own, leaf.kind))
             if not columns or self._epoch_holds(domain, columns, kinds):
                 continue
             try:
@@ -186,13 +189,14 @@ class Guards:
         """Whether all columns and rules are within what the domain promises; False also where only pandera can tell."""
         if domain not in self._promises:
             self._promises[domain] = promise_of(self.models[domain], kinds)
-            self._epoch_bounds[domain] = bounds_of(self._promises[domain].schema)
-        promise, bounds = self._promises[domain], self._epoch_bounds[domain]
-        if columns.keys() != bounds.keys():
+            bounds = bounds_of(self._promises[domain].schema)
+            low, high, nullable = (np.array(part)[:, None] for part in zip(*bounds.values(), strict=True))
+            self._epoch_bounds[domain] = (tuple(bounds), low, high, nullable.astype(bool))
+        promise, (names, low, high, nullable) = self._promises[domain], self._epoch_bounds[domain]
+        if columns.keys() != set(names):
             return False
-        table = np.array(list(columns.values()), np.float64)
-        low, high, nullable = (np.array(part)[:, None] for part in zip(*(bounds[c] for c in columns), strict=True))
-        if not ((np.isnan(table) & nullable.astype(bool)) | ((table >= low) & (table <= high))).all():
+        table = np.array([columns[name] for name in names], np.float64)
+        if not ((np.isnan(table) & nullable) | ((table >= low) & (table <= high))).all():
             return False
         return all(rule.holds_of(np.column_stack([columns[c] for c in rule.columns])).all() for rule in promise.rules)
 

@@ -107,9 +107,12 @@ def epoch_columns(leaf: Leaf, value: Any, symbols: int) -> dict[str, Any]:
         array = np.broadcast_to(array[..., None], (*array.shape, symbols))
     if not leaf.wide:
         return {leaf.name: array.reshape(symbols)}
-    places = np.ndindex(*[size for size, axis in zip(array.shape, _others(axes), strict=False) if axis != 1])
+    sizes = [size for size, axis in zip(array.shape, _others(axes), strict=False) if axis != 1]
     flat = array.reshape(math.prod(array.shape[:-1]), symbols)
-    return {".".join((leaf.name, *map(str, place))): row for place, row in zip(places, flat, strict=True)}
+    name = leaf.name
+    if len(sizes) == 1:
+        return {f"{name}.{k}": row for k, row in enumerate(flat)}
+    return {".".join((name, *map(str, place))): row for place, row in zip(np.ndindex(*sizes), flat, strict=True)}
 
 
 def wide_columns(name: str, kind: Kind, there: Collection[str]) -> list[str]:
