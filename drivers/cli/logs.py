@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from drivers.cli import complete
-from drivers.cli.common import utc_ns
+from drivers.cli.common import Failed, project_of, utc_ns
 from drivers.cli.say import say, say_json
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from drivers.runlog.reading import Query
 
 _STYLES = {
     "entry": "green", "exit": "cyan", "reduction": "cyan", "refusal": "yellow", "fill": "bold green", "reject": "bold red",
@@ -21,6 +23,7 @@ _STYLES = {
 
 
 def logs(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")],
     symbol: Annotated[str | None, typer.Option(metavar="NAME", help="Lines of this symbol.")] = None,
     layer: Annotated[
@@ -34,6 +37,9 @@ def logs(
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Not after this.")] = None,
     level: Annotated[str | None, typer.Option(metavar="LEVEL", help="This or worse: info, warning, error.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Show so many lines.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Of a stream that is going on: its events as they happen, from its journal.")
+    ] = False,
     count: Annotated[bool, typer.Option("--count", help="Count the lines, by event.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the lines as they are in the log.")] = False,
 ) -> None:
@@ -48,8 +54,13 @@ def logs(
 
     if level is not None and level not in LEVELS:
         raise typer.BadParameter(f"{level!r} is none of {', '.join(LEVELS)}", param_hint="--level")
-    path = log_of(run)
     query = Query(symbol, None if layer is None else _id(layer, run), event, order, utc_ns(since), utc_ns(until), level)
+    if follow:
+        if order is not None or count or until is not None:
+            raise typer.BadParameter("it takes --symbol, --layer, --event, --since, --level and --json", param_hint="--follow")
+        _follow(run, query, project_of(context), json)
+        return
+    path = log_of(run)
     reading, console, found = Reading(path, query), Terminal(), Counter[str]()
     for line in reading.matches():
         found[str(line.get("event"))] += 1
@@ -84,6 +95,27 @@ def _id(layer: str, run: Path) -> str:
     if name is None:
         raise typer.BadParameter(f"there is no layer {layer!r}; {layer_hint(layer, list(entries))}", param_hint="--layer")
     return entries[name].id
+
+
+def _follow(run: Path, query: Query, project: Path | None, json: bool) -> None:
+    from drivers.engine.interrupts import graceful
+    from drivers.run.follow import follow_events
+    from drivers.text.terminal import Terminal
+
+    folder = run if run.suffix == ".partial" else run.with_name(f"{run.name}.partial")
+    if not (folder / "journal").is_dir():
+        raise Failed(f"no stream of {run} is going on; leave --follow out for one that has ended")
+    console = Terminal()
+
+    def take(line: dict[str, Any]) -> None:
+        if query.takes(line):
+            if json:
+                say_json(line, indent=None)
+            else:
+                console.print(_shown(line), soft_wrap=True, highlight=False)
+
+    with graceful() as stop:
+        follow_events(folder, take, project=project, stopped=lambda: stop.asked)
 
 
 def _shown(line: dict[str, Any]) -> Text:

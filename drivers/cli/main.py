@@ -38,6 +38,7 @@ from drivers.cli import (
     run,
     stream,
     validate,
+    watch,
     wiring,
 )
 from drivers.cli.app import App
@@ -56,6 +57,7 @@ app = App(
 app.command("run")(run.run)
 app.command("features")(features.features)
 app.command("stream")(stream.stream)
+app.command("watch")(watch.watch)
 app.command("replay")(replay.replay)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)

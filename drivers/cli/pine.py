@@ -168,8 +168,8 @@ def listen(
 
     from drivers.cli.common import project_of
     from drivers.engine.interrupts import graceful
-    from drivers.pine.server import address_of
     from drivers.run.listen import listen as until
+    from drivers.text.addresses import address_of
 
     if token is not None and len(token) < 16:
         raise typer.BadParameter("a token has 16 characters or more", param_hint="--token")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 
 from drivers.cli import options
 from drivers.cli.common import given, project_of, request_of
+from drivers.cli.watch import watched
 from drivers.run.request import RunRequest
 
 
@@ -104,6 +106,14 @@ def stream(
             "option is taken.",
         ),
     ] = None,
+    serve: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve a live page of the stream from a process of its own: see `watch`."),
+    ] = None,
+    notify: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --serve: a YAML file of notices, as `stratoquant watch` takes it.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="With --serve: other machines may reach the page.")] = False,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
     symbols: options.Symbols = None,
@@ -133,8 +143,14 @@ def stream(
     about_live = (("clock", clock), ("warm", warm), ("warm-from", warm_from), ("record", record))
     if lone := next((n for n, v in about_live if v and venue is None), None):
         raise typer.BadParameter("it is about a live market; name one with --venue", param_hint=f"--{lone}")
+    if serve is None and (notify is not None or public):
+        raise typer.BadParameter("it is about the page; give --serve", param_hint="--notify" if notify else "--public")
     if resume is not None:
-        others = [p.name for p in context.command.params if p.name != "resume" and given(context, p.name or "")]
+        others = [
+            p.name
+            for p in context.command.params
+            if p.name not in ("resume", "serve", "notify", "public") and given(context, p.name or "")
+        ]
         if others:
             raise typer.BadParameter(
                 f"the stream goes on with the options that it began with; leave --{str(others[0]).replace('_', '-')} out",
@@ -169,7 +185,17 @@ def stream(
         frames=frames,
         live_from=None if venue is None else time.time_ns(),
     )
+    from datetime import UTC, datetime
+
     from drivers.cli.outcome import show
+    from drivers.run.batch import default_out
     from drivers.run.stream import run_stream
 
-    show(run_stream(request if resume is None else RunRequest(out=resume, project=project_of(context), resume=True)))
+    if resume is not None:
+        request = RunRequest(out=resume, project=project_of(context), resume=True)
+    if serve is None:
+        show(run_stream(request))
+        return
+    request = replace(request, out=request.out or default_out(datetime.now(UTC)))
+    with watched(request, serve, notify, public):
+        show(run_stream(request))

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from typing import Any, Final
 
 from drivers.pine.message import MOST, MessageError, read_message
@@ -15,26 +14,6 @@ from drivers.pine.watch import Watch
 SECONDS: Final = 3.0
 """That a request may take to arrive."""
 Refused = Callable[[str, str], None]
-
-
-class AddressError(ValueError):
-    """An address to listen at is misspelt, or is not this machine's alone."""
-
-
-def address_of(text: str, *, public: bool) -> tuple[str, int]:
-    """`127.0.0.1:8099` or `[::1]:8099` as host and port. Raises AddressError for one that others reach, unless public."""
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]")
-    try:
-        alone = host == "localhost" or ip_address(host).is_loopback
-        number = int(port)
-    except ValueError:
-        raise AddressError(f"{text!r} is no address; write 127.0.0.1:8099") from None
-    if not 0 <= number < 65_536:
-        raise AddressError(f"{text!r}: a port is a number from 0 to 65535")
-    if not alone and not public:
-        raise AddressError(f"{host} can be reached by other machines; give --public if that is meant")
-    return host, number
 
 
 def serve(address: tuple[str, int], watch: Watch, token: str, refused: Refused) -> ThreadingHTTPServer:

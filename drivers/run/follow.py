@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from drivers.engine.chunk import Outputs
 from drivers.engine.engine import Engine
 from drivers.run.replay import engine_from
+from drivers.runlog.events import Events
 from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalReader
 from drivers.store.segments import segments_of
+from drivers.text.times import stamp
 
 
 def follow(
@@ -21,12 +24,13 @@ def follow(
     project: Path | None = None,
     stopped: Callable[[], bool],
     wait: Callable[[], None] = lambda: time.sleep(1.0),
+    between: Callable[[Engine, Outputs], None] = lambda engine, outputs: None,
 ) -> None:
     """Runs what a stream's journal says, from its last segment on, and goes on as it grows. folder: see `segments_of`.
 
-    take: is called with the engine and the outputs of each record of bars. stopped: is asked before each look; wait: is called
-    between two. Raises what `replay` raises where the code is another or the journal is damaged. A record that is not whole yet
-    is read when it is. Returns when the folder has gone, as it does when the stream ends.
+    take: is called with the engine and the outputs of each record of bars, between: of each instant. stopped: is asked before
+    each look; wait: is called between two. Raises what `replay` raises where the code is another or the journal is damaged. A
+    record that is not whole yet is read when it is. Returns when the folder has gone, as it does when the stream ends.
     """
     engine: Engine | None = None
     segment, done = segments_of(folder)[-1], 0
@@ -41,12 +45,28 @@ def follow(
             elif kind == "bars":
                 take(engine, engine.advance(chunk_of(record)))
             elif kind == "instant":
-                engine.react(instant_of(record))
+                between(engine, engine.react(instant_of(record)))
         later = [path for path in segments_of(folder) if _number(path) > _number(segment)]
         if later:
             segment, done = later[0], 1  # it begins with the state that the engine has
         else:
             wait()
+
+
+def follow_events(
+    folder: Path, take: Callable[[dict[str, Any]], None], *, project: Path | None = None, stopped: Callable[[], bool]
+) -> None:
+    """The events of a stream as they happen, as lines of a log. Otherwise as `follow`."""
+    found: list[Events] = []
+
+    def lines(engine: Engine, outputs: Outputs) -> None:
+        if not found:
+            found.append(Events(engine.symbols, engine.epoch_ns))
+        for event in sorted(found[0].of(outputs), key=lambda e: e.time):
+            about = {"time": stamp(event.time), "level": "warning" if event.warns else "info", "event": event.name}
+            take(about | event.fields)
+
+    follow(folder, lines, project=project, stopped=stopped, wait=lambda: time.sleep(0.25), between=lines)
 
 
 def _number(segment: Path) -> str:

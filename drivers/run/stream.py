@@ -24,6 +24,7 @@ from drivers.engine.chunk import Chunk
 from drivers.engine.interrupts import Requests, graceful
 from drivers.feeds.base import Delivered, Feed, step_of
 from drivers.files.atomic import write_atomic, write_atomic_bytes
+from drivers.monitor.heartbeat import Heartbeat
 from drivers.run.assembly import PreparedRun, prepare_run
 from drivers.run.bar_by_bar import Stream
 from drivers.run.batch import RunResult, default_out
@@ -98,9 +99,12 @@ def run_stream(
             begins_at = session.engine.last_time
             if request.speed == "realtime" and request.venue is None:
                 items = paced(items, sleep, stop)
+            heart = Heartbeat(stream.recorder.writer.folder, session.data)
+            items = heart.watched(items)
             task = progress.add_task("Streaming", total=session.data.remaining(begins_at))
             with collected_at_flushes():
                 stopped = stream.run(items, _shown(progress, task))
+            heart.end()
             stream.engine.state()
             timings = {"prepare_seconds": ready - begun, "run_seconds": time.perf_counter() - ready}
             recorder, between = stream.recorder, stream.between

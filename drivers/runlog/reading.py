@@ -39,6 +39,15 @@ class Query:
     until: int | None = None
     level: str | None = None
 
+    def takes(self, line: Line) -> bool:
+        """Whether it asks for a line by symbol, layer, event, level and time; the order is not looked at."""
+        if any(line.get(key) != value for key in _CHOICES if (value := getattr(self, key)) is not None):
+            return False
+        if self.level is not None and LEVELS.index(line.get("level", "info")) < LEVELS.index(self.level):
+            return False
+        oldest, newest, time = _written(self.since), _written(self.until), str(line.get("time", ""))
+        return not ((oldest and not time >= oldest) or (newest and not "" < time <= newest))
+
     def tests(self) -> dict[str, Any]:
         """Each filter that is given, by its name."""
         return {name: value for name, value in vars(self).items() if value is not None}
@@ -56,21 +65,15 @@ class Reading:
 
     def matches(self) -> Iterator[Line]:
         """The lines that the query asks for, in the order of the file. Raises LogError for an order that is not there."""
-        query, family = self.query, set()
+        query, family = self.query, set[str]()
         if query.order is not None:
             family = {query.order, root_of(self.path, query.order)}
         needles = [_quoted(v) for v in (query.symbol, query.layer, query.event) if v is not None]
-        oldest, newest = _written(query.since), _written(query.until)
         for raw in self._raw():
             if not all(n in raw for n in needles) or (family and not any(_quoted(f) in raw for f in family)):
                 continue
             line = self._parsed(raw)
-            if line is None or any(line.get(k) != v for k in _CHOICES if (v := getattr(query, k)) is not None):
-                continue
-            if query.level is not None and LEVELS.index(line.get("level", "info")) < LEVELS.index(query.level):
-                continue
-            time = str(line.get("time", ""))
-            if (oldest and not time >= oldest) or (newest and not "" < time <= newest):
+            if line is None or not query.takes(line):
                 continue
             if family:
                 if not family & {line.get("order"), line.get("parent"), *line.get("orders", ())}:

@@ -20,6 +20,7 @@ VENDOR: Final = HERE / "vendor"
 STAMP: Final = VENDOR / "VERSIONS.json"
 FILES: Final = {
     "echarts": ("dist/echarts.min.js", "LICENSE"),
+    "lightweight-charts": ("dist/lightweight-charts.standalone.production.js", "LICENSE"),
 }
 """Package to its one built file and its licence."""
 

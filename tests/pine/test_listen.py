@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from dataflows.execution.types import Mirror
 from drivers.pine.message import MOST, Message, MessageError, read_message
 from drivers.pine.render import MIRROR
-from drivers.pine.server import AddressError, address_of, serve
+from drivers.pine.server import serve
 from drivers.pine.settings import default_settings, settings_of
 from drivers.pine.watch import Following, Recording, Said, Watch
 from drivers.run.follow import follow
@@ -26,6 +26,7 @@ from drivers.run.listen import listen
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
 from drivers.store.reader import open_run
+from drivers.text.addresses import AddressError, address_of
 from tests.drivers.small_market import EARLY, folder
 from tests.pine.cases import Case
 from tests.pine.runtimes import pynecore
