@@ -15,6 +15,7 @@ from dataflows.kernels.order import SortedWindow
 from dataflows.kernels.resample import CLOSE, HIGH, LOW, OPEN, VOLUME, Resample, resample
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 
 
 class MarketFeedCarry(NamedTuple):
@@ -118,13 +119,24 @@ def _held(bars: Floats, closed: Ints) -> HigherBars:
     return HigherBars(open=bars[OPEN], high=bars[HIGH], low=bars[LOW], close=bars[CLOSE], volume=bars[VOLUME], closed=closed)
 
 
+@kernel
+def while_listed(levels: Floats, listed: Ints) -> Floats:
+    """Levels (T, N, D), NaN where a symbol is not listed, (T, N)."""
+    made = levels.copy()
+    for t in range(listed.shape[0]):
+        for n in range(listed.shape[1]):
+            if listed[t, n] == 0:
+                made[t, n, :] = np.nan
+    return made
+
+
 def _book(seen: Observations, age: Floats, has_feed: Ints) -> Book:
     """The book as observed, unknown for symbols that are not listed."""
-    levels: tuple[Floats, ...] = (seen.bid_price, seen.bid_size, seen.ask_price, seen.ask_size, seen.ofi)
+    bid_price, bid_size, ask_price, ask_size, ofi = seen.bid_price, seen.bid_size, seen.ask_price, seen.ask_size, seen.ofi
     if not seen.listed.all():
-        listed = seen.listed[:, :, None] != 0
-        levels = tuple(np.where(listed, x, np.nan) for x in levels)
-    bid_price, bid_size, ask_price, ask_size, ofi = levels
+        bid_price, bid_size = while_listed(bid_price, seen.listed), while_listed(bid_size, seen.listed)
+        ask_price, ask_size = while_listed(ask_price, seen.listed), while_listed(ask_size, seen.listed)
+        ofi = while_listed(ofi, seen.listed)
     return Book(
         bid_price=bid_price,
         bid_size=bid_size,

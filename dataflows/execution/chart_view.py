@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Annotated, Final, NamedTuple
 
@@ -16,6 +15,7 @@ from dataflows.kinematics.types import KinematicsConfig
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import CHAOTIC, REGIMES, TREND, VOLATILITY, RegimeConfig
 from dataflows.runtime.compile import kernel
+from dataflows.runtime.made import made_once
 
 STATES: Final = len(REGIMES)
 PARTS: Final = 2
@@ -60,16 +60,16 @@ class Hysteresis(NamedTuple):
     leave: float  # ATR
 
 
-@functools.lru_cache(maxsize=8)
 def laws_of(execution: ExecutionConfig, kinematics: KinematicsConfig, regime: RegimeConfig) -> tuple[Emissions, Hysteresis]:
     """How the chart's regime and side are told: L1's emissions of volatility and trend, and its hysteresis."""
-    means = (regime.calm_mean, regime.trend_up_mean, regime.trend_down_mean, regime.high_vol_mean, regime.chaotic_mean)
-    stds = (regime.calm_std, regime.trend_up_std, regime.trend_down_std, regime.high_vol_std, regime.chaotic_std)
-    deviations = np.array([(row[VOLATILITY], row[TREND]) for row in stds])
+    centres, stds, log_stds = _tables(
+        (regime.calm_mean, regime.trend_up_mean, regime.trend_down_mean, regime.high_vol_mean, regime.chaotic_mean),
+        (regime.calm_std, regime.trend_up_std, regime.trend_down_std, regime.high_vol_std, regime.chaotic_std),
+    )
     law = Emissions(
-        centres=np.array([(row[VOLATILITY], row[TREND]) for row in means]),
-        stds=deviations,
-        log_stds=np.log(deviations),
+        centres=centres,
+        stds=stds,
+        log_stds=log_stds,
         vol_scale=regime.vol_scale,
         trend_scale=kinematics.trend_scale_atr,
         clip=regime.feature_clip,
@@ -84,6 +84,47 @@ def laws_of(execution: ExecutionConfig, kinematics: KinematicsConfig, regime: Re
         leave=execution.mirror_leave_atr,
     )
     return law, rule
+
+
+@made_once
+def _tables(means: tuple[tuple[float, ...], ...], stds: tuple[tuple[float, ...], ...]) -> tuple[Floats, Floats, Floats]:
+    """The two features' means, deviations and logarithms of the deviations, (STATES, PARTS) each."""
+    deviations = np.array([(row[VOLATILITY], row[TREND]) for row in stds])
+    return np.array([(row[VOLATILITY], row[TREND]) for row in means]), deviations, np.log(deviations)
+
+
+@kernel
+def all_known(on: Ints, regime: Ints, close: Floats, atr: Floats, r_1: Floats, sigma: Floats, trend_z: Floats) -> Ints:
+    """1 where a bar (T, N) was observed, its regime is known and its numbers are finite."""
+    known = np.zeros(on.shape, np.int64)
+    for t in range(on.shape[0]):
+        for n in range(on.shape[1]):
+            numbers = math.fabs(close[t, n]) < math.inf and math.fabs(atr[t, n]) < math.inf
+            moves = math.fabs(r_1[t, n]) < math.inf and math.fabs(sigma[t, n]) < math.inf
+            if on[t, n] != 0 and regime[t, n] >= 0 and numbers and moves and math.fabs(trend_z[t, n]) < math.inf:
+                known[t, n] = 1
+    return known
+
+
+@kernel
+def sides_of(weight: Floats) -> Ints:
+    """The sign of each weight (T, N)."""
+    side = np.zeros(weight.shape, np.int64)
+    for t in range(weight.shape[0]):
+        for n in range(weight.shape[1]):
+            side[t, n] = 1 if weight[t, n] > 0.0 else -1 if weight[t, n] < 0.0 else 0
+    return side
+
+
+@kernel
+def held_weights(position: Floats, unit_value: Floats, equity: Floats) -> Floats:
+    """What is held, as a fraction of equity (T,); 0 where equity is not positive, or nothing is held. Panels (T, N)."""
+    weight = np.zeros(position.shape)
+    for t in range(position.shape[0]):
+        for n in range(position.shape[1]):
+            if position[t, n] != 0.0 and equity[t] > 0.0:
+                weight[t, n] = position[t, n] * unit_value[t, n] / equity[t]
+    return weight
 
 
 @kernel

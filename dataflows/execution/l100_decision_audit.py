@@ -12,7 +12,7 @@ from dataflows.data.types import Clock, Instruments, Market
 from dataflows.execution.types import PLACE, Audit, Ledger, OrderIntents, Orders, Reconciliation
 from dataflows.fusion.types import LONG, PARTS, SHORT, Proposal, with_an_edge
 from dataflows.layer import layer
-from dataflows.panel import Floats, Ints
+from dataflows.panel import Bools, Floats, Ints
 from dataflows.regime.types import Regime
 from dataflows.risk.types import HOLD, RUN, Approval, KillSwitch
 from dataflows.runtime.compile import kernel
@@ -132,6 +132,84 @@ def placed(kind: Ints, symbol: Ints, order_id: Ints, decided: Ints, time: Ints, 
     return count, first
 
 
+@kernel
+def oddities(outlier: Ints, crossed: Ints, missing: Ints, listed: Ints, duplicates: Ints, late: Ints, is_bar: Ints) -> Ints:
+    """1 at a close whose data are odd: an outlier, a crossed book, a gap while listed, repeated or late rows. (T, N)."""
+    odd = np.zeros(outlier.shape, np.int64)
+    for t in range(is_bar.shape[0]):
+        if is_bar[t] == 0:
+            continue
+        for n in range(outlier.shape[1]):
+            gap = missing[t, n] != 0 and listed[t, n] != 0
+            if outlier[t, n] != 0 or crossed[t, n] != 0 or gap or duplicates[t, n] > 0 or late[t, n] > 0:
+                odd[t, n] = 1
+    return odd
+
+
+@kernel
+def refusals(side: Ints, asked: Floats, target: Floats) -> Floats:
+    """The part of the proposed weight (T, N) that was not approved, a fraction of equity, >= 0; 0 where nothing is proposed."""
+    refused = np.zeros(side.shape)
+    for t in range(side.shape[0]):
+        for n in range(side.shape[1]):
+            if side[t, n] == LONG or side[t, n] == SHORT:
+                given = target[t, n] * side[t, n]
+                lacks = asked[t, n] - (given if given > 0.0 else 0.0)
+                if lacks > 0.0:
+                    refused[t, n] = lacks
+    return refused
+
+
+@kernel
+def happenings(
+    odd: Ints,
+    changed: Ints,
+    refused: Floats,
+    shut_out: Bools,
+    verdict: Ints,
+    orders: Floats,
+    filled: Floats,
+    rejects: Floats,
+    level: Ints,
+    matched: Ints,
+) -> Ints:
+    """Masks (T, N) of what is worth a record, a bit for each of AUDIT_EVENTS. matched: (T,)."""
+    events = np.zeros(odd.shape, np.int64)
+    for t in range(odd.shape[0]):
+        for n in range(odd.shape[1]):
+            happened = 1 if odd[t, n] != 0 else 0
+            happened |= 2 if changed[t, n] != 0 else 0
+            happened |= 4 if refused[t, n] > 0.0 or shut_out[t, n] else 0
+            happened |= 8 if verdict[t, n] != HOLD else 0
+            happened |= 16 if orders[t, n] > 0.0 else 0
+            happened |= 32 if filled[t, n] > 0.0 else 0
+            happened |= 64 if rejects[t, n] > 0.0 else 0
+            happened |= 128 if level[t, n] != RUN else 0
+            happened |= 256 if matched[t] == 0 else 0
+            events[t, n] = happened
+    return events
+
+
+@kernel
+def shortfalls(fills: Floats, vwap: Floats, multiplier: Floats, inverse: Ints) -> Floats:
+    """What trading cost in bps of the notional filled, (6, T, N): all of it, its four parts, and against the bar's VWAP; NaN
+    without a fill. fills: (SUMS, T, N). multiplier, inverse: (N,)."""
+    made = np.full((6, fills.shape[1], fills.shape[2]), np.nan)
+    for t in range(fills.shape[1]):
+        for n in range(fills.shape[2]):
+            base = fills[0, t, n]
+            if not base > 0.0:
+                continue
+            for k in range(1, 5):
+                made[k, t, n] = fills[k, t, n] / base * 1e4
+            made[0, t, n] = made[1, t, n] + made[2, t, n] + made[3, t, n] + made[4, t, n]
+            at = vwap[t, n]
+            worth = at if inverse[n] == 0 else -1.0 / at if at > 0.0 else math.nan
+            against = fills[6, t, n] - multiplier[n] * worth * fills[5, t, n]
+            made[5, t, n] = (against + fills[4, t, n]) / base * 1e4
+    return made
+
+
 @layer("L100", schedule="post")
 def l100_decision_audit(
     l0_market_feed: Market,
@@ -160,17 +238,18 @@ def l100_decision_audit(
     The fills of L90 come here through L96, which knows their orders. What happens between two bars is in the row of the next
     bar; its own row has what has happened since the last close. Source: Perold (1988).
     """
-    side = l3_action_proposal.side
-    sided = (side == LONG) | (side == SHORT)
-    asked = np.where(sided, l3_action_proposal.size_fraction, 0.0)
-    given = l4_risk_gate.target_weight * side
-    refused = asked - np.where(given > 0.0, given, 0.0)
-    refused = np.where(refused > 0.0, refused, 0.0)
     quality = l0_market_feed.quality
-    gap = (quality.missing != 0) & (quality.listed != 0)
-    odd = (quality.outlier != 0) | (quality.crossed != 0) | gap | (quality.duplicates > 0) | (quality.late > 0)
-    odd &= (clock.is_bar != 0)[:, None]
+    odd = oddities(
+        outlier=quality.outlier,
+        crossed=quality.crossed,
+        missing=quality.missing,
+        listed=quality.listed,
+        duplicates=quality.duplicates,
+        late=quality.late,
+        is_bar=clock.is_bar,
+    )
     changed = label_changes(l1_regime.label, carry.label)
+    refused = refusals(l3_action_proposal.side, l3_action_proposal.size_fraction, l4_risk_gate.target_weight)
     profit, by_source = profits(
         l97_ledger.position,
         l97_ledger.symbol_realised,
@@ -194,35 +273,28 @@ def l100_decision_audit(
         )
     )
     orders, order_id = placed(log.kind[:n], log.symbol[:n], log.id[:n], log.decision_time[:n], clock.ts, fills.shape[2])
-    happened = (
-        odd,
-        changed != 0,
-        (refused > 0.0) | (with_an_edge(l3_action_proposal) & (l3_action_proposal.may_enter == 0)),
-        l4_risk_gate.verdict != HOLD,
-        orders > 0.0,
-        fills[0] > 0.0,
-        l96_order_lifecycle.rejects > 0.0,
-        l81_kill_switch.level != RUN,
-        (np.asarray(l98_reconciliation.matched) == 0)[:, None] & np.ones(fills.shape[1:], np.bool_),
+    events = happenings(
+        odd=odd,
+        changed=changed,
+        refused=refused,
+        shut_out=with_an_edge(l3_action_proposal) & (l3_action_proposal.may_enter == 0),
+        verdict=l4_risk_gate.verdict,
+        orders=orders,
+        filled=fills[0],
+        rejects=l96_order_lifecycle.rejects,
+        level=l81_kill_switch.level,
+        matched=np.asarray(l98_reconciliation.matched),
     )
-    events = np.zeros(fills.shape[1:], np.int64)
-    for bit, flag in enumerate(happened):
-        events |= flag.astype(np.int64) << bit
     since_close(fills, events, clock.is_bar, carry)
-    notional, delay_cost, spread_cost, impact_cost, fee_cost, quantity, value = fills
-    base = np.where(notional > 0.0, notional, np.nan)
-    delay, spread, impact, fee = (cost / base * 1e4 for cost in (delay_cost, spread_cost, impact_cost, fee_cost))
-    inverse, vwap = instruments.inverse != 0, l0_market_feed.bars.vwap
-    at_vwap = instruments.multiplier * np.where(inverse, -1.0 / np.where(vwap > 0.0, vwap, np.nan), vwap)
-    against = value - at_vwap * quantity
+    costs = shortfalls(fills, l0_market_feed.bars.vwap, instruments.multiplier, instruments.inverse)
     return Audit(
-        shortfall_bps=delay + spread + impact + fee,
-        delay_bps=delay,
-        spread_bps=spread,
-        impact_bps=impact,
-        fee_bps=fee,
-        vwap_bps=(against + fee_cost) / base * 1e4,
-        filled_notional=notional,
+        shortfall_bps=costs[0],
+        delay_bps=costs[1],
+        spread_bps=costs[2],
+        impact_bps=costs[3],
+        fee_bps=costs[4],
+        vwap_bps=costs[5],
+        filled_notional=fills[0],
         refused=refused,
         profit=profit,
         by_source=by_source,
@@ -230,5 +302,5 @@ def l100_decision_audit(
         order_id=order_id,
         events=events,
         regime_changed=changed,
-        anomaly=odd.astype(np.int64),
+        anomaly=odd,
     )

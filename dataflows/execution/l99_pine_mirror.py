@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dataflows.data.types import Market
-from dataflows.execution.chart_view import REGIME, SIDE, ChartCarry, chart_view, laws_of
+from dataflows.execution.chart_view import REGIME, SIDE, ChartCarry, all_known, chart_view, held_weights, laws_of, sides_of
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.types import Ledger, Mirror
 from dataflows.fusion.types import Proposal
@@ -48,17 +48,12 @@ def l99_pine_mirror(
     r_1, sigma, trend_z = l2_returns_volatility.r_1, l2_returns_volatility.sigma, l11_ema_trend_short.spread_atr
     law, rule = laws_of(execution, kinematics, regime)
     seen = chart_view(l0_market_feed.quality.valid, r_1, sigma, trend_z, law, rule, carry)
-    comparable = (l0_market_feed.quality.valid != 0) & (seen[REGIME] >= 0)
-    for values in (close, atr, r_1, sigma, trend_z):
-        comparable &= np.isfinite(values)
     equity = np.asarray(l97_ledger.equity)
-    solvent = equity > 0.0
-    held = np.where(l97_ledger.position != 0.0, l97_ledger.position * l97_ledger.unit_value, 0.0)
     return Mirror(
         time=l0_market_feed.time,
         signal=l3_action_proposal.side,
         score=l3_action_proposal.score,
-        side=np.sign(l4_risk_gate.target_weight).astype(np.int64),
+        side=sides_of(l4_risk_gate.target_weight),
         verdict=l4_risk_gate.verdict,
         reasons=l4_risk_gate.reasons,
         target_weight=l4_risk_gate.target_weight,
@@ -69,7 +64,7 @@ def l99_pine_mirror(
         halt_entries=np.asarray(l92_loss_limits.halt_entries),
         day_pnl=np.asarray(l92_loss_limits.day_pnl),
         position=l97_ledger.position,
-        weight=held / np.where(solvent, equity, np.inf)[:, None],
+        weight=held_weights(l97_ledger.position, l97_ledger.unit_value, equity),
         average_price=l97_ledger.average_price,
         stop=l94_position_exits.active_stop,
         target=l94_position_exits.active_target,
@@ -83,5 +78,5 @@ def l99_pine_mirror(
         direction=l60_kinematic_state.direction,
         chart_regime=seen[REGIME],
         chart_side=seen[SIDE],
-        comparable=comparable.astype(np.int64),
+        comparable=all_known(l0_market_feed.quality.valid, seen[REGIME], close, atr, r_1, sigma, trend_z),
     )

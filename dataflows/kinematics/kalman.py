@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Annotated, Final, NamedTuple
 
@@ -12,6 +11,7 @@ from dataflows.carry import NAN, Axes, Count, Unknown
 from dataflows.kinematics.volatility import z_score
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
+from dataflows.runtime.made import made_once
 
 DIFFUSE: Final = 1e6
 """Variance of the first velocity, in units of the observation's: nothing is known of it."""
@@ -30,7 +30,7 @@ class LocalTrend(NamedTuple):
     surprise: Annotated[Floats, Axes("N", start=NAN)]  # as of the last bar that counted
 
 
-@functools.lru_cache(maxsize=8)
+@made_once
 def walk_deviations(q_level: float, q_velocity: float) -> tuple[float, float]:
     """What the model's own t of the velocity and z of the innovation deviate by on a random walk, in the long run.
 

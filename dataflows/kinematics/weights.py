@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from fractions import Fraction
 
 import numpy as np
 
 from dataflows.panel import Floats
+from dataflows.runtime.made import made_once
 
 
-@functools.lru_cache(maxsize=8)
+@made_once
 def savitzky_golay(width: int, degree: int) -> Floats:
     """Derivatives 1 to 3, at the last of `width` bars, of the polynomial of that degree that fits them best: (3, width),
     latest first.
@@ -35,7 +35,7 @@ def savitzky_golay(width: int, degree: int) -> Floats:
     return weights
 
 
-@functools.lru_cache(maxsize=8)
+@made_once
 def fractional_difference(order: float, width: int) -> Floats:
     """The first `width` weights of (1 - B)^order, latest first: (1, width). Source: Hosking (1981)."""
     weights = np.empty((1, width))

@@ -39,15 +39,13 @@ def l10_trade_pressure(
     bars, flow = l0_market_feed.bars, l0_market_feed.flow
     decay = 1.0 - halflife_alpha(microstructure.pressure_halflife_bars)
     proxied = (np.isnan(flow.buy_volume) | np.isnan(flow.sell_volume)).astype(np.int64)
-    return TradePressure(
-        *pressure(
-            bars.volume,
-            flow.buy_volume,
-            flow.sell_volume,
-            l2_returns_volatility.z,
-            l0_market_feed.quality.valid,
-            decay,
-            carry.sums,
-        ),
-        proxied=proxied,
+    signed, share, z, buying, selling = pressure(
+        bars.volume,
+        flow.buy_volume,
+        flow.sell_volume,
+        l2_returns_volatility.z,
+        l0_market_feed.quality.valid,
+        decay,
+        carry.sums,
     )
+    return TradePressure(signed, share, z, buying, selling, proxied)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
 from dataflows.data.types import DataConfig, Market
+from dataflows.kernels.arith import log_panel
 from dataflows.kernels.smooth import SeededEwm, halflife_alpha, seeded_ewm
 from dataflows.kinematics.types import Returns, Slope
 from dataflows.layer import layer
@@ -26,6 +26,7 @@ from dataflows.regime.hidden_markov import (
     regime_filter,
 )
 from dataflows.regime.types import CALM, CHAOTIC, HIGH_VOL, TREND_DOWN, TREND_UP, Regime, RegimeThresholds
+from dataflows.runtime.made import made_once
 
 
 class RegimeCarry(NamedTuple):
@@ -36,7 +37,7 @@ class RegimeCarry(NamedTuple):
     higher: RegimeState
 
 
-@functools.lru_cache(maxsize=8)
+@made_once
 def _tables(means: tuple[Features, ...], stds: tuple[Features, ...]) -> tuple[Floats, Floats, Floats]:
     """Means, deviations and their logarithms, (REGIMES, FEATURES) each; kept, since unpacking the tuples costs 8 us a bar."""
     return np.array(means, np.float64), np.array(stds, np.float64), np.log(np.array(stds, np.float64))
@@ -129,7 +130,7 @@ def l1_regime(
         state=carry.base,
     )
 
-    span = np.log(higher.high / higher.low)
+    span = log_panel(higher.high / higher.low)
     variance = seeded_ewm(
         span * span, higher.closed, halflife_alpha(regime.vol_halflife_15), regime.vol_seed_15, carry.variance_15
     )  # 4 log 2 times the estimate: no ratio to the usual sees the difference

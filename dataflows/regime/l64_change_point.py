@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 from dataflows.kinematics.types import Returns
@@ -11,6 +10,7 @@ from dataflows.panel import Floats
 from dataflows.regime.config import RegimeConfig
 from dataflows.regime.run_length import RunLengths, run_length_table, run_lengths
 from dataflows.regime.types import ChangePoint
+from dataflows.runtime.made import made_once
 
 
 class ChangePointCarry(NamedTuple):
@@ -19,7 +19,7 @@ class ChangePointCarry(NamedTuple):
     runs: RunLengths
 
 
-@functools.lru_cache(maxsize=8)
+@made_once
 def _table(r_max: int, recent: int, alpha: float, kappa: float) -> Floats:
     return run_length_table(r_max, recent, alpha, kappa)
 

@@ -89,6 +89,7 @@ def fingerprint(fn: Any, *, modules: bool = True) -> str:
 
     def value(x: Any, attributes: tuple[str, ...] = ()) -> None:
         x = x.py_func if isinstance(x, Dispatcher) else x
+        x = getattr(x, "__memo_of__", x)  # see made.py
         if hasattr(x, "__content__"):
             put(x.__content__)
         elif isinstance(x, np.ndarray):
@@ -323,7 +324,8 @@ class _Kernel(_Compiled):
 
 
 def _plain(kind: Any) -> Any:
-    return nb.types.unliteral(kind)
+    """What a kernel takes in place of a literal number, or of a record's place (drivers/engine/loop/records.py)."""
+    return getattr(kind, "by_value", None) or nb.types.unliteral(kind)
 
 
 def kernel(fn: F) -> F:

@@ -56,6 +56,13 @@ class Instant(NamedTuple):
         return Chunk(at, self.inputs, operator, np.array([self.amount]), self.events, None, symbol, subject)
 
 
+class Begun(NamedTuple):
+    """A chunk on its way: its bars, and what has been computed of it."""
+
+    time: Ints
+    values: dict[str, Any]
+
+
 class Outputs(NamedTuple):
     """What a chunk, or an instant between two bars, produced.
 
@@ -65,7 +72,7 @@ class Outputs(NamedTuple):
     """
 
     time: Ints
-    values: dict[str, Any]
+    values: Mapping[str, Any]
     offsets: dict[str, Ints]
     epoch: dict[str, Any]
 

@@ -20,8 +20,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
+import numba
 import numpy as np
 
 from dataflows.carry import Axes, start_state
@@ -29,15 +30,19 @@ from dataflows.data.types import Clock
 from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, leaves
 from dataflows.runtime.scratch import open_block
 from drivers.engine.arena import Arena
-from drivers.engine.chunk import Chunk, Instant, Outputs, blank_value, empty_log, joined, last_row, narrowed
+from drivers.engine.chunk import Begun, Chunk, Instant, Outputs, blank_value, empty_log, joined, last_row, narrowed
 from drivers.engine.loop.address import WHERE_COLUMNS
 from drivers.engine.loop.generate import FIRST, STEP_LOOP
+from drivers.engine.one_bar.flat import Layout
+from drivers.engine.one_bar.stage import OneBar
 from drivers.engine.parallel import run_layers
 from drivers.engine.plan import Plan
 from drivers.engine.shadow import SHADOW, Shadow
 from drivers.graph.external import UNKNOWN_UNLESS_GIVEN
 from drivers.graph.layers import LayerNode
 from drivers.text.times import stamp
+
+nb: Any = numba  # its own annotations leave out what a compiler's user needs
 
 DAY_NS: Final = 86_400_000_000_000
 
@@ -46,18 +51,14 @@ class EngineError(RuntimeError):
     """The engine cannot take this chunk, or any more."""
 
 
-class Begun(NamedTuple):
-    """A chunk on its way: its bars, and what has been computed of it."""
-
-    time: Ints
-    values: dict[str, Any]
-
-
 class Guard(Protocol):
     """Checks outputs against the boundary models."""
 
     def check(self, time: Ints, values: Mapping[str, Any]) -> None:
         """Raises when a value is outside what its domain promises."""
+
+    def of_flat(self, layout: Layout, values: Mapping[str, Any]) -> Callable[[Floats, Ints], bool]:
+        """A function of the flat outputs of a bar that says whether `check` would accept it. values: those of one bar."""
 
     def check_epoch(self, time: int, values: Mapping[str, Any]) -> None:
         """The same of what the epoch layers returned. time: UTC ns of the epoch's last bar."""
@@ -101,6 +102,7 @@ class Engine:
         self.held: dict[str, Any] = {}  # the market side at the last bar, one row each: what `react` runs beside
         self._poisoned_at: int | None = None
         self.shadow: Shadow | None = None  # the account that no policy touches, where one is kept beside this
+        self.one_bar: OneBar | None = None  # the native form of single bars, where one was made
         self.on_layer: Callable[[str], None] = lambda name: None
 
     # ---- state
@@ -130,6 +132,8 @@ class Engine:
 
         Raises EngineError for a chunk that does not, and for any chunk after an error in the middle of one.
         """
+        if self.one_bar is not None and self.one_bar.fits(chunk):
+            return self.one_bar.advance(chunk)
         begun = self.begin(chunk)
         self.run_market(begun)
         return self.complete(begun)
@@ -138,9 +142,13 @@ class Engine:
 
     def begin(self, chunk: Chunk) -> Begun:
         """Refuses a chunk that may not come next."""
+        self.begin_bar(chunk)
+        return Begun(chunk.time, self._inputs(chunk, np.ones(len(chunk.time), np.int64)))
+
+    def begin_bar(self, chunk: Chunk) -> None:
+        """The same for a chunk whose values lie elsewhere (drivers/engine/one_bar)."""
         self._refuse(chunk)
         self._begun_time = int(chunk.time[-1])
-        return Begun(chunk.time, self._inputs(chunk, np.ones(len(chunk.time), np.int64)))
 
     def own(self, begun: Begun) -> Begun:
         """A chunk that another engine has begun, with the memory of this one."""
@@ -154,11 +162,7 @@ class Engine:
         """Closes the epoch before the chunk, where that is due; then the other columnar layers, steps, post layers, guards."""
         time, values = begun
         with self._poisoning(int(time[-1])):
-            closed: dict[str, Any] = {}
-            epoch = int((time[0] - 1) // self.epoch_ns)
-            if epoch != self.epoch:
-                closed = self._close_epoch()
-                self.epoch = epoch
+            closed = self.close_before(int(time[0]))
         if self._learning:
             self._columnar(self._learning, begun)
         if self.shadow is not None:
@@ -167,6 +171,15 @@ class Engine:
         produced, offsets = self._account_side(time, values)
         self.held = {p: last_row(values[p], self.plan.type_of(p), len(time)) for p in self._held_names if p in values}
         return Outputs(time, produced, offsets, closed)
+
+    def close_before(self, time: int) -> dict[str, Any]:
+        """Closes the epoch before a bar where that begins another; returns what its layers gave."""
+        epoch = (time - 1) // self.epoch_ns
+        if epoch == self.epoch:
+            return {}
+        closed = self._close_epoch()
+        self.epoch = epoch
+        return closed
 
     def _columnar(self, nodes: Sequence[LayerNode], begun: Begun) -> None:
         with self._poisoning(int(begun.time[-1])):
@@ -260,11 +273,14 @@ class Engine:
         for name in UNKNOWN_UNLESS_GIVEN:
             if name in self.plan.hints and name not in values:
                 values[name] = blank_value(self.plan.hints[name], bars, self.dims, chunk.time)
-        if "venue_events" in self.plan.hints:
-            events = chunk.events if chunk.events is not None else self._no_events()
-            values["venue_events"] = events
-            values["venue_events__at"] = self._events_at(chunk, bars, events.n)
-        return values
+        return values | self.venue_events(chunk, bars)
+
+    def venue_events(self, chunk: Chunk, bars: int) -> dict[str, Any]:
+        """The venue's reports in a chunk, and where those of each bar begin, by the names under which the loop takes them."""
+        if "venue_events" not in self.plan.hints:
+            return {}
+        events = chunk.events if chunk.events is not None else self._no_events()
+        return {"venue_events": events, "venue_events__at": self._events_at(chunk, bars, events.n)}
 
     @staticmethod
     def _events_at(chunk: Chunk, bars: int, n: int) -> Ints:
@@ -279,10 +295,12 @@ class Engine:
 
     # ---- the step stage
 
-    def _run_steps(self, values: dict[str, Any], bars: int) -> dict[str, Ints]:
+    def _run_steps(self, values: dict[str, Any], bars: int, into: tuple[Any, ...] | None = None) -> dict[str, Ints]:
+        """Runs the loop over the bars in `values` and adds what it records and logs. into: blocks that `values` look into, in
+        place of new ones."""
         stage, n = self.plan.steps, self.dims["N"]
         rows = stage.block_rows
-        blocks = (
+        blocks = into or (
             np.empty((rows["panel_f8"], bars, n)),
             np.empty((rows["panel_i8"], bars, n), np.int64),
             np.empty((rows["series_f8"], bars)),
@@ -306,7 +324,8 @@ class Engine:
                 done = int(self._loop(*first, *arguments))
             parts.append((t, done, logs))
             t = done
-        values.update(self._box(*blocks))
+        if into is None:
+            values.update(self._box(*blocks))
         return self._collect(values, parts, bars)
 
     def _logs(self, bars: int, t: int) -> list[tuple[Ints, Floats, Ints]]:
@@ -398,6 +417,17 @@ class Engine:
         with np.errstate(all="ignore"):  # a blank is NaN where a layer promises a number
             scratch.guard = None
             scratch._close_epoch()
+
+    def warm_up_single_bars(self, on_layer: Callable[[str], None] = lambda name: None) -> None:
+        """Compiles, or loads, the native form of single bars (drivers/engine/one_bar); from here on `advance` uses it for them.
+
+        Call `warm_up` first.
+        """
+        if not self.compiled or nb.config.DISABLE_JIT:
+            return
+        scratch, blank = self._scratch(lambda name: None), self.blank(1)
+        sample = {**scratch._inputs(blank, np.ones(1, np.int64)), **scratch.advance(blank).values}
+        self.one_bar = OneBar(self, sample, on_layer)
 
     def refuse_views(self, outputs: Outputs) -> None:
         """Raises EngineError for a columnar or post layer that gives arrays of its carry: the next chunk would change them, and

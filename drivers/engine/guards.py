@@ -14,8 +14,10 @@ import pandera.errors
 import pandera.pandas as pa
 
 from dataflows.boundary import Boundary, Promise, promise_of
-from dataflows.panel import Ints, Kind, is_log
+from dataflows.panel import Floats, Ints, Kind, is_log
 from drivers.engine.limits import Bounded, Place, Ruled, all_hold
+from drivers.engine.one_bar.flat import Layout
+from drivers.engine.one_bar.flat_limits import FlatLimits
 from drivers.engine.plan import Plan
 from drivers.graph.columns import epoch_columns, leaves_of
 from drivers.text.times import stamp
@@ -202,11 +204,20 @@ class Guards:
 
     def check(self, time: Ints, values: Mapping[str, Any]) -> None:
         """Raises BoundaryError with pandera's report on the first domain that breaks its promise."""
+        self._make(values)
+        if not self._hold(values):
+            raise BoundaryError(self._report(time, values))
+
+    def _make(self, values: Mapping[str, Any]) -> None:
         if not self._made:
             self._made = [DomainGuard(self.plan, d, m, values) for d, m in self.boundaries.items()]
             self._hold = all_hold([x for g in self._made for x in g.bounded], [x for g in self._made for x in g.ruled])
-        if not self._hold(values):
-            raise BoundaryError(self._report(time, values))
+
+    def of_flat(self, layout: Layout, values: Mapping[str, Any]) -> Callable[[Floats, Ints], bool]:
+        """A function of the flat outputs of a bar that says whether `check` would accept it. values: those of one bar."""
+        self._make(values)
+        bounds, rules = [x for g in self._made for x in g.bounded], [x for g in self._made for x in g.ruled]
+        return FlatLimits(layout, bounds, rules).hold
 
     def _report(self, time: Ints, values: Mapping[str, Any]) -> str:
         for guard in self._made:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from dataflows.runtime.scratch import takes_rows
-from drivers.engine.chunk import Chunk, Outputs
-from drivers.engine.engine import Begun, Engine
+from drivers.engine.chunk import Begun, Chunk, Outputs
+from drivers.engine.engine import Engine
 from drivers.engine.interrupts import deferred
 from drivers.engine.parallel import LEAST, cores
 

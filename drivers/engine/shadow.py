@@ -14,10 +14,10 @@ import numpy as np
 from dataflows.panel import Ints
 from dataflows.rl.config import OFF
 from dataflows.rl.types import ShadowAccount
-from drivers.engine.chunk import Instant, blank_value
+from drivers.engine.chunk import Begun, Instant, blank_value
 
 if TYPE_CHECKING:
-    from drivers.engine.engine import Begun, Engine
+    from drivers.engine.engine import Engine
     from drivers.engine.plan import Plan
 
 SHADOW: Final = "shadow_account"

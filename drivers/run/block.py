@@ -13,6 +13,7 @@ import numpy as np
 
 from dataflows.panel import Ints, is_log, leaves, rebuild, walk
 from drivers.engine.chunk import Outputs, empty_log, joined
+from drivers.engine.one_bar.flat import FlatValues, Layout
 
 MOST_BARS: Final = 1440
 MOST_ROWS: Final = 1 << 15
@@ -31,6 +32,9 @@ class Block:
         self.annotations, self.room = annotations, room
         self._gather: Callable[[Mapping[str, Any]], tuple[tuple[Any, ...], ...]] | None = None
         self._kinds: list[tuple[int, Any, tuple[int, ...]]] = []  # leaves, type and shape of each group
+        self._members: list[list[tuple[str, tuple[str, ...]]]] = []  # node and path of each leaf of each group
+        self._layout: Layout | None = None  # that `_flat` is made for
+        self._flat: list[tuple[str, Any]] = []
         self._places: dict[str, list[tuple[int, int] | Any]] = {}  # by node, where each leaf lies, or the leaf itself
         self._empty()
 
@@ -54,14 +58,28 @@ class Block:
         if not self._groups:
             self._groups = [np.empty((many, self.room, *shape), dtype) for many, dtype, shape in self._kinds]
             self._logs = {name: [] for name in outputs.offsets}
-        for group, rows in zip(self._groups, self._gather(values), strict=True):
-            group[:, i] = np.concatenate(rows)
+        if isinstance(values, FlatValues):
+            for group, (dtype, places) in zip(self._groups, self._flat_places(values.layout), strict=True):
+                group[:, i] = getattr(values, dtype)[places]
+        else:
+            for group, rows in zip(self._groups, self._gather(values), strict=True):
+                group[:, i] = np.concatenate(rows)
         for name, entries in self._logs.items():
             if values[name].n:
                 entries.append((i, values[name]))
         self._time[i] = outputs.time[0]
         self._epoch |= outputs.epoch
         self.bars += 1
+
+    def _flat_places(self, layout: Layout) -> list[tuple[str, Any]]:
+        """By group, where the values of its leaves are in the flat outputs of a bar, in the shape of the group's row."""
+        if self._layout is not layout:
+            self._layout, self._flat = layout, []
+            for (_, _, shape), own in zip(self._kinds, self._members, strict=True):
+                leaves = [layout.leaves[member] for member in own]
+                places = np.array([np.arange(leaf.start, leaf.stop) for leaf in leaves])
+                self._flat.append((leaves[0].dtype, places.reshape(len(own), *shape)))
+        return self._flat
 
     def taken(self) -> Outputs:
         """Everything, as the outputs of one chunk; the block is empty then, and its memory the taker's."""
@@ -88,6 +106,7 @@ class Block:
         """Groups leaves by type and shape. Returns the function that gathers each group's leaves of one bar."""
         self._order = list(values)
         groups: dict[tuple[Any, tuple[int, ...]], list[str]] = {}
+        members: dict[tuple[Any, tuple[int, ...]], list[tuple[str, tuple[str, ...]]]] = {}
         for name, value in values.items():
             annotation = self.annotations[name]
             if is_log(annotation):
@@ -100,8 +119,10 @@ class Block:
                 key = (leaf.dtype, leaf.shape[1:])
                 own = groups.setdefault(key, [])
                 places.append((list(groups).index(key), len(own)))
+                members.setdefault(key, []).append((name, path))
                 own.append(f"v[{name!r}]{''.join(f'.{field}' for field in path)}")
             self._places[name] = places
+        self._members = list(members.values())
         self._kinds = [(len(own), dtype, shape) for (dtype, shape), own in groups.items()]
         namespace: dict[str, Any] = {}
         parts = ", ".join(f"({', '.join(own)},)" for own in groups.values())

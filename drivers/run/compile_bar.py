@@ -100,3 +100,17 @@ def warm_up(engine: Engine, project: Path | None, progress: Progress) -> None:
     """Compiles every layer, or loads it from the cache, with a bar."""
     with CompileBar(engine.plan, progress).ticking() as bar:
         compile_all(engine, project, bar)
+
+
+def warm_up_single_bars(engine: Engine, progress: Progress) -> None:
+    """Compiles the native form of single bars, or loads it from the cache: for a stream, after `warm_up`."""
+    total = len(engine.plan.stage["columnar"]) + len(engine.plan.stage["post"]) + 1
+    task = progress.add_task("Compiling for single bars", total=total, even=False)
+    begun: list[str] = []
+
+    def on_layer(name: str) -> None:
+        progress.update(task, completed=len(begun), description=f"Compiling {name} for single bars")
+        begun.append(name)
+
+    engine.warm_up_single_bars(on_layer)
+    progress.remove_task(task)

@@ -29,6 +29,7 @@ from drivers.run.assembly import PreparedRun, prepare_run
 from drivers.run.bar_by_bar import Stream
 from drivers.run.batch import RunResult, default_out
 from drivers.run.between_bars import Between
+from drivers.run.compile_bar import warm_up_single_bars
 from drivers.run.journaled import Journaled
 from drivers.run.live_account import connection
 from drivers.run.paced import paced
@@ -78,6 +79,7 @@ def run_stream(
     begun = time.perf_counter()
     with progress_bar(console) as progress:
         session = prepare_run(request, progress, feed, notify=notify)
+        warm_up_single_bars(session.engine, progress)
         check_venue(session.plan, connect is not None, session.data.instruments)
         ready = time.perf_counter()
         with ExitStack() as stack:

@@ -17,6 +17,7 @@ from numba.np import arrayobj
 from dataflows.runtime.scratch import turn
 from drivers.engine.loop.records import (
     CONTENT,
+    Handed,
     Slot,
     count_references,
     field_place,
@@ -38,11 +39,12 @@ def address_of(compiled: Any, signature: tuple[Any, ...]) -> int:
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
-def by_address(name: str, returns: Any, given: tuple[Any, ...]) -> Any:
+def by_address(name: str, returns: Any, given: tuple[Any, ...], held: type[Handed] = Slot) -> Any:
     """A function for compiled code that calls the layer at `address` in numba's own convention: `f(address, *arguments)`. Where
     the layer returns a record, it is `f(address, slot, *arguments)` and leaves the record in the slot.
 
-    given: types of the arguments; records are handed over by their slots. An error in the layer is raised in the caller.
+    given: types of the arguments; records are handed over by their slots. held: what the slot of the result is. An error in the
+    layer is raised in the caller.
     """
     takes = tuple(handed(kind) for kind in given)
 
@@ -65,10 +67,10 @@ def by_address(name: str, returns: Any, given: tuple[Any, ...]) -> Any:
 
     own = ["address", *(f"x{i}" for i in range(len(given)))]
     if is_record(returns):
-        made = named(name, ["address", "slot", *own[1:]], Slot(returns)(types.int64, Slot(returns), *given), call_into)
+        made = named(name, ["address", "slot", *own[1:]], held(returns)(types.int64, held(returns), *given), call_into)
     else:
         made = named(name, own, returns(types.int64, *given), call)
-    made.__content__ = f"{CONTENT} {name} {returns} {given}"
+    made.__content__ = f"{CONTENT} {name} {held.__name__} {returns} {given}"
     return made
 
 

@@ -77,10 +77,11 @@ def _narrowed(kind: Any, read: frozenset[Path], name: str) -> Any:
     }
     if not inner or tuple(inner.values()) == tuple(kind.types):
         return kind
-    return _tuple_type(list(inner.values()), row_class(name, tuple(inner)))
+    return tuple_type(list(inner.values()), row_class(name, tuple(inner)))
 
 
-def _tuple_type(inner: list[Any], kind: Any) -> Any:
+def tuple_type(inner: list[Any], kind: Any) -> Any:
+    """numba's type of a NamedTuple of that class with fields of these types."""
     if len(set(inner)) == 1:
         return nb.types.NamedUniTuple(inner[0], len(inner), kind)
     return nb.types.NamedTuple(inner, kind)
@@ -94,7 +95,7 @@ def record_type(annotation: Any, leaves: Iterator[Any]) -> Any:
     bare = unwrap_generic(annotation)
     if not is_record(bare):
         return next(leaves)
-    return _tuple_type([record_type(t, leaves) for t in fields_of(bare).values()], bare)
+    return tuple_type([record_type(t, leaves) for t in fields_of(bare).values()], bare)
 
 
 def declared_type(annotation: Any) -> Any:

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import models
 from numba.core.errors import TypingError
-from numba.core.imputils import impl_ret_borrowed, lower_getattr_generic
+from numba.core.imputils import impl_ret_borrowed, lower_cast, lower_getattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, register_model
 
@@ -46,8 +46,19 @@ class Slot(Handed):
     """The same memory in the loop, where each instant writes it anew."""
 
 
+class Lent(Handed):
+    """A record in memory, as a columnar layer sees it. The layer hands it on by value, to the kernel that is compiled for calls
+    from Python too."""
+
+    @property
+    def by_value(self) -> Any:
+        """What a kernel takes in its place."""
+        return self.record
+
+
 @register_model(Handed)
 @register_model(Slot)
+@register_model(Lent)
 class _Address(models.PrimitiveModel):  # type: ignore[misc]  # numba ships no types
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, manager.lookup(kind.record).get_data_type().as_pointer())
@@ -61,13 +72,13 @@ class _Fields(AttributeTemplate):  # type: ignore[misc]  # numba ships no types
         if name not in handed.record.fields:
             return None
         inner = handed.record.types[handed.record.fields.index(name)]
-        return type(handed)(inner) if is_record(inner) else inner
+        return type(handed)(inner) if is_record(inner) and not _by_value(handed, inner) else inner
 
 
 @lower_getattr_generic(Handed)  # type: ignore[untyped-decorator]
 def _field(context: Any, builder: Any, handed: Any, value: Any, name: str) -> Any:
     place, kind = field_place(builder, handed, value, (name,))
-    if is_record(kind):
+    if is_record(kind) and not _by_value(handed, kind):
         return place
     before = len(builder.block.instructions)
     loaded = context.data_model_manager[kind].load_from_data_pointer(builder, place)
@@ -79,6 +90,17 @@ def _field(context: Any, builder: Any, handed: Any, value: Any, name: str) -> An
     if is_carry(handed.record.instance_class):
         return without_owner(context, builder, kind, loaded)
     return impl_ret_borrowed(context, builder, kind, loaded)
+
+
+@lower_cast(Lent, types.BaseNamedTuple)  # type: ignore[untyped-decorator]
+def _loaded(context: Any, builder: Any, lent: Any, kind: Any, value: Any) -> Any:
+    loaded = context.data_model_manager[kind].load_from_data_pointer(builder, value)
+    return without_owner(context, builder, kind, loaded) if is_carry(kind.instance_class) else loaded
+
+
+def _by_value(handed: Any, inner: Any) -> bool:
+    """Whether a record's record is loaded where it is read: states of kernels, which a layer passes on and never looks into."""
+    return isinstance(handed, Lent) and is_carry(inner.instance_class)
 
 
 def is_record(kind: Any) -> bool:
@@ -162,14 +184,14 @@ def _fill(context: Any, builder: Any, place: Any, kind: Any, value: Any, given: 
             builder.store(context.data_model_manager[inner].as_data(builder, part), to)
 
 
-def opener(name: str, kind: Any) -> Any:
-    """`f()` for compiled code: an empty slot for what a layer returns."""
+def opener(name: str, kind: Any, held: type[Handed] = Slot) -> Any:
+    """`f()` for compiled code: an empty slot for what a layer returns. held: what the slot is to the layers that take it."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return cgutils.alloca_once(builder, context.get_data_type(kind), zfill=True)
 
-    made = named(name, [], Slot(kind)(), generate)
-    made.__content__ = f"{CONTENT} {name} {kind}"
+    made = named(name, [], held(kind)(), generate)
+    made.__content__ = f"{CONTENT} {name} {held.__name__} {kind}"
     return made
 
 

@@ -1,0 +1,1 @@
+"""A single bar as one native call: what a stream pays, without a call from Python for each layer."""
