@@ -250,3 +250,13 @@ def test_what_is_said_from_outside_is_what_the_layer_observes_to_be_in_force() -
     act(engine, 0.4)
     engine.advance(chunk(900, 2340))
     assert engine.end_epoch()[WEALTH].observation[OBSERVED.index("multiplier in force")] == 0.4
+
+
+def test_single_bars_in_native_form_keep_the_same_shadow() -> None:
+    batch, single = engine_of(on()), engine_of(on())
+    single.warm_up_single_bars()
+    wanted, found = shadowed(batch), shadowed(single)
+    run(batch, (0, 890, 900, 920))
+    run(single, (0, *range(890, 921)))
+    assert np.concatenate(wanted).tobytes() == np.concatenate(found).tobytes()
+    assert np.ptp(np.concatenate(wanted)) > 0.0
