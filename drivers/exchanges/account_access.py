@@ -115,23 +115,28 @@ class Account:
     """The gateway to one account, with all that stands behind it.
 
     exchange: the connection for market data, whose description of markets is used. clock: UTC ns by the exchange. skew: ns.
+    wake: is called, from any thread, when something has come; None: `wait` returns then.
     """
 
     def __init__(
         self, exchange: Exchange, symbols: tuple[str, ...], keys: Keys, clock: Callable[[], int], *, step: int, begins: int,
         cash: float, notify: Callable[[str], None], skew: Callable[[], int] = lambda: 0,
+        wake: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         rules = exchange.rules
         assert rules.gate is not None
-        self._lock = lock_account(exchange.name, keys)
         self._woken = threading.Event()
         markets = tuple(_market(exchange.market(symbol)) for symbol in symbols)
         if len({market.quote for market in markets}) > 1:
             raise ExchangeFault(f"the symbols have several quote currencies; trade those of one: {', '.join(symbols)}")
         wires = [CcxtWire(self._client(exchange, keys), keys.all) for _ in range(2)]
-        refuse_withdrawals(wires[0].client, exchange.name, rules.may_withdraw)
-        runner = Threads(wires[0], wires[1], self._woken.set)
-        stream = UserStream(lambda: self._streaming(exchange, keys), self._woken.set)
+        for wire in wires:
+            exchange.ask(wire.client.load_time_difference)
+        exchange.ask(lambda: refuse_withdrawals(wires[0].client, exchange.name, rules.may_withdraw))
+        self._lock = lock_account(exchange.name, keys)
+        come = wake or self._woken.set
+        runner = Threads(wires[0], wires[1], come)
+        stream = UserStream(lambda: self._streaming(exchange, keys), come)
         self.gateway = Gateway(
             runner, markets, LastGate(rules.gate), clock, step, begins, cash, State(new_nonce()), stream=stream,
             can_pair=wires[0].can_pair, adopt=rules.adopt, on_stop=rules.on_stop, weight=rules.request_weight, notify=notify,

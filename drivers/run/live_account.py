@@ -46,6 +46,8 @@ def _connected(session: PreparedRun, keys: Keys, notify: Callable[[str], None]) 
     account = Account(
         feed.exchange, feed.wanted, keys, lambda: feed.time_ns() + feed.skew, step=step_of(feed), begins=feed.begins,
         cash=session.configs["execution"].start_cash, notify=notify, skew=lambda: feed.skew,
+        wake=getattr(feed, "wake", None),
     )  # fmt: skip
-    feed.wait = account.wait
+    if not hasattr(feed, "wake"):
+        feed.wait = account.wait
     return account.gateway

@@ -205,8 +205,11 @@ class PracticeAccount:
         """The market's trades up to now (or `to`, UTC ms) meet the orders."""
         until = self.now() if to is None else to
         due, self.deferred = ([each for each in self.deferred if (each[0] <= until) is now] for now in (True, False))
-        for _, do in due:
+        clock = self.now
+        for time, do in due:
+            self.now = time.__int__  # it is done at its own time
             do()
+        self.now = clock
         since, self._seen = self._seen, max(self._seen, until)
         if until <= since:
             return

@@ -8,7 +8,7 @@ from typing import Final
 
 REQUESTS: Final = ("429", "418", "502", "html", "broken", "hang", "lost_request", "slow", "reject")
 """Before anything is done, but for `broken`: half of the JSON of an answer. reject: of an order. hang: no answer. lost_request:
-the connection breaks. slow: no answer, and it is done two seconds later."""
+the connection breaks. slow: no answer, and it is done almost three seconds later."""
 ANSWERS: Final = ("502_after", "html_after", "hung_after", "lost_after")
 """The request is done and its answer is lost: a gateway's page, a page with status 200, no answer, a broken connection."""
 STREAM: Final = ("duplicate", "lost", "late", "drop", "malformed")

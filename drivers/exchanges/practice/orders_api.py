@@ -28,7 +28,7 @@ WEIGHTS: Final = {
 MOST_AHEAD: Final = 1_000
 """ms by which a request may be ahead of the exchange's clock."""
 MINUTE: Final = 60_000
-SLOW: Final = 2_000
+SLOW: Final = 2_800
 """ms after which a request that is late is done."""
 
 

@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from drivers.venues.description import OrderLimits
 START = 1_767_225_600_000  # ms
 STEP = 60_000  # ms
 MS = 1_000_000
+TIMEOUT = 1_000  # ms that a client waits, less than a slow request takes
 UIDS = {"BTCUSDT": 11, "ETHUSDT": 12}
 FIRST = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0, "BNBUSDT": 600.0}
 LIMITS = OrderLimits(notional_per_order=5_000.0, notional_per_minute=20_000.0, price_band_bps=200.0)
@@ -91,7 +93,7 @@ class InProcess(BaseAdapter):
             answer = desk.api.handle(request.method, path, query or body, dict(request.headers))
             status, text, headers = answer.status, answer.body, answer.headers
             if answer.hangs:
-                desk.now += 2_000
+                desk.now += TIMEOUT
                 raise requests.exceptions.ReadTimeout("timed out", request=request)
             if not answer.status:
                 raise requests.exceptions.ConnectionError("connection reset", request=request)
@@ -139,6 +141,27 @@ class PrivateStream:
         self.frames.close()
 
 
+def market(name: str) -> dict[str, Any]:
+    """A symbol of the practice exchange, as ccxt describes it."""
+    base = name.removesuffix("USDT")
+    kinds = ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"]
+    return {
+        "id": name, "symbol": f"{base}/USDT", "base": base, "quote": "USDT", "baseId": base, "quoteId": "USDT",
+        "type": "spot", "spot": True, "swap": False, "future": False, "option": False, "margin": False, "contract": False,
+        "linear": None, "inverse": None, "active": True, "settle": None, "taker": 0.001, "maker": 0.001,
+        "precision": {"price": 0.01, "amount": 0.0001}, "info": {"orderTypes": kinds},
+        "limits": {"amount": {"min": 0.0001}, "price": {}, "cost": {"min": 5.0}},
+    }  # fmt: skip
+
+
+@cache
+def reader() -> Any:
+    """What reads the user stream's frames; it remembers nothing."""
+    client = ccxt.pro.binance()
+    client.set_markets([market(name) for name in FIRST])
+    return client
+
+
 class Desk:
     """An exchange, an account, and a gateway with a journal, which may be killed and started again.
 
@@ -161,33 +184,18 @@ class Desk:
         self.said: list[str] = []
         self.acted: list[ExecutionReport] = []
         self.asked: list[tuple[Any, ...]] = []
-        self.reader = self._client(ccxt.pro.binance, rest=False)
+        self.reader = reader()
         self.restarts = 0
         folder.mkdir(parents=True, exist_ok=True)
         self.start()
 
-    def _client(self, kind: Any, rest: bool = True) -> Any:
-        client = kind({"apiKey": self.account.key, "secret": self.account.secret, "enableRateLimit": False})
-        client.options["fetchMarkets"] = {"types": ["spot"]}
-        client.options["fetchCurrencies"] = False
-        client.set_markets([self._market(name) for name in FIRST])
+    def _client(self) -> Any:
+        client = ccxt.binance({"apiKey": self.account.key, "secret": self.account.secret, "enableRateLimit": False})
+        client.set_markets([market(name) for name in FIRST])
         client.milliseconds = lambda: self.now
-        if rest:
-            client.session.mount("https://", InProcess(self))
-            client.fetch = json_alone(client.fetch)
+        client.session.mount("https://", InProcess(self))
+        client.fetch = json_alone(client.fetch)
         return client
-
-    @staticmethod
-    def _market(name: str) -> dict[str, Any]:
-        base = name.removesuffix("USDT")
-        kinds = ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"]
-        return {
-            "id": name, "symbol": f"{base}/USDT", "base": base, "quote": "USDT", "baseId": base, "quoteId": "USDT",
-            "type": "spot", "spot": True, "swap": False, "future": False, "option": False, "margin": False, "contract": False,
-            "linear": None, "inverse": None, "active": True, "settle": None, "taker": 0.001, "maker": 0.001,
-            "precision": {"price": 0.01, "amount": 0.0001}, "info": {"orderTypes": kinds},
-            "limits": {"amount": {"min": 0.0001}, "price": {}, "cost": {"min": 5.0}},
-        }  # fmt: skip
 
     # -- the process ---------------------------------------------------------------------------------------------------------
 
@@ -201,7 +209,7 @@ class Desk:
                    Decimal("0.0001"), Decimal(5), 0.001)
             for name, uid in UIDS.items()
         )  # fmt: skip
-        wire = CcxtWire(self._client(ccxt.binance), (self.account.key, self.account.secret))
+        wire = CcxtWire(self._client(), (self.account.key, self.account.secret))
         self.stream = PrivateStream(self) if self.streams else None
         self.gateway = Gateway(
             AtOnce(wire), markets, LastGate(LIMITS), lambda: self.now * MS, STEP * MS, START * MS, 100_000.0, state,

@@ -115,7 +115,7 @@ class Watcher:
 
 
 def play(folder: Path, seed: int, faults: OrderFaults | None = None, seconds: int = 60, **more: Any) -> tuple[Desk, Watcher]:
-    """A trader for so long, with what goes wrong; then half a minute in which nothing does."""
+    """A trader for so long, with what goes wrong; then a while in which nothing does."""
     kill = more.pop("kill", None)
     desk = Desk(folder, seed, faults, **more)
     desk.kill = kill
@@ -134,7 +134,11 @@ def play(folder: Path, seed: int, faults: OrderFaults | None = None, seconds: in
             desk.checkpoint()
     desk.kill, desk.api.faults.rate = None, 0.0
     desk.account.broken_off = 0.0
-    for _ in range(45):
+    for _ in range(20):
+        desk.pass_time(1.0)
+        desk.look()
+    desk.survive(desk.gateway.reconciler.again)
+    for _ in range(6):
         desk.pass_time(1.0)
         desk.look()
     return desk, watcher
@@ -172,6 +176,16 @@ def whole(desk: Desk, watcher: Watcher) -> None:
             said = client_ids.read(each.client)
             assert said is not None and uid << 32 | said.sequence in gateway.state.books
             assert gateway.state.books[uid << 32 | said.sequence].live
+    assert gateway.at_rest, "nothing is left undone"
+    for what, *given in desk.asked:
+        book = gateway.state.books.get(given[0].id if what == "submit" else given[1])
+        if book is not None and (what == "cancel" or (what == "submit" and given[0].reduce_only)):
+            assert not book.live, "what is to end has ended"
+    for each in account.orders:
+        said = client_ids.read(each.client)
+        if each.open and each.type.startswith("STOP") and said is not None:
+            book = gateway.state.books[UIDS[each.symbol] << 32 | said.sequence]
+            assert each.stop == Decimal(book.trigger), "a stop that was moved is where it was moved to"
     here = {leg.client for leg in gateway.state.legs.values() if leg.live}
     assert here == {o.client for o in account.orders if o.open}, "orders at the exchange are those that we know"
     for book in gateway.state.books.values():
