@@ -27,8 +27,9 @@ import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher
+from numba.core.serialize import dumps
 
-from dataflows.runtime import lent
+from dataflows.runtime import lent, shipped
 from dataflows.runtime.claims import Claim, claim_or_wait
 from dataflows.runtime.code_folder import UntrustedFolderError, code_folder, make_entry_folder, sign, verify
 
@@ -65,7 +66,7 @@ def fingerprint(fn: Any, *, modules: bool = True) -> str:
         nb.__version__,
         llvmlite.__version__,
         np.__version__,
-        sys.version,
+        sys.implementation.cache_tag,  # as numba's own cache: machine code knows Python's interface, not its build
         sorted(OPTIONS.items()),
         nb.config.OPT,
         lent.CONTENT,
@@ -186,10 +187,12 @@ class _SignedFiles(IndexDataCacheFile):  # type: ignore[misc]  # numba ships no 
 
 
 class _SignedCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
+    key = ""
+
     def __init__(self, fn: Any) -> None:
         super().__init__(fn)
         self._cache_file = _SignedFiles(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
-        self.index = Path(self._cache_file._index_path)
+        self.index: Path = Path(self._cache_file._index_path)
 
 
 def _types(signature: Any) -> tuple[Any, ...]:
@@ -201,15 +204,16 @@ class _ContentCache:
     """Stands where numba keeps a dispatcher's cache. Made at the first call, when every callee is defined."""
 
     loading_only: ClassVar[bool] = False
+    shipping_to: ClassVar[Path | None] = None
 
     def __init__(self, fn: Any, options: str) -> None:
         self.fn = fn
         self.options = options
         self.cache_path = ""
-        self._made: dict[Any, FunctionCache] = {}
+        self._made: dict[Any, _SignedCache] = {}
         self._claims: dict[Any, Claim | None] = {}
 
-    def _cache(self, signature: Any) -> FunctionCache:
+    def _cache(self, signature: Any) -> _SignedCache:
         args = _types(signature)
         if args not in self._made:
             key = hashlib.sha256(
@@ -217,17 +221,17 @@ class _ContentCache:
             ).hexdigest()[:24]
             locator = type("_KeyedLocator", (_Locator,), {"key": key})
             impl = type("_KeyedImpl", (CompileResultCacheImpl,), {"_locator_classes": [locator]})
-            self._made[args] = type("_KeyedCache", (_SignedCache,), {"_impl_class": impl})(self.fn)
+            self._made[args] = type("_KeyedCache", (_SignedCache,), {"_impl_class": impl, "key": key})(self.fn)
             self.cache_path = self._made[args].cache_path
         return self._made[args]
 
     def holds(self, signature: Any) -> bool:
         """Whether there is machine code for these types, as far as one can say without loading it."""
-        there: bool = self._cache(signature).index.is_file()
-        return there
+        types, cache = _types(signature), self._cache(signature)
+        return cache.index.is_file() or (shipped.usable() and shipped.place_of(shipped.FOLDER, cache.key, types).is_file())
 
     def load_overload(self, signature: Any, context: Any) -> Any:
-        found = self._load(signature, context)
+        found = self._load(signature, context) or self._shipped(signature, context)
         if found is None and self.loading_only:
             raise NotCompiledError(f"{self.fn.__qualname__} has no machine code in {self.cache_path}")
         if found is None:
@@ -235,6 +239,14 @@ class _ContentCache:
             self._claims[_types(signature)] = claim_or_wait(f"{self._cache(signature).cache_path} {_types(signature)}")
             found = self._load(signature, context)
         return found
+
+    def _shipped(self, signature: Any, context: Any) -> Any:
+        try:
+            content = shipped.read(self._cache(signature).key, _types(signature))
+            return None if content is None else self._cache(signature)._impl.rebuild(context, pickle.loads(content))
+        except Exception as error:  # damaged, in whatever way: compile, and say so
+            warnings.warn(f"{self.fn.__qualname__}: {error}; compiling", RuntimeWarning, stacklevel=2)
+            return None
 
     def let_go(self, signature: Any) -> None:
         """Nobody has to wait for this process any more: it has the machine code, or has failed."""
@@ -259,8 +271,11 @@ class _ContentCache:
             return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
+        cache = self._cache(signature)
+        if self.shipping_to is not None and cache._impl.check_cachable(result):
+            shipped.write(self.shipping_to, cache.key, _types(signature), dumps(cache._impl.reduce(result)))
         try:
-            self._cache(signature).save_overload(signature, result)
+            cache.save_overload(signature, result)
         except UntrustedFolderError as error:
             _not_used(str(error))
         except OSError as error:
@@ -393,3 +408,13 @@ def loading_only() -> Iterator[None]:
         yield
     finally:
         _ContentCache.loading_only = before
+
+
+@contextmanager
+def shipping_to(folder: Path) -> Iterator[None]:
+    """While this holds, what is compiled is also written to `folder`, for a package to bring along (shipped.py)."""
+    _ContentCache.shipping_to = folder
+    try:
+        yield
+    finally:
+        _ContentCache.shipping_to = None

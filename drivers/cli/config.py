@@ -84,12 +84,14 @@ def show(
     that is not the default.
     """
     from dataflows.spans import MINUTES
-    from drivers.feeds.dataset import open_dataset
     from drivers.project.locate import locate
     from drivers.specs.config_files import settings
 
-    project = locate(project_of(context))
-    clock = MINUTES if data is None else open_dataset(data, venues=project.config / "venues").clock
+    project, clock = locate(project_of(context)), MINUTES
+    if data is not None:
+        from drivers.feeds.dataset import open_dataset
+
+        clock = open_dataset(data, venues=project.config / "venues").clock
     found = settings(project, domain, clock)
     if json:
         say_json([setting._asdict() for setting in found])

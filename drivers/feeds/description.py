@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dataflows.panel import Floats, Ints
 from drivers.feeds.errors import DataError
-from drivers.project.yaml_files import PlainLoader
+from drivers.project.yaml_files import PlainLoader, load_plain
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import parse_duration, utc
 from drivers.venues.facts import LARGEST, InstrumentFacts, PerSymbol, beyond_margin, within
@@ -178,7 +178,7 @@ def parse_clock(text: str) -> int:
     return step
 
 
-class _NamesAsWritten(PlainLoader):
+class _NamesAsWritten(PlainLoader):  # type: ignore[misc]  # one of two, as PyYAML was built
     """Takes keys, and values of keys that are names, as they are written: ON and 000001 are symbols, not True and 1."""
 
 
@@ -207,7 +207,7 @@ def read_description(folder: Path) -> Description:
     if not path.exists():
         return Description()
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _NamesAsWritten)  # a SafeLoader
+        values = load_plain(path.read_text(encoding="utf-8"), _NamesAsWritten)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -238,7 +238,7 @@ def read_fact(text: str) -> tuple[str, Any]:
     if key not in known:
         raise DataError(f"--fact {key} is no fact of instruments; {did_you_mean(key, known)}")
     try:
-        read = yaml.load(f"{key}: {value}", _NamesAsWritten)  # a SafeLoader
+        read = load_plain(f"{key}: {value}", _NamesAsWritten)
     except yaml.YAMLError:
         read = None
     if not isinstance(read, dict) or list(read) != [key] or read[key] is None:

@@ -24,6 +24,7 @@ from numba.core import event
 from dataflows.data.types import unknown_instruments
 from dataflows.runtime.claims import Claim, claim
 from dataflows.runtime.code_folder import cache_root, make_cache_root
+from dataflows.runtime.compile import shipping_to
 from drivers.engine.interrupts import deferred
 from drivers.engine.limits import compile_limits
 from drivers.engine.parallel import cores
@@ -188,6 +189,23 @@ def _claimed(key: str) -> tuple[Claim | None, bool]:
     except OSError:
         return None, True
     return mine, mine is not None
+
+
+def ship(folder: str, *layers: str) -> None:
+    """Compiles layers, these or all, and writes their machine code to `folder`, for a package to bring along.
+
+    NUMBA_CPU_NAME and NUMBA_CPU_FEATURES say for which processor. The cache must be empty: what is loaded is not written.
+    """
+    from drivers.engine.building import boundaries, make_engine, make_plan
+
+    files = locate(None)
+    wiring = load(files.wiring)
+    plan = make_plan(wiring, load_configs(files), files, layers or None)
+    models = boundaries(wiring)
+    engine = make_engine(plan, ["A"], unknown_instruments(1), models=models, epoch_ns=wiring.epoch_ns)
+    with _collecting_less(), shipping_to(Path(folder)):
+        _take_part(engine, _Reporting())
+        engine.warm_up()
 
 
 class _Reporting:

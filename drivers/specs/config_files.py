@@ -8,6 +8,7 @@ A key that the model does not have is refused by name and never dropped: it may 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,9 +223,16 @@ def _as_said(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+@functools.cache
+def _properties(record: Any) -> dict[str, Any]:
+    """The JSON schema of each key of a domain."""
+    properties: dict[str, Any] = model_of(record).model_json_schema()["properties"]
+    return properties
+
+
 def _bounds(record: Any, key: str) -> str:
     """As `>= 1, < 2`; of a tuple, those of its elements."""
-    schema: dict[str, Any] = model_of(record).model_json_schema()["properties"][key]
+    schema: dict[str, Any] = _properties(record)[key]
     schema = schema.get("items") or (schema.get("prefixItems") or [schema])[0]
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     return ", ".join(f"{sign} {schema[name]:g}" for name, sign in signs.items() if name in schema)

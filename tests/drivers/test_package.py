@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dataflows.runtime import shipped
 from drivers.files.atomic import write_atomic
 from drivers.pine.render import HERE as PINE
 from drivers.project.locate import defaults
@@ -55,6 +57,50 @@ def test_out_of_the_wheel_the_default_project_is_found_anywhere(wheel: Path, tmp
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "risk" in done.stdout.split()
+
+
+LAYER = "l12_regression_slope_short"
+LOAD = f"""
+import sys
+sys.path.insert(0, sys.argv[1])
+from dataflows.data.types import unknown_instruments
+from dataflows.runtime.compile import loading_only
+from drivers.engine.building import make_engine, make_plan
+from drivers.graph.wiring import load
+from drivers.project.configs import load_configs
+from drivers.project.locate import locate
+files = locate()
+plan = make_plan(load(files.wiring), load_configs(files), files, ["{LAYER}", "l0_market_feed"])
+with loading_only():
+    calls = make_engine(plan, ["A"], unknown_instruments(1)).parts()
+    calls["{LAYER}"]()
+    print(plan.nodes["{LAYER}"].fn.__code__.co_filename)
+"""
+
+
+@pytest.mark.skipif(not shipped.runs_here(), reason=f"needs {shipped.TARGET}")
+def test_a_wheel_with_machine_code_compiles_nothing_where_it_is_installed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    wanted = {"STRATOQUANT_MACHINE_CODE": shipped.TARGET, "STRATOQUANT_MACHINE_CODE_LAYERS": f"{LAYER} l0_market_feed"}
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **wanted}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (built,) = tmp_path.glob("*-linux_x86_64.whl")
+    assert f"-cp{sys.version_info[0]}{sys.version_info[1]}-" in built.name
+    zipfile.ZipFile(built).extractall(tmp_path / "site")
+    environment = {**os.environ, "STRATOQUANT_CACHE": str(tmp_path / "cache")}
+    words = [sys.executable, "-c", LOAD, str(tmp_path / "site")]
+    ran = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(str(tmp_path / "site"))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_build_for_an_unknown_processor_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    wanted = {**os.environ, "STRATOQUANT_MACHINE_CODE": "x86-64-v9"}
+    done = subprocess.run(command, cwd=ROOT, env=wanted, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "machine code can be shipped for x86-64-v3" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-node.lock"])
