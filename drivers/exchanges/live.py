@@ -27,7 +27,7 @@ from drivers.exchanges.access import Exchange
 from drivers.exchanges.book_bars import Levels
 from drivers.exchanges.errors import LONGEST_WAIT, ExchangeFault, ExchangeOutage
 from drivers.exchanges.frames import Frame, FrameRecorder
-from drivers.exchanges.history import TRIES_OF_IMPOSSIBLE, Candle, Counts, candles
+from drivers.exchanges.history import TRIES_OF_IMPOSSIBLE, Candle, Counts, candles, funding
 from drivers.exchanges.markets import in_order, name_of
 from drivers.exchanges.streams import Streams
 from drivers.exchanges.trade_bars import Row
@@ -42,6 +42,8 @@ ASK_AGAIN: Final = 1_000_000_000
 """ns until a bar is asked for again that the exchange did not have yet."""
 RECHECK: Final = 60 * 1_000_000_000
 """ns between two readings of the exchange's clock."""
+HOUR: Final = 3_600_000_000_000
+"""ns: funding is paid at full hours."""
 AHEAD: Final = 1_000_000_000
 """ns by which an event may seem to be in the future before the exchange's clock is read again."""
 
@@ -80,6 +82,8 @@ class LiveFeed:
     counts: Counts = field(default_factory=Counts)
     _checked: int = 0
     _skewed: bool = False
+    _paid: set[tuple[str, int]] = field(default_factory=set)  # funding that bars have brought
+    _owed: bool = False
     _chance: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
@@ -280,8 +284,33 @@ class LiveFeed:
     def _chunk(self, close: int, rows: Sequence[Row | None], late: int) -> Chunk:
         levels = self.streams.levels(close) if self.streams is not None else None
         too_late = self.streams.handed_on(close) if self.streams is not None else [0] * len(rows)
-        observations = observed(close, self.history.step, rows, [late + n for n in too_late], self.depth, levels)
+        observations = observed(
+            close, self.history.step, rows, [late + n for n in too_late], self.depth, levels, self._funding(close)
+        )
         return Chunk(np.array([close]), {"observations": observations})
+
+    def _funding(self, close: int) -> list[float]:
+        """Funding of each symbol for the bar that closes then, as a fraction. What an exchange states after the full hour comes
+        with the next bar; while it does not answer it is owed."""
+        step, none = self.history.step, [0.0] * len(self.wanted)
+        self._owed = self._owed or close % HOUR in (0, step) or step >= HOUR
+        if self.exchange.rules.market != "swap" or not self._owed:
+            return none
+        since = max(close - max(2 * step, HOUR), int(self.history.time[-1])) + 1
+        try:
+            found = [
+                [row for page in funding(self.exchange, symbol, since, close + 1, Counts()) for row in page]
+                for symbol in self.wanted
+            ]
+        except ExchangeFault:
+            return none
+        self._owed = close % HOUR == 0
+        fresh = [
+            sum(rate for at, rate in rows if (symbol, at) not in self._paid)
+            for symbol, rows in zip(self.wanted, found, strict=True)
+        ]
+        self._paid = {(symbol, at) for symbol, rows in zip(self.wanted, found, strict=True) for at, _ in rows}
+        return fresh
 
 
 def _row(candle: Candle | None) -> Row | None:
@@ -295,17 +324,18 @@ def observed(
     late: Sequence[int] = (),
     depth: int = 1,
     levels: Sequence[Levels] | None = None,
+    funding_rates: Sequence[float] | None = None,
 ) -> Observations:
     """One bar of a market that never closes. rows: of each symbol; None: missing. late: observations of earlier bars that came
-    too late, of each symbol. levels: the books; None: there are none."""
+    too late, of each symbol. levels: the books; None: there are none. funding_rates: paid within it, of each symbol."""
     symbols = len(rows)
     bars = np.array([row if row is not None else (np.nan,) * len(Row._fields) for row in rows], np.float64)
     none: Any = np.zeros((1, symbols), np.int64)
     axis = always(close, close, step)
     values: dict[str, Any] = {
         "time": axis.closes, "session": axis.session, "bar_of_session": axis.bar_of_session, "is_last": axis.is_last,
-        "ordinal": axis.ordinal, "funding_rate": np.zeros((1, symbols)), "listed": none + 1, "duplicates": none,
-        "late": none + np.array(late or none[0], np.int64), "book_age": np.full((1, symbols), np.nan),
+        "ordinal": axis.ordinal, "funding_rate": np.array([funding_rates or [0.0] * symbols]), "listed": none + 1,
+        "duplicates": none, "late": none + np.array(late or none[0], np.int64), "book_age": np.full((1, symbols), np.nan),
     }  # fmt: skip
     values |= {name: np.ascontiguousarray(bars[None, :, i]) for i, name in enumerate(Row._fields)}
     values |= {name: np.full((1, symbols, depth), np.nan) for name in LEVELS}

@@ -75,8 +75,6 @@ def feed_of(
     wanted = request.symbols or tuple(exchange.rules.symbols or ())
     if not wanted:
         raise ExchangeFault(f"name the symbols with --symbols, or under `symbols` in {exchange.name}.yml")
-    if exchange.rules.market != "spot":
-        raise ExchangeFault(f"{exchange.name} is a market of swaps, whose funding is not read live yet; choose a spot market")
     step = parse_clock(request.clock or CLOCK)
     day = DAY // step
     clock = BarClock(step // 1_000_000_000, day, 7 * day)

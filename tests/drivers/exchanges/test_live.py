@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import ccxt
 import numpy as np
 import pandas as pd
 import pytest
@@ -179,6 +180,31 @@ def test_a_live_session_as_a_batch_gives_the_same_bits(
 
 
 BELIEVING = EARLY  # without a belief nothing is learned within the hours of this test
+
+
+def test_funding_of_swaps_comes_once_with_the_bar_in_which_the_exchange_states_it(
+    connected: Connect, practice: PracticeExchange, at: Time, tmp_path: Path
+) -> None:
+    """One payment is stated at once, one half a minute late, one request fails."""
+    feed, _ = live(connected, at, tmp_path / "m", 130)
+    hour = -(-NOW // 3_600_000) * 3_600_000
+    failed: list[int] = []
+
+    def history(symbol: str, since: int, limit: int) -> list[dict[str, Any]]:
+        lag = 0 if symbol.startswith("BTC") else 30_000
+        if at.now > hour + 3_600_000 and not failed:
+            failed.append(at.now)
+            raise ccxt.ExchangeError("busy")
+        rates = [(hour + k * 3_600_000 + 7, (k + 1) * 1e-4) for k in range(3)]  # seven ms after the full hour
+        return [{"timestamp": t, "fundingRate": rate} for t, rate in rates if since <= t <= at.now - lag]
+
+    feed.exchange.client.fetch_funding_rate_history = history
+    feed.exchange.rules = feed.exchange.rules.model_copy(update={"market": "swap", "kind": "perpetual"})
+    found = bars(feed, after=int(feed.history.time[-1]))
+    rate = np.concatenate([chunk.inputs["observations"].funding_rate for chunk in found])
+    assert rate.sum(axis=0) == pytest.approx([3e-4, 3e-4]) and np.count_nonzero(rate) == 4 and failed
+    minutes = [int(found[t].time[0]) // MS - hour for t, _ in np.argwhere(rate)]
+    assert all(0 < m % 3_600_000 <= 3 * MINUTE for m in minutes), "in the bar after the full hour, or in those after it"
 
 
 def test_the_history_is_the_longest_window_or_two_of_the_longest_half_life() -> None:
