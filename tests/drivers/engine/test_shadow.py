@@ -188,40 +188,38 @@ def test_an_epoch_that_the_data_cut_short_teaches_nothing() -> None:
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(closed, after, strict=True))
 
 
+def commanded(engine: Engine, multiplier: float = 1.0) -> list[Outputs]:
+    """Bars, and words of the operator between them: after bars 1200, 1600 and 2340. multiplier: of the policy, from bar 900."""
+    words = {1200: (OPERATOR_CASH_FLOW, 5e4), 1600: (OPERATOR_HALT, 0.0), 2340: (OPERATOR_RELEASE, 0.0)}
+    made = []
+    for a, b in pairwise((0, 900, *words, 2400)):
+        made.append(engine.advance(chunk(a, b)))
+        if b == 900:
+            engine.end_epoch()
+            act(engine, multiplier)
+        if b in words:
+            made.append(engine.react(Instant(int(data().time[b - 1]) + 1_000_000_000, *words[b])))
+    return made
+
+
 def test_the_operator_s_word_between_two_bars_reaches_both_accounts() -> None:
     """The shadow of a commanded run is the commanded run without a policy."""
-    words = [(OPERATOR_CASH_FLOW, 5e4), (OPERATOR_HALT, 0.0), (OPERATOR_RELEASE, 0.0)]
-
-    def commanded(engine: Engine) -> tuple[list[Outputs], list[Any]]:
-        made, shadow = [], []
-        for (a, b), (word, amount) in zip(pairwise((0, 1200, 1600, 2340)), words, strict=True):
-            made.append(engine.advance(chunk(a, min(b, 900)))) if a == 0 else None
-            made.append(engine.advance(chunk(max(a, 900), b)))
-            instant = Instant(int(data().time[b - 1]) + 1_000_000_000, word, amount)
-            if engine.shadow is not None:
-                between = engine.shadow.between
-
-                def spied(i: Instant, between: Any = between) -> Any:
-                    account = between(i)
-                    shadow.append((float(account.equity[0]), float(account.cash_flows[0])))
-                    return account
-
-                engine.shadow.between = spied  # type: ignore[method-assign]
-            made.append(engine.react(instant))
-            if engine.shadow is not None:
-                engine.shadow.between = between  # type: ignore[method-assign]
-        made.append(engine.advance(chunk(2340, 2400)))
-        return made, shadow
-
-    plain, _ = commanded(engine_of(OFF))
     engine = engine_of(on())
     seen = shadowed(engine)
-    _, between = commanded(engine)
-    bars = np.concatenate([o.values["l97_ledger"].equity for o in plain if len(o.time) > 1])
-    reacted = [o.values["l97_ledger"] for o in plain if len(o.time) == 1]
-    assert np.array_equal(np.concatenate(seen), bars)
-    assert between == [(float(ledger.equity[0]), float(ledger.cash_flows[0])) for ledger in reacted]
-    assert between[0][1] == 5e4
+    assert engine.shadow is not None
+    between, said = engine.shadow.between, []
+
+    def spied(instant: Instant) -> Any:
+        account = between(instant)
+        said.append((float(account.equity[0]), float(account.cash_flows[0])))
+        return account
+
+    engine.shadow.between = spied  # type: ignore[method-assign]
+    ours, plain = commanded(engine, 0.2), commanded(engine_of(OFF))
+    ledgers = [o.values["l97_ledger"] for o in plain]
+    assert np.array_equal(np.concatenate(seen), np.concatenate([x.equity for x in ledgers if len(x.equity) > 1]))
+    assert said == [(float(x.equity[0]), float(x.cash_flows[0])) for x in ledgers if len(x.equity) == 1]
+    assert said[0][1] == 5e4 and not np.array_equal(equity(ours), equity(plain))
 
 
 def test_a_checkpoint_without_a_shadow_is_refused_where_one_is_needed() -> None:
