@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dataflows.meta.types import DOMAIN_OF, DOMAINS
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
 
 class Made(NamedTuple):
-    """An epoch of the account, (1,) each: fractions of the equity at its start."""
+    """An epoch of the account, (1,) each, or of G parts of it, (G,): fractions of the equity at its start."""
 
     returns: Floats
     turnover: Floats
@@ -43,6 +44,60 @@ def account_epoch(equity: Floats, flows: Floats, costs: Floats, traded: Floats, 
         made.active[0] = 1 if made.returns[0] != 0.0 or notional > 0.0 else 0
     before[0], before[1], before[2] = equity[last], flows[last], costs[last]
     return made
+
+
+@kernel
+def account_parts(
+    start: float,
+    profit: Floats,
+    traded: Floats,
+    paid: Floats,
+    by_source: Floats,
+    probabilities: tuple[Floats, ...],
+    before: Floats,
+) -> tuple[Made, Made, Made, Made]:
+    """The same epoch by symbol, regime, source and domain.
+
+    start: equity at its start; where that is not positive nothing counts. profit, traded: (T, N) of every instant. paid: (T, N)
+    fees and funding since the run began; `before` (N,) is set to what the next epoch needs. by_source: (T, N, P) profit by what
+    the edge was made of, sources first. probabilities: R of (T, N); what a symbol made at an instant belongs to the regimes by
+    them. Of sources and domains turnover and cost are not known, and 0.
+    """
+    instants, symbols = profit.shape
+    regimes, parts, domains = len(probabilities), by_source.shape[2], len(DOMAINS)
+    symbol = Made(np.zeros(symbols), np.zeros(symbols), np.zeros(symbols), np.zeros(symbols, np.int64))
+    regime = Made(np.zeros(regimes), np.zeros(regimes), np.zeros(regimes), np.zeros(regimes, np.int64))
+    source = Made(np.zeros(parts), np.zeros(parts), np.zeros(parts), np.zeros(parts, np.int64))
+    domain = Made(np.zeros(domains), np.zeros(domains), np.zeros(domains), np.zeros(domains, np.int64))
+    known = start > 0.0
+    for n in range(symbols):
+        last = before[n] if math.isfinite(before[n]) else paid[0, n]
+        for t in range(instants):
+            cost = max(0.0, paid[t, n] - last)
+            last = paid[t, n]
+            notional = traded[t, n] if math.isfinite(traded[t, n]) else 0.0
+            if not known or not (profit[t, n] != 0.0 or notional > 0.0 or cost > 0.0):
+                continue
+            symbol.active[n] = 1
+            symbol.returns[n] += profit[t, n] / start
+            symbol.turnover[n] += notional / start
+            symbol.cost[n] += cost / start
+            for r in range(regimes):
+                share = probabilities[r][t, n]
+                if share > 0.0:
+                    regime.active[r] = 1
+                    regime.returns[r] += share * profit[t, n] / start
+                    regime.turnover[r] += share * notional / start
+                    regime.cost[r] += share * cost / start
+            for k in range(parts):
+                if by_source[t, n, k] != 0.0:
+                    source.active[k] = 1
+                    source.returns[k] += by_source[t, n, k] / start
+                    if k < len(DOMAIN_OF):
+                        domain.active[DOMAIN_OF[k]] = 1
+                        domain.returns[DOMAIN_OF[k]] += by_source[t, n, k] / start
+        before[n] = last
+    return symbol, regime, source, domain
 
 
 def summed(x: Floats) -> Floats:

@@ -6,20 +6,31 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from dataflows.carry import NAN, Axes, Bind
+from dataflows.carry import NAN, Axes, Bind, Unknown
 from dataflows.data.types import Clock, DataConfig, Market
 from dataflows.execution.types import Audit, Ledger
-from dataflows.fusion.types import Cost, Ensemble, K, Signals, SourceWeights
+from dataflows.fusion.types import PARTS, Cost, Ensemble, K, Signals, SourceWeights
 from dataflows.layer import layer
-from dataflows.meta.account import account_epoch, summed
+from dataflows.meta.account import account_epoch, account_parts, summed
 from dataflows.meta.config import MetaConfig
 from dataflows.meta.mixture import Mixture, learn_weights
 from dataflows.meta.paper import Said, Unsettled, paper_epoch, positions_of
-from dataflows.meta.track import Tracks, add_epoch
-from dataflows.meta.types import ROWS, Evidence, PaperTracks, Performance, Realised, SymbolTracks
+from dataflows.meta.track import DRAWDOWN, HIT, MEAN, RETURN, SHARPE, STABILITY, Tracks, add_epoch
+from dataflows.meta.types import (
+    DOMAINS,
+    ROWS,
+    DomainProfits,
+    Evidence,
+    PaperTracks,
+    Performance,
+    Realised,
+    RegimeTracks,
+    SourceProfits,
+    SymbolTracks,
+)
 from dataflows.panel import Floats
 from dataflows.pattern.types import PatternConsensus
-from dataflows.regime.types import Regime
+from dataflows.regime.types import REGIMES, Regime
 
 
 class PerformanceCarry(NamedTuple):
@@ -29,8 +40,13 @@ class PerformanceCarry(NamedTuple):
     paper: Annotated[Tracks, Bind(G=ROWS)]
     by_symbol: Annotated[Tracks, Bind(G="N")]
     realised: Annotated[Tracks, Bind(G=1)]
+    realised_by_symbol: Annotated[Tracks, Bind(G="N")]
+    realised_by_regime: Annotated[Tracks, Bind(G=len(REGIMES))]
+    realised_by_source: Annotated[Tracks, Bind(G=PARTS)]
+    realised_by_domain: Annotated[Tracks, Bind(G=len(DOMAINS))]
     mixture: Mixture
     account: Annotated[Floats, Axes(3, start=NAN)]  # equity, cash that came in, fees and funding at the last epoch's end
+    paid: Unknown  # fees and funding of each symbol at the last epoch's end
     seen: Annotated[Floats, Axes(2)]  # epochs and bars
 
 
@@ -54,7 +70,9 @@ def l6_performance_monitor(
     paper (49,) by TRACKED and by_symbol (N,): a position of the signal's size at close t earns the simple return from the open
     of t + 1 to that of t + 2, gross, in the mean over the symbols (breadth). What the last two bars of an epoch earn counts in
     the next. Costs are shown beside it and not taken off: L67 and L71 weigh them. realised: the account's return of an epoch
-    net of everything, cash flows taken out; never mixed with paper.
+    net of everything, cash flows taken out; never mixed with paper. Its parts by symbol and by regime have all figures; those
+    by source and by domain have no turnover and cost, which belong to none of them: the audit shares a profit out by what the
+    edge that opened the trade was made of. A pattern or a timeframe has no part of its own in a trade.
 
     source_weights (5, 11), one row a regime, rows summing to 1: the log-wealth mixture with fixed share. An epoch's paper
     return of a source, at `source_volatility` over the root mean square of its epochs before, multiplies its weight; at most 4
@@ -98,8 +116,18 @@ def l6_performance_monitor(
         meta.regime_epochs,
         carry.mixture,
     )
+    equity = np.asarray(l97_ledger.equity)
+    symbol, regimes, source, domain = account_parts(
+        float(carry.account[0] if np.isfinite(carry.account[0]) else equity[0]),
+        l100_decision_audit.profit,
+        l100_decision_audit.filled_notional,
+        l97_ledger.symbol_fees + l97_ledger.symbol_funding,
+        l100_decision_audit.by_source,
+        (regime.calm, regime.trend_up, regime.trend_down, regime.high_vol, regime.chaotic),
+        carry.paid,
+    )
     made = account_epoch(
-        np.asarray(l97_ledger.equity),
+        equity,
         np.asarray(l97_ledger.cash_flows),
         np.asarray(l97_ledger.fees) + np.asarray(l97_ledger.funding),
         l100_decision_audit.filled_notional,
@@ -109,6 +137,10 @@ def l6_performance_monitor(
         *add_epoch(made.returns, made.turnover, made.cost, made.active, a_year, carry.realised),
         summed(summed(l100_decision_audit.by_source)),
         summed(l100_decision_audit.profit),
+        SymbolTracks(*add_epoch(*symbol, a_year, carry.realised_by_symbol)),
+        RegimeTracks(*add_epoch(*regimes, a_year, carry.realised_by_regime)),
+        SourceProfits(*_profits(add_epoch(*source, a_year, carry.realised_by_source))),
+        DomainProfits(*_profits(add_epoch(*domain, a_year, carry.realised_by_domain))),
     )
     return Performance(
         paper=PaperTracks(*add_epoch(epoch.returns, epoch.turnover, epoch.cost, epoch.active, a_year, carry.paper)),
@@ -125,3 +157,8 @@ def l6_performance_monitor(
         ),
         source_weights=SourceWeights(weights if meta.adapt_sources else np.array(meta.source_rows())),
     )
+
+
+def _profits(figures: Floats) -> tuple[Floats, ...]:
+    """Of `add_epoch` what is known without turnover and cost."""
+    return tuple(figures[i] for i in (RETURN, MEAN, SHARPE, HIT, DRAWDOWN, STABILITY))

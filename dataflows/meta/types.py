@@ -47,7 +47,7 @@ class PaperTracks(NamedTuple):
 
 
 class SymbolTracks(NamedTuple):
-    """The score's paper account on each symbol; the same figures, (N,) each."""
+    """The same figures, one track record a symbol: the score's paper account on it, or the account's part in it, (N,) each."""
 
     epoch_return_bps: Annotated[Floats, Axes("N"), Within()]
     mean_return_bps: Annotated[Floats, Axes("N"), Within()]
@@ -57,6 +57,41 @@ class SymbolTracks(NamedTuple):
     turnover: Annotated[Floats, Axes("N"), Within(0.0)]
     cost_bps: Annotated[Floats, Axes("N"), Within(0.0)]
     stability: Annotated[Floats, Axes("N"), Within(0.0, 1.0)]
+
+
+class RegimeTracks(NamedTuple):
+    """The same figures of the account's part in each regime, (R,) each: what was made while the market was in it, by L1."""
+
+    epoch_return_bps: Annotated[Floats, Axes(len(REGIMES)), Within()]
+    mean_return_bps: Annotated[Floats, Axes(len(REGIMES)), Within()]
+    sharpe: Annotated[Floats, Axes(len(REGIMES)), Within()]
+    hit_rate: Annotated[Floats, Axes(len(REGIMES)), Within(0.0, 1.0)]
+    drawdown_bps: Annotated[Floats, Axes(len(REGIMES)), Within(0.0)]
+    turnover: Annotated[Floats, Axes(len(REGIMES)), Within(0.0)]
+    cost_bps: Annotated[Floats, Axes(len(REGIMES)), Within(0.0)]
+    stability: Annotated[Floats, Axes(len(REGIMES)), Within(0.0, 1.0)]
+
+
+class SourceProfits(NamedTuple):
+    """The same, without turnover and cost, which belong to no source, of the account's profit by EDGE_PARTS."""
+
+    epoch_return_bps: Annotated[Floats, Axes(PARTS), Within()]
+    mean_return_bps: Annotated[Floats, Axes(PARTS), Within()]
+    sharpe: Annotated[Floats, Axes(PARTS), Within()]
+    hit_rate: Annotated[Floats, Axes(PARTS), Within(0.0, 1.0)]
+    drawdown_bps: Annotated[Floats, Axes(PARTS), Within(0.0)]
+    stability: Annotated[Floats, Axes(PARTS), Within(0.0, 1.0)]
+
+
+class DomainProfits(NamedTuple):
+    """The same by DOMAINS: the sum of its sources."""
+
+    epoch_return_bps: Annotated[Floats, Axes(len(DOMAINS)), Within()]
+    mean_return_bps: Annotated[Floats, Axes(len(DOMAINS)), Within()]
+    sharpe: Annotated[Floats, Axes(len(DOMAINS)), Within()]
+    hit_rate: Annotated[Floats, Axes(len(DOMAINS)), Within(0.0, 1.0)]
+    drawdown_bps: Annotated[Floats, Axes(len(DOMAINS)), Within(0.0)]
+    stability: Annotated[Floats, Axes(len(DOMAINS)), Within(0.0, 1.0)]
 
 
 class Realised(NamedTuple):
@@ -72,6 +107,10 @@ class Realised(NamedTuple):
     stability: Annotated[Floats, Axes(1), Within(0.0, 1.0)]
     profit_by_source: Annotated[Floats, Axes(PARTS), Within()]  # of the epoch, by EDGE_PARTS
     profit_by_symbol: Annotated[Floats, Axes("N"), Within()]
+    by_symbol: SymbolTracks
+    by_regime: RegimeTracks
+    by_source: SourceProfits
+    by_domain: DomainProfits
 
 
 class Evidence(NamedTuple):

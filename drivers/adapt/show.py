@@ -106,9 +106,25 @@ def account(record: Record) -> dict[str, Any]:
         return {}
     return {
         "figures": {name: float(record.of(f"{L6}.realised.{name}")[-1]) for name in FIGURES},
+        **{title: dict(rows) for title, rows in realised(record)},
         "profit_by_source": _sums(record.of(f"{L6}.realised.profit_by_source"), EDGE_PARTS),
         "profit_by_symbol": _sums(record.of(f"{L6}.realised.profit_by_symbol"), record.run.symbols),
     }
+
+
+def realised(record: Record) -> Iterator[tuple[str, list[tuple[str, dict[str, float]]]]]:
+    """The account's parts after the last epoch: title, and each one's figures. A source has no turnover and cost of its own."""
+    names = {"symbol": record.run.symbols, "regime": REGIMES, "source": EDGE_PARTS, "domain": DOMAINS}
+    for part, members in names.items():
+        known = [name for name in FIGURES if part in ("symbol", "regime") or name not in ("turnover", "cost_bps")]
+        figures = {name: record.of(f"{L6}.realised.by_{part}.{name}")[-1] for name in known}
+        yield (
+            f"by {part}",
+            [
+                (name, {f: float(figures[f][i]) if f in figures else math.nan for f in FIGURES})
+                for i, name in enumerate(members)
+            ],
+        )
 
 
 def _sums(profit: Floats, names: Sequence[str]) -> dict[str, float]:
@@ -231,6 +247,10 @@ def _known(x: float, form: str) -> str:
 def _account(record: Record) -> list[Any]:
     made = account(record)
     parts = [*_title("The account, net, an epoch"), _grid(("", *HEADS), [["account", *_cells(made["figures"])]])]
+    for title, rows in realised(record):
+        known = [(name, row) for name, row in rows if math.isfinite(row["mean_return_bps"])]
+        if known:
+            parts += [*_title(f"The account, net, an epoch: {title}"), _grid(("", *HEADS), [[n, *_cells(r)] for n, r in known])]
     for key, words in (("profit_by_source", "by what its edges were made of"), ("profit_by_symbol", "by symbol")):
         rows = [[name, f"{profit:,.2f}"] for name, profit in made[key].items() if profit != 0.0]
         if rows:

@@ -140,7 +140,7 @@ def _delayed(model: Model, target: str, name: str) -> str:
         return (
             f"{name}: what {model.layers[edge.source].id if edge.source in model.layers else edge.source} said one bar before"
         )
-    return f"{name}: of the {edge.delay} before, not recorded"
+    return f"{name}: learned when the {edge.delay} before ended; see `stratoquant adapt show`"
 
 
 def _fill(run: RecordedRun, target: Target, step: Step, meaning: Meaning | None) -> None:

@@ -15,7 +15,7 @@ from scipy.stats import linregress
 from benchmarks.adaptation import YEAR, crowned, days_to_lead, days_to_leave, pooled_weights
 from dataflows.carry import start_state
 from dataflows.data.types import Market
-from dataflows.fusion.types import K
+from dataflows.fusion.types import PARTS, K
 from dataflows.meta.account import account_epoch
 from dataflows.meta.config import MetaConfig
 from dataflows.meta.mixture import wealth_step
@@ -46,7 +46,7 @@ R = len(REGIMES)
 def world(bars: int, seed: int = 1) -> tuple[dict[str, Any], Any]:
     """What L6 takes over bars of a quarter of an hour: random, with gaps in prices and in what is said."""
     rng = np.random.default_rng(seed)
-    widths = {"values": K, "votes": PATTERNS, "by_source": K, "contributions": K}
+    widths = {"values": K, "votes": PATTERNS, "by_source": PARTS, "contributions": K}
     inputs = {name: noise(PLAN.type_of(name), bars, SYMBOLS, rng, widths) for name in PLAN.recorded_inputs}
     time = START + 15 * MINUTE * np.arange(1, bars + 1)
     market: Market = inputs["l0_market_feed"]
@@ -62,7 +62,10 @@ def world(bars: int, seed: int = 1) -> tuple[dict[str, Any], Any]:
     equity = 1e5 * np.exp(np.cumsum(rng.normal(0.0, 1e-3, bars)))
     flows = np.where(np.arange(bars) >= bars // 2, 500.0, 0.0)
     paid = np.cumsum(rng.uniform(0.0, 2.0, bars))
-    inputs["l97_ledger"] = inputs["l97_ledger"]._replace(equity=equity, cash_flows=flows, fees=paid, funding=0.1 * paid)
+    fees = np.cumsum(rng.uniform(0.0, 1.0, (bars, SYMBOLS)), axis=0)
+    inputs["l97_ledger"] = inputs["l97_ledger"]._replace(
+        equity=equity, cash_flows=flows, fees=paid, funding=0.1 * paid, symbol_fees=fees, symbol_funding=-0.1 * fees
+    )
     inputs["l100_decision_audit"] = inputs["l100_decision_audit"]._replace(
         filled_notional=rng.uniform(0.0, 1e3, (bars, SYMBOLS))
     )
@@ -198,6 +201,49 @@ def test_the_account_is_kept_apart_and_cash_that_comes_in_is_no_return() -> None
     traded = audit.filled_notional.sum(axis=1)
     turnover = [traded[96 * d : 96 * d + 96].sum() / equity[d] for d in range(12)]
     assert FOUND[-1].realised.turnover[0] == pytest.approx(np.mean(turnover))
+
+
+def test_the_parts_of_the_account_are_what_pandas_makes_of_the_ledger_and_the_audit() -> None:
+    """By symbol and regime all figures, by source and domain without turnover and cost: over equity at the epoch's start."""
+    audit, ledger = INPUTS["l100_decision_audit"], INPUTS["l97_ledger"]
+    equity = ledger.equity
+    day = (TIME - 1) // (1440 * MINUTE)
+    days = np.unique(day)[: len(FOUND)]
+    start = np.array([equity[0] if d == days[0] else equity[day < d][-1] for d in days])
+    paid = ledger.symbol_fees + ledger.symbol_funding
+    cost = np.maximum(0.0, np.diff(paid, axis=0, prepend=paid[:1]))
+    shares = np.stack([np.ones_like(equity)[:, None] * p for p in probabilities(INPUTS)], axis=2)
+
+    def of(x: Floats) -> Floats:
+        return np.stack([x[day == d].sum(axis=0) for d in days]) / start[:, None]
+
+    def by_regime(x: Floats) -> Floats:
+        return of(np.einsum("tn,tnr->tr", x, shares))
+
+    profit = {
+        "by_symbol": of(audit.profit),
+        "by_regime": by_regime(audit.profit),
+        "by_source": of(audit.by_source.sum(axis=1)),
+    }
+    profit["by_domain"] = np.stack(
+        [profit["by_source"][:, [k for k in range(K) if DOMAIN_OF[k] == d]].sum(axis=1) for d in range(len(DOMAINS))], axis=1
+    )
+    last = FOUND[-1].realised
+    for name, made in profit.items():
+        part = getattr(last, name)
+        got = np.array([getattr(p.realised, name).epoch_return_bps for p in FOUND])
+        np.testing.assert_allclose(got, 1e4 * made, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(part.mean_return_bps, 1e4 * made.mean(axis=0), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(part.hit_rate, (made > 0.0).mean(axis=0))
+        summed = np.cumsum(made, axis=0)
+        falls = (np.maximum.accumulate(np.maximum(summed, 0.0), axis=0) - summed).max(axis=0)
+        np.testing.assert_allclose(part.drawdown_bps, 1e4 * falls, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(last.by_symbol.turnover, of(audit.filled_notional).mean(axis=0))
+    np.testing.assert_allclose(last.by_regime.turnover, by_regime(audit.filled_notional).mean(axis=0))
+    np.testing.assert_allclose(last.by_symbol.cost_bps, 1e4 * of(cost).mean(axis=0))
+    np.testing.assert_allclose(last.by_regime.cost_bps, 1e4 * by_regime(cost).mean(axis=0))
+    total = np.array([p.realised.by_regime.epoch_return_bps.sum() for p in FOUND])
+    np.testing.assert_allclose(total, 1e4 * profit["by_symbol"].sum(axis=1), rtol=1e-9, err_msg="probabilities sum to 1")
 
 
 @pytest.mark.parametrize("cuts, restore_at", [(range(1, 400), 0), ((), 150), ((95, 97, 191, 192), 96)])

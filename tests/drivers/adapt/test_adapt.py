@@ -88,6 +88,11 @@ def test_show_says_what_was_learned_and_what_speaks_for_it(learned: Path, capsys
     until = ledger[ledger["timestamp"] < frame["timestamp"].iloc[-1]]
     equity = until[until["symbol"] == until["symbol"].iloc[0]]["equity"]
     assert sum(data["account"]["profit_by_symbol"].values()) == pytest.approx(equity.iloc[-1] - 100_000.0, rel=1e-6)
+    parts = {part: data["account"][f"by {part}"] for part in ("symbol", "regime", "source", "domain")}
+    assert [*parts["regime"]] == list(REGIMES) and [*parts["symbol"]] == ["SIMA", "SIMB"]
+    assert parts["source"]["regime"]["cost_bps"] is None and parts["regime"]["CALM"]["cost_bps"] is not None
+    made = epochs(learned)[f"{L6}.realised.by_source.epoch_return_bps.0"]
+    assert parts["source"]["regime"]["mean_return_bps"] == pytest.approx(made[made != 0.0].mean())
     assert sum(data["account"]["profit_by_source"].values()) == pytest.approx(equity.iloc[-1] - 100_000.0, rel=0.2)
     text = said(capsys, "adapt", "show", learned)
     best = max(data["evidence"], key=lambda name: data["evidence"][name]["highest_wealth"])
