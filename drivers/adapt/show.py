@@ -247,8 +247,8 @@ def _known(x: float, form: str) -> str:
 def _account(record: Record) -> list[Any]:
     made = account(record)
     parts = [*_title("The account, net, an epoch"), _grid(("", *HEADS), [["account", *_cells(made["figures"])]])]
-    for title, rows in realised(record):
-        known = [(name, row) for name, row in rows if math.isfinite(row["mean_return_bps"])]
+    for title, members in realised(record):
+        known = [(name, row) for name, row in members if math.isfinite(row["mean_return_bps"])]
         if known:
             parts += [*_title(f"The account, net, an epoch: {title}"), _grid(("", *HEADS), [[n, *_cells(r)] for n, r in known])]
     for key, words in (("profit_by_source", "by what its edges were made of"), ("profit_by_symbol", "by symbol")):
