@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
+import pytest
 from rich.console import Console
 
 from drivers.evaluation.machine import machine
@@ -57,3 +61,39 @@ def test_what_differs_is_named() -> None:
     assert (
         unlike(own, other) == f"numba 0.1 where {own['numba']} is wanted, processor abacus where {own['processor']} is wanted"
     )
+
+
+class Struck(Cluster):
+    """Survives its evaluations. At a moment, a worker is killed."""
+
+    def __exit__(self, *about: object) -> None:
+        return None
+
+    def end(self) -> None:
+        self._close()
+
+    def strike(self, after: float, which: int) -> threading.Timer:
+        victim = sorted(self.processes().values())[which]
+        timer = threading.Timer(after, lambda: os.kill(victim, signal.SIGKILL))
+        timer.start()
+        return timer
+
+
+@pytest.mark.long
+def test_killed_at_twenty_random_moments_the_bits_are_the_same(traded_market: Path, tmp_path: Path) -> None:
+    evaluate(asked(traded_market, tmp_path / "here", SETTINGS), Here(), QUIET)
+    random = np.random.default_rng(0)
+    cluster = Struck("local:2", machine)
+    try:
+        begun = time.monotonic()
+        evaluate(asked(traded_market, tmp_path / "warm", SETTINGS), cluster, QUIET)
+        lasts = time.monotonic() - begun
+        for i in range(20):
+            while len(cluster.processes()) < 2:
+                time.sleep(0.1)
+            timer = cluster.strike(random.uniform(0.0, lasts), int(random.integers(2)))
+            evaluation = evaluate(asked(traded_market, tmp_path / str(i), SETTINGS), cluster, QUIET)
+            timer.join()
+            assert not evaluation.failures and contents(tmp_path / str(i)) == contents(tmp_path / "here")
+    finally:
+        cluster.end()
