@@ -132,8 +132,8 @@ def _settings(evaluation: Evaluation) -> Table:
     columns = [("Setting", False), *((name, True) for name in names)]
     caption = (
         "Every setting. Sharpe ratios are of daily returns, made yearly. Probabilistic and deflated: the probability that the "
-        "true ratio is above 0, and above that of the luckiest trial. Days needed: the minimum track record at 95 %. Drawdowns are "
-        "of the closes of days. Turnover: times of mean equity."
+        "true ratio is above 0, and above that of the luckiest trial. Days needed: the minimum track record at 95 %. "
+        "Drawdowns are of the closes of days. Turnover: times of mean equity."
     )
     return Table("settings", caption, columns, rows, sorts=True)
 
