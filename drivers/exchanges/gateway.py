@@ -43,6 +43,7 @@ from drivers.venues.base import ExecutionReport, NewOrder, Snapshot
 
 SECOND: Final = 1_000_000_000
 MOST_TURNS: Final = 64
+MOST_LEGS: Final = 1_000
 FIRST_READING: Final = 120.0
 """Seconds for which the first reading of the account may take."""
 RESERVE: Final = 0.25
@@ -191,6 +192,8 @@ class Gateway:
         """See `Venue.events`."""
         self.reconciler.due()
         self._work()
+        if len(self.state.legs) > MOST_LEGS:
+            self.state.prune()
         count = sum(1 for report in self.state.reports if report.time <= until)
         handed = self.state.reports[:count]
         self.state.acted(count)

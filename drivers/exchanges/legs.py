@@ -114,6 +114,11 @@ class Leg:
         """Whether it has ended and all its trades are known."""
         return self.state == DONE and Decimal(self.filled) >= Decimal(self.stated)
 
+    @property
+    def done_with(self) -> bool:
+        """Whether what its end means for its order has been drawn, too."""
+        return self.settled and self.ended.startswith("+")
+
 
 def as_values(record: Book | Leg) -> dict[str, Any]:
     """A record as JSON has it."""

@@ -76,6 +76,7 @@ class LiveFeed:
     skew: int = 0  # ns, the exchange's clock less ours
     outages: int = 0
     clock_skew: Callable[[], int] | None = None  # in place of asking the exchange
+    orders: str = "on paper"  # where they go, in words
     missing: int = 0  # bars that no answer came of in time
     streamed: int = 0  # bars that the streams brought
     asked: int = 0  # bars that were asked for by REST
@@ -185,7 +186,11 @@ class LiveFeed:
 
     def about(self) -> dict[str, Any]:
         """See `Feed.about`."""
-        return {"data": f"{self.exchange.name}, live on paper", "source": self.exchange.rules.about, "external_alpha": False}
+        return {
+            "data": f"{self.exchange.name}, live {self.orders}",
+            "source": self.exchange.rules.about,
+            "external_alpha": False,
+        }
 
     def notes(self) -> list[str]:
         """See `Feed.notes`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from drivers.venues.base import ExecutionReport
 KEPT_TRADES: Final = 2_000
 """Trade ids of each symbol that are remembered; what is older is not asked for."""
 KEPT_ENDED: Final = 200
-"""Orders that have ended, whose late reports still find them by name; older ones are found by their client id."""
+"""Orders, ours and the exchange's, that have ended and are found by name; late reports find older ones by their client id."""
 
 
 class State:
@@ -125,12 +124,11 @@ class State:
 
     def prune(self) -> None:
         """Forgets what ended long ago."""
-        owners = {leg.owner for leg in self.legs.values() if not leg.settled}
-        over = [book.id for book in self.books.values() if not book.live and book.id not in owners]
-        for order_id in _old(over):
+        under_way = {leg.owner for leg in self.legs.values() if not leg.done_with}
+        ended = [book.id for book in self.books.values() if not book.live and book.id not in under_way]
+        for order_id in ended[:-KEPT_ENDED]:
             del self.books[order_id]
-        ended = [leg.client for leg in self.legs.values() if leg.settled and leg.owner not in self.books]
-        for client in ended:
+        for client in [leg.client for leg in self.legs.values() if leg.done_with][:-KEPT_ENDED]:
             del self.legs[client]
 
     def _sums(self) -> dict[str, Any]:
@@ -139,7 +137,3 @@ class State:
             "position": {key: str(value) for key, value in self.position.items()}, "numbers": self.numbers,
             "since": self.since, "fees": self.fees, "baseline": self.baseline, "last_report": self.last_report,
         }  # fmt: skip
-
-
-def _old(ids: Iterable[int]) -> list[int]:
-    return list(ids)[:-KEPT_ENDED]

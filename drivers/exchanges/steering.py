@@ -57,7 +57,7 @@ class Steering:
         self._protect(market, now)
 
     def _at_work(self, book: Book) -> bool:
-        return any(leg.live or not leg.settled or not leg.ended.startswith("+") for leg in self.state.legs_of(book))
+        return any(not leg.done_with for leg in self.state.legs_of(book))
 
     # -- taking off ----------------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 HALF_LIVES: Final = 2
 """After so many, three quarters of a weight have been seen."""
 CLOCK: Final = "1m"
+WHERE: Final = {"paper": "on paper", "testnet": "with orders at a test net", "live": "with real orders"}
 
 
 def live_feed(
@@ -95,7 +96,9 @@ def feed_of(
         shutil.copytree(folder, record.folder / HISTORY, dirs_exist_ok=True)
     history = open_dataset(folder, start=begins - warm)
     streams = Streams(exchange, in_order(wanted), step, notify=notify, record=record) if exchange.rules.streams else None
-    return LiveFeed(exchange, tuple(wanted), history, begins, request.end, notify=notify, streams=streams, record=record)
+    feed = LiveFeed(exchange, tuple(wanted), history, begins, request.end, notify=notify, streams=streams, record=record)
+    feed.orders = WHERE[request.mode]
+    return feed
 
 
 def warm_bars(configs: Configs, clock: BarClock) -> int:

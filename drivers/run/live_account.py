@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drivers.feeds.base import step_of
 from drivers.feeds.venue_facts import OWN_VENUES
@@ -41,13 +41,13 @@ def _connected(session: PreparedRun, keys: Keys, notify: Callable[[str], None]) 
     from drivers.exchanges.account_access import Account
     from drivers.exchanges.live import LiveFeed
 
-    feed: Any = session.data
+    feed = session.data
     assert isinstance(feed, LiveFeed)
     account = Account(
         feed.exchange, feed.wanted, keys, lambda: feed.time_ns() + feed.skew, step=step_of(feed), begins=feed.begins,
         cash=session.configs["execution"].start_cash, notify=notify, skew=lambda: feed.skew,
-        wake=getattr(feed, "wake", None),
+        wake=None if feed.streams is None else feed.wake,
     )  # fmt: skip
-    if not hasattr(feed, "wake"):
+    if feed.streams is None:
         feed.wait = account.wait
     return account.gateway

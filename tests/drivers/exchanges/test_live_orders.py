@@ -53,7 +53,7 @@ class World:
         market = PracticeMarket(PRICES)
         self.account = PracticeAccount(MarketTape(market), lambda: self.now, key=KEYS.key, secret=KEYS.secret)
         self.practice = PracticeExchange(market, now=lambda: self.now, account=self.account)
-        self.kill_at = 0
+        self.kill_at, self.on_stop = 0, "keep"
         self.orders = 0
         self.gateway: Gateway | None = None
 
@@ -90,7 +90,7 @@ class World:
             markets = tuple(_market(feed.exchange.market(symbol)) for symbol in feed.wanted)
             self.gateway = Gateway(
                 AtOnce(CcxtWire(client, KEYS.all)), markets, WIDE, lambda: self.now * MS, STEP, NOW * MS, CASH, State("nonce"),
-                wait=self.wait,
+                wait=self.wait, on_stop=self.on_stop,
             )  # fmt: skip
             return self.gateway
 
@@ -112,7 +112,9 @@ def agree(world: World, out: Path) -> pd.DataFrame:
         bought = sum((t.quantity if t.order.side == "BUY" else -t.quantity for t in mine), Decimal(0))
         fees = sum((t.fee for t in mine if t.fee_asset == symbol.removesuffix("USDT")), Decimal(0))
         dust = fills[(fills.symbol == symbol) & fills.order_id.isna()].signed.sum()
-        held = ledger[ledger.symbol == symbol].position.iloc[-1]
+        held = fills[fills.symbol == symbol].signed.sum() - fills[fills.symbol == symbol].fee_base.sum()
+        if world.on_stop == "keep":
+            assert ledger[ledger.symbol == symbol].position.iloc[-1] == pytest.approx(held, abs=1e-9)
         assert held == pytest.approx(float(bought - fees) + dust, abs=1e-9)
     assert world.gateway is not None
     assert all(gap == 0 for gap in world.gateway.reconciler.gaps.values())
@@ -152,8 +154,9 @@ def test_the_graph_trades_at_the_exchange_and_its_journal_gives_the_same_bits(tm
     assert all(o.type in ("STOP_LOSS", "LIMIT_MAKER") and o.side == "SELL" for o in left), "stops stay, entries go"
 
 
-def test_a_stream_that_is_killed_with_an_order_under_way_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_a_stream_that_is_killed_with_an_order_under_way_goes_on_and_closes_its_positions_at_the_end(tmp_path: Path) -> None:
     world = World(tmp_path)
+    world.on_stop = "flatten"
     out = tmp_path / "out"
     with world.practice.serving() as address:
         feed = world.feed(address, 90)
@@ -164,5 +167,7 @@ def test_a_stream_that_is_killed_with_an_order_under_way_goes_on_as_if_it_had_no
         world.now += 20_000
         feed = world.feed(address, 90)
         run_stream(RunRequest(out=out, resume=True), quiet(), connect=world.connect(address, feed), feed=feed)
-    agree(world, out)
+    fills = agree(world, out)
     assert secrets_in(tmp_path) == []
+    assert fills.timestamp.iloc[-1] > pd.read_parquet(out / "ledger.parquet").timestamp.iloc[-1], "closed after the last bar"
+    assert not [o for o in world.account.orders if o.open] and world.account.free["BTC"] < Decimal("0.0001")
