@@ -9,6 +9,7 @@ import typer
 
 from drivers.cli import options
 from drivers.cli.common import Failed, request_of
+from drivers.cli.executors import ClusterAddress, Workers, executor_of
 from drivers.cli.say import say
 from drivers.text.counts import plural
 
@@ -41,17 +42,8 @@ def evaluate(
     separate: Annotated[
         bool, typer.Option("--separate", help="Make each window a run of its own, which begins with nothing learned.")
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes of this machine. Without it: one for each core.")
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Workers of a Dask cluster instead: tcp://host:8786 of its scheduler, or local:2. Every worker needs the data "
-            "under the same path.",
-        ),
-    ] = None,
+    workers: Workers = None,
+    cluster: ClusterAddress = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the results. Without it: evaluations/<time of the start>."),
@@ -68,15 +60,12 @@ def evaluate(
     """
     from datetime import UTC, datetime
 
-    from drivers.evaluation.machine import machine
     from drivers.evaluation.page import NAME
     from drivers.evaluation.plan import EvaluationRequest
     from drivers.evaluation.run import default_out
     from drivers.evaluation.run import evaluate as run
     from drivers.evaluation.settings import combined, read_file, typed
     from drivers.evaluation.words import in_short
-    from drivers.executors.cluster import Cluster
-    from drivers.executors.local import LocalPool
 
     from_file, named = read_file(grid) if grid is not None else ({}, {})
     place = out or default_out(datetime.now(UTC))
@@ -90,12 +79,10 @@ def evaluate(
         place,
         keep,
     )
-    if cluster is not None and workers is not None:
-        raise typer.BadParameter("a cluster has its own workers; leave one of them out", param_hint="--workers")
     if keep and cluster is not None and not cluster.startswith("local:"):
         raise typer.BadParameter("a cluster's runs stay on its machines; leave it out", param_hint="--keep")
     try:
-        evaluation = run(request, LocalPool(workers or 0) if cluster is None else Cluster(cluster, machine))
+        evaluation = run(request, executor_of(cluster, workers))
     except KeyboardInterrupt:
         say(f"What is done is kept. Go on with the same command and --out {place}", err=True)
         raise

@@ -8,6 +8,7 @@ import typer
 
 from drivers.cli import options
 from drivers.cli.common import names, project_of, utc_ns
+from drivers.cli.executors import ClusterAddress, Workers, executor_of
 from drivers.cli.say import say
 
 
@@ -21,23 +22,22 @@ def features(
     overrides: options.Set = None,
     spec: options.Spec = None,
     shard: Annotated[int, typer.Option(min=1, help="Symbols that a task takes.")] = 20,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes of this machine. Without it: one for each core.")
-    ] = None,
+    workers: Workers = None,
+    cluster: ClusterAddress = None,
 ) -> None:
     """Compute what every market layer says of a wide universe, without an account, in parallel.
 
-    The market layers run in shards of symbols, on as many processes as there are cores; those that compare symbols run over all
-    of them. Every value has the bits of one process. Memory does not grow with the history: tasks take some days at a time.
+    The market layers run in shards of symbols, on as many processes as there are cores, or on a cluster; those that compare
+    symbols run over all of them here. Every value has the bits of one process. Memory does not grow with the history: tasks
+    take some days at a time.
     What a run learns from its account (weights of sources and patterns, thresholds) is not learned here: it stays as a run
     begins. The results are Parquet, a table for each domain and step of the computation, and features.json, which says in which
     table a layer is, and is written last.
     """
-    from drivers.executors.local import LocalPool
     from drivers.feeds.source import source_of
     from drivers.run.progress import progress_bar
-    from drivers.scale.sweep import FeaturesRequest
-    from drivers.scale.sweep import features as sweep
+    from drivers.scale.features import FeaturesRequest
+    from drivers.scale.features import features as sweep
     from drivers.text.terminal import Terminal
 
     request = FeaturesRequest(
@@ -51,7 +51,7 @@ def features(
         project_of(context),
         shard,
     )
-    with progress_bar(Terminal(stderr=True)) as progress, LocalPool(workers or 0) as pool:
+    with progress_bar(Terminal(stderr=True)) as progress, executor_of(cluster, workers) as pool:
         task = progress.add_task("Computing", total=1.0)
         made = sweep(request, pool, lambda share: progress.update(task, completed=share))
     say(f"{len(made.layers)} layers over {made.bars} bars of {len(made.symbols)} symbols: {made.bytes / 1e6:.1f} MB in {out}")

@@ -6,6 +6,7 @@ import typer
 
 from drivers.cli import options
 from drivers.cli.common import request_of
+from drivers.cli.executors import ClusterAddress, executor_of
 from drivers.run.request import RunRequest
 
 
@@ -22,6 +23,7 @@ def run(
     seed: options.Seed = RunRequest.seed,
     report: options.Report = RunRequest.report,
     features: options.Features = RunRequest.features,
+    cluster: ClusterAddress = None,
     trial: options.Trial = RunRequest.trial,
 ) -> None:
     """Backtest: run every bar of the data through the whole graph.
@@ -51,4 +53,11 @@ def run(
     from drivers.cli.outcome import show
     from drivers.run.batch import run_batch
 
-    show(run_batch(request))
+    if cluster is None:
+        show(run_batch(request))
+        return
+    from drivers.scale.run import market_side_on, require_market_side
+
+    require_market_side(request.data)
+    with executor_of(cluster, None) as pool:
+        show(run_batch(request, advance=market_side_on(pool)))

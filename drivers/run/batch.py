@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.console import Console
 
@@ -22,6 +22,8 @@ from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
 from drivers.run.venue_link import check_venue
 from drivers.text.terminal import Terminal
+
+Advance: TypeAlias = Callable[[PreparedRun, Recorder, Sequence[Callable[[Outputs], object]]], None]
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,10 @@ def default_out(now: datetime) -> Path:
     return Path("runs") / now.strftime("%Y-%m-%dT%H%M%SZ")
 
 
-def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
+def run_batch(request: RunRequest, console: Console | None = None, *, advance: Advance | None = None) -> RunResult:
     """Runs the whole graph over a data set and writes the results.
 
+    advance: how its chunks get through the engine, None: as `advance_all` does.
     Raises what its parts raise (DataError, ConfigError, ProjectError, VenueRefusal, StoreError …), each with one sentence.
     Whatever happens, the results' folder appears under its name only when it is whole.
     """
@@ -62,7 +65,7 @@ def run_batch(request: RunRequest, console: Console | None = None) -> RunResult:
                 lifecycle = Lifecycle(session, out.name, request.adapters)
                 stack.enter_context(lifecycle.followed())
                 takers.insert(0, lifecycle.take)
-            advance_all(session, recorder, takers)
+            (advance or advance_all)(session, recorder, takers)
             done = time.perf_counter()
             summary = recorder.finish({"prepare_seconds": ready - begun, "run_seconds": done - ready})
     return RunResult(out, summary, recorder.report_failed, recorder.uncounted)

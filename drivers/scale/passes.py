@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dataflows.panel import is_record, walk
 from drivers.domain.inputs import reads
@@ -29,16 +29,18 @@ class Pass(NamedTuple):
     gives: Panels
 
 
-def passes(plan: Plan) -> list[Pass]:
+def passes(plan: Plan, *, learning: bool = True) -> list[Pass]:
     """The columnar layers of a plan as passes, local and across in turn; one without a layer is left out.
 
+    learning: with those behind what an epoch has learned, for which a run must have closed the epoch before.
     Raises PlanError where a columnar layer takes something of the account, which no shard has.
     """
-    columnar = {node.name: node for node in plan.stage["columnar"]}
+    every = plan.stage["columnar"]
+    columnar = {node.name: node for node in every if learning or node.name not in plan.behind_epochs}
     level: dict[str, int] = {}
     for name, node in columnar.items():  # in graph order
         for p in node.params:
-            if p in plan.nodes and p not in columnar:
+            if p in plan.nodes and plan.nodes[p].schedule != "columnar":
                 raise PlanError(f"{name} takes {p}, which needs the account; a shard has none")
         before = [(p, columnar[p]) for p in node.params if p in columnar]
         if node.cross_sectional:
@@ -73,6 +75,11 @@ def _leaves(node: LayerNode, read: Iterable[Path]) -> set[Path]:
         return {()}
     every = [path for path, _ in walk(node.returns)]
     return {leaf for leaf in every for path in read if leaf[: len(path)] == path}
+
+
+def every_leaf(annotation: Any) -> frozenset[Path]:
+    """The paths of all leaves of a value."""
+    return frozenset(path for path, _ in walk(annotation))
 
 
 def _given(layers: tuple[str, ...], others: Iterable[Panels]) -> Panels:

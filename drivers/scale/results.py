@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from drivers.feeds.partitioned.place import Place
 from drivers.feeds.source import Source
-from drivers.scale.sweep import ABOUT, ScaleError
+from drivers.scale.features import ABOUT
+from drivers.scale.sweep import ScaleError
 from drivers.store.columns import TIME
 from drivers.text.suggestions import layer_hint, layer_named
 

@@ -30,7 +30,7 @@ from drivers.project.configs import load_configs
 from drivers.project.locate import locate
 from drivers.project.machine_specs import load_spec
 from drivers.scale.panels import after_each_other, packed, unpacked
-from drivers.scale.passes import Pass, passes
+from drivers.scale.passes import Pass, every_leaf, passes
 from drivers.store.columns import TIME, columns_of
 from drivers.store.parquet import writer_of
 
@@ -42,18 +42,22 @@ SCRATCH: Final = "handed-on"
 class Setup:
     """What all tasks of a sweep share.
 
-    frame: the bars and the leader of all its symbols. clock: of the data. out: where results go. chunk: most bars that are
-    computed at a time.
+    frame: the bars and the leader of all its symbols. clock: of the data. out: where what each layer gives is
+    written as files, None: nowhere. chunk: most bars that are computed at a time. learning: with the layers behind what an
+    epoch has learned. keep: the layers of which all is handed back; where there are no files, those that other passes read must
+    be among them.
     """
 
     data: Source
-    out: Source
+    out: Source | None
     frame: Frame
     clock: BarClock
     project: Path | None
     overrides: tuple[str, ...]
     spec: str | None
     chunk: int
+    learning: bool = True
+    keep: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ class Work:
     """A task.
 
     symbols: of the shard, and its number. step: the name of the pass. a, b: rows. block: the number of this stretch. state: the
-    checkpoint after the rows before, None at the beginning. across: what cross-sectional layers gave in these rows.
+    checkpoint after the rows before, None at the beginning. before: what other passes gave in these rows, but for what the
+    shard's earlier ones have left in a file.
     """
 
     setup: Setup
@@ -72,11 +77,11 @@ class Work:
     b: int
     block: int
     state: bytes | None
-    across: dict[str, Any]
+    before: dict[str, Any]
 
 
 class Answer(NamedTuple):
-    """What a task gives back: the checkpoint after it, what the cross-sectional layers read of it, the files that it wrote."""
+    """What a task gives back: the checkpoint after it, what cross-sectional layers read of it or is to be kept, its files."""
 
     state: bytes
     gives: dict[str, Any]
@@ -103,7 +108,7 @@ def graph_of(setup: Setup) -> Graph:
     wiring = wiring.at_clock(setup.clock)
     configs = load_configs(project, setup.overrides, spec, setup.clock)
     plan = make_plan(wiring, configs, project)
-    steps = passes(plan)
+    steps = passes(plan, learning=setup.learning)
     return Graph(wiring, plan, steps, {step.name: make_plan(wiring, configs, project, only=step.layers) for step in steps})
 
 
@@ -112,23 +117,24 @@ def run_pass(work: Work) -> Answer:
     setup, graph = work.setup, graph_of(work.setup)
     step = next(each for each in graph.passes if each.name == work.step)
     data = open_partitioned(setup.data, symbols=work.symbols, frame=setup.frame)
-    place = Place(setup.out)
-    before = dict(work.across)
+    place = None if setup.out is None else Place(setup.out)
+    before = dict(work.before)
     for earlier in graph.passes:
-        taken = {name: paths for name, paths in step.takes.items() if name in earlier.layers}
-        if taken and not earlier.across:
+        taken = {n: paths for n, paths in step.takes.items() if n in earlier.layers and n not in before}
+        if taken:
+            assert place is not None  # else all that is taken is kept, and comes with the task
             content = place.read(_handed(earlier, work))
             if content is None:
                 raise FileNotFoundError(f"{setup.out} lacks {_handed(earlier, work)}; nothing else may write there")
             before |= unpacked(content, taken, graph.plan)
     engine = engine_of(graph, step, data, work.state)
-    made = advance(engine, step, graph, data, (work.a, work.b, setup.chunk), before)
+    made = advance(engine, step, graph, data, (work.a, work.b), before, setup)
     later = {n: p for each in graph.passes if not each.across for n, p in each.takes.items() if n in step.layers}
-    if later:
-        kept = {name: value for name, value in made.gives.items() if name in later}
+    if later and place is not None:
+        kept = {n: narrowed(v, graph.plan.type_of(n), step.gives[n]) for n, v in made.gives.items() if n in later}
         place.write(_handed(step, work), packed(kept))
-    read_across = {n for each in graph.passes if each.across for n in each.takes}
-    files = write(place, made.tables, f"{work.block:06}-{work.shard:04}")
+    read_across = {n for each in graph.passes if each.across for n in each.takes} | setup.keep
+    files = {} if place is None else write(place, made.tables, f"{work.block:06}-{work.shard:04}")
     return Answer(checkpoint.save(engine), {n: v for n, v in made.gives.items() if n in read_across}, files)
 
 
@@ -159,21 +165,28 @@ class Made(NamedTuple):
 
 
 def advance(
-    engine: Engine, step: Pass, graph: Graph, data: Dataset, rows: tuple[int, int, int], before: Mapping[str, Any]
+    engine: Engine,
+    step: Pass,
+    graph: Graph,
+    data: Dataset,
+    rows: tuple[int, int],
+    before: Mapping[str, Any],
+    setup: Setup,
 ) -> Made:
-    """Runs rows a to b through an engine, at most so many at a time. before: what the pass takes of others in these rows."""
-    a, b, most = rows
+    """Runs rows a to b through an engine. before: what the pass takes of others in these rows."""
+    a, b = rows
     plan, tables = graph.plan, Tables(data.symbols)
     parts: list[dict[str, Any]] = []
     wanted = {"observations", "external_alpha"} & graph.parts[step.name].hints.keys()
-    for i, j in data.cuts(most, a, graph.wiring.epoch_ns):
+    gives = {**step.gives, **{name: every_leaf(plan.type_of(name)) for name in step.layers if name in setup.keep}}
+    for i, j in data.cuts(setup.chunk, a, graph.wiring.epoch_ns):
         if i >= b:
             break
         observed = data.inputs(data.rows(i, j)) if wanted else {}
         inputs = observed | {name: cut(value, plan.type_of(name), i - a, j - a) for name, value in before.items()}
         values = engine.advance(Chunk(data.time[i:j], inputs)).values
-        parts.append({n: narrowed(values[n], plan.type_of(n), paths) for n, paths in step.gives.items()})
-        for name in step.layers:
+        parts.append({n: narrowed(values[n], plan.type_of(n), paths) for n, paths in gives.items()})
+        for name in step.layers if setup.out is not None else ():
             node = plan.nodes[name]
             tables.add(f"{node.domain}.{step.name}", columns_of(name, values[name], node.returns, len(data.symbols)))
         tables.end(data.time[i:j])

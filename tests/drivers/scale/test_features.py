@@ -29,8 +29,9 @@ from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
 from drivers.project.locate import locate
 from drivers.scale import sweep
+from drivers.scale.features import FeaturesRequest, features
 from drivers.scale.passes import passes
-from drivers.scale.sweep import FeaturesRequest, ScaleError, features
+from drivers.scale.sweep import ScaleError
 from drivers.store.columns import columns_of
 from tests.drivers.small_market import EARLY, market
 

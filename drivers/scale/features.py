@@ -1,0 +1,114 @@
+"""What every market layer says of a wide universe, without an account."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from drivers.executors.protocol import Executor
+from drivers.feeds.partitioned.place import Place
+from drivers.feeds.partitioned.read import frame_of, open_partitioned
+from drivers.feeds.source import Source
+from drivers.project.configs import load_configs
+from drivers.project.locate import locate
+from drivers.run.provenance import versions
+from drivers.scale import sweep as sweeping
+from drivers.scale.shard import Setup, graph_of
+from drivers.scale.sweep import SHARD, ScaleError, Sweep, bytes_a_bar, require_parts, shards_of
+
+ABOUT: Final = "features.json"
+"""Written last: where it is, the results are whole."""
+
+
+@dataclass(frozen=True)
+class FeaturesRequest:
+    """What `stratoquant features` was asked for. data, out: places. start, end: UTC ns. shard: symbols of each."""
+
+    data: Source
+    out: Source
+    symbols: tuple[str, ...] | None = None
+    start: int | None = None
+    end: int | None = None
+    overrides: tuple[str, ...] = ()
+    spec: str | None = None
+    project: Path | None = None
+    shard: int = SHARD
+
+
+class Computed(NamedTuple):
+    """What was made. layers: the table of each."""
+
+    bars: int
+    symbols: tuple[str, ...]
+    layers: dict[str, str]
+    files: int
+    bytes: int
+
+
+def features(request: FeaturesRequest, executor: Executor, progress: Callable[[float], None] = lambda share: None) -> Computed:
+    """Runs the market side of the graph over a partitioned data set and writes what every layer gave.
+
+    What is learned from the account is not learned here: weights of sources and patterns, thresholds and the policy stay what
+    they are at the start of a run. progress: told how much is done, 0 to 1.
+    Raises DataError, ConfigError, ProjectError; ScaleError for a task that failed. `features.json` is written last.
+    """
+    place = Place(request.out)
+    if place.read(ABOUT) is not None:
+        raise ScaleError(f"{request.out} holds features already; name another place with --out")
+    sweep = _prepared(request)
+    for _ in sweep.run(executor, progress):
+        pass  # the files are written by those who compute
+    return _finished(sweep, place)
+
+
+def _prepared(request: FeaturesRequest) -> Sweep:
+    require_parts(request.data)
+    load_configs(locate(request.project), request.overrides, None, clock=None)  # a slip is told before the data are read
+    data = open_partitioned(request.data, symbols=request.symbols, start=request.start, end=request.end)
+    shards = shards_of(data.symbols, request.shard)
+    setup = Setup(
+        data=request.data,
+        out=request.out,
+        frame=frame_of(data),
+        clock=data.clock,
+        project=request.project,
+        overrides=request.overrides,
+        spec=request.spec,
+        chunk=1,
+    )
+    wide = bytes_a_bar(graph_of(setup), data) * max(b - a for a, b in shards)
+    setup = dataclasses.replace(setup, chunk=max(1, sweeping.CHUNK_BYTES // wide))
+    epochs = [a for a, _ in data.cuts(len(data), 0, graph_of(setup).wiring.epoch_ns)]
+    several = max(1, sweeping.TASK_BYTES // (wide * -(-len(data) // len(epochs))))
+    return Sweep(setup, data, shards, [*epochs[::several], len(data)])
+
+
+def _finished(sweep: Sweep, place: Place) -> Computed:
+    """Says what there is, in the file that is written last."""
+    nodes = sweep.graph.plan.nodes
+    layers = {name: f"{nodes[name].domain}.{step.name}" for step in sweep.graph.passes for name in step.layers}
+    made = Computed(len(sweep.data), sweep.data.symbols, layers, len(sweep.files), sum(sweep.files.values()))
+    about = {
+        "kind": "features",
+        "versions": versions(),
+        "data": str(sweep.setup.data),
+        "data_hash": sweep.data.digest,
+        "symbols": made.symbols,
+        "bars": made.bars,
+        "clock": sweep.setup.clock._asdict(),
+        "first": int(sweep.data.time[0]),
+        "last": int(sweep.data.time[-1]),
+        "configuration": {name: record._asdict() for name, record in sweep.graph.plan.configs.items()},
+        "overrides": sweep.setup.overrides,
+        "spec": sweep.setup.spec,
+        "layers": layers,
+        "files": dict(sorted(sweep.files.items())),
+    }
+    place.write(ABOUT, (json.dumps(about, indent=1, default=np.ndarray.tolist) + "\n").encode())
+    return made
