@@ -92,7 +92,7 @@ class Engine:
         self.arena = Arena({name: self._start(name) for name in plan.states})
         self._loop, self._addresses = plan.steps.interpreted()
         self._where = self._layout()
-        self._flatten, self._box = plan.steps.flattener(), plan.steps.boxer()
+        self.flatten, self._box = plan.steps.flattener(), plan.steps.boxer()
         self._layers_checked = not compiled
         self._held_names = plan.market
         self._fixed: dict[str, Any] = {**plan.configs, **self.static, **self.arena.values}
@@ -295,40 +295,42 @@ class Engine:
 
     # ---- the step stage
 
-    def _run_steps(self, values: dict[str, Any], bars: int, into: tuple[Any, ...] | None = None) -> dict[str, Ints]:
-        """Runs the loop over the bars in `values` and adds what it records and logs. into: blocks that `values` look into, in
-        place of new ones."""
+    def _run_steps(self, values: dict[str, Any], bars: int) -> dict[str, Ints]:
         stage, n = self.plan.steps, self.dims["N"]
         rows = stage.block_rows
-        blocks = into or (
+        blocks = (
             np.empty((rows["panel_f8"], bars, n)),
             np.empty((rows["panel_i8"], bars, n), np.int64),
             np.empty((rows["series_f8"], bars)),
             np.empty((rows["series_i8"], bars), np.int64),
         )
-        panels = self._flatten(values)
+        panels = self.flatten(values)
         for i in stage.panel_positions:  # the loop reads rows unchecked
             if len(panels[i]) != bars:
                 raise EngineError(f"{stage.arguments[FIRST + i]} has {len(panels[i])} bars, the chunk {bars}")
         given = (*panels, *blocks)
         t, parts = 0, []
         while t < bars:
-            logs = self._logs(bars, t)
+            logs = self.empty_logs(bars, t)
             flat = [x for log in logs for x in log]
-            arguments = (*given, *flat)
-            if not self._layers_checked:
-                self._loop, self._addresses = stage.compiled(arguments, self.on_layer)
-                self._layers_checked = True
-            first = (t, bars, self.room, self._addresses, self.arena.f8, self.arena.i8, self._where)
-            with open_block():
-                done = int(self._loop(*first, *arguments))
+            done = self.run_loop(t, bars, (*given, *flat))
             parts.append((t, done, logs))
             t = done
-        if into is None:
-            values.update(self._box(*blocks))
+        values.update(self._box(*blocks))
         return self._collect(values, parts, bars)
 
-    def _logs(self, bars: int, t: int) -> list[tuple[Ints, Floats, Ints]]:
+    def run_loop(self, t: int, end: int, arguments: tuple[Any, ...]) -> int:
+        """Calls the loop over instants t to `end`; returns the instant at which it stopped. arguments: those that depend on the
+        graph."""
+        if not self._layers_checked:
+            self._loop, self._addresses = self.plan.steps.compiled(arguments, self.on_layer)
+            self._layers_checked = True
+        first = (t, end, self.room, self._addresses, self.arena.f8, self.arena.i8, self._where)
+        with open_block():
+            return int(self._loop(*first, *arguments))
+
+    def empty_logs(self, bars: int, t: int = 0) -> list[tuple[Ints, Floats, Ints]]:
+        """Room for what the instants from t on log: offsets, float64 and int64 columns of each log."""
         capacity = self.room + self.slack * (bars - t) * self.dims["N"]
         return [
             (np.zeros(bars + 1, np.int64), np.empty((len(c["f8"]), capacity)), np.empty((len(c["i8"]), capacity), np.int64))

@@ -22,6 +22,7 @@ from drivers.engine.chunk import Begun, Chunk, Outputs
 from drivers.engine.loop.generate import BLOCKS
 from drivers.engine.one_bar.flat import FlatValues, Layout
 from drivers.engine.one_bar.sides import Side, like
+from drivers.engine.one_bar.steps import OneStep
 from drivers.engine.shadow import SHADOW
 from drivers.graph.external import EXTERNAL, STATIC
 
@@ -47,11 +48,10 @@ class OneBar:
             Side(plan, plan.stage[s], self.values, self.layout, (self.f8, self.i8), room, on_layer)
             for s in ("columnar", "post")
         )
-        self.blocks = tuple(self._block(block, engine.dims["N"]) for block in BLOCKS)
+        self.steps = OneStep(engine, tuple(self._block(block, engine.dims["N"]) for block in BLOCKS))
         self.held = {p: self.values[p] for p in plan.market if p in self.values}
         self.keepers = {p: self._keeper(p, paths) for p, paths in plan.epoch_needs.items()}
         self.order = [name for name in plan.nodes if plan.nodes[name].schedule != "epoch"]
-        self.logs = [n.name for n in self.nodes if is_log(n.returns)]
         self._given: set[str] = set()
         self._hold: Callable[[Any, Any], bool] | None = None
 
@@ -110,8 +110,8 @@ class OneBar:
             if engine.shadow is not None:
                 for view, leaf in zip(self.inputs[SHADOW], engine.shadow.bars(Begun(time, values)), strict=True):
                     view[...] = leaf
-            offsets = engine._run_steps(values, 1, self.blocks) if engine.plan.stage["step"] else {}
-            others = {name: values[name] for name in self.logs}
+            others, offsets = self.steps.run(values)
+            values |= others
             self.post.run({**events, **others})
             self._check(time, others)
             f8, i8 = self.f8.copy(), self.i8.copy()
