@@ -18,6 +18,8 @@ from tests.properties.market import instruments, market
 
 PLAN = plan_of()
 LAYERS = list(PLAN.nodes)
+BARS = {1: 1000, 3: 2400}
+"""By number of symbols; a midnight comes after bar 900."""
 
 
 def single(symbols: int, **more: Any) -> Engine:
@@ -29,17 +31,17 @@ def single(symbols: int, **more: Any) -> Engine:
 @functools.cache
 def batch(symbols: int) -> tuple[dict[str, dict[str, Any]], Engine]:
     engine = engine_of(PLAN, instruments(symbols), 5)
-    return flat(PLAN, run(engine, market(symbols=symbols))), engine
+    return flat(PLAN, run(engine, market(BARS[symbols], symbols))), engine
 
 
 @functools.cache
 def streamed(symbols: int) -> tuple[dict[str, dict[str, Any]], Engine]:
     engine = single(symbols, guard=guards_of(PLAN, symbols))
-    return flat(PLAN, run(engine, market(symbols=symbols), range(2400))), engine
+    return flat(PLAN, run(engine, market(BARS[symbols], symbols), range(2400))), engine
 
 
 def test_no_layer_runs_in_python() -> None:
-    one_bar = single(1).one_bar
+    one_bar = streamed(1)[1].one_bar
     assert one_bar is not None
     assert not one_bar.market.apart
     assert not one_bar.post.apart
@@ -54,7 +56,7 @@ def test_single_bars_equal_the_batch(layer: str, symbols: int) -> None:
 def test_the_memory_is_that_of_bars_that_run_in_python() -> None:
     """To the byte, also what is left of logs that were longer: a journal compares it."""
     a, b = engine_of(PLAN, instruments(1), 5), streamed(1)[1]
-    run(a, market(symbols=1), range(2400))
+    run(a, market(BARS[1], 1), range(2400))
     assert a.arena.f8.tobytes() == b.arena.f8.tobytes()
     assert a.arena.i8.tobytes() == b.arena.i8.tobytes()
 
