@@ -63,8 +63,8 @@ def health(
     With --json: {"ok": true, "checks": [{"name", "status", "detail", "advice", "seconds"}, ...]}. status is ok, warn or fail;
     detail is the finding; advice is what to do, or "". A check may have several entries. ok is true when the exit code is 0.
 
-    The checks take some ten seconds. If the layers are not compiled on this machine, the smoke run compiles them first, which
-    takes some minutes. CI can run the same checks as a module: python -P -m drivers.health_check.
+    The checks take some ten seconds. If the layers are not compiled on this machine, the smoke run compiles them first, for
+    about a minute on two cores. CI can run the same checks as a module: python -P -m drivers.health_check.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

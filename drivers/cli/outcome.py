@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from drivers.cli.common import Failed
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def show(result: RunResult) -> None:
-    """The summary, and where the results are. Raises Failed when the results are whole and their report is missing."""
+    """The summary, where the results are, and what to look at next. Raises Failed when only the report is missing."""
     from drivers.store.summary import table
 
     console = Terminal()
@@ -25,3 +26,11 @@ def show(result: RunResult) -> None:
             f"The results in {result.out} are whole, but their report could not be made: {result.report_failed}. Make it with: "
             f"stratoquant report {result.out}"
         )
+    out = shlex.quote(str(result.out))
+    if (report := result.out / "report.html").is_file():
+        console.print(f"Open {report} in a browser. ", end="", highlight=False, soft_wrap=True)
+    console.print(
+        f"Next: stratoquant logs {out} tells what happened, stratoquant explain {out} ORDER_ID why.",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -32,8 +32,8 @@ def run(
     orders. The results are Parquet files and report.html in --out; they appear only when they are complete. The summary
     reports what was traded, and what was refused and why.
 
-    Without options it runs the built-in sample market. The first run compiles the layers, which takes some minutes; later runs
-    start in seconds.
+    Without options it runs the built-in sample market. The first run compiles the layers, for about a minute on two cores;
+    later runs start in seconds.
     """
     request = request_of(
         context,

@@ -75,7 +75,7 @@ def kernels(context: Context) -> Iterator[Found]:
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     yield warn(
         f"{len(missing)} of {plural(total, 'layer')} {_lacks(missing)} machine code in the cache: {shown}.",
-        "Nothing is wrong: the next run, or this command without --quick, compiles them once, which takes some minutes.",
+        "Nothing is wrong: the next run, or this command without --quick, compiles them once, for about a minute on two cores.",
     )
 
 

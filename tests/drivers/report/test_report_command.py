@@ -117,10 +117,20 @@ def test_results_whose_report_fails_are_whole_and_the_command_says_so(
     assert run_command(["report", str(tmp_path / "out")]) == 0 and (tmp_path / "out" / "report.html").is_file()
 
 
-def test_a_run_without_a_report_has_none(market: Path, tmp_path: Path) -> None:
+def test_a_run_without_a_report_has_none_and_names_none(
+    market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     result = run(market, tmp_path / "out", report=False)
     assert not (tmp_path / "out" / "report.html").exists() and not result.report_failed
     show(result)
+    assert "report.html" not in capsys.readouterr().out
+    (tmp_path / "out" / "report.html").write_text("a report")
+    show(result)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2] == f"Results: {tmp_path / 'out'}"
+    assert lines[-1].startswith(
+        f"Open {tmp_path / 'out' / 'report.html'} in a browser. Next: stratoquant logs {tmp_path / 'out'} "
+    )
 
 
 def test_the_report_of_a_stream_has_the_figures_of_the_run(market: Path, tmp_path: Path) -> None:
