@@ -11,7 +11,7 @@
     const shaded = halts.map(([first, length]) =>
       [{ xAxis: closeOf(clock, first - 1) }, { xAxis: closeOf(clock, first + length - 1) }]);
     draw("account", (c, narrow) => {
-      const grid = (top, height) => ({ left: left(narrow), right: 16, top, height });
+      const grid = (top, height) => ({ left: left(narrow), right: 20, top, height, outerBoundsMode: "none" }); // else the last label moves one of them
       const bottom = { axisLabel: { show: false }, axisTick: { show: false } };
       const halted = { silent: true, itemStyle: { color: c.warn, opacity: .13 }, data: shaded };
       const level = (value, colour, text) => ({ yAxis: value, lineStyle: { color: colour, type: "dashed" },

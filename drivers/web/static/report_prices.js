@@ -120,7 +120,7 @@ window.sqPrices = (() => {
         legend(c, ["Price", ...levels.map((l) => l.name), ...marks.map((m) => m.name)], narrow),
         { ...legend(c, regimes.map((r) => r.name), narrow, narrow ? 46 : 24), icon: "roundRect" },
       ],
-      grid: grids.map(([top, height]) => ({ left: left(narrow), right: 16, top, height })),
+      grid: grids.map(([top, height]) => ({ left: left(narrow), right: 20, top, height, outerBoundsMode: "none" })),
       xAxis: grids.map((_, i) => timeAxis(c, clock, { gridIndex: i, ...(i < last ? { axisLabel: { show: false }, axisTick: { show: false } } : {}) })),
       yAxis: [
         valueAxis(c, "", price, { gridIndex: 0, splitNumber: 5 }),

@@ -15,7 +15,12 @@ window.sqReturns = (() => {
     return { min: -most, max: most, calculable: false, orient: "horizontal", bottom: 2, left: 52, itemHeight: 120, itemWidth: 10,
       text: [format.percent(most), format.percent(-most)], textStyle: { color: c.muted, fontSize: 11 }, inRange: { color: [c.bad, c.surface, c.good] } };
   };
-  const cellsOf = (c, cells, show) => ({ type: "heatmap", data: cells, itemStyle: { borderColor: c.bg, borderWidth: 1 },
+  /** Numbers on strong colours are written in that of the page. */
+  const written = (c, cells) => {
+    const most = Math.max(...cells.map((cell) => Math.abs(cell[2]))) || 1;
+    return cells.map((value) => ({ value, label: { color: Math.abs(value[2]) > 0.55 * most ? c.bg : c.ink } }));
+  };
+  const cellsOf = (c, cells, show) => ({ type: "heatmap", data: written(c, cells), itemStyle: { borderColor: c.bg, borderWidth: 1 },
     label: { show, fontSize: 10, color: c.ink, formatter: ({ value }) => format.fixed(100 * value[2], 1) }, emphasis: { itemStyle: { borderColor: c.ink } } });
 
   function days() {
@@ -52,7 +57,7 @@ window.sqReturns = (() => {
         tooltip: { ...tooltip(c), formatter: (found) => tip(`${width} days to ${date(found[0].axisValue)}`, found.map((p) =>
           [p.seriesName, p.seriesName === "Sharpe ratio" ? format.fixed(p.value[1]) : format.percent(p.value[1])])) },
         axisPointer: { link: [{ xAxisIndex: "all" }] }, legend: legend(c, names, narrow),
-        grid: [{ left: left(narrow), right: 16, top: 52, height: 100 }, { left: left(narrow), right: 16, top: 186, height: 100 }],
+        grid: [52, 186].map((top) => ({ left: left(narrow), right: 20, top, height: 100, outerBoundsMode: "none" })),
         xAxis: [axis(0), axis(1)],
         yAxis: [valueAxis(c, "Sharpe", (x) => format.fixed(x, 1), { gridIndex: 0, splitNumber: 3 }),
           valueAxis(c, "volatility a year", (x) => format.percent(x, 0), { gridIndex: 1, splitNumber: 3, min: 0 })],
