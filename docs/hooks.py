@@ -16,9 +16,14 @@ from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 
 from drivers.cli.main import app
+from drivers.diagrams.model import read_model
+from drivers.diagrams.page import write_page
 from drivers.feeds.description import Description
 from drivers.project.locate import defaults
 from drivers.report.reference import write_reference
+from drivers.run.batch import run_batch
+from drivers.run.request import RunRequest
+from drivers.store.reader import open_run
 from drivers.venues.description import VenueRules
 
 
@@ -30,7 +35,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for path in sorted(p for p in made.rglob("*") if p.is_file()):
             files.append(File.generated(config, f"reference/{path.relative_to(made)}", content=path.read_bytes()))
     files.append(File.generated(config, "reference/commands.md", content=commands()))
+    for name, content in sample().items():
+        files.append(File.generated(config, f"sample/{name}", content=content))
     return files
+
+
+def sample() -> dict[str, bytes]:
+    """The report of the built-in sample market, as `make run` makes it, and the graph with that run's values."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = open_run(run_batch(RunRequest(out=Path(folder) / "sample", trial=False)).out)
+        write_page(Path(folder) / "graph.html", read_model(defaults()), defaults(), run=run)
+        return {path.name: path.read_bytes() for path in (run.folder / "report.html", Path(folder) / "graph.html")}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -200,7 +200,9 @@ class Run:
             f'<tr><td title="{html.escape(f.definition)}">{html.escape(f.label)}</td><td>{f.value:.4g}</td></tr>' for f in shown
         )
         page = self.folder / "report.html"
-        link = f'<p><a href="{html.escape(page.resolve().as_uri())}">report</a></p>' if page.is_file() else ""
+        here = Path.cwd()
+        place = page.resolve().relative_to(here).as_posix() if page.resolve().is_relative_to(here) else page.resolve().as_uri()
+        link = f'<p><a href="{html.escape(place)}">report</a></p>' if page.is_file() else ""
         return f"{lines}<table><tbody>{rows}</tbody></table>{link}"
 
 
@@ -228,15 +230,17 @@ class Explained:
     def __repr__(self) -> str:
         return _printed(short(self.explanation))
 
-    def _repr_svg_(self) -> str:
+    def _repr_html_(self) -> str:
         drawn = source(self.explanation.model, mattered(self.explanation), notes=lines_of(self.explanation))
-        return dot.render(drawn, "svg").decode()
+        svg = dot.render(drawn, "svg").decode()
+        rows = self.contributions.to_html(index=False, na_rep="", float_format="{:+.3g}".format, border=0)
+        return f"{''.join(f'<p>{html.escape(line)}</p>' for line in self.headline)}{rows}{svg[svg.index('<svg') :]}"
 
 
 def _printed(what: Any) -> str:
     from drivers.text.terminal import Terminal
 
-    console = Terminal(highlight=False, width=140)
+    console = Terminal(highlight=False, width=140, force_jupyter=False, color_system=None)
     with console.capture() as shown:
         console.print(what)
     return shown.get()

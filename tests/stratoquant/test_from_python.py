@@ -91,7 +91,9 @@ def test_an_order_is_explained(run: sq.Run) -> None:
     assert explained.headline[0].startswith(f"{order} was sent at the close of ")
     assert "part of the expected move" in repr(explained) and "L97" not in repr(explained)
     assert "L97 ledger" in explained.trace()
-    assert explained._repr_svg_().count("<polygon") > 10
+    assert "\x1b" not in repr(explained)
+    page = explained._repr_html_()
+    assert explained.headline[0].split(" to ")[0] in page and page.count("<polygon") > 10 and page.count("<tr") > 3
     assert sq.explain(run.folder, order).headline == explained.headline
 
 
