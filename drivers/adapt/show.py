@@ -32,7 +32,7 @@ FIGURES: Final = (
 )  # fmt: skip
 """Of a track record: an epoch's mean return, Sharpe ratio a year, share of epochs that gained, deepest fall, notional traded
 and its cost an epoch, R^2 of the summed return on time."""
-HEADS: Final = ("return bps", "Sharpe", "hit rate", "drawdown bps", "turnover", "cost bps", "stability")
+HEADS: Final = ("return bps", "Sharpe", "win rate", "drawdown bps", "turnover", "cost bps", "stability")
 GROUPS: Final = (
     ("by source", 0, SOURCES),
     ("by pattern", FIRST_VOTE, tuple(pattern_name(p) for p in range(PATTERNS))),

@@ -240,8 +240,8 @@ def cautions(report: RunReport) -> list[str]:
     yearly = report.figure("volatility")
     if report.book.fills and years < 1.0 and yearly is not None and yearly.value is not None:
         found.append(
-            f"The run spans {rounded_duration(report.clock.span)}, {percent(years, 1)} of a year: what is made yearly here "
-            "(volatility, Sharpe and Sortino ratio) is a scale, no forecast, and its intervals are wide."
+            f"The run spans {rounded_duration(report.clock.span)}, {percent(years, 1)} of a year: its annualised "
+            "figures (volatility, Sharpe and Sortino ratio) are no forecast, and their intervals are wide."
         )
     if about.get("stopped_at"):
         found.append(f"The stream was stopped at {about['stopped_at']}, before its data ended.")

@@ -37,12 +37,12 @@ DEFINITIONS: Final[dict[str, Definition]] = {
     "profit": Definition("Growth", "Profit", "money", "equity at the end less cash flows less equity at the start"),
     "end_equity": Definition("Growth", "Equity at the end", "money", "cash plus positions at the last close"),
     "cagr": Definition(
-        "Growth", "Growth a year (CAGR)", "share", "(1 + total return) to the power of 365 days over the span, less 1"
+        "Growth", "Annualised growth (CAGR)", "share", "(1 + total return) to the power of 365 days over the span, less 1"
     ),
-    "calmar": Definition("Growth", "Calmar ratio", "ratio", "growth a year over the largest drawdown"),
+    "calmar": Definition("Growth", "Calmar ratio", "ratio", "annualised growth over the largest drawdown"),
     "volatility": Definition(
         "Risk",
-        "Volatility a year",
+        "Annualised volatility",
         "share",
         "standard deviation (n - 1) of the {days:,} daily returns (UTC days) times the square root of the days in a year "
         "({days_a_year:,.0f})",
@@ -118,7 +118,7 @@ DEFINITIONS: Final[dict[str, Definition]] = {
     ),
     "alpha": Definition(
         "Against buy and hold",
-        "Alpha a year",
+        "Annualised alpha",
         "share",
         "intercept of the regression of the account's daily returns on those of buy and hold, times the days in a year "
         "({days_a_year:,.0f}); 95 % interval: 1.96 standard errors",
@@ -147,9 +147,9 @@ DEFINITIONS: Final[dict[str, Definition]] = {
     "orders": Definition("Trading", "Orders", "count", "orders sent, stops and targets included"),
     "fills": Definition("Trading", "Fills", "count", "fills of orders"),
     "turnover": Definition("Trading", "Turnover", "times", "sum of |quantity| * price of all fills over mean equity"),
-    "turnover_day": Definition("Trading", "Turnover a day", "times", "turnover over the days of the span"),
+    "turnover_day": Definition("Trading", "Daily turnover", "times", "turnover over the days of the span"),
     "fees": Definition("Trading", "Fees", "money", "sum of the fees of all fills"),
-    "fees_share": Definition("Trading", "Fees, of the profit before them", "share", "fees over profit plus fees"),
+    "fees_share": Definition("Trading", "Fees as a share of profit before fees", "share", "fees over profit plus fees"),
     "slippage": Definition(
         "Trading",
         "Slippage",
@@ -161,7 +161,7 @@ DEFINITIONS: Final[dict[str, Definition]] = {
     "cost_bps": Definition("Trading", "Cost of trading", "bps", "fees plus slippage over the traded notional"),
     "trips": Definition("Round trips", "Round trips", "count", "times that a position went from flat to flat, or turned over"),
     "hit_rate": Definition(
-        "Round trips", "Hit rate", "share", "round trips with a profit after fees, over all; 95 % interval: Wilson"
+        "Round trips", "Win rate", "share", "round trips with a profit after fees, over all; 95 % interval: Wilson"
     ),
     "profit_factor": Definition(
         "Round trips",
