@@ -11,7 +11,7 @@ from drivers.cli.app import App
 from drivers.cli.common import Failed, names
 from drivers.cli.say import say, say_json
 
-app = App(help="Make market data, import some of other shapes, and check what is wrong with some.")
+app = App(help="Import market data from other formats, fetch them from an exchange, check and simulate them.")
 
 
 @app.command("simulate")

@@ -26,7 +26,7 @@ def report(
         typer.Option(
             "--field",
             metavar="LAYER.FIELD",
-            help="A recorded field to draw under the price, as l12_regression_slope_short.t_value. Give it again for more. "
+            help="A recorded field to draw under the price, as l12_regression_slope_short.t_stat. Give it again for more. "
             "Without it: the score (L7) and the edge (L3).",
         ),
     ] = None,

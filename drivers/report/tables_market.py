@@ -64,7 +64,7 @@ def halts(report: RunReport) -> str:
         return ""
     counts = {name: int(np.count_nonzero(report.halts == level)) for level, name in enumerate(LEVELS) if level}
     told = " and ".join(f"at {name.lower()} for {count(n)}" for name, n in counts.items() if n)
-    return f"The kill switch (L81) stood {told} of {count(len(report.halts))} bars; that time is shaded."
+    return f"The kill switch (L81) was {told} of {count(len(report.halts))} bars; that time is shaded."
 
 
 def commands(report: RunReport) -> Table | None:
