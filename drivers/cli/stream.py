@@ -188,7 +188,6 @@ def stream(
     from datetime import UTC, datetime
 
     from drivers.cli.outcome import show
-    from drivers.run.batch import default_out
     from drivers.run.stream import run_stream
 
     if resume is not None:
@@ -196,6 +195,8 @@ def stream(
     if serve is None:
         show(run_stream(request))
         return
+    from drivers.run.batch import default_out
+
     request = replace(request, out=request.out or default_out(datetime.now(UTC)))
     with watched(request, serve, notify, public):
         show(run_stream(request))
