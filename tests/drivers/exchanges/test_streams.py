@@ -71,7 +71,7 @@ class Session:
         left = MINUTE - self.now % MINUTE  # a look soon after each close
         self.now += left + 50 if left <= 2_000 else min(max(int(seconds * 1_000), 2_000), left - 1)
         self.practice.advance()
-        assert self.streams.settled(5.0)
+        assert self.streams.settled(60.0)
 
     def run(self, at_bar: Callable[[int], None] = lambda n: None) -> list[Chunk]:
         """The live bars."""
