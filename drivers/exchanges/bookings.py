@@ -200,6 +200,13 @@ class Bookings:
             price = entry.bracket_stop if role == STOP else entry.bracket_target
             if not price:
                 continue
+            before = self.state.books.get(owner + which)
+            if before is not None:  # the rest of an entry has filled after its stop or target had
+                before.ends = before.cancel = -1
+                before.quantity, before.filled, before.silent = text(-position), "0", True
+                before.told, before.market, before.trouble, before.wait = True, False, 0, 0
+                self.state.touch(before)
+                continue
             self.state.touch(
                 Book(
                     id=owner + which, symbol=name, role=role, kind="limit", quantity=text(-position),

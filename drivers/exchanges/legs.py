@@ -57,6 +57,7 @@ class Book:
     changing: bool = False
     trouble: int = 0  # since when it has been refused, UTC ns
     wait: int = 0  # not before, UTC ns
+    silent: bool = False  # a bracket that came back after it had ended; for the layers it has
     market: bool = False  # a stop or a target that goes to the market now
 
     @property

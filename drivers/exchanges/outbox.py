@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SECOND: Final = 1_000_000_000
 FIRST_ASK: Final = SECOND // 5
 LAST_ASK: Final = 5 * SECOND
-MARGIN: Final = SECOND
-"""After the time for which a request is good, before `not found` means that it never arrived."""
+MARGIN: Final = 4 * SECOND
+"""After the time for which a request is good, before `not found` means that it never arrived: more than clocks may jump."""
 
 
 class Outbox:
@@ -137,5 +137,6 @@ class Outbox:
     def end(self, book: Book, kind: int, reason: str = "NONE") -> None:
         """An order of ours has ended, and the engine is told."""
         book.ends = kind
-        self.gateway.say(kind, book.symbol, book.id, reason)
+        if not book.silent:
+            self.gateway.say(kind, book.symbol, book.id, reason)
         self.state.touch(book)

@@ -239,7 +239,7 @@ class Reconciler:
         fees = sum((Decimal(worth) for _, worth in state.fees.values()), Decimal(0))
         open_orders: dict[str, int] = {}
         for book in state.books.values():
-            if book.live:
+            if book.live and not book.silent:
                 open_orders[book.symbol] = open_orders.get(book.symbol, 0) + 1
         return Snapshot(
             time=at if history else min(at, self._at),

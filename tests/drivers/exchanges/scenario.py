@@ -134,7 +134,7 @@ def play(folder: Path, seed: int, faults: OrderFaults | None = None, seconds: in
             desk.checkpoint()
     desk.kill, desk.api.faults.rate = None, 0.0
     desk.account.broken_off = 0.0
-    for _ in range(20):
+    for _ in range(34):  # no entry lives longer
         desk.pass_time(1.0)
         desk.look()
     desk.survive(desk.gateway.reconciler.again)

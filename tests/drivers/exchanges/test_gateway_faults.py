@@ -6,6 +6,7 @@ A trader by seed enters, exits, cancels and moves stops at the practice exchange
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,33 @@ def test_faults_of_the_exchange(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_a_process_that_is_killed(boundary: str, tmp_path: Path) -> None:
     assert sum(killed(tmp_path / str(seed), boundary, seed, 30) for seed in FEW) >= 8
+
+
+def mixed(folder: Path, seed: int) -> None:
+    """Several kinds of fault at once, in a market and with fees by chance, and perhaps a process that is killed."""
+    chance = random.Random(seed)
+    kinds = tuple(chance.sample(KINDS, chance.randint(1, len(KINDS)))) if chance.random() < 0.8 else ()
+    kill = (chance.choice(BOUNDARIES), chance.randint(1, 15)) if chance.random() < 0.6 else None
+    options = {
+        "fee_asset": chance.choice(["", "BNB"]),
+        "balances": {"USDT": "100000", "BNB": chance.choice(["0", "0.02", "5"])},
+        "can_pair": chance.random() < 0.8,
+        "streams": chance.random() < 0.8,
+        "sigma": chance.choice([1e-4, 4e-4, 1.5e-3]),
+    }
+    faults = OrderFaults(kinds, chance.choice([0.1, 0.3, 0.5]), seed)
+    whole(*play(folder, seed, faults, kill=kill, **options))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 203, 206, 256, 259])  # the last four found something once
+def test_many_faults_at_once(seed: int, tmp_path: Path) -> None:
+    mixed(tmp_path, seed)
+
+
+@pytest.mark.long
+def test_many_faults_at_once_by_many_seeds(tmp_path: Path) -> None:
+    for seed in range(1, 1_001):
+        mixed(tmp_path / str(seed), seed)
 
 
 @pytest.mark.long
