@@ -43,7 +43,12 @@ class Plan:
         only: Collection[str] | None = None,
         steps: StepStage | None = None,
     ) -> None:
-        self._made_of = (tuple(modules), delayed, dict(variant or {}))
+        self._variant = dict(variant or {})
+
+        def of_modules(**how: Any) -> Plan:
+            return Plan(modules, delayed=delayed, **how)
+
+        self._of_modules = of_modules  # a function, since modules cannot be copied, and a plan can
         every = layer_nodes(modules, variant or {})
         names = {n.name for n in every}
         unknown = sorted(set(only or ()) - names)
@@ -92,10 +97,9 @@ class Plan:
 
         Where it has all step layers of this one, both run the same compiled loop. variant: forms to take instead of its own.
         """
-        modules, delayed, mine = self._made_of
-        forms = {**mine, **(variant or {})}
-        shared = self.steps if forms == mine and {n.name for n in self.stage["step"]} <= {*only} else None
-        return Plan(modules, self.configs, delayed, variant=forms, only=only, steps=shared)
+        forms = {**self._variant, **(variant or {})}
+        shared = self.steps if forms == self._variant and {n.name for n in self.stage["step"]} <= {*only} else None
+        return self._of_modules(configs=self.configs, variant=forms, only=only, steps=shared)
 
     def _refuse_unknown_inputs(self, taken: Collection[str], names: Collection[str]) -> None:
         for p in sorted(taken):
