@@ -138,7 +138,9 @@ def test_the_prior_belief_spec_can_be_run_and_says_what_it_is() -> None:
     assert fusion.prior_strength >= fusion.entry_min_observations
 
 
-@pytest.mark.parametrize("name", ["prior_belief", "conservative_risk", "bars_only", "own_signal", "wealth_split", "regime_table"])
+@pytest.mark.parametrize(
+    "name", ["prior_belief", "conservative_risk", "bars_only", "own_signal", "wealth_split", "regime_table"]
+)
 def test_every_shipped_spec_changes_what_it_says_and_nothing_it_cannot(name: str) -> None:
     spec = load_spec(locate(ROOT), name)
     record: Any = config_records()[spec.domain]
