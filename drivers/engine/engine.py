@@ -207,6 +207,8 @@ class Engine:
             raise EngineError("react: no bar has been seen yet; advance over at least one first")
         if instant.ts < self.last_time:
             raise EngineError(f"react: {stamp(instant.ts)} is before the last instant {stamp(self.last_time)}")
+        if self.one_bar is not None and self.held is self.one_bar.held:
+            self.held = self.one_bar.kept()
         taken = instant._replace(inputs={**self.held, **instant.inputs}).chunk()
         at = taken.time
         values = self._inputs(taken, np.zeros(1, np.int64))

@@ -121,6 +121,13 @@ class OneBar:
         engine.held = self.held
         return Outputs(time, FlatValues(self.layout, f8, i8, others, self.order), offsets, closed)
 
+    def kept(self) -> dict[str, Any]:
+        """What the market side gave at the last bar, apart from the places that the next one overwrites: for `react`, whose
+        outputs and records may look into it."""
+        flat = FlatValues(self.layout, self.f8.copy(), self.i8.copy(), {}, self.order)
+        annotation = self.engine.plan.type_of
+        return {p: flat[p] if p in flat else like(value, annotation(p)) for p, value in self.held.items()}
+
     def _take(self, chunk: Chunk) -> None:
         for name, own in self.inputs.items():
             if name == "clock":
