@@ -141,6 +141,7 @@ def play(folder: Path, seed: int, faults: OrderFaults | None = None, seconds: in
     for _ in range(6):
         desk.pass_time(1.0)
         desk.look()
+    desk.look()  # what was said while the last look asked
     return desk, watcher
 
 
