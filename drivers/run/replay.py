@@ -8,11 +8,13 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataflows.config import resolve
 from dataflows.data.types import OPERATOR_NONE, Instruments
+from dataflows.runtime.compile import NotCompiledError, loading_only
 from drivers.engine.building import make_engine, make_plan
 from drivers.engine.checkpoint import restore
 from drivers.engine.chunk import Outputs
@@ -64,6 +66,8 @@ def replay(
         about = record.about
         if about["kind"] == "begin" and engine is None:
             engine = engine_from(record, project, compiled=compiled)
+            with suppress(NotCompiledError), loading_only():  # where the stream has left the machine code of single bars
+                engine.warm_up_single_bars()
             acted = Counter(about["operator"]["acted"])
             continue
         if engine is None:
