@@ -461,11 +461,12 @@ class Engine:
             on_layer(node.name)
             values[node.name] = node.fn(*[values[p] for p in node.params])
 
-    def parts(self) -> dict[str, Callable[[], object]]:
-        """What can be compiled apart and in any order, by name: every layer and the step loop, of a scratch engine."""
-        calls: dict[str, Callable[[], object]] = {
-            node.name: load for node, load in self._scratch(lambda name: None).load_each()
-        }
+    def parts(self, on_layer: Callable[[str], None] = lambda name: None) -> dict[str, Callable[[], object]]:
+        """What can be compiled apart and in any order, by name: every layer and the step loop, of a scratch engine.
+
+        on_layer: is told the layer that a call is at, where it needs others first.
+        """
+        calls: dict[str, Callable[[], object]] = {node.name: load for node, load in self._scratch(on_layer).load_each()}
         if self.plan.stage["step"]:
             calls[STEP_LOOP] = self._scratch(lambda name: None).warm_up_steps
         return calls
@@ -493,7 +494,9 @@ class Engine:
             """Runs a layer over blank inputs. Those after it get what it returns: a blank does not know how wide stacks are."""
             for p in node.params:
                 if p in wide and p not in done:
+                    self.on_layer(p)
                     load(self.plan.nodes[p])
+                    self.on_layer(node.name)
             with np.errstate(all="ignore"):  # a blank is NaN where a layer promises a number
                 values[node.name] = node.fn(*[values[p] for p in node.params])
             done.add(node.name)

@@ -164,7 +164,7 @@ class _Telling(event.Listener):  # type: ignore[misc]  # numba ships no types
 
 def _take_part(engine: Engine, watcher: Watcher) -> None:
     """Compiles whatever nobody else does."""
-    calls = {**engine.parts(), GUARDS: compile_limits}
+    calls = {**engine.parts(watcher.compiling), GUARDS: compile_limits}
     run = marker(engine.plan).name
     held: list[Claim | None] = []
     try:
