@@ -55,7 +55,10 @@ def test_compiled_and_plain_python_give_the_same_bits(monkeypatch: pytest.Monkey
     args = (seen, facts.tick_size, facts.book_feed, 5, 10.0)
     fast, slow = (carry_of(l0_market_feed, 3, {"data": DATA}) for _ in range(2))
     compiled = align(*args, fast.seen, fast.returns)
-    for module, names in ((alignment, ("is_sane", "sorted_mad", "sorted_median", "window_push")), (order, ("count_below",))):
+    for module, names in (
+        (alignment, ("is_sane", "sorted_mad", "sorted_median", "window_push")),
+        (order, ("count_below", "sorted_push", "_leftwards", "_rightwards")),
+    ):
         for name in names:
             monkeypatch.setattr(module, name, python_of(getattr(module, name)))
     for a, b in zip(compiled, python_of(align)(*args, slow.seen, slow.returns), strict=True):

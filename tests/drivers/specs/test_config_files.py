@@ -182,7 +182,7 @@ def test_settings_say_value_default_bounds_unit_and_readers(own: Path) -> None:
     assert gross.row()[1] == "0.75*"
     assert {domain for domain, _ in found} == set(config_records())
     assert {s.domain for s in settings(locate(own), "risk")} == {"risk"}
-    with pytest.raises(ProjectError, match="there is no domain 'rsk' with settings; there are: data"):
+    with pytest.raises(ProjectError, match="there is no domain 'rsk' with settings; did you mean risk"):
         settings(locate(own), "rsk")
 
 
