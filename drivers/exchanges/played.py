@@ -158,6 +158,8 @@ class PlayedStreams(Streams):
 
     async def _take(self, frame: Frame) -> None:
         if frame.kind == "open":
+            if frame.text == "book":
+                self._early.clear()  # what nobody asked for before the new connection is nobody's after it
             stream = self._streams[frame.text]
             if stream.task is None:
                 stream.task = self._loop.create_task(self._dial(stream))

@@ -330,7 +330,7 @@ def test_the_page_in_a_browser_on_a_phone(browser: Any, served: str, state: Live
     tab.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
     tab.on("pageerror", lambda error: faults.append(str(error)))
     tab.goto(served)
-    tab.wait_for_function("document.querySelectorAll('#log tbody tr').length > 3")
+    tab.locator("#log tbody tr").nth(3).wait_for()
     assert tab.inner_text("#equity") == f"{state.now()['equity']:,.2f}"
     assert tab.inner_text("#feed") == "1 of 2 down" and tab.inner_text("#beat") == "live"
     assert tab.evaluate("document.documentElement.scrollWidth") == PHONE["width"], "nothing sticks out"
@@ -339,8 +339,7 @@ def test_the_page_in_a_browser_on_a_phone(browser: Any, served: str, state: Live
     answers = iter([None, TOKEN])
     tab.on("dialog", lambda dialog: dialog.accept(next(answers) or ""))
     tab.click("[data-command=HALT]")
-    tab.wait_for_function("document.getElementById('said').textContent !== ''")
-    assert tab.inner_text("#said") == "HALT is sent"
+    tab.get_by_text("HALT is sent").wait_for()
     assert (tmp_path / "commands.txt").read_text(encoding="utf-8") == "HALT\n"
     context.close()
     assert not faults, faults
