@@ -179,7 +179,7 @@ class PlayedStreams(Streams):
                 self._early[frame.url].append(frame)
         elif frame.kind == "compare":
             self._spawn(self._compare(frame.text))
-        for _ in range(4 if frame.kind == "ws" else 12):
+        for _ in range(12 if frame.kind == "ws" else 40):
             await asyncio.sleep(0)
 
     async def _answered(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
