@@ -47,6 +47,15 @@ def account_epoch(equity: Floats, flows: Floats, costs: Floats, traded: Floats, 
 
 
 @kernel
+def _add(made: Made, at: int, returns: float, turnover: float, cost: float) -> None:
+    """Adds to one of the parts, which is active then."""
+    made.active[at] = 1
+    made.returns[at] += returns
+    made.turnover[at] += turnover
+    made.cost[at] += cost
+
+
+@kernel
 def account_parts(
     start: float,
     profit: Floats,
@@ -78,24 +87,18 @@ def account_parts(
             notional = traded[t, n] if math.isfinite(traded[t, n]) else 0.0
             if not known or not (profit[t, n] != 0.0 or notional > 0.0 or cost > 0.0):
                 continue
-            symbol.active[n] = 1
-            symbol.returns[n] += profit[t, n] / start
-            symbol.turnover[n] += notional / start
-            symbol.cost[n] += cost / start
+            _add(made=symbol, at=n, returns=profit[t, n] / start, turnover=notional / start, cost=cost / start)
             for r in range(regimes):
                 share = probabilities[r][t, n]
                 if share > 0.0:
-                    regime.active[r] = 1
-                    regime.returns[r] += share * profit[t, n] / start
-                    regime.turnover[r] += share * notional / start
-                    regime.cost[r] += share * cost / start
+                    won, moved, spent = share * profit[t, n] / start, share * notional / start, share * cost / start
+                    _add(made=regime, at=r, returns=won, turnover=moved, cost=spent)
             for k in range(parts):
                 if by_source[t, n, k] != 0.0:
-                    source.active[k] = 1
-                    source.returns[k] += by_source[t, n, k] / start
+                    won = by_source[t, n, k] / start
+                    _add(made=source, at=k, returns=won, turnover=0.0, cost=0.0)
                     if k < len(DOMAIN_OF):
-                        domain.active[DOMAIN_OF[k]] = 1
-                        domain.returns[DOMAIN_OF[k]] += by_source[t, n, k] / start
+                        _add(made=domain, at=DOMAIN_OF[k], returns=won, turnover=0.0, cost=0.0)
         before[n] = last
     return symbol, regime, source, domain
 

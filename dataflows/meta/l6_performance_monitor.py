@@ -11,7 +11,7 @@ from dataflows.data.types import Clock, DataConfig, Market
 from dataflows.execution.types import Audit, Ledger
 from dataflows.fusion.types import PARTS, Cost, Ensemble, K, Signals, SourceWeights
 from dataflows.layer import layer
-from dataflows.meta.account import account_epoch, account_parts, summed
+from dataflows.meta.account import Made, account_epoch, account_parts, summed
 from dataflows.meta.config import MetaConfig
 from dataflows.meta.mixture import Mixture, learn_weights
 from dataflows.meta.paper import Said, Unsettled, paper_epoch, positions_of
@@ -134,13 +134,13 @@ def l6_performance_monitor(
         carry.account,
     )
     realised = (
-        *add_epoch(made.returns, made.turnover, made.cost, made.active, a_year, carry.realised),
+        *_tracked(made, a_year, carry.realised),
         summed(summed(l100_decision_audit.by_source)),
         summed(l100_decision_audit.profit),
-        SymbolTracks(*add_epoch(*symbol, a_year, carry.realised_by_symbol)),
-        RegimeTracks(*add_epoch(*regimes, a_year, carry.realised_by_regime)),
-        SourceProfits(*_profits(add_epoch(*source, a_year, carry.realised_by_source))),
-        DomainProfits(*_profits(add_epoch(*domain, a_year, carry.realised_by_domain))),
+        SymbolTracks(*_tracked(symbol, a_year, carry.realised_by_symbol)),
+        RegimeTracks(*_tracked(regimes, a_year, carry.realised_by_regime)),
+        SourceProfits(*_profits(_tracked(source, a_year, carry.realised_by_source))),
+        DomainProfits(*_profits(_tracked(domain, a_year, carry.realised_by_domain))),
     )
     return Performance(
         paper=PaperTracks(*add_epoch(epoch.returns, epoch.turnover, epoch.cost, epoch.active, a_year, carry.paper)),
@@ -157,6 +157,11 @@ def l6_performance_monitor(
         ),
         source_weights=SourceWeights(weights if meta.adapt_sources else np.array(meta.source_rows())),
     )
+
+
+def _tracked(made: Made, a_year: float, state: Tracks) -> Floats:
+    """The track record of what the account made, after this epoch."""
+    return add_epoch(made.returns, made.turnover, made.cost, made.active, a_year, state)
 
 
 def _profits(figures: Floats) -> tuple[Floats, ...]:

@@ -18,6 +18,7 @@ from drivers.run.request import RunRequest
 from drivers.text.addresses import address_of
 
 ADDRESS = "127.0.0.1:8765"
+_CODE = "import sys; sys.path.append(sys.argv.pop(1)); from drivers.cli.main import main; sys.exit(main())"
 
 
 def watch(
@@ -74,7 +75,7 @@ def watched(request: RunRequest, serve: str, notify: Path | None, public: bool) 
         raise typer.BadParameter(f"there is no file {notify}", param_hint="--notify")
     assert request.out is not None
     operator = request.operator_file if str(request.operator_file) != "-" else None
-    command = [sys.executable, "-P", "-m", "drivers.cli"]
+    command = [sys.executable, "-P", "-c", _CODE, str(Path(__file__).parents[2])]
     command += ["--project", str(request.project)] if request.project is not None else []
     command += ["watch", str(request.out), "--serve", serve, *(["--public"] if public else [])]
     command += ["--operator", str(operator)] if operator is not None else []

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from dataflows.panel import Floats, Ints, is_log, is_record, leaves, rebuild, walk
 from dataflows.rl.config import OFF
@@ -29,6 +28,7 @@ from drivers.graph.field_reads import Path, used_paths
 from drivers.run.assembly import PreparedRun, prepare_run
 from drivers.run.progress import progress_bar
 from drivers.run.request import RunRequest
+from drivers.text.terminal import Terminal
 
 Observed: TypeAlias = NDArray[np.float32]
 
@@ -87,7 +87,7 @@ def record_market(request: RunRequest, *, compiled: bool = True) -> Market:
     compiled: False runs the step loop as plain Python. An epoch that the end of the data cuts short is left out.
     Raises EpisodeError where the policy is on by the configuration, where the wiring lacks L82, and for fewer than two epochs.
     """
-    with progress_bar(Console(file=StringIO())) as progress:
+    with progress_bar(Terminal(file=StringIO())) as progress:
         session = prepare_run(request, progress, compiled=compiled)
     plan = session.plan
     if LAYER not in plan.nodes:

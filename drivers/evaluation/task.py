@@ -10,8 +10,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from drivers.evaluation.errors import EvaluationError
 from drivers.evaluation.machine import machine
 from drivers.report.account import read_account
@@ -22,6 +20,7 @@ from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
 from drivers.store.reader import RecordedRun, open_run
 from drivers.store.trials import trial_id
+from drivers.text.terminal import Terminal
 
 FUNCTION: Final = f"{__name__}:run_task"
 _TABLES: Final = ("orders", "fills", "ledger", "decisions")
@@ -49,7 +48,7 @@ def run_task(task: RunTask) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="stratoquant-", dir=task.scratch) as place:
         out = task.keep or Path(place) / "run"
         request = replace(task.request, out=out, report=task.keep is not None, trial=False, overwrite=True)
-        run_batch(request, Console(file=StringIO()))
+        run_batch(request, Terminal(file=StringIO()))
         made = _read(open_run(out), task)
     return {**made, "seconds": time.perf_counter() - begun}
 
