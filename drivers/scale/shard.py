@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ from drivers.store.parquet import writer_of
 
 SCRATCH: Final = "handed-on"
 """Below the results, while they are made: what later passes take of a shard's earlier ones."""
+KEPT: Final = 12
+"""Engines that a process keeps."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def run_pass(work: Work) -> Answer:
             if content is None:
                 raise FileNotFoundError(f"{setup.out} lacks {_handed(earlier, work)}; nothing else may write there")
             before |= unpacked(content, taken, graph.plan)
-    engine = engine_of(graph, step, data, work.state)
+    engine = _engine(work, graph, step, data)
     made = advance(engine, step, graph, data, (work.a, work.b), before, setup)
     later = {n: p for each in graph.passes if not each.across for n, p in each.takes.items() if n in step.layers}
     if later and place is not None:
@@ -142,9 +145,27 @@ def _handed(step: Pass, work: Work) -> str:
     return f"{SCRATCH}/{step.name}/{work.block:06}-{work.shard:04}.npz"
 
 
-def engine_of(graph: Graph, step: Pass, data: Dataset, state: bytes | None) -> Engine:
-    """An engine of a pass, in a state or at the beginning."""
-    engine = make_engine(
+_ENGINES: Final[OrderedDict[tuple[Setup, str, tuple[str, ...]], Engine]] = OrderedDict()
+"""Engines of the last tasks of this process. Their state is never used again: only what it took to make them."""
+
+
+def _engine(work: Work, graph: Graph, step: Pass, data: Dataset) -> Engine:
+    """The engine of a task, in its state."""
+    key = work.setup, work.step, work.symbols
+    engine = _ENGINES.pop(key, None) if work.state is not None else None
+    if engine is None:
+        engine = engine_of(graph, step, data)
+    if work.state is not None:
+        checkpoint.restore(engine, work.state)
+    _ENGINES[key] = engine
+    while len(_ENGINES) > KEPT:
+        _ENGINES.popitem(last=False)
+    return engine
+
+
+def engine_of(graph: Graph, step: Pass, data: Dataset) -> Engine:
+    """An engine of a pass, at the beginning."""
+    return make_engine(
         graph.parts[step.name],
         data.symbols,
         data.instruments,
@@ -152,9 +173,6 @@ def engine_of(graph: Graph, step: Pass, data: Dataset, state: bytes | None) -> E
         models=boundaries(graph.wiring),
         epoch_ns=graph.wiring.epoch_ns,
     )
-    if state is not None:
-        checkpoint.restore(engine, state)
-    return engine
 
 
 class Made(NamedTuple):

@@ -143,7 +143,7 @@ class Sweep:
     def _run_across(self, step: Pass, block: int) -> tuple[int, dict[str, Any], Mapping[str, int]]:
         """Runs cross-sectional layers over all symbols: the block, what they gave, the files that were written."""
         if step.name not in self._engines:
-            self._engines[step.name] = engine_of(self.graph, step, self.data, None)
+            self._engines[step.name] = engine_of(self.graph, step, self.data)
         sources = {**self._given[block], **self._across.get(block, {})}
         rows = self.blocks[block], self.blocks[block + 1]
         before = {name: sources[name] for name in step.takes}
