@@ -19,6 +19,7 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from drivers.engine.interrupts import deferred
 from drivers.files.atomic import sync
 
 GROUP_ROWS: Final = 1 << 15
@@ -40,7 +41,8 @@ class Background:
         """Queues a job; raises what an earlier one raised."""
         while self._jobs and (self._jobs[0].done() or len(self._jobs) >= self._room):
             self._jobs.popleft().result()
-        self._jobs.append(self._pool.submit(job))
+        with deferred():  # a thread that Ctrl-C interrupts while it starts is never joined: it would write on after `stop`
+            self._jobs.append(self._pool.submit(job))
 
     def wait(self) -> None:
         """Until all is done; raises what a job raised."""
