@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +13,11 @@ import typer
 
 from drivers.cli.common import Failed, project_of
 from drivers.cli.say import say
+from drivers.project.own_process import own_process
 from drivers.run.request import RunRequest
 from drivers.text.addresses import address_of
 
 ADDRESS = "127.0.0.1:8765"
-_CODE = "import sys; sys.path.append(sys.argv.pop(1)); from drivers.cli.main import main; sys.exit(main())"
 
 
 def watch(
@@ -75,12 +74,12 @@ def watched(request: RunRequest, serve: str, notify: Path | None, public: bool) 
         raise typer.BadParameter(f"there is no file {notify}", param_hint="--notify")
     assert request.out is not None
     operator = request.operator_file if str(request.operator_file) != "-" else None
-    command = [sys.executable, "-P", "-c", _CODE, str(Path(__file__).parents[2])]
-    command += ["--project", str(request.project)] if request.project is not None else []
-    command += ["watch", str(request.out), "--serve", serve, *(["--public"] if public else [])]
-    command += ["--operator", str(operator)] if operator is not None else []
-    command += ["--notify", str(notify)] if notify is not None else []
-    child = subprocess.Popen(command, start_new_session=True)  # Ctrl-C is for the stream, which ends it
+    words = ["--project", str(request.project)] if request.project is not None else []
+    words += ["watch", str(request.out), "--serve", serve, *(["--public"] if public else [])]
+    words += ["--operator", str(operator)] if operator is not None else []
+    words += ["--notify", str(notify)] if notify is not None else []
+    # Ctrl-C is for the stream, which ends it
+    child = subprocess.Popen(own_process("drivers.cli.main", *words), start_new_session=True)
     try:
         yield
     finally:

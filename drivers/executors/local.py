@@ -11,21 +11,16 @@ import pickle
 import selectors
 import struct
 import subprocess
-import sys
 import tempfile
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final
 
 from drivers.engine.interrupts import deferred
 from drivers.executors.protocol import ATTEMPTS, Done, Task, usable_cores
+from drivers.project.own_process import own_process
 
-_CODE: Final = (  # the packages of this process, and nothing else from their folder before what Python finds elsewhere
-    "import sys; place = sys.argv.pop(1); sys.path.insert(0, place); import dataflows, drivers; sys.path.remove(place); "
-    "sys.path.append(place); from drivers.executors.worker import main; main()"
-)
 _LENGTH: Final = struct.Struct("<Q")
 
 
@@ -51,9 +46,8 @@ class _Worker:
     def __init__(self, threads: int) -> None:
         self.task: Task | None = None
         self.said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
-        # -P: nothing is imported from the current folder
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _CODE, str(Path(__file__).parents[2])],
+            own_process("drivers.executors.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.said,

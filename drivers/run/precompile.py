@@ -32,6 +32,7 @@ from drivers.engine.plan import Plan
 from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
 from drivers.project.locate import locate
+from drivers.project.own_process import own_process
 from drivers.run.compile_cost import GUARDS, Costs, name_of
 
 if TYPE_CHECKING:
@@ -71,11 +72,8 @@ def _processor() -> str:
 
 
 def command(project: Path | None, layers: Iterable[str] = ()) -> list[str]:
-    """How another process is started, for these layers or all. It imports this package and nothing that lies in the current
-    folder (-P)."""
-    code = "import sys; sys.path.append(sys.argv.pop(1)); from drivers.run.precompile import main; main(*sys.argv[1:])"
-    package = Path(__file__).parents[2]
-    return [sys.executable, "-P", "-c", code, str(package), "" if project is None else str(project), *layers]
+    """How another process is started, for these layers or all."""
+    return own_process("drivers.run.precompile", "" if project is None else str(project), *layers)
 
 
 def compile_all(engine: Engine, project: Path | None, watcher: Watcher) -> None:
@@ -228,12 +226,16 @@ class _Reporting:
         sys.stdout.flush()
 
 
-def main(project: str = "", *layers: str) -> None:
-    """A helper: compiles layers, these or all, until none is left. project: its folder, empty for the package's own."""
+def main() -> None:
+    """A helper: compiles layers until none is left.
+
+    Its arguments: the project's folder, empty for the package's own; then these layers, none for all.
+    """
     from drivers.engine.building import make_engine, make_plan
 
     for said in ("machine code is not kept", "the machine-code cache is not used"):  # then there is nothing to help with
         warnings.filterwarnings("error", f".*{said}", RuntimeWarning)
+    project, *layers = sys.argv[1:]
     files = locate(Path(project) if project else None)
     plan = make_plan(load(files.wiring), load_configs(files), files, layers or None)
     with _collecting_less():
