@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from drivers.feeds.source import Source, source_of
 from drivers.text.times import parse_utc
 
 Time: TypeAlias = str | date | datetime | pd.Timestamp
@@ -20,6 +21,11 @@ Time: TypeAlias = str | date | datetime | pd.Timestamp
 def path_of(value: str | PathLike[str] | None) -> Path | None:
     """A path, `~` for the user's home."""
     return None if value is None else Path(value).expanduser()
+
+
+def place_of(value: str | PathLike[str]) -> Source:
+    """Where market data lie: a path, `~` for the user's home, or the URL of a partitioned data set."""
+    return source_of(value) if isinstance(value, str) and "://" in value else Path(value).expanduser()
 
 
 def ns_of(name: str, value: Time | None) -> int | None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from drivers.feeds.errors import DataError
-from drivers.feeds.source import Source, source_of
+from drivers.feeds.source import Source
 from drivers.run.batch import default_out, run_batch
 from drivers.run.request import RunRequest
 from drivers.store.kept import CHOICES, DEFAULT, Features
-from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of
+from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of, place_of
 from stratoquant.frames import Stamp, is_table, write_market
 from stratoquant.results import Run, load_run
 
@@ -95,10 +95,10 @@ def _market(
     for name, value in {"stamp": stamp, "clock": clock, "calendar": calendar}.items():
         if value is not None:
             raise ValueError(f"{name} goes with tables of bars; a folder says it in its dataset.yml")
-    if isinstance(data, str) and "://" in data:
-        return source_of(data)
-    if data is None or isinstance(data, (str, PathLike)):
-        return path_of(data)
+    if data is None:
+        return None
+    if isinstance(data, (str, PathLike)):
+        return place_of(data)
     raise TypeError(
         f"data is a {type(data).__name__}; give the path of a market-data folder, a pandas or polars DataFrame, an Arrow "
         "table, or a dict {symbol: table}"

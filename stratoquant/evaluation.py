@@ -20,9 +20,8 @@ from drivers.evaluation.settings import combined
 from drivers.evaluation.words import in_short
 from drivers.executors.cluster import Cluster
 from drivers.executors.local import LocalPool
-from drivers.feeds.source import source_of
 from drivers.run.request import RunRequest
-from stratoquant.arguments import Time, as_yaml, names_of, ns_of, path_of
+from stratoquant.arguments import Time, as_yaml, names_of, ns_of, path_of, place_of
 
 
 class Evaluation:
@@ -94,7 +93,7 @@ def evaluate(
     """
     folder = path_of(out) or default_out(datetime.now(UTC))
     base = RunRequest(
-        data=source_of(data) if isinstance(data, str) and "://" in data else path_of(data),
+        data=None if data is None else place_of(data),
         symbols=names_of("symbols", symbols),
         start=ns_of("start", start),
         end=ns_of("end", end),

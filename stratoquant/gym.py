@@ -18,7 +18,7 @@ from drivers.episodes.episode import Episode
 from drivers.episodes.market import Market, Observed, record_market
 from drivers.run.request import RunRequest
 from drivers.text.times import stamp
-from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of
+from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of, place_of
 
 NAME: Final = "StratoQuant-v0"
 MOST: Final = 10.0
@@ -73,7 +73,7 @@ class TradingEnvironment(gymnasium.Env[Observed, Observed]):
         self.length, self.risk_aversion = length, risk_aversion
         self.market: Market = recorded(
             RunRequest(
-                data=path_of(data),
+                data=None if data is None else place_of(data),
                 symbols=names_of("symbols", symbols),
                 start=ns_of("start", start),
                 end=ns_of("end", end),

@@ -22,7 +22,6 @@ from drivers.explain.show import headline, lines_of, short, tree
 from drivers.explain.target import target_of
 from drivers.explain.trace import Explanation
 from drivers.explain.trace import explain as trace
-from drivers.feeds.source import source_of
 from drivers.report.account import Account, read_account
 from drivers.report.contents import RunReport, in_short, read_report
 from drivers.report.scan import clock_of
@@ -31,7 +30,7 @@ from drivers.scale.results import read_features
 from drivers.store.kept import instead
 from drivers.store.reader import RecordedError, RecordedRun, open_run
 from drivers.text.suggestions import layer_hint, layer_named
-from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of
+from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of, place_of
 
 
 class Run:
@@ -263,9 +262,8 @@ def load_features(
 
     place: a folder or a URL. layer: a name or an id (`L12`). Raises ScaleError where it is not there.
     """
-    source = source_of(place) if isinstance(place, str) else Path(place)
     return read_features(
-        source.expanduser() if isinstance(source, Path) else source,
+        place_of(place),
         layer,
         symbols=names_of("symbols", symbols),
         start=ns_of("start", start),
@@ -299,9 +297,9 @@ def domain(
     """
     return run_domain(
         name,
-        source.folder if isinstance(source, Run) else Path(source).expanduser(),
+        source.folder if isinstance(source, Run) else place_of(source),
         out=path_of(out),
-        data=path_of(data),
+        data=None if data is None else place_of(data),
         symbols=names_of("symbols", symbols),
         start=ns_of("start", start),
         end=ns_of("end", end),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from stratoquant.arguments import names_of, ns_of, overrides_of
+from drivers.feeds.source import Url
+from stratoquant.arguments import names_of, ns_of, overrides_of, place_of
 
 NOON = 1_746_100_800 * 10**9  # 2025-05-01T12:00:00Z
 
@@ -40,6 +42,13 @@ def test_a_date_is_its_midnight() -> None:
 def test_what_is_no_time_is_named(value: Any, kind: Any) -> None:
     with pytest.raises(kind, match=r"time"):
         ns_of("start", value)
+
+
+def test_a_place_is_a_path_or_a_url() -> None:
+    assert place_of("market") == Path("market")
+    assert place_of("~/market") == Path.home() / "market"
+    assert place_of(Path("s3:/x")) == Path("s3:/x")
+    assert place_of("s3://bucket/market") == Url("s3://bucket/market")
 
 
 def test_names_are_a_text_or_a_list_of_texts() -> None:
