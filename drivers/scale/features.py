@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ import numpy as np
 
 from drivers.executors.protocol import Executor
 from drivers.feeds.partitioned.place import Place
-from drivers.feeds.partitioned.read import frame_of, open_partitioned
+from drivers.feeds.partitioned.read import open_partitioned
 from drivers.feeds.source import Source
 from drivers.project.configs import load_configs
 from drivers.project.locate import locate
 from drivers.run.provenance import versions
 from drivers.scale import sweep as sweeping
-from drivers.scale.shard import Setup, graph_of
-from drivers.scale.sweep import SHARD, ScaleError, Sweep, bytes_a_bar, require_parts, shards_of
+from drivers.scale.sweep import SHARD, ScaleError, Sweep, require_parts
 
 ABOUT: Final = "features.json"
 """Written last: where it is, the results are whole."""
@@ -71,22 +69,7 @@ def _prepared(request: FeaturesRequest) -> Sweep:
     require_parts(request.data)
     load_configs(locate(request.project), request.overrides, None, clock=None)  # a slip is told before the data are read
     data = open_partitioned(request.data, symbols=request.symbols, start=request.start, end=request.end)
-    shards = shards_of(data.symbols, request.shard)
-    setup = Setup(
-        data=request.data,
-        out=request.out,
-        frame=frame_of(data),
-        clock=data.clock,
-        project=request.project,
-        overrides=request.overrides,
-        spec=request.spec,
-        chunk=1,
-    )
-    wide = bytes_a_bar(graph_of(setup), data) * max(b - a for a, b in shards)
-    setup = dataclasses.replace(setup, chunk=max(1, sweeping.CHUNK_BYTES // wide))
-    epochs = [a for a, _ in data.cuts(len(data), 0, graph_of(setup).wiring.epoch_ns)]
-    several = max(1, sweeping.TASK_BYTES // (wide * -(-len(data) // len(epochs))))
-    return Sweep(setup, data, shards, [*epochs[::several], len(data)])
+    return Sweep.over(data, request, request.shard, task_bytes=sweeping.TASK_BYTES, out=request.out)
 
 
 def _finished(sweep: Sweep, place: Place) -> Computed:

@@ -6,7 +6,6 @@ ahead; those behind what was learned run here when the epoch before is closed, a
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,18 +13,15 @@ from drivers.engine.chunk import Chunk, Outputs, cut
 from drivers.engine.interrupts import deferred
 from drivers.executors.protocol import Executor
 from drivers.feeds.aligned import Dataset
-from drivers.feeds.partitioned.read import frame_of
 from drivers.feeds.source import Source
 from drivers.run.assembly import PreparedRun
 from drivers.run.recorder import Recorder
-from drivers.scale import sweep as sweeping
-from drivers.scale.shard import Setup, graph_of
-from drivers.scale.sweep import Sweep, bytes_a_bar, require_parts, shards_of
+from drivers.scale.sweep import SHARD, Sweep, require_parts
 
 Takers = Sequence[Callable[[Outputs], object]]
 
 
-def market_side_on(executor: Executor, *, shard: int = sweeping.SHARD) -> Callable[[PreparedRun, Recorder, Takers], None]:
+def market_side_on(executor: Executor, *, shard: int = SHARD) -> Callable[[PreparedRun, Recorder, Takers], None]:
     """How `run_batch` advances when the market side is the workers'. shard: symbols that a task takes."""
 
     def advance(session: PreparedRun, recorder: Recorder, takers: Takers) -> None:
@@ -35,26 +31,10 @@ def market_side_on(executor: Executor, *, shard: int = sweeping.SHARD) -> Callab
 
 
 def _advance(session: PreparedRun, takers: Takers, executor: Executor, shard: int) -> None:
-    request, engine, data = session.request, session.engine, session.data
-    assert request.data is not None and isinstance(data, Dataset)  # `require_market_side` has seen to it
+    engine, data = session.engine, session.data
+    assert isinstance(data, Dataset)  # `require_market_side` has seen to it
     ahead = frozenset(node.name for node in engine.plan.stage["columnar"] if node.name not in engine.plan.behind_epochs)
-    shards = shards_of(data.symbols, shard)
-    setup = Setup(
-        data=request.data,
-        out=None,
-        frame=frame_of(data),
-        clock=data.clock,
-        project=request.project,
-        overrides=request.overrides,
-        spec=request.spec,
-        chunk=1,
-        learning=False,
-        keep=ahead,
-    )
-    wide = bytes_a_bar(graph_of(setup), data) * max(b - a for a, b in shards)
-    setup = dataclasses.replace(setup, chunk=max(1, sweeping.CHUNK_BYTES // wide))
-    epochs = [a for a, _ in data.cuts(len(data), 0, engine.epoch_ns)]
-    for block in Sweep(setup, data, shards, [*epochs, len(data)]).run(executor):
+    for block in Sweep.over(data, session.request, shard, out=None, learning=False, keep=ahead).run(executor):
         for a, b in data.cuts(session.chunk_bars, block.a, engine.epoch_ns):
             if a >= block.b:
                 break

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
 
 from drivers.engine.chunk import narrowed
 from drivers.engine.engine import Engine
+from drivers.engine.interrupts import deferred
 from drivers.executors.protocol import Executor, Task
 from drivers.feeds.aligned import Dataset
 from drivers.feeds.errors import DataError
 from drivers.feeds.partitioned.place import Place
-from drivers.feeds.partitioned.read import is_partitioned
+from drivers.feeds.partitioned.read import frame_of, is_partitioned
 from drivers.feeds.source import Source
 from drivers.scale.panels import of_symbols, side_by_side
 from drivers.scale.passes import Pass
@@ -32,6 +34,19 @@ class ScaleError(RuntimeError):
     """A sweep cannot go on. One sentence."""
 
 
+class Asked(Protocol):
+    """What a sweep takes of a request."""
+
+    @property
+    def data(self) -> Source | None: ...
+    @property
+    def project(self) -> Path | None: ...
+    @property
+    def overrides(self) -> tuple[str, ...]: ...
+    @property
+    def spec(self) -> str | None: ...
+
+
 class Block(NamedTuple):
     """A stretch of bars of which all passes are done. a, b: its rows. values: what was to be kept, by layer."""
 
@@ -44,16 +59,6 @@ def require_parts(data: Source) -> None:
     """Raises DataError for data that are read whole."""
     if not is_partitioned(data):
         raise DataError(f"{data}: is no partitioned data set; make one with: stratoquant data partition {data} --out PLACE")
-
-
-def bytes_a_bar(graph: Graph, data: Dataset) -> int:
-    """What the outputs of one bar of one symbol take in memory."""
-    return 8 * graph.plan.width({"N": 1, "D": data.depth, "table": 0})
-
-
-def shards_of(symbols: Sequence[str], most: int) -> list[tuple[int, int]]:
-    """Columns of successive shards."""
-    return [(a, min(a + most, len(symbols))) for a in range(0, len(symbols), most)]
 
 
 @dataclass
@@ -69,6 +74,29 @@ class Sweep:
     _given: dict[int, dict[str, Any]] = field(default_factory=dict)  # by block and layer: what the shards gave
     _across: dict[int, dict[str, Any]] = field(default_factory=dict)  # and the cross-sectional layers
     _engines: dict[str, Engine] = field(default_factory=dict)
+
+    @classmethod
+    def over(cls, data: Dataset, request: Asked, shard: int, *, task_bytes: int = 0, **more: Any) -> Sweep:
+        """A sweep over a data set with the settings of a request. shard: symbols of each. task_bytes: what the outputs of a
+        block of a shard may take, an epoch at least. more: fields of Setup."""
+        assert request.data is not None
+        setup = Setup(
+            data=request.data,
+            frame=frame_of(data),
+            clock=data.clock,
+            project=request.project,
+            overrides=request.overrides,
+            spec=request.spec,
+            chunk=1,
+            **more,
+        )
+        shards = [(a, min(a + shard, len(data.symbols))) for a in range(0, len(data.symbols), shard)]
+        graph = graph_of(setup)
+        wide = 8 * graph.plan.width({"N": 1, "D": data.depth, "table": 0}) * max(b - a for a, b in shards)
+        epochs = [a for a, _ in data.cuts(len(data), 0, graph.wiring.epoch_ns)]
+        several = max(1, task_bytes // (wide * -(-len(data) // len(epochs))))
+        chunked = replace(setup, chunk=max(1, CHUNK_BYTES // wide))
+        return cls(chunked, data, shards, [*epochs[::several], len(data)])
 
     @property
     def graph(self) -> Graph:
@@ -87,7 +115,8 @@ class Sweep:
             with ThreadPoolExecutor(1, thread_name_prefix="across") as pool:
                 for wave in range(waves):
                     due = [(step, wave - i) for i, step in enumerate(steps) if 0 <= wave - i < count]
-                    beside = [pool.submit(self._run_across, step, block) for step, block in due if step.across]
+                    with deferred():  # a thread that Ctrl-C interrupts while it starts is never joined
+                        beside = [pool.submit(self._run_across, step, block) for step, block in due if step.across]
                     answers = self._run_shards(executor, due, lambda share, wave=wave: progress((wave + share) / waves))  # type: ignore[misc]
                     for future in beside:
                         block, gives, files = future.result()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -69,7 +70,7 @@ def add(
         before = load(place)
         if before is not None:
             _fits(data, before, place, leader, adjusted)
-        made = {symbol: list(_parts(data, n, place, progress)) for n, symbol in enumerate(data.symbols)}
+        made = _written(data, place, progress)
         manifest = _joined(data, made, before, place, leader)
         place.write(NAME, manifest.text().encode())
     parts = [part for each in made.values() for part in each]
@@ -112,55 +113,67 @@ def _fits(data: Dataset, before: Manifest, place: Place, leader: str, adjusted: 
                 )
 
 
-def _parts(data: Dataset, column: int, place: Place, progress: Callable[[int], None]) -> Iterator[Part]:
-    """Writes one symbol, a file a month."""
-    symbol = data.symbols[column]
+def _written(data: Dataset, place: Place, progress: Callable[[int], None]) -> dict[str, list[Part]]:
+    """Writes a file for each symbol and month; returns the parts of each symbol."""
+    made: dict[str, list[Part]] = {symbol: [] for symbol in data.symbols}
     cut, month = edges(data.time, data.step), months(data.time)
-    begin = 0
-    while begin < len(cut) - 1:
-        end = begin + 1
-        while end < len(cut) - 1 and month[cut[end]] == month[cut[begin]]:
-            end += 1
-        sink = io.BytesIO()
-        writer: Any = None
-        times: list[Ints] = []
-        for a, b in zip(cut[begin:end], cut[begin + 1 : end + 1], strict=True):
-            table = _table(data, column, int(a), int(b))
-            if table.num_rows:
-                writer = writer or pq.ParquetWriter(
-                    sink, table.schema, compression="zstd", use_dictionary=False, write_statistics=["timestamp"]
+    blocks = list(zip(cut, cut[1:], strict=False))
+    for name, own in groupby(blocks, key=lambda block: str(month[block[0]])):
+        files = [_File() for _ in data.symbols]
+        for a, b in own:
+            rows = data.rows(int(a), int(b))
+            values = [(held, _values(data, rows, held)) for held in data.held]
+            for n, file in enumerate(files):
+                file.add(_table(rows.time, values, n))
+            progress(int(b - a) * len(files))
+        for symbol, file in zip(data.symbols, files, strict=True):
+            content, time = file.close()
+            if len(time):
+                sha256 = hashlib.sha256(content).hexdigest()
+                part = Part(
+                    month=name, sha256=sha256, bytes=len(content), rows=len(time), first=int(time[0]), last=int(time[-1])
                 )
-                writer.write_table(table)
-                times.append(table["timestamp"].cast(pa.int64()).to_numpy())
-            progress(int(b - a))
-        if writer is not None:
-            writer.close()
-            content, time = sink.getvalue(), np.concatenate(times)
-            part = Part(
-                month=str(month[cut[begin]]),
-                sha256=hashlib.sha256(content).hexdigest(),
-                bytes=len(content),
-                rows=len(time),
-                first=int(time[0]),
-                last=int(time[-1]),
+                place.write(path_of(symbol, part), content)
+                made[symbol].append(part)
+    return made
+
+
+class _File:
+    """A Parquet file in memory, a row group a block."""
+
+    def __init__(self) -> None:
+        self._sink = io.BytesIO()
+        self._writer: pq.ParquetWriter | None = None
+        self._times: list[Ints] = [np.zeros(0, np.int64)]
+
+    def add(self, table: pa.Table) -> None:
+        if not table.num_rows:
+            return
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._sink, table.schema, compression="zstd", use_dictionary=False, write_statistics=["timestamp"]
             )
-            place.write(path_of(symbol, part), content)
-            yield part
-        begin = end
+        self._writer.write_table(table)
+        self._times.append(table["timestamp"].cast(pa.int64()).to_numpy())
+
+    def close(self) -> tuple[bytes, Ints]:
+        """The file, and the closes of its bars, UTC ns."""
+        if self._writer is not None:
+            self._writer.close()
+        return self._sink.getvalue(), np.concatenate(self._times)
 
 
-def _table(data: Dataset, column: int, a: int, b: int) -> pa.Table:
-    """The bars of one symbol in rows a to b of which anything is known."""
-    rows = data.rows(a, b)
-    values: dict[str, Any] = {}
-    for name in data.held:
-        panel = getattr(rows, name, None) if name != "alpha" else data.inputs(rows)["external_alpha"].value
-        for level, series in _series(name, panel, column):
-            values[level] = np.ascontiguousarray(series)
-    known = np.zeros(b - a, bool)
+def _values(data: Dataset, rows: Observations, name: str) -> Any:
+    return data.inputs(rows)["external_alpha"].value if name == "alpha" else getattr(rows, name)
+
+
+def _table(closes: Ints, panels: Sequence[tuple[str, Any]], column: int) -> pa.Table:
+    """The bars of one symbol of which anything is known."""
+    values = {level: np.ascontiguousarray(series) for name, panel in panels for level, series in _series(name, panel, column)}
+    known = np.zeros(len(closes), bool)
     for name, series in values.items():
         known |= series != NOTHING[name] if name in NOTHING else ~np.isnan(series)
-    time = pa.array(data.time[a:b][known], pa.timestamp("ns", tz="UTC"))
+    time = pa.array(closes[known], pa.timestamp("ns", tz="UTC"))
     return pa.table({"timestamp": time, **{name: pa.array(series[known]) for name, series in values.items()}})
 
 
