@@ -32,6 +32,7 @@ from numba.core.serialize import dumps
 from dataflows.runtime import lent, shipped
 from dataflows.runtime.claims import Claim, claim_or_wait
 from dataflows.runtime.code_folder import UntrustedFolderError, code_folder, make_entry_folder, sign, verify
+from dataflows.runtime.loaded import made_ready
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -194,6 +195,10 @@ class _SignedCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
         self._cache_file = _SignedFiles(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
         self.index: Path = Path(self._cache_file._index_path)
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        made_ready(target_context)
+        return self._load_overload(sig, target_context)
+
 
 def _types(signature: Any) -> tuple[Any, ...]:
     """The types of the arguments, of what numba calls a signature: sometimes one, sometimes they alone."""
@@ -242,6 +247,7 @@ class _ContentCache:
 
     def _shipped(self, signature: Any, context: Any) -> Any:
         try:
+            made_ready(context)
             content = shipped.read(self._cache(signature).key, _types(signature))
             return None if content is None else self._cache(signature)._impl.rebuild(context, pickle.loads(content))
         except Exception as error:  # damaged, in whatever way: compile, and say so

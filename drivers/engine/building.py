@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dataflows.boundary import Boundary
 from dataflows.data.types import Instruments
 from drivers.engine.engine import DAY_NS, Engine
 from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
+from drivers.engine.promises import Models
 from drivers.engine.shadow import Shadow, needs_shadow, shadow_plan
 from drivers.graph.inventory import layer_nodes
 from drivers.graph.layers import LayerNode
@@ -18,15 +17,13 @@ from drivers.graph.modules import layer_modules
 from drivers.graph.wiring import Wiring
 from drivers.project.locate import Project
 
+if TYPE_CHECKING:
+    from dataflows.boundary import Boundary
 
-def boundaries(wiring: Wiring) -> dict[str, type[Boundary]]:
+
+def boundaries(wiring: Wiring) -> Models:
     """The boundary model of every domain that names one."""
-    found: dict[str, type[Boundary]] = {}
-    for name, domain in wiring.domains.items():
-        if domain.boundary:
-            module, _, attribute = domain.boundary.rpartition(".")
-            found[name] = getattr(importlib.import_module(module), attribute)
-    return found
+    return Models({name: domain.boundary for name, domain in wiring.domains.items() if domain.boundary})
 
 
 def enabled_layers(wiring: Wiring, project: Project | None = None) -> dict[str, LayerNode]:

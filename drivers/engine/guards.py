@@ -3,36 +3,30 @@ milliseconds to say. The model is the one truth: a guard that fails is reported 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-import pandera.errors
-import pandera.pandas as pa
 
-from dataflows.boundary import Boundary, Promise, promise_of
 from dataflows.panel import Floats, Ints, Kind, is_log
+from dataflows.rules import Rule
 from drivers.engine.limits import Bounded, Place, Ruled, all_hold
 from drivers.engine.one_bar.flat import Layout
 from drivers.engine.one_bar.flat_limits import FlatLimits
 from drivers.engine.plan import Plan
+from drivers.engine.promises import BoundaryError, Bounds, Promised, bounds_of, promised
 from drivers.graph.columns import epoch_columns, leaves_of
 from drivers.text.times import stamp
 
+if TYPE_CHECKING:  # both are imported where a guard has failed
+    import pandas as pd
+    import pandera.errors
+    import pandera.pandas as pa
 
-class BoundaryError(ValueError):
-    """A value is outside what its domain promises. Names layer, field, symbol, bar and bound; pandera's report follows."""
+    from dataflows.boundary import Boundary
 
-
-class Bounds(NamedTuple):
-    """What a column may hold: `low` <= x <= `high`, and NaN where `nullable`."""
-
-    low: float
-    high: float
-    nullable: bool
+__all__ = ["BoundaryError", "Bounds", "Guards", "bounds_of", "columns_of", "frame_of", "report", "validate_run", "widths_of"]
 
 
 class Column(NamedTuple):
@@ -74,6 +68,8 @@ def widths_of(plan: Plan, values: Mapping[str, Any]) -> dict[str, int]:
 
 def frame_of(columns: Sequence[Column], values: Mapping[str, Any], bars: int, symbols: int) -> pd.DataFrame:
     """One row a bar and symbol; a series is repeated for every symbol."""
+    import pandas as pd
+
     data: dict[str, Any] = {}
     for c in columns:
         leaf = leaf_of(values, c)
@@ -86,57 +82,33 @@ def frame_of(columns: Sequence[Column], values: Mapping[str, Any], bars: int, sy
     return pd.DataFrame(data, index=pd.RangeIndex(bars * symbols))
 
 
-def bounds_of(schema: pa.DataFrameSchema) -> dict[str, Bounds]:
-    """Every column's bounds out of its pandera checks. Raises BoundaryError for a check that has no compiled form."""
-    bounds = {}
-    for name, column in schema.columns.items():
-        low, high = -math.inf, math.inf
-        for check in column.checks:
-            s = check.statistics
-            if check.name == "greater_than_or_equal_to":
-                low = max(low, float(s["min_value"]))
-            elif check.name == "greater_than":
-                low = max(low, math.nextafter(float(s["min_value"]), math.inf))
-            elif check.name == "less_than_or_equal_to":
-                high = min(high, float(s["max_value"]))
-            elif check.name == "less_than":
-                high = min(high, math.nextafter(float(s["max_value"]), -math.inf))
-            elif check.name == "in_range":
-                low, high = max(low, float(s["min_value"])), min(high, float(s["max_value"]))
-            elif check.name == "isin" and _run(s["allowed_values"]):
-                low, high = float(min(s["allowed_values"])), float(max(s["allowed_values"]))
-            else:
-                raise BoundaryError(
-                    f"{name}: the check {check.name} has no compiled form; use ge, gt, le, lt or isin of a run of codes"
-                )
-        bounds[str(name)] = Bounds(low, high, bool(column.nullable))
-    return bounds
-
-
-def _run(values: Any) -> bool:
-    ordered = sorted(values)
-    return all(b - a == 1 for a, b in pairwise(ordered))
-
-
 class DomainGuard:
-    """One domain's model and the columns that it is about: what compiled checks and pandera need to know."""
+    """One domain's model and the columns that it is about: what compiled checks and pandera need to know.
 
-    def __init__(self, plan: Plan, domain: str, model: type[Boundary], values: Mapping[str, Any]) -> None:
-        self.domain = domain
-        self.columns = columns_of(plan, domain, widths_of(plan, values))
-        self.promise = promise_of(model, {c.name: c.kind for c in self.columns})
-        self.bounds = bounds_of(self.promise.schema)
+    said: what the model promises of these columns; model: gives the model itself, for who has to name it.
+    """
+
+    def __init__(self, domain: str, columns: list[Column], said: Promised, model: Callable[[], type[Boundary]]) -> None:
+        self.domain, self.columns, self.model = domain, columns, model
+        self.bounds = said.bounds
         named = {c.name for c in self.columns}
         missing, extra = sorted(named - self.bounds.keys()), sorted(self.bounds.keys() - named)
         if missing or extra:
             raise BoundaryError(
-                f"{model.__name__} and the layers of {domain} disagree: "
+                f"{model().__name__} and the layers of {domain} disagree: "
                 + "; ".join([f"the model lacks {m}" for m in missing] + [f"no layer has {e}" for e in extra])
             )
         self.leaves = list({(c.node, c.path): c for c in self.columns}.values())
         self.bounded = list(self._bounded())
         by_name = {c.name: place_of(c) for c in self.columns}
-        self.ruled = [Ruled(rule, tuple(by_name[c] for c in rule.columns)) for rule in self.promise.rules]
+        self.ruled = [Ruled(rule, tuple(by_name[c] for c in rule.columns)) for rule in said.rules]
+
+    @property
+    def schema(self) -> pa.DataFrameSchema:
+        """What pandera checks."""
+        from dataflows.boundary import promise_of
+
+        return promise_of(self.model(), {c.name: c.kind for c in self.columns}).schema
 
     def _bounded(self) -> Iterator[Bounded]:
         for leaf in self.leaves:
@@ -160,16 +132,16 @@ class Guards:
     def __init__(self, plan: Plan, boundaries: Mapping[str, type[Boundary]], symbols: Sequence[str]) -> None:
         present = {n.domain for n in plan.nodes.values() if n.schedule != "epoch" and not is_log(n.returns)}
         self.plan, self.symbols = plan, tuple(symbols)
-        self.models = dict(boundaries)
-        self.boundaries = {d: m for d, m in boundaries.items() if d in present}
+        self.models = boundaries
+        self.boundaries = [d for d in boundaries if d in present]
         self._made: list[DomainGuard] = []
         self._hold: Callable[[Mapping[str, Any]], bool] = lambda values: True
         epoch = {d: [n for n in plan.nodes.values() if n.schedule == "epoch" and n.domain == d] for d in boundaries}
         self._epoch_leaves = {
             d: [x for n in nodes for x in leaves_of(n.name, n.returns, epoch=True)] for d, nodes in epoch.items()
         }
-        self._promises: dict[str, Promise] = {}  # of the epoch layers, by domain
-        self._epoch_bounds: dict[str, tuple[tuple[str, ...], Any, Any, Any]] = {}  # columns; least, greatest, may be unknown
+        # of the epoch layers, by domain: columns; their least, greatest, may be unknown; rules
+        self._epoch_bounds: dict[str, tuple[tuple[str, ...], Any, Any, Any, tuple[Rule, ...]]] = {}
 
     def check_epoch(self, time: int, values: Mapping[str, Any]) -> None:
         """The same of what the epoch layers returned. pandera, which takes half a second, is asked where a bound is broken."""
@@ -182,25 +154,29 @@ class Guards:
                 kinds.update(dict.fromkeys(own, leaf.kind))
             if not columns or self._epoch_holds(domain, columns, kinds):
                 continue
+            import pandas as pd
+            import pandera.errors
+
+            from dataflows.boundary import promise_of
+
             try:
-                self._promises[domain].schema.validate(pd.DataFrame(columns), lazy=True)
+                promise_of(self.models[domain], kinds).schema.validate(pd.DataFrame(columns), lazy=True)
             except pandera.errors.SchemaErrors as error:
                 raise BoundaryError(report(error, domain, np.array([time]), self.symbols)) from None
 
     def _epoch_holds(self, domain: str, columns: Mapping[str, Any], kinds: Mapping[str, Kind]) -> bool:
         """Whether all columns and rules are within what the domain promises; False also where only pandera can tell."""
-        if domain not in self._promises:
-            self._promises[domain] = promise_of(self.models[domain], kinds)
-            bounds = bounds_of(self._promises[domain].schema)
-            low, high, nullable = (np.array(part)[:, None] for part in zip(*bounds.values(), strict=True))
-            self._epoch_bounds[domain] = (tuple(bounds), low, high, nullable.astype(bool))
-        promise, (names, low, high, nullable) = self._promises[domain], self._epoch_bounds[domain]
+        if domain not in self._epoch_bounds:
+            said = promised(self.models, {domain: kinds})[domain]
+            low, high, nullable = (np.array(part)[:, None] for part in zip(*said.bounds.values(), strict=True))
+            self._epoch_bounds[domain] = (tuple(said.bounds), low, high, nullable.astype(bool), said.rules)
+        names, low, high, nullable, rules = self._epoch_bounds[domain]
         if columns.keys() != set(names):
             return False
         table = np.array([columns[name] for name in names], np.float64)
         if not ((np.isnan(table) & nullable) | ((table >= low) & (table <= high))).all():
             return False
-        return all(rule.holds_of(np.column_stack([columns[c] for c in rule.columns])).all() for rule in promise.rules)
+        return all(rule.holds_of(np.column_stack([columns[c] for c in rule.columns])).all() for rule in rules)
 
     def check(self, time: Ints, values: Mapping[str, Any]) -> None:
         """Raises BoundaryError with pandera's report on the first domain that breaks its promise."""
@@ -210,7 +186,10 @@ class Guards:
 
     def _make(self, values: Mapping[str, Any]) -> None:
         if not self._made:
-            self._made = [DomainGuard(self.plan, d, m, values) for d, m in self.boundaries.items()]
+            widths = widths_of(self.plan, values)
+            columns = {domain: columns_of(self.plan, domain, widths) for domain in self.boundaries}
+            said = promised(self.models, {domain: {c.name: c.kind for c in own} for domain, own in columns.items()})
+            self._made = [DomainGuard(d, own, said[d], partial(self.models.__getitem__, d)) for d, own in columns.items()]
             self._hold = all_hold([x for g in self._made for x in g.bounded], [x for g in self._made for x in g.ruled])
 
     def of_flat(self, layout: Layout, values: Mapping[str, Any]) -> Callable[[Floats, Ints], bool]:
@@ -220,10 +199,12 @@ class Guards:
         return FlatLimits(layout, bounds, rules).hold
 
     def _report(self, time: Ints, values: Mapping[str, Any]) -> str:
+        import pandera.errors
+
         for guard in self._made:
             frame = frame_of(guard.columns, values, len(time), len(self.symbols))
             try:
-                guard.promise.schema.validate(frame, lazy=True)
+                guard.schema.validate(frame, lazy=True)
             except pandera.errors.SchemaErrors as error:
                 return report(error, guard.domain, time, self.symbols)
         return "the compiled guards refuse what pandera accepts; report this as a fault of the guards"
@@ -249,6 +230,8 @@ def report(error: pandera.errors.SchemaErrors, domain: str, time: Ints, symbols:
 
 def validate_run(plan: Plan, domain: str, model: type[Boundary], values: Mapping[str, Any]) -> None:
     """Whole-run validation by pandera itself. values: outputs by node over all bars. Raises pandera's SchemaErrors."""
+    from dataflows.boundary import promise_of
+
     columns = columns_of(plan, domain, widths_of(plan, values))
     bars, symbols = _shape(columns, values)
     schema = promise_of(model, {c.name: c.kind for c in columns}).schema

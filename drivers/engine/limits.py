@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 import numba
 import numpy as np
 
-from dataflows.boundary import Rule
 from dataflows.panel import Floats, Ints
+from dataflows.rules import Rule
 from dataflows.runtime.compile import fixed_kernel
 
 nb: Any = numba  # its own annotations leave out what a compiler's user needs
