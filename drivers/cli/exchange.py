@@ -42,7 +42,8 @@ def simulate(
     2026-01-01. Ctrl-C ends it. Needs the extra `live`: pip install 'stratoquant[live]'.
     """
     try:
-        from drivers.exchanges.practice.account import MarketTape, PracticeAccount
+        from drivers.exchanges.practice.account import PracticeAccount
+        from drivers.exchanges.practice.core import MarketTape
         from drivers.exchanges.practice.faults import Faults
         from drivers.exchanges.practice.market import PracticeMarket
         from drivers.exchanges.practice.order_faults import KINDS as ORDER_KINDS

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
-from drivers.exchanges.practice.account import PracticeAccount
+from drivers.exchanges.practice.core import AccountCore
 from drivers.exchanges.practice.order_faults import OrderFaults
 
 LATE: Final = 3
@@ -22,7 +22,7 @@ EVERY: Final = 0.02
 class Subscription:
     """The frames that one subscriber gets. ended: the connection has been dropped."""
 
-    def __init__(self, account: PracticeAccount, faults: OrderFaults) -> None:
+    def __init__(self, account: AccountCore, faults: OrderFaults) -> None:
         self.account, self.faults, self.ended = account, faults, False
         self._frames: list[str] = []
         self._late: list[tuple[int, str]] = []
@@ -60,7 +60,7 @@ class Subscription:
             self.account.listeners.remove(self._hear)
 
 
-def authentic(account: PracticeAccount, given: dict[str, Any]) -> bool:
+def authentic(account: AccountCore, given: dict[str, Any]) -> bool:
     """Whether a subscription is signed: HMAC of its parameters, by name."""
     signed = "&".join(f"{key}={given[key]}" for key in sorted(given) if key != "signature")
     wanted = hmac.new(account.secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
@@ -70,7 +70,7 @@ def authentic(account: PracticeAccount, given: dict[str, Any]) -> bool:
 class UserStream:
     """Serves it at /ws-api/v3."""
 
-    def __init__(self, account: PracticeAccount, faults: OrderFaults) -> None:
+    def __init__(self, account: AccountCore, faults: OrderFaults) -> None:
         self.account, self.faults = account, faults
 
     def routes(self, app: web.Application) -> None:

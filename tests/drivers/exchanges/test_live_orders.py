@@ -20,7 +20,8 @@ from drivers.exchanges.fetch import FetchRequest, fetch
 from drivers.exchanges.gateway import Gateway
 from drivers.exchanges.last_gate import LastGate
 from drivers.exchanges.live import LiveFeed
-from drivers.exchanges.practice.account import MarketTape, PracticeAccount
+from drivers.exchanges.practice.account import PracticeAccount
+from drivers.exchanges.practice.core import MarketTape
 from drivers.exchanges.practice.market import MINUTE, PracticeMarket
 from drivers.exchanges.practice.server import PracticeExchange
 from drivers.exchanges.state import State

@@ -14,7 +14,8 @@ from dataflows.execution.types import EVENTS
 from drivers.exchanges.access import Exchange
 from drivers.exchanges.account_access import Account, Keys
 from drivers.exchanges.errors import ExchangeFault
-from drivers.exchanges.practice.account import MarketTape, PracticeAccount
+from drivers.exchanges.practice.account import PracticeAccount
+from drivers.exchanges.practice.core import MarketTape
 from drivers.exchanges.practice.market import PracticeMarket
 from drivers.exchanges.practice.server import PracticeExchange
 from drivers.exchanges.seen import OrderSeen, TradeSeen
