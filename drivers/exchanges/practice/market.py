@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -12,6 +13,8 @@ import numpy as np
 from dataflows.panel import Floats, Ints
 
 MINUTE: Final = 60_000
+"""ms."""
+HOUR: Final = 3_600_000
 """ms."""
 DAY_MINUTES: Final = 1_440
 ORIGIN: Final = 1_767_225_600_000
@@ -50,12 +53,19 @@ class Book(NamedTuple):
     asks: dict[float, float]
 
 
+def funding_rate(symbol: str, ms: int) -> Decimal:
+    """What longs of a swap pay shorts at a time, as a fraction of the notional: -3 to 3 basis points."""
+    return Decimal(zlib.crc32(f"{symbol} {ms}".encode()) % 61 - 30) / 100_000
+
+
 @dataclass
 class PracticeMarket:
-    """Trades of each symbol from ORIGIN on, the same for the same seed. prices: by symbol, at ORIGIN."""
+    """Trades of each symbol from ORIGIN on, the same for the same seed. prices: by symbol, at ORIGIN. funding_every: ms between
+    two payments of a swap's funding."""
 
     prices: dict[str, float]
     seed: int = 1
+    funding_every: int = 8 * HOUR
     _days: dict[tuple[str, int], tuple[Ints, Floats]] = field(default_factory=dict)
 
     def _day(self, symbol: str, day: int) -> tuple[Ints, Floats]:
@@ -72,6 +82,13 @@ class PracticeMarket:
             moves[counts == 0] = 0.0
             self._days[symbol, day] = numbers, start + np.concatenate([[0.0], np.cumsum(moves)])
         return self._days[symbol, day]
+
+    def minute_of(self, symbol: str, number: int) -> int:
+        """The minute, counted from ORIGIN, in which the trade of this id was, or would be."""
+        day = 0
+        while number >= int(self._day(symbol, day)[0][-1]):
+            day += 1
+        return day * DAY_MINUTES + max(0, int(np.searchsorted(self._day(symbol, day)[0], number, side="right")) - 1)
 
     def trades(self, symbol: str, minute: int) -> Trades:
         """The trades of one minute, counted from ORIGIN."""

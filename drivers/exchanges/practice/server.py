@@ -1,4 +1,4 @@
-"""The practice exchange's server: Binance's spot protocol on 127.0.0.1, its REST side and its streams."""
+"""The practice exchange's server: Binance's spot and USD-M futures on 127.0.0.1, by REST and by streams."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
-from drivers.exchanges.practice.account import TYPES, PracticeAccount
+from drivers.exchanges.practice.account import PracticeAccount
 from drivers.exchanges.practice.faults import Faults
-from drivers.exchanges.practice.market import LENGTHS, LOT, MINUTE, ORIGIN, TICK, PracticeMarket
+from drivers.exchanges.practice.futures import FuturesAccount
+from drivers.exchanges.practice.futures_api import FuturesApi
+from drivers.exchanges.practice.market import PracticeMarket
+from drivers.exchanges.practice.market_api import MarketApi
 from drivers.exchanges.practice.order_faults import OrderFaults
 from drivers.exchanges.practice.orders_api import OrdersApi
 from drivers.exchanges.practice.streams import MarketStreams
-from drivers.exchanges.practice.user_stream import UserStream
-
-MOST_ROWS: Final = 1_000
+from drivers.exchanges.practice.user_stream import FuturesStream, UserStream
 
 
 def wall_clock() -> int:
@@ -34,8 +35,8 @@ class PracticeExchange:
     """market: what trades. now: the exchange's clock, UTC ms. faults: what goes wrong. asked: the paths that were asked for.
 
     pace: seconds between two pushes over the streams; None: they are pushed by `advance`. on_advance: called with each time,
-    ms, before what happened until then is pushed. account: whose orders it takes; None: nobody's. order_faults:
-    what goes wrong with them.
+    ms, before what happened until then is pushed. account, futures: whose orders it takes, at the spot market and of
+    perpetual swaps; None: nobody's. order_faults: what goes wrong with them.
     """
 
     market: PracticeMarket
@@ -43,6 +44,7 @@ class PracticeExchange:
     faults: Faults = field(default_factory=Faults)
     asked: list[str] = field(default_factory=list)
     account: PracticeAccount | None = None
+    futures: FuturesAccount | None = None
     order_faults: OrderFaults = field(default_factory=OrderFaults)
     pace: float | None = None
     streams: MarketStreams = field(init=False)
@@ -55,20 +57,20 @@ class PracticeExchange:
     def app(self) -> web.Application:
         """The server."""
         app = web.Application(middlewares=[self._faulty])
-        app.router.add_get("/api/v3/ping", self._ping)
-        app.router.add_get("/api/v3/time", self._time)
-        app.router.add_get("/api/v3/exchangeInfo", self._info)
-        app.router.add_get("/api/v3/klines", self._klines)
-        app.router.add_get("/api/v3/depth", self._depth)
+        MarketApi(self.market, lambda: self.now()).routes(app)
         self.streams.routes(app)
+        symbols = tuple(self.market.prices)
         if self.account is not None:
-            OrdersApi(self.account, tuple(self.market.prices), self.order_faults).routes(app)
+            OrdersApi(self.account, symbols, self.order_faults).routes(app)
             UserStream(self.account, self.order_faults).routes(app)
+        if self.futures is not None:
+            FuturesApi(self.futures, symbols, self.order_faults).routes(app)
+            FuturesStream(self.futures, self.order_faults).routes(app)
         return app
 
     @web.middleware
     async def _faulty(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        if not request.path.startswith("/api/"):
+        if not request.path.startswith(("/api/", "/fapi/")):
             return await handler(request)  # type: ignore[no-any-return]
         self.asked.append(request.path_qs)
         kind = self.faults.next()
@@ -90,54 +92,6 @@ class PracticeExchange:
             blank = [] if kind == "empty" else [[row[0], None, None, None, None, *row[5:]] for row in rows]
             return web.json_response(blank)
         return answer
-
-    async def _ping(self, request: web.Request) -> web.Response:
-        return web.json_response({})
-
-    async def _time(self, request: web.Request) -> web.Response:
-        return web.json_response({"serverTime": self.now()})
-
-    async def _info(self, request: web.Request) -> web.Response:
-        return web.json_response({"timezone": "UTC", "serverTime": self.now(), "rateLimits": [], "symbols": [
-            {
-                "symbol": name, "status": "TRADING", "baseAsset": name.removesuffix("USDT"), "quoteAsset": "USDT",
-                "baseAssetPrecision": 8, "quotePrecision": 8, "quoteAssetPrecision": 8, "isSpotTradingAllowed": True,
-                "orderTypes": list(TYPES),
-                "permissions": ["SPOT"],
-                "filters": [
-                    {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000.00", "tickSize": f"{TICK:.2f}"},
-                    {"filterType": "LOT_SIZE", "minQty": f"{LOT:.4f}", "maxQty": "9000.0", "stepSize": f"{LOT:.4f}"},
-                    {"filterType": "NOTIONAL", "minNotional": "5.00000000", "applyMinToMarket": True},
-                ],
-            }
-            for name in self.market.prices
-        ]})  # fmt: skip
-
-    async def _klines(self, request: web.Request) -> web.Response:
-        symbol, interval = request.query["symbol"], request.query["interval"]
-        if symbol not in self.market.prices:
-            return web.json_response({"code": -1121, "msg": "Invalid symbol."}, status=400)
-        length, now = LENGTHS[interval] * MINUTE, self.now()
-        limit = min(MOST_ROWS, int(request.query.get("limit", 500)))
-        start = int(request.query.get("startTime", now - limit * length))
-        at = max(-(-start // length) * length, -(-ORIGIN // length) * length)
-        end = int(request.query.get("endTime", now))
-        rows: list[list[Any]] = []
-        while at <= end and len(rows) < limit and (candle := self.market.candle(symbol, at, length, now)) is not None:
-            rows.append(_row(candle, length))
-            at += length
-        return web.json_response(rows)
-
-    async def _depth(self, request: web.Request) -> web.Response:
-        symbol, limit = request.query["symbol"], int(request.query.get("limit", 100))
-        if symbol not in self.market.prices:
-            return web.json_response({"code": -1121, "msg": "Invalid symbol."}, status=400)
-        book = self.market.book(symbol, self.market.book_number(self.now()))
-        sides = {
-            key: [[f"{p:.8f}", f"{q:.8f}"] for p, q in list(side.items())[:limit]]
-            for key, side in (("bids", book.bids), ("asks", book.asks))
-        }
-        return web.json_response({"lastUpdateId": book.update, **sides})
 
     def advance(self, seconds: float = 1.0) -> None:
         """What has happened by now goes out over the streams, and has been read when it returns, or so long has passed."""
@@ -185,11 +139,3 @@ class PracticeExchange:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(timeout=10)
             loop.close()
-
-
-def _row(candle: list[float], length: int) -> list[Any]:
-    """As Binance writes a candle: numbers in text, times in ms."""
-    at, open_, high, low, close, volume, buys, count = candle
-    prices = [f"{x:.8f}" for x in (open_, high, low, close, volume)]
-    quote = f"{volume * close:.8f}"
-    return [int(at), *prices, int(at) + length - 1, quote, int(count), f"{buys:.8f}", f"{buys * close:.8f}", "0"]

@@ -41,6 +41,8 @@ class SignedApi(Generic[A]):
     """What each request, `METHOD /path`, counts."""
     public: ClassVar[frozenset[str]]
     """Those that nobody signs."""
+    keyed: ClassVar[frozenset[str]] = frozenset()
+    """Those that bear a key and no signature."""
     placing: ClassVar[frozenset[str]]
     """Those that the fault `reject` refuses."""
     rejection: ClassVar[tuple[int, str]]
@@ -102,8 +104,7 @@ class SignedApi(Generic[A]):
             return self._answer(429, _error(-1003, text), {"Retry-After": wait})
         try:
             self.account.advance()
-            given = dict(parse_qsl(query)) if name in self.public else self._authentic(query, headers)
-            return self._answer(200, self._do(name, given))
+            return self._answer(200, self._do(name, self._given(name, query, headers)))
         except Refused as refused:
             return self._answer(refused.status, _error(refused.code, refused.message))
 
@@ -113,6 +114,14 @@ class SignedApi(Generic[A]):
 
     def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> Answer:
         return Answer(status, json.dumps(body), {"x-mbx-used-weight-1m": str(self.used), **(headers or {})})
+
+    def _given(self, name: str, query: str, headers: dict[str, str]) -> dict[str, str]:
+        """The parameters of a request. Raises Refused."""
+        if name not in (self.public | self.keyed):
+            return self._authentic(query, headers)
+        if name in self.keyed:
+            self._has_key(headers)
+        return dict(parse_qsl(query))
 
     def _has_key(self, headers: dict[str, str]) -> None:
         keys = {name.lower(): value for name, value in headers.items()}

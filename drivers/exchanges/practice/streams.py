@@ -1,7 +1,7 @@
-"""The practice exchange's market streams: Binance's spot WebSocket, with faults on purpose and by seed.
+"""The practice exchange's market streams: Binance's WebSocket of spot and of USD-M futures, with faults on purpose and by seed.
 
-Streams of one socket: `<symbol>@trade`, `<symbol>@kline_<length>` and `<symbol>@depth@100ms`. What they say is what REST says:
-the same trades, their candles, and updates of the same book.
+Streams of one socket: `<symbol>@trade`, `<symbol>@aggTrade`, `<symbol>@kline_<length>`, `<symbol>@depth@100ms` and, of futures,
+`<symbol>@markPrice`. What they say is what REST says: the same trades, their candles, and updates of the same book.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ from aiohttp import WSMsgType, web
 
 from drivers.exchanges.practice.faults import Faults
 from drivers.exchanges.practice.market import LENGTHS, MINUTE, ORIGIN, PracticeMarket
+from drivers.exchanges.practice.market_api import MarketApi
 
 KINDS: Final = ("drop", "silence", "malformed", "lost", "duplicate", "reorder", "late", "null")
 """drop: the socket ends. silence: it stays open and says nothing more. malformed: half of a frame. lost: a frame does not come.
 duplicate: it comes twice. reorder: after the next one. late: three seconds later. null: a candle without prices."""
 LATE: Final = 3_000
 """ms."""
+SWAPS: Final = ("/public", "/market")
+"""Where the sockets of futures are."""
 
 
 @dataclass
 class _Socket:
     response: web.WebSocketResponse
     wanted: list[str] = field(default_factory=list)
+    swap: bool = False  # of futures
     silent: bool = False
     held: list[tuple[int, str]] = field(default_factory=list)  # (due in ms, text)
     ponged: asyncio.Event = field(default_factory=asyncio.Event)
@@ -44,9 +48,12 @@ class MarketStreams:
     refused: bool = False  # no connection is taken
     _pushed: int = 0
 
+    def __post_init__(self) -> None:
+        self.about = MarketApi(self.market, self.now)
+
     def routes(self, app: web.Application) -> None:
         """Adds the addresses of the streams."""
-        for path in ("/ws/{number}", "/public/ws/{number}", "/market/ws/{number}"):
+        for path in ("/ws/{number}", *(f"{root}/ws/{{number}}" for root in SWAPS)):
             app.router.add_get(path, self._serve)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
@@ -54,7 +61,7 @@ class MarketStreams:
             return web.Response(text="<html>no</html>", status=503, content_type="text/html")
         response = web.WebSocketResponse(autoping=False)
         await response.prepare(request)
-        socket = _Socket(response)
+        socket = _Socket(response, swap=request.path.startswith(SWAPS))
         self.sockets.append(socket)
         try:
             async for message in response:
@@ -82,7 +89,9 @@ class MarketStreams:
         since, self._pushed = self._pushed or until, max(self._pushed, until)
         for socket in list(self.sockets):
             frames = sorted(
-                (at, text) for name in socket.wanted for at, text in self._happened(name, since, until) if not socket.silent
+                frame
+                for name in ([] if socket.silent else socket.wanted)
+                for frame in self._happened(name, since, until, socket.swap)
             )
             ready = [(at, text) for at, text in socket.held if at <= until]
             socket.held = [(at, text) for at, text in socket.held if at > until]
@@ -127,26 +136,30 @@ class MarketStreams:
 
     # -- what happened, as Binance writes it -----------------------------------------------------------------------------------
 
-    def _happened(self, name: str, since: int, until: int) -> Iterator[tuple[int, str]]:
+    def _happened(self, name: str, since: int, until: int, swap: bool) -> Iterator[tuple[int, str]]:
         """(when, frame) of one stream after `since`, up to `until`, ms."""
         lower, _, what = name.partition("@")
         symbol = lower.upper()
         if symbol not in self.market.prices:
             return
-        if what == "trade":
-            yield from self._trades(symbol, since, until)
+        if what in ("trade", "aggTrade"):
+            yield from self._trades(symbol, since, until, what, swap)
         elif what.startswith("kline_"):
             yield from self._klines(symbol, what.removeprefix("kline_"), since, until)
         elif what.startswith("depth"):
-            yield from self._depth(symbol, since, until)
+            yield from self._depth(symbol, since, until, swap)
+        elif what.startswith("markPrice") and swap:
+            yield from self._marks(symbol, since, until, 1_000 if what.endswith("@1s") else 3_000)
 
-    def _trades(self, symbol: str, since: int, until: int) -> Iterator[tuple[int, str]]:
+    def _trades(self, symbol: str, since: int, until: int, kind: str, swap: bool) -> Iterator[tuple[int, str]]:
         for minute in range((since - ORIGIN) // MINUTE, (until - ORIGIN) // MINUTE + 1):
             for number, at, price, size, sold in zip(*(column.tolist() for column in self.market.trades(symbol, minute))):
                 if since < at <= until:
+                    ids = {"t": number} if kind == "trade" else {"a": number, "f": number, "l": number}
+                    own = {} if kind == "aggTrade" and swap else {"X": "MARKET"} if swap else {"M": True}
                     yield at, json.dumps({
-                        "e": "trade", "E": at, "s": symbol, "t": number, "p": f"{price:.8f}", "q": f"{size:.8f}", "T": at,
-                        "m": bool(sold), "M": True,
+                        "e": kind, "E": at, "s": symbol, **ids, "p": f"{price:.8f}", "q": f"{size:.8f}", "T": at,
+                        "m": bool(sold), **own,
                     })  # fmt: skip
 
     def _klines(self, symbol: str, frame: str, since: int, until: int) -> Iterator[tuple[int, str]]:
@@ -163,7 +176,7 @@ class MarketStreams:
                     }  # fmt: skip
                     yield at, json.dumps({"e": "kline", "E": at, "s": symbol, "k": k})
 
-    def _depth(self, symbol: str, since: int, until: int) -> Iterator[tuple[int, str]]:
+    def _depth(self, symbol: str, since: int, until: int, swap: bool) -> Iterator[tuple[int, str]]:
         for number in range(self.market.book_number(since) + 1, self.market.book_number(until) + 1):
             before, after = self.market.book(symbol, number - 1), self.market.book(symbol, number)
             sides = {}
@@ -172,6 +185,15 @@ class MarketStreams:
                 changed = {price: size for price, size in new.items() if old.get(price) != size}
                 sides[key] = [[f"{p:.8f}", f"{q:.8f}"] for p, q in sorted((gone | changed).items())]
             at = self.market.book_time(number)
+            own = {"T": at, "pu": before.update} if swap else {}
             yield at, json.dumps({
-                "e": "depthUpdate", "E": at, "s": symbol, "U": before.update + 1, "u": after.update, **sides
+                "e": "depthUpdate", "E": at, "s": symbol, "U": before.update + 1, "u": after.update, **own, **sides
+            })  # fmt: skip
+
+    def _marks(self, symbol: str, since: int, until: int, every: int) -> Iterator[tuple[int, str]]:
+        for at in range((since // every + 1) * every, until + 1, every):
+            said = self.about.premium(symbol, at)
+            yield at, json.dumps({
+                "e": "markPriceUpdate", "E": at, "s": symbol, "p": said["markPrice"], "i": said["indexPrice"],
+                "P": said["estimatedSettlePrice"], "r": said["lastFundingRate"], "T": said["nextFundingTime"],
             })  # fmt: skip

@@ -1,4 +1,5 @@
-"""The practice exchange's user stream: Binance's WebSocket API, to which a client subscribes with a signature."""
+"""The practice exchange's user streams: of spot the WebSocket API, to which a client subscribes with a signature; of futures a
+socket that is opened with a listen key, which ends when that expires."""
 
 from __future__ import annotations
 
@@ -6,11 +7,13 @@ import asyncio
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
 from drivers.exchanges.practice.core import AccountCore
+from drivers.exchanges.practice.futures import FuturesAccount
 from drivers.exchanges.practice.order_faults import OrderFaults
 
 LATE: Final = 3
@@ -20,10 +23,11 @@ EVERY: Final = 0.02
 
 
 class Subscription:
-    """The frames that one subscriber gets. ended: the connection has been dropped."""
+    """The frames that one subscriber gets. ended: the connection has been dropped. wrapped: each says whose it is, as the
+    WebSocket API has it."""
 
-    def __init__(self, account: AccountCore, faults: OrderFaults) -> None:
-        self.account, self.faults, self.ended = account, faults, False
+    def __init__(self, account: AccountCore, faults: OrderFaults, wrapped: bool = True) -> None:
+        self.account, self.faults, self.ended, self.wrapped = account, faults, False, wrapped
         self._frames: list[str] = []
         self._late: list[tuple[int, str]] = []
         self._count = 0
@@ -32,7 +36,7 @@ class Subscription:
     def _hear(self, report: dict[str, Any]) -> None:
         if self.ended:
             return
-        frame = json.dumps({"subscriptionId": 0, "event": report})
+        frame = json.dumps({"subscriptionId": 0, "event": report} if self.wrapped else report)
         fault = self.faults.of_report()
         self._count += 1
         if fault == "drop":
@@ -90,21 +94,48 @@ class UserStream:
                 await socket.send_json({"id": asked.get("id"), "status": 400, "error": error})
                 continue
             await socket.send_json({"id": asked["id"], "status": 200, "result": {"subscriptionId": 0}})
-            told = asyncio.create_task(self._tell(socket))
+            told = asyncio.create_task(_tell(Subscription(self.account, self.faults), socket, lambda: False))
         if told is not None:
             told.cancel()
         return socket
 
-    async def _tell(self, socket: web.WebSocketResponse) -> None:
-        subscription = Subscription(self.account, self.faults)
-        try:
-            while not socket.closed:
-                self.account.advance()
-                for frame in subscription.take():
-                    await socket.send_str(frame)
-                if subscription.ended:
-                    await socket.close()
-                    return
-                await asyncio.sleep(EVERY)
-        finally:
-            subscription.close()
+
+class FuturesStream:
+    """Serves it at /private/ws?listenKey=..."""
+
+    def __init__(self, account: FuturesAccount, faults: OrderFaults) -> None:
+        self.account, self.faults = account, faults
+
+    def routes(self, app: web.Application) -> None:
+        """Serves it."""
+        app.router.add_get("/private/ws", self._serve)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        account, key = self.account, request.query.get("listenKey", "")
+        if not key or key != account.listen_key or account.now() >= account.listens_until:
+            return web.Response(status=400, text="no such listenKey")
+        socket = web.WebSocketResponse(heartbeat=30.0)
+        await socket.prepare(request)
+        subscription = Subscription(account, self.faults, wrapped=False)
+        told = asyncio.create_task(_tell(subscription, socket, lambda: account.now() >= account.listens_until))
+        async for _ in socket:
+            pass
+        told.cancel()
+        return socket
+
+
+async def _tell(subscription: Subscription, socket: web.WebSocketResponse, expired: Callable[[], bool]) -> None:
+    account = subscription.account
+    try:
+        while not socket.closed:
+            account.advance()
+            for frame in subscription.take():
+                await socket.send_str(frame)
+            if expired():
+                await socket.send_json({"e": "listenKeyExpired", "E": account.now()})
+            if subscription.ended or expired():
+                await socket.close()
+                return
+            await asyncio.sleep(EVERY)
+    finally:
+        subscription.close()
