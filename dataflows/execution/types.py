@@ -155,6 +155,7 @@ REJECTIONS: Final = (
     "LAST_GATE",
     "STALE",
     "ADOPTED",
+    "WATCHDOG",
 )
 
 

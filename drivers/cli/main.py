@@ -40,6 +40,7 @@ from drivers.cli import (
     stream,
     validate,
     watch,
+    watchdog,
     wiring,
 )
 from drivers.cli.app import App
@@ -59,6 +60,7 @@ app.command("run")(run.run)
 app.command("features")(features.features)
 app.command("stream")(stream.stream)
 app.command("watch")(watch.watch)
+app.command("watchdog")(watchdog.watchdog)
 app.command("replay")(replay.replay)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from drivers.cli import options
 from drivers.cli.common import given, project_of, request_of
 from drivers.cli.watch import watched
+from drivers.cli.watchdog import guarded
 from drivers.run.request import RunRequest
 
 
@@ -114,6 +116,14 @@ def stream(
         Path | None, typer.Option(metavar="FILE", help="With --serve: a YAML file of notices, as `stratoquant watch` takes it.")
     ] = None,
     public: Annotated[bool, typer.Option("--public", help="With --serve: other machines may reach the page.")] = False,
+    watchdog: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --mode testnet or live: a process beside the stream that cancels or flattens without it, by the rules "
+            "of this YAML file: see `watchdog`. Needs --operator.",
+        ),
+    ] = None,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
     symbols: options.Symbols = None,
@@ -145,11 +155,14 @@ def stream(
         raise typer.BadParameter("it is about a live market; name one with --venue", param_hint=f"--{lone}")
     if serve is None and (notify is not None or public):
         raise typer.BadParameter("it is about the page; give --serve", param_hint="--notify" if notify else "--public")
+    if watchdog is not None and resume is None and (mode is Mode.paper or operator is None or str(operator) == "-"):
+        lacks = "--mode testnet or live" if mode is Mode.paper else "--operator FILE, by which it latches HALT"
+        raise typer.BadParameter(f"it guards an account; give {lacks}", param_hint="--watchdog")
     if resume is not None:
         others = [
             p.name
             for p in context.command.params
-            if p.name not in ("resume", "serve", "notify", "public") and given(context, p.name or "")
+            if p.name not in ("resume", "serve", "notify", "public", "watchdog") and given(context, p.name or "")
         ]
         if others:
             raise typer.BadParameter(
@@ -192,11 +205,15 @@ def stream(
 
     if resume is not None:
         request = RunRequest(out=resume, project=project_of(context), resume=True)
-    if serve is None:
+    if serve is None and watchdog is None:
         show(run_stream(request))
         return
     from drivers.run.batch import default_out
 
     request = replace(request, out=request.out or default_out(datetime.now(UTC)))
-    with watched(request, serve, notify, public):
+    with ExitStack() as beside:
+        if watchdog is not None:
+            beside.enter_context(guarded(request, watchdog))
+        if serve is not None:
+            beside.enter_context(watched(request, serve, notify, public))
         show(run_stream(request))

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
@@ -25,11 +26,13 @@ from drivers.exchanges.last_gate import LastGate
 from drivers.exchanges.markets import name_of
 from drivers.exchanges.state import State
 from drivers.exchanges.user_stream import UserStream
+from drivers.exchanges.watchdog_word import Word
 from drivers.exchanges.wire import CcxtWire, Threads, refuse_withdrawals
 from drivers.feeds.reading import symbol_uid
 from drivers.venues.description import VenueRules
 
 PARTS: Final = ("KEY", "SECRET", "PASSWORD")
+WATCHDOG_WORD: Final = "watchdog-word"
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,19 +92,31 @@ def _addresses(urls: Any) -> list[str]:
     return list(found.values()) if isinstance(found, Mapping) else [str(found)]
 
 
-def lock_account(venue: str, keys: Keys) -> IO[str]:
-    """Keeps others on this machine from the same account, until it is closed. Raises ExchangeFault where one has it."""
+def account_file(venue: str, keys: Keys, ending: str) -> Path:
+    """A file of this machine about an account. Its name does not tell the key."""
     make_cache_root()
     folder = cache_root() / "accounts"
     folder.mkdir(exist_ok=True)
     digest = hashlib.sha256(f"{venue} {keys.key}".encode()).hexdigest()[:12]
-    file = (folder / f"{venue}-{digest}.lock").open("a")
+    return folder / f"{venue}-{digest}.{ending}"
+
+
+def lock_account(venue: str, keys: Keys, ending: str = "lock", who: str = "stream trades") -> IO[str]:
+    """Keeps others on this machine from the same account, until it is closed. Raises ExchangeFault where one has it."""
+    file = account_file(venue, keys, ending).open("a")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise ExchangeFault(f"another stream trades at {venue} with this key; one at a time: end it first") from None
+        raise ExchangeFault(f"another {who} at {venue} with this key; one at a time: end it first") from None
     return file
+
+
+def account_client(exchange: Exchange, keys: Keys) -> Any:
+    """A client of its own for the account, which knows the markets that the connection for market data has read."""
+    client = with_keys(client_of(exchange.name, exchange.rules), keys)
+    client.set_markets(exchange.client.markets, exchange.client.currencies)
+    return client
 
 
 def with_keys(client: Any, keys: Keys) -> Any:
@@ -126,10 +141,10 @@ class Account:
         rules = exchange.rules
         assert rules.gate is not None
         self._woken = threading.Event()
-        markets = tuple(_market(exchange.market(symbol)) for symbol in symbols)
+        markets = tuple(market_of(exchange.market(symbol)) for symbol in symbols)
         if len({market.quote for market in markets}) > 1:
             raise ExchangeFault(f"the symbols have several quote currencies; trade those of one: {', '.join(symbols)}")
-        wires = [CcxtWire(self._client(exchange, keys), keys.all) for _ in range(2)]
+        wires = [CcxtWire(account_client(exchange, keys), keys.all) for _ in range(2)]
         for wire in wires:
             exchange.ask(wire.client.load_time_difference)
         exchange.ask(lambda: refuse_withdrawals(wires[0].client, exchange.name, rules.may_withdraw))
@@ -141,15 +156,10 @@ class Account:
             runner, markets, LastGate(rules.gate), clock, step, begins, cash, State(new_nonce()), stream=stream,
             can_pair=wires[0].can_pair, adopt=rules.adopt, on_stop=rules.on_stop, weight=rules.request_weight, notify=notify,
             wait=self.wait, skew=skew, most_skew=int(rules.max_skew * 1e9),
+            watchdog_acts=Word(account_file(exchange.name, keys, WATCHDOG_WORD)).stands,
         )  # fmt: skip
         close = self.gateway.close
         self.gateway.close = lambda: (close(), self._lock.close())  # type: ignore[method-assign, assignment]
-
-    @staticmethod
-    def _client(exchange: Exchange, keys: Keys) -> Any:
-        client = with_keys(client_of(exchange.name, exchange.rules), keys)
-        client.set_markets(exchange.client.markets, exchange.client.currencies)
-        return client
 
     @staticmethod
     def _streaming(exchange: Exchange, keys: Keys) -> Any:
@@ -165,7 +175,8 @@ class Account:
         self._woken.clear()
 
 
-def _market(market: Mapping[str, Any]) -> Market:
+def market_of(market: Mapping[str, Any]) -> Market:
+    """What an order of a symbol must be. market: as ccxt has it."""
     name = name_of(market["symbol"])
     return Market(
         symbol=market["symbol"],

@@ -54,6 +54,16 @@ class Bookings:
             reference_price=price,
         )
 
+    def knows(self, leg: Leg) -> None:
+        """A leg is found by the exchange's id of it."""
+        self._by_venue[leg.symbol, leg.venue_id] = leg.client
+
+    def leg_of(self, seen: OrderSeen) -> Leg | None:
+        """The leg that an order of the account is; None for a stranger's."""
+        return self.state.legs.get(seen.client) or self.state.legs.get(
+            self._by_venue.get((self._name(seen.symbol), seen.venue_id), "")
+        )
+
     def saw(self, seen: OrderSeen | TradeSeen) -> None:
         """From wherever it comes: an answer, the user stream, a poll."""
         if seen.symbol not in self.gateway.by_symbol:
@@ -118,7 +128,7 @@ class Bookings:
         if trade.trade_id in self.state.trades.get(name, {}):
             return
         leg = self._leg(trade.symbol, trade.client, trade.venue_id)
-        if leg is not None:
+        if leg is not None or self._by_watchdog(trade.client):
             self._book(leg, trade)
             return
         key = trade.symbol, trade.venue_id
@@ -134,16 +144,24 @@ class Bookings:
         for seen in outcome.orders:
             self.saw(seen)
         for trade in self._parked.pop(key, ()):
-            said = client_ids.read(outcome.orders[0].client) if outcome.orders else None
-            if outcome.kind == WAS_DONE and (said is None or said.nonce != self.state.nonce):
+            client = outcome.orders[0].client if outcome.orders else ""
+            said = client_ids.read(client)
+            if self._by_watchdog(client):
+                self._book(None, trade)
+            elif outcome.kind == WAS_DONE and (said is None or said.nonce != self.state.nonce):
                 self.state.is_new_trade(self._name(key[0]), trade.trade_id)  # a stranger's: reconciliation sees what it did
                 self.gateway.notify(
                     f"A trade of {trade.symbol} ({trade.trade_id}) is not ours: {trade.quantity} at {trade.price}"
                 )
                 self.gateway.reconciler.again()
 
-    def _book(self, leg: Leg, trade: TradeSeen) -> None:
-        """A fill, once."""
+    def _by_watchdog(self, client: str) -> bool:
+        """Whether the watchdog beside this stream sent an order."""
+        said = client_ids.read(client, client_ids.WATCHDOG)
+        return said is not None and said.nonce == self.state.nonce
+
+    def _book(self, leg: Leg | None, trade: TradeSeen) -> None:
+        """A fill, once. leg: None: the watchdog's."""
         market = self.gateway.by_symbol[trade.symbol]
         name = market.name
         if not self.state.is_new_trade(name, trade.trade_id):
@@ -153,28 +171,32 @@ class Bookings:
         state.since[name] = max(state.since.get(name, 0), trade.time)
         number = state.numbers[name] = state.numbers.get(name, 0) + 1
         fee, fee_base = self._fee(market, trade)
-        leg.filled = str(Decimal(leg.filled) + abs(trade.quantity))
-        leg.stated = str(max(Decimal(leg.stated), Decimal(leg.filled)))
-        if leg.state in (SENT, UNKNOWN):
-            leg.state, leg.ask = OPEN, 0
+        if leg is not None:
+            leg.filled = str(Decimal(leg.filled) + abs(trade.quantity))
+            leg.stated = str(max(Decimal(leg.stated), Decimal(leg.filled)))
+            if leg.state in (SENT, UNKNOWN):
+                leg.state, leg.ask = OPEN, 0
+            state.touch(leg)
+        book = state.books.get(leg.owner) if leg is not None else None
+        owner, why = (leg.owner, "NONE") if leg is not None else (0, "WATCHDOG")
+        if book is not None and book.adopted:
+            owner, why = 0, "ADOPTED"
         before = state.position.get(name, Decimal(0))
         after = state.position[name] = before + trade.quantity - fee_base
         state.cash -= trade.quantity * trade.price + (trade.fee if trade.fee_asset == market.quote else 0)
-        book = state.books.get(leg.owner)
         if book is not None:
             book.filled = str(Decimal(book.filled) + trade.quantity)
             state.touch(book)
-        state.touch(leg)
         reference = float(trade.price)
         if book is not None:
             said = book.trigger if book.role == STOP else book.limit
             reference = float(said) if said else reference
         self.gateway.say(
-            FILL, name, leg.owner, fill_id=market.uid << 32 | number, quantity=float(trade.quantity), price=float(trade.price),
+            FILL, name, owner, why, fill_id=market.uid << 32 | number, quantity=float(trade.quantity), price=float(trade.price),
             fee=fee, fee_base=float(fee_base), liquidity=MAKER if trade.maker else TAKER, reference_price=reference,
         )  # fmt: skip
         if before <= 0 < after or before >= 0 > after:
-            self._opened(name, leg.owner, book, after)
+            self._opened(name, owner, book, after)
         if before > 0 >= after or before < 0 <= after:
             self._closed(name)
 

@@ -82,7 +82,8 @@ class Private(Protocol):
 class Gateway:
     """now: UTC ns by the exchange's clock. note: writes to the journal; False: it could not. step: of a bar, ns. begins: UTC
     ns; before, the account is as it was taken over. cash: quote currency that is ours to trade with. window: ns for which a
-    request is good. skew: of the exchange's clock, ns; beyond `most_skew` no entry leaves. wait: sleeps for so many seconds."""
+    request is good. skew: of the exchange's clock, ns; beyond `most_skew` no entry leaves. wait: sleeps for so many seconds.
+    watchdog_acts: the watchdog beside the stream works on the account: nothing is placed meanwhile."""
 
     runner: Runner
     markets: tuple[Market, ...]
@@ -103,6 +104,7 @@ class Gateway:
     most_skew: int = SECOND
     note: Callable[[Mapping[str, Any], bool], bool] = lambda about, sync: True
     notify: Callable[[str], None] = lambda text: None
+    watchdog_acts: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
         self.by_name = {market.name: market for market in self.markets}
@@ -111,6 +113,7 @@ class Gateway:
         self.steering = Steering(self)
         self.reconciler = Reconciler(self)
         self.entries_allowed = True
+        self.stands_back = False  # for the watchdog
         self.pause_until = 0  # the exchange has asked us to wait
         self._closing = False
         self.bookings, self.outbox = Bookings(self), Outbox(self)
@@ -295,6 +298,7 @@ class Gateway:
                 self._weigh(outcome)
                 then(outcome)
             self.outbox.settle()
+            self._see_watchdog()
             for market in self.markets:
                 self.steering.steer(market)
             self.outbox.ask()
@@ -306,6 +310,12 @@ class Gateway:
                 self.runner.run(call, then, urgent)
             if not calls:
                 return
+
+    def _see_watchdog(self) -> None:
+        acts = self.watchdog_acts()
+        if acts and not self.stands_back:
+            self.notify("The watchdog acts on the account: this stream places nothing until it has done")
+        self.stands_back = acts
 
     def _weigh(self, outcome: Outcome) -> None:
         minute = self.now() // (60 * SECOND)

@@ -59,6 +59,7 @@ class Book:
     wait: int = 0  # not before, UTC ns
     silent: bool = False  # a bracket that came back after it had ended; for the layers it has
     market: bool = False  # a stop or a target that goes to the market now
+    adopted: bool = False  # it was there before the stream, and the layers do not know it
 
     @property
     def left(self) -> Decimal:

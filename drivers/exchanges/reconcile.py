@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from drivers.exchanges import client_ids
+from drivers.exchanges.adopt import adopt_orders
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import OPEN, UNKNOWN, text
 from drivers.exchanges.seen import AccountSeen
@@ -185,6 +186,8 @@ class Reconciler:
         for market, amount in held.items():
             self.state.baseline[market.base] = "0"
             gateway.bookings.adopt_position(market, amount, self.price(market.base))
+        if gateway.adopt:
+            adopt_orders(gateway, account.orders)
         for market in gateway.markets:
             self.state.since[market.name] = gateway.now() // 1_000_000
         self.state.dirty = True
@@ -196,10 +199,11 @@ class Reconciler:
         for seen in account.orders:
             said = client_ids.read(seen.client)
             mine = said is not None and said.nonce == state.nonce
-            if mine and seen.client in state.legs:
-                there.add(seen.client)
+            leg = gateway.bookings.leg_of(seen) if seen.symbol in gateway.by_symbol else None
+            if leg is not None:
+                there.add(leg.client)
                 gateway.bookings.saw(seen)
-            elif seen.symbol in gateway.by_symbol:
+            elif seen.symbol in gateway.by_symbol and client_ids.read(seen.client, client_ids.WATCHDOG) is None:
                 name = gateway.by_symbol[seen.symbol].name
                 if mine:
                     self.unknown[name] = self.unknown.get(name, 0) + 1

@@ -11,13 +11,19 @@ ENDS: Final = ("closed", "canceled", "expired", "rejected")
 
 
 class OrderSeen(NamedTuple):
-    """What is said of one order. symbol: as ccxt has it. status: `open` or one of ENDS. filled: base units."""
+    """What is said of one order. symbol: as ccxt has it. status: `open` or one of ENDS. filled: base units. The rest, where it
+    is said: quantity in base units, price and trigger as text, empty: none; takes_profit: its trigger is one of profit."""
 
     symbol: str
     venue_id: str
     client: str
     status: str
     filled: Decimal
+    side: str = ""
+    quantity: Decimal = Decimal(0)
+    price: str = ""
+    trigger: str = ""
+    takes_profit: bool = False
 
 
 class TradeSeen(NamedTuple):
@@ -55,9 +61,27 @@ def order_seen(order: Mapping[str, Any]) -> OrderSeen | None:
     status = order.get("status")
     if status not in (OPEN, *ENDS) or not order.get("symbol"):
         return None
+    trigger = order.get("triggerPrice") or order.get("stopLossPrice") or order.get("takeProfitPrice")
+    kind = str(order.get("type") or "")
     return OrderSeen(
-        order["symbol"], str(order.get("id") or ""), str(order.get("clientOrderId") or ""), status, decimal(order.get("filled"))
+        order["symbol"],
+        str(order.get("id") or ""),
+        str(order.get("clientOrderId") or ""),
+        status,
+        decimal(order.get("filled")),
+        str(order.get("side") or ""),
+        decimal(order.get("amount")),
+        _price(order.get("price")),
+        _price(trigger),
+        bool(order.get("takeProfitPrice")) or kind.replace("-", "_").lower().startswith("take_profit"),
     )
+
+
+def _price(value: Any) -> str:
+    """A price as exchanges take it; empty where there is none."""
+    found = decimal(value)
+    written = f"{found:f}"
+    return "" if found <= 0 else written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def trade_seen(trade: Mapping[str, Any], symbol: str, client: str = "") -> TradeSeen:

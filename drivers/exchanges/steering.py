@@ -45,6 +45,8 @@ class Steering:
         for book in books:
             if book.cancel >= 0:
                 self._cancel(book)
+        if self.gateway.stands_back:
+            return
         for book in books:
             if book.live and book.cancel < 0 and book.changing and book.role in (ENTRY, EXIT):
                 self._change(book)
@@ -181,12 +183,12 @@ class Steering:
     # -- the bracket ---------------------------------------------------------------------------------------------------------
 
     def top(self, name: str, role: str) -> Book | None:
-        """The stop or the target that counts: the youngest."""
+        """The stop or the target that counts: the youngest, before those that were adopted."""
         found = [
             book for book in self.state.books.values()
             if book.symbol == name and book.role == role and book.live and book.cancel < 0
         ]  # fmt: skip
-        return max(found, key=lambda book: book.id, default=None)
+        return max(found, key=lambda book: (not book.adopted, book.id), default=None)
 
     def _protect(self, market: Market, now: int) -> None:
         self._sweep(market)

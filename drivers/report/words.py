@@ -87,6 +87,7 @@ REJECTIONS: Final = {
     "LAST_GATE": "the last gate before the venue refused it",
     "STALE": "it was too old to be sent",
     "ADOPTED": "the account held it before the stream began",
+    "WATCHDOG": "the watchdog beside the stream closed the position",
 }
 DROPS: Final = {
     "LOT": "the change was smaller than the venue's lot",

@@ -96,22 +96,28 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         self.path, self.torn, self.whole = path, "", 0
+        self._number, self._layouts = 0, dict[str, Any]()
         with _opened(path) as file:
             begins = file.read(len(MAGIC))
         if begins != MAGIC and not MAGIC.startswith(begins):
             raise JournalError(f"{path} is no journal of a stream")
 
     def __iter__(self) -> Iterator[Record]:
+        self.torn, self.whole, self._number, self._layouts = "", 0, 0, {}
+        return self.more()
+
+    def more(self) -> Iterator[Record]:
+        """The records after those that were read, for a journal that grows: one that was half written is read when it is
+        whole."""
         with _opened(self.path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             if len(file.read(len(MAGIC))) < len(MAGIC):
                 return  # not even begun
-            self.whole = len(MAGIC)
-            number = 0
-            layouts: dict[str, Any] = {}
+            self.torn, self.whole = "", max(self.whole, len(MAGIC))
+            file.seek(self.whole)
             while self.whole < size:
-                number += 1
+                number = self._number + 1
                 left = size - self.whole
                 head = file.read(_HEAD.size)
                 if len(head) < _HEAD.size:
@@ -128,8 +134,8 @@ class JournalReader:
                 if _checksum(number, body) != of_body:
                     self.torn = self._end(number, file, "its checksum is wrong")
                     return
-                self.whole = file.tell()
-                yield _record(number, body, of_text, layouts)
+                self.whole, self._number = file.tell(), number
+                yield _record(number, body, of_text, self._layouts)
 
     def _end(self, number: int, file: BinaryIO, how: str) -> str:
         """The sentence for a damaged record that ends the journal; raises where a whole record follows it."""

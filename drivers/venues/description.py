@@ -75,7 +75,9 @@ class VenueRules(InstrumentFacts):
     leverage: float = Field(default=1.0, ge=1.0, le=1_000.0, description="most notional over equity")
     live: bool = Field(default=False, description="real orders with real money may go to it: `stream --mode live`")
     gate: OrderLimits | None = Field(default=None, description="the last gate; no order leaves without one")
-    adopt: bool = Field(default=False, description="what the account holds of the symbols at the start is ours to trade")
+    adopt: bool = Field(
+        default=False, description="what the account holds of the symbols at the start, and orders there, are ours"
+    )
     on_stop: Literal["keep", "flatten", "cancel_all"] = Field(
         default="keep",
         description="at the end of a stream: entries go and stops stay; positions are closed; all orders are canceled",

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from drivers.exchanges.access import Exchange, client_of
-from drivers.exchanges.account_access import Keys, _market, with_keys
+from drivers.exchanges.account_access import Keys, market_of, with_keys
 from drivers.exchanges.client_ids import read
 from drivers.exchanges.fetch import FetchRequest, fetch
 from drivers.exchanges.gateway import Gateway
@@ -88,7 +88,7 @@ class World:
                 return made
 
             client.create_order = counted
-            markets = tuple(_market(feed.exchange.market(symbol)) for symbol in feed.wanted)
+            markets = tuple(market_of(feed.exchange.market(symbol)) for symbol in feed.wanted)
             self.gateway = Gateway(
                 AtOnce(CcxtWire(client, KEYS.all)), markets, WIDE, lambda: self.now * MS, STEP, NOW * MS, CASH, State("nonce"),
                 wait=self.wait, on_stop=self.on_stop,

@@ -1,0 +1,124 @@
+"""A watchdog as a process: what it connects to, and its looks until the stream has ended."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from drivers.exchanges.access import Exchange, exchange_rules
+from drivers.exchanges.account_access import (
+    WATCHDOG_WORD,
+    account_client,
+    account_file,
+    check_mode,
+    keys_of,
+    lock_account,
+    market_of,
+)
+from drivers.exchanges.errors import ExchangeFault
+from drivers.exchanges.markets import in_order
+from drivers.exchanges.watchdog_word import Word
+from drivers.exchanges.wire import CcxtWire
+from drivers.feeds.venue_facts import OWN_VENUES
+from drivers.monitor.server import append
+from drivers.project.locate import locate
+from drivers.store.folder import REQUEST
+from drivers.watchdog.guard import Guard
+from drivers.watchdog.notebook import Notebook
+from drivers.watchdog.rules import WatchdogError, WatchdogRules
+from drivers.watchdog.watched import Watched
+
+SOON: Final = 1.0
+"""Seconds between two looks while something is under way."""
+
+
+def stamped(say: Callable[[str], None]) -> Callable[[str], None]:
+    """The same, with the time before it."""
+    return lambda text: say(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} watchdog: {text}")
+
+
+def asked_of(folder: Path, stopped: Callable[[], bool], live_from: int | None = None) -> dict[str, Any] | None:
+    """What the stream was asked for, once it has begun; None where `stopped` says so first. live_from: when it was started, UTC
+    ns; None: any."""
+    while not stopped():
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found: dict[str, Any] = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+            if live_from in (None, found.get("live_from")):
+                return found
+        time.sleep(0.5)
+    return None
+
+
+def latch(operator: Path) -> Callable[[str], None]:
+    """What writes HALT to an operator file, unless the last word there that halts or releases all is HALT."""
+
+    def halt(why: str) -> None:
+        said = operator.read_text(encoding="utf-8", errors="replace") if operator.is_file() else ""
+        words = [" ".join(line.partition("#")[0].split()).upper() for line in said.splitlines()]
+        if next((word for word in reversed(words) if word in ("HALT", "RELEASE")), "") != "HALT":
+            append(operator, f"HALT  # watchdog: {' '.join(why.split())}")
+
+    return halt
+
+
+def run_watchdog(
+    folder: Path,
+    rules: WatchdogRules,
+    say: Callable[[str], None],
+    stopped: Callable[[], bool],
+    operator: Path | None = None,
+    project: Path | None = None,
+    live_from: int | None = None,
+) -> None:
+    """Watches the stream of a folder, `<out>.partial`, until it has ended in order or `stopped` says so.
+
+    operator: the stream's operator file, where the stream does not say it. live_from: see `asked_of`. Raises WatchdogError and
+    ExchangeFault, a sentence, for what stands in the way before it begins.
+    """
+    asked = asked_of(folder, stopped, live_from)
+    if asked is None:
+        return
+    venue, named = asked.get("venue"), asked.get("operator_file")
+    if venue is None or asked.get("mode") == "paper":
+        raise WatchdogError(f"{folder.stem} trades on paper: there is no account to watch")
+    channel = operator or (Path(named) if named not in (None, "-") else None)
+    if channel is None:
+        raise WatchdogError("HALT goes to the stream through its operator file; start the stream with --operator FILE")
+    project = project or (Path(asked["project"]) if asked.get("project") else None)
+    about = exchange_rules(venue, [locate(project).config / "venues", OWN_VENUES])
+    check_mode(venue, about, asked["mode"], bool(asked.get("yes_live")))
+    keys = keys_of(venue)
+    with ExitStack() as stack:
+        lock = stack.enter_context(lock_account(venue, keys, "watchdog-lock", "watchdog guards the account"))
+        assert lock
+        exchange = Exchange(venue, about)
+        stack.callback(exchange.close)
+        symbols = in_order(asked.get("symbols") or about.symbols or ())
+        if not symbols:
+            raise ExchangeFault(f"the stream of {folder.stem} names no symbols")
+        client = account_client(exchange, keys)
+        guard = Guard(
+            Watched(folder), CcxtWire(client, keys.all), tuple(market_of(exchange.market(symbol)) for symbol in symbols), rules,
+            Notebook(account_file(venue, keys, "watchdog.json"), say), Word(account_file(venue, keys, WATCHDOG_WORD)),
+            latch(channel), say, lambda: client.milliseconds() * 1_000_000 - _ahead(client),
+        )  # fmt: skip
+        say(f"guards {venue} for {folder.stem}")
+        while not stopped() and guard.look():
+            _pause(SOON if guard.acting else rules.every, stopped)
+        say("the stream has ended in order" if not stopped() else "ended; nobody guards the account now")
+
+
+def _ahead(client: Any) -> int:
+    """By how much our clock is ahead of the exchange's, ns."""
+    return int(client.options.get("timeDifference") or 0) * 1_000_000
+
+
+def _pause(seconds: float, stopped: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while not stopped() and time.monotonic() < end:
+        time.sleep(0.1)
