@@ -34,7 +34,8 @@ class Desk:
 
     client: ccxt's, with its WebSocket side. symbols: as the exchange writes them. frame_name: ccxt's name of the bar's length.
     step: ns. depth: levels; 0: no books. lots: least steps of sizes; 0: unknown. It is written by the thread of the streams and
-    read by the engine's: `lock` guards it. `changed` is set when a bar may have become known.
+    read by the engine's: `lock` guards it. `changed` is set when the next bar has become known of every symbol, and not before:
+    who waits for it takes time from who reads the frames.
     """
 
     client: Any
@@ -62,22 +63,45 @@ class Desk:
             trial.at(self.step)
         self.continuity = Continuity(self.client.id)
         self._columns = {symbol: i for i, symbol in enumerate(self.symbols)}
+        self._names = [(str(self.client.market(symbol)["id"]), symbol) for symbol in self.symbols]
+        self._next = 0  # UTC ns of the close of the bar that is awaited; 0: not known yet
+        self._open = set(range(len(self.symbols)))  # whose bar is not known yet
+        self._reached = 0  # UTC ns of the newest candle's beginning or, where it has closed, end
         self._ids = {self.client.market(symbol)["id"]: symbol for symbol in self.symbols}
         self._trade: list[Any] = [None] * len(self.symbols)
         self._book: list[Any] = [None] * len(self.symbols)
         self._candle: dict[tuple[str, int], tuple[Any, ...]] = {}
 
-    def took(self, message: Any, received: int) -> None:
-        """ccxt has handled a message. received: UTC ns by our clock."""
+    def took(self, message: Any, received: int, text: str = "") -> None:
+        """ccxt has handled a message. received: UTC ns by our clock. text: the frame that it came in, where it is known."""
         with self.lock:
             for symbol in self._missed(message):
                 self.book_counts.gaps += 1
                 self._drop_book(symbol)
-            for i, symbol in enumerate(self.symbols):
+            closed = closed_candles(self.client.id, message) or ()
+            for i in self._about(text):
+                symbol = self.symbols[i]
                 self._trades(i, symbol, received)
-                self._candles(i, symbol, message)
+                self._candles(i, symbol, {at for name, at in closed if self._ids.get(name) == symbol})
                 if self.depth:
                     self._books(i, symbol, received)
+            self._wake()
+
+    def _about(self, text: str) -> Sequence[int]:
+        """The symbols that a frame may have changed: those that it names and those whose book is out of step; all where it names
+        none as we know them."""
+        named = [i for i, (name, symbol) in enumerate(self._names) if name in text or symbol in text]
+        if not named:
+            return range(len(self.symbols))
+        return sorted({*named, *(i for i, book in enumerate(self.books) if not book.whole)})
+
+    def _wake(self) -> None:
+        """Tells who waits when every symbol's bar is known."""
+        if self._next and max(self.exchange_time, self._reached) < self._next:
+            return
+        self._open = {i for i in self._open if self.bars[i].row(self._next, due=False) is None}
+        if not self._open:
+            self.changed.set()
 
     def _missed(self, message: Any) -> list[str]:
         if not self.depth or self.client.id in CHECKED_BY_CCXT:
@@ -94,24 +118,23 @@ class Desk:
         for trade in reversed(fresh):
             self.bars[i].add(trade)
         self._timed(fresh[0]["timestamp"], received)
-        self.changed.set()
 
     def _timed(self, ms: int | None, received: int) -> None:
         if ms is not None and ms * MS >= self.exchange_time:
             self.exchange_time = ms * MS
             self.delay = received - ms * MS
 
-    def _candles(self, i: int, symbol: str, message: Any) -> None:
+    def _candles(self, i: int, symbol: str, closed: set[int]) -> None:
+        """closed: opens, ms, of this symbol's candles that the message says have closed."""
         cache = (self.client.ohlcvs.get(symbol) or {}).get(self.frame_name)
         if not cache:
             return
-        closed = {at for name, at in closed_candles(self.client.id, message) or () if self._ids.get(name) == symbol}
-        for row in list(reversed(cache))[:2]:
-            values = tuple(row[1:6])
-            if int(row[0]) in closed or self._candle.get((symbol, int(row[0]))) != values:
-                self._candle[symbol, int(row[0])] = values
-                self.bars[i].candle(int(row[0]), values, int(row[0]) in closed)
-                self.changed.set()
+        for row in [cache[-1], *([cache[-2]] if len(cache) > 1 else [])]:
+            opens, values = int(row[0]), tuple(row[1:6])
+            if opens in closed or self._candle.get((symbol, opens)) != values:
+                self._candle[symbol, opens] = values
+                self.bars[i].candle(opens, values, opens in closed)
+                self._reached = max(self._reached, opens * MS + (self.step if opens in closed else 0))
         if len(self._candle) > 8 * len(self.symbols):
             oldest = sorted(self._candle, key=lambda key: key[1])[: 4 * len(self.symbols)]
             for key in oldest:
@@ -186,6 +209,7 @@ class Desk:
     def handed_on(self, close: int) -> list[int]:
         """The bars up to then are over. Of each symbol, trades that came too late since the last call."""
         with self.lock:
+            self._next, self._open = close + self.step, set(range(len(self.bars)))
             return [bars.handed_on(close) for bars in self.bars]
 
     @property

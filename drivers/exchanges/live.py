@@ -42,6 +42,8 @@ ASK_AGAIN: Final = 1_000_000_000
 """ns until a bar is asked for again that the exchange did not have yet."""
 RECHECK: Final = 60 * 1_000_000_000
 """ns between two readings of the exchange's clock."""
+BUSY: Final = 5 * 1_000_000_000
+"""ns before a close in which the clock is not read: the answer may take long, and the bar would wait for it."""
 HOUR: Final = 3_600_000_000_000
 """ns: funding is paid at full hours."""
 AHEAD: Final = 1_000_000_000
@@ -229,7 +231,9 @@ class LiveFeed:
         """UTC ns by the exchange's clock."""
         ours = self.time_ns()
         ahead = self.streams is not None and self.streams.desk.exchange_time > ours + self.skew + AHEAD
-        if ours - self._checked > RECHECK or (ahead and ours - self._checked > AHEAD):
+        old, into = ours - self._checked, (ours + self.skew) % self.history.step
+        calm = self.grace < into < self.history.step - BUSY
+        if (old > RECHECK and calm) or old > 2 * RECHECK or (ahead and old > AHEAD):
             self._checked = ours
             with suppress(ExchangeOutage):  # the last known skew goes on
                 self.skew = self.clock_skew() if self.clock_skew is not None else self._measured(ours)

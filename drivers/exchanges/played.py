@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import selectors
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -135,8 +136,47 @@ class _Silent:
         self._over.cancel()
 
 
+class _Woken(selectors.DefaultSelector):
+    """Waits for nothing but to be woken: time comes from the recording, and none passes while it waits."""
+
+    def select(self, timeout: float | None = None) -> Any:
+        """See `selectors`."""
+        return super().select(0 if timeout is not None and timeout <= 0 else None)
+
+
+class TapeLoop(asyncio.SelectorEventLoop):
+    """A loop by the recording's clock, that knows when all it has to do is done. now: UTC ns by that clock."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self.tape_ns, self.steps = now, 0
+        super().__init__(_Woken())
+
+    def time(self) -> float:
+        """Seconds by the recording's clock."""
+        return self.tape_ns() / 1e9
+
+    def call_soon(self, callback: Any, *arguments: Any, context: Any = None) -> Any:
+        """See `asyncio`."""
+        self.steps += 1
+        return super().call_soon(callback, *arguments, context=context)
+
+    async def quiet(self) -> None:
+        """Returns when no task can run. In a turn of the loop everything runs that could when it began; a timer that has become
+        due runs in the next."""
+        turns = 0
+        while turns < 2:
+            before = self.steps
+            await asyncio.sleep(0)
+            turns = turns + 1 if self.steps == before + 1 else 0  # nothing but this one
+
+
 class PlayedStreams(Streams):
     """Streams whose frames, ends and answers come from a recording."""
+
+    _loop: TapeLoop
+
+    def _new_loop(self) -> asyncio.AbstractEventLoop:
+        return TapeLoop(self.time_ns)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,8 +219,7 @@ class PlayedStreams(Streams):
                 self._early[frame.url].append(frame)
         elif frame.kind == "compare":
             self._spawn(self._compare(frame.text))
-        for _ in range(12 if frame.kind == "ws" else 40):
-            await asyncio.sleep(0)
+        await self._loop.quiet()
 
     async def _answered(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         if self._early[url]:

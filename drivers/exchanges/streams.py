@@ -97,11 +97,15 @@ class Streams:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._down: set[str] = set()
         self._ticking = False
+        self._text = ""  # of the frame that is being read
         self._subscription: dict[str, Any] | None = None  # of the books, as ccxt keeps it
-        self._loop = asyncio.new_event_loop()
+        self._loop = self._new_loop()
         self._loop.set_exception_handler(_unawaited)
         self._thread = threading.Thread(target=self._loop.run_forever, name="streams", daemon=True)
         self._thread.start()
+
+    def _new_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
 
     # -- for the feed, in the engine's thread ----------------------------------------------------------------------------------
 
@@ -228,15 +232,15 @@ class Streams:
         task.add_done_callback(self._tasks.discard)
 
     async def _dial(self, stream: _Stream) -> None:
-        """Subscribes, and waits for what ends it. Every update wakes it; the desk has seen it by then."""
+        """Subscribes, once, and stays until the connection ends: the desk sees every frame, and `_ended` hears of the end. ccxt
+        numbers its requests, so a recording can be played only where their number does not depend on time."""
         _DIALING.set(stream)
         self._noted("open", "", stream.kind)
         stream.heard = self.time_ns()
         self.client.ws_dial_backoff = {}  # it waits by `due`, and not by ccxt's clock as well
         try:
-            while True:
-                await self._watching(stream.kind)
-                await asyncio.sleep(0.5)
+            await self._watching(stream.kind)
+            await self._loop.create_future()
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -310,9 +314,10 @@ class Streams:
 
     def _framed(self, made: Any, handle: Callable[[Any], None], message: Any) -> None:
         now = self.time_ns()
+        self._text = ""
         if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            text = message.data if isinstance(message.data, str) else message.data.decode(errors="replace")
-            self._noted("ws", made.url, text)
+            self._text = message.data if isinstance(message.data, str) else message.data.decode(errors="replace")
+            self._noted("ws", made.url, self._text)
             for stream in self._streams.values():
                 if stream.made is made:
                     stream.heard = now
@@ -336,7 +341,7 @@ class Streams:
 
     def _took(self, made: Any, message: Any) -> None:
         """ccxt has handled a message."""
-        self.desk.took(message, self.time_ns())
+        self.desk.took(message, self.time_ns(), self._text)
         for stream in self._streams.values():
             if stream.made is made and self.time_ns() - stream.since >= SOUND:
                 stream.failures = 0

@@ -34,10 +34,10 @@ def connection(request: RunRequest, notify: Callable[[str], None]) -> Callable[[
     rules = exchange_rules(request.venue, [locate(request.project).config / "venues", OWN_VENUES])
     check_mode(request.venue, rules, request.mode, request.yes_live)
     keys = keys_of(request.venue)
-    return lambda session: _connected(session, keys, notify)
+    return lambda session: connected(session, keys, notify)
 
 
-def _connected(session: PreparedRun, keys: Keys, notify: Callable[[str], None]) -> Venue:
+def connected(session: PreparedRun, keys: Keys, notify: Callable[[str], None]) -> Venue:
     from drivers.exchanges.account_access import Account
     from drivers.exchanges.live import LiveFeed
 
