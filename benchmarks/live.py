@@ -101,7 +101,9 @@ def told(values: np.ndarray) -> str:
     """Median, p99 and worst."""
     if not len(values):
         return "none"
-    return f"{len(values)}: median {np.median(values):.1f} ms, p99 {np.percentile(values, 99):.1f} ms, worst {values.max():.1f} ms"
+    return (
+        f"{len(values)}: median {np.median(values):.1f} ms, p99 {np.percentile(values, 99):.1f} ms, worst {values.max():.1f} ms"
+    )
 
 
 def latency(symbols: int, bars: int, bar: float, streams: list[str], stages: bool) -> None:

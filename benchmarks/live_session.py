@@ -62,7 +62,7 @@ class Clock:
 
 def prices(symbols: int) -> dict[str, float]:
     """Of the practice market, by symbol."""
-    return {f"S{i:02d}USDT": 60_000.0 / 1.35**i for i in range(symbols)}
+    return {f"S{i:02d}USDT": 60_000.0 / 1.05**i for i in range(symbols)}
 
 
 def exchange(about: dict[str, Any]) -> None:

@@ -88,8 +88,8 @@ class Desk:
             self._wake()
 
     def _about(self, text: str) -> Sequence[int]:
-        """The symbols that a frame may have changed: those that it names and those whose book is out of step; all where it names
-        none as we know them."""
+        """The symbols that a frame may have changed: those that it names, and those whose book is out of step. All where it
+        names none as we know them."""
         named = [i for i, (name, symbol) in enumerate(self._names) if name in text or symbol in text]
         if not named:
             return range(len(self.symbols))

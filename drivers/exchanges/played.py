@@ -155,7 +155,7 @@ class TapeLoop(asyncio.SelectorEventLoop):
         """Seconds by the recording's clock."""
         return self.tape_ns() / 1e9
 
-    def call_soon(self, callback: Any, *arguments: Any, context: Any = None) -> Any:
+    def call_soon(self, callback: Any, *arguments: Any, context: Any = None) -> Any:  # type: ignore[override]
         """See `asyncio`."""
         self.steps += 1
         return super().call_soon(callback, *arguments, context=context)
