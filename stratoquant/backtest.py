@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.feeds.errors import DataError
-from drivers.feeds.source import Source
+from drivers.feeds.source import Source, Url
 from drivers.run.batch import default_out, run_batch
 from drivers.run.request import RunRequest
 from drivers.store.kept import CHOICES, DEFAULT, Features
@@ -49,7 +49,7 @@ def run(
     alpha: a signal of your own beside tables of bars: timestamp, symbol, value; or a pandas DataFrame with an index of times
     and a column for each symbol. spec="own_signal" lets it decide alone.
     stamp: whether a table's times name the open or the close of their bar. clock, calendar: of tables, e.g. `1m`, `XNYS`.
-    out: folder of the results, None: runs/<time>. overwrite: replace the results there.
+    out: folder of the results, or a URL; None: runs/<time>. overwrite: replace the results there.
     project: a folder with config/, specs/, wiring_master.yaml or layers/ of your own. report: write report.html.
     features: which of the layers' values to keep: "all", at every bar, as `Run.features` needs them; "decisions", at the bars
     that `Run.explain` is asked about; or "none". seed: of the sample market. trial: count the run in the project's ledger of
@@ -61,10 +61,12 @@ def run(
     """
     if features not in CHOICES:
         raise ValueError(f"features is {features!r}; it is one of {', '.join(CHOICES)}")
-    folder = path_of(out) or default_out(datetime.now(UTC))
+    place = default_out(datetime.now(UTC)) if out is None else place_of(out)
+    folder = place if isinstance(place, Path) else Path(place.name)
     request = RunRequest(
         data=_market(data, folder, overwrite, alpha, stamp, clock, calendar),
         out=folder,
+        url=place if isinstance(place, Url) else None,
         symbols=names_of("symbols", symbols),
         start=ns_of("start", start),
         end=ns_of("end", end),
@@ -78,7 +80,8 @@ def run(
         trial=trial,
         adapters=tuple(adapters),
     )
-    return load_run(run_batch(request).out)
+    made = run_batch(request)
+    return load_run(made.out if isinstance(made.out, Path) else made.out.text)
 
 
 def _market(

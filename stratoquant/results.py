@@ -28,6 +28,7 @@ from drivers.report.scan import clock_of
 from drivers.report.trips import Trip
 from drivers.scale.results import read_features
 from drivers.store.kept import instead
+from drivers.store.published import results_folder
 from drivers.store.reader import RecordedError, RecordedRun, open_run
 from drivers.text.suggestions import layer_hint, layer_named
 from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of, place_of
@@ -245,9 +246,12 @@ def _printed(what: Any) -> str:
     return shown.get()
 
 
-def load_run(folder: str | PathLike[str]) -> Run:
-    """The run in a folder of results. Raises RecordedError where there is none, or one that is not complete."""
-    return Run(open_run(Path(folder).expanduser()))
+def load_run(place: str | PathLike[str]) -> Run:
+    """The run in a folder of results, or behind the URL that it was given as `out`: this is copied into the cache folder, once.
+
+    Raises RecordedError where there is none, or one that is not complete; DataError where a URL cannot be read.
+    """
+    return Run(open_run(results_folder(place_of(place))))
 
 
 def load_features(

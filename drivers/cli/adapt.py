@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drivers.cli import options
 from drivers.cli.app import App
 from drivers.cli.say import say, say_json
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 app = App(help="What a run learned of its own record: read it, hold it, take it back.")
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 Only = Annotated[
     list[str] | None,
@@ -36,7 +36,7 @@ WIDE = 1000
 
 @app.command()
 def show(
-    run: Run,
+    run: options.Run,
     full: Annotated[bool, typer.Option("--full", help="Show every pattern, every paper account and every change.")] = False,
     json: Json = False,
 ) -> None:
@@ -57,7 +57,7 @@ def show(
 
 @app.command()
 def diff(
-    run: Run,
+    run: options.Run,
     other: Annotated[
         str,
         typer.Argument(
@@ -83,7 +83,7 @@ def diff(
         title = f"{record.name}, from epoch {ends[0][1]} ({record.day(ends[0][1])}) to {ends[1][1]} ({record.day(ends[1][1])})"
         settings = []
     else:
-        theirs = _record(Path(other))
+        theirs = _record(options.results(other))
         ends = (record, len(record)), (theirs, len(theirs))
         title, settings = (
             f"{record.name} ({record.span()}), then {theirs.name} ({theirs.span()})",
@@ -98,7 +98,7 @@ def diff(
 
 @app.command()
 def freeze(
-    run: Run,
+    run: options.Run,
     epoch: Annotated[
         str | None,
         typer.Option(metavar="EPOCH", help="What held after this epoch: its number or a time. Without it: after the last."),
@@ -125,7 +125,7 @@ def freeze(
 
 @app.command()
 def revert(
-    run: Run,
+    run: options.Run,
     epoch: Annotated[
         str | None,
         typer.Option(

@@ -29,8 +29,8 @@ def partition(
     trades already reduced to bars. The results are those of the folder, to the bit. The same command adds to a set what it
     lacks: other symbols, or later bars. A reader sees all of an addition or nothing of it; one process writes at a time.
 
-    Addresses such as s3:// need a package of their storage: pip install 'stratoquant[s3]' has that of S3. Keys are taken
-    from the environment, as the storage asks for them.
+    S3 needs no package; addresses of other storages need theirs, as gcsfs for gs://. Keys are taken from the environment, as
+    the storage asks for them.
     """
     from drivers.feeds.partitioned.folder import partition_folder
     from drivers.feeds.source import source_of

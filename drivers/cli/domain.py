@@ -24,7 +24,9 @@ def run(
     source: Annotated[
         str,
         typer.Option(
-            "--from", metavar="RUN_OR_DATA", help="The results of a run, or market data: a folder or a partitioned data set."
+            "--from",
+            metavar="RUN_OR_DATA",
+            help="The results of a run, or market data: a folder or a partitioned data set, or the URL of either.",
         ),
     ],
     out: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drivers.cli import options
 from drivers.cli.common import project_of
 from drivers.cli.say import say, say_json
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def explain(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")],
+    run: options.Run,
     what: Annotated[
         list[str],
         typer.Argument(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from drivers.cli import complete
+from drivers.cli import complete, options
 from drivers.cli.common import project_of
 from drivers.cli.say import say
 
@@ -45,7 +45,8 @@ def graph(
         typer.Option("-o", "--out", metavar="FILE", help="Where to: .svg, .png, .dot, or .html for a page to explore."),
     ] = Path("graph.svg"),
     run: Annotated[
-        Path | None, typer.Option("--run", metavar="RUN", help="On a page: show this run's values at a bar.")
+        Path | None,
+        typer.Option("--run", metavar="RUN", parser=options.results, help="On a page: show this run's values at a bar."),
     ] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="With --run: the bar that is shown first.")] = None,
     symbol: Annotated[str | None, typer.Option(metavar="NAME", help="With --run: the symbol that is shown first.")] = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drivers.cli import complete
+from drivers.cli import complete, options
 from drivers.cli.common import Failed, project_of, utc_ns
 from drivers.cli.say import say, say_json
 
@@ -24,7 +24,7 @@ _STYLES = {
 
 def logs(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")],
+    run: options.Run,
     symbol: Annotated[str | None, typer.Option(metavar="NAME", help="Lines of this symbol.")] = None,
     layer: Annotated[
         str | None, typer.Option(metavar="L4", autocompletion=complete.layers, help="Lines of this layer: an id or a name.")

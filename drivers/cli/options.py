@@ -19,8 +19,45 @@ Data = Annotated[
         "Without it: the built-in sample market.",
     ),
 ]
+
+
+def _folder(text: str) -> Path:
+    """A folder of this machine; a URL would become a folder of an odd name."""
+    if "://" in text:
+        raise typer.BadParameter(
+            f"{text} is a URL, and this command writes to a folder; only `run` and `features` write to a URL"
+        )
+    return Path(text)
+
+
+def results(text: str) -> Path:
+    """The folder of a run's results, of which those behind a URL are copied first: the parser of what names a run."""
+    if "://" not in text:
+        return Path(text)
+    from drivers.feeds.errors import DataError
+    from drivers.store.published import results_folder
+    from drivers.store.reader import RecordedError
+
+    try:
+        return results_folder(text)
+    except (DataError, RecordedError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Folder of the results. Without it: runs/<time of the start>.")
+    Path | None,
+    typer.Option("--out", parser=_folder, metavar="DIR", help="Folder of the results. Without it: runs/<time of the start>."),
+]
+OutPlace = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        metavar="PLACE",
+        help="Where the results go: a folder, or a URL such as s3://bucket/run. Without it: runs/<time of the start>.",
+    ),
+]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", parser=results, help="The results of a run: a folder, or the URL that it was given.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results that are in --out.")]
 Symbols = Annotated[str | None, typer.Option("--symbols", metavar="A,B", help="Take these symbols only.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivers.cli.common import Failed
@@ -27,7 +28,7 @@ def show(result: RunResult) -> None:
             f"stratoquant report {result.out}"
         )
     out = shlex.quote(str(result.out))
-    if (report := result.out / "report.html").is_file():
+    if isinstance(result.out, Path) and (report := result.out / "report.html").is_file():
         console.print(f"Open {report} in a browser. ", end="", highlight=False, soft_wrap=True)
     console.print(
         f"Next: stratoquant logs {out} tells what happened, stratoquant explain {out} ORDER_ID why.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drivers.cli import options
 from drivers.cli.app import App
 from drivers.cli.say import say, say_json
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 app = App(help="Show a run on a TradingView chart, and check that the chart agrees.")
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run's results.")]
 Symbol = Annotated[str | None, typer.Option(metavar="S", help="The symbol. Needed where the run has several.")]
 
 
@@ -31,7 +31,7 @@ class Printed(StrEnum):
 
 @app.command("export")
 def export(
-    run: Run,
+    run: options.Run,
     symbol: Symbol = None,
     bars: Annotated[
         int | None,
@@ -94,7 +94,7 @@ def _summary(found: Exported) -> str:
 @app.command("check")
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="What TradingView's `Export chart data` wrote.")],
-    run: Annotated[Path, typer.Option("--run", metavar="RUN", help="The folder of the run's results.")],
+    run: Annotated[Path, typer.Option("--run", metavar="RUN", parser=options.results, help="The results of the run.")],
     symbol: Symbol = None,
     tolerance: Annotated[
         float, typer.Option(min=0.0, metavar="X", help="Relative difference up to which what is measured is equal.")

@@ -7,11 +7,17 @@ from typing import Annotated
 
 import typer
 
+from drivers.cli import options
 from drivers.cli.say import say, say_json
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of results. Of two or more: a comparison.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", parser=options.results, help="Results of runs: folders, or URLs. Of two or more: a comparison."
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from drivers.cli import options
 from drivers.cli.common import request_of
 from drivers.cli.executors import ClusterAddress, executor_of
+from drivers.feeds.source import Url, source_of
 from drivers.run.request import RunRequest
 
 
 def run(
     context: typer.Context,
     data: options.Data = None,
-    out: options.Out = None,
+    out: options.OutPlace = None,
     overwrite: options.Overwrite = False,
     symbols: options.Symbols = None,
     start: options.Start = None,
@@ -29,12 +32,14 @@ def run(
     """Backtest: run every bar of the data through the whole graph.
 
     The market layers process a whole day at once. The account then runs bar by bar: fills, ledger, limits, the risk gate,
-    orders. The results are Parquet files and report.html in --out; they appear only when they are complete. The summary
-    reports what was traded, and what was refused and why.
+    orders. The results are Parquet files and report.html in --out; they appear only when they are complete. For a URL they are
+    made in a temporary folder ($TMPDIR) first, which must have room for them. The summary reports what was traded, and what was
+    refused and why.
 
     Without options it runs the built-in sample market. The first run compiles the layers, for about a minute on two cores;
     later runs start in seconds.
     """
+    place = None if out is None else source_of(out)
     request = request_of(
         context,
         symbols,
@@ -42,7 +47,8 @@ def run(
         end,
         overrides,
         data=data,
-        out=out,
+        out=place if isinstance(place, Path) else None,
+        url=place if isinstance(place, Url) else None,
         spec=spec,
         overwrite=overwrite,
         seed=seed,

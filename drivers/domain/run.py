@@ -35,7 +35,7 @@ from drivers.engine.chunk import Chunk, Outputs
 from drivers.engine.engine import Engine
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import open_dataset
-from drivers.feeds.source import Source, source_of
+from drivers.feeds.source import Source, Url, source_of
 from drivers.graph.layers import LayerNode
 from drivers.graph.wiring import Wiring, with_spec
 from drivers.graph.wiring import load as load_wiring
@@ -47,6 +47,7 @@ from drivers.run.compile_bar import warm_up
 from drivers.run.progress import progress_bar
 from drivers.run.provenance import digest, versions
 from drivers.store.kept import instead
+from drivers.store.published import holds_run, results_folder
 from drivers.store.reader import RecordedRun, open_run
 from drivers.store.writer import ResultWriter
 from drivers.text.suggestions import did_you_mean
@@ -142,7 +143,7 @@ def run_domain(
     Raises DomainError, and what its parts raise, each with one sentence; BoundaryError for a value that a domain did not
     promise. Nothing is left behind then.
     """
-    given, now = _place(source), datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    given, now = _results(_place(source)), datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
     request = _Request(
         domain,
         given,
@@ -170,6 +171,11 @@ def run_domain(
 
 def _place(given: Source | str) -> Source:
     return source_of(given) if isinstance(given, str) else given
+
+
+def _results(given: Source) -> Source:
+    """A run behind a URL as the folder of its copy; market data as they are."""
+    return results_folder(given) if isinstance(given, Url) and holds_run(given) else given
 
 
 # ---- on a run

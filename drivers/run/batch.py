@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,12 +15,14 @@ from rich.console import Console
 from drivers.engine.chunk import Chunk, Instant, Outputs
 from drivers.engine.interrupts import deferred
 from drivers.engine.pipeline import pipeline
+from drivers.feeds.source import Source
 from drivers.run.assembly import PreparedRun, prepare_run
 from drivers.run.lifecycle import Lifecycle
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
 from drivers.run.venue_link import check_venue
+from drivers.store.published import publishing
 from drivers.text.terminal import Terminal
 
 Advance: TypeAlias = Callable[[PreparedRun, Recorder, Sequence[Callable[[Outputs], object]]], None]
@@ -28,10 +30,10 @@ Advance: TypeAlias = Callable[[PreparedRun, Recorder, Sequence[Callable[[Outputs
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run: where its results are and what they add up to. report_failed: why `report.html` is not with them.
-    uncounted: why the ledger of trials does not have it."""
+    """A finished run: where its results are, a folder or a URL, and what they add up to. report_failed: why `report.html` is
+    not with them. uncounted: why the ledger of trials does not have it."""
 
-    out: Path
+    out: Source
     summary: dict[str, Any]
     report_failed: str = ""
     uncounted: str = ""
@@ -50,7 +52,14 @@ def run_batch(request: RunRequest, console: Console | None = None, *, advance: A
     Whatever happens, the results' folder appears under its name only when it is whole.
     """
     console = console or Terminal(stderr=True)
-    out = request.out or default_out(datetime.now(UTC))
+    if request.url is None:
+        return _run(request, request.out or default_out(datetime.now(UTC)), console, advance or advance_all)
+    with publishing(request.url, overwrite=request.overwrite) as folder:
+        made = _run(request, folder, console, advance or advance_all)
+    return replace(made, out=request.url)
+
+
+def _run(request: RunRequest, out: Path, console: Console, advance: Advance) -> RunResult:
     begun = time.perf_counter()
     with progress_bar(console) as progress:
         session = prepare_run(request, progress)
@@ -65,7 +74,7 @@ def run_batch(request: RunRequest, console: Console | None = None, *, advance: A
                 lifecycle = Lifecycle(session, out.name, request.adapters)
                 stack.enter_context(lifecycle.followed())
                 takers.insert(0, lifecycle.take)
-            (advance or advance_all)(session, recorder, takers)
+            advance(session, recorder, takers)
             done = time.perf_counter()
             summary = recorder.finish({"prepare_seconds": ready - begun, "run_seconds": done - ready})
     return RunResult(out, summary, recorder.report_failed, recorder.uncounted)

@@ -174,7 +174,7 @@ class Recorder:
         about = session.describe()
         whole = not (more.get("stopped_at") or more.get("resumed_after"))  # a part of a run is no trial
         counts = bool(session.request.trial and whole and about["data_hash"])
-        ledger = ledger_of(session.project, self.out)
+        ledger = ledger_of(session.project, self.out if session.request.url is None else None)
         about["trial"] = {"id": trial_id(about), "ledger": str(ledger), "counted": counts}
 
         def complete(folder: Path) -> None:

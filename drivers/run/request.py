@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from drivers.feeds.source import Source
+from drivers.feeds.source import Source, Url
 from drivers.store.kept import DEFAULT, Features
 
 Speed = Literal["max", "realtime"]
@@ -19,7 +19,8 @@ class RunRequest:
 
     data: a folder of market data (docs: "Market data on disk"), or a partitioned data set, a folder or
     a URL; None is the built-in sample market. out: the folder of the
-    results; None is `runs/<time of the start>` below the current folder. symbols: names to take, in any order; None: all.
+    results; None is `runs/<time of the start>` below the current folder. url: of a batch, where the results go instead when
+    they are whole. symbols: names to take, in any order; None: all.
     start, end: UTC ns; the bars whose close lies in (start, end]. overrides: `domain.key=value`, as typed after --set.
     spec: name or path of a machine spec to run with, without applying it. project: the folder with config/, specs/ and
     wiring_master.yaml. overwrite: replace the results that are in `out`. speed: of a stream. checkpoint: the file that a
@@ -37,6 +38,7 @@ class RunRequest:
 
     data: Source | None = None
     out: Path | None = None
+    url: Url | None = None
     symbols: tuple[str, ...] | None = None
     start: int | None = None
     end: int | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +35,12 @@ _OWN: Final = (
 
 def foreign(folder: Path) -> list[str]:
     """The files below a folder of results that no run writes."""
-    names = (str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if not p.is_dir() or p.is_symlink())
-    return [name for name in names if not any(fnmatch.fnmatch(name, own) for own in _OWN)]
+    return foreign_names(str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if not p.is_dir() or p.is_symlink())
+
+
+def foreign_names(names: Iterable[str]) -> list[str]:
+    """Those among the names of files below results that no run writes."""
+    return [name for name in names if not any(fnmatch.fnmatch(name, own) for own in _OWN) or ".." in name.split("/")]
 
 
 def clear_finished(out: Path) -> bool:

@@ -59,11 +59,12 @@ class Trials:
         return 1.0 / max(days - 1, 1) if self.variance is None else self.variance
 
 
-def ledger_of(project: Project, out: Path) -> Path:
-    """Where the runs of a project whose results go to `out` are noted."""
+def ledger_of(project: Project, out: Path | None) -> Path:
+    """Where the runs of a project whose results go to `out` are noted. None: to a URL; they are noted in `runs/` below the
+    current folder, with those that name no folder."""
     root = project.root.resolve()
     own = root != defaults().root.resolve() and not (root / "run.json").is_file()
-    return (root if own else out.absolute().parent) / NAME
+    return (root if own else Path("runs").absolute() if out is None else out.absolute().parent) / NAME
 
 
 def trial_id(about: Mapping[str, Any]) -> str:
@@ -76,6 +77,7 @@ def note_trial(path: Path, trial: Trial) -> None:
     """Adds a line to a ledger, which is made where there is none. Raises OSError where it cannot be written."""
     line = json.dumps(json_values(asdict(trial)), allow_nan=False).encode() + b"\n"
     # A project may come from anybody: no link is followed, and no pipe is waited for.
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):

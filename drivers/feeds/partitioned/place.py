@@ -8,11 +8,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from drivers.feeds.errors import DataError
 from drivers.feeds.source import Source
 from drivers.files.atomic import write_atomic_bytes
+
+_S3: Final = "s3://"
+_PIECE: Final = 8 << 20  # bytes copied at a time
 
 
 class Place:
@@ -21,12 +24,10 @@ class Place:
     def __init__(self, source: Source) -> None:
         self.source = source
         self._remote: Any = None
-        self._root = ""
+        self._root, self._flat = "", str(source).startswith(_S3)
         if not isinstance(source, Path):
-            from fsspec.core import url_to_fs
-
             try:
-                self._remote, self._root = url_to_fs(str(source))
+                self._remote, self._root = _opened(str(source))
             except ImportError as error:  # its sentence names the package
                 raise DataError(f"{source}: {error}") from None
             except Exception as error:  # any storage has errors of its own: of addresses, keys, regions
@@ -56,20 +57,65 @@ class Place:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic_bytes(path, content)
             else:
-                there = f"{self._root}/{name}"
-                self._remote.makedirs(there.rpartition("/")[0], exist_ok=True)
-                self._remote.pipe_file(there, content)
+                self._remote.pipe_file(self._made(name), content)
         except Exception as error:  # see above
             raise self._unreachable(error) from None
 
-    def remove(self, folder: str) -> None:
-        """Removes a folder with all that is in it, where there is one."""
+    def _made(self, name: str) -> str:
+        """The address of a file behind a URL, below a folder that is there, where the storage has folders."""
+        there = f"{self._root}/{name}"
+        if not self._flat:
+            self._remote.makedirs(there.rpartition("/")[0], exist_ok=True)
+        return there
+
+    def put(self, file: Path, name: str) -> None:
+        """A copy of a local file, which appears whole. It is not read into memory at once."""
         try:
             if isinstance(self.source, Path):
-                if (self.source / folder).is_dir():
-                    shutil.rmtree(self.source / folder)
-            elif self._remote.exists(f"{self._root}/{folder}"):
-                self._remote.rm(f"{self._root}/{folder}", recursive=True)
+                (self.source / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, self.source / f"{name}.partial")
+                (self.source / f"{name}.partial").replace(self.source / name)
+            else:
+                with file.open("rb") as read, self._remote.open(self._made(name), "wb") as written:
+                    shutil.copyfileobj(read, written, _PIECE)
+        except Exception as error:  # see above
+            raise self._unreachable(error) from None
+
+    def get(self, name: str, file: Path) -> None:
+        """Copies a file to a local one, whose folder is made. It is not read into memory at once."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if isinstance(self.source, Path):
+                shutil.copyfile(self.source / name, file)
+            else:
+                with self._remote.open(f"{self._root}/{name}", "rb") as read, file.open("wb") as written:
+                    shutil.copyfileobj(read, written, _PIECE)
+        except Exception as error:  # see above
+            raise self._unreachable(error) from None
+
+    def names(self) -> list[str]:
+        """The files below the place, sorted; none where there is no such place."""
+        try:
+            if isinstance(self.source, Path):
+                return sorted(p.relative_to(self.source).as_posix() for p in self.source.rglob("*") if p.is_file())
+            root = self._remote._strip_protocol(self._root).rstrip("/") + "/"
+            return sorted(found.removeprefix(root) for found in self._remote.find(self._root) if found.startswith(root))
+        except FileNotFoundError:
+            return []
+        except Exception as error:  # see above
+            raise self._unreachable(error) from None
+
+    def remove(self, *names: str) -> None:
+        """Removes files, and folders with all that is in them, where there are any."""
+        try:
+            for name in names:
+                if not isinstance(self.source, Path):
+                    for found in self._remote.find(f"{self._root}/{name}"):  # one by one: not every storage removes several
+                        self._remote.rm_file(found)
+                elif (self.source / name).is_dir():
+                    shutil.rmtree(self.source / name)
+                else:
+                    (self.source / name).unlink(missing_ok=True)
         except Exception as error:  # see above
             raise self._unreachable(error) from None
 
@@ -97,3 +143,18 @@ class Place:
     def _unreachable(self, error: Exception) -> DataError:
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         return DataError(f"{self.source}: cannot be read or written ({reason}); check the address, the rights and the keys")
+
+
+def _opened(url: str) -> tuple[Any, str]:
+    """What reads and writes below a URL, and the address that it knows the place by."""
+    if not url.startswith(_S3):
+        from fsspec.core import url_to_fs
+
+        found: tuple[Any, str] = url_to_fs(url)
+        return found
+    from fsspec.implementations.arrow import ArrowFSWrapper
+    from pyarrow.fs import S3FileSystem
+
+    # Arrow's own client, so that no package is needed. It finds keys and region as Amazon's programs do, but not the endpoint.
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return ArrowFSWrapper(S3FileSystem(endpoint_override=endpoint)), url.removeprefix(_S3)
