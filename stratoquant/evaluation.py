@@ -17,6 +17,7 @@ from drivers.evaluation.plan import EvaluationRequest
 from drivers.evaluation.run import default_out
 from drivers.evaluation.run import evaluate as run
 from drivers.evaluation.settings import combined
+from drivers.evaluation.task import RunTask
 from drivers.evaluation.words import in_short
 from drivers.executors.cluster import Cluster
 from drivers.executors.local import LocalPool
@@ -102,4 +103,5 @@ def evaluate(
     )
     grid = {key: [as_yaml(key, value) for value in values] for key, values in (set or {}).items()}
     request = EvaluationRequest(base, combined(grid), tuple(seeds), ablation, windows, separate, folder, keep)
-    return Evaluation(folder, run(request, LocalPool(workers) if cluster is None else Cluster(cluster, machine)))
+    pool = LocalPool(workers, modules=[RunTask.__module__]) if cluster is None else Cluster(cluster, machine)
+    return Evaluation(folder, run(request, pool))

@@ -82,7 +82,7 @@ def evaluate(
     if keep and cluster is not None and not cluster.startswith("local:"):
         raise typer.BadParameter("a cluster's runs stay on its machines; leave it out", param_hint="--keep")
     try:
-        evaluation = run(request, executor_of(cluster, workers))
+        evaluation = run(request, executor_of(cluster, workers, "drivers.evaluation.task"))
     except KeyboardInterrupt:
         say(f"What is done is kept. Go on with the same command and --out {place}", err=True)
         raise

@@ -51,7 +51,7 @@ def features(
         project_of(context),
         shard,
     )
-    with progress_bar(Terminal(stderr=True)) as progress, executor_of(cluster, workers) as pool:
+    with progress_bar(Terminal(stderr=True)) as progress, executor_of(cluster, workers, "drivers.scale.shard") as pool:
         task = progress.add_task("Computing", total=1.0)
         made = sweep(request, pool, lambda share: progress.update(task, completed=share))
     say(f"{len(made.layers)} layers over {made.bars} bars of {len(made.symbols)} symbols: {made.bytes / 1e6:.1f} MB in {out}")

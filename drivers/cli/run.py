@@ -65,5 +65,5 @@ def run(
     from drivers.scale.run import market_side_on, require_market_side
 
     require_market_side(request.data)
-    with executor_of(cluster, None) as pool:
+    with executor_of(cluster, None, "drivers.scale.shard") as pool:
         show(run_batch(request, advance=market_side_on(pool)))

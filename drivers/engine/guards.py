@@ -3,6 +3,7 @@ milliseconds to say. The model is the one truth: a guard that fails is reported 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -191,6 +192,12 @@ class Guards:
             said = promised(self.models, {domain: {c.name: c.kind for c in own} for domain, own in columns.items()})
             self._made = [DomainGuard(d, own, said[d], partial(self.models.__getitem__, d)) for d, own in columns.items()]
             self._hold = all_hold([x for g in self._made for x in g.bounded], [x for g in self._made for x in g.ruled])
+
+    def over(self, symbols: Sequence[str]) -> Guards:
+        """The same guards of other symbols; what was made at the first chunk is not made again."""
+        other = copy.copy(self)
+        other.symbols = tuple(symbols)
+        return other
 
     def of_flat(self, layout: Layout, values: Mapping[str, Any]) -> Callable[[Floats, Ints], bool]:
         """A function of the flat outputs of a bar that says whether `check` would accept it. values: those of one bar."""

@@ -61,7 +61,7 @@ def evaluate(request: EvaluationRequest, executor: Executor | None = None, conso
             _note_whole(plan, results, ledger, list(range(len(plan.settings))))
             left = [piece for piece in plan.pieces if piece.id not in results]
             if left:
-                pool = executor or LocalPool()
+                pool = executor or LocalPool(modules=[RunTask.__module__])
                 if pool.here and not marker(plan.engine).is_file():  # compiled once, and not by every worker
                     prepare_run(left[0].request, progress)
                 with pool, _scratch(out):

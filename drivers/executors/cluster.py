@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
-from drivers.executors.protocol import Done, Task, attempt, usable_cores
+from drivers.executors.protocol import Done, Task, Then, attempt, nothing_more, usable_cores
 
 LOCAL: Final = "local:"
 _TIMEOUT: Final = "15s"
@@ -87,15 +87,21 @@ class Cluster:
             if differ:
                 raise ClusterError(f"worker {name} would give other bits: {'; '.join(differ)}; make it like this machine")
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Done]:
+    def run(self, tasks: Sequence[Task], then: Then = nothing_more) -> Iterator[Done]:
         """See `Executor.run`."""
         mark = uuid.uuid4().hex[:8]
-        futures = {
-            self._client.submit(attempt, task.function, task.argument, key=f"{task.name}-{mark}", pure=False): task
-            for task in tasks
-        }
+        futures: dict[Any, Task] = {}
+
+        def submit(task: Task) -> Any:
+            future = self._client.submit(
+                attempt, task.function, task.argument, key=f"{task.name}-{mark}", pure=False, priority=-task.turn
+            )
+            futures[future] = task
+            return future
+
         try:
-            for future in _distributed().as_completed(futures):
+            ended = _distributed().as_completed([submit(task) for task in tasks])
+            for future in ended:
                 task = futures.pop(future)
                 if future.status == "finished":
                     value, error = future.result()
@@ -103,7 +109,10 @@ class Cluster:
                     reason = " ".join(str(future.exception()).split()) or type(future.exception()).__name__
                     value, error = None, f"its workers died, or the cluster gave it up ({reason})"
                 future.release()
-                yield Done(task, value, error)
+                done = Done(task, value, error)
+                for more in then(done):
+                    ended.add(submit(more))
+                yield done
         finally:
             self._client.cancel(list(futures))
 

@@ -6,19 +6,21 @@ tasks: imports and machine code are loaded once. A worker whose parent is gone e
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import os
 import pickle
 import selectors
 import struct
 import subprocess
 import tempfile
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import IO, Any, Final
 
 from drivers.engine.interrupts import deferred
-from drivers.executors.protocol import ATTEMPTS, Done, Task, usable_cores
+from drivers.executors.protocol import ATTEMPTS, Done, Task, Then, nothing_more, usable_cores
 from drivers.project.own_process import own_process
 
 _LENGTH: Final = struct.Struct("<Q")
@@ -43,11 +45,11 @@ def receive(file: IO[bytes]) -> Any:
 class _Worker:
     """A process, and the task that it is at."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, modules: Sequence[str]) -> None:
         self.task: Task | None = None
         self.said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         self.process = subprocess.Popen(
-            own_process("drivers.executors.worker"),
+            own_process("drivers.executors.worker", *modules),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.said,
@@ -81,18 +83,43 @@ class _Worker:
         return (f"signal {-code}" if code < 0 else f"exit code {code}") + (f", {last[0]}" if last else "")
 
 
-class LocalPool:
-    """Worker processes of this machine. threads: that each may use; the cores are shared out where it is 0."""
+class _Waiting:
+    """Tasks that wait, by turn; of equal turn, in the order in which they came."""
 
-    def __init__(self, workers: int = 0, threads: int = 0) -> None:
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._heap: list[tuple[int, int, Task]] = []
+        self._count = itertools.count()
+        self.add(tasks)
+
+    def add(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            heapq.heappush(self._heap, (task.turn, next(self._count), task))
+
+    def again(self, task: Task) -> None:
+        """Puts a task that was begun before all others of its turn."""
+        heapq.heappush(self._heap, (task.turn, -next(self._count), task))
+
+    def next(self) -> Task:
+        return heapq.heappop(self._heap)[2]
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+
+class LocalPool:
+    """Worker processes of this machine. threads: that each may use; the cores are shared out where it is 0. modules: what the
+    workers import while they wait for their first task; where there are some, all workers start when the pool is entered."""
+
+    def __init__(self, workers: int = 0, threads: int = 0, modules: Sequence[str] = ()) -> None:
         self.workers = workers or usable_cores()
         self._threads = threads or max(1, usable_cores() // self.workers)
+        self._modules = tuple(modules)
         self._pool: list[_Worker] = []
         self.here = True
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Done]:
+    def run(self, tasks: Sequence[Task], then: Then = nothing_more) -> Iterator[Done]:
         """See `Executor.run`."""
-        waiting, lost = deque(tasks), Counter[str]()
+        waiting, lost = _Waiting(tasks), Counter[str]()
         with selectors.DefaultSelector() as selector:
             for worker in self._pool:
                 selector.register(worker.outward, selectors.EVENT_READ, worker)
@@ -112,35 +139,44 @@ class LocalPool:
                                 continue
                             lost[task.name] += 1
                             if lost[task.name] < ATTEMPTS:
-                                waiting.appendleft(task)
+                                waiting.again(task)
                                 continue
                             value, error = None, f"its worker died {ATTEMPTS} times, the last time by {how}"
                         assert task is not None  # a worker answers tasks, and nothing else
                         worker.task = None
-                        yield Done(task, value, error)
+                        done = Done(task, value, error)
+                        waiting.add(then(done))
+                        self._hand_out(waiting, selector)  # whoever takes what is done may take long
+                        yield done
             finally:
                 for worker in [worker for worker in self._pool if worker.task]:
                     self._pool.remove(worker)
                     worker.end()
 
-    def _hand_out(self, waiting: deque[Task], selector: selectors.BaseSelector) -> None:
+    def _hand_out(self, waiting: _Waiting, selector: selectors.BaseSelector) -> None:
         """A task for every worker that has none; workers are started as they are needed."""
         while waiting:
             worker = next((worker for worker in self._pool if worker.task is None), None)
             if worker is None:
                 if len(self._pool) == self.workers:
                     return
-                with deferred():  # a process that Ctrl-C interrupts while it starts would stay
-                    worker = _Worker(self._threads)
-                    self._pool.append(worker)
+                worker = self._start()
                 selector.register(worker.outward, selectors.EVENT_READ, worker)
-            worker.begin(waiting.popleft())  # one that is dead is found so when it is listened to
+            worker.begin(waiting.next())  # one that is dead is found so when it is listened to
+
+    def _start(self) -> _Worker:
+        with deferred():  # a process that Ctrl-C interrupts while it starts would stay
+            worker = _Worker(self._threads, self._modules)
+            self._pool.append(worker)
+        return worker
 
     def processes(self) -> list[int]:
         """Ids of the worker processes that there are now."""
         return [worker.process.pid for worker in self._pool]
 
     def __enter__(self) -> LocalPool:
+        while self._modules and len(self._pool) < self.workers:
+            self._start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -20,11 +20,13 @@ ATTEMPTS: Final = 3
 
 @dataclass(frozen=True)
 class Task:
-    """name: for messages, and one of its own. function: `module:name`; it takes the argument. argument: what can be pickled."""
+    """name: for messages, and one of its own. function: `module:name`; it takes the argument. argument: what can be pickled.
+    turn: of the tasks that wait, one of the lowest turn is begun first."""
 
     name: str
     function: str
     argument: Any = None
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class Done:
     task: Task
     value: Any = None
     error: str = ""
+
+
+Then = Callable[[Done], Sequence[Task]]
+
+
+def nothing_more(_: Done) -> Sequence[Task]:
+    """Makes no other task possible."""
+    return ()
 
 
 class Executor(Protocol):
@@ -47,9 +57,10 @@ class Executor(Protocol):
     def here(self) -> bool:
         """Whether the workers are of this machine, and share its files."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Done]:
+    def run(self, tasks: Sequence[Task], then: Then = nothing_more) -> Iterator[Done]:
         """Each task once it has ended, in the order in which they end. What a task raises is its error and ends nothing else.
-        Whoever stops before the last one leaves no task running."""
+        then: gives the tasks that the end of one makes possible; they are run as well. Whoever stops before the last one leaves
+        no task running."""
 
     def __enter__(self) -> Executor: ...
 

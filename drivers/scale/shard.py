@@ -1,11 +1,10 @@
-"""One task: a pass of the graph over a shard of symbols and some days. Any process can run it."""
+"""One task: a pass of the graph over some symbols and some days. Any process can run it."""
 
 from __future__ import annotations
 
 import functools
 import io
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,6 +19,7 @@ from drivers.engine import checkpoint
 from drivers.engine.building import boundaries, make_engine, make_plan
 from drivers.engine.chunk import Chunk, cut, narrowed
 from drivers.engine.engine import Engine
+from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
 from drivers.feeds.aligned import Dataset
 from drivers.feeds.partitioned.place import Place
@@ -36,55 +36,63 @@ from drivers.store.columns import TIME, columns_of
 from drivers.store.parquet import writer_of
 
 SCRATCH: Final = "handed-on"
-"""Below the results, while they are made: what later passes take of a shard's earlier ones."""
-KEPT: Final = 12
-"""Engines that a process keeps."""
+"""Below the results, while they are made: what passes take of each other, a folder for each block."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the graph. clock: of the data. learning: with the layers behind what an epoch has learned."""
+
+    clock: BarClock
+    project: Path | None
+    overrides: tuple[str, ...]
+    spec: str | None
+    learning: bool = True
 
 
 @dataclass(frozen=True)
 class Setup:
     """What all tasks of a sweep share.
 
-    frame: the bars and the leader of all its symbols. clock: of the data. out: where what each layer gives is
-    written as files, None: nowhere. chunk: most bars that are computed at a time. learning: with the layers behind what an
-    epoch has learned. keep: the layers of which all is handed back; where there are no files, those that other passes read must
-    be among them.
+    frame: the bars and the leader of all its symbols. shards: the symbols of each. out: where what each layer gives is written
+    as files, and what passes hand on; None: nowhere, and `keep` names the layers of which all is handed back: at least those
+    that other passes read. chunk: most bars that are computed at a time.
     """
 
     data: Source
     out: Source | None
     frame: Frame
-    clock: BarClock
-    project: Path | None
-    overrides: tuple[str, ...]
-    spec: str | None
+    shards: tuple[tuple[str, ...], ...]
+    settings: Settings
     chunk: int
-    learning: bool = True
     keep: frozenset[str] = frozenset()
+
+    def symbols(self, shard: int | None) -> tuple[str, ...]:
+        """Of a shard; None: of all."""
+        return tuple(name for each in self.shards for name in each) if shard is None else self.shards[shard]
 
 
 @dataclass(frozen=True)
 class Work:
     """A task.
 
-    symbols: of the shard, and its number. step: the name of the pass. a, b: rows. block: the number of this stretch. state: the
-    checkpoint after the rows before, None at the beginning. before: what other passes gave in these rows, but for what the
-    shard's earlier ones have left in a file.
+    step: the name of the pass. shard: its number; None: all symbols. block, a, b: the number of the stretch, and its rows.
+    state: the checkpoint after the rows before, None at the beginning. before: what other passes gave in these rows, where it
+    does not lie in files.
     """
 
     setup: Setup
-    symbols: tuple[str, ...]
-    shard: int
     step: str
+    shard: int | None
+    block: int
     a: int
     b: int
-    block: int
     state: bytes | None
     before: dict[str, Any]
 
 
 class Answer(NamedTuple):
-    """What a task gives back: the checkpoint after it, what cross-sectional layers read of it or is to be kept, its files."""
+    """What a task gives back: the checkpoint after it, what is to be kept, its files."""
 
     state: bytes
     gives: dict[str, Any]
@@ -101,114 +109,118 @@ class Graph(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4)
-def graph_of(setup: Setup) -> Graph:
+def graph_of(settings: Settings) -> Graph:
     """The passes of the graph that a sweep runs, each with its plan."""
-    project = locate(setup.project)
+    project = locate(settings.project)
     wiring = load_wiring(project.wiring)
-    spec = load_spec(project, setup.spec) if setup.spec else None
+    spec = load_spec(project, settings.spec) if settings.spec else None
     if spec is not None:
         wiring = with_spec(wiring, spec)
-    wiring = wiring.at_clock(setup.clock)
-    configs = load_configs(project, setup.overrides, spec, setup.clock)
+    wiring = wiring.at_clock(settings.clock)
+    configs = load_configs(project, settings.overrides, spec, settings.clock)
     plan = make_plan(wiring, configs, project)
-    steps = passes(plan, learning=setup.learning)
+    steps = passes(plan, learning=settings.learning)
     return Graph(wiring, plan, steps, {step.name: make_plan(wiring, configs, project, only=step.layers) for step in steps})
 
 
 def run_pass(work: Work) -> Answer:
-    """Runs a pass over a shard's bars, writes what its layers gave, and returns what others wait for."""
-    setup, graph = work.setup, graph_of(work.setup)
+    """Runs a pass over its bars and symbols, writes what its layers gave, and hands on what other passes take of it."""
+    setup, graph = work.setup, graph_of(work.setup.settings)
     step = next(each for each in graph.passes if each.name == work.step)
-    data = open_partitioned(setup.data, symbols=work.symbols, frame=setup.frame)
-    place = None if setup.out is None else Place(setup.out)
-    before = dict(work.before)
-    for earlier in graph.passes:
-        taken = {n: paths for n, paths in step.takes.items() if n in earlier.layers and n not in before}
-        if taken:
-            assert place is not None  # else all that is taken is kept, and comes with the task
-            content = place.read(_handed(earlier, work))
-            if content is None:
-                raise FileNotFoundError(f"{setup.out} lacks {_handed(earlier, work)}; nothing else may write there")
-            before |= unpacked(content, taken, graph.plan)
-    engine = _engine(work, graph, step, data)
-    made = advance(engine, step, graph, data, (work.a, work.b), before, setup)
-    later = {n: p for each in graph.passes if not each.across for n, p in each.takes.items() if n in step.layers}
-    if later and place is not None:
-        kept = {n: narrowed(v, graph.plan.type_of(n), step.gives[n]) for n, v in made.gives.items() if n in later}
-        place.write(_handed(step, work), packed(kept))
-    read_across = {n for each in graph.passes if each.across for n in each.takes} | setup.keep
-    files = {} if place is None else write(place, made.tables, f"{work.block:06}-{work.shard:04}")
-    return Answer(checkpoint.save(engine), {n: v for n, v in made.gives.items() if n in read_across}, files)
-
-
-def _handed(step: Pass, work: Work) -> str:
-    return f"{SCRATCH}/{step.name}/{work.block:06}-{work.shard:04}.npz"
-
-
-_ENGINES: Final[OrderedDict[tuple[Setup, str, tuple[str, ...]], Engine]] = OrderedDict()
-"""Engines of the last tasks of this process. Their state is never used again: only what it took to make them."""
-
-
-def _engine(work: Work, graph: Graph, step: Pass, data: Dataset) -> Engine:
-    """The engine of a task, in its state."""
-    key = work.setup, work.step, work.symbols
-    engine = _ENGINES.pop(key, None) if work.state is not None else None
-    if engine is None:
-        engine = engine_of(graph, step, data)
+    data = open_partitioned(setup.data, symbols=setup.symbols(work.shard), frame=setup.frame)
+    engine = _engine(setup.settings, graph, step, data)
     if work.state is not None:
         checkpoint.restore(engine, work.state)
-    _ENGINES[key] = engine
-    while len(_ENGINES) > KEPT:
-        _ENGINES.popitem(last=False)
+    if setup.out is None:
+        parts, _ = advance(engine, step, graph, data, work, work.before)
+        return Answer(checkpoint.save(engine), after_each_other(parts, graph.plan), {})
+    place = Place(setup.out)
+    parts, tables = advance(engine, step, graph, data, work, _taken(place, step, graph, work))
+    for name, content in _handed_on(step, graph, work, parts):
+        place.write(name, content)
+    return Answer(checkpoint.save(engine), {}, write(place, tables, work))
+
+
+_GUARDS: Final[dict[tuple[Settings, str], Guards]] = {}
+"""By pass, of this process: to make them takes longer than an engine."""
+
+
+def _engine(settings: Settings, graph: Graph, step: Pass, data: Dataset) -> Engine:
+    """An engine of a pass, at the beginning."""
+    plan = graph.parts[step.name]
+    engine = make_engine(plan, data.symbols, data.instruments, depth=data.depth, epoch_ns=graph.wiring.epoch_ns)
+    made = _GUARDS.get((settings, step.name))
+    engine.guard = Guards(plan, boundaries(graph.wiring), data.symbols) if made is None else made.over(data.symbols)
+    _GUARDS[settings, step.name] = engine.guard
     return engine
 
 
-def engine_of(graph: Graph, step: Pass, data: Dataset) -> Engine:
-    """An engine of a pass, at the beginning."""
-    return make_engine(
-        graph.parts[step.name],
-        data.symbols,
-        data.instruments,
-        depth=data.depth,
-        models=boundaries(graph.wiring),
-        epoch_ns=graph.wiring.epoch_ns,
-    )
+def handed_on(block: int) -> str:
+    """The folder of what passes take of each other in a block."""
+    return f"{SCRATCH}/{block:06}"
 
 
-class Made(NamedTuple):
-    """What a pass gave. gives: what other passes read of it. tables: by name, the files' content."""
+def _handed(giver: Pass, taker: Pass, block: int, shard: int) -> str:
+    return f"{handed_on(block)}/{giver.name}-{taker.name}-{shard:04}"
 
-    gives: dict[str, Any]
-    tables: dict[str, bytes]
+
+def _handed_on(step: Pass, graph: Graph, work: Work, parts: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    """What each other pass takes of this one, as files: one for each pass and shard."""
+    shards = range(len(work.setup.shards)) if work.shard is None else [work.shard]
+    for taker in graph.passes:
+        names = {n: paths for n, paths in taker.takes.items() if n in step.layers}
+        if not names:
+            continue
+        first = 0
+        for shard in shards:
+            end = first + len(work.setup.shards[shard])
+            yield _handed(step, taker, work.block, shard), packed(parts, names, graph.plan, first, end)
+            first = end
+
+
+def _taken(place: Place, step: Pass, graph: Graph, work: Work) -> dict[str, Any]:
+    """What a pass takes of others, out of their files."""
+    found: dict[str, Any] = {}
+    for giver in graph.passes:
+        names = {n: paths for n, paths in step.takes.items() if n in giver.layers}
+        if not names:
+            continue
+        files = []
+        for shard in range(len(work.setup.shards)) if work.shard is None else [work.shard]:
+            name = _handed(giver, step, work.block, shard)
+            content = place.read(name)
+            if content is None:
+                raise FileNotFoundError(f"{place.source} lacks {name}; nothing else may write there")
+            files.append(content)
+        found |= unpacked(files, names, graph.plan)
+    return found
 
 
 def advance(
-    engine: Engine,
-    step: Pass,
-    graph: Graph,
-    data: Dataset,
-    rows: tuple[int, int],
-    before: Mapping[str, Any],
-    setup: Setup,
-) -> Made:
-    """Runs rows a to b through an engine. before: what the pass takes of others in these rows."""
-    a, b = rows
-    plan, tables = graph.plan, Tables(data.symbols)
+    engine: Engine, step: Pass, graph: Graph, data: Dataset, work: Work, before: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
+    """Runs the rows of a task through an engine. before: what the pass takes of others in these rows.
+
+    Returns what is handed on or kept, chunk by chunk, and the files' content by table.
+    """
+    plan, setup, tables = graph.plan, work.setup, Tables(data.symbols)
     parts: list[dict[str, Any]] = []
     wanted = {"observations", "external_alpha"} & graph.parts[step.name].hints.keys()
-    gives = {**step.gives, **{name: every_leaf(plan.type_of(name)) for name in step.layers if name in setup.keep}}
-    for i, j in data.cuts(setup.chunk, a, graph.wiring.epoch_ns):
-        if i >= b:
+    gives = step.gives
+    if setup.out is None:
+        gives = {name: every_leaf(plan.type_of(name)) for name in step.layers if name in setup.keep}
+    for i, j in data.cuts(setup.chunk, work.a, graph.wiring.epoch_ns):
+        if i >= work.b:
             break
         observed = data.inputs(data.rows(i, j)) if wanted else {}
-        inputs = observed | {name: cut(value, plan.type_of(name), i - a, j - a) for name, value in before.items()}
-        values = engine.advance(Chunk(data.time[i:j], inputs)).values
+        given = {name: cut(value, plan.type_of(name), i - work.a, j - work.a) for name, value in before.items()}
+        values = engine.advance(Chunk(data.time[i:j], observed | given)).values
         parts.append({n: narrowed(values[n], plan.type_of(n), paths) for n, paths in gives.items()})
         for name in step.layers if setup.out is not None else ():
             node = plan.nodes[name]
             tables.add(f"{node.domain}.{step.name}", columns_of(name, values[name], node.returns, len(data.symbols)))
         tables.end(data.time[i:j])
-    return Made(after_each_other(parts, plan), tables.close())
+    return parts, tables.close()
 
 
 class Tables:
@@ -246,8 +258,9 @@ class Tables:
         return made
 
 
-def write(place: Place, tables: Mapping[str, bytes], name: str) -> dict[str, int]:
-    """Writes tables of one stretch; returns the size of each file."""
+def write(place: Place, tables: Mapping[str, bytes], work: Work) -> dict[str, int]:
+    """Writes the tables of a task; returns the size of each file."""
+    name = f"{work.block:06}-{'all' if work.shard is None else f'{work.shard:04}'}"
     files = {f"features/{table}/{name}.parquet": content for table, content in tables.items()}
     for path, content in files.items():
         place.write(path, content)

@@ -1,17 +1,14 @@
-"""The market side of a wide universe: tasks in waves, and the cross-sectional layers between them."""
+"""The market side of a wide universe as tasks, each begun as soon as what it takes is there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from drivers.engine.chunk import narrowed
-from drivers.engine.engine import Engine
-from drivers.engine.interrupts import deferred
-from drivers.executors.protocol import Executor, Task
+from drivers.executors.protocol import Done, Executor, Task
 from drivers.feeds.aligned import Dataset
 from drivers.feeds.errors import DataError
 from drivers.feeds.partitioned.place import Place
@@ -19,13 +16,13 @@ from drivers.feeds.partitioned.read import frame_of, is_partitioned
 from drivers.feeds.source import Source
 from drivers.scale.panels import of_symbols, side_by_side
 from drivers.scale.passes import Pass
-from drivers.scale.shard import SCRATCH, Answer, Graph, Setup, Work, advance, engine_of, graph_of, write
+from drivers.scale.shard import SCRATCH, Answer, Graph, Settings, Setup, Work, graph_of, handed_on
 from drivers.text.times import utc
 
 SHARD: Final = 20
 """Symbols of a shard, unless another number is asked for."""
 TASK_BYTES: Final = 256 << 20
-"""What the outputs of one task may take."""
+"""What the outputs of one task may take, and what a cross-sectional pass takes of the others."""
 CHUNK_BYTES: Final = 48 << 20
 """What the outputs of one chunk may take."""
 
@@ -45,6 +42,13 @@ class Asked(Protocol):
     def overrides(self) -> tuple[str, ...]: ...
     @property
     def spec(self) -> str | None: ...
+
+
+class Lane(NamedTuple):
+    """A pass over the same symbols: its blocks come one after another. step: place of the pass. shard: None: all symbols."""
+
+    step: int
+    shard: int | None
 
 
 class Block(NamedTuple):
@@ -67,119 +71,139 @@ class Sweep:
 
     setup: Setup
     data: Dataset
-    shards: list[tuple[int, int]]
     blocks: list[int]
     files: dict[str, int] = field(default_factory=dict)
-    _states: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    _given: dict[int, dict[str, Any]] = field(default_factory=dict)  # by block and layer: what the shards gave
-    _across: dict[int, dict[str, Any]] = field(default_factory=dict)  # and the cross-sectional layers
-    _engines: dict[str, Engine] = field(default_factory=dict)
+    _done: dict[Lane, int] = field(default_factory=dict)  # blocks that a lane is done with
+    _busy: set[Lane] = field(default_factory=set)
+    _states: dict[Lane, bytes] = field(default_factory=dict)
+    _given: dict[int, dict[str, dict[int | None, Any]]] = field(
+        default_factory=dict
+    )  # by block, layer and shard: what was kept
+    _closed: int = 0  # blocks of which all passes are done
 
     @classmethod
-    def over(cls, data: Dataset, request: Asked, shard: int, *, task_bytes: int = 0, **more: Any) -> Sweep:
-        """A sweep over a data set with the settings of a request. shard: symbols of each. task_bytes: what the outputs of a
-        block of a shard may take, an epoch at least. more: fields of Setup."""
+    def over(
+        cls, data: Dataset, request: Asked, shard: int, *, task_bytes: int = 0, learning: bool = True, **more: Any
+    ) -> Sweep:
+        """A sweep over a data set with the settings of a request. shard: symbols of each. task_bytes: what a block may take in
+        memory, an epoch at least. learning: see Settings. more: fields of Setup."""
         assert request.data is not None
+        settings = Settings(data.clock, request.project, request.overrides, request.spec, learning)
+        graph, width = graph_of(settings), min(shard, len(data.symbols))
+        wide = 8 * width * graph.plan.width({"N": 1, "D": data.depth, "table": 0})
+        across = 8 * len(data.symbols) * max(sum(map(len, step.takes.values())) for step in graph.passes)
+        epochs = [a for a, _ in data.cuts(len(data), 0, graph.wiring.epoch_ns)]
+        several = max(1, task_bytes // (max(wide, across) * -(-len(data) // len(epochs))))
         setup = Setup(
             data=request.data,
             frame=frame_of(data),
-            clock=data.clock,
-            project=request.project,
-            overrides=request.overrides,
-            spec=request.spec,
-            chunk=1,
+            shards=tuple(data.symbols[a : a + width] for a in range(0, len(data.symbols), width)),
+            settings=settings,
+            chunk=max(1, CHUNK_BYTES // wide),
             **more,
         )
-        shards = [(a, min(a + shard, len(data.symbols))) for a in range(0, len(data.symbols), shard)]
-        graph = graph_of(setup)
-        wide = 8 * graph.plan.width({"N": 1, "D": data.depth, "table": 0}) * max(b - a for a, b in shards)
-        epochs = [a for a, _ in data.cuts(len(data), 0, graph.wiring.epoch_ns)]
-        several = max(1, task_bytes // (wide * -(-len(data) // len(epochs))))
-        chunked = replace(setup, chunk=max(1, CHUNK_BYTES // wide))
-        return cls(chunked, data, shards, [*epochs[::several], len(data)])
+        return cls(setup, data, [*epochs[::several], len(data)])
 
     @property
     def graph(self) -> Graph:
         """The passes that it runs."""
-        return graph_of(self.setup)
+        return graph_of(self.setup.settings)
 
     def run(self, executor: Executor, progress: Callable[[float], None] = lambda share: None) -> Iterator[Block]:
         """Every block, in order of time, when all passes are done with it. progress: told how much is done, 0 to 1.
 
-        In wave w pass i is at block w - i, so that no task of a wave waits for another. Raises ScaleError for a task that
-        failed. What was handed on from pass to pass is removed at the end.
+        A task is begun when those are done whose values or memory it takes, and the first block is at most as many blocks
+        behind as there are passes. Raises ScaleError for a task that failed. What is handed on from pass to pass is removed
+        with its block.
         """
-        steps, count = self.graph.passes, len(self.blocks) - 1
-        waves = count + len(steps) - 1
+        self._done = dict.fromkeys(self._lanes(), 0)
+        count = len(self.blocks) - 1
         try:
-            with ThreadPoolExecutor(1, thread_name_prefix="across") as pool:
-                for wave in range(waves):
-                    due = [(step, wave - i) for i, step in enumerate(steps) if 0 <= wave - i < count]
-                    with deferred():  # a thread that Ctrl-C interrupts while it starts is never joined
-                        beside = [pool.submit(self._run_across, step, block) for step, block in due if step.across]
-                    answers = self._run_shards(executor, due, lambda share, wave=wave: progress((wave + share) / waves))  # type: ignore[misc]
-                    for future in beside:
-                        block, gives, files = future.result()
-                        self._across.setdefault(block, {}).update(gives)
-                        self.files |= files
-                    for (name, block), found in answers.items():
-                        self._take(name, block, [found[k] for k in sorted(found)])
-                    done = wave - len(steps) + 1
-                    if done >= 0:
-                        yield self._finished(done)
+            for i, done in enumerate(executor.run(self._ready(), self._then), 1):
+                if done.error:
+                    raise ScaleError(f"{done.task.name}: {done.error}")
+                progress(i / (len(self._done) * count))
+                while self._closed < min(self._done.values()):
+                    yield self._close()
         finally:
-            if self.setup.out is not None:
-                Place(self.setup.out).remove(SCRATCH)
+            self._remove(SCRATCH)
 
-    def _run_shards(
-        self, executor: Executor, due: Sequence[tuple[Pass, int]], progress: Callable[[float], None]
-    ) -> dict[tuple[str, int], dict[int, Answer]]:
-        """The answers of a wave by pass and block, then by shard."""
-        tasks = {t.name: (t, step, b, k) for step, b in due if not step.across for t, k in self._tasks(step, b)}
-        answers: dict[tuple[str, int], dict[int, Answer]] = {}
-        for i, done in enumerate(executor.run([task for task, *_ in tasks.values()])):
-            if done.error:
-                raise ScaleError(f"{done.task.name}: {done.error}")
-            _, step, block, k = tasks[done.task.name]
-            answers.setdefault((step.name, block), {})[k] = done.value
-            progress((i + 1) / len(tasks))
-        return answers
+    def _lanes(self) -> Iterator[Lane]:
+        for i, step in enumerate(self.graph.passes):
+            for shard in [None] if step.across else range(len(self.setup.shards)):
+                yield Lane(i, shard)
 
-    def _tasks(self, step: Pass, block: int) -> Iterator[tuple[Task, int]]:
+    def _then(self, done: Done) -> list[Task]:
+        """Takes what a task gave; the tasks that it makes possible."""
+        if done.error:
+            return []
+        work: Work = done.task.argument
+        answer: Answer = done.value
+        lane = Lane(next(i for i, step in enumerate(self.graph.passes) if step.name == work.step), work.shard)
+        self._busy.remove(lane)
+        self._done[lane] += 1
+        self._states[lane] = answer.state
+        self.files |= answer.files
+        given = self._given.setdefault(work.block, {})
+        for layer, value in answer.gives.items():
+            given.setdefault(layer, {})[work.shard] = value
+        return self._ready()
+
+    def _ready(self) -> list[Task]:
+        """The tasks that can be begun now and are not yet."""
+        passes, slowest = self.graph.passes, min(self._done.values())
+        least = [min(n for lane, n in self._done.items() if lane.step == i) for i in range(len(passes))]
+        tasks = []
+        for lane, block in self._done.items():
+            if lane in self._busy or block == len(self.blocks) - 1 or block >= slowest + len(passes):
+                continue
+            step = passes[lane.step]
+            givers = [i for i, each in enumerate(passes) if i != lane.step and not step.takes.keys().isdisjoint(each.layers)]
+            # one over all symbols waits for every shard; a shard for its own
+            if all(self._done.get(Lane(i, lane.shard), least[i]) > block for i in givers):
+                self._busy.add(lane)
+                tasks.append(self._task(lane, step, block))
+        return tasks
+
+    def _task(self, lane: Lane, step: Pass, block: int) -> Task:
         a, b = self.blocks[block], self.blocks[block + 1]
-        kept = {name: value for name, value in self._given.get(block, {}).items() if name in self.setup.keep}
-        sources, type_of = {**kept, **self._across.get(block, {})}, self.graph.plan.type_of
-        for k, (first, end) in enumerate(self.shards):
-            before = {
-                name: of_symbols(narrowed(sources[name], type_of(name), paths), type_of(name), first, end)
-                for name, paths in step.takes.items()
-                if name in sources
-            }
-            symbols, state = self.data.symbols[first:end], self._states.get((step.name, k))
-            work = Work(self.setup, symbols, k, step.name, a, b, block, state, before)
-            what = f"pass {step.name} of {symbols[0]} to {symbols[-1]}, {utc(int(self.data.time[a]))}"
-            yield Task(what, "drivers.scale.shard:run_pass", work), k
+        symbols = self.setup.symbols(lane.shard)
+        work = Work(self.setup, step.name, lane.shard, block, a, b, self._states.get(lane), self._before(lane, step, block))
+        what = f"pass {step.name} of {symbols[0]} to {symbols[-1]}, {utc(int(self.data.time[a]))}"
+        return Task(what, "drivers.scale.shard:run_pass", work, block + lane.step)
 
-    def _take(self, name: str, block: int, answers: Sequence[Answer]) -> None:
-        """What the shards gave of one pass and block."""
-        for k, answer in enumerate(answers):
-            self._states[name, k] = answer.state
-            self.files |= answer.files
-        given = self._given.setdefault(block, {})
-        for layer in answers[0].gives:
-            given[layer] = side_by_side([answer.gives[layer] for answer in answers], self.graph.plan.type_of(layer))
+    def _before(self, lane: Lane, step: Pass, block: int) -> dict[str, Any]:
+        """What a task takes of others, where that is kept here."""
+        type_of, kept = self.graph.plan.type_of, self._given.get(block, {})
+        found = {}
+        for name, paths in step.takes.items():
+            if name not in kept:
+                continue
+            own = kept[name].get(lane.shard)
+            if own is None and lane.shard is None:
+                own = self._whole(block, name)
+            elif own is None:
+                assert lane.shard is not None
+                first = sum(map(len, self.setup.shards[: lane.shard]))
+                own = of_symbols(kept[name][None], type_of(name), first, first + len(self.setup.shards[lane.shard]))
+            found[name] = narrowed(own, type_of(name), paths)
+        return found
 
-    def _run_across(self, step: Pass, block: int) -> tuple[int, dict[str, Any], Mapping[str, int]]:
-        """Runs cross-sectional layers over all symbols: the block, what they gave, the files that were written."""
-        if step.name not in self._engines:
-            self._engines[step.name] = engine_of(self.graph, step, self.data)
-        sources = {**self._given[block], **self._across.get(block, {})}
-        rows = self.blocks[block], self.blocks[block + 1]
-        before = {name: sources[name] for name in step.takes}
-        made = advance(self._engines[step.name], step, self.graph, self.data, rows, before, self.setup)
-        out = self.setup.out
-        return block, made.gives, {} if out is None else write(Place(out), made.tables, f"{block:06}-all")
+    def _whole(self, block: int, name: str) -> Any:
+        """A layer's values over all symbols."""
+        parts = self._given[block][name]
+        if None not in parts:
+            parts[None] = side_by_side([parts[k] for k in range(len(self.setup.shards))], self.graph.plan.type_of(name))
+        return parts[None]
 
-    def _finished(self, block: int) -> Block:
-        found = {**self._given.pop(block, {}), **self._across.pop(block, {})}
-        return Block(self.blocks[block], self.blocks[block + 1], {n: v for n, v in found.items() if n in self.setup.keep})
+    def _close(self) -> Block:
+        """A block that all passes are done with."""
+        block, self._closed = self._closed, self._closed + 1
+        self._remove(handed_on(block))
+        made = Block(self.blocks[block], self.blocks[block + 1], {n: self._whole(block, n) for n in self._given.get(block, {})})
+        self._given.pop(block, None)
+        return made
+
+    def _remove(self, folder: str) -> None:
+        if self.setup.out is not None:
+            Place(self.setup.out).remove(folder)

@@ -72,7 +72,9 @@ def test_a_worker_killed_from_outside_costs_only_its_task(tmp_path: Path) -> Non
         found = []
         for done in pool.run(tasks):
             if not found:
-                begun = [path for path in tmp_path.iterdir() if path.name != done.task.name]
+                begun: list[Path] = []
+                while not begun:
+                    begun = [path for path in tmp_path.iterdir() if path.name != done.task.name and path.read_text()]
                 os.kill(int(begun[0].read_text().split()[0]), signal.SIGKILL)
             found.append(done.value)
     assert sorted(found) == list("abcd")

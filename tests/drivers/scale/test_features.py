@@ -20,7 +20,7 @@ from drivers.engine.building import boundaries, make_engine, make_plan
 from drivers.engine.chunk import Chunk, joined
 from drivers.engine.plan import Plan
 from drivers.executors.local import LocalPool
-from drivers.executors.protocol import Done, Task, attempt
+from drivers.executors.protocol import Done, Task, Then, attempt, nothing_more
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.errors import DataError
 from drivers.feeds.partitioned.folder import partition_folder
@@ -43,9 +43,13 @@ class Here:
 
     workers, here = 1, True
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Done]:
-        for task in reversed(tasks):
-            yield Done(task, *attempt(task.function, task.argument))
+    def run(self, tasks: Sequence[Task], then: Then = nothing_more) -> Iterator[Done]:
+        waiting = list(tasks)
+        while waiting:
+            task = waiting.pop()
+            done = Done(task, *attempt(task.function, task.argument))
+            waiting.extend(then(done))
+            yield done
 
     def __enter__(self) -> Here:
         return self
@@ -176,7 +180,7 @@ def test_what_cannot_be_done_is_one_sentence(place: Path, tmp_path: Path) -> Non
 
 def test_a_task_that_fails_is_named(place: Path, tmp_path: Path) -> None:
     class Failing(Here):
-        def run(self, tasks: Sequence[Task]) -> Iterator[Done]:
+        def run(self, tasks: Sequence[Task], then: Then = nothing_more) -> Iterator[Done]:
             yield Done(tasks[0], None, "the disk is full")
 
     with pytest.raises(ScaleError, match=r"pass 1 of AAA to BBB, 2024-03-04T.*: the disk is full"):
