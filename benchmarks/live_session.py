@@ -139,7 +139,7 @@ def trader(about: dict[str, Any]) -> None:
         silence=60.0 * speed, max_skew=speed, fee_currency="base",
         gate={"notional_per_order": 1e6, "notional_per_minute": 1e8, "price_band_bps": 1_000.0},  # type: ignore[arg-type]
     )  # fmt: skip
-    exchange = Exchange("practice", rules)
+    exchange = Exchange("benchmark", rules)
     exchange.client.enableRateLimit = False  # its limits are counted by the minute, which is short here
     wanted, out = in_order([f"{name.removesuffix('USDT')}/USDT" for name in prices(about["symbols"])]), Path(about["out"])
     begins = clock.ns()
@@ -158,7 +158,7 @@ def trader(about: dict[str, Any]) -> None:
     threading.Thread(target=remember, args=(about["memory"],), daemon=True).start()
     keys = Keys("practice-key", "practice-secret", "")
     run_stream(
-        RunRequest(out=out, venue="practice", mode="testnet", live_from=begins, overrides=TRADES_MUCH, report=False),
+        RunRequest(out=out, venue="benchmark", mode="testnet", live_from=begins, overrides=TRADES_MUCH, report=False),
         Console(quiet=True), feed=feed, connect=lambda session: connected(session, keys, console.print),
     )  # fmt: skip
     print(json.dumps({"health": feed.health(), "notes": feed.notes(), "marks": marks}, default=str))

@@ -41,7 +41,7 @@ def watch(
     try:
         from drivers.monitor.notices import Notices, apprise_of, read_notices
         from drivers.monitor.server import TOKEN, Page
-        from drivers.run.watch import Follower, said_by
+        from drivers.run.watch import Earlier, Follower, said_by
         from drivers.run.watch import serve as served
     except ModuleNotFoundError as error:
         raise Failed(f"{error.name} is not installed; add it with: pip install 'stratoquant[live]'") from None
@@ -55,7 +55,11 @@ def watch(
         notices = Notices(run.name, rules, apprise_of(rules))
     folder = run.with_name(f"{run.name}.partial")
     follower = Follower(folder, project_of(context), notices)
-    page = Page(run.name, folder, lambda: follower.state, said_by, os.environ.get(TOKEN) or None, operator, public)
+    earlier = Earlier(folder, project_of(context))
+    page = Page(
+        run.name, folder, lambda: follower.state, said_by, os.environ.get(TOKEN) or None, operator, public,
+        days=earlier.days, day=earlier.read,
+    )  # fmt: skip
     try:
         with graceful() as stop:
             served(page, place, follower, say, lambda: stop.asked)

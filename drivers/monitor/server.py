@@ -40,7 +40,8 @@ class Page:
     run: its name. folder: of the stream, where the heartbeat is. state: of the stream, once its journal has begun. said: a
     command in the one way of writing it, given its text and the symbols; raises ValueError for what is none. token: what a
     command must bring, and everything else too where `public`; None: there are no buttons. operator: the file to which commands
-    are appended; None: there are no buttons.
+    are appended; None: there are no buttons. days, day: the earlier days that the journal holds, and one of them by its name;
+    raises KeyError for none.
     """
 
     run: str
@@ -50,12 +51,15 @@ class Page:
     token: str | None = None
     operator: Path | None = None
     public: bool = False
+    days: Callable[[], list[dict[str, Any]]] = list
+    day: Callable[[str], dict[str, Any]] = dict[str, dict[str, Any]]().__getitem__
 
     def __post_init__(self) -> None:
         if self.token is not None and len(self.token) < LEAST_TOKEN:
             raise PageRefusal(f"{TOKEN} has {len(self.token)} characters; a token has {LEAST_TOKEN} or more")
         if self.public and self.token is None:
             raise PageRefusal(f"a page that other machines reach needs a token; set the environment variable {TOKEN}")
+        self._reading = asyncio.Lock()
         self._html = render_page(
             "live.html.j2",
             title=self.run,
@@ -73,6 +77,8 @@ class Page:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/state", self._state)
         app.router.add_get("/events", self._events)
+        app.router.add_get("/days", self._days)
+        app.router.add_get("/day", self._day)
         app.router.add_post("/command", self._command)
         return app
 
@@ -109,6 +115,20 @@ class Page:
 
     async def _state(self, request: web.Request) -> web.Response:
         return web.Response(text=self._text(None), content_type="application/json")
+
+    async def _days(self, request: web.Request) -> web.Response:
+        async with self._reading:
+            return web.json_response(await asyncio.to_thread(self.days))
+
+    async def _day(self, request: web.Request) -> web.Response:
+        """One at a time: each runs a day again."""
+        try:
+            async with self._reading:
+                found = await asyncio.to_thread(self.day, request.query.get("name", ""))
+        except KeyError:
+            return _said(404, "the journal has no such day")
+        text = json.dumps(shown_values(json_values(found)), allow_nan=False, separators=(",", ":"))
+        return web.Response(text=text, content_type="application/json")
 
     def _text(self, since: int | None) -> str:
         """The state, and how the process is; since: the bars that the page has; None: it has nothing."""

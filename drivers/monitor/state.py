@@ -17,26 +17,32 @@ from drivers.runlog.events import Event, Events, names_of
 
 KEPT_BARS: Final = 720
 KEPT_EVENTS: Final = 300
+SHOWN_EVENTS: Final = 100
+MINOR: Final = frozenset({"refusal", "regime_change"})
+"""Events that come with most bars: they push no others off the list."""
 COUNTED: Final = ("fill", "reject", "entry", "exit", "reduction", "refusal", "kill_switch", "data_anomaly")
 
 
 class LiveState:
     """The state of one stream, written by the thread that follows it and read by those that show it.
 
-    symbols: names of the columns. step: seconds of a bar. epoch_ns: of the events. `version` grows with each change.
+    symbols: names of the columns. step: seconds of a bar. epoch_ns: of the events. kept: bars that are shown. `version` grows
+    with each change.
     """
 
-    def __init__(self, symbols: Sequence[str], step: int, epoch_ns: int) -> None:
+    def __init__(self, symbols: Sequence[str], step: int, epoch_ns: int, kept: int = KEPT_BARS) -> None:
         self.symbols, self.step = tuple(symbols), step
         self.version = 0
         self.lock = threading.Lock()
         self.counts = dict.fromkeys(COUNTED, 0)
         self.bars = 0
         self._events = Events(symbols, epoch_ns)
-        self._candles = {name: deque[list[float | None]](maxlen=KEPT_BARS) for name in self.symbols}
+        self._kept = kept
+        self._candles = {name: deque[list[float | None]](maxlen=kept) for name in self.symbols}
         self._marks = {name: deque[dict[str, Any]](maxlen=KEPT_EVENTS) for name in self.symbols}
-        self._equity = deque[list[float | None]](maxlen=KEPT_BARS)
-        self._log = deque[dict[str, Any]](maxlen=KEPT_EVENTS)
+        self._equity = deque[list[float | None]](maxlen=kept)
+        self._log = {minor: deque[tuple[int, dict[str, Any]]](maxlen=SHOWN_EVENTS) for minor in (False, True)}
+        self._events_seen = 0
         self._now: dict[str, Any] = {}
         self._working: dict[str, dict[str, Any]] = {}
         self._columns = {name: n for n, name in enumerate(self.symbols)}
@@ -57,7 +63,9 @@ class LiveState:
             for event in found:
                 if event.name in self.counts:
                     self.counts[event.name] += 1
-                self._log.append({"at": event.time // 1_000_000, "event": event.name, "warns": event.warns, **event.fields})
+                self._events_seen += 1
+                entry = {"at": event.time // 1_000_000, "event": event.name, "warns": event.warns, **event.fields}
+                self._log[event.name in MINOR].append((self._events_seen, entry))
                 self._ordered(event)
                 if event.name == "fill":
                     self._marks[event.fields["symbol"]].append(self._mark(event))
@@ -149,6 +157,10 @@ class LiveState:
         elif event.name in ("cancel", "expire", "reject"):
             self._working.pop(name, None)
 
+    def _shown_log(self) -> list[dict[str, Any]]:
+        """The newest events and the newest minor ones, in their order."""
+        return [entry for _, entry in sorted([*self._log[False], *self._log[True]], key=lambda numbered: numbered[0])]
+
     def whole(self) -> dict[str, Any]:
         """Everything, for a page that opens."""
         with self.lock:
@@ -159,7 +171,7 @@ class LiveState:
                 "candles": {name: list(rows) for name, rows in self._candles.items()},
                 "marks": {name: list(rows) for name, rows in self._marks.items()},
                 "equity": list(self._equity),
-                "log": list(self._log)[-100:],
+                "log": self._shown_log(),
                 "counts": dict(self.counts),
                 "bars": self.bars,
                 "now": self._now,
@@ -168,13 +180,13 @@ class LiveState:
     def news(self, since: int) -> dict[str, Any]:
         """What has come after so many bars, for a page that is open."""
         with self.lock:
-            fresh = min(self.bars - since, KEPT_BARS)
+            fresh = min(self.bars - since, self._kept)
             return {
                 "version": self.version,
                 "candles": {name: list(rows)[len(rows) - fresh :] for name, rows in self._candles.items()},
                 "marks": {name: list(rows) for name, rows in self._marks.items()},
                 "equity": list(self._equity)[len(self._equity) - fresh :],
-                "log": list(self._log)[-100:],
+                "log": self._shown_log(),
                 "counts": dict(self.counts),
                 "bars": self.bars,
                 "now": self._now,

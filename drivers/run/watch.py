@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -19,11 +20,15 @@ from drivers.monitor.server import Page
 from drivers.monitor.state import LiveState
 from drivers.run.follow import follow
 from drivers.run.operator_commands import OperatorFileError, parse
+from drivers.run.replay import engine_from
+from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalReader
 from drivers.store.segments import has_segments, segments_of
 
 EVERY = 0.25
 """Seconds between two looks at the journal."""
+MOST_BARS = 10_000
+"""Bars of an earlier day that are shown, the last of it."""
 
 
 def said_by(text: str, symbols: Sequence[str]) -> str:
@@ -32,6 +37,48 @@ def said_by(text: str, symbols: Sequence[str]) -> str:
     if command is None:
         raise OperatorFileError("the page: there is no command")
     return command.said
+
+
+class Earlier:
+    """The days of a stream before its journal's last segment, run again where one is asked for. folder, project: see
+    `Follower`."""
+
+    def __init__(self, folder: Path, project: Path | None) -> None:
+        self.folder, self.project = folder, project
+        self._begins: dict[str, int] = {}
+        self._found: dict[str, dict[str, Any]] = {}
+
+    def days(self) -> list[dict[str, Any]]:
+        """Name of each segment and UTC ms at which it begins (0: with the stream), oldest first; empty before the first bar."""
+        if not has_segments(self.folder / "journal"):
+            return []
+        earlier = segments_of(self.folder)[:-1]
+        for path in earlier:
+            if _name(path) not in self._begins:
+                begin = next(iter(JournalReader(path)), None)
+                self._begins[_name(path)] = 0 if begin is None else int(begin.about["last_time"]) // 1_000_000
+        return [{"name": _name(path), "begins": self._begins[_name(path)]} for path in earlier]
+
+    def read(self, name: str) -> dict[str, Any]:
+        """What the page shows of one: `LiveState.whole`. The last two are remembered. Raises KeyError for a segment that is not
+        there, and what `follow` raises."""
+        if name not in self._found:
+            path = {_name(path): path for path in segments_of(self.folder)[:-1]}[name]
+            records = iter(JournalReader(path))
+            begin = next(records)
+            engine = engine_from(begin, self.project)
+            state = LiveState(engine.symbols, int(begin.about["clock"]["seconds"]), engine.epoch_ns, MOST_BARS)
+            for record in records:
+                if record.about["kind"] == "bars":
+                    state.bar(engine.advance(chunk_of(record)))
+                elif record.about["kind"] == "instant":
+                    state.between(engine.react(instant_of(record)))
+            self._found = dict([*self._found.items(), (name, state.whole())][-2:])
+        return self._found[name]
+
+
+def _name(segment: Path) -> str:
+    return segment.name.partition(".")[0]
 
 
 class Follower:
@@ -62,6 +109,8 @@ class Follower:
         try:
             while not self._over.is_set() and not has_segments(self.folder / "journal"):
                 time.sleep(EVERY)
+            if self._over.is_set():
+                return  # the stream has never begun
             follow(
                 self.folder, self._bar, project=self.project, stopped=self._over.is_set, wait=self._wait, between=self._between
             )

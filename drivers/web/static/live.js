@@ -7,8 +7,8 @@
   const signed = (x, digits) => typeof x === "number" ? (x > 0 ? "+" : "") + format.fixed(x, digits) : "–";
   const shown = (x, digits = 6) => typeof x === "number" ? format.number(x, digits) : "–";
   const share = (x) => typeof x === "number" ? format.percent(x) : "–";
-  const stamp = (ms) => new Date(ms).toISOString().slice(0, 19).replace("T", " ");
-  let whole = null, symbol = null, secret = sessionStorage.getItem("sq-token") || "";
+  const stamp = (ms) => new Date(ms).toISOString().slice(5, 19).replace("T", " ");
+  let whole = null, past = null, symbol = null, secret = sessionStorage.getItem("sq-token") || "";
 
   // -- charts ---------------------------------------------------------------------------------------------------------------
   const look = () => ({
@@ -33,17 +33,18 @@
   const candle = ([time, open, high, low, close]) => close === null ? { time } : { time, open, high, low, close };
   const level = (k) => (row) => row[k] === null ? { time: row[0] } : { time: row[0], value: row[k] };
   const point = ([time, value]) => value === null ? { time } : { time, value };
+  const view = () => past || whole;
   function drawMarks() {
-    const first = whole.candles[symbol].length ? whole.candles[symbol][0][0] : 0;
-    marks.setMarkers(whole.marks[symbol].filter((m) => m.time >= first).map((m) => ({
+    const first = view().candles[symbol].length ? view().candles[symbol][0][0] : 0;
+    marks.setMarkers(view().marks[symbol].filter((m) => m.time >= first).map((m) => ({
       time: m.time, position: m.quantity > 0 ? "belowBar" : "aboveBar", shape: m.quantity > 0 ? "arrowUp" : "arrowDown",
       color: m.quantity > 0 ? token("--good") : token("--bad"), text: shown(m.quantity, 4),
     })));
   }
   function draw() {
-    const rows = whole.candles[symbol];
+    const rows = view().candles[symbol];
     candles.setData(rows.map(candle)); stops.setData(rows.map(level(5))); targets.setData(rows.map(level(6)));
-    equity.setData(whole.equity.map(point));
+    equity.setData(view().equity.map(point));
     drawMarks();
   }
   function merge(into, rows) {
@@ -116,14 +117,19 @@
         return b;
       }));
       at("about").replaceChildren(at("about").options[0], ...whole.symbols.map((name) => new Option(name, name)));
-      draw(); chart.timeScale().fitContent(); below.timeScale().fitContent();
+      draw(); chart.timeScale().fitContent(); below.timeScale().fitContent(); days();
     } else {
       for (const name of Object.keys(news.candles)) { merge(whole.candles[name], news.candles[name]); whole.marks[name] = news.marks[name]; }
       merge(whole.equity, news.equity);
-      if (news.equity.length) draw(); else drawMarks();
+      if (past === null) { if (news.equity.length) draw(); else drawMarks(); }
+      whole.log = news.log;
     }
     if (news.now.positions) status(news.now);
-    rows("log", [...news.log].reverse().map((e) => [stamp(e.at), [e.event.replaceAll("_", " "), e.warns ? "warn" : ""], e.symbol || "", e.order || "", words(e)]), "nothing yet");
+    events();
+  }
+  function events() {
+    const all = at("minor").checked;
+    rows("log", view().log.filter((e) => all || !["refusal", "regime_change"].includes(e.event)).reverse().map((e) => [stamp(e.at), [e.event.replaceAll("_", " "), e.warns ? "warn" : ""], e.symbol || "", e.order || "", words(e)]), "nothing yet");
   }
 
   // -- the connection: fetch, so that it can bring the token -----------------------------------------------------------------
@@ -151,6 +157,28 @@
       await new Promise((go) => setTimeout(go, 2000));
     }
   }
+  // -- earlier days: run again from the journal by the page's process ------------------------------------------------------
+  at("minor").addEventListener("change", () => { if (whole) events(); });
+  async function days() {
+    const answer = await fetch("days", { headers: headers(), cache: "no-store" });
+    if (!answer.ok) return;
+    const list = await answer.json(), chosen = at("days").value;
+    at("of-days").hidden = !list.length;
+    at("days").replaceChildren(at("days").options[0], ...list.reverse().map((d) => new Option(d.begins ? new Date(d.begins).toISOString().slice(0, 10) : "the first", d.name)));
+    at("days").value = chosen;
+  }
+  at("days").addEventListener("change", async () => {
+    const name = at("days").value;
+    at("day-said").textContent = name ? "reading…" : "";
+    if (name) {
+      const answer = await fetch(`day?name=${encodeURIComponent(name)}`, { headers: headers(), cache: "no-store" });
+      if (at("days").value !== name) return; // another was chosen meanwhile
+      const found = await answer.json();
+      at("day-said").textContent = answer.ok ? "" : found.result || "it cannot be read";
+      past = answer.ok ? found : null;
+    } else past = null;
+    if (whole) { draw(); events(); chart.timeScale().fitContent(); below.timeScale().fitContent(); }
+  });
   if (data.buttons) {
     at("buttons").hidden = false;
     for (const button of document.querySelectorAll("[data-command]")) button.addEventListener("click", async () => {

@@ -25,7 +25,7 @@ from drivers.monitor.server import Page, PageRefusal, append
 from drivers.monitor.state import LiveState
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
-from drivers.run.watch import Follower, said_by
+from drivers.run.watch import Earlier, Follower, said_by
 from drivers.runlog.events import Event
 from drivers.store.reader import open_run
 from tests.browser import PHONE
@@ -99,6 +99,31 @@ def test_news_are_the_bars_that_a_page_has_not(state: LiveState) -> None:
     news = state.news(state.bars - 7)
     assert news["candles"]["BBB"] == whole["candles"]["BBB"][-7:] and news["equity"] == whole["equity"][-7:]
     assert state.news(state.bars)["equity"] == [] and len(state.news(0)["equity"]) == len(whole["equity"])
+
+
+def test_earlier_days_are_run_again_from_the_journal(streamed: Path, state: LiveState, tmp_path: Path) -> None:
+    earlier = Earlier(streamed, None)
+    assert earlier.days() == [{"name": "000001", "begins": 0}] and Earlier(tmp_path, None).days() == []
+
+    async def steps(client: Any) -> tuple[Any, Any, int]:
+        found = [await client.get(path) for path in ("/days", "/day?name=000001", "/day?name=000002")]
+        return await found[0].json(), await found[1].json(), found[2].status
+
+    days, day, none = asked(page(state, tmp_path, days=earlier.days, day=earlier.read), steps)
+    run = open_run(streamed)
+    before = run.times() <= MIDNIGHT
+    assert days == earlier.days() and none == 404, "the last segment is what the page follows"
+    assert [value for _, value in day["equity"]] == run.value("execution", "l99_pine_mirror", Mirror).equity[before].tolist()
+    fills = pd.read_parquet(streamed / "fills.parquet")
+    marks = sum(len(marks) for marks in day["marks"].values())
+    assert marks == day["counts"]["fill"] == (fills.timestamp <= pd.Timestamp(MIDNIGHT, tz="UTC")).sum()
+
+
+def test_what_comes_with_most_bars_pushes_nothing_else_off_the_list(state: LiveState) -> None:
+    shown = state.whole()["log"]
+    minor = [entry for entry in shown if entry["event"] in ("refusal", "regime_change")]
+    assert len(minor) == 100 and len(shown) == 200 and state.counts["refusal"] > 100
+    assert [entry["at"] for entry in shown] == sorted(entry["at"] for entry in shown)
 
 
 def page(state: LiveState | None, place: Path, **more: Any) -> Page:
@@ -308,7 +333,8 @@ def served(state: LiveState, tmp_path: Path) -> Iterator[str]:
     Heartbeat(tmp_path, Feed()).beat()
 
     async def start() -> None:
-        runner = web.AppRunner(page(state, tmp_path).app(), shutdown_timeout=0.1)
+        of_days = {"days": lambda: [{"name": "000001", "begins": 0}], "day": lambda name: {**state.whole(), "log": []}}
+        runner = web.AppRunner(page(state, tmp_path, **of_days).app(), shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         address.append(runner.addresses[0][1])
@@ -336,6 +362,13 @@ def test_the_page_in_a_browser_on_a_phone(browser: Any, served: str, state: Live
     assert tab.evaluate("document.documentElement.scrollWidth") == PHONE["width"], "nothing sticks out"
     assert tab.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
     assert tab.locator("#chart canvas").count() > 0 and tab.locator("#positions tbody tr").count() == 2
+    few = tab.locator("#log tbody tr").count()
+    tab.check("#minor")
+    assert tab.locator("#log tbody tr").count() > few, "refusals are shown when they are asked for"
+    tab.select_option("#days", "000001")
+    tab.get_by_text("nothing yet").wait_for()
+    tab.select_option("#days", "")
+    tab.locator("#log tbody tr").nth(3).wait_for()
     answers = iter([None, TOKEN])
     tab.on("dialog", lambda dialog: dialog.accept(next(answers) or ""))
     tab.click("[data-command=HALT]")
