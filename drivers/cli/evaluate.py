@@ -58,34 +58,35 @@ def evaluate(
     backtest overfitting, the test for superior predictive ability, the minimum track record, purged splits and the ablation.
     Every setting counts as a trial of the project. A killed evaluation goes on where it was with the same command and --out.
     """
-    from datetime import UTC, datetime
-
-    from drivers.evaluation.page import NAME
-    from drivers.evaluation.plan import EvaluationRequest
-    from drivers.evaluation.run import default_out
-    from drivers.evaluation.run import evaluate as run
-    from drivers.evaluation.settings import combined, read_file, typed
-    from drivers.evaluation.words import in_short
-
-    from_file, named = read_file(grid) if grid is not None else ({}, {})
-    place = out or default_out(datetime.now(UTC))
-    request = EvaluationRequest(
-        request_of(context, symbols, start, end, None, data=data, spec=spec),
-        combined({**from_file, **typed(values or ())}, named),
-        _numbers(seeds),
-        ablation,
-        windows,
-        separate,
-        place,
-        keep,
-    )
     if keep and cluster is not None and not cluster.startswith("local:"):
         raise typer.BadParameter("a cluster's runs stay on its machines; leave it out", param_hint="--keep")
-    try:
-        evaluation = run(request, executor_of(cluster, workers, "drivers.evaluation.task"))
-    except KeyboardInterrupt:
-        say(f"What is done is kept. Go on with the same command and --out {place}", err=True)
-        raise
+    with executor_of(cluster, workers, "drivers.evaluation.task") as pool:  # its processes start beside this one
+        from datetime import UTC, datetime
+
+        from drivers.evaluation.page import NAME
+        from drivers.evaluation.plan import EvaluationRequest
+        from drivers.evaluation.run import default_out
+        from drivers.evaluation.run import evaluate as run
+        from drivers.evaluation.settings import combined, read_file, typed
+        from drivers.evaluation.words import in_short
+
+        from_file, named = read_file(grid) if grid is not None else ({}, {})
+        place = out or default_out(datetime.now(UTC))
+        request = EvaluationRequest(
+            request_of(context, symbols, start, end, None, data=data, spec=spec),
+            combined({**from_file, **typed(values or ())}, named),
+            _numbers(seeds),
+            ablation,
+            windows,
+            separate,
+            place,
+            keep,
+        )
+        try:
+            evaluation = run(request, pool)
+        except KeyboardInterrupt:
+            say(f"What is done is kept. Go on with the same command and --out {place}", err=True)
+            raise
     for text in in_short(evaluation):
         say(text)
     say(f"Results: {place / NAME}")

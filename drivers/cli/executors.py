@@ -23,10 +23,13 @@ ClusterAddress = Annotated[
 def executor_of(cluster: str | None, workers: int | None, module: str) -> Executor:
     """The workers that the options name. module: of the tasks; processes of this machine import it as they start. Raises
     ClusterError."""
-    from drivers.evaluation.machine import machine
-    from drivers.executors.cluster import Cluster
-    from drivers.executors.local import LocalPool
-
     if cluster is not None and workers is not None:
         raise typer.BadParameter("a cluster has its own workers; leave one of them out", param_hint="--workers")
-    return LocalPool(workers or 0, modules=[module]) if cluster is None else Cluster(cluster, machine)
+    if cluster is None:
+        from drivers.executors.local import LocalPool
+
+        return LocalPool(workers or 0, modules=[module])
+    from drivers.evaluation.machine import machine
+    from drivers.executors.cluster import Cluster
+
+    return Cluster(cluster, machine)

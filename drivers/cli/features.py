@@ -35,24 +35,27 @@ def features(
     table a layer is, and is written last.
     """
     from drivers.feeds.source import source_of
-    from drivers.run.progress import progress_bar
-    from drivers.scale.features import FeaturesRequest
-    from drivers.scale.features import features as sweep
-    from drivers.text.terminal import Terminal
 
-    request = FeaturesRequest(
-        source_of(data),
-        source_of(out),
-        names(symbols),
-        utc_ns(start),
-        utc_ns(end),
-        tuple(overrides or ()),
-        spec,
-        project_of(context),
-        shard,
-    )
-    with progress_bar(Terminal(stderr=True)) as progress, executor_of(cluster, workers, "drivers.scale.shard") as pool:
-        task = progress.add_task("Computing", total=1.0)
-        made = sweep(request, pool, lambda share: progress.update(task, completed=share))
+    place, goes_to = source_of(data), source_of(out)
+    with executor_of(cluster, workers, "drivers.scale.shard") as pool:  # its processes start beside this one
+        from drivers.run.progress import progress_bar
+        from drivers.scale.features import FeaturesRequest
+        from drivers.scale.features import features as sweep
+        from drivers.text.terminal import Terminal
+
+        request = FeaturesRequest(
+            place,
+            goes_to,
+            names(symbols),
+            utc_ns(start),
+            utc_ns(end),
+            tuple(overrides or ()),
+            spec,
+            project_of(context),
+            shard,
+        )
+        with progress_bar(Terminal(stderr=True)) as progress:
+            task = progress.add_task("Computing", total=1.0)
+            made = sweep(request, pool, lambda share: progress.update(task, completed=share))
     say(f"{len(made.layers)} layers over {made.bars} bars of {len(made.symbols)} symbols: {made.bytes / 1e6:.1f} MB in {out}")
     say(f"Read them with: import stratoquant as sq; sq.load_features({str(out)!r}, 'l12_regression_slope_short')")

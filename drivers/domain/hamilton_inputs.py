@@ -19,11 +19,11 @@ from hamilton.driver import Driver
 from dataflows.data.types import Instruments
 from dataflows.panel import walk
 from dataflows.spans import MINUTES, BarClock
-from drivers.domain.inputs import reads
 from drivers.domain.market import instruments_of
 from drivers.engine.building import make_engine
 from drivers.engine.plan import Plan
 from drivers.feeds.dataset import Dataset
+from drivers.graph.field_reads import reads
 from drivers.graph.inventory import layer_nodes
 from drivers.graph.layers import LayerNode
 from drivers.graph.wiring import load

@@ -9,13 +9,13 @@ import numpy as np
 import pandera.errors
 
 from dataflows.boundary import Boundary, Promise, part_of, promise_of
-from dataflows.panel import Ints, is_log, is_record, walk
+from dataflows.panel import Ints, is_log, walk
 from drivers.engine.chunk import Chunk, empty_log
 from drivers.engine.guards import BoundaryError, Column, bounds_of, frame_of, place_of, report
 from drivers.engine.limits import Bounded, Ruled, all_hold
 from drivers.feeds.dataset import Dataset
 from drivers.graph.columns import wide_columns
-from drivers.graph.field_reads import Path, used_paths
+from drivers.graph.field_reads import Path, reads
 from drivers.graph.layers import Delayed, LayerNode
 from drivers.graph.wiring import Wiring
 from drivers.store.learned import FILE as LEARNED
@@ -53,15 +53,6 @@ class Cut(NamedTuple):
         """What it takes of the account side of the run: layers that are not run again."""
         sources = {*self.panels, *self.logs.values(), *self.epochs.values()}
         return sorted(name for name in sources if nodes[name].schedule != "columnar")
-
-
-def reads(node: LayerNode, parameter: str) -> frozenset[Path]:
-    """The leaves that a layer reads of one of its parameters; all where it hands the record on."""
-    hint = node.hints[parameter]
-    if not is_record(hint):
-        return frozenset({()})
-    own = dict(zip(node.params, node.fn.__code__.co_varnames, strict=False))[parameter]
-    return frozenset(used_paths(node.fn, own, hint))
 
 
 def cut_out(domain: str, nodes: Nodes, delayed: Mapping[str, Delayed]) -> Cut:

@@ -52,7 +52,8 @@ def evaluate(request: EvaluationRequest, executor: Executor | None = None, conso
     configuration raises, before anything is run; and EvaluationError where every run has failed.
     """
     out = (request.out or default_out(datetime.now(UTC))).absolute()
-    with progress_bar(console or Terminal(stderr=True)) as progress:
+    pool = executor or LocalPool(modules=[RunTask.__module__])
+    with pool, progress_bar(console or Terminal(stderr=True)) as progress:  # its processes start beside the planning
         plan = plan_evaluation(request, progress)
         with _owned(out):
             results = _finished(out, plan)
@@ -61,10 +62,9 @@ def evaluate(request: EvaluationRequest, executor: Executor | None = None, conso
             _note_whole(plan, results, ledger, list(range(len(plan.settings))))
             left = [piece for piece in plan.pieces if piece.id not in results]
             if left:
-                pool = executor or LocalPool(modules=[RunTask.__module__])
                 if pool.here and not marker(plan.engine).is_file():  # compiled once, and not by every worker
                     prepare_run(left[0].request, progress)
-                with pool, _scratch(out):
+                with _scratch(out):
                     _run(plan, left, pool, out, results, failures, ledger, progress)
             if not results:
                 raise EvaluationError(f"every run failed; the first: {next(iter(failures.values()))}")

@@ -9,8 +9,9 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dataflows.panel import walk
+from dataflows.panel import is_record, walk
 from dataflows.runtime.compile import python_of
+from drivers.graph.layers import LayerNode
 
 Path = tuple[str, ...]
 
@@ -20,6 +21,15 @@ def used_paths(fn: Callable[..., Any], parameter: str, record: Any) -> set[Path]
     every = [path for path, _ in walk(record)]
     read = chains(fn, parameter)
     return {p for p in every for c in read if p[: len(c)] == c[: len(p)]}
+
+
+def reads(node: LayerNode, parameter: str) -> frozenset[Path]:
+    """The leaves that a layer reads of one of its parameters; all where it hands the record on."""
+    hint = node.hints[parameter]
+    if not is_record(hint):
+        return frozenset({()})
+    own = dict(zip(node.params, node.fn.__code__.co_varnames, strict=False))[parameter]
+    return frozenset(used_paths(node.fn, own, hint))
 
 
 @functools.cache

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from dataflows.panel import is_record, walk
-from drivers.domain.inputs import reads
 from drivers.engine.plan import Plan
-from drivers.graph.field_reads import Path
+from drivers.graph.field_reads import Path, reads
 from drivers.graph.layers import LayerNode, PlanError
 
 Panels = dict[str, frozenset[Path]]

@@ -27,8 +27,8 @@ from drivers.feeds.partitioned.read import Frame, open_partitioned
 from drivers.feeds.source import Source
 from drivers.graph.wiring import Wiring, with_spec
 from drivers.graph.wiring import load as load_wiring
-from drivers.project.configs import load_configs
-from drivers.project.locate import locate
+from drivers.project.configs import Configs, load_configs
+from drivers.project.locate import Project, locate
 from drivers.project.machine_specs import load_spec
 from drivers.scale.panels import after_each_other, packed, unpacked
 from drivers.scale.passes import Pass, every_leaf, passes
@@ -105,22 +105,32 @@ class Graph(NamedTuple):
     wiring: Wiring
     plan: Plan
     passes: list[Pass]
-    parts: dict[str, Plan]  # by pass
 
 
 @functools.lru_cache(maxsize=4)
 def graph_of(settings: Settings) -> Graph:
-    """The passes of the graph that a sweep runs, each with its plan."""
+    """The passes of the graph that a sweep runs."""
+    project, wiring, configs = _read(settings)
+    plan = make_plan(wiring, configs, project)
+    return Graph(wiring, plan, passes(plan, learning=settings.learning))
+
+
+@functools.lru_cache(maxsize=32)
+def _plan_of(settings: Settings, name: str) -> Plan:
+    """The plan of a pass."""
+    project, wiring, configs = _read(settings)
+    step = next(each for each in graph_of(settings).passes if each.name == name)
+    return make_plan(wiring, configs, project, only=step.layers)
+
+
+def _read(settings: Settings) -> tuple[Project, Wiring, Configs]:
     project = locate(settings.project)
     wiring = load_wiring(project.wiring)
     spec = load_spec(project, settings.spec) if settings.spec else None
     if spec is not None:
         wiring = with_spec(wiring, spec)
     wiring = wiring.at_clock(settings.clock)
-    configs = load_configs(project, settings.overrides, spec, settings.clock)
-    plan = make_plan(wiring, configs, project)
-    steps = passes(plan, learning=settings.learning)
-    return Graph(wiring, plan, steps, {step.name: make_plan(wiring, configs, project, only=step.layers) for step in steps})
+    return project, wiring, load_configs(project, settings.overrides, spec, settings.clock)
 
 
 def run_pass(work: Work) -> Answer:
@@ -147,7 +157,7 @@ _GUARDS: Final[dict[tuple[Settings, str], Guards]] = {}
 
 def _engine(settings: Settings, graph: Graph, step: Pass, data: Dataset) -> Engine:
     """An engine of a pass, at the beginning."""
-    plan = graph.parts[step.name]
+    plan = _plan_of(settings, step.name)
     engine = make_engine(plan, data.symbols, data.instruments, depth=data.depth, epoch_ns=graph.wiring.epoch_ns)
     made = _GUARDS.get((settings, step.name))
     engine.guard = Guards(plan, boundaries(graph.wiring), data.symbols) if made is None else made.over(data.symbols)
@@ -205,7 +215,7 @@ def advance(
     """
     plan, setup, tables = graph.plan, work.setup, Tables(data.symbols)
     parts: list[dict[str, Any]] = []
-    wanted = {"observations", "external_alpha"} & graph.parts[step.name].hints.keys()
+    wanted = {"observations", "external_alpha"} & engine.plan.hints.keys()
     gives = step.gives
     if setup.out is None:
         gives = {name: every_leaf(plan.type_of(name)) for name in step.layers if name in setup.keep}
