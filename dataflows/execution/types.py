@@ -156,6 +156,7 @@ REJECTIONS: Final = (
     "STALE",
     "ADOPTED",
     "WATCHDOG",
+    "DELEVERAGED",
 )
 
 

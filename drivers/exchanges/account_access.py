@@ -25,6 +25,7 @@ from drivers.exchanges.gateway import Gateway, Market
 from drivers.exchanges.last_gate import LastGate
 from drivers.exchanges.markets import name_of
 from drivers.exchanges.state import State
+from drivers.exchanges.swaps import SPOKEN, prepare, refuse_contracts
 from drivers.exchanges.user_stream import UserStream
 from drivers.exchanges.watchdog_word import Word
 from drivers.exchanges.wire import CcxtWire, Threads, refuse_withdrawals
@@ -68,8 +69,8 @@ def check_mode(venue: str, rules: VenueRules, mode: str, yes: bool) -> None:
     """Raises ExchangeFault, a sentence, for whatever is missing before orders may leave. mode: testnet or live. yes: --yes-live
     was given."""
     file = f"{venue}.yml"
-    if rules.market != "spot":
-        raise ExchangeFault(f"{file}: orders go to spot markets so far; {venue} is a market of swaps")
+    if rules.market == "swap" and rules.exchange not in SPOKEN:
+        raise ExchangeFault(f"{file}: orders go to the swaps of {', '.join(SPOKEN)} so far, not to those of {rules.exchange}")
     if mode == "live" and not (rules.live and yes):
         lacks = [*(["`live: true` in " + file] if not rules.live else []), *(["--yes-live"] if not yes else [])]
         raise ExchangeFault(f"real orders with real money need {' and '.join(lacks)}")
@@ -147,6 +148,9 @@ class Account:
         wires = [CcxtWire(account_client(exchange, keys), keys.all) for _ in range(2)]
         for wire in wires:
             exchange.ask(wire.client.load_time_difference)
+        if rules.market == "swap":
+            refuse_contracts(exchange.name, [exchange.market(symbol) for symbol in symbols])
+            exchange.ask(lambda: prepare(wires[0].client, exchange.name, rules, symbols))
         exchange.ask(lambda: refuse_withdrawals(wires[0].client, exchange.name, rules.may_withdraw))
         self._lock = lock_account(exchange.name, keys)
         come = wake or self._woken.set
@@ -188,4 +192,6 @@ def market_of(market: Mapping[str, Any]) -> Market:
         lot=Decimal(str(market["precision"]["amount"] or 0)),
         least=Decimal(str(market["limits"]["cost"].get("min") or 0)),
         fee=float(market.get("taker") or 0.001),
+        swap=bool(market.get("swap")),
+        multiplier=Decimal(str(market.get("contractSize") or 1)),
     )

@@ -51,8 +51,8 @@ def _adopt(gateway: Gateway, market: Market, seen: OrderSeen, sequence: int) -> 
     kind = ("stop_limit" if seen.price else "stop") if stops else "target" if closes else "limit"
     leg = Leg(
         seen.client or f"v{seen.venue_id}", book.id, market.name, kind, seen.side, text(seen.quantity), seen.price,
-        book.trigger, "GTC", gateway.now(), state=OPEN, venue_id=seen.venue_id,
-        filled=text(seen.filled), stated=text(seen.filled),
+        book.trigger, "GTC", gateway.now(), state=OPEN, venue_id=seen.became if seen.algo else seen.venue_id,
+        filled=text(seen.filled), stated=text(seen.filled), reduces=closes, algo=seen.algo,
     )  # fmt: skip
     book.filled = text(seen.filled if seen.side == "buy" else -seen.filled)
     gateway.state.touch(book, leg)

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Final
 from dataflows.execution.types import ACCEPT, CANCELED_EVENT, FILL, MAKER, REJECTIONS, TAKER
 from drivers.exchanges import client_ids
 from drivers.exchanges.legs import DONE, ENTRY, OPEN, SENT, STOP, TARGET, UNKNOWN, Book, Leg, text
-from drivers.exchanges.seen import OrderSeen, TradeSeen
+from drivers.exchanges.seen import FundingSeen, OrderSeen, TradeSeen
+from drivers.exchanges.swaps import why_closed
 from drivers.exchanges.wire import DONE as WAS_DONE
-from drivers.exchanges.wire import Outcome
+from drivers.exchanges.wire import NOT_FOUND, Outcome
 
 if TYPE_CHECKING:
     from drivers.exchanges.gateway import Gateway, Market
 
 SECOND: Final = 1_000_000_000
 FIRST_ASK: Final = SECOND // 5
+FUNDING: Final = "funding"
+"""Under which `State.since` has the time of the last payment."""
 
 
 class Bookings:
@@ -30,6 +33,7 @@ class Bookings:
         self.gateway, self.state = gateway, gateway.state
         self._by_venue: dict[tuple[str, str], str] = {}
         self._parked: dict[tuple[str, str], list[TradeSeen]] = {}
+        self._own: set[str] = set()  # orders of the exchange's own, of which word has come
 
     def begin(self) -> None:
         """Knows the exchange's ids of what is remembered."""
@@ -42,7 +46,7 @@ class Bookings:
         state, name = self.state, market.name
         number = state.numbers[name] = state.numbers.get(name, 0) + 1
         state.position[name] = held
-        state.cash -= held * Decimal(repr(price))
+        state.cash -= held * Decimal(repr(price)) * market.multiplier
         self.gateway.say(
             FILL,
             name,
@@ -71,9 +75,12 @@ class Bookings:
         if isinstance(seen, TradeSeen):
             self._saw_trade(seen)
         else:
-            leg = self._leg(seen.symbol, seen.client, seen.venue_id)
+            leg = self._leg(seen.symbol, seen.client, seen.became if seen.algo else seen.venue_id)
             if leg is not None:
                 self._saw_order(leg, seen)
+            elif why_closed(seen.client) and seen.venue_id not in self._own:
+                self._own.add(seen.venue_id)
+                self.gateway.reconciler.again(trades=True)
 
     def _leg(self, symbol: str, client: str, venue_id: str) -> Leg | None:
         """The leg that an id names; of one that is ours and was forgotten, a new record; None for a stranger's."""
@@ -101,6 +108,11 @@ class Bookings:
             leg.stated = str(seen.filled)
             leg.ask = leg.ask or self.gateway.now() + SECOND  # by then its trades are here, or they are asked for
             self.state.touch(leg)
+        if seen.algo and seen.status == "closed":  # it was reached: from now on the order that it became counts
+            if leg.live:
+                leg.state, leg.doubted, leg.ask = OPEN, True, leg.ask or self.gateway.now()
+                self.state.touch(leg)
+            return
         if leg.state == DONE:
             if leg.ended.strip("+") in ("lost", "later", "rejected") and seen.status == "open":
                 self.gateway.notify(f"{leg.symbol}: an order that the exchange did not know is there after all; it is canceled")
@@ -143,10 +155,41 @@ class Bookings:
     def _whose(self, key: tuple[str, str], outcome: Outcome) -> None:
         for seen in outcome.orders:
             self.saw(seen)
+        client = outcome.orders[0].client if outcome.orders else ""
+        reached = [
+            leg for leg in self.state.legs.values() if leg.algo and not leg.venue_id and leg.symbol == self._name(key[0])
+        ]
+        if outcome.kind == WAS_DONE and reached and not (self._by_watchdog(client) or why_closed(client)):
+            self._seek(key, reached, outcome)
+        else:
+            self._settle_whose(key, outcome, client)
+
+    def _seek(self, key: tuple[str, str], legs: list[Leg], order: Outcome) -> None:
+        """Asks whether one of our conditional orders has become the order of trades that nobody knows; legs: still to ask."""
+        if key not in self._parked:
+            return
+        if not legs:
+            self._settle_whose(key, order, order.orders[0].client if order.orders else "")
+            return
+
+        def answered(outcome: Outcome) -> None:
+            for seen in outcome.orders:
+                self.saw(seen)
+            if outcome.kind in (WAS_DONE, NOT_FOUND):
+                self._seek(key, legs[1:], order)
+            else:
+                self._parked.pop(key, None)  # they are fetched again, for their order is not complete without them
+
+        client = legs[0].client
+        self.gateway.call(lambda wire: wire.ask(client, "", key[0], trigger=True), answered, urgent=True)
+
+    def _settle_whose(self, key: tuple[str, str], outcome: Outcome, client: str) -> None:
+        said, why = client_ids.read(client), why_closed(client)
         for trade in self._parked.pop(key, ()):
-            client = outcome.orders[0].client if outcome.orders else ""
-            said = client_ids.read(client)
-            if self._by_watchdog(client):
+            if why:
+                self._book(None, trade, why)
+                self.gateway.notify(f"{self._name(key[0])}: the exchange has closed {trade.quantity} at {trade.price} ({why})")
+            elif self._by_watchdog(client):
                 self._book(None, trade)
             elif outcome.kind == WAS_DONE and (said is None or said.nonce != self.state.nonce):
                 self.state.is_new_trade(self._name(key[0]), trade.trade_id)  # a stranger's: reconciliation sees what it did
@@ -160,8 +203,8 @@ class Bookings:
         said = client_ids.read(client, client_ids.WATCHDOG)
         return said is not None and said.nonce == self.state.nonce
 
-    def _book(self, leg: Leg | None, trade: TradeSeen) -> None:
-        """A fill, once. leg: None: the watchdog's."""
+    def _book(self, leg: Leg | None, trade: TradeSeen, own: str = "WATCHDOG") -> None:
+        """A fill, once. leg: None: of the watchdog, or the exchange's own; own: which."""
         market = self.gateway.by_symbol[trade.symbol]
         name = market.name
         if not self.state.is_new_trade(name, trade.trade_id):
@@ -178,12 +221,13 @@ class Bookings:
                 leg.state, leg.ask = OPEN, 0
             state.touch(leg)
         book = state.books.get(leg.owner) if leg is not None else None
-        owner, why = (leg.owner, "NONE") if leg is not None else (0, "WATCHDOG")
+        owner, why = (leg.owner, "NONE") if leg is not None else (0, own)
         if book is not None and book.adopted:
             owner, why = 0, "ADOPTED"
         before = state.position.get(name, Decimal(0))
         after = state.position[name] = before + trade.quantity - fee_base
-        state.cash -= trade.quantity * trade.price + (trade.fee if trade.fee_asset == market.quote else 0)
+        worth = trade.quantity * trade.price * market.multiplier
+        state.cash -= worth + (trade.fee if trade.fee_asset == market.quote else 0)
         if book is not None:
             book.filled = str(Decimal(book.filled) + trade.quantity)
             state.touch(book)
@@ -200,14 +244,23 @@ class Bookings:
         if before > 0 >= after or before < 0 <= after:
             self._closed(name)
 
+    def saw_funding(self, paid: FundingSeen) -> None:
+        """A payment of funding, once."""
+        market = self.gateway.by_symbol.get(paid.symbol)
+        if market is None or not self.state.is_new_trade(market.name, f"funding {paid.id}"):
+            return
+        self.gateway.moves += 1
+        self.state.cash += paid.amount
+        self.state.since[FUNDING] = max(self.state.since.get(FUNDING, 0), paid.time)
+
     def _fee(self, market: Market, trade: TradeSeen) -> tuple[float, Decimal]:
         """(in quote currency, in base units)."""
         if trade.fee_asset == market.quote or not trade.fee_asset:
             return float(trade.fee), Decimal(0)
-        if trade.fee_asset == market.base and trade.quantity > 0:
+        if trade.fee_asset == market.base and trade.quantity > 0 and not market.swap:
             return 0.0, trade.fee
         price = float(trade.price) if trade.fee_asset == market.base else self.gateway.reconciler.price(trade.fee_asset)
-        notional = float(abs(trade.quantity) * trade.price)
+        notional = float(abs(trade.quantity) * trade.price * market.multiplier)
         worth = float(trade.fee) * price if price > 0.0 else notional * market.fee
         paid, sum_ = self.state.fees.get(trade.fee_asset, ["0", "0"])
         self.state.fees[trade.fee_asset] = [str(Decimal(paid) + trade.fee), str(Decimal(sum_) + Decimal(repr(worth)))]

@@ -1,4 +1,4 @@
-"""The order gateway: fulfils `KeptVenue` at one spot account of an exchange.
+"""The order gateway: fulfils `KeptVenue` at one account of an exchange, of spot or of perpetual swaps.
 
 What the layers ask for is written to the stream's journal, on the disk, before it leaves; so is what the exchange answers,
 before it acts. A call whose outcome is not known is resolved by asking for its client id, and nothing is sent twice. What the
@@ -63,6 +63,13 @@ class Market(NamedTuple):
     lot: Decimal
     least: Decimal  # notional
     fee: float  # of a taker, as a fraction
+    swap: bool = False
+    multiplier: Decimal = Decimal(1)  # base units of one contract
+
+    @property
+    def asset(self) -> str:
+        """What the account holds of it: the coin, or the contracts, under the symbol."""
+        return self.symbol if self.swap else self.base
 
 
 class Private(Protocol):

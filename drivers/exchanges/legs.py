@@ -100,6 +100,8 @@ class Leg:
     ask: int = 0  # when to ask for it, UTC ns
     asks: int = 0
     immediate: bool = False
+    reduces: bool = False  # it may only lessen a position
+    algo: bool = False  # a conditional order that rests apart; once it is reached, `venue_id` is that of what it became
 
     @property
     def left(self) -> Decimal:

@@ -82,9 +82,10 @@ class Outbox:
 
     def _ask_for(self, leg: Leg, now: int) -> None:
         symbol, client, venue_id = self.gateway.by_name[leg.symbol].symbol, leg.client, leg.venue_id
+        rests = leg.algo and not venue_id
         self._asking.add(client)
         self.gateway.call(
-            lambda wire: wire.ask("" if venue_id else client, venue_id, symbol),
+            lambda wire: wire.ask("" if venue_id else client, venue_id, symbol, trigger=rests),
             lambda outcome: self._asked(leg, outcome, now),
             urgent=True,
         )
@@ -95,7 +96,10 @@ class Outbox:
     def _asked(self, leg: Leg, outcome: Outcome, asked: int) -> None:
         self._asking.discard(leg.client)
         self._take(outcome)
-        if outcome.kind == WAS_DONE and leg.state == OPEN and Decimal(leg.filled) >= Decimal(leg.stated):
+        if any(seen.algo and seen.status == "closed" for seen in outcome.orders) and leg.live:
+            leg.asks += 1  # what it became is asked for
+            leg.ask = self.gateway.now() + (0 if leg.venue_id else min(LAST_ASK, FIRST_ASK << min(leg.asks, 8)))
+        elif outcome.kind == WAS_DONE and leg.state == OPEN and Decimal(leg.filled) >= Decimal(leg.stated):
             leg.ask, leg.asks, leg.canceling, leg.doubted = 0, 0, False, False  # a cancel that was under way is sent again
         elif outcome.kind == NOT_FOUND and leg.state == UNKNOWN and asked >= leg.sent + self.gateway.window + MARGIN:
             leg.state, leg.ended, leg.ask = DONE, "lost", 0

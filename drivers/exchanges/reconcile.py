@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from drivers.exchanges import client_ids
 from drivers.exchanges.adopt import adopt_orders
+from drivers.exchanges.bookings import FUNDING
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import OPEN, UNKNOWN, text
 from drivers.exchanges.seen import AccountSeen
@@ -34,6 +35,10 @@ DOUBTS: Final = 3
 """Readings in a row that differ while nothing is under way, before they are believed."""
 NEW_ORDER: Final = 2 * SECOND
 """A younger order may not be in the exchange's list yet."""
+HOUR: Final = 3_600 * SECOND
+ROUNDED: Final = Decimal("0.001")
+ROUNDED_SHARE: Final = Decimal("1e-7")
+"""Quote currency, and share of what is held, that an exchange's rounding of a swap account's money may make."""
 _DUST: Final = Decimal("1e-8")
 
 
@@ -49,7 +54,7 @@ class Reconciler:
         self.strangers: set[str] = set()
         self._at = 0
         self._next = self._next_clock = self._next_prices = 0
-        self._doubts = 0
+        self._doubts = self._hour = 0
         self._reading = False
         self._prices: dict[str, tuple[int, float]] = {}
         self.fault: ExchangeFault | None = None
@@ -77,6 +82,8 @@ class Reconciler:
     def _took(self, outcome: Outcome) -> None:
         for trade in outcome.trades:
             self.gateway.bookings.saw(trade)
+        for paid in outcome.funding:
+            self.gateway.bookings.saw_funding(paid)
 
     def due(self) -> None:
         """What timers ask for."""
@@ -88,12 +95,22 @@ class Reconciler:
         if now >= self._next_prices:
             self._next_prices = now + PRICES_EVERY
             quote = gateway.markets[0].quote
-            for asset in sorted({market.base for market in gateway.markets} | set(self.state.fees)):
-                self._ask_price(asset, quote)
+            pairs = {asset: f"{asset}/{quote}{f':{quote}' if gateway.markets[0].swap else ''}" for asset in self.state.fees}
+            pairs |= {market.base: market.symbol for market in gateway.markets}
+            for asset, symbol in sorted(pairs.items()):
+                self._ask_price(asset, symbol)
+        if gateway.markets[0].swap and now // HOUR != self._hour:
+            self._hour = now // HOUR
+            self._funding()
         if now >= self._next and not self._reading:
             self._reading = True
             moves = gateway.moves
             gateway.call(lambda wire: wire.account(), lambda outcome: self._read(outcome, moves, now), urgent=False)
+
+    def _funding(self) -> None:
+        since = self.state.since.get(FUNDING)
+        if since is not None:
+            self.gateway.call(lambda wire: wire.funding(since), self._took, urgent=False)
 
     def measure_clock(self) -> None:
         """Both clients learn the exchange's time."""
@@ -101,10 +118,8 @@ class Reconciler:
         for urgent in (True, False):
             self.gateway.call(lambda wire: wire.measure_clock(), lambda outcome: None, urgent=urgent)
 
-    def _ask_price(self, asset: str, quote: str) -> None:
-        self.gateway.call(
-            lambda wire: wire.price(f"{asset}/{quote}"), lambda outcome: self._priced(asset, outcome), urgent=False
-        )
+    def _ask_price(self, asset: str, symbol: str) -> None:
+        self.gateway.call(lambda wire: wire.price(symbol), lambda outcome: self._priced(asset, outcome), urgent=False)
 
     def _priced(self, asset: str, outcome: Outcome) -> None:
         if outcome.kind == DONE and 0.0 < outcome.price < math.inf:
@@ -144,8 +159,10 @@ class Reconciler:
             return
         if differs:
             for market in gateway.markets:
-                if market.base in differs or market.quote in differs:
+                if market.asset in differs or market.quote in differs:
                     self._trades_since_start(market.name)
+            if gateway.markets[0].swap:
+                self._funding()
             self._doubts += 1
             if self._doubts < DOUBTS:
                 return
@@ -169,11 +186,21 @@ class Reconciler:
         gateway = self.gateway
         quote, cash = gateway.markets[0].quote, Decimal(repr(gateway.cash))
         there = account.total.get(quote, Decimal(0))
-        held = {m: account.total.get(m.base, Decimal(0)) for m in gateway.markets} if gateway.adopt else {}
-        held = {market: amount for market, amount in held.items() if amount >= market.lot}
+        held = {m: account.total.get(m.asset, Decimal(0)) for m in gateway.markets}
+        held = {market: amount for market, amount in held.items() if abs(amount) >= market.lot}
+        if not gateway.adopt:
+            if swaps := [market for market in held if market.swap]:
+                self.fault = ExchangeFault(
+                    f"the account has a position of {text(held[swaps[0]])} in {swaps[0].symbol}, which is not of this run; "
+                    "close it, or write `adopt: true` into the venue's file to take it in"
+                )
+                return False
+            held = {}
         if not all(self.price(market.base) > 0.0 for market in held):
             return False  # until their prices are known
-        cash -= sum((amount * Decimal(repr(self.price(market.base))) for market, amount in held.items()), Decimal(0))
+        cash -= sum(
+            (amount * Decimal(repr(self.price(market.base))) * market.multiplier for market, amount in held.items()), Decimal(0)
+        )
         if there < cash:
             self.fault = ExchangeFault(
                 f"the account holds {text(there)} {quote}, and the run is to trade with {gateway.cash:g}; write "
@@ -184,12 +211,12 @@ class Reconciler:
             self.state.baseline[asset] = str(amount)
         self.state.baseline[quote] = str(there - cash)
         for market, amount in held.items():
-            self.state.baseline[market.base] = "0"
+            self.state.baseline[market.asset] = "0"
             gateway.bookings.adopt_position(market, amount, self.price(market.base))
         if gateway.adopt:
             adopt_orders(gateway, account.orders)
         for market in gateway.markets:
-            self.state.since[market.name] = gateway.now() // 1_000_000
+            self.state.since[market.name] = self.state.since[FUNDING] = gateway.now() // 1_000_000
         self.state.dirty = True
         return True
 
@@ -225,11 +252,16 @@ class Reconciler:
         expected[quote] = expected.get(quote, Decimal(0)) + Decimal(repr(self.gateway.cash)) + state.cash
         for market in self.gateway.markets:
             held = state.position.get(market.name, Decimal(0))
-            expected[market.base] = expected.get(market.base, Decimal(0)) + held
+            expected[market.asset] = expected.get(market.asset, Decimal(0)) + held
         for asset, (paid, _) in state.fees.items():
             expected[asset] = expected.get(asset, Decimal(0)) - Decimal(paid)
-        ours = {quote, *(market.base for market in self.gateway.markets)}
-        return {asset: account.total.get(asset, Decimal(0)) - amount for asset, amount in expected.items() if asset in ours}
+        ours = {quote, *(market.asset for market in self.gateway.markets)}
+        gaps = {asset: account.total.get(asset, Decimal(0)) - amount for asset, amount in expected.items() if asset in ours}
+        if self.gateway.markets[0].swap and abs(gaps[quote]) <= ROUNDED + ROUNDED_SHARE * abs(
+            account.total.get(quote, Decimal(0))
+        ):
+            gaps[quote] = Decimal(0)  # the exchange rounds what fills realize, and mean prices
+        return gaps
 
     def statement(self, at: int) -> Snapshot | None:
         """The account as of now, as its last reading has it: our books, and what it differed by then. Orders are compared by
@@ -248,7 +280,7 @@ class Reconciler:
         return Snapshot(
             time=at if history else min(at, self._at),
             position={
-                market.name: float(state.position.get(market.name, Decimal(0)) + gaps.get(market.base, Decimal(0)))
+                market.name: float(state.position.get(market.name, Decimal(0)) + gaps.get(market.asset, Decimal(0)))
                 for market in gateway.markets
             },
             open_orders=open_orders,

@@ -12,7 +12,8 @@ ENDS: Final = ("closed", "canceled", "expired", "rejected")
 
 class OrderSeen(NamedTuple):
     """What is said of one order. symbol: as ccxt has it. status: `open` or one of ENDS. filled: base units. The rest, where it
-    is said: quantity in base units, price and trigger as text, empty: none; takes_profit: its trigger is one of profit."""
+    is said: quantity in base units, price and trigger as text, empty: none; takes_profit: its trigger is one of profit. algo: a
+    conditional order of swaps, `closed` once it was reached; became: the exchange's id of the order that it is then."""
 
     symbol: str
     venue_id: str
@@ -24,6 +25,8 @@ class OrderSeen(NamedTuple):
     price: str = ""
     trigger: str = ""
     takes_profit: bool = False
+    algo: bool = False
+    became: str = ""
 
 
 class TradeSeen(NamedTuple):
@@ -41,8 +44,18 @@ class TradeSeen(NamedTuple):
     time: int  # ms
 
 
+class FundingSeen(NamedTuple):
+    """A payment of funding. amount: quote currency; negative: paid. time: ms."""
+
+    symbol: str
+    id: str
+    amount: Decimal
+    time: int
+
+
 class AccountSeen(NamedTuple):
-    """The account at a time. total: free and locked, by asset. orders: all that are open, strangers' too."""
+    """The account at a time. total: free and locked, by asset; of swaps see `swaps.held_of`. orders: all that are open,
+    strangers' too."""
 
     total: dict[str, Decimal]
     orders: list[OrderSeen]
@@ -62,7 +75,8 @@ def order_seen(order: Mapping[str, Any]) -> OrderSeen | None:
     if status not in (OPEN, *ENDS) or not order.get("symbol"):
         return None
     trigger = order.get("triggerPrice") or order.get("stopLossPrice") or order.get("takeProfitPrice")
-    kind = str(order.get("type") or "")
+    kind, info = str(order.get("type") or ""), order.get("info")
+    info = info if isinstance(info, Mapping) else {}
     return OrderSeen(
         order["symbol"],
         str(order.get("id") or ""),
@@ -74,6 +88,8 @@ def order_seen(order: Mapping[str, Any]) -> OrderSeen | None:
         _price(order.get("price")),
         _price(trigger),
         bool(order.get("takeProfitPrice")) or kind.replace("-", "_").lower().startswith("take_profit"),
+        "algoId" in info or "aid" in info,
+        str(info.get("actualOrderId") or info.get("ai") or ""),
     )
 
 

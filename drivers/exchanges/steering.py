@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dataflows.execution.types import ACCEPT, CANCELED_EVENT, EXPIRE, REJECT, REJECTIONS
 from drivers.exchanges import client_ids
 from drivers.exchanges.legs import ENTRY, EXIT, OPEN, STOP, TARGET, Book, Leg, stepped, text
+from drivers.exchanges.swap_bracket import SwapBracket
 
 if TYPE_CHECKING:
     from drivers.exchanges.gateway import Gateway, Market
@@ -31,6 +32,7 @@ class Steering:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway, self.state = gateway, gateway.state
         self.ending = False
+        self.of_swap = SwapBracket(gateway, self, MOST_STOPS)
 
     def steer(self, market: Market) -> None:
         """The next step of one symbol."""
@@ -123,12 +125,16 @@ class Steering:
             trigger,
             book.tif,
             self.gateway.now(),
+            reduces=book.role != ENTRY,
+            algo=market.swap and kind in ("stop", "stop_limit"),
         )
         self.state.touch(leg, book)
         return leg
 
-    def _place(self, book: Book, market: Market, kind: str, size: Decimal, urgent: bool) -> None:
-        leg = self._leg(book, market, kind, size, "" if kind == "market" else book.limit)
+    def place(self, book: Book, market: Market, kind: str, size: Decimal, urgent: bool) -> None:
+        """Sends an order that stands for so much of one of ours."""
+        trigger = book.trigger if kind in ("stop", "stop_limit") else ""
+        leg = self._leg(book, market, kind, size, "" if kind == "market" else book.limit, trigger)
         self.gateway.call(
             lambda wire: wire.place(leg, market.symbol),
             lambda outcome: self.gateway.outbox.sent_leg(leg, outcome),
@@ -152,12 +158,12 @@ class Steering:
         price = float(book.limit) if book.limit else book.price
         side = "sell" if book.quantity.startswith("-") else "buy"
         why = "" if gateway.entries_allowed else "the journal cannot be written"
-        why = why or gateway.gate.refuses(market.symbol, side, left, price, last, now)
+        why = why or gateway.gate.refuses(market.symbol, side, left * market.multiplier, price, last, now)
         if why:
             gateway.notify(f"{market.name}: an entry is refused: {why}")
             gateway.outbox.end(book, REJECT, "LAST_GATE")
             return
-        self._place(book, market, book.kind, left, urgent=False)
+        self.place(book, market, book.kind, left, urgent=False)
 
     def _exit(self, book: Book, market: Market, now: int) -> None:
         held = abs(self.state.position.get(market.name, Decimal(0)))
@@ -169,12 +175,12 @@ class Steering:
             self.gateway.outbox.end(book, kind, "REDUCE_ONLY" if kind == REJECT else "POSITION_CLOSED")
             return
         guards = [leg for leg in legs if self._role(leg) in (STOP, TARGET)]
-        if held - exiting - locked(guards) < need:
+        if not market.swap and held - exiting - locked(guards) < need:
             for leg in guards:
                 self.take_off(leg)
             return
         if self.gateway.may_call(urgent=True):
-            self._place(book, market, book.kind, need, urgent=True)
+            self.place(book, market, book.kind, need, urgent=True)
 
     def _role(self, leg: Leg) -> str:
         book = self.state.books.get(leg.owner)
@@ -211,6 +217,9 @@ class Steering:
             Decimal(0),
         )  # fmt: skip
         want = stepped(max(Decimal(0), held - sum(working.values(), Decimal(0)) - asked), market.lot, up=False)
+        if market.swap:
+            self.of_swap.hold(stop, target, guards, want, market)
+            return
         if stop.market:
             self._to_market(stop, guards, want, market)
             return
@@ -242,7 +251,7 @@ class Steering:
         """What is too little for any order leaves our books, paid for with its worth: no money moves, and the coins stay on the
         account without being ours."""
         held = self.state.position.get(market.name, Decimal(0))
-        if held == 0:
+        if held == 0 or market.swap:  # a position of whole contracts can always be closed
             return
         price = self.gateway.reconciler.price(market.base)
         small = abs(held) < market.lot or abs(float(held)) * price < float(market.least)
@@ -291,7 +300,7 @@ class Steering:
             self.take_off(leg)
         gap = want - sum((leg.left for leg in guards), Decimal(0))
         if not resting and gap > 0 and self.gateway.may_call(urgent=True):
-            self._place(book, market, "market", gap, urgent=True)
+            self.place(book, market, "market", gap, urgent=True)
 
     def _held_target(self, target: Book, market: Market) -> Book | None:
         """A target that the exchange cannot hold beside a stop: kept here, and reached when the last price is."""
@@ -321,6 +330,8 @@ class Steering:
         book.trouble = book.trouble or now
         book.wait = now + RETRY
         stop = self.top(book.symbol, STOP)
+        if book.role == TARGET and self.gateway.by_name[book.symbol].swap:
+            return  # its stop stands by itself
         if stop is not None and (leg.immediate or now - book.trouble >= PATIENCE):
             stop.market, stop.wait = True, 0
             self.gateway.notify(f"{book.symbol}: the stop cannot rest at the exchange ({leg.said}); the position is closed")

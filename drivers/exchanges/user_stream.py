@@ -27,8 +27,11 @@ def read_order(order: Any) -> list[OrderSeen | TradeSeen]:
 def read_frame(client: Any, frame: str) -> list[OrderSeen | TradeSeen] | None:
     """What a frame of Binance's user stream says, read by ccxt's own parsers; None where it cannot be read."""
     try:
-        event = json.loads(frame)["event"]
-        if event["e"] != "executionReport":
+        said = json.loads(frame)
+        event = said.get("event", said)
+        if event["e"] in ("ORDER_TRADE_UPDATE", "ALGO_UPDATE"):  # of futures
+            event = {"T": event["T"], "x": "", **event["o"]}
+        elif event["e"] != "executionReport":
             return []
         order = client.parse_ws_order(event)
         found = read_order(order)

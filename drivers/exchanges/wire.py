@@ -9,6 +9,7 @@ import queue
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 
 import ccxt
@@ -16,7 +17,8 @@ import ccxt
 from dataflows.execution.types import REJECTIONS
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import Leg
-from drivers.exchanges.seen import AccountSeen, OrderSeen, TradeSeen, decimal, order_seen, trade_seen
+from drivers.exchanges.seen import AccountSeen, FundingSeen, OrderSeen, TradeSeen, decimal, order_seen, trade_seen
+from drivers.exchanges.swaps import funding_seen, held_of
 
 DONE: Final = "done"
 REFUSED: Final = "refused"  # the exchange has not done it, and says why
@@ -45,6 +47,7 @@ class Outcome(NamedTuple):
     reason: int = 0
     orders: tuple[OrderSeen, ...] = ()
     trades: tuple[TradeSeen, ...] = ()
+    funding: tuple[FundingSeen, ...] = ()
     account: AccountSeen | None = None
     price: float = 0.0
     retry_after: float = 0.0
@@ -67,8 +70,8 @@ class Wire(Protocol):
     def cancel(self, leg: Leg, symbol: str) -> Outcome:
         """Takes an order off."""
 
-    def ask(self, client: str, venue_id: str, symbol: str) -> Outcome:
-        """Asks for an order, by our id where there is one."""
+    def ask(self, client: str, venue_id: str, symbol: str, trigger: bool = False) -> Outcome:
+        """Asks for an order, by our id where there is one. trigger: for a conditional one of swaps."""
 
     def trades(self, symbol: str, since: int) -> Outcome:
         """The account's trades from a time on, ms."""
@@ -78,6 +81,9 @@ class Wire(Protocol):
 
     def price(self, symbol: str) -> Outcome:
         """The last price."""
+
+    def funding(self, since: int) -> Outcome:
+        """The payments of funding from a time on, ms."""
 
     def measure_clock(self) -> Outcome:
         """Reads the exchange's clock, so that requests bear its time."""
@@ -94,7 +100,9 @@ class CcxtWire:
     def __post_init__(self) -> None:
         self.client.options["recvWindow"] = self.window
         self.client.options["warnOnFetchOpenOrdersWithoutSymbol"] = False
-        self.can_pair = self.client.id in ("binance", "binanceus") and hasattr(self.client, "privatePostOrderListOco")
+        self.swap = self.client.options.get("defaultType") == "swap"
+        self.can_pair = self.client.id in ("binance", "binanceus") and not self.swap
+        self.can_pair = self.can_pair and hasattr(self.client, "privatePostOrderListOco")
 
     def _outcome(self, call: Callable[[], Outcome]) -> Outcome:
         return self._made_of(call)._replace(weight=self._weight())
@@ -118,7 +126,7 @@ class CcxtWire:
         except ccxt.OperationFailed as error:
             return Outcome(UNKNOWN, self._said(error))
         except ccxt.BaseError as error:
-            immediate = isinstance(error, ccxt.OrderImmediatelyFillable)
+            immediate = isinstance(error, ccxt.OrderImmediatelyFillable) or "-2021" in str(error)
             return Outcome(REFUSED, self._said(error), _reason(error), immediate=immediate)
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # an answer that cannot be read says nothing
             return Outcome(UNKNOWN, self._said(error))
@@ -133,7 +141,7 @@ class CcxtWire:
 
     def place(self, leg: Leg, symbol: str) -> Outcome:
         """See `Wire.place`."""
-        kind = {"limit": "limit", "post_only": "limit", "stop_limit": "limit"}.get(leg.kind, "market")
+        kind = "limit" if leg.kind in ("limit", "post_only", "stop_limit", "target") else "market"
         extra: dict[str, Any] = {"clientOrderId": leg.client}
         if leg.kind in ("stop", "stop_limit"):
             extra["stopLossPrice"] = leg.trigger
@@ -141,6 +149,8 @@ class CcxtWire:
             extra["postOnly"] = True
         elif leg.tif != "GTC" and leg.kind == "limit":
             extra["timeInForce"] = leg.tif
+        if leg.reduces and self.swap:
+            extra["reduceOnly"] = True
 
         def call() -> Outcome:
             made = self.client.create_order(symbol, kind, leg.side, leg.quantity, leg.price or None, extra)
@@ -181,7 +191,9 @@ class CcxtWire:
 
     def cancel(self, leg: Leg, symbol: str) -> Outcome:
         """See `Wire.cancel`."""
-        extra = {} if leg.venue_id else {"clientOrderId": leg.client}
+        extra: dict[str, Any] = {} if leg.venue_id else {"clientOrderId": leg.client}
+        if leg.algo and not leg.venue_id:
+            extra["trigger"] = True
 
         def call() -> Outcome:
             made = self.client.cancel_order(leg.venue_id or leg.client, symbol, extra)
@@ -190,9 +202,11 @@ class CcxtWire:
 
         return self._outcome(call)
 
-    def ask(self, client: str, venue_id: str, symbol: str) -> Outcome:
+    def ask(self, client: str, venue_id: str, symbol: str, trigger: bool = False) -> Outcome:
         """See `Wire.ask`."""
-        extra = {"clientOrderId": client} if client else {}
+        extra: dict[str, Any] = {"clientOrderId": client} if client else {}
+        if trigger:
+            extra["trigger"] = True
 
         def call() -> Outcome:
             return self._made([self.client.fetch_order(venue_id or client, symbol, extra)], symbol, client)
@@ -219,8 +233,10 @@ class CcxtWire:
         """See `Wire.account`."""
 
         def call() -> Outcome:
-            before = self.client.fetch_open_orders()
-            total = {asset: decimal(amount) for asset, amount in self.client.fetch_balance()["total"].items()}
+            before = self.client.fetch_open_orders(None, None, None, {"trigger": True}) if self.swap else []
+            before += self.client.fetch_open_orders()
+            balance = self.client.fetch_balance()
+            total = held_of(self.client, balance) if self.swap else _amounts(balance["total"])
             seen = [found for order in before if (found := order_seen(order)) is not None]
             if len(seen) < len(before):
                 return Outcome(UNKNOWN, "an open order cannot be read")  # one that cannot be read is not gone
@@ -231,6 +247,15 @@ class CcxtWire:
     def price(self, symbol: str) -> Outcome:
         """See `Wire.price`."""
         return self._outcome(lambda: Outcome(DONE, price=float(self.client.fetch_ticker(symbol)["last"])))
+
+    def funding(self, since: int) -> Outcome:
+        """See `Wire.funding`."""
+
+        def call() -> Outcome:
+            rows = self.client.fetch_funding_history(None, since, LIMIT)
+            return Outcome(DONE, funding=tuple(funding_seen(row) for row in rows))
+
+        return self._outcome(call)
 
     def measure_clock(self) -> Outcome:
         """See `Wire.measure_clock`."""
@@ -250,6 +275,10 @@ def hidden(text: str, secrets: tuple[str, ...]) -> str:
     return text
 
 
+def _amounts(total: Mapping[str, Any]) -> dict[str, Decimal]:
+    return {asset: decimal(amount) for asset, amount in total.items()}
+
+
 def _code(name: str) -> int:
     return REJECTIONS.index(name)
 
@@ -262,6 +291,12 @@ def _reason(error: ccxt.BaseError) -> int:
     if isinstance(error, ccxt.AuthenticationError):
         return _code("PERMISSION")
     text = str(error)
+    if "-2019" in text:
+        return _code("NO_BALANCE")
+    if "-5022" in text:
+        return _code("WOULD_CROSS")
+    if "-2022" in text:
+        return _code("REDUCE_ONLY")
     return next((_code(name) for part, name in _TEXTS if part in text), _code("VENUE"))
 
 

@@ -21,7 +21,11 @@ from drivers.exchanges.access import json_alone
 from drivers.exchanges.client_ids import new_nonce
 from drivers.exchanges.gateway import Gateway, Market
 from drivers.exchanges.last_gate import LastGate
+from drivers.exchanges.practice.account import TYPES as SPOT_TYPES
 from drivers.exchanges.practice.account import PracticeAccount
+from drivers.exchanges.practice.futures import TYPES as SWAP_TYPES
+from drivers.exchanges.practice.futures import FuturesAccount
+from drivers.exchanges.practice.futures_api import FuturesApi
 from drivers.exchanges.practice.order_faults import OrderFaults
 from drivers.exchanges.practice.orders_api import OrdersApi
 from drivers.exchanges.practice.user_stream import Subscription
@@ -83,7 +87,7 @@ class InProcess(BaseAdapter):
         desk.now += 20
         path, _, query = request.path_url.partition("?")
         body = request.body.decode() if isinstance(request.body, bytes) else request.body or ""
-        if path == "/api/v3/time":
+        if path in ("/api/v3/time", "/fapi/v1/time"):
             status, text, headers = 200, json.dumps({"serverTime": desk.now + desk.skew}), {}
         else:
             if desk.due("after send", request.method):  # it is on its way, and arrives when nobody waits for it any more
@@ -116,7 +120,7 @@ class PrivateStream:
         self.connect()
 
     def connect(self) -> None:
-        self.frames = Subscription(self.desk.account, self.desk.api.faults)
+        self.frames = Subscription(self.desk.account, self.desk.api.faults, wrapped=not self.desk.swap)
 
     def take(self) -> tuple[list[OrderSeen | TradeSeen], bool]:
         self.desk.account.advance()
@@ -141,24 +145,25 @@ class PrivateStream:
         self.frames.close()
 
 
-def market(name: str) -> dict[str, Any]:
+def market(name: str, swap: bool = False) -> dict[str, Any]:
     """A symbol of the practice exchange, as ccxt describes it."""
-    base = name.removesuffix("USDT")
-    kinds = ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"]
+    base, kinds = name.removesuffix("USDT"), list(SWAP_TYPES if swap else SPOT_TYPES)
     return {
-        "id": name, "symbol": f"{base}/USDT", "base": base, "quote": "USDT", "baseId": base, "quoteId": "USDT",
-        "type": "spot", "spot": True, "swap": False, "future": False, "option": False, "margin": False, "contract": False,
-        "linear": None, "inverse": None, "active": True, "settle": None, "taker": 0.001, "maker": 0.001,
+        "id": name, "symbol": f"{base}/USDT:USDT" if swap else f"{base}/USDT", "base": base, "quote": "USDT", "baseId": base,
+        "quoteId": "USDT", "type": "swap" if swap else "spot", "spot": not swap, "swap": swap, "future": False, "option": False,
+        "margin": False, "contract": swap, "linear": swap or None, "inverse": False if swap else None, "active": True,
+        "settle": "USDT" if swap else None, "taker": 0.001, "maker": 0.001, "contractSize": 1.0 if swap else None,
+        "subType": "linear" if swap else None, "lowercaseId": name.lower(),
         "precision": {"price": 0.01, "amount": 0.0001}, "info": {"orderTypes": kinds},
         "limits": {"amount": {"min": 0.0001}, "price": {}, "cost": {"min": 5.0}},
     }  # fmt: skip
 
 
 @cache
-def reader() -> Any:
+def reader(swap: bool = False) -> Any:
     """What reads the user stream's frames; it remembers nothing."""
-    client = ccxt.pro.binance()
-    client.set_markets([market(name) for name in FIRST])
+    client = ccxt.pro.binanceusdm() if swap else ccxt.pro.binance()
+    client.set_markets([market(name, swap) for name in FIRST])
     return client
 
 
@@ -179,19 +184,28 @@ class Desk:
             **{k: more.pop(k) for k in ("can_pair", "on_stop", "adopt") if k in more},
         }
         self.streams = more.pop("streams", True)
-        self.account = PracticeAccount(self.walk, lambda: self.now + self.skew, seed=seed, **more)
-        self.api = OrdersApi(self.account, tuple(FIRST), faults or OrderFaults())
+        self.swap: bool = more.pop("swap", False)
+        self.account: Any
+        self.api: OrdersApi | FuturesApi
+        if self.swap:
+            more = {key: value for key, value in more.items() if key not in ("fee_asset", "balances")}
+            self.account = FuturesAccount(self.walk, lambda: self.now + self.skew, seed=seed, **more)
+            self.api = FuturesApi(self.account, tuple(FIRST), faults or OrderFaults(), most_weight=6_000)
+        else:
+            self.account = PracticeAccount(self.walk, lambda: self.now + self.skew, seed=seed, **more)
+            self.api = OrdersApi(self.account, tuple(FIRST), faults or OrderFaults())
         self.said: list[str] = []
         self.acted: list[ExecutionReport] = []
         self.asked: list[tuple[Any, ...]] = []
-        self.reader = reader()
+        self.reader = reader(self.swap)
         self.restarts = 0
         folder.mkdir(parents=True, exist_ok=True)
         self.start()
 
     def _client(self) -> Any:
-        client = ccxt.binance({"apiKey": self.account.key, "secret": self.account.secret, "enableRateLimit": False})
-        client.set_markets([market(name) for name in FIRST])
+        kind = ccxt.binanceusdm if self.swap else ccxt.binance
+        client = kind({"apiKey": self.account.key, "secret": self.account.secret, "enableRateLimit": False})
+        client.set_markets([market(name, self.swap) for name in FIRST])
         client.milliseconds = lambda: self.now
         client.session.mount("https://", InProcess(self))
         client.fetch = json_alone(client.fetch)
@@ -205,8 +219,8 @@ class Desk:
         records = list(recorded(self.folder)) if has_segments(self.folder) else []
         self.writer = Segments(self.folder)
         markets = tuple(
-            Market(f"{name.removesuffix('USDT')}/USDT", name, uid, name.removesuffix("USDT"), "USDT", Decimal("0.01"),
-                   Decimal("0.0001"), Decimal(5), 0.001)
+            Market(market(name, self.swap)["symbol"], name, uid, name.removesuffix("USDT"), "USDT", Decimal("0.01"),
+                   Decimal("0.0001"), Decimal(5), 0.001, swap=self.swap)
             for name, uid in UIDS.items()
         )  # fmt: skip
         wire = CcxtWire(self._client(), (self.account.key, self.account.secret))
