@@ -97,7 +97,7 @@ class Outbox:
         self._asking.discard(leg.client)
         self._take(outcome)
         if any(seen.algo and seen.status == "closed" for seen in outcome.orders) and leg.live:
-            leg.asks += 1  # what it became is asked for
+            leg.asks += 0 if leg.venue_id else 1  # what it became is asked for, once that is known
             leg.ask = self.gateway.now() + (0 if leg.venue_id else min(LAST_ASK, FIRST_ASK << min(leg.asks, 8)))
         elif outcome.kind == WAS_DONE and leg.state == OPEN and Decimal(leg.filled) >= Decimal(leg.stated):
             leg.ask, leg.asks, leg.canceling, leg.doubted = 0, 0, False, False  # a cancel that was under way is sent again

@@ -239,7 +239,7 @@ class Reconciler:
                     gateway.notify(f"An order of {name} ({seen.venue_id}) is not of this stream; it is left alone")
         for leg in state.legs.values():
             if leg.state == OPEN and not leg.canceling and leg.client not in there and leg.sent < asked - NEW_ORDER:
-                if leg.doubted:
+                if leg.doubted and (leg.asks or not leg.algo):  # one that was reached is asked for what it became
                     self.missing[leg.symbol] = self.missing.get(leg.symbol, 0) + 1
                 if not crossed:
                     leg.ask, leg.doubted = leg.ask or gateway.now(), True  # asked for by its id before it is called lost

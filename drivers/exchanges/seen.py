@@ -77,18 +77,19 @@ def order_seen(order: Mapping[str, Any]) -> OrderSeen | None:
     trigger = order.get("triggerPrice") or order.get("stopLossPrice") or order.get("takeProfitPrice")
     kind, info = str(order.get("type") or ""), order.get("info")
     info = info if isinstance(info, Mapping) else {}
+    algo = "algoId" in info or "aid" in info
     return OrderSeen(
         order["symbol"],
         str(order.get("id") or ""),
         str(order.get("clientOrderId") or ""),
         status,
-        decimal(order.get("filled")),
+        decimal(None if algo else order.get("filled")),  # ccxt takes one that was reached for filled
         str(order.get("side") or ""),
         decimal(order.get("amount")),
         _price(order.get("price")),
         _price(trigger),
         bool(order.get("takeProfitPrice")) or kind.replace("-", "_").lower().startswith("take_profit"),
-        "algoId" in info or "aid" in info,
+        algo,
         str(info.get("actualOrderId") or info.get("ai") or ""),
     )
 

@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dataflows.execution.types import (
     CANCELED_EVENT,
     EXPIRE,
@@ -50,23 +52,23 @@ class Trader:
         desk, symbol = self.desk, self.chance.choice(sorted(UIDS))
         price, held, roll = float(desk.walk.last(symbol, desk.now)), self.held(symbol), self.chance.random()
         working = self.entries.get(symbol, 0)
-        filled = sum(r.quantity for r in desk.acted if r.id == working and r.kind == FILL)
+        filled = abs(sum(r.quantity for r in desk.acted if r.id == working and r.kind == FILL))
         alive = working and self.lives(working) and filled < self.sizes[working] - 1e-9
         stop_id = self.opened.get(symbol, 0) + 1
-        if working and filled and held > 1e-9:
+        if working and filled and abs(held) > 1e-9:
             self.opened[symbol] = working
             stop_id = working + 1
         if alive:
             if roll < 0.5:
                 desk.ask("cancel", symbol, working)
             return
-        if held * price < 10.0:
+        if abs(held) * price < 10.0:
             self._enter(symbol, price)
         elif roll < 0.35:
             part = held if roll < 0.2 else round(held / 2, 4)
             self._exit(symbol, part, price)
         elif roll < 0.6 and symbol in self.stop and self.lives(stop_id):
-            tighter = round(max(self.stop[symbol], price * 0.995), 2)
+            tighter = round(max(self.stop[symbol], price * 0.995) if held > 0 else min(self.stop[symbol], price * 1.005), 2)
             self.stop[symbol] = tighter
             desk.ask("modify", symbol, stop_id, {"limit_price": float("nan"), "stop_price": tighter, "quantity": 0.0})
 
@@ -77,11 +79,13 @@ class Trader:
     def _enter(self, symbol: str, price: float) -> None:
         kind = self.chance.choice((MARKET, MARKET, LIMIT, POST_ONLY))
         number = self._number(symbol)
-        offset = {LIMIT: 1.0003, POST_ONLY: 0.9996}.get(kind, 1.0)
+        sign = self.chance.choice((1, -1)) if self.desk.swap else 1
+        offset = 1.0 + sign * {LIMIT: 0.0003, POST_ONLY: -0.0004}.get(kind, 0.0)
         size = round(self.chance.uniform(0.5, 1.0) * 3_000.0 / price, 4)
         made = entry(
-            symbol, number, size, self.desk.now, price, type=kind, time_in_force=IOC if kind == LIMIT and size > 0.7 else 0,
+            symbol, number, sign * size, self.desk.now, price, type=kind, time_in_force=IOC if kind == LIMIT and size > 0.7 else 0,
             limit_price=float("nan") if kind == MARKET else round(price * offset, 2), lifetime=0.5 if kind == POST_ONLY else 0.0,
+            bracket_stop=round(price * (1.0 - 0.005 * sign), 2), bracket_target=round(price * (1.0 + 0.007 * sign), 2),
         )  # fmt: skip
         self.entries[symbol], self.stop[symbol] = made.id, made.bracket_stop
         self.sizes[made.id] = size
@@ -105,12 +109,14 @@ class Watcher:
         total: Counter[int] = Counter()
         for each in self.desk.account.orders:
             said = client_ids.read(each.client)
+            if each.client.startswith("reached"):
+                continue
             assert said is not None
             owner = UIDS[each.symbol] << 32 | said.sequence
             if owner in asked and not asked[owner].reduce_only:
                 total[owner] += each.executed + (each.left if each.open else 0)
         for owner, size in total.items():
-            if size > Decimal(repr(asked[owner].quantity)) + LOT / 2:
+            if size > abs(Decimal(repr(asked[owner].quantity))) + LOT / 2:
                 self.wrong.append(f"{owner & 0xFFFFFFFF}: {size} of {asked[owner].quantity}")
 
 
@@ -149,7 +155,11 @@ def whole(desk: Desk, watcher: Watcher) -> None:
     """All that must hold."""
     gateway, account = desk.gateway, desk.account
     assert watcher.wrong == []
-    clients = [each.client for each in account.orders]
+    sent = [*account.orders, *(account.algos if desk.swap else ())]
+    ours = {order.client: order for order in sent if client_ids.read(order.client) is not None}
+    reached = {order.became: order.client for order in sent if order.became}
+    clients = [order.client for order in sent if order.id not in reached]
+    assert all(client in ours for client in clients)
     assert len(set(clients)) == len(clients), "no id twice"
     reported = {(r.symbol, r.fill_id) for r in desk.acted if r.kind == FILL}
     fills = [r for r in desk.acted if r.kind == FILL]
@@ -158,17 +168,17 @@ def whole(desk: Desk, watcher: Watcher) -> None:
         numbers = sorted(r.fill_id & 0xFFFFFFFF for r in fills if r.symbol == symbol)
         assert numbers == list(range(1, len(numbers) + 1))
         traded = sum(
-            ((t.quantity if t.order.side == "BUY" else -t.quantity) - (t.fee if t.fee_asset == account.base(symbol) else 0)
-             for t in account.trades if t.order.symbol == symbol), Decimal(0)
+            (t.order.sign * t.quantity - (t.fee if t.fee_asset == account.base(symbol) else 0) for t in account.trades if t.order.symbol == symbol), Decimal(0)
         )  # fmt: skip
         swept = sum((Decimal(repr(-r.quantity)) for r in fills if r.symbol == symbol and r.id == 0), Decimal(0))
         held = gateway.state.position.get(symbol, Decimal(0))
         assert held + swept == traded, "every fill, once"
         by_reports = sum(Decimal(repr(r.quantity)) - Decimal(repr(r.fee_base)) for r in fills if r.symbol == symbol)
         assert abs(by_reports - held) < Decimal("1e-9")
-        resting = [o for o in account.orders if o.symbol == symbol and o.open]
+        resting = [o for o in ours.values() if o.symbol == symbol and o.open]
         covered = sum((o.left for o in resting if o.type.startswith("STOP")), Decimal(0))
-        due = held // LOT * LOT
+        due = abs(held) // LOT * LOT
+        assert all((o.side == "SELL") == (held > 0) for o in resting if o.type.startswith("STOP"))
         if due * Decimal(repr(float(desk.walk.last(symbol, desk.now)))) >= 6:
             assert covered == due, "what is held has its stop at the exchange"
         else:
@@ -182,16 +192,23 @@ def whole(desk: Desk, watcher: Watcher) -> None:
         book = gateway.state.books.get(given[0].id if what == "submit" else given[1])
         if book is not None and (what == "cancel" or (what == "submit" and given[0].reduce_only)):
             assert not book.live, "what is to end has ended"
-    for each in account.orders:
+    for each in ours.values():
         said = client_ids.read(each.client)
         if each.open and each.type.startswith("STOP") and said is not None:
             book = gateway.state.books[UIDS[each.symbol] << 32 | said.sequence]
             assert each.stop == Decimal(book.trigger), "a stop that was moved is where it was moved to"
     here = {leg.client for leg in gateway.state.legs.values() if leg.live}
-    assert here == {o.client for o in account.orders if o.open}, "orders at the exchange are those that we know"
+    assert here == {reached.get(o.id, o.client) for o in sent if o.open}, "orders at the exchange are those that we know"
     for book in gateway.state.books.values():
         if book.role == ENTRY and not book.live:
             assert all(leg.settled for leg in gateway.state.legs_of(book))
+    if desk.swap:
+        assert {s: p.amount for s, p in account.positions.items() if p.amount} == {
+            s: p for s, p in gateway.state.position.items() if p
+        }
+        worth = sum((p.cost for p in account.positions.values()), Decimal(0))
+        money = account.wallet - worth - Decimal(100_000)
+        assert gateway.state.cash == pytest.approx(money, abs=Decimal("1e-5")), "cash is the wallet less what is entered"
     snapshot = gateway.snapshot(desk.now * MS)
     assert snapshot is not None and not snapshot.missing_orders and not snapshot.unknown_orders
     assert gateway.reconciler.gaps and all(gap == 0 for gap in gateway.reconciler.gaps.values()), gateway.reconciler.gaps
