@@ -180,7 +180,12 @@ class FuturesApi(SignedApi[FuturesAccount]):
         same = {"WalletBalance": "walletBalance", "UnrealizedProfit": "unrealizedProfit", "MarginBalance": "marginBalance",
                 "MaintMargin": "maintMargin", "InitialMargin": "initialMargin"}  # fmt: skip
         totals = {f"total{key}": asset[of] for key, of in same.items()}
-        held = [self._position(s) for s in sorted(self.account.positions) if self.account.positions[s].amount]
+        of_account = ("symbol", "positionSide", "positionAmt", "notional", "isolatedMargin", "isolatedWallet", "initialMargin",
+                      "maintMargin", "updateTime")  # fmt: skip
+        held = [
+            {key: said[key] for key in of_account} | {"unrealizedProfit": said["unRealizedProfit"]}
+            for said in (self._position(s) for s in sorted(self.account.positions) if self.account.positions[s].amount)
+        ]
         return {**totals, "availableBalance": asset["availableBalance"], "assets": [asset], "positions": held}
 
     def _position(self, symbol: str) -> dict[str, Any]:
