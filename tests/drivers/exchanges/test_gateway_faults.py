@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.exchanges.practice.market import HOUR
 from drivers.exchanges.practice.order_faults import KINDS, OrderFaults
 from tests.drivers.exchanges.scenario import play, whole
 
@@ -76,7 +77,7 @@ def mixed(folder: Path, seed: int, swap: bool = False) -> None:
         "sigma": chance.choice([1e-4, 4e-4, 1.5e-3]),
     }
     if swap:
-        options |= {"named": chance.random() < 0.3, "funding_every": chance.choice([7_000, 30_000, 8 * 3_600_000])}
+        options |= {"named": chance.random() < 0.3, "funding_every": chance.choice([7_000, 30_000, 8 * HOUR])}
     faults = OrderFaults(kinds, chance.choice([0.1, 0.3, 0.5]), seed)
     whole(*play(folder, seed, faults, kill=kill, **options))
 
