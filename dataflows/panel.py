@@ -148,10 +148,15 @@ def kind_of(annotation: Any) -> Kind:
 def walk(annotation: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Kind]]:
     """Every leaf of a record's annotation, depth first in field order, as (path of field names, kind)."""
     if is_record(annotation):
-        for name, inner in fields_of(annotation).items():
-            yield from walk(inner, (*path, name))
+        for below, kind in _leaves_below(annotation):
+            yield (*path, *below), kind
     else:
         yield path, kind_of(annotation)
+
+
+@functools.cache
+def _leaves_below(record: type[tuple[Any, ...]]) -> tuple[tuple[tuple[str, ...], Kind], ...]:
+    return tuple(leaf for name, inner in fields_of(record).items() for leaf in walk(inner, (name,)))
 
 
 def leaves(value: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from drivers.feeds.errors import DataError
 from drivers.feeds.source import Source, Url
 from drivers.run.batch import default_out, run_batch
 from drivers.run.request import RunRequest
-from drivers.store.kept import CHOICES, DEFAULT, Features
+from drivers.store.kept import CHOICES, Features
 from stratoquant.arguments import Time, names_of, ns_of, overrides_of, path_of, place_of
 from stratoquant.frames import Stamp, is_table, write_market
 from stratoquant.results import Run, load_run
@@ -34,7 +34,7 @@ def run(
     overwrite: bool = False,
     project: str | PathLike[str] | None = None,
     report: bool = True,
-    features: Features = DEFAULT,
+    features: Features | None = None,
     seed: int = RunRequest.seed,
     trial: bool = True,
     adapters: Sequence[Any] = (),
@@ -52,14 +52,14 @@ def run(
     out: folder of the results, or a URL; None: runs/<time>. overwrite: replace the results there.
     project: a folder with config/, specs/, wiring_master.yaml or layers/ of your own. report: write report.html.
     features: which of the layers' values to keep: "all", at every bar, as `Run.features` needs them; "decisions", at the bars
-    that `Run.explain` is asked about; or "none". seed: of the sample market. trial: count the run in the project's ledger of
-    trials, by which reports deflate the Sharpe ratio. adapters: lifecycle adapters of Hamilton (its UI's tracker, or your own),
-    which are told of the run day by day.
+    that `Run.explain` is asked about; or "none". None: "all" up to 250,000 bars times symbols, "decisions" beyond.
+    seed: of the sample market. trial: count the run in the project's ledger of trials, by which reports deflate the Sharpe
+    ratio. adapters: lifecycle adapters of Hamilton (its UI's tracker, or your own), which are told of the run day by day.
 
     Returns the run. Raises one sentence for each mistake: DataError, ConfigError, ProjectError, StoreError, ValueError,
     TypeError. Results appear only when they are complete.
     """
-    if features not in CHOICES:
+    if features is not None and features not in CHOICES:
         raise ValueError(f"features is {features!r}; it is one of {', '.join(CHOICES)}")
     place = default_out(datetime.now(UTC)) if out is None else place_of(out)
     folder = place if isinstance(place, Path) else Path(place.name)

@@ -69,8 +69,8 @@ class Record:
 
     def of(self, name: str) -> Floats:
         """A value by epoch, (E, …): `l6_performance_monitor.paper.sharpe`. Its axes follow, that of the symbols last."""
-        columns = self.run.columns(TABLE)
-        own = [c for c in columns if c == name or re.fullmatch(re.escape(name) + r"(\.\d+)+", c)]
+        named = re.compile(re.escape(name) + r"(\.\d+)*")
+        own = [c for c in self.run.columns(TABLE) if named.fullmatch(c)]
         if not own:
             raise AdaptError(f"{self.run.folder.name} does not hold {name}: another version made it")
         places = [tuple(map(int, filter(None, column[len(name) :].split(".")))) for column in own]

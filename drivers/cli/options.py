@@ -83,12 +83,13 @@ Spec = Annotated[
 ]
 Report = Annotated[bool, typer.Option("--report/--no-report", help="Write report.html with the results.")]
 Features = Annotated[
-    Literal["all", "decisions", "none"],
+    Literal["all", "decisions", "none"] | None,
     typer.Option(
         "--features",
         help="Which of the layers' values to keep. all: every value at every bar, as `domain run` and `features` from Python "
         "need them; some 800 MB for a year of minutes of one symbol. decisions: those of the bars that log.jsonl has a line "
-        "about, which `explain` shows, and at every bar what the report draws; less than half of that. none: neither.",
+        "about, which `explain` shows, and at every bar what the report draws; less than half of that. none: neither. "
+        "Without it: all in a stream and up to 250,000 bars times symbols, decisions beyond.",
     ),
 ]
 Trial = Annotated[

@@ -3,7 +3,9 @@ joined."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import functools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -89,8 +91,24 @@ def last_row(value: Any, annotation: Any, bars: int) -> Any:
 def cut(value: Any, annotation: Any, a: int, b: int) -> Any:
     """Rows a to b of a panel, series or record of them; what is static stays."""
     if is_record(annotation):
-        return annotation(*[cut(v, t, a, b) for v, t in zip(value, fields_of(annotation).values(), strict=True)])
+        return annotation(
+            *[cut(v, t, a, b) if t is not None else v[a:b] for v, t in zip(value, _uncut(annotation), strict=True)]
+        )
     return value if value is None or "static" in kind_of(annotation).axes else value[a:b]
+
+
+@functools.cache
+def _uncut(record: type[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """The annotation of each field of a record; None for an array that is cut as it is."""
+    every = fields_of(record).values()
+    return tuple(t if is_record(t) or "static" in kind_of(t).axes else None for t in every)
+
+
+def epochs_in(time: Ints, epoch_ns: int) -> Iterator[tuple[int, int]]:
+    """The (first, end) rows of each epoch in successive bars."""
+    epoch = (time - 1) // epoch_ns
+    edges = [0, *(np.flatnonzero(np.diff(epoch)) + 1).tolist(), len(time)]
+    yield from pairwise(edges)
 
 
 def narrowed(value: Any, annotation: Any, paths: Collection[tuple[str, ...]], at: tuple[str, ...] = ()) -> Any:

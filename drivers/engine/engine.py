@@ -99,13 +99,26 @@ class Engine:
         self.epoch = -1
         self.last_time = self._begun_time = 0  # of the chunk that was completed, and begun, last
         self.records: dict[str, list[Any]] = {p: [] for p in plan.epoch_needs}
-        self.held: dict[str, Any] = {}  # the market side at the last bar, one row each: what `react` runs beside
+        self._held: dict[str, Any] = {}
+        self._last: tuple[dict[str, Any], int] | None = None  # what `held` is made of when somebody asks, and its bars
         self._poisoned_at: int | None = None
         self.shadow: Shadow | None = None  # the account that no policy touches, where one is kept beside this
         self.one_bar: OneBar | None = None  # the native form of single bars, where one was made
         self.on_layer: Callable[[str], None] = lambda name: None
 
     # ---- state
+
+    @property
+    def held(self) -> dict[str, Any]:
+        """The market side at the last bar, one row each: what `react` runs beside. It is cut when somebody asks for it."""
+        if self._last is not None:
+            values, bars = self._last
+            self.held = {p: last_row(value, self.plan.type_of(p), bars) for p, value in values.items()}
+        return self._held
+
+    @held.setter
+    def held(self, rows: dict[str, Any]) -> None:
+        self._held, self._last = rows, None
 
     def _start(self, name: str) -> Any:
         annotation = self.plan.hints[name]
@@ -145,6 +158,10 @@ class Engine:
         self.begin_bar(chunk)
         return Begun(chunk.time, self._inputs(chunk, np.ones(len(chunk.time), np.int64)))
 
+    def begun_as_one(self, chunk: Chunk, parts: Sequence[Begun]) -> Begun:
+        """Bars of several epochs, for `run_market` alone. parts: those of each epoch, begun."""
+        return parts[0] if len(parts) == 1 else Begun(chunk.time, self._inputs(chunk, np.ones(len(chunk.time), np.int64)))
+
     def begin_bar(self, chunk: Chunk) -> None:
         """The same for a chunk whose values lie elsewhere (drivers/engine/one_bar)."""
         self._refuse(chunk)
@@ -156,7 +173,7 @@ class Engine:
 
     def run_market(self, begun: Begun) -> None:
         """The columnar layers of a chunk that need nothing of what the epoch before it has learned."""
-        self._columnar(self._free, begun)
+        self._columnar(self.free, begun)
 
     def complete(self, begun: Begun) -> Outputs:
         """Closes the epoch before the chunk, where that is due; then the other columnar layers, steps, post layers, guards."""
@@ -169,7 +186,7 @@ class Engine:
             with self._poisoning(int(time[-1])):
                 values[SHADOW] = self.shadow.bars(begun)
         produced, offsets = self._account_side(time, values)
-        self.held = {p: last_row(values[p], self.plan.type_of(p), len(time)) for p in self._held_names if p in values}
+        self._last = {p: values[p] for p in self._held_names if p in values}, len(time)
         return Outputs(time, produced, offsets, closed)
 
     def close_before(self, time: int) -> dict[str, Any]:
@@ -186,7 +203,8 @@ class Engine:
             run_layers(nodes, begun.values, len(begun.time) * self.dims["N"], self.on_layer)
 
     @property
-    def _free(self) -> list[LayerNode]:
+    def free(self) -> list[LayerNode]:
+        """The columnar layers that are not behind what an epoch has learned."""
         behind = self.plan.behind_epochs
         return [node for node in self.plan.stage["columnar"] if node.name not in behind]
 

@@ -141,43 +141,63 @@ class Guards:
         self._epoch_leaves = {
             d: [x for n in nodes for x in leaves_of(n.name, n.returns, epoch=True)] for d, nodes in epoch.items()
         }
-        # of the epoch layers, by domain: columns; their least, greatest, may be unknown; rules
-        self._epoch_bounds: dict[str, tuple[tuple[str, ...], Any, Any, Any, tuple[Rule, ...]]] = {}
+        # of the epoch layers, by domain: their arrays' shapes, and `_limits_of` these
+        self._epoch_limits: dict[str, tuple[Any, Any, Any, Any, tuple[tuple[Rule, Ints], ...]]] = {}
 
     def check_epoch(self, time: int, values: Mapping[str, Any]) -> None:
         """The same of what the epoch layers returned. pandera, which takes half a second, is asked where a bound is broken."""
         for domain, leaves in self._epoch_leaves.items():
-            columns: dict[str, Any] = {}
-            kinds: dict[str, Kind] = {}
-            for leaf in leaves:
-                own = epoch_columns(leaf, leaf.of(values[leaf.node]), len(self.symbols))
-                columns.update(own)
-                kinds.update(dict.fromkeys(own, leaf.kind))
-            if not columns or self._epoch_holds(domain, columns, kinds):
+            if not leaves or self._epoch_holds(domain, values):
                 continue
             import pandas as pd
             import pandera.errors
 
             from dataflows.boundary import promise_of
 
+            columns, kinds = self._epoch_columns(domain, [leaf.of(values[leaf.node]) for leaf in leaves])
             try:
                 promise_of(self.models[domain], kinds).schema.validate(pd.DataFrame(columns), lazy=True)
             except pandera.errors.SchemaErrors as error:
                 raise BoundaryError(report(error, domain, np.array([time]), self.symbols)) from None
 
-    def _epoch_holds(self, domain: str, columns: Mapping[str, Any], kinds: Mapping[str, Kind]) -> bool:
+    def _epoch_columns(self, domain: str, arrays: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Kind]]:
+        """The columns of a domain's epoch layers, and their kinds. arrays: their leaves."""
+        columns: dict[str, Any] = {}
+        kinds: dict[str, Kind] = {}
+        for leaf, array in zip(self._epoch_leaves[domain], arrays, strict=True):
+            own = epoch_columns(leaf, array, len(self.symbols))
+            columns.update(own)
+            kinds.update(dict.fromkeys(own, leaf.kind))
+        return columns, kinds
+
+    def _epoch_holds(self, domain: str, values: Mapping[str, Any]) -> bool:
         """Whether all columns and rules are within what the domain promises; False also where only pandera can tell."""
-        if domain not in self._epoch_bounds:
-            said = promised(self.models, {domain: kinds})[domain]
-            low, high, nullable = (np.array(part)[:, None] for part in zip(*said.bounds.values(), strict=True))
-            self._epoch_bounds[domain] = (tuple(said.bounds), low, high, nullable.astype(bool), said.rules)
-        names, low, high, nullable, rules = self._epoch_bounds[domain]
-        if columns.keys() != set(names):
+        leaves = self._epoch_leaves[domain]
+        arrays = [np.asarray(leaf.of(values[leaf.node]), leaf.kind.numpy) for leaf in leaves]
+        shapes = tuple(array.shape for array in arrays)
+        if self._epoch_limits.get(domain, (None,))[0] != shapes:
+            self._epoch_limits[domain] = (shapes, *self._limits_of(domain, arrays))
+        _, low, high, nullable, rules = self._epoch_limits[domain]
+        flat = np.concatenate([array.reshape(-1) for array in arrays])  # whole numbers become floats, as pandera has them
+        if low is None or not ((np.isnan(flat) & nullable) | ((flat >= low) & (flat <= high))).all():
             return False
-        table = np.array([columns[name] for name in names], np.float64)
-        if not ((np.isnan(table) & nullable) | ((table >= low) & (table <= high))).all():
-            return False
-        return all(rule.holds_of(np.column_stack([columns[c] for c in rule.columns])).all() for rule in rules)
+        return all(rule.holds_of(flat[at]).all() for rule, at in rules)
+
+    def _limits_of(self, domain: str, arrays: Sequence[Any]) -> tuple[Any, Any, Any, tuple[tuple[Rule, Ints], ...]]:
+        """Of the numbers in these arrays, one after the other: least, greatest, whether each may be unknown; and the rules,
+        each with the places of its columns, a row a symbol. None in place of the first: the promise is of other columns."""
+        ends = np.cumsum([array.size for array in arrays])
+        at = [np.arange(end - x.size, end).reshape(x.shape) for x, end in zip(arrays, ends, strict=True)]
+        columns, kinds = self._epoch_columns(domain, at)
+        places = {name: column.astype(np.int64) for name, column in columns.items()}
+        said = promised(self.models, {domain: kinds})[domain]
+        if places.keys() != said.bounds.keys():
+            return None, None, None, ()
+        low, high, nullable = np.full(ends[-1], -np.inf), np.full(ends[-1], np.inf), np.ones(ends[-1], np.bool_)
+        for name, place in places.items():
+            low[place], high[place], nullable[place] = said.bounds[name]
+        rules = tuple((rule, np.column_stack([places[c] for c in rule.columns])) for rule in said.rules)
+        return low, high, nullable, rules
 
     def check(self, time: Ints, values: Mapping[str, Any]) -> None:
         """Raises BoundaryError with pandera's report on the first domain that breaks its promise."""

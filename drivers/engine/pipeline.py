@@ -1,9 +1,10 @@
 """The market side of one chunk beside the account side of the chunk before, on two cores.
 
 The market does not see the account: columnar layers need nothing of the step stage but what an epoch layer has learned. Those
-that are not behind such an edge run in a thread, while this one completes the chunk before: the end of its epoch, the other
-columnar layers, the steps, the guards and whatever is done with the outputs. Each side moves its own memory, in order, so that
-the bits are those of one chunk after the other.
+that are not behind such an edge run in a thread, over bars of several epochs at once, which saves calls. Meanwhile this thread
+completes the chunk before, an epoch at a time: the end of the epoch before it, the other columnar layers, the steps, the guards
+and whatever is done with the outputs. Each side moves its own memory, in order, so that the bits are those of one chunk after
+the other.
 """
 
 from __future__ import annotations
@@ -14,40 +15,52 @@ from contextlib import contextmanager
 from typing import Any
 
 from dataflows.runtime.scratch import takes_rows
-from drivers.engine.chunk import Begun, Chunk, Outputs
+from drivers.engine.chunk import Begun, Chunk, Outputs, cut, epochs_in, piece_of
 from drivers.engine.engine import Engine
 from drivers.engine.interrupts import deferred
 from drivers.engine.parallel import LEAST, cores
 
 
 class Pipeline:
-    """An engine that is one chunk ahead on its market side. `put` and `drain` give the outputs, in order."""
+    """An engine that is one chunk ahead on its market side. `put` and `drain` give the outputs, in order, an epoch's apart."""
 
     def __init__(self, engine: Engine, pool: ThreadPoolExecutor | None) -> None:
         self._engine, self._pool = engine, pool
-        self._ahead: tuple[Begun, Future[Any]] | None = None
+        self._ahead: tuple[list[Begun], Begun, Future[Any]] | None = None
 
     def put(self, chunk: Chunk) -> Iterator[Outputs]:
-        """Takes the next chunk and gives what is complete. Raises what `Engine.advance` raises, for this chunk or the last."""
+        """Takes the next bars, of several epochs perhaps, and gives what is complete.
+
+        Raises what `Engine.advance` raises, for these bars or the last.
+        """
         if self._pool is None or len(chunk.time) * self._engine.dims["N"] < LEAST:
             yield from self.drain()
-            yield self._engine.advance(chunk)
+            for a, b in epochs_in(chunk.time, self._engine.epoch_ns):
+                yield self._engine.advance(piece_of(chunk, a, b))
             return
-        begun = self._engine.begin(chunk)
+        parts = [self._engine.begin(piece_of(chunk, a, b)) for a, b in epochs_in(chunk.time, self._engine.epoch_ns)]
+        whole = self._engine.begun_as_one(chunk, parts)
         with deferred():  # a thread that Ctrl-C interrupts while it starts is never joined
-            before, self._ahead = self._ahead, (begun, self._pool.submit(self._engine.run_market, begun))
+            before, self._ahead = self._ahead, (parts, whole, self._pool.submit(self._engine.run_market, whole))
         if before is not None:
-            yield self._complete(*before)
+            yield from self._complete(*before)
 
     def drain(self) -> Iterator[Outputs]:
         """Completes the chunk that is ahead, if one is: before an instant between two bars, and at the end."""
         before, self._ahead = self._ahead, None
         if before is not None:
-            yield self._complete(*before)
+            yield from self._complete(*before)
 
-    def _complete(self, begun: Begun, market: Future[Any]) -> Outputs:
+    def _complete(self, parts: list[Begun], whole: Begun, market: Future[Any]) -> Iterator[Outputs]:
         market.result()
-        return self._engine.complete(begun)
+        engine, first = self._engine, 0
+        for part in parts:
+            end = first + len(part.time)
+            if part is not whole:
+                made = {node.name: whole.values[node.name] for node in engine.free}
+                part.values.update({name: cut(value, engine.plan.type_of(name), first, end) for name, value in made.items()})
+            yield engine.complete(part)
+            first = end
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from dataflows.runtime.compile import fingerprint
 from drivers.engine.loop.generate import StepStage
 from drivers.graph.external import EXTERNAL, STATIC
 from drivers.graph.field_flow import fields_read
-from drivers.graph.field_reads import Path
+from drivers.graph.field_reads import NOTES, Path
 from drivers.graph.inventory import layer_nodes
 from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError
 
@@ -82,6 +82,7 @@ class Plan:
         given = (taken & wide - {"clock"}) | set(self.recorded_inputs)
         columnar = [n.name for n in self.stage["columnar"]]
         self._codes: dict[str, str] = {}
+        NOTES.keep()
         self.market = [p for p in (*columnar, *sorted(given)) if not is_log(self.type_of(p))]
 
     def behind(self, *names: str) -> list[str]:

@@ -10,13 +10,15 @@ from typing import Any
 
 from dataflows.panel import fields_of, is_record, unwrap_generic
 from drivers.graph.config_reads import called
-from drivers.graph.field_reads import Path
+from drivers.graph.field_reads import Path, noted
 
 
 def fields_read(fn: Callable[..., Any], parameter: str, record: Any) -> set[Path]:
     """The leaves of `record` that `fn` reads through `parameter`; all that are below a part that cannot be followed."""
     every = list(_leaves(record))
-    read = set(_parts(fn, parameter, record, set()))
+    read = noted(
+        fn, parameter, f"parts of {record.__module__}.{record.__qualname__}", lambda: set(_parts(fn, parameter, record, set()))
+    )
     return {leaf for leaf in every for part in read if leaf[: len(part)] == part[: len(leaf)]}
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dis
 import functools
+import hashlib
 import inspect
+import pathlib
+import sys
 import types
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 from dataflows.panel import is_record, walk
 from dataflows.runtime.compile import python_of
+from dataflows.runtime.kept import Notes, sources
 from drivers.graph.layers import LayerNode
 
 Path = tuple[str, ...]
+HERE: Final = pathlib.Path(__file__).parent
 
 
 def used_paths(fn: Callable[..., Any], parameter: str, record: Any) -> set[Path]:
@@ -32,10 +37,28 @@ def reads(node: LayerNode, parameter: str) -> frozenset[Path]:
     return frozenset(used_paths(node.fn, own, hint))
 
 
+def _about() -> str:
+    how = b"".join((HERE / name).read_bytes() for name in ("field_reads.py", "field_flow.py"))
+    return f"field reads {hashlib.sha256(how).hexdigest()} {sources()} {sys.implementation.cache_tag}"
+
+
+NOTES: Final = Notes(_about)
+"""What was found out about the package's own layers; `NOTES.keep()` after a plan is made."""
+
+
+def noted(fn: Callable[..., Any], parameter: str, what: str, make: Callable[[], Iterable[Path]]) -> set[Path]:
+    """Some paths that a function reads through a parameter: out of the notes, where it is of the package."""
+    plain = inspect.unwrap(python_of(fn))
+    if not plain.__module__.startswith("dataflows.") or "<locals>" in plain.__qualname__:
+        return set(make())
+    name = f"{what} {plain.__module__}.{plain.__qualname__} {parameter}"
+    return {tuple(path) for path in NOTES.get(name, lambda: sorted(make()))}
+
+
 @functools.cache
 def chains(fn: Callable[..., Any], parameter: str) -> frozenset[Path]:
     """Every `parameter.a.b` in the function, as (a, b); the empty chain where the parameter itself is handed on."""
-    found = set(_in_code(inspect.unwrap(python_of(fn)).__code__, parameter))
+    found = noted(fn, parameter, "chains", lambda: set(_in_code(inspect.unwrap(python_of(fn)).__code__, parameter)))
     return frozenset({()}) if () in found else frozenset(found)
 
 

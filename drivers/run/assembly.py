@@ -73,7 +73,7 @@ class PreparedRun:
             "spec": None if self.spec is None else self.spec.model_dump(),
             "applied": [spec.model_dump() for spec in in_force(self.project.root, self.configs)],
             "overrides": list(self.request.overrides),
-            "features": self.request.features,
+            "features": self.request.keeps,
         }
 
 

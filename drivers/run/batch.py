@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from rich.console import Console
 
@@ -22,10 +23,23 @@ from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
 from drivers.run.venue_link import check_venue
+from drivers.store.kept import usual
+from drivers.store.parquet import Background
 from drivers.store.published import publishing
 from drivers.text.terminal import Terminal
 
-Advance: TypeAlias = Callable[[PreparedRun, Recorder, Sequence[Callable[[Outputs], object]]], None]
+ANY_EPOCH: Final = 1 << 62
+"""A length of epochs that cuts no bars, ns."""
+
+
+class TakesBetween(Protocol):
+    """Who records what comes between two bars."""
+
+    def take_between(self, outputs: Outputs) -> None:
+        """Records one instant between two bars."""
+
+
+Advance: TypeAlias = Callable[[PreparedRun, TakesBetween, Sequence[Callable[[Outputs], object]]], None]
 
 
 @dataclass(frozen=True)
@@ -62,25 +76,58 @@ def run_batch(request: RunRequest, console: Console | None = None, *, advance: A
 def _run(request: RunRequest, out: Path, console: Console, advance: Advance) -> RunResult:
     begun = time.perf_counter()
     with progress_bar(console) as progress:
-        session = prepare_run(request, progress)
+        session = _with_features(prepare_run(request, progress))
         check_venue(session.plan, connected=False)
         ready = time.perf_counter()
         with ExitStack() as stack:
             with deferred():  # a request to stop between the folder's making and its care would leave it behind
                 recorder = stack.enter_context(Recorder(session, out))
             days = progress.add_task(f"Running {session.data.about()['data']}", total=session.data.remaining())
-            takers = [recorder.take, lambda outputs: progress.update(days, advance=len(outputs.time))]
+            beside = stack.enter_context(_Beside(recorder))
+            takers = [beside.take, lambda outputs: progress.update(days, advance=len(outputs.time))]
             if request.adapters:
                 lifecycle = Lifecycle(session, out.name, request.adapters)
                 stack.enter_context(lifecycle.followed())
                 takers.insert(0, lifecycle.take)
-            advance(session, recorder, takers)
+            advance(session, beside, takers)
+            beside.wait()
             done = time.perf_counter()
             summary = recorder.finish({"prepare_seconds": ready - begun, "run_seconds": done - ready})
     return RunResult(out, summary, recorder.report_failed, recorder.uncounted)
 
 
-def advance_all(session: PreparedRun, recorder: Recorder, takers: Sequence[Callable[[Outputs], object]]) -> None:
+def _with_features(session: PreparedRun) -> PreparedRun:
+    """The run with what it keeps of the layers' values, where the request leaves that open."""
+    rows = (session.data.remaining() or 0) * len(session.data.symbols)
+    return replace(session, request=replace(session.request, features=session.request.features or usual(rows)))
+
+
+class _Beside:
+    """A recorder whose chunks a thread takes, in order, beside the engine. What the thread raises, the next call raises."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._thread = Background(room=2)  # chunks that wait are in memory
+
+    def take(self, outputs: Outputs) -> None:
+        self._thread.do(partial(self._recorder.take, outputs))
+
+    def take_between(self, outputs: Outputs) -> None:
+        self.wait()
+        self._recorder.take_between(outputs)
+
+    def wait(self) -> None:
+        """Until all is taken."""
+        self._thread.wait()
+
+    def __enter__(self) -> _Beside:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.stop()
+
+
+def advance_all(session: PreparedRun, recorder: TakesBetween, takers: Sequence[Callable[[Outputs], object]]) -> None:
     """Every chunk of the data through the engine and to those that take its outputs, the recorder among them."""
 
     def take(made: Iterator[Outputs]) -> None:
@@ -90,7 +137,7 @@ def advance_all(session: PreparedRun, recorder: Recorder, takers: Sequence[Calla
 
     most = max(1, session.chunk_bars // 2)  # two are under way at a time
     with pipeline(session.engine) as engine:
-        for item in session.data.deliver(most=most, epoch_ns=session.engine.epoch_ns):
+        for item in session.data.deliver(most=most, epoch_ns=ANY_EPOCH):
             with deferred():
                 if isinstance(item, Chunk):
                     take(engine.put(item))

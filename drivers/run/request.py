@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from drivers.feeds.source import Source, Url
-from drivers.store.kept import DEFAULT, Features
+from drivers.store.kept import Features, usual
 
 Speed = Literal["max", "realtime"]
 Mode = Literal["paper", "testnet", "live"]
@@ -31,7 +31,8 @@ class RunRequest:
     started, what closes before is its history, in which nothing is entered; clock: the length of its bars; warm: the length of
     that history, as `14d`, None: what the configuration needs; warm_from: a fetched folder that has it; record:
     a folder for its raw frames; frames: such a folder, to be streamed once more. journaled: a stream keeps a journal beside its
-    results. resume: complete the stream that left `<out>.partial`. features: which of the layers' values the results keep.
+    results. resume: complete the stream that left `<out>.partial`. features: which of the layers' values the results keep,
+    None: as drivers/store/kept.py says.
     trial: note the run in the project's ledger of trials. adapters: Hamilton's lifecycle adapters, told of a
     batch day by day.
     """
@@ -62,10 +63,15 @@ class RunRequest:
     record: Path | None = None
     frames: Path | None = None
     journaled: bool = True
-    features: Features = DEFAULT
+    features: Features | None = None
     resume: bool = False
     trial: bool = True
     adapters: tuple[Any, ...] = ()
+
+    @property
+    def keeps(self) -> Features:
+        """Which of the layers' values are kept, in a stream where nobody said it."""
+        return self.features or usual(None)
 
     @property
     def is_sample(self) -> bool:

@@ -15,16 +15,16 @@ from drivers.executors.protocol import Executor
 from drivers.feeds.aligned import Dataset
 from drivers.feeds.source import Source
 from drivers.run.assembly import PreparedRun
-from drivers.run.recorder import Recorder
+from drivers.run.batch import TakesBetween
 from drivers.scale.sweep import SHARD, Sweep, require_parts
 
 Takers = Sequence[Callable[[Outputs], object]]
 
 
-def market_side_on(executor: Executor, *, shard: int = SHARD) -> Callable[[PreparedRun, Recorder, Takers], None]:
+def market_side_on(executor: Executor, *, shard: int = SHARD) -> Callable[[PreparedRun, TakesBetween, Takers], None]:
     """How `run_batch` advances when the market side is the workers'. shard: symbols that a task takes."""
 
-    def advance(session: PreparedRun, recorder: Recorder, takers: Takers) -> None:
+    def advance(session: PreparedRun, recorder: TakesBetween, takers: Takers) -> None:
         _advance(session, takers, executor, shard)
 
     return advance

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -84,21 +85,40 @@ def columns_of(node: str, value: Any, annotation: Any, symbols: int) -> dict[str
 
 def columns_of_leaf(leaf: Leaf, value: Any, symbols: int, rows: Ints | None = None, *, prefixed: bool = True) -> dict[str, Any]:
     """One leaf of a node's output, as `columns_of`. rows: positions (bar * N + symbol) to take; None takes all."""
-    array = leaf.of(value)
-    if array is None:
-        return {}
-    name = leaf.name if prefixed else ".".join(leaf.path)
-    if leaf.kind.axes == ():
-        column = np.asarray(array, leaf.kind.numpy)
+    return columns_maker(leaf, symbols, prefixed=prefixed)(value, rows)
+
+
+def columns_maker(leaf: Leaf, symbols: int, *, prefixed: bool = True) -> Callable[[Any, Ints | None], dict[str, Any]]:
+    """`columns_of_leaf` of values of one leaf, one after the other."""
+    take: Callable[[Any], Any] = attrgetter(".".join(leaf.path)) if leaf.path else lambda value: value
+    name, kind, small = leaf.name if prefixed else ".".join(leaf.path), leaf.kind, _is_small(leaf.kind)
+
+    def series(value: Any, rows: Ints | None) -> dict[str, Any]:
+        array = take(value)
+        if array is None:
+            return {}
+        column = np.asarray(array, kind.numpy)
         column = np.repeat(column, symbols) if rows is None else column[rows // symbols]
-    elif len(leaf.kind.axes) == 1:
+        return {name: column.astype(np.int8) if small else column}
+
+    def panel(value: Any, rows: Ints | None) -> dict[str, Any]:
+        array = take(value)
+        if array is None:
+            return {}
         column = np.ascontiguousarray(array).reshape(-1)
-        column = column if rows is None else column[rows]
-    else:
+        if rows is not None:
+            column = column[rows]
+        return {name: column.astype(np.int8) if small else column}
+
+    def stack(value: Any, rows: Ints | None) -> dict[str, Any]:
+        array = take(value)
+        if array is None:
+            return {}
         flat = array.reshape(-1, array.shape[2])
         wide = np.ascontiguousarray((flat if rows is None else flat[rows]).T)
-        return {f"{name}.{leaf.kind.part(k)}": column for k, column in enumerate(wide)}
-    return {name: column.astype(np.int8) if _is_small(leaf.kind) else column}
+        return {f"{name}.{kind.part(k)}": column for k, column in enumerate(wide)}
+
+    return (series, panel, stack)[min(len(kind.axes), 2)]
 
 
 def _is_small(kind: Kind) -> bool:

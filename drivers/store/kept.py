@@ -13,10 +13,8 @@ from typing import Any, Final, Literal, get_args
 Features = Literal["all", "decisions", "none"]
 
 CHOICES: Final[tuple[Features, ...]] = get_args(Features)
-DEFAULT: Final[Features] = "all"
-"""`explain`, `domain run` and `features` from Python then answer for every bar. It costs disk, 790 MB for a year of minutes of
-one symbol where `decisions` takes 300, and hardly time: the tables share the memory of the layers' outputs, and a thread beside
-the run writes them."""
+ALL_UP_TO: Final = 250_000
+"""Bars times symbols up to which a run keeps all where nobody says what to keep: some 400 MB."""
 
 REPORTED: Final = frozenset(
     {
@@ -40,6 +38,15 @@ REPORTED: Final = frozenset(
     }
 )
 """The values that the report reads at every bar."""
+
+
+def usual(rows: int | None) -> Features:
+    """What a run keeps where nobody says it. rows: its bars times symbols; None of a stream, which does not know its end.
+
+    `explain`, `domain run` and `features` from Python answer for every bar of a run that keeps all. Of a long run, that costs
+    as much time as the layers of the market side take, and much disk.
+    """
+    return "all" if rows is None or rows <= ALL_UP_TO else "decisions"
 
 
 def kept_of(about: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -41,8 +41,7 @@ from drivers.store.columns import (
     TIME,
     EpochLayer,
     closed_columns,
-    columns_of,
-    columns_of_leaf,
+    columns_maker,
     enum,
     known,
     masks,
@@ -52,6 +51,8 @@ from drivers.store.folder import FINAL, NOBODY, REQUEST, WRITER, clear_stale, cl
 from drivers.store.kept import REPORTED, Features
 from drivers.store.order_history import Order, OrderHistory
 from drivers.store.parquet import Background, ParquetFile, drop_parts, link, parts_of
+
+ColumnsIn: TypeAlias = Callable[[Any, Ints | None], dict[str, Any]]
 
 
 class ResultWriter:
@@ -87,7 +88,8 @@ class ResultWriter:
         self._background = Background()
         self.features = features
         self._tables: dict[str, ParquetFile] = {}  # features/, decided/ and epochs/
-        self._leaves: dict[str, list[Leaf]] = {}
+        self._leaves: dict[str, list[Leaf]] = {}  # of epoch layers
+        self._makers: dict[tuple[str, bool], dict[str, ColumnsIn]] = {}  # of the others
         self._logs: dict[str, ParquetFile] = {}
         self._orders, self._fills, self._ledger, self._decisions = (
             self._file(f"{name}.parquet") for name in ("orders", "fills", "ledger", "decisions")
@@ -151,18 +153,17 @@ class ResultWriter:
     ) -> None:
         bars, symbols = len(time), len(self.symbols)
         index = self._index(np.repeat(np.arange(bars), symbols), np.tile(np.arange(symbols, dtype=np.int32), bars), time)
-        values = [(d, self._leaves_of(n, annotations[n]), outputs[n]) for n, d in domains.items() if not is_log(annotations[n])]
+        values = [(d, self._makers_of(n, annotations[n]), outputs[n]) for n, d in domains.items() if not is_log(annotations[n])]
         tables: dict[str, dict[str, Any]] = {}
         if self.features == "all":
-            for domain, leaves, value in values:
+            for domain, makers, value in values:
                 table = tables.setdefault(f"features/{domain}", dict(index))
-                for leaf in leaves:
-                    table.update(columns_of_leaf(leaf, value, symbols))
+                for columns_in in makers.values():
+                    table.update(columns_in(value, None))
         elif self.features == "decisions":
-            for domain, leaves, value in values:
-                for leaf in leaves:
-                    if leaf.name in REPORTED:
-                        tables.setdefault(f"features/{domain}", dict(index)).update(columns_of_leaf(leaf, value, symbols))
+            for domain, makers, value in values:
+                for name in (name for name in makers if name in REPORTED):
+                    tables.setdefault(f"features/{domain}", dict(index)).update(makers[name](value, None))
             self._write_noted(values, time, noted)
         if closed:
             for name, columns in self._learned(closed).items():
@@ -171,14 +172,16 @@ class ResultWriter:
         for name, columns in tables.items():
             self._table(name).add(columns, bars * symbols)
         if "l97_ledger" in outputs:
-            columns = columns_of("", outputs["l97_ledger"], annotations["l97_ledger"], symbols)
-            self._ledger.add({**index, **columns}, bars * symbols)
+            columns = dict(index)
+            for columns_in in self._makers_of("l97_ledger", annotations["l97_ledger"], prefixed=False).values():
+                columns.update(columns_in(outputs["l97_ledger"], None))
+            self._ledger.add(columns, bars * symbols)
         if "l3_action_proposal" in outputs and "l4_risk_gate" in outputs:
             self._write_decisions(outputs["l3_action_proposal"], outputs["l4_risk_gate"], time)
 
     def _write_noted(
         self,
-        values: Sequence[tuple[str, Sequence[Leaf], Any]],
+        values: Sequence[tuple[str, Mapping[str, ColumnsIn], Any]],
         time: Ints,
         noted: Bools | None,
     ) -> None:
@@ -191,10 +194,10 @@ class ResultWriter:
             if not len(rows) and file.begun:
                 continue
             columns = dict(index)
-            for own, leaves, value in values:
+            for own, makers, value in values:
                 if own == domain:
-                    for leaf in leaves:
-                        columns.update(columns_of_leaf(leaf, value, symbols, rows))
+                    for columns_in in makers.values():
+                        columns.update(columns_in(value, rows))
             file.add(columns, len(rows))
 
     def _learned(self, made: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -202,7 +205,7 @@ class ResultWriter:
         tables of their own."""
         tables: dict[str, dict[str, Any]] = {}
         for layer in self.epoch:
-            leaves = self._leaves_of(layer.name, layer.annotation, epoch=True)
+            leaves = self._leaves_of(layer.name, layer.annotation)
             columns = closed_columns(leaves, made[layer.name], len(self.symbols))
             tables.setdefault(f"epochs/{layer.domain}", {}).update(columns)
         return tables
@@ -212,9 +215,16 @@ class ResultWriter:
             self._tables[name] = self._file(f"{name}.parquet")
         return self._tables[name]
 
-    def _leaves_of(self, node: str, annotation: Any, *, epoch: bool = False) -> list[Leaf]:
+    def _makers_of(self, node: str, annotation: Any, *, prefixed: bool = True) -> dict[str, ColumnsIn]:
+        """By the name of each recorded leaf of a node, what makes its columns."""
+        if (node, prefixed) not in self._makers:
+            leaves, symbols = leaves_of(node, annotation), len(self.symbols)
+            self._makers[node, prefixed] = {leaf.name: columns_maker(leaf, symbols, prefixed=prefixed) for leaf in leaves}
+        return self._makers[node, prefixed]
+
+    def _leaves_of(self, node: str, annotation: Any) -> list[Leaf]:
         if node not in self._leaves:
-            self._leaves[node] = leaves_of(node, annotation, epoch=epoch)
+            self._leaves[node] = leaves_of(node, annotation, epoch=True)
         return self._leaves[node]
 
     def _index(self, row: Ints, column: Any, time: Ints) -> dict[str, Any]:

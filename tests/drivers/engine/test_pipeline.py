@@ -53,6 +53,16 @@ def test_outputs_are_those_of_one_chunk_after_the_other_also_over_the_end_of_an_
     same_bits(dict(beside.arena.values), dict(alone.arena.values))
 
 
+def test_bars_of_several_epochs_at_once_give_the_outputs_of_each() -> None:
+    alone, beside = toy_engine(PLAN), toy_engine(PLAN)
+    expected = run(alone, DATA, (0, 50, 200, 300))  # cut at the ends of epochs too
+    made = piped(beside, [piece(DATA, 0, 50), piece(DATA, 50, 200), piece(DATA, 200, 300)])
+    assert [(o.time[0], len(o.time)) for o in made] == [(o.time[0], len(o.time)) for o in expected]
+    same_bits(whole(PLAN, made), whole(PLAN, expected))
+    assert [bool(o.epoch) for o in made] == [bool(o.epoch) for o in expected]
+    same_bits(dict(beside.arena.values), dict(alone.arena.values))
+
+
 def test_the_market_side_is_one_chunk_ahead_in_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, seen = toy_engine(PLAN), []
     market, steps = engine.run_market, engine._run_steps
