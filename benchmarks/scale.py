@@ -1,60 +1,140 @@
-"""A wide universe: what two processes gain over one, and what memory it takes.
+"""A wide universe, and many runs: what two processes gain over one.
 
-python -m benchmarks.scale [--symbols 40] [--days 4] [--repeat 3]
+python -m benchmarks.scale [--symbols 40] [--days 8] [--settings 16] [--evaluated-days 35] [--repeat 1] [--run]
 
-Prints, of whole commands: `features` with one and two workers and the ratio, also without the start of the processes, which a
-run over twice the days tells; `run` from a folder and from the partitioned set, with the peak of their memory.
+Prints, of whole commands, start and end included: `features` and `evaluate` with one process on one core and with two on two,
+and the ratio. The yardstick is the command with one worker, bound to one core: one that is not bound uses the second core for
+its start and for layers side by side; its time is printed too. On a machine that others use, seconds say little: there the
+processor seconds of each process say how evenly the work is shared. `--run`: also `run` from a folder, from the partitioned set
+and with `--cluster local:2`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.processes import stratoquant, timed
+from benchmarks.processes import stratoquant
 from benchmarks.setup import DAY_BARS, market_folder
 from drivers.feeds.partitioned.folder import partition_folder
 
 
-def measured(arguments: list[str], repeat: int) -> tuple[float, float, float]:
-    """Medians of the seconds and processor seconds of a command that makes a new place, and its largest process, MiB."""
+class Timing(NamedTuple):
+    """Of a command: seconds; processor seconds of it and of each of its workers; MiB of its largest process."""
+
+    seconds: float
+    own: float
+    workers: tuple[float, ...]
+    mib: float
+
+    @property
+    def processor(self) -> float:
+        return self.own + sum(self.workers)
+
+    def __str__(self) -> str:
+        each = " + ".join(f"{x:.1f}" for x in (self.own, *self.workers))
+        return f"{self.seconds:.1f} s, processor {self.processor:.1f} s ({each}), largest process {self.mib:.0f} MiB"
+
+
+def measured(arguments: Sequence[str], cores: int, repeat: int = 1) -> Timing:
+    """The median by seconds of a command that makes a new place, on so many cores."""
     found = []
     for _ in range(repeat):
         with tempfile.TemporaryDirectory() as folder:
-            found.append(timed(stratoquant(*arguments, "--out", f"{folder}/out")))
-    return statistics.median(f[0] for f in found), statistics.median(f[1] for f in found), max(f[2] for f in found)
+            found.append(_timed(stratoquant(*arguments, "--out", f"{folder}/out"), cores))
+    return statistics.median_low(found)
+
+
+def _timed(command: Sequence[str], cores: int) -> Timing:
+    usable = sorted(os.sched_getaffinity(0))[:cores]
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: os.sched_setaffinity(0, usable),
+    )
+    used: dict[int, float] = {}
+    mib: dict[int, float] = {}
+    while process.poll() is None:
+        for pid in (process.pid, *_children(process.pid)):
+            try:
+                used[pid], mib[pid] = _used(pid)
+            except (OSError, StopIteration):  # it has just ended
+                continue
+        time.sleep(0.05)
+    seconds = time.perf_counter() - begun
+    assert process.stderr is not None
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {process.stderr.read().decode().strip().splitlines()[-1]}")
+    own = used.pop(process.pid)
+    return Timing(seconds, own, tuple(sorted(used.values())), max(mib.values()))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _used(pid: int) -> tuple[float, float]:
+    """Processor seconds and the most memory, MiB, of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    peak = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1024
+
+
+def compared(name: str, arguments: Sequence[str], repeat: int) -> None:
+    """Prints a command with one worker on one core, with two on two, and with one that may use both cores."""
+    print(name, flush=True)
+    ways = (("one process on one core", 1, 1), ("two processes on two cores", 2, 2), ("one process, two cores", 1, 2))
+    found = {}
+    for way, workers, cores in ways:
+        found[way] = measured([*arguments, "--workers", str(workers)], cores, repeat)
+        print(f"  {way}: {found[way]}", flush=True)
+    one, two, free = found.values()
+    print(f"  two processes are {one.seconds / two.seconds:.2f} times as fast as one on one core,", end=" ")
+    print(f"{free.seconds / two.seconds:.2f} times as one that may use both; by processor seconds, had the command and its")
+    print(f"  busiest worker taken turns: {one.processor / (two.own + max(two.workers)):.2f} times", flush=True)
 
 
 def main() -> None:
     """Runs all of it; takes some minutes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--symbols", type=int, default=40)
-    parser.add_argument("--days", type=int, default=4)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--symbols", type=int, default=40, help="of features; 0 leaves it out")
+    parser.add_argument("--days", type=int, default=8)
+    parser.add_argument("--settings", type=int, default=16, help="of evaluate; 0 leaves it out")
+    parser.add_argument("--evaluated-days", type=int, default=35)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--run", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
-        seconds: dict[tuple[int, int], float] = {}
-        for days in (asked.days, 2 * asked.days):
-            folder, parts = market_folder(asked.symbols, days * DAY_BARS), Path(root) / str(days)
+        folder, parts = Path(), Path(root) / "parts"
+        if asked.symbols:
+            folder = market_folder(asked.symbols, asked.days * DAY_BARS)
             partition_folder(folder, parts)
-            for workers in (1, 2):
-                command = ["features", "--data", str(parts), "--workers", str(workers), "--shard", "10"]
-                wall, cpu, mib = measured(command, asked.repeat)
-                seconds[days, workers] = wall
-                each = wall / (asked.symbols * days * DAY_BARS) * 1e6
-                print(
-                    f"features, {asked.symbols} symbols, {days} days, {workers} workers: {wall:.1f} s, {cpu:.1f} processor s, "
-                    f"largest process {mib:.0f} MiB, {each:.1f} us a symbol-bar",
-                    flush=True,
-                )
-            print(f"  two workers: {seconds[days, 1] / seconds[days, 2]:.2f} times as fast", flush=True)
-            for name, data in (("folder", folder), ("partitioned set", parts)):
-                wall, cpu, mib = measured(["run", "--data", str(data), "--features", "none", "--no-report"], 1)
-                print(f"run from the {name}, {days} days: {wall:.1f} s, {cpu:.1f} processor s, {mib:.0f} MiB", flush=True)
-        more = {workers: seconds[2 * asked.days, workers] - seconds[asked.days, workers] for workers in (1, 2)}
-        print(f"without the start of the processes: {more[1] / more[2]:.2f} times as fast")
+            what = f"features, {asked.symbols} symbols, {asked.days} days of minutes"
+            compared(what, ["features", "--data", str(parts), "--shard", "10"], asked.repeat)
+        if asked.settings:
+            data = market_folder(1, asked.evaluated_days * DAY_BARS)
+            values = ",".join(f"{0.5 + 0.1 * i:.1f}" for i in range(asked.settings))
+            what = f"evaluate, {asked.settings} settings and the default, a symbol, {asked.evaluated_days} days of minutes"
+            compared(what, ["evaluate", "--data", str(data), "--set", f"fusion.entry_min_t={values}"], asked.repeat)
+        if asked.run and asked.symbols:
+            for name, arguments in (
+                ("run from the folder", ["--data", str(folder)]),
+                ("run from the partitioned set", ["--data", str(parts)]),
+                ("run --cluster local:2", ["--data", str(parts), "--cluster", "local:2"]),
+            ):
+                print(f"{name}: {measured(['run', *arguments, '--features', 'none', '--no-report'], 2)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -73,14 +73,12 @@ def l67_expectancy(
     overlapping labels (Lopez de Prado 2018, ch. 4); design effect (Kish 1965); slope of outcomes on forecasts (Mincer and
     Zarnowitz 1969); edges and volatility (Moreira and Muir 2017).
     """
-    bars = l0_market_feed.bars
-    regime = l1_regime
     weights = tilted_weights(source_weights.weights, policy.tilt * np.array(fusion.source_weights))
     return learn_edges(
-        Outcomes(open=bars.open, close=bars.close, valid=l0_market_feed.quality.valid),
+        Outcomes(open=l0_market_feed.bars.open, close=l0_market_feed.bars.close, valid=l0_market_feed.quality.valid),
         Predictors(
             sources=l66_signal_matrix.values,
-            regimes=(regime.calm, regime.trend_up, regime.trend_down, regime.high_vol, regime.chaotic),
+            regimes=(l1_regime.calm, l1_regime.trend_up, l1_regime.trend_down, l1_regime.high_vol, l1_regime.chaotic),
             score=l7_ensemble.score,
             sigma=l76_volatility_forecast.sigma_bar,
         ),

@@ -36,7 +36,9 @@ from drivers.store.columns import TIME, columns_of
 from drivers.store.parquet import writer_of
 
 SCRATCH: Final = "handed-on"
-"""Below the results, while they are made: what passes take of each other, a folder for each block."""
+"""Below the results, while they are made: what passes take of each other, a folder for each task."""
+CHUNK_BYTES: Final = 48 << 20
+"""What goes into an engine and comes out of it at a time may take."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Setup:
 
     frame: the bars and the leader of all its symbols. shards: the symbols of each. out: where what each layer gives is written
     as files, and what passes hand on; None: nowhere, and `keep` names the layers of which all is handed back: at least those
-    that other passes read. chunk: most bars that are computed at a time.
+    that other passes read.
     """
 
     data: Source
@@ -64,7 +66,6 @@ class Setup:
     frame: Frame
     shards: tuple[tuple[str, ...], ...]
     settings: Settings
-    chunk: int
     keep: frozenset[str] = frozenset()
 
     def symbols(self, shard: int | None) -> tuple[str, ...]:
@@ -165,13 +166,13 @@ def _engine(settings: Settings, graph: Graph, step: Pass, data: Dataset) -> Engi
     return engine
 
 
-def handed_on(block: int) -> str:
-    """The folder of what passes take of each other in a block."""
-    return f"{SCRATCH}/{block:06}"
+def handed_to(step: str, shard: int | None, block: int) -> str:
+    """The folder of what a task takes of others."""
+    return f"{SCRATCH}/{block:06}/{step}-{'all' if shard is None else f'{shard:04}'}"
 
 
 def _handed(giver: Pass, taker: Pass, block: int, shard: int) -> str:
-    return f"{handed_on(block)}/{giver.name}-{taker.name}-{shard:04}"
+    return f"{handed_to(taker.name, None if taker.across else shard, block)}/{giver.name}-{shard:04}"
 
 
 def _handed_on(step: Pass, graph: Graph, work: Work, parts: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
@@ -219,7 +220,7 @@ def advance(
     gives = step.gives
     if setup.out is None:
         gives = {name: every_leaf(plan.type_of(name)) for name in step.layers if name in setup.keep}
-    for i, j in data.cuts(setup.chunk, work.a, graph.wiring.epoch_ns):
+    for i, j in data.cuts(engine.bars_within(CHUNK_BYTES), work.a, graph.wiring.epoch_ns):
         if i >= work.b:
             break
         observed = data.inputs(data.rows(i, j)) if wanted else {}

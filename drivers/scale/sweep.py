@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
+from dataflows.panel import walk
 from drivers.engine.chunk import narrowed
+from drivers.engine.plan import STACK, Plan
 from drivers.executors.protocol import Done, Executor, Task
 from drivers.feeds.aligned import Dataset
 from drivers.feeds.errors import DataError
@@ -15,16 +18,14 @@ from drivers.feeds.partitioned.place import Place
 from drivers.feeds.partitioned.read import frame_of, is_partitioned
 from drivers.feeds.source import Source
 from drivers.scale.panels import of_symbols, side_by_side
-from drivers.scale.passes import Pass
-from drivers.scale.shard import SCRATCH, Answer, Graph, Settings, Setup, Work, graph_of, handed_on
+from drivers.scale.passes import Panels, Pass
+from drivers.scale.shard import SCRATCH, Answer, Graph, Settings, Setup, Work, graph_of, handed_to
 from drivers.text.times import utc
 
 SHARD: Final = 20
 """Symbols of a shard, unless another number is asked for."""
 TASK_BYTES: Final = 256 << 20
 """What the outputs of one task may take, and what a cross-sectional pass takes of the others."""
-CHUNK_BYTES: Final = 48 << 20
-"""What the outputs of one chunk may take."""
 
 
 class ScaleError(RuntimeError):
@@ -65,6 +66,13 @@ def require_parts(data: Source) -> None:
         raise DataError(f"{data}: is no partitioned data set; make one with: stratoquant data partition {data} --out PLACE")
 
 
+def _width(panels: Panels, plan: Plan, depth: int) -> int:
+    """How many numbers a symbol and bar some leaves are."""
+    lengths = {"N": 1, "D": depth, "K": STACK}
+    kinds = (kind for name, paths in panels.items() for path, kind in walk(plan.type_of(name)) if path in paths)
+    return sum(math.prod(lengths.get(axis, 1) for axis in kind.axes) for kind in kinds)
+
+
 @dataclass
 class Sweep:
     """A sweep over a data set. blocks: the rows at which a stretch begins, whole epochs each, and the end."""
@@ -91,7 +99,7 @@ class Sweep:
         settings = Settings(data.clock, request.project, request.overrides, request.spec, learning)
         graph, width = graph_of(settings), min(shard, len(data.symbols))
         wide = 8 * width * graph.plan.width({"N": 1, "D": data.depth, "table": 0})
-        across = 8 * len(data.symbols) * max(sum(map(len, step.takes.values())) for step in graph.passes)
+        across = 8 * len(data.symbols) * max(_width(step.takes, graph.plan, data.depth) for step in graph.passes)
         epochs = [a for a, _ in data.cuts(len(data), 0, graph.wiring.epoch_ns)]
         several = max(1, task_bytes // (max(wide, across) * -(-len(data) // len(epochs))))
         setup = Setup(
@@ -99,7 +107,6 @@ class Sweep:
             frame=frame_of(data),
             shards=tuple(data.symbols[a : a + width] for a in range(0, len(data.symbols), width)),
             settings=settings,
-            chunk=max(1, CHUNK_BYTES // wide),
             **more,
         )
         return cls(setup, data, [*epochs[::several], len(data)])
@@ -113,8 +120,8 @@ class Sweep:
         """Every block, in order of time, when all passes are done with it. progress: told how much is done, 0 to 1.
 
         A task is begun when those are done whose values or memory it takes, and the first block is at most as many blocks
-        behind as there are passes. Raises ScaleError for a task that failed. What is handed on from pass to pass is removed
-        with its block.
+        behind as there are passes. Raises ScaleError for a task that failed. What was handed on to a task is removed when it
+        is done.
         """
         self._done = dict.fromkeys(self._lanes(), 0)
         count = len(self.blocks) - 1
@@ -122,6 +129,8 @@ class Sweep:
             for i, done in enumerate(executor.run(self._ready(), self._then), 1):
                 if done.error:
                     raise ScaleError(f"{done.task.name}: {done.error}")
+                work: Work = done.task.argument
+                self._remove(handed_to(work.step, work.shard, work.block))
                 progress(i / (len(self._done) * count))
                 while self._closed < min(self._done.values()):
                     yield self._close()
@@ -199,7 +208,6 @@ class Sweep:
     def _close(self) -> Block:
         """A block that all passes are done with."""
         block, self._closed = self._closed, self._closed + 1
-        self._remove(handed_on(block))
         made = Block(self.blocks[block], self.blocks[block + 1], {n: self._whole(block, n) for n in self._given.get(block, {})})
         self._given.pop(block, None)
         return made

@@ -28,6 +28,7 @@ from drivers.feeds.source import Url
 from drivers.graph.wiring import load
 from drivers.project.configs import load_configs
 from drivers.project.locate import locate
+from drivers.scale import shard as shard_of
 from drivers.scale import sweep
 from drivers.scale.features import FeaturesRequest, features
 from drivers.scale.passes import passes
@@ -109,7 +110,7 @@ def test_shards_give_the_bits_of_one_engine(
     place: Path, tmp_path: Path, alone: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, shard: int
 ) -> None:
     monkeypatch.setattr(sweep, "TASK_BYTES", 1)  # an epoch each
-    monkeypatch.setattr(sweep, "CHUNK_BYTES", 1 << 20)
+    monkeypatch.setattr(shard_of, "CHUNK_BYTES", 1 << 20)
     shares: list[float] = []
     made = features(request(place, tmp_path / "out", shard), Here(), shares.append)
     same(tmp_path / "out", alone)
