@@ -30,7 +30,7 @@ from drivers.feeds.dataset import open_dataset
 from drivers.run.replay import replay
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
-from drivers.venues.description import OrderLimits
+from drivers.venues.description import OrderLimits, VenueRules
 from tests.drivers.exchanges.conftest import NOW, PRICES, rules_for
 from tests.drivers.report.conftest import EARLY
 
@@ -49,6 +49,13 @@ class Killed(BaseException):
 class World:
     """The exchange, in virtual time, and the connections to it."""
 
+    symbols: tuple[str, ...] = SYMBOLS
+    account: Any
+
+    @staticmethod
+    def rules(address: str) -> VenueRules:
+        return rules_for(address)
+
     def __init__(self, folder: Path) -> None:
         self.now, self.folder = NOW, folder
         market = PracticeMarket(PRICES)
@@ -62,19 +69,19 @@ class World:
         self.now += max(1, int(seconds * 1_000))
 
     def feed(self, address: str, minutes: int) -> LiveFeed:
-        exchange = Exchange("practice", rules_for(address), sleep=self.wait)
+        exchange = Exchange("practice", self.rules(address), sleep=self.wait)
         exchange.client.enableRateLimit = False
         history = self.folder / "history"
-        fetch(exchange, FetchRequest(SYMBOLS, NOW * MS - 900 * STEP, NOW * MS, STEP, history))
+        fetch(exchange, FetchRequest(self.symbols, NOW * MS - 900 * STEP, NOW * MS, STEP, history))
         end = NOW // MINUTE * STEP + minutes * STEP
         return LiveFeed(
-            exchange, SYMBOLS, open_dataset(history), NOW * MS, end, time_ns=lambda: self.now * MS,
+            exchange, self.symbols, open_dataset(history), NOW * MS, end, time_ns=lambda: self.now * MS,
             wait=lambda seconds: self.wait(max(seconds, 5.0)),
         )  # fmt: skip
 
     def connect(self, address: str, feed: LiveFeed) -> Callable[[Any], Gateway]:
         def connected(session: Any) -> Gateway:
-            client = with_keys(client_of("practice", rules_for(address)), KEYS)
+            client = with_keys(client_of("practice", self.rules(address)), KEYS)
             client.enableRateLimit = False
             client.milliseconds = lambda: self.now
             client.set_markets(feed.exchange.client.markets, feed.exchange.client.currencies)

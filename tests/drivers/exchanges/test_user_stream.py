@@ -16,6 +16,7 @@ from drivers.exchanges.account_access import Account, Keys
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.practice.account import PracticeAccount
 from drivers.exchanges.practice.core import MarketTape
+from drivers.exchanges.practice.futures import FuturesAccount
 from drivers.exchanges.practice.market import PracticeMarket
 from drivers.exchanges.practice.server import PracticeExchange
 from drivers.exchanges.seen import OrderSeen, TradeSeen
@@ -23,6 +24,7 @@ from drivers.exchanges.user_stream import UserStream
 from drivers.venues.description import VenueRules
 from tests.drivers.exchanges.conftest import NOW, OPTIONS, PRICES
 from tests.drivers.exchanges.desk import entry
+from tests.drivers.exchanges.test_practice_futures import swap_rules
 
 MS = 1_000_000
 KEYS = Keys("practice-key", "practice-secret", "")
@@ -37,7 +39,8 @@ def practice() -> PracticeExchange:
     def now() -> int:
         return NOW + time.time_ns() // MS - begun
 
-    return PracticeExchange(market, now=now, account=PracticeAccount(MarketTape(market), now))
+    tape = MarketTape(market)
+    return PracticeExchange(market, now=now, account=PracticeAccount(tape, now), futures=FuturesAccount(tape, now))
 
 
 def rules_at(address: str, **more: Any) -> VenueRules:
@@ -87,16 +90,18 @@ def test_orders_and_trades_come_and_a_connection_that_is_dropped_is_made_anew(pr
             exchange.close()
 
 
-def test_an_account_in_threads_enters_with_a_bracket_and_closes(
-    practice: PracticeExchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("swap", [False, True], ids=["spot", "swap"])
+def test_an_account_in_threads_enters_with_a_bracket(
+    swap: bool, practice: PracticeExchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STRATOQUANT_CACHE", str(tmp_path))
     with practice.serving() as address:
-        exchange = Exchange("practice", rules_at(address))
+        gate = {"notional_per_order": 5_000.0, "notional_per_minute": 20_000.0}
+        exchange = Exchange("practice", swap_rules(address, gate=gate) if swap else rules_at(address))
 
         def account() -> Account:
             return Account(
-                exchange, ("BTC/USDT",), KEYS, lambda: practice.now() * MS, step=60_000 * MS, begins=NOW * MS, cash=50_000.0,
+                exchange, ("BTC/USDT:USDT" if swap else "BTC/USDT",), KEYS, lambda: practice.now() * MS, step=60_000 * MS, begins=NOW * MS, cash=50_000.0,
                 notify=said.append,
             )  # fmt: skip
 
@@ -120,7 +125,18 @@ def test_an_account_in_threads_enters_with_a_bracket_and_closes(
 
             until(lambda: {("ACCEPT", 5), ("ACCEPT", 6)} <= set(look()))
             assert ("FILL", 4) in acted
-            assert sorted(o.type for o in practice.account.orders if o.open) == ["LIMIT_MAKER", "STOP_LOSS"]  # type: ignore[union-attr]
+            there = practice.account if not swap else practice.futures
+            assert there is not None
+            resting = [*there.orders, *getattr(there, "algos", ())]
+            assert sorted(o.type for o in resting if o.open) == (
+                ["LIMIT", "STOP_MARKET"] if swap else ["LIMIT_MAKER", "STOP_LOSS"]
+            )
+            if swap:  # it reaches the stop, whose trade is told under another id
+                now, algo = practice.now(), next(o for o in there.algos if o.open)  # type: ignore[union-attr]
+                there._trigger(algo, now, there.tape.last("BTCUSDT", now))  # type: ignore[union-attr]
+                until(lambda: ("FILL", 5) in look())
+                until(lambda: gateway.at_rest)
+                assert gateway.state.position["BTCUSDT"] == 0
         finally:
             gateway.close()
             exchange.close()
