@@ -33,6 +33,7 @@ from drivers.exchanges.bookings import Bookings
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.last_gate import LastGate
 from drivers.exchanges.legs import ENTRY, EXIT, OPEN, SENT, STOP, TARGET, UNKNOWN, Book, stepped, text
+from drivers.exchanges.limits import Limits
 from drivers.exchanges.outbox import Outbox
 from drivers.exchanges.reconcile import Reconciler
 from drivers.exchanges.seen import OrderSeen, TradeSeen
@@ -46,8 +47,6 @@ MOST_TURNS: Final = 64
 MOST_LEGS: Final = 1_000
 FIRST_READING: Final = 120.0
 """Seconds for which the first reading of the account may take."""
-RESERVE: Final = 0.25
-"""Share of the request weight that only exits, stops and cancels may use."""
 _TIF: Final = {GTC: "GTC", IOC: "IOC", FOK: "FOK"}
 
 
@@ -72,6 +71,15 @@ class Market(NamedTuple):
         return self.symbol if self.swap else self.base
 
 
+class _Due(NamedTuple):
+    """A call that is to be made."""
+
+    call: Call
+    then: Then
+    urgent: bool
+    opens: bool
+
+
 class Private(Protocol):
     """The exchange's stream of the account's own events."""
 
@@ -88,9 +96,10 @@ class Private(Protocol):
 @dataclass
 class Gateway:
     """now: UTC ns by the exchange's clock. note: writes to the journal; False: it could not. step: of a bar, ns. begins: UTC
-    ns; before, the account is as it was taken over. cash: quote currency that is ours to trade with. window: ns for which a
-    request is good. skew: of the exchange's clock, ns; beyond `most_skew` no entry leaves. wait: sleeps for so many seconds.
-    watchdog_acts: the watchdog beside the stream works on the account: nothing is placed meanwhile."""
+    ns; before, the account is as it was taken over. cash: quote currency that is ours to trade with. weight: most request
+    weight in a minute. most_orders: entries in ten seconds, 0: no limit. window: ns for which a request is good. skew: of the
+    exchange's clock, ns; beyond `most_skew` no entry leaves. wait: sleeps for so many seconds. watchdog_acts: the watchdog
+    beside the stream works on the account: nothing is placed meanwhile."""
 
     runner: Runner
     markets: tuple[Market, ...]
@@ -105,6 +114,7 @@ class Gateway:
     adopt: bool = False
     on_stop: str = "keep"
     weight: int = 6_000
+    most_orders: int = 0
     window: int = 3 * SECOND
     wait: Callable[[float], None] = time.sleep
     skew: Callable[[], int] = lambda: 0
@@ -124,8 +134,9 @@ class Gateway:
         self.pause_until = 0  # the exchange has asked us to wait
         self._closing = False
         self.bookings, self.outbox = Bookings(self), Outbox(self)
-        self._calls: list[tuple[Call, Then, bool]] = []
-        self._used, self._minute = 0, 0
+        self._calls: list[_Due] = []
+        self.limits = Limits(self.weight, self.most_orders)
+        self._starting = False
         self.moves = 0  # counts whatever changes the account
 
     # -- the port ------------------------------------------------------------------------------------------------------------
@@ -232,6 +243,7 @@ class Gateway:
 
     def begin(self) -> None:
         """See `KeptVenue.begin`."""
+        self._starting = True  # nothing is placed or canceled before the account is known
         self.bookings.begin()
         for leg in self.state.legs.values():
             if leg.state == SENT:
@@ -249,6 +261,8 @@ class Gateway:
                     f"the account could not be read within {FIRST_READING:g} s; try again when the exchange answers"
                 )
             self.wait(0.02)
+        self._starting = False
+        self._work()
 
     def stop(self) -> bool:
         """See `KeptVenue.stop`. `cancel_all`: stops and targets are canceled too."""
@@ -289,9 +303,9 @@ class Gateway:
         at = max(self.now(), self.state.last_report)
         self.state.report(ExecutionReport(at, kind, symbol, order_id, reason=REJECTIONS.index(reason), **more))
 
-    def call(self, call: Call, then: Then, urgent: bool) -> None:
-        """To be made once what has changed is on the disk."""
-        self._calls.append((call, then, urgent))
+    def call(self, call: Call, then: Then, urgent: bool, opens: bool = False) -> None:
+        """To be made once what has changed is on the disk. opens: an entry, which leaves with a record or not at all."""
+        self._calls.append(_Due(call, then, urgent, opens))
 
     def _work(self) -> None:
         for _ in range(MOST_TURNS):
@@ -306,15 +320,18 @@ class Gateway:
                 then(outcome)
             self.outbox.settle()
             self._see_watchdog()
-            for market in self.markets:
+            for market in self.markets if not self._starting else ():
                 self.steering.steer(market)
             self.outbox.ask()
             calls, self._calls = self._calls, []
-            if self.state.dirty:
-                written = self.note({"kind": "venue", **self.state.change()}, bool(calls))
-                self.entries_allowed = self.entries_allowed and written
-            for call, then, urgent in calls:
-                self.runner.run(call, then, urgent)
+            written = not self.state.dirty or self.note({"kind": "venue", **self.state.change()}, bool(calls))
+            self.entries_allowed = self.entries_allowed and written
+            for due in calls:
+                if due.opens and not written:
+                    due.then(Outcome(LATER, "the journal cannot be written"))
+                else:
+                    self.limits.called(self.now(), due.opens)
+                    self.runner.run(due.call, due.then, due.urgent)
             if not calls:
                 return
 
@@ -325,10 +342,7 @@ class Gateway:
         self.stands_back = acts
 
     def _weigh(self, outcome: Outcome) -> None:
-        minute = self.now() // (60 * SECOND)
-        self._used = 0 if minute != self._minute else self._used
-        self._minute = minute
-        self._used = max(self._used, outcome.weight)
+        self.limits.learn(self.now(), outcome.used)
         if outcome.kind == LATER:
             self.pause_until = max(self.pause_until, self.now() + int(max(1.0, outcome.retry_after) * SECOND))
             if outcome.clock:
@@ -336,7 +350,4 @@ class Gateway:
 
     def may_call(self, urgent: bool) -> bool:
         """Whether the exchange's limits leave room for a call; for one that is not urgent a reserve is left."""
-        if self.now() < self.pause_until:
-            return False
-        used = self._used if self.now() // (60 * SECOND) == self._minute else 0
-        return used < self.weight * (1.0 if urgent else 1.0 - RESERVE)
+        return self.now() >= self.pause_until and self.limits.may_order(self.now(), urgent)

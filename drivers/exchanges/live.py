@@ -26,6 +26,7 @@ from drivers.engine.chunk import Chunk
 from drivers.exchanges.access import Exchange
 from drivers.exchanges.book_bars import Levels
 from drivers.exchanges.errors import LONGEST_WAIT, ExchangeFault, ExchangeOutage
+from drivers.exchanges.flow import fill_in
 from drivers.exchanges.frames import Frame, FrameRecorder
 from drivers.exchanges.history import TRIES_OF_IMPOSSIBLE, Candle, Counts, candles, funding
 from drivers.exchanges.markets import in_order, name_of
@@ -82,6 +83,7 @@ class LiveFeed:
     missing: int = 0  # bars that no answer came of in time
     streamed: int = 0  # bars that the streams brought
     asked: int = 0  # bars that were asked for by REST
+    refilled: int = 0  # bars of symbols whose trades were asked for by REST
     counts: Counts = field(default_factory=Counts)
     _checked: int = 0
     _skewed: bool = False
@@ -157,6 +159,8 @@ class LiveFeed:
                 due = now + int(1e9 * min(LONGEST_WAIT, 2.0**failures) * (0.5 + 0.5 * self._chance.random()))
                 bars = self._unanswered(last, now)
                 missed += len(bars)
+            if bars and self.streams is not None and self.streams.with_trades:
+                self.refilled += fill_in(self.exchange, self.wanted, step, bars)
             for chunk in bars:
                 word = self._word(barred, int(chunk.time[0]))
                 barred = barred and chunk.time[0] <= self.begins
@@ -216,6 +220,7 @@ class LiveFeed:
             "missing_bars": self.missing,
             "streamed_bars": self.streamed,
             "asked_bars": self.asked,
+            "refilled_bars": self.refilled,
         }
         return own | (self.streams.health() if self.streams is not None else {})
 

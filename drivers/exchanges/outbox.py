@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from dataflows.execution.types import CANCELED_EVENT, EXPIRE, FILL, REJECT, REJECTIONS
-from drivers.exchanges.legs import DONE, OPEN, SENT, STOP, TARGET, UNKNOWN, Book, Leg
+from drivers.exchanges.legs import DONE, EXIT, OPEN, SENT, STOP, TARGET, UNKNOWN, Book, Leg
 from drivers.exchanges.wire import DONE as WAS_DONE
 from drivers.exchanges.wire import LATER, NOT_FOUND, REFUSED, Outcome
 
@@ -22,6 +22,13 @@ FIRST_ASK: Final = SECOND // 5
 LAST_ASK: Final = 5 * SECOND
 MARGIN: Final = 4 * SECOND
 """After the time for which a request is good, before `not found` means that it never arrived: more than clocks may jump."""
+
+
+FIRST_EXIT: Final = SECOND // 2
+LAST_EXIT: Final = 30 * SECOND
+PASSING: Final = tuple(REJECTIONS.index(name) for name in ("NO_BALANCE", "RATE"))
+"""Refusals of an exit that pass by themselves (a race with a stop, coins that are still locked, a limit): it is sent again,
+less and less often, for as long as it is wanted. Others are told, and the layers decide anew."""
 
 
 class Outbox:
@@ -134,6 +141,10 @@ class Outbox:
             elif ended == "expired":
                 at_once = leg.kind == "market" or leg.tif != "GTC"
                 self.end(book, EXPIRE, "IMMEDIATE" if at_once else "LIFETIME")
+            elif ended == "rejected" and book.role == EXIT and leg.reason in PASSING:
+                now = self.gateway.now()
+                book.trouble = book.trouble or now
+                book.wait = now + min(LAST_EXIT, max(FIRST_EXIT, now - book.trouble))
             elif ended == "rejected":
                 self.end(book, REJECT, REJECTIONS[leg.reason])
             # lost or later: it is placed anew while it is wanted

@@ -139,6 +139,7 @@ class Steering:
             lambda wire: wire.place(leg, market.symbol),
             lambda outcome: self.gateway.outbox.sent_leg(leg, outcome),
             urgent=urgent,
+            opens=not urgent,
         )
 
     def _enter(self, book: Book, market: Market, now: int) -> None:

@@ -114,6 +114,11 @@ class Streams:
         """Levels of the books; 0 where there are none."""
         return self.desk.depth
 
+    @property
+    def with_trades(self) -> bool:
+        """Whether bars have a flow."""
+        return "trades" in self._streams
+
     def tick(self, now: int, skew: int) -> None:
         """What is due now: silence, dialing, comparisons. now: UTC ns by the exchange's clock; skew: it less ours, ns."""
         self._now, self._skew = now, skew

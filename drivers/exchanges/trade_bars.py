@@ -82,8 +82,8 @@ class TradeBars:
         for bar in self._bars.values():
             bar.whole = False
 
-    def add(self, trade: Mapping[str, Any]) -> None:
-        """One trade, as ccxt unifies it."""
+    def add(self, trade: Mapping[str, Any], count: float = 1.0) -> None:
+        """One trade, as ccxt unifies it. count: of the trades that it stands for."""
         identity = str(trade["id"])
         if not self._is_new(identity):
             self.counts.repeated += 1
@@ -104,14 +104,14 @@ class TradeBars:
         bar = self._bars.get(close)
         if bar is None:
             whole = self._whole_from is not None and self._whole_from <= close - self.step
-            first = Row(price, price, price, price, size, math.nan, 1.0, size * bought, bought)
+            first = Row(price, price, price, price, size, math.nan, count, size * bought, count * bought)
             self._bars[close] = _Bar(first, price * size, whole)
             return
         r = bar.row
         bar.notional += price * size
         bar.row = Row(
-            r.open, max(r.high, price), min(r.low, price), price, r.volume + size, math.nan, r.trade_count + 1.0,
-            r.buy_volume + size * bought, r.buy_count + bought,
+            r.open, max(r.high, price), min(r.low, price), price, r.volume + size, math.nan, r.trade_count + count,
+            r.buy_volume + size * bought, r.buy_count + count * bought,
         )  # fmt: skip
 
     def _is_new(self, identity: str) -> bool:
@@ -182,6 +182,13 @@ class TradeBars:
             self._handed[close] = bar.row
             return _finished(bar, bar.row)
         return None
+
+    def agreeing(self, close: int, candle: Row) -> Row | None:
+        """The candle with its flow, where the trades make exactly this candle; None where they do not."""
+        bar = self._bars.get(close)
+        if bar is None:
+            return candle._replace(trade_count=0.0, buy_volume=0.0, buy_count=0.0) if candle.volume == 0.0 else None
+        return _finished(bar, candle) if self._agree(bar.row, candle) else None
 
     def _agree(self, built: Row, candle: Row) -> bool:
         near = max(0.5 * self.lot, 1e-9 * candle.volume)

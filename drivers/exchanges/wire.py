@@ -17,6 +17,7 @@ import ccxt
 from dataflows.execution.types import REJECTIONS
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import Leg
+from drivers.exchanges.limits import Used, used
 from drivers.exchanges.seen import AccountSeen, FundingSeen, OrderSeen, TradeSeen, decimal, order_seen, trade_seen
 from drivers.exchanges.swaps import funding_seen, held_of
 
@@ -53,7 +54,7 @@ class Outcome(NamedTuple):
     retry_after: float = 0.0
     clock: bool = False
     immediate: bool = False  # a stop that would trigger at once, or a post-only order that would take
-    weight: int = 0  # of the requests of this minute, as the exchange counts it
+    used: Used = Used()  # of the exchange's limits
 
 
 class Wire(Protocol):
@@ -105,13 +106,7 @@ class CcxtWire:
         self.can_pair = self.can_pair and hasattr(self.client, "privatePostOrderListOco")
 
     def _outcome(self, call: Callable[[], Outcome]) -> Outcome:
-        return self._made_of(call)._replace(weight=self._weight())
-
-    def _weight(self) -> int:
-        """What the exchange says that the requests of this minute weigh; 0 where it does not."""
-        headers: Mapping[str, str] = self.client.last_response_headers or {}
-        said = next((value for key, value in headers.items() if key.lower() == "x-mbx-used-weight-1m"), "0")
-        return int(said) if said.isdecimal() else 0
+        return self._made_of(call)._replace(used=used(self.client.last_response_headers or {}))
 
     def _made_of(self, call: Callable[[], Outcome]) -> Outcome:
         try:

@@ -57,6 +57,7 @@ class Stream:
         self.venue = venue
         if venue is not None and venue.kept is not None:
             venue.kept.note = self.engine.note
+            self.engine.sends = True
 
     # -- forward -------------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,9 @@ from drivers.engine.chunk import Chunk, Instant, Outputs
 from drivers.engine.engine import Engine
 from drivers.run.assembly import PreparedRun
 from drivers.run.provenance import versions
+from drivers.store.errors import StoreError
 from drivers.store.instants import arrays_of
+from drivers.store.journal import SyncError
 from drivers.store.segments import Segments
 
 FORMAT: Final = 2
@@ -35,14 +37,15 @@ def state_of(engine: Engine) -> str:
 class Journaled:
     """An engine whose every instant is in a journal, on the disk, before it acts.
 
-    folder: of the journal's segments; None: no journal is kept. on_failure: called once when the journal cannot be written,
-    with the reason, before what was to be written acts; from then on the engine goes on without a journal, until `begin`.
+    folder: of the journal's segments; None: no journal is kept. sends: its orders leave for an exchange; an error of the disk
+    that leaves open what is written then ends it (StoreError). on_failure: called once when the journal cannot be written, with
+    the reason, before what was to be written acts; from then on the engine goes on without a journal, until `begin`.
     """
 
     def __init__(self, session: PreparedRun, folder: Path | None) -> None:
         self.session, self.engine = session, session.engine
         self.on_failure: Callable[[str], None] = lambda reason: None
-        self.failed = ""
+        self.failed, self.sends = "", False
         self._segments = None if folder is None else Segments(folder)
         self._since = 0
 
@@ -71,6 +74,12 @@ class Journaled:
         try:
             self._segments.append(about, arrays, sync=sync)
         except OSError as error:
+            if self.sends and isinstance(error, SyncError):
+                reason = (error.strerror or "unknown reason").lower()
+                raise StoreError(
+                    f"the disk does not confirm the journal ({reason}), so nothing more is sent; stops stay at the exchange. "
+                    "Look after the disk, then complete it with `stratoquant stream --resume`"
+                ) from error
             self.failed = (error.strerror or "unknown reason").lower()
             self._segments.fail()
             self.on_failure(self.failed)

@@ -38,9 +38,17 @@ class Record(NamedTuple):
     arrays: dict[str, Any]
 
 
+class SyncError(OSError):
+    """What was written may not be on the disk, now or ever: after a failed sync the system may have dropped it, and a later
+    sync of the same file says nothing of it (Rebello et al. 2020)."""
+
+
 def sync_file(handle: int) -> None:
-    """Returns when the content of an open file is on the disk."""
-    getattr(os, "fdatasync", os.fsync)(handle)  # macOS has no fdatasync
+    """Returns when the content of an open file is on the disk. Raises SyncError."""
+    try:
+        getattr(os, "fdatasync", os.fsync)(handle)  # macOS has no fdatasync
+    except OSError as error:
+        raise SyncError(error.errno, error.strerror) from error
 
 
 class JournalWriter:

@@ -14,6 +14,7 @@ from dataflows.execution.types import CANCELED_EVENT, EVENTS, FILL, LIMIT, POST_
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.last_gate import LastGate
 from drivers.exchanges.legs import stepped, text
+from drivers.exchanges.limits import Used
 from drivers.exchanges.practice.order_faults import OrderFaults
 from drivers.venues.description import OrderLimits
 from tests.drivers.exchanges.desk import MS, START, UIDS, Desk, entry, order
@@ -244,8 +245,7 @@ def test_limits_leave_a_reserve_for_exits_and_cancels(tmp_path: Path, still: Sti
     enter(desk)
     desk.now = (desk.now // 60_000 + 1) * 60_000 + 100
     desk.look()
-    desk.gateway.weight = 100
-    desk.gateway._used, desk.gateway._minute = 80, desk.now // 60_000
+    desk.gateway.limits.learn(desk.now * MS, Used(weight=4_800))
     desk.ask("submit", entry("ETHUSDT", 4, 1.0, desk.now, 3_000.0))
     desk.ask("submit", order("BTCUSDT", 8, -0.0499, desk.now, 60_000.0, reduce_only=True, parent=BTC | 4))
     desk.flush()
