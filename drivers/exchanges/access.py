@@ -81,6 +81,8 @@ def client_of(name: str, rules: VenueRules) -> Any:
 def place(client: Any, rules: VenueRules) -> None:
     """Points ccxt's client to the addresses that the venue's file names."""
     if rules.sandbox:
+        if not client.urls.get("test"):
+            raise ExchangeFault(f"{rules.exchange} has no test net; `stratoquant exchange simulate` is one")
         client.set_sandbox_mode(True)
     client.urls["api"] = moved(client.urls["api"], rules.endpoints.rest, rules.endpoints.ws)
     client.hostname = urlsplit(rules.endpoints.rest).netloc or client.hostname

@@ -79,18 +79,25 @@ def check_mode(venue: str, rules: VenueRules, mode: str, yes: bool) -> None:
             f"{file} has no last gate, and no order leaves without one; write `gate: {{notional_per_order: 100, "
             "notional_per_minute: 500}` with your own limits in quote currency"
         )
+    if mode == "live" and rules.gate.notional_total is None:
+        raise ExchangeFault(f"{file} caps no position: real money needs `notional_total` in its gate, in quote currency")
+    if mode == "live" and rules.sandbox:
+        raise ExchangeFault(f"{file} says `sandbox: true`; --mode testnet trades there")
     if mode == "testnet":
         client = client_of(venue, rules)
         real = getattr(ccxt, rules.exchange)()
-        hosts = {urlsplit(url).netloc for url in _addresses(client.urls["api"])}
-        if hosts & {urlsplit(url).netloc.replace("{hostname}", str(real.hostname)) for url in _addresses(real.urls["api"])}:
+        if (client.headers or {}).get("x-simulated-trading") == "1":  # OKX: its test net is at the same host
+            return
+        if _hosts(client) & _hosts(real):
             raise ExchangeFault(f"{file} reaches the real market; write `sandbox: true`, or `endpoints` of a test server")
 
 
-def _addresses(urls: Any) -> list[str]:
-    """Those of signed requests."""
+def _hosts(client: Any) -> set[str]:
+    """The hosts that signed requests go to."""
+    urls = client.urls["api"]
     found = urls.get("private", urls.get("rest", "")) if isinstance(urls, Mapping) else urls
-    return list(found.values()) if isinstance(found, Mapping) else [str(found)]
+    addresses = found.values() if isinstance(found, Mapping) else [found]
+    return {urlsplit(str(url).replace("{hostname}", str(client.hostname))).netloc for url in addresses}
 
 
 def account_file(venue: str, keys: Keys, ending: str) -> Path:
@@ -158,7 +165,8 @@ class Account:
         stream = UserStream(lambda: self._streaming(exchange, keys), come)
         self.gateway = Gateway(
             runner, markets, LastGate(rules.gate), clock, step, begins, cash, State(new_nonce()), stream=stream,
-            can_pair=wires[0].can_pair, adopt=rules.adopt, on_stop=rules.on_stop, weight=rules.request_weight, notify=notify,
+            can_pair=wires[0].can_pair, adopt=rules.adopt, on_stop=rules.on_stop, weight=rules.request_weight,
+            most_orders=rules.order_rate, notify=notify,
             wait=self.wait, skew=skew, most_skew=int(rules.max_skew * 1e9),
             watchdog_acts=Word(account_file(exchange.name, keys, WATCHDOG_WORD)).stands,
         )  # fmt: skip

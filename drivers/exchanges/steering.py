@@ -159,12 +159,23 @@ class Steering:
         price = float(book.limit) if book.limit else book.price
         side = "sell" if book.quantity.startswith("-") else "buy"
         why = "" if gateway.entries_allowed else "the journal cannot be written"
-        why = why or gateway.gate.refuses(market.symbol, side, left * market.multiplier, price, last, now)
+        size = left * market.multiplier
+        why = why or gateway.gate.refuses(market.symbol, side, size, price, last, now, self._exposure())
         if why:
             gateway.notify(f"{market.name}: an entry is refused: {why}")
             gateway.outbox.end(book, REJECT, "LAST_GATE")
             return
         self.place(book, market, book.kind, left, urgent=False)
+
+    def _exposure(self) -> float:
+        """Notional of all positions, and of the entries that may fill; NaN where a price is not known."""
+        total = 0.0
+        for market in self.gateway.markets:
+            entries = [leg.left for leg in self.state.live(market.name) if self._role(leg) == ENTRY]
+            size = abs(self.state.position.get(market.name, Decimal(0))) + sum(entries, Decimal(0))
+            if size:
+                total += float(size * market.multiplier) * self.gateway.reconciler.price(market.base)
+        return total
 
     def _exit(self, book: Book, market: Market, now: int) -> None:
         held = abs(self.state.position.get(market.name, Decimal(0)))

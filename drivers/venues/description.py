@@ -38,6 +38,10 @@ class OrderLimits(BaseModel):
     notional_per_order: float = Field(gt=0.0, le=LARGEST, description="quote currency")
     notional_per_minute: float = Field(gt=0.0, le=LARGEST, description="quote currency, of all symbols together")
     price_band_bps: float = Field(default=100.0, gt=0.0, le=1e4, description="most of its price from the exchange's last price")
+    notional_total: float | None = Field(
+        default=None, gt=0.0, le=LARGEST, description="of all positions and entries together, quote currency; live needs it"
+    )
+    least_apart: float = Field(default=0.5, ge=0.0, le=60.0, description="seconds between two entries that say the same")
     symbols: list[str] | None = Field(default=None, description="which, as the exchange writes them; else all")
     sides: list[Literal["buy", "sell"]] = Field(default=["buy", "sell"], description="buy, sell or both")
 
@@ -82,6 +86,7 @@ class VenueRules(InstrumentFacts):
         default="keep",
         description="at the end of a stream: entries go and stops stay; positions are closed; all orders are canceled",
     )
+    order_rate: int = Field(default=0, ge=0, le=10_000, description="most entries in ten seconds; 0: no limit of ours")
     may_withdraw: bool = Field(default=False, description="a key that may withdraw is taken")
     request_weight: int = Field(
         default=6_000, ge=10, le=10_000_000, description="most weight of requests in a minute, as the exchange counts it"
@@ -109,11 +114,23 @@ class VenueRules(InstrumentFacts):
 
 
 def read_venue(path: Path) -> VenueRules:
-    """A venue's file. Raises VenueError naming the file and the key at fault."""
+    """A venue's file, `venues/NAME.yml`, with its last gate where that has a file of its own, `gates/NAME.yml` beside the
+    folder.
+
+    Raises VenueError naming the file and the key at fault.
+    """
+    gate = path.parent.parent / "gates" / path.name
     try:
         values = read_yaml(path)
+        if gate.is_file():
+            if "gate" in values:
+                raise VenueError(f"{path}: the last gate stands here and in {gate}; leave one out")
+            values = {**values, "gate": OrderLimits(**{str(k): v for k, v in read_yaml(gate).items()})}
     except ProjectError as error:
         raise VenueError(str(error)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise VenueError(f"{gate}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     try:
         return VenueRules(**{str(k): v for k, v in values.items()})
     except ValidationError as error:

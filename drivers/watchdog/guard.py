@@ -126,7 +126,7 @@ class Guard:
         """Equity below its highest reading since the bar's open, the last one before it included; quote currency."""
         equity = float(account.total.get(self.markets[0].quote, Decimal(0)))
         for market in self.markets:
-            held = float(self._held(account, state, market))
+            held = float(self._held(account, state, market) * market.multiplier)
             price = self._price(market) if held else 0.0
             if not price >= 0.0:
                 return 0.0  # unknown now: the next look tells
@@ -143,8 +143,8 @@ class Guard:
 
     @staticmethod
     def _held(account: AccountSeen, state: State, market: Market) -> Decimal:
-        """Base units on the account beyond what was there before the stream."""
-        return account.total.get(market.base, Decimal(0)) - Decimal(state.baseline.get(market.base, "0"))
+        """What the account has beyond what was there before the stream: base units, or signed contracts of a swap."""
+        return account.total.get(market.asset, Decimal(0)) - Decimal(state.baseline.get(market.asset, "0"))
 
     def _ours(self, account: AccountSeen, state: State) -> list[OrderSeen]:
         """The open orders of the stream, and of the watchdog."""
@@ -164,7 +164,7 @@ class Guard:
         for market in self.markets:
             gap = self._held(account, state, market) - state.position.get(market.name, Decimal(0))
             if abs(gap) >= max(market.lot, Decimal("1e-8")):
-                found[f"{text(gap)} {market.base}"] = market.base
+                found[f"{text(gap)} {market.asset}"] = market.asset
         there = {seen.client for seen in self._ours(account, state)}
         for client in there - set(state.legs):
             if client.startswith(client_ids.STREAM):
@@ -227,7 +227,9 @@ class Guard:
         for seen in due:
             self._speak()
             name = next(market.name for market in self.markets if market.symbol == seen.symbol)
-            leg = Leg(seen.client, 0, name, "limit", "", "0", "", "", "GTC", self.now(), venue_id=seen.venue_id)
+            leg = Leg(
+                seen.client, 0, name, "limit", "", "0", "", "", "GTC", self.now(), venue_id=seen.venue_id, algo=seen.algo
+            )  # fmt: skip
             outcome = self.wire.cancel(leg, seen.symbol)
             if outcome.kind in (DONE, NOT_FOUND):
                 self.say(f"canceled {seen.client} of {name}")
@@ -250,40 +252,44 @@ class Guard:
         return [sale for sale in self.notebook.sales if not sale.resolved]
 
     def _to_close(self, market: Market, account: AccountSeen, state: State) -> Decimal:
-        """What the stream holds of a symbol, as an order can sell it: no more than the account has gained, and no more than the
-        stream can have bought."""
+        """What the stream holds of a symbol, signed, as an order can close it: no more than the account has gained, and no more
+        than the stream can have entered."""
+        held, position = self._held(account, state, market), state.position.get(market.name, Decimal(0))
+        sign = 1 if held > 0 else -1
         entries = [
             leg for leg in state.live(market.name)
-            if (book := state.books.get(leg.owner)) is not None and book.role == ENTRY
+            if (book := state.books.get(leg.owner)) is not None and book.role == ENTRY and (leg.side == "buy") == (held > 0)
         ]  # fmt: skip
-        position = state.position.get(market.name, Decimal(0))
-        sold = sum(  # and the journal does not tell of it
+        closed = sum(  # and the journal does not tell of it
             (Decimal(sale.filled) for sale in self.notebook.sales
              if sale.name == market.name and Decimal(sale.journal) == position), Decimal(0)
         )  # fmt: skip
-        most = position + sum((leg.left for leg in entries), Decimal(0)) - sold
-        size = stepped(min(self._held(account, state, market), most), market.lot, up=False)
-        dust = size > 0 and market.least > 0 and float(size) * self._price(market) < float(market.least)
-        return Decimal(0) if size <= 0 or dust else size
+        most = position * sign + sum((leg.left for leg in entries), Decimal(0)) - closed
+        size = stepped(min(abs(held), most), market.lot, up=False)
+        if size <= 0 or (held < 0 and not market.swap):
+            return Decimal(0)
+        worth = float(size * market.multiplier) * self._price(market)
+        dust = not market.swap and market.least > 0 and worth < float(market.least)  # a swap takes what closes, however small
+        return Decimal(0) if dust else size * sign
 
     def _close(self, market: Market, account: AccountSeen, state: State) -> None:
-        """Sells what the stream holds of a symbol; one sale at a time, and the next only once the account has been read after
+        """Closes what the stream holds of a symbol; one order at a time, and the next only once the account has been read after
         it."""
         waiting = [sale for sale in self._waiting() if sale.name == market.name]
         for sale in waiting:
             self._resolve(sale, market)
         size = Decimal(0) if waiting else self._to_close(market, account, state)
-        if size <= 0:
+        if size == 0:
             return
         self._speak()
         number, self.notebook.number = self.notebook.number, self.notebook.number + 1
         place = self.markets.index(market)
         client = client_ids.written(place, number, 0, state.nonce, client_ids.WATCHDOG)
         journal = str(state.position.get(market.name, Decimal(0)))
-        sale = Sale(client, market.name, "sell", text(size), self.now(), journal)
+        sale = Sale(client, market.name, "sell" if size > 0 else "buy", text(abs(size)), self.now(), journal)
         self.notebook.sales = [*self.notebook.sales[-200:], sale]
         self.notebook.write()
-        leg = Leg(client, 0, market.name, "market", sale.side, sale.quantity, "", "", "GTC", sale.sent)
+        leg = Leg(client, 0, market.name, "market", sale.side, sale.quantity, "", "", "GTC", sale.sent, reduces=True)
         self._weigh(sale, self.wire.place(leg, market.symbol))
 
     def _weigh(self, sale: Sale, outcome: Outcome) -> None:
@@ -297,7 +303,7 @@ class Guard:
             if seen.client == sale.client:
                 sale.filled, sale.resolved = text(seen.filled), seen.status != "open"
         if sale.resolved and outcome.kind == DONE:
-            self.say(f"sold {sale.filled} of {sale.name} ({sale.client})")
+            self.say(f"{'sold' if sale.side == 'sell' else 'bought'} {sale.filled} of {sale.name} ({sale.client})")
         self.notebook.write()
 
     def _resolve(self, sale: Sale, market: Market) -> None:

@@ -17,6 +17,7 @@ from drivers.run.request import RunRequest
 from drivers.venues.description import VenueRules
 
 GATE = {"notional_per_order": 100.0, "notional_per_minute": 500.0}
+CAPPED = {**GATE, "notional_total": 1_000.0}
 BOTH = {"STRATOQUANT_MY_SPOT_KEY": "the-key", "STRATOQUANT_MY_SPOT_SECRET": "the-secret"}
 
 
@@ -39,7 +40,11 @@ def test_keys_come_from_the_environment_and_are_not_shown() -> None:
         ("live", True, {}, "need `live: true` in v.yml$"),
         ("live", False, {"live": True}, "need --yes-live$"),
         ("live", True, {"live": True, "gate": None}, "has no last gate"),
+        ("live", True, {"live": True}, "caps no position: real money needs `notional_total`"),
+        ("live", True, {"live": True, "gate": CAPPED, "sandbox": True}, "--mode testnet trades there"),
         ("testnet", False, {}, "reaches the real market; write `sandbox: true`"),
+        ("testnet", False, {"exchange": "bybit"}, "reaches the real market"),
+        ("testnet", False, {"exchange": "kraken", "sandbox": True}, "kraken has no test net"),
         ("testnet", False, {"market": "swap", "kind": "perpetual"}, "orders go to spot markets so far"),
     ],
 )
@@ -49,7 +54,9 @@ def test_one_sentence_says_what_is_missing(mode: str, yes: bool, more: dict[str,
 
 
 def test_nothing_is_missing() -> None:
-    check_mode("v", rules(live=True), "live", True)
+    check_mode("v", rules(live=True, gate=CAPPED), "live", True)
+    check_mode("v", rules(exchange="okx", sandbox=True), "testnet", False)
+    check_mode("v", rules(exchange="bybit", sandbox=True), "testnet", False)
     check_mode("v", rules(sandbox=True), "testnet", False)
     check_mode("v", rules(endpoints={"rest": "http://127.0.0.1:1"}), "testnet", False)
 

@@ -17,7 +17,7 @@ from drivers.exchanges.legs import stepped, text
 from drivers.exchanges.limits import Used
 from drivers.exchanges.practice.order_faults import OrderFaults
 from drivers.venues.description import OrderLimits
-from tests.drivers.exchanges.desk import MS, START, UIDS, Desk, entry, order
+from tests.drivers.exchanges.desk import LIMITS, MS, START, UIDS, Desk, entry, order
 
 BTC = UIDS["BTCUSDT"] << 32
 NAN = float("nan")
@@ -290,9 +290,60 @@ def test_the_last_gate(symbol: str, side: str, size: str, price: float, last: fl
 
 
 def test_the_last_gate_counts_a_minute() -> None:
-    gate, minute = LastGate(GATE), 60_000_000_000
-    asked = [gate.refuses("BTC/USDT", "buy", Decimal("0.01"), 60_000.0, 60_000.0, at) for at in (0, 1, 2, minute, minute + 1)]
+    gate, second = LastGate(GATE), 1_000_000_000
+    times = (0, second, 2 * second, 60 * second, 61 * second)
+    asked = [gate.refuses("BTC/USDT", "buy", Decimal("0.01"), 60_000.0, 60_000.0, at) for at in times]
     assert [said == "" for said in asked] == [True, True, False, True, True]
+
+
+def test_the_last_gate_lets_no_order_twice_in_a_moment_and_caps_what_is_there() -> None:
+    gate = LastGate(GATE.model_copy(update={"notional_total": 1_000.0, "notional_per_minute": 1e6}))
+
+    def asked(at: int, size: str = "0.01", exposure: float = 0.0) -> str:
+        return gate.refuses("BTC/USDT", "buy", Decimal(size), 60_000.0, 60_000.0, at, exposure)
+
+    assert asked(0) == "" and "the same order was sent less than" in asked(499_999_999) and asked(500_000_000) == ""
+    assert asked(1, "0.011") == "", "another order"
+    assert "more than notional_total" in asked(10**10, exposure=400.01) and asked(10**10, exposure=400.0) == ""
+    assert "more than notional_total" in asked(10**11, exposure=NAN)
+
+
+def test_positions_and_entries_under_way_count_for_the_cap(tmp_path: Path, still: Still) -> None:
+    desk = desk_of(tmp_path, still)
+    desk.gateway.gate = LastGate(LIMITS.model_copy(update={"notional_total": 5_000.0}))
+    enter(desk, 0.05)
+    desk.ask("submit", entry("ETHUSDT", 4, 0.6, desk.now, 3_000.0, type=POST_ONLY, limit_price=2_990.0))
+    desk.flush()
+    desk.run(1.0)
+    desk.ask("submit", entry("ETHUSDT", 8, 0.1, desk.now, 3_000.0))
+    desk.flush()
+    desk.run(1.0)
+    refused = [r.id & 0xFFFFFFFF for r in desk.acted if r.kind == REJECT]
+    assert refused == [8] and any("with 4797" in said or "with 479" in said for said in desk.said)
+
+
+def test_an_exit_that_is_refused_for_want_of_coins_is_sent_until_it_is_taken(tmp_path: Path, still: Still) -> None:
+    desk = desk_of(tmp_path, still)
+    enter(desk)
+    desk.api.faults = OrderFaults(("reject",), 1.0, most=10**6)
+    begun = len(desk.api.asked)
+    desk.ask("submit", order("BTCUSDT", 8, -0.0499, desk.now, 60_000.0, reduce_only=True, parent=BTC | 4))
+    desk.flush()
+    desk.run(120.0)
+    tries = len([a for a in desk.api.asked[begun:] if a.startswith("POST /api/v3/order?")])
+    assert 6 <= tries <= 14 and events(desk, 8) == [], "less and less often, and the layers hear of no refusal"
+    desk.api.faults = OrderFaults()
+    desk.run(40.0)
+    assert events(desk, 8)[-1] == "FILL" and desk.account.free["BTC"] < Decimal("0.0001")
+
+
+def test_an_entry_leaves_with_its_record_or_not_at_all(tmp_path: Path, still: Still) -> None:
+    desk = desk_of(tmp_path, still)
+    desk.gateway.note = lambda about, sync: False
+    desk.ask("submit", entry("BTCUSDT", 4, 0.05, desk.now, 60_000.0))
+    desk.flush()
+    desk.run(2.0)
+    assert desk.account.orders == [] and events(desk, 4) == ["REJECT"]
 
 
 @given(st.integers(1, 10**9), st.sampled_from(["0.01", "0.0001", "0.5", "1"]), st.booleans())
