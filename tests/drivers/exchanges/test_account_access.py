@@ -45,7 +45,7 @@ def test_keys_come_from_the_environment_and_are_not_shown() -> None:
         ("testnet", False, {}, "reaches the real market; write `sandbox: true`"),
         ("testnet", False, {"exchange": "bybit"}, "reaches the real market"),
         ("testnet", False, {"exchange": "kraken", "sandbox": True}, "kraken has no test net"),
-        ("testnet", False, {"market": "swap", "kind": "perpetual"}, "orders go to spot markets so far"),
+        ("testnet", False, {"market": "swap", "kind": "perpetual"}, "orders go to the swaps of binanceusdm so far"),
     ],
 )
 def test_one_sentence_says_what_is_missing(mode: str, yes: bool, more: dict[str, Any], says: str) -> None:

@@ -24,6 +24,8 @@ from drivers.watchdog.watched import Watched
 from tests.drivers.exchanges.desk import MS, START, Desk, entry
 from tests.drivers.exchanges.scenario import LOT, Trader
 from tests.drivers.exchanges.test_gateway import Still, events, resting
+from tests.drivers.exchanges.test_gateway_swaps import Tape
+from tests.drivers.exchanges.test_gateway_swaps import enter as enter_swap
 
 HELD = Decimal("0.0499")  # of a purchase of 0.05, less the fee, in whole lots
 
@@ -358,6 +360,39 @@ def test_a_disk_that_takes_nothing_stops_no_sale(tmp_path: Path, monkeypatch: py
     assert [o.client for o in dog.desk.account.orders if o.open] == ["by-hand"]
     assert any("HALT cannot be written" in said for said in dog.said)
     assert any("notebook" in said and "no space left" in said for said in dog.said)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_longs_and_shorts_of_swaps_are_closed_with_orders_that_only_reduce(sign: int, tmp_path: Path) -> None:
+    dog = Dog(tmp_path, WatchdogRules(loss=100.0), swap=True, tape=Tape())
+    desk = dog.desk
+    enter_swap(desk, sign)
+    dog.lives(10)
+    assert dog.said == [] and resting(desk)
+    begun = len(desk.api.asked)
+    dog.dead(150)
+    assert desk.account.positions["BTCUSDT"].amount == 0 and resting(desk) == []
+    assert desk.account.algos and not [each for each in desk.account.algos if each.open], "its stop has gone too"
+    closing = [a for a in desk.api.asked[begun:] if a.startswith("POST /fapi/v1/order?")]
+    assert len(closing) == 1 and "reduceOnly=true" in closing[0] and f"side={'SELL' if sign > 0 else 'BUY'}" in closing[0]
+    assert dog.halts() == ["HALT"]
+    desk.restart()
+    desk.run(10.0)
+    assert desk.gateway.state.position["BTCUSDT"] == 0 and desk.gateway.at_rest
+    assert REJECTIONS[[r for r in desk.acted if r.kind == FILL][-1].reason] == "WATCHDOG"
+    assert all(abs(gap) < Decimal("1e-6") for gap in desk.gateway.reconciler.gaps.values())
+
+
+def test_a_short_that_loses_within_a_bar_is_closed(tmp_path: Path) -> None:
+    dog = Dog(tmp_path, WatchdogRules(loss=100.0), swap=True, tape=Tape())
+    enter_swap(dog.desk, -1, stop=0.2)
+    dog.lives(10)
+    dog.desk.walk.set(dog.desk.now, 61_500.0)  # 75
+    dog.lives(10)
+    assert dog.halts() == []
+    dog.desk.walk.set(dog.desk.now, 62_500.0)  # 125
+    dog.lives(15)
+    assert dog.desk.account.positions["BTCUSDT"].amount == 0 and dog.halts() == ["HALT"]
 
 
 def said_of(call: Callable[[], object]) -> str:
