@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from drivers.exchanges.legs import Leg
 from drivers.exchanges.wire import LATER, NOT_FOUND, REFUSED, UNKNOWN, CcxtWire, hidden, refuse_withdrawals
 from drivers.run.live_account import connection
 from drivers.run.request import RunRequest
-from drivers.venues.description import VenueRules
+from drivers.venues.description import OrderLimits, VenueError, VenueRules, read_venue
 
 GATE = {"notional_per_order": 100.0, "notional_per_minute": 500.0}
 CAPPED = {**GATE, "notional_total": 1_000.0}
@@ -59,6 +60,21 @@ def test_nothing_is_missing() -> None:
     check_mode("v", rules(exchange="bybit", sandbox=True), "testnet", False)
     check_mode("v", rules(sandbox=True), "testnet", False)
     check_mode("v", rules(endpoints={"rest": "http://127.0.0.1:1"}), "testnet", False)
+
+
+def test_the_last_gate_has_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "venues").mkdir()
+    (tmp_path / "gates").mkdir()
+    venue, gate = tmp_path / "venues" / "v.yml", tmp_path / "gates" / "v.yml"
+    venue.write_text("about: x\nkind: spot\nexchange: binance\n")
+    gate.write_text("notional_per_order: 100\nnotional_per_minute: 500\nnotional_total: 1000\n")
+    assert read_venue(venue).gate == OrderLimits(**CAPPED)
+    gate.write_text("notional_per_order: 100\nnotional_per_hour: 500\n")
+    with pytest.raises(VenueError, match=r"gates.v.yml: notional_per_"):
+        read_venue(venue)
+    venue.write_text("about: x\nkind: spot\nexchange: binance\ngate: {notional_per_order: 1, notional_per_minute: 1}\n")
+    with pytest.raises(VenueError, match=r"the last gate stands here and in .*leave one out"):
+        read_venue(venue)
 
 
 def test_a_run_on_paper_connects_to_nobody_and_others_need_a_venue_and_a_journal() -> None:
