@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -104,15 +105,17 @@ def epoch_columns(leaf: Leaf, value: Any, symbols: int) -> dict[str, Any]:
     if "N" in axes:
         array = np.moveaxis(array, _symbol_axis(axes), -1)
     else:
-        array = np.broadcast_to(array[..., None], (*array.shape, symbols))
+        array = np.repeat(array[..., None], symbols, axis=-1)
     if not leaf.wide:
         return {leaf.name: array.reshape(symbols)}
-    sizes = [size for size, axis in zip(array.shape, _others(axes), strict=False) if axis != 1]
+    sizes = tuple(size for size, axis in zip(array.shape, _others(axes), strict=False) if axis != 1)
     flat = array.reshape(math.prod(array.shape[:-1]), symbols)
-    name = leaf.name
-    if len(sizes) == 1:
-        return {f"{name}.{k}": row for k, row in enumerate(flat)}
-    return {".".join((name, *map(str, place))): row for place, row in zip(np.ndindex(*sizes), flat, strict=True)}
+    return dict(zip(_places(leaf.name, sizes), flat, strict=True))
+
+
+@functools.cache
+def _places(name: str, sizes: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(".".join((name, *map(str, place))) for place in np.ndindex(*sizes))
 
 
 def wide_columns(name: str, kind: Kind, there: Collection[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataflows.layer  # noqa: F401  # isort: skip  (before Hamilton: or it imports all that it has extensions for)
 from hamilton import graph_utils
 
 from drivers.graph.modules import layer_modules

@@ -62,9 +62,12 @@ class RunLog:
         if not line.keys().isdisjoint(fields):
             taken = ", ".join(name for name in fields if name in line)
             raise TypeError(f"{taken}: the log itself says this of every line; give the fact another name")
-        about = self._ids | fields
-        line |= {key: about[key] for key in CORRELATION if key in about}
-        line |= about  # what is there already keeps its place
+        for key in CORRELATION:
+            if key in fields:
+                line[key] = fields[key]
+            elif key in self._ids:
+                line[key] = self._ids[key]
+        line |= fields  # what is there already keeps its place
         return json_text(line, default=_json_value) + "\n"
 
     def close(self) -> None:

@@ -10,26 +10,24 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from dataflows.config import default_written, file_keys, model_of, shares_of_account, spans_of
+from dataflows.runtime.kept import kept, sources
 from dataflows.spans import MINUTES, BarClock
 from drivers.files.transaction import Files, change, read
 from drivers.files.yaml_edit import end_of, written
-from drivers.graph.config_reads import reads_of
-from drivers.graph.modules import layer_modules
-from drivers.graph.network import graph_of
 from drivers.graph.wiring import load as load_wiring
 from drivers.project.configs import config_text, explained, load_configs, title_of
 from drivers.project.domains import config_records
 from drivers.project.errors import ProjectError
 from drivers.project.locate import WIRING, Project, defaults
+from drivers.project.own_layers import own_layer_files
 from drivers.project.yaml_files import read_yaml
-from drivers.specs.schema import schema_text
 from drivers.text.suggestions import did_you_mean
 
 
@@ -45,6 +43,8 @@ def regenerated(project: Project) -> tuple[Files, Files]:
         content = read(config / f"{domain}.yml")
         wanted[f"config/{domain}.yml"] = fresh_text(domain, record, None if content is None else content.decode())
     if (project.root / "specs").is_dir():
+        from drivers.specs.schema import schema_text  # looks at every layer
+
         wanted["specs/schema.json"] = schema_text()
     before = {name: read(project.root / name) for name in wanted}
     stale = {name: text.encode() for name, text in wanted.items() if text.encode() != before[name]}
@@ -59,6 +59,8 @@ def beginnings(folder: Path) -> Files:
         wanted[f"config/{domain}.yml"] = fresh_text(domain, record, None).encode()
     if not (folder / "specs").is_dir():
         wanted |= {f"specs/{path.name}": read(path) for path in sorted(own.specs.glob("*.yaml"))}
+    from drivers.specs.schema import schema_text
+
     wanted["specs/schema.json"] = schema_text().encode()
     return {name: content for name, content in wanted.items() if not (folder / name).exists()}
 
@@ -194,10 +196,9 @@ def settings(project: Project, domain: str | None = None, clock: BarClock = MINU
     said = {name: read_yaml(path) if (path := project.config / f"{name}.yml").is_file() else {} for name in configs}
     if domain is not None and domain not in configs:
         raise ProjectError(f"there is no domain {domain!r} with settings; {did_you_mean(domain, list(configs))}")
-    readers: dict[tuple[str | None, str], set[str]] = {}
-    for node in graph_of(layer_modules(project), load_wiring(project.wiring).variants).values():
-        for found in reads_of(node.fn, configs):
-            readers.setdefault((found.domain, found.key), set()).add(node.layer_id)
+    readers: dict[tuple[str, str], list[str]] = {}
+    for reader, key, layer in _readers(project, configs):
+        readers.setdefault((reader, key), []).append(layer)
     listed: list[Setting] = []
     for name, made in configs.items():
         record: type[tuple[Any, ...]] = type(made)
@@ -213,10 +214,28 @@ def settings(project: Project, domain: str | None = None, clock: BarClock = MINU
                     value if timed else None,
                     _bounds(record, key),
                     *explained(record, key),
-                    tuple(sorted(readers.get((name, key), ()), key=lambda layer: int(layer[1:]))),
+                    tuple(readers.get((name, key), ())),
                 )
             )
     return listed
+
+
+def _readers(project: Project, configs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(domain, key, id of a layer that reads it), by id. It takes a second to read all layers, so what it says of the package's
+    own is kept in the cache."""
+
+    def found() -> list[tuple[str, str, str]]:
+        from drivers.graph.config_reads import reads_of
+        from drivers.graph.modules import layer_modules
+        from drivers.graph.network import graph_of
+
+        nodes = graph_of(layer_modules(project), variants).values()
+        every = {(read.domain, read.key, node.layer_id) for node in nodes for read in reads_of(node.fn, configs) if read.domain}
+        return sorted(every, key=lambda read: (int(read[2][1:]), *read))
+
+    variants = load_wiring(project.wiring).variants
+    made = found() if own_layer_files(project) else kept(f"readers of settings {sources()} {sorted(variants.items())}", found)
+    return [(domain, key, layer) for domain, key, layer in made]
 
 
 def _as_said(value: Any) -> Any:

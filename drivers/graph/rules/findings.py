@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import yaml
 
+from drivers.graph.field_reads import NOTES
 from drivers.graph.layers import LayerNode
 from drivers.graph.modules import layer_modules
 from drivers.graph.network import Finding, forms_of, graph_of
@@ -44,7 +45,9 @@ def warnings_of(project: Project) -> list[Finding]:
     wiring = load(project.wiring)
     modules = layer_modules(project)
     nodes, lines = graph_of(modules, wiring.variants), key_lines(project.wiring)
-    return [located(finding, project, nodes, lines) for finding in unread_fields(wiring, forms_of(modules))]
+    found = list(unread_fields(wiring, forms_of(modules)))
+    NOTES.keep()
+    return [located(finding, project, nodes, lines) for finding in found]
 
 
 def located(finding: Finding, project: Project, nodes: Mapping[str, LayerNode], lines: Mapping[str, int]) -> Finding:
