@@ -130,6 +130,7 @@ def fields_of(record: type[tuple[Any, ...]]) -> dict[str, Any]:
     return typing.get_type_hints(record, include_extras=True)
 
 
+@functools.cache
 def kind_of(annotation: Any) -> Kind:
     """The `Kind` of a leaf annotation; `float` and `int` are one value an instant.
 

@@ -16,11 +16,11 @@ class Sums(NamedTuple):
     """Weighted sums of the samples whose time is up, older ones faded: x the sources, y the standardised return."""
 
     n: Annotated[Floats, Axes("C", "N", start=0.0)]  # effective observations
-    xx: Annotated[Floats, Axes("C", "N", "S", "S", start=0.0)]  # lower triangle
+    xx: Annotated[Floats, Axes("C", "N", "P", start=0.0)]  # of each pair: the lower triangle, row by row
     xy: Annotated[Floats, Axes("C", "N", "S", start=0.0)]
     yy: Annotated[Floats, Axes("C", "N", start=0.0)]
     all_n: Annotated[Floats, Axes("C", start=0.0)]  # of all symbols together
-    all_xx: Annotated[Floats, Axes("C", "S", "S", start=0.0)]
+    all_xx: Annotated[Floats, Axes("C", "P", start=0.0)]
     all_xy: Annotated[Floats, Axes("C", "S", start=0.0)]
     together: Annotated[Floats, Axes("C", start=0.0)]  # squares of the symbols' sum of x y, over the sources
     apart: Annotated[Floats, Axes("C", start=0.0)]  # sum of their squares
@@ -63,8 +63,8 @@ class Equations(NamedTuple):
     own: Floats  # (K, K)
     factor: Floats  # (K, K)
     right: Floats  # (K,)
-    common: Floats  # (K,)
-    ridge: Floats  # (K,)
+    solved: Floats  # (K,)
+    drawn: Floats  # (K,)
 
 
 @kernel
@@ -92,57 +92,56 @@ def solve_symbol(
     """Posterior of symbol n's slopes at horizon j, into `made`.
 
     In units of source times weight: the others' slope b has the prior N(0, s^2 / ridge) and their data, divided by the design
-    effect; the symbol's own has the prior N(b, s^2 / drawn) and its own data. Integrated over b, its prior is normal with mean
-    b and precision P = (drawn^-1 + others^-1)^-1 = drawn - drawn (drawn + others)^-1 drawn.
+    effect; the symbol's own has the prior N(b, s^2 / drawn) and its own data. Integrated over b, whose posterior has the
+    precision A and the right side r, its prior is normal with precision (drawn^-1 + A^-1)^-1 = drawn - drawn M^-1 drawn, where
+    M = drawn + A, and with right side drawn M^-1 r.
     """
     width = weights.shape[0]
-    scaled, own, factor, right, common, ridge = space.scaled, space.own, space.factor, space.right, space.common, space.ridge
+    scaled, own, factor, right, solved, drawn = space.scaled, space.own, space.factor, space.right, space.solved, space.drawn
     xx, all_xx, xy, all_xy = sums.xx[j, n], sums.all_xx[j], sums.xy[j, n], sums.all_xy[j]
+    slopes, factors = made.slope[j, n], made.factor[j, n]
     seen, all_seen = sums.n[j, n], sums.all_n[j]
     strength, symbol_strength = rules.prior_strength, rules.symbol_strength
     typical = rules.prior_source * rules.prior_source
     share = 1.0 / effect
+    p = 0
     for i in range(width):
-        square = (strength * typical + all_xx[i, i]) / (strength + all_seen)
-        ridge[i] = strength * square
         for k in range(i + 1):
-            scaled[i, k] = share * weights[i] * weights[k] * (all_xx[i, k] - xx[i, k])
-        scaled[i, i] += ridge[i]
+            scaled[i, k] = share * weights[i] * weights[k] * (all_xx[p] - xx[p])
+            own[i, k] = 0.0
+            p += 1
+        ridge = strength * ((strength * typical + all_xx[p - 1]) / (strength + all_seen))
+        drawn[i] = symbol_strength / strength * ridge
+        scaled[i, i] += ridge + drawn[i]
         right[i] = share * weights[i] * (all_xy[i] - xy[i])
     inverse_factor(scaled, factor)
-    solve(factor, right, common)
-    draw = symbol_strength / strength  # of the ridge
-    for i in range(width):
-        scaled[i, i] += draw * ridge[i]
-    inverse_factor(scaled, factor)
-    for i in range(width):
-        for k in range(i + 1):
-            s = 0.0
-            for m in range(i, width):
-                s += factor[m, i] * factor[m, k]
-            scaled[i, k] = -(draw * ridge[i]) * s * (draw * ridge[k])
-        scaled[i, i] += draw * ridge[i]
-    for i in range(width):
-        s = weights[i] * xy[i]
-        for k in range(width):
-            s += (scaled[i, k] if k <= i else scaled[k, i]) * common[k]
-        right[i] = s
+    solve(factor, right, solved)
+    for m in range(width):  # M^-1, a row of its factor at a time
+        for i in range(m + 1):
+            much = factor[m, i]
+            for k in range(i + 1):
+                own[i, k] += much * factor[m, k]
+    p = 0
     for i in range(width):
         for k in range(i + 1):
-            own[i, k] = scaled[i, k] + weights[i] * weights[k] * xx[i, k]
+            own[i, k] = weights[i] * weights[k] * xx[p] - drawn[i] * drawn[k] * own[i, k]
+            p += 1
+        own[i, i] += drawn[i]
+        right[i] = weights[i] * xy[i] + drawn[i] * solved[i]
     inverse_factor(own, factor)
-    solve(factor, right, common)
+    solve(factor, right, solved)
     misfit = sums.yy[j, n]
+    p = 0
     for i in range(width):
-        slope = weights[i] * common[i]
-        made.slope[j, n, i] = slope
-        for k in range(width):
-            made.factor[j, n, i, k] = factor[i, k] * weights[k]
-    for i in range(width):
-        s = -2.0 * xy[i]
-        for k in range(width):
-            s += (xx[i, k] if k <= i else xx[k, i]) * made.slope[j, n, k]
-        misfit += made.slope[j, n, i] * s
+        slopes[i] = weights[i] * solved[i]
+        s = -xy[i]
+        for k in range(i):
+            factors[i, k] = factor[i, k] * weights[k]
+            s += xx[p] * slopes[k]
+            p += 1
+        factors[i, i] = factor[i, i] * weights[i]
+        misfit += slopes[i] * (2.0 * s + xx[p] * slopes[i])
+        p += 1
     made.variance[j, n] = (strength + (misfit if misfit > 0.0 else 0.0)) / (strength + seen)
     others = share * (all_seen - seen)
     others = others if others > 0.0 else 0.0

@@ -25,7 +25,6 @@ from dataflows.fusion.edge_calibration import (
 from dataflows.fusion.edge_equations import Equations, LearningRules, Solution, Sums, design_effect, solve_symbol
 from dataflows.fusion.types import PARTS, Expectancy
 from dataflows.kernels.arith import clip
-from dataflows.kernels.cholesky import inverse_form
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
@@ -100,6 +99,19 @@ def whole_units(x: float) -> int:
     return math.floor(x / UNIT + 0.5)
 
 
+class Units(NamedTuple):
+    """Scratch of `take_samples`: sums over the symbols in whole multiples of UNIT."""
+
+    xx: Ints  # (P,), of each pair
+    xy: Ints  # (K,)
+    claim_xx: Ints  # (REGIME_COUNT,)
+    claim_xy: Ints
+    raw_xx: Ints  # (VOLATILITY_COUNT,)
+    raw_xy: Ints
+    y: Floats  # (N,), the outcomes; NaN: void
+    pairs: Floats  # (P,), what one symbol's sample adds to the sums of each pair
+
+
 @kernel
 def take_samples(
     j: int,
@@ -110,13 +122,14 @@ def take_samples(
     rules: LearningRules,
     pending: Pending,
     sums: Sums,
+    units: Units,
 ) -> None:
     """Adds the samples in `row` of horizon j, whose time is up at bar t, to the sums of their symbols and of all together.
 
     All sums of the horizon fade when at least one symbol has a sample that counts, so an outage forgets nothing. Sums over the
     symbols are in integers (`UNIT`), in any order the same.
     """
-    all_xy, together, all_xx, sums_claim_xx = sums.all_xy, sums.together, sums.all_xx, sums.claim_xx
+    all_xy, together, all_xx, sums_claim_xx = sums.all_xy, sums.together, sums.all_xx[j], sums.claim_xx
     sums_claim_xy, sums_raw_xx, sums_raw_xy = sums.claim_xy, sums.raw_xx, sums.raw_xy
     close, valid = outcomes.close, outcomes.valid
     sources, regimes, claims, beliefs = (
@@ -127,52 +140,60 @@ def take_samples(
     n_own, xx_own, xy_own, yy_own = sums.n[j], sums.xx[j], sums.xy[j], sums.yy[j]
     symbols, width = sources.shape
     weight = sample_step(rules.horizons[j]) / rules.horizons[j]
-    told = np.zeros(symbols, np.int64)
-    y = np.zeros(symbols)
+    xx, xy, claim_xx, claim_xy, raw_xx, raw_xy, y, pairs = units
+    size = len(pairs)
+    if xx_own.shape[1] != size or len(all_xx) != size or len(xx) != size:  # said once, it need not be checked in the loops
+        raise ValueError("take_samples: the sums are of another number of sources")
     count = 0
     for n in range(symbols):
         c = close[t, n]
         good = valid[t, n] == 1 and c > 0.0 and math.isfinite(c)
+        y[n] = math.nan
         if good and scales[n] > 0.0 and entries[n] > 0.0 and missed_now[n] - missed[n] <= rules.max_gap:
-            told[n] = 1
             count += 1
             y[n] = clip((c / entries[n] - 1.0) / scales[n], -LARGEST, LARGEST) - beliefs[n]
     if count == 0:
         return
     fade = math.exp(-math.log(2.0) * weight / rules.forget_halflife)
-    xx = np.zeros((width, width), np.int64)
-    xy = np.zeros(width, np.int64)
     raws, volatilities = pending.raw[j, row], pending.volatilities[j, row]
-    raw_xx = np.zeros(VOLATILITY_COUNT, np.int64)
-    raw_xy = np.zeros(VOLATILITY_COUNT, np.int64)
-    claim_xx = np.zeros(REGIME_COUNT, np.int64)
-    claim_xy = np.zeros(REGIME_COUNT, np.int64)
+    xx[:] = 0
+    xy[:] = 0
+    claim_xx[:] = 0
+    claim_xy[:] = 0
+    raw_xx[:] = 0
+    raw_xy[:] = 0
     squares = 0
     for n in range(symbols):
-        n_own[n] *= fade
-        yy_own[n] *= fade
-        w = weight if told[n] == 1 else 0.0
-        n_own[n] += w
-        yy_own[n] += w * y[n] * y[n]
+        told = y[n] == y[n]
+        outcome = y[n] if told else 0.0
+        w = weight if told else 0.0
+        n_own[n] = fade * n_own[n] + w
+        yy_own[n] = fade * yy_own[n] + w * outcome * outcome
+        p = 0
         for i in range(width):
             x = w * sources[n, i]
-            xy_own[n, i] = fade * xy_own[n, i] + x * y[n]
-            v = weights[i] * x * y[n]
-            xy[i] += whole_units(x * y[n])
-            squares += whole_units(v * v)
             for k in range(i + 1):
-                v = x * sources[n, k]
-                xx_own[n, i, k] = fade * xx_own[n, i, k] + v
-                xx[i, k] += whole_units(v)
-        if told[n] == 1:
+                pairs[p] = x * sources[n, k]
+                p += 1
+            v = x * outcome
+            xy_own[n, i] = fade * xy_own[n, i] + v
+            xy[i] += whole_units(v)
+            v = weights[i] * x * outcome
+            squares += whole_units(v * v)
+        xx_symbol = xx_own[n]
+        for p in range(size):
+            xx_symbol[p] = fade * xx_symbol[p] + pairs[p]
+        for p in range(size):
+            xx[p] += whole_units(pairs[p])
+        if told:
             for r in range(REGIME_COUNT):
                 v = w * regimes[n, r] * claims[n]
                 claim_xx[r] += whole_units(v * claims[n])
-                claim_xy[r] += whole_units(v * y[n])
+                claim_xy[r] += whole_units(v * outcome)
             for r in range(VOLATILITY_COUNT):
                 v = w * volatilities[n, r] * raws[n]
                 raw_xx[r] += whole_units(v * raws[n])
-                raw_xy[r] += whole_units(v * y[n])
+                raw_xy[r] += whole_units(v * outcome)
     sums.all_n[j] = fade * sums.all_n[j] + weight * count
     sums.apart[j] = fade * sums.apart[j] + UNIT * squares / weight
     together[j] *= fade
@@ -180,8 +201,8 @@ def take_samples(
         v = UNIT * xy[i]
         all_xy[j, i] = fade * all_xy[j, i] + v
         together[j] += weights[i] * weights[i] * v * v / weight
-        for k in range(i + 1):
-            all_xx[j, i, k] = fade * all_xx[j, i, k] + UNIT * xx[i, k]
+    for p in range(size):
+        all_xx[p] = fade * all_xx[p] + UNIT * xx[p]
     for r in range(REGIME_COUNT):
         sums_claim_xx[j, r] = fade * sums_claim_xx[j, r] + UNIT * claim_xx[r]
         sums_claim_xy[j, r] = fade * sums_claim_xy[j, r] + UNIT * claim_xy[r]
@@ -227,8 +248,18 @@ def learn_edges(
         own=np.empty((width, width)),
         factor=np.empty((width, width)),
         right=np.empty(width),
-        common=np.empty(width),
-        ridge=np.empty(width),
+        solved=np.empty(width),
+        drawn=np.empty(width),
+    )
+    units = Units(
+        xx=np.empty(width * (width + 1) // 2, np.int64),
+        xy=np.empty(width, np.int64),
+        claim_xx=np.empty(REGIME_COUNT, np.int64),
+        claim_xy=np.empty(REGIME_COUNT, np.int64),
+        raw_xx=np.empty(VOLATILITY_COUNT, np.int64),
+        raw_xy=np.empty(VOLATILITY_COUNT, np.int64),
+        y=np.empty(symbols),
+        pairs=np.empty(width * (width + 1) // 2),
     )
     steps = np.empty(count, np.int64)
     turns = np.empty(count, np.int64)
@@ -264,7 +295,7 @@ def learn_edges(
         for j in range(count):
             s = i - horizons[j]
             if s >= 0 and s % steps[j] == 0:
-                take_samples(j, t, s // steps[j] % ROWS, outcomes, weights, rules, pending, sums)
+                take_samples(j, t, s // steps[j] % ROWS, outcomes, weights, rules, pending, sums, units)
             if i % turns[j] == 0:
                 effect = design_effect(together[j], apart[j], symbols)
                 shrunk, n_all = rules.regime_strength, all_n[j]
@@ -308,7 +339,13 @@ def learn_edges(
                         whole += part
                     parts[t, n, first + width] = belief_bps
                     edge[t, n, j] = whole + belief_bps
-                    doubt = math.sqrt(variances[j, n] * inverse_form(factors[j, n], x))
+                    form = 0.0  # `inverse_form`, written out: to hand over x counts references
+                    for r in range(width):
+                        product = 0.0
+                        for k in range(r + 1):
+                            product += factors[j, n, r, k] * x[k]
+                        form += product * product
+                    doubt = math.sqrt(variances[j, n] * form)
                     std[t, n, j] = 1e4 * scale * doubt * (factor if factor > 1.0 else 1.0)
                     known[t, n, j] = seen[j, n] + stated
                 else:

@@ -23,7 +23,7 @@ class ExpectancyCarry(NamedTuple):
     """Samples whose time is not up, what the others added up to, and what follows from these."""
 
     pending: Annotated[Pending, Bind(C="len(horizons)", S=K)]
-    sums: Annotated[Sums, Bind(C="len(horizons)", S=K)]
+    sums: Annotated[Sums, Bind(C="len(horizons)", S=K, P=K * (K + 1) // 2)]
     solution: Annotated[Solution, Bind(C="len(horizons)", S=K)]
     usual: Usual
 

@@ -21,24 +21,33 @@ def inverse_factor(a: Floats, out: Floats) -> None:
     Source: Golub and Van Loan, Matrix Computations (2013), ch. 4.2 and 3.1.
     """
     width = a.shape[0]
+    if a.shape[1] != width or out.shape[0] != width or out.shape[1] != width:  # said once, it need not be checked in the loops
+        raise ValueError("inverse_factor: both matrices must be square and of one size")
     for i in range(width):
         for j in range(i + 1):
-            s = a[i, j]
-            for k in range(j):
-                s -= out[i, k] * out[j, k]
-            if i == j:
-                least = LEAST_PIVOT * a[i, i]
-                out[i, i] = math.sqrt(least if s < least else s)
-            else:
-                out[i, j] = s / out[j, j]
-                out[j, i] = 0.0
-    for j in range(width):  # in place: column j of L^-1 needs the columns of L from j on
-        out[j, j] = 1.0 / out[j, j]
-        for i in range(j + 1, width):
-            s = 0.0
-            for k in range(j, i):
-                s -= out[i, k] * out[k, j]
-            out[i, j] = s / out[i, i]
+            out[j, i] = a[i, j]
+    for k in range(width):  # L', above: a row at a time is taken from those below it, which do not wait for each other
+        least = LEAST_PIVOT * a[k, k]
+        root = math.sqrt(least if out[k, k] < least else out[k, k])
+        out[k, k] = root
+        for i in range(k + 1, width):
+            out[k, i] /= root
+        for j in range(k + 1, width):
+            much = out[k, j]
+            for i in range(j, width):
+                out[j, i] -= much * out[k, i]
+    for i in range(width):  # row i of L^-1, below, needs the rows before it
+        root = out[i, i]
+        for j in range(i):
+            out[i, j] = 0.0
+        for k in range(i):
+            much = out[k, i]
+            out[k, i] = 0.0
+            for j in range(k + 1):
+                out[i, j] -= much * out[k, j]
+        for j in range(i):
+            out[i, j] /= root
+        out[i, i] = 1.0 / root
 
 
 @kernel

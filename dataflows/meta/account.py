@@ -47,15 +47,6 @@ def account_epoch(equity: Floats, flows: Floats, costs: Floats, traded: Floats, 
 
 
 @kernel
-def _add(made: Made, at: int, returns: float, turnover: float, cost: float) -> None:
-    """Adds to one of the parts, which is active then."""
-    made.active[at] = 1
-    made.returns[at] += returns
-    made.turnover[at] += turnover
-    made.cost[at] += cost
-
-
-@kernel
 def account_parts(
     start: float,
     profit: Floats,
@@ -79,27 +70,49 @@ def account_parts(
     source = Made(np.zeros(parts), np.zeros(parts), np.zeros(parts), np.zeros(parts, np.int64))
     domain = Made(np.zeros(domains), np.zeros(domains), np.zeros(domains), np.zeros(domains, np.int64))
     known = start > 0.0
+    counts, costs = np.zeros(instants, np.bool_), np.zeros(instants)
     for n in range(symbols):
         last = before[n] if math.isfinite(before[n]) else paid[0, n]
+        active, returns, turnover, spent = 0, 0.0, 0.0, 0.0
         for t in range(instants):
             cost = max(0.0, paid[t, n] - last)
             last = paid[t, n]
             notional = traded[t, n] if math.isfinite(traded[t, n]) else 0.0
-            if not known or not (profit[t, n] != 0.0 or notional > 0.0 or cost > 0.0):
+            costs[t] = cost
+            counts[t] = known and (profit[t, n] != 0.0 or notional > 0.0 or cost > 0.0)
+            if counts[t]:
+                active = 1
+                returns += profit[t, n] / start
+                turnover += notional / start
+                spent += cost / start
+        before[n] = last
+        symbol.active[n], symbol.returns[n], symbol.turnover[n], symbol.cost[n] = active, returns, turnover, spent
+        if active == 0:
+            continue
+        for r in range(regimes):
+            shares = probabilities[r]
+            active, returns, turnover, spent = regime.active[r], regime.returns[r], regime.turnover[r], regime.cost[r]
+            for t in range(instants):
+                share = shares[t, n]
+                if counts[t] and share > 0.0:
+                    notional = traded[t, n] if math.isfinite(traded[t, n]) else 0.0
+                    active = 1
+                    returns += share * profit[t, n] / start
+                    turnover += share * notional / start
+                    spent += share * costs[t] / start
+            regime.active[r], regime.returns[r], regime.turnover[r], regime.cost[r] = active, returns, turnover, spent
+        made, by, made_by, domains_by = source.returns, source.active, domain.returns, domain.active
+        for t in range(instants):
+            if not counts[t]:
                 continue
-            _add(made=symbol, at=n, returns=profit[t, n] / start, turnover=notional / start, cost=cost / start)
-            for r in range(regimes):
-                share = probabilities[r][t, n]
-                if share > 0.0:
-                    won, moved, spent = share * profit[t, n] / start, share * notional / start, share * cost / start
-                    _add(made=regime, at=r, returns=won, turnover=moved, cost=spent)
             for k in range(parts):
                 if by_source[t, n, k] != 0.0:
                     won = by_source[t, n, k] / start
-                    _add(made=source, at=k, returns=won, turnover=0.0, cost=0.0)
+                    by[k] = 1
+                    made[k] += won
                     if k < len(DOMAIN_OF):
-                        _add(made=domain, at=DOMAIN_OF[k], returns=won, turnover=0.0, cost=0.0)
-        before[n] = last
+                        domains_by[DOMAIN_OF[k]] = 1
+                        made_by[DOMAIN_OF[k]] += won
     return symbol, regime, source, domain
 
 

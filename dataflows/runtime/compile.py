@@ -48,6 +48,9 @@ OPTIONS: Final[dict[str, Any]] = {
     "no_cfunc_wrapper": True,
 }
 _NO_PYTHON: Final = {"no_cpython_wrapper": True}
+# To hand over records costs a helper more than its work: a word for every length, stride and pointer of every array in them. Put
+# into its caller's code it takes what it needs, loops over it are vectorised, and compiling takes no longer.
+_INTO_CALLER: Final = {"forceinline": True}
 _FOREIGN: Final = frozenset({"numpy", "numba", "math", "builtins", "typing", "operator"})
 _KERNELS: Final[list[Dispatcher]] = []
 
@@ -320,11 +323,11 @@ class _Compiled(CPUDispatcher):  # type: ignore[misc]  # numba ships no types
 
 
 class _Kernel(_Compiled):
-    """A compiled function in two forms: one for callers in Python, and one, which compiles faster, for compiled ones."""
+    """A compiled function in two forms: one for callers in Python, and one for compiled ones, which becomes part of them."""
 
     @functools.cached_property
     def _inner(self) -> _Compiled:
-        return _Compiled(self.py_func, **_NO_PYTHON)
+        return _Compiled(self.py_func, **_NO_PYTHON, **_INTO_CALLER)
 
     @property
     def is_compiling(self) -> Any:
