@@ -265,10 +265,18 @@ def learn_edges(
     turns = np.empty(count, np.int64)
     roots = np.empty(count)
     priors = np.empty(count)
+    places = np.empty(count, np.int64)  # bars since the last sample: counted, since a division takes longer
+    waits = np.empty(count, np.int64)  # bars since the last solution
+    nexts = np.empty(count, np.int64)  # places one bar after a sample, and a horizon after it
+    dues = np.empty(count, np.int64)
     shown = 0
     for j in range(count):
         steps[j] = sample_step(horizons[j])
         turns[j] = max(steps[j], min(SOLVE_BARS, horizons[j]))
+        places[j] = pending_bars[0] % steps[j]
+        waits[j] = pending_bars[0] % turns[j]
+        nexts[j] = 1 % steps[j]
+        dues[j] = horizons[j] % steps[j]
         roots[j] = math.sqrt(float(horizons[j]))
         priors[j] = rules.prior_slope_bps * math.sqrt(min(horizons[j], rules.belief_horizon) / rules.belief_horizon)
         if horizons[j] == rules.belief_horizon:
@@ -290,13 +298,13 @@ def learn_edges(
             if not good:
                 missed_now[n] += 1
             for j in range(count):
-                if i > 0 and (i - 1) % steps[j] == 0:
+                if i > 0 and places[j] == nexts[j]:
                     entries[j, (i - 1) // steps[j] % ROWS, n] = o if good else math.nan
         for j in range(count):
             s = i - horizons[j]
-            if s >= 0 and s % steps[j] == 0:
+            if s >= 0 and places[j] == dues[j]:
                 take_samples(j, t, s // steps[j] % ROWS, outcomes, weights, rules, pending, sums, units)
-            if i % turns[j] == 0:
+            if waits[j] == 0:
                 effect = design_effect(together[j], apart[j], symbols)
                 shrunk, n_all = rules.regime_strength, all_n[j]
                 class_factors(raw_xx[j], raw_xy[j], n_all, effect, shrunk, VOLATILITY_PRIORS, by_volatility[j])
@@ -354,7 +362,7 @@ def learn_edges(
                     known[t, n, j] = math.nan
                     for k in range(PARTS):
                         parts[t, n, first + k] = math.nan
-                if i % steps[j] == 0:
+                if places[j] == 0:
                     row = i // steps[j] % ROWS
                     for k in range(width):
                         stored[j, row, n, k] = x[k]
@@ -369,5 +377,8 @@ def learn_edges(
                     scales[j, row, n] = scale if told and good else math.nan
                     entries[j, row, n] = math.nan
                     missed[j, row, n] = missed_now[n]
+        for j in range(count):
+            places[j] = places[j] + 1 if places[j] + 1 < steps[j] else 0
+            waits[j] = waits[j] + 1 if waits[j] + 1 < turns[j] else 0
         pending_bars[0] = i + 1
     return Expectancy(edge_bps=edge, edge_std_bps=std, effective_observations=known, slope_by_source=slope, parts_bps=parts)

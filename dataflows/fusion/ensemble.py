@@ -37,7 +37,7 @@ def tilted_weights(weights: Floats, tilt: Floats) -> Floats:
 class Overlap(NamedTuple):
     """What the sources have in common: forgetting sums of the products of their values, an unknown one counting 0."""
 
-    products: Annotated[Floats, Axes("N", K, K, start=0.0)]
+    products: Annotated[Floats, Axes("N", K, K, start=0.0)]  # lower triangle
     spoke: Annotated[Ints, Axes("N", K, start=0)]  # 1 once a source was known
 
 
@@ -45,17 +45,25 @@ class Overlap(NamedTuple):
 def shared_weights(products: Floats, weights: Floats, shared: Floats) -> None:
     """Writes weight / sum of the squared correlations with all sources that have a weight, itself included, into shared (K,).
 
-    products: (K, K), sums of products. So m copies of one source count together as one; a source that has nothing in common
+    products: (K, K), sums of products, of which the lower triangle is read. So m copies of one source count together as one; a source that has nothing in common
     with the others keeps its weight, and so does one that has been 0 so far.
     """
     width = weights.shape[0]
     for k in range(width):
-        overlap = 0.0
-        for j in range(width):
+        shared[k] = 0.0
+    for k in range(width):  # a pair at a time; every source still adds up the others in their order
+        if not products[k, k] > 0.0:
+            continue
+        for j in range(k + 1):
             both = products[k, k] * products[j, j]
-            if weights[j] > 0.0 and both > 0.0:
-                overlap += products[k, j] * products[k, j] / both
-        shared[k] = weights[k] / overlap if overlap > 1.0 else weights[k]
+            if both > 0.0:
+                common = products[k, j] * products[k, j] / both
+                if weights[j] > 0.0:
+                    shared[k] += common
+                if weights[k] > 0.0 and j < k:
+                    shared[j] += common
+    for k in range(width):
+        shared[k] = weights[k] / shared[k] if shared[k] > 1.0 else weights[k]
 
 
 @kernel
@@ -108,9 +116,8 @@ def weighted_score(
             if known > 0:
                 for k in range(width):
                     x = values[t, n, k]
+                    x = x if x == x else 0.0
                     for j in range(k + 1):
                         y = values[t, n, j]
-                        p = (1.0 - alpha) * products[k, j] + (x * y if x == x and y == y else 0.0)
-                        products[k, j] = p
-                        products[j, k] = p
+                        products[k, j] = (1.0 - alpha) * products[k, j] + x * (y if y == y else 0.0)
     return score, given

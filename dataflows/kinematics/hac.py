@@ -55,7 +55,7 @@ def rolling_hac(y: Floats, on: Ints, lags: int, state: RollingHac) -> tuple[Floa
                     sum_y = 0.0
                     sum_ty = 0.0
                     for i in range(width):
-                        d = ring[(oldest + i) % width, n] - v
+                        d = ring[oldest + i if oldest + i < width else oldest + i - width, n] - v
                         sum_y += d
                         sum_ty += (i - half) * d
                     mean = sum_y / width
@@ -63,7 +63,7 @@ def rolling_hac(y: Floats, on: Ints, lags: int, state: RollingHac) -> tuple[Floa
                     spread = 0.0
                     left = 0.0
                     for i in range(width):
-                        d = ring[(oldest + i) % width, n] - v - mean
+                        d = ring[oldest + i if oldest + i < width else oldest + i - width, n] - v - mean
                         e = d - b * (i - half)
                         spread += d * d
                         left += e * e

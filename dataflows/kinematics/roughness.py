@@ -54,7 +54,7 @@ def hurst(x: Floats, on: Ints, lags: tuple[int, ...], state: Roughness) -> Float
                 if seen[n] == deep:
                     p = pos[n]
                     for k in range(count):
-                        move = v - values[(a - lags[k] + deep) % deep, n]
+                        move = v - values[a - lags[k] if a >= lags[k] else a - lags[k] + deep, n]
                         square = move * move
                         totals[k, n] += square - moves[k, p, n]
                         moves[k, p, n] = square

@@ -46,8 +46,9 @@ class TermStructure(NamedTuple):
 
 
 @kernel
-def _span_mean(v: float, k: int, n: int, span: int, seen: int, squares: Floats, sums: Floats) -> float:
-    """Mean of the last `span` squares of symbol n, or of all where there are fewer; v: number `seen`, not in the ring yet.
+def _span_mean(v: float, k: int, n: int, span: int, seen: int, place: int, squares: Floats, sums: Floats) -> float:
+    """Mean of the last `span` squares of symbol n, or of all where there are fewer; v: number `seen`, not in the
+    ring yet, where its `place` is.
 
     The sum is made anew every `span` returns, which bounds its drift.
     """
@@ -55,9 +56,9 @@ def _span_mean(v: float, k: int, n: int, span: int, seen: int, squares: Floats, 
     total = v
     if (seen + 1) % span == 0:
         for i in range(span - 1):
-            total += squares[n, (seen - 1 - i) % width]
+            total += squares[n, place - 1 - i if place > i else place - 1 - i + width]
     else:
-        total += sums[n, k] - (squares[n, (seen - span) % width] if seen >= span else 0.0)
+        total += sums[n, k] - (squares[n, place - span if place >= span else place - span + width] if seen >= span else 0.0)
     sums[n, k] = total
     return total / span if seen >= span else total / (seen + 1)
 
@@ -123,10 +124,11 @@ def term_structure(
                 least = floor[t, n] if floor[t, n] > LEAST else LEAST
                 lowest = least * least
                 seen = state_seen[n]
-                first = _span_mean(v, 0, n, short, seen, squares, state.sums)
-                second = _span_mean(v, 1, n, medium, seen, squares, state.sums)
-                third = _span_mean(v, 2, n, longest, seen, squares, state.sums)
-                squares[n, seen % longest] = v
+                place = seen % longest
+                first = _span_mean(v, 0, n, short, seen, place, squares, state.sums)
+                second = _span_mean(v, 1, n, medium, seen, place, squares, state.sums)
+                third = _span_mean(v, 2, n, longest, seen, place, squares, state.sums)
+                squares[n, place] = v
                 seen += 1
                 state_seen[n] = seen
                 if seen >= short:

@@ -49,6 +49,9 @@ def variance_ratio(r: Floats, on: Ints, state: VarianceRatioWindow) -> tuple[Flo
     bars, symbols = r.shape
     width = ring.shape[0]
     q = products.shape[0]
+    weights = np.zeros(q)
+    for k in range(1, q):
+        weights[k] = 4.0 * (1.0 - k / q) * (1.0 - k / q)
     ratio = np.empty((bars, symbols))
     z = np.empty((bars, symbols))
     for t in range(bars):
@@ -78,9 +81,10 @@ def variance_ratio(r: Floats, on: Ints, state: VarianceRatioWindow) -> tuple[Flo
                         old = ring[p, n] * ring[p, n]
                         state_squares[n] -= old
                         for k in range(1, q):
-                            w = ring[(p + k) % width, n]
+                            w = ring[p + k if p + k < width else p + k - width, n]
                             products[k, n] -= old * (w * w)
-                        s = _sum_back(ring, (p + q - 1) % width, q, n)
+                        last = p + q - 1
+                        s = _sum_back(ring, last if last < width else last - width, q, n)
                         sums[n] -= s * s
                         ring[p, n] = v
                         a = v * v
@@ -96,7 +100,7 @@ def variance_ratio(r: Floats, on: Ints, state: VarianceRatioWindow) -> tuple[Flo
                 if held[n] == width:
                     theta = 0.0
                     for k in range(1, q):
-                        theta += 4.0 * (1.0 - k / q) * (1.0 - k / q) * products[k, n]
+                        theta += weights[k] * products[k, n]
                     squares = state_squares[n]
                     if squares > 0.0:
                         value = sums[n] / (q * squares)

@@ -25,6 +25,7 @@ import llvmlite
 import numba as nb
 import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
+from numba.core.compiler import Compiler
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
@@ -310,8 +311,8 @@ class _Uncompiled:
 class _Compiled(CPUDispatcher):  # type: ignore[misc]  # numba ships no types
     """numba's compiler of one function, with the cache of machine code, and one process compiling where several would."""
 
-    def __init__(self, fn: Callable[..., Any], **more: Any) -> None:
-        super().__init__(fn, targetoptions={**OPTIONS, **more})
+    def __init__(self, fn: Callable[..., Any], compiler: Any = Compiler, **more: Any) -> None:
+        super().__init__(fn, targetoptions={**OPTIONS, **more}, pipeline_class=compiler)
         self._cache = _ContentCache(fn, repr(sorted(more.items())))
 
     def compile(self, sig: Any) -> Any:
@@ -327,7 +328,7 @@ class _Kernel(_Compiled):
 
     @functools.cached_property
     def _inner(self) -> _Compiled:
-        return _Compiled(self.py_func, **_NO_PYTHON, **_INTO_CALLER)
+        return _Compiled(self.py_func, lent.HelperCompiler, **_NO_PYTHON, **_INTO_CALLER)
 
     @property
     def is_compiling(self) -> Any:

@@ -4,6 +4,9 @@ Who takes an array out of a record counts a reference up and down, by an instruc
 that cost ten times its arithmetic. The memory of a carry belongs to the engine, whichever kernel looks at it. So where a carry
 comes from Python, its arrays have no owner inside of the machine code, and the compiler drops the counting. What a layer gives
 may be no view of its carry: the next chunk would change it.
+
+A helper borrows what its caller has, in the same way, for as long as it runs. One that gives arrays counts: they may be its
+caller's.
 """
 
 from __future__ import annotations
@@ -14,6 +17,10 @@ import inspect
 from typing import Any, Final
 
 from numba.core import boxing, cgutils, types
+from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import register_pass
+from numba.core.lowering import Lower
+from numba.core.typed_passes import NativeLowering
 from numba.extending import NativeValue, unbox
 
 from dataflows.carry import Axes
@@ -61,5 +68,45 @@ def _unbox(kind: Any, record: Any, c: Any) -> Any:
     return NativeValue(without_owner(c.context, c.builder, kind, native.value), native.is_error, give_back)
 
 
-CONTENT: Final = hashlib.sha256("".join(inspect.getsource(f) for f in (is_carry, without_owner, _unbox)).encode()).hexdigest()
+def has_array(kind: Any) -> bool:
+    """Whether there is an array in a value of numba's type `kind`, as far as one cannot rule it out."""
+    if isinstance(kind, types.BaseTuple):
+        return any(map(has_array, kind.types))
+    return not isinstance(kind, (types.Number, types.Boolean, types.NoneType))
+
+
+class _Borrowing(Lower):  # type: ignore[misc]
+    """Machine code of a function that counts no references to what it is given, where it gives no array itself."""
+
+    def extract_function_arguments(self) -> Any:
+        given = super().extract_function_arguments()
+        if not has_array(self.fndesc.restype):
+            kinds = self.fndesc.argtypes
+            given = [without_owner(self.context, self.builder, k, v) for k, v in zip(kinds, given, strict=True)]
+        self.fnargs = given
+        return given
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
+class _BorrowingPass(NativeLowering):  # type: ignore[misc]
+    _name = "borrowing_lowering"
+
+    @property
+    def lowering_class(self) -> Any:
+        """What numba calls to make the machine code."""
+        return _Borrowing
+
+
+class HelperCompiler(Compiler):  # type: ignore[misc]
+    """numba's compiler, of functions that only compiled code calls."""
+
+    def define_pipelines(self) -> list[Any]:
+        """numba's own passes, but for the lowering."""
+        made = super().define_pipelines()
+        for manager in made:
+            manager.passes = [(_BorrowingPass if p is NativeLowering else p, text) for p, text in manager.passes]
+        return made
+
+
+CONTENT: Final = hashlib.sha256("".join(inspect.getsource(f) for f in (is_carry, without_owner, _unbox, has_array, _Borrowing)).encode()).hexdigest()
 """What the cache of machine code tells versions of this file by."""

@@ -58,3 +58,47 @@ def test_the_caller_s_arrays_are_read_and_written_and_stay_the_caller_s() -> Non
 def test_an_array_that_comes_back_whole_is_the_caller_s_own() -> None:
     state = Lag(np.ones((3, 1)), np.zeros(1, np.int64))
     assert _whole(state) is state.ring
+
+
+@kernel
+def _sum(x: Floats) -> float:
+    total = 0.0
+    for v in x:
+        total += v
+    return total
+
+
+@kernel
+def _sums_of_a_scratch(rows: int) -> float:
+    scratch = np.empty(3)
+    total = 0.0
+    for row in range(rows):
+        scratch[:] = row
+        total += _sum(scratch)
+    return total
+
+
+@kernel
+def _from_second(x: Floats) -> Floats:
+    return x[1:]
+
+
+@kernel
+def _part_of_a_scratch(size: int) -> Floats:
+    scratch = np.empty(size)
+    for i in range(size):
+        scratch[i] = i
+    return _from_second(scratch)
+
+
+def test_a_helper_counts_no_references_to_what_it_is_given() -> None:
+    assert _sums_of_a_scratch(4) == 18.0
+    (code,) = _sum._inner.inspect_llvm().values()  # type: ignore[attr-defined]
+    assert "call void @NRT_incref" not in code
+
+
+def test_what_a_helper_gives_of_its_caller_s_array_outlives_the_caller() -> None:
+    parts = [_part_of_a_scratch(size) for size in (500, 500, 1000)]
+    assert [part.tolist() for part in parts] == [list(range(1, size)) for size in (500, 500, 1000)]
+    (code,) = _from_second._inner.inspect_llvm().values()  # type: ignore[attr-defined]
+    assert "call void @NRT_incref" in code
