@@ -45,8 +45,8 @@ class Overlap(NamedTuple):
 def shared_weights(products: Floats, weights: Floats, shared: Floats) -> None:
     """Writes weight / sum of the squared correlations with all sources that have a weight, itself included, into shared (K,).
 
-    products: (K, K), sums of products, of which the lower triangle is read. So m copies of one source count together as one; a source that has nothing in common
-    with the others keeps its weight, and so does one that has been 0 so far.
+    products: (K, K), sums of products, of which the lower triangle is read. So m copies of one source count together as one; a
+    source that has nothing in common with the others keeps its weight, and so does one that has been 0 so far.
     """
     width = weights.shape[0]
     for k in range(width):

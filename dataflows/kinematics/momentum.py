@@ -53,7 +53,8 @@ def scaled_momentum(
             if on[t, n] != 0 and close[t, n] > 0.0:
                 recent = close[t, n] if skip == 0 else closes[p - skip if p >= skip else p - skip + depth, n]
                 for i in range(3):
-                    returns[i, n] = math.log(recent / closes[p - horizons[i] if p >= horizons[i] else p - horizons[i] + depth, n])
+                    then = p - horizons[i]
+                    returns[i, n] = math.log(recent / closes[then if then >= 0 else then + depth, n])
                 closes[p, n] = close[t, n]
                 pos[n] = 0 if p == depth - 1 else p + 1
             total = 0.0

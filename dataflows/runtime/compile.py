@@ -49,8 +49,8 @@ OPTIONS: Final[dict[str, Any]] = {
     "no_cfunc_wrapper": True,
 }
 _NO_PYTHON: Final = {"no_cpython_wrapper": True}
-# To hand over records costs a helper more than its work: a word for every length, stride and pointer of every array in them. Put
-# into its caller's code it takes what it needs, loops over it are vectorised, and compiling takes no longer.
+# To hand over records costs more than a helper's work: a word for every length, stride and pointer of every array in them. Put
+# into its caller's code it takes what it needs, and compiling takes no longer.
 _INTO_CALLER: Final = {"forceinline": True}
 _FOREIGN: Final = frozenset({"numpy", "numba", "math", "builtins", "typing", "operator"})
 _KERNELS: Final[list[Dispatcher]] = []

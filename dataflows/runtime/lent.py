@@ -87,7 +87,7 @@ class _Borrowing(Lower):  # type: ignore[misc]
         return given
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
+@register_pass(mutates_CFG=True, analysis_only=False)
 class _BorrowingPass(NativeLowering):  # type: ignore[misc]
     _name = "borrowing_lowering"
 
@@ -102,11 +102,12 @@ class HelperCompiler(Compiler):  # type: ignore[misc]
 
     def define_pipelines(self) -> list[Any]:
         """numba's own passes, but for the lowering."""
-        made = super().define_pipelines()
+        made: list[Any] = super().define_pipelines()
         for manager in made:
             manager.passes = [(_BorrowingPass if p is NativeLowering else p, text) for p, text in manager.passes]
         return made
 
 
-CONTENT: Final = hashlib.sha256("".join(inspect.getsource(f) for f in (is_carry, without_owner, _unbox, has_array, _Borrowing)).encode()).hexdigest()
+_PARTS: Final = (is_carry, without_owner, _unbox, has_array, _Borrowing)
+CONTENT: Final = hashlib.sha256("".join(map(inspect.getsource, _PARTS)).encode()).hexdigest()
 """What the cache of machine code tells versions of this file by."""
