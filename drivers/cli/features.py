@@ -28,8 +28,8 @@ def features(
     """Compute what every market layer says of a wide universe, without an account, in parallel.
 
     The market layers run in shards of symbols, on as many processes as there are cores, or on a cluster; those that compare
-    symbols run over all of them here. Every value has the bits of one process. Memory does not grow with the history: tasks
-    take some days at a time.
+    symbols run over all of them. Every value has the bits of one process. Memory does not grow with the history: tasks take
+    some days at a time.
     What a run learns from its account (weights of sources and patterns, thresholds) is not learned here: it stays as a run
     begins. The results are Parquet, a table for each domain and step of the computation, and features.json, which says in which
     table a layer is, and is written last.

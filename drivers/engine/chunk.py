@@ -89,11 +89,13 @@ def last_row(value: Any, annotation: Any, bars: int) -> Any:
 
 
 def cut(value: Any, annotation: Any, a: int, b: int) -> Any:
-    """Rows a to b of a panel, series or record of them; what is static stays."""
+    """Rows a to b of a panel, series or record of them; what is static stays, and so does None in the place of a leaf."""
     if is_record(annotation):
-        return annotation(
-            *[cut(v, t, a, b) if t is not None else v[a:b] for v, t in zip(value, _uncut(annotation), strict=True)]
-        )
+        made: list[Any] = [
+            cut(v, t, a, b) if t is not None else v if v is None else v[a:b]
+            for v, t in zip(value, _uncut(annotation), strict=True)
+        ]
+        return annotation(*made)
     return value if value is None or "static" in kind_of(annotation).axes else value[a:b]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from drivers.executors.cluster import Cluster, ClusterError
-from drivers.executors.protocol import Task
+from drivers.executors.protocol import Done, Task
 from tests.drivers.executors import work
 
 ROOT = Path(__file__).parents[3]
@@ -44,6 +44,14 @@ def test_every_task_ends_once_with_its_value_or_its_error(cluster: Cluster) -> N
 def test_results_come_as_they_are_made(cluster: Cluster) -> None:
     slow_first = [Task("slow", f"{WORK}:sleep", 1.5), Task("fast", f"{WORK}:sleep", 0.0)]
     assert [done.task.name for done in cluster.run(slow_first)] == ["fast", "slow"]
+
+
+def test_the_end_of_a_task_makes_others_possible(cluster: Cluster) -> None:
+    def then(done: Done) -> list[Task]:
+        return [Task(f"after {done.task.name}", f"{WORK}:square", done.value)] if done.value < 100 else []
+
+    found = {done.task.name: done.value for done in cluster.run([Task("a", f"{WORK}:square", 3)], then)}
+    assert found == {"a": 9, "after a": 81, "after after a": 6561}
 
 
 def test_a_worker_killed_in_the_middle_costs_only_its_task(cluster: Cluster, tmp_path: Path) -> None:

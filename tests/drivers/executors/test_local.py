@@ -44,6 +44,22 @@ def test_every_task_ends_once_with_its_value_or_its_error() -> None:
     assert not any(alive(pid) for pid in workers)
 
 
+def test_the_end_of_a_task_makes_others_possible_and_the_lowest_turn_goes_first() -> None:
+    more = {"early": [Task("between", f"{WORK}:square", 3, turn=3)]}
+    with LocalPool(1) as pool:
+        tasks = [Task("late", f"{WORK}:square", 1, turn=5), Task("early", f"{WORK}:square", 2, turn=1)]
+        order = [(done.task.name, done.value) for done in pool.run(tasks, lambda done: more.get(done.task.name, []))]
+    assert order == [("early", 4), ("between", 9), ("late", 1)]
+
+
+def test_workers_that_import_ahead_start_with_the_pool() -> None:
+    with LocalPool(2, modules=[WORK]) as pool:
+        workers = set(pool.processes())
+        assert len(workers) == 2
+        assert {done.value for done in pool.run([Task(str(i), f"{WORK}:sleep", 0.1) for i in range(4)])} <= workers
+    assert not any(alive(pid) for pid in workers)
+
+
 def test_results_come_as_they_are_made_and_the_workers_stay() -> None:
     with LocalPool(2) as pool:
         order = [done.task.name for done in pool.run([Task("slow", f"{WORK}:sleep", 1.0), Task("fast", f"{WORK}:sleep", 0.0)])]
