@@ -16,7 +16,7 @@ from drivers.exchanges.adopt import adopt_orders
 from drivers.exchanges.bookings import FUNDING
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import OPEN, UNKNOWN, text
-from drivers.exchanges.seen import AccountSeen
+from drivers.exchanges.seen import MARGIN_RESERVE, AccountSeen, Margin
 from drivers.exchanges.wire import DONE, Outcome
 from drivers.venues.base import Snapshot
 
@@ -48,6 +48,7 @@ class Reconciler:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway, self.state = gateway, gateway.state
         self.ready = False
+        self.thin = False  # the account is near its liquidation
         self.gaps: dict[str, Decimal] = {}  # of an asset, the account's less ours
         self.unknown: dict[str, int] = {}
         self.missing: dict[str, int] = {}
@@ -141,6 +142,7 @@ class Reconciler:
         if outcome.kind != DONE or outcome.account is None:
             return
         account = outcome.account
+        self._see_margin(account.margin)
         if not self.state.baseline and not self._take_over(account):
             return
         crossed = gateway.moves != moves
@@ -174,6 +176,14 @@ class Reconciler:
         alive = gateway.stream is not None and gateway.stream.alive()
         self._next = now + (POLL if alive else POLL_BLIND)
         self.gaps, self._at, self.ready = gaps, asked, True
+
+    def _see_margin(self, margin: Margin | None) -> None:
+        if margin is not None and margin.thin and not self.thin:
+            self.gateway.notify(
+                f"The account's equity, {text(margin.equity)}, is less than {MARGIN_RESERVE} times the maintenance margin, "
+                f"{text(margin.maintenance)}, below which the exchange liquidates: no entry leaves until it is more"
+            )
+        self.thin = margin is not None and margin.thin
 
     def _trades_since_start(self, name: str) -> None:
         since = min([leg.sent for leg in self.state.legs.values() if leg.symbol == name], default=self.gateway.now())

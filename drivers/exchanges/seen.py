@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 OPEN: Final = "open"
+MARGIN_RESERVE: Final = 2
+"""Multiple of the maintenance margin that the equity must be for an entry to leave."""
 ENDS: Final = ("closed", "canceled", "expired", "rejected")
 
 
@@ -53,12 +55,25 @@ class FundingSeen(NamedTuple):
     time: int
 
 
+class Margin(NamedTuple):
+    """Of an account of swaps, in quote currency. maintenance: with less equity than that the exchange liquidates."""
+
+    equity: Decimal
+    maintenance: Decimal
+
+    @property
+    def thin(self) -> bool:
+        """Whether so little is left that nothing may be opened."""
+        return self.equity < MARGIN_RESERVE * self.maintenance
+
+
 class AccountSeen(NamedTuple):
-    """The account at a time. total: free and locked, by asset; of swaps see `swaps.held_of`. orders: all that are open,
-    strangers' too."""
+    """The account at a time. margin: of swaps. total: free and locked, by asset; of swaps see `swaps.held_of`. orders: all that
+    are open, strangers' too."""
 
     total: dict[str, Decimal]
     orders: list[OrderSeen]
+    margin: Margin | None = None
 
 
 def decimal(value: Any) -> Decimal:

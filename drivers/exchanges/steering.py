@@ -160,6 +160,7 @@ class Steering:
         side = "sell" if book.quantity.startswith("-") else "buy"
         why = "" if gateway.entries_allowed else "the journal cannot be written"
         size = left * market.multiplier
+        why = why or ("the account is near its liquidation" if gateway.reconciler.thin else "")
         why = why or gateway.gate.refuses(market.symbol, side, size, price, last, now, self._exposure())
         if why:
             gateway.notify(f"{market.name}: an entry is refused: {why}")

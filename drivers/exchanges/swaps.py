@@ -15,7 +15,7 @@ from typing import Any, Final
 import ccxt
 
 from drivers.exchanges.errors import ExchangeFault
-from drivers.exchanges.seen import FundingSeen, decimal
+from drivers.exchanges.seen import FundingSeen, Margin, decimal
 from drivers.venues.description import VenueRules
 
 SPOKEN: Final = ("binanceusdm",)
@@ -86,6 +86,12 @@ def held_of(client: Any, balance: Mapping[str, Any]) -> dict[str, Decimal]:
             total[market["symbol"]] = amount
             total[market["settle"]] = total.get(market["settle"], Decimal(0)) - entered_at
     return total
+
+
+def margin_of(balance: Mapping[str, Any]) -> Margin:
+    """How far an account is from its liquidation. balance: see `held_of`."""
+    info = balance["info"]
+    return Margin(decimal(info["totalMarginBalance"]), decimal(info["totalMaintMargin"]))
 
 
 def funding_seen(row: Mapping[str, Any]) -> FundingSeen:

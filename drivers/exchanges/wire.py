@@ -19,7 +19,7 @@ from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import Leg
 from drivers.exchanges.limits import Used, used
 from drivers.exchanges.seen import AccountSeen, FundingSeen, OrderSeen, TradeSeen, decimal, order_seen, trade_seen
-from drivers.exchanges.swaps import funding_seen, held_of
+from drivers.exchanges.swaps import funding_seen, held_of, margin_of
 
 DONE: Final = "done"
 REFUSED: Final = "refused"  # the exchange has not done it, and says why
@@ -235,7 +235,7 @@ class CcxtWire:
             seen = [found for order in before if (found := order_seen(order)) is not None]
             if len(seen) < len(before):
                 return Outcome(UNKNOWN, "an open order cannot be read")  # one that cannot be read is not gone
-            return Outcome(DONE, account=AccountSeen(total, seen))
+            return Outcome(DONE, account=AccountSeen(total, seen, margin_of(balance) if self.swap else None))
 
         return self._outcome(call)
 

@@ -183,6 +183,22 @@ def test_a_position_of_others_is_refused_or_adopted(tmp_path: Path) -> None:
     assert snapshot.cash + snapshot.position[BTC] * 60_000 == pytest.approx(100_000), "equity is what the run is to trade with"
 
 
+def test_near_its_liquidation_nothing_is_opened(desk: Desk) -> None:
+    enter(desk)
+    desk.account.maintenance = Decimal(20)  # 60,000 of 100,000
+    desk.run(40)
+    assert any("less than 2 times the maintenance margin" in said for said in desk.said)
+    count = len(desk.account.orders)
+    price = float(desk.walk.last(BTC, desk.now))
+    desk.ask("submit", entry(BTC, 8, SIZE, desk.now, price))
+    desk.flush()
+    desk.ask("submit", order(BTC, 12, -SIZE, desk.now, price, reduce_only=True, parent=11 << 32 | 4))
+    desk.flush()
+    desk.run(3)
+    assert [o.reduces for o in desk.account.orders[count:]] == [True], "the exit leaves, the entry does not"
+    assert any("an entry is refused: the account is near its liquidation" in said for said in desk.said)
+
+
 # -- the account -------------------------------------------------------------------------------------------------------------
 
 
