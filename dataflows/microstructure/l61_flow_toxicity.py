@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 from dataflows.carry import Bind
 from dataflows.data.types import DataConfig, Market
-from dataflows.kernels.order import SortedWindow, rolling_rank
+from dataflows.kernels.order import RankWindow, rolling_rank
 from dataflows.layer import layer
 from dataflows.microstructure.config import MicrostructureConfig
 from dataflows.microstructure.trade_flow import Buckets, toxicity
@@ -17,7 +17,7 @@ class FlowToxicityCarry(NamedTuple):
     """What L61 needs of the past."""
 
     buckets: Annotated[Buckets, Bind(W="toxicity_buckets")]
-    window: Annotated[SortedWindow, Bind(W="toxicity_window_bars")]
+    window: Annotated[RankWindow, Bind(W="toxicity_window_bars")]
 
 
 @layer("L61")

@@ -63,7 +63,7 @@ CASES: dict[str, tuple[Any, Any, Sequence[Any], Callable[..., Any]]] = {
         lambda f, p, s: f(*p, s),
     ),
     "rolling_ols": (ols.rolling_ols, _state(ols.RollingOls, 20), [SPARSE, _gaps()], lambda f, p, s: f(*p, s)),
-    "rolling_rank": (order.rolling_rank, _state(order.SortedWindow, 40), [SPARSE, _gaps()], lambda f, p, s: f(*p, s)),
+    "rolling_rank": (order.rolling_rank, _state(order.RankWindow, 40), [SPARSE, _gaps()], lambda f, p, s: f(*p, s)),
     "rolling_median": (rolling_median, _state(order.SortedWindow, 40), [SPARSE, _gaps()], lambda f, p, s: f(*p, s)),
     "resample": (
         resample.resample,
@@ -187,7 +187,7 @@ def test_ols_of_a_line_is_finite_and_of_a_constant_zero() -> None:
 
 def test_rank_and_median_are_numpys_over_the_previous_values() -> None:
     x, on = np.round(SPARSE, 2), _gaps()
-    rank = order.rolling_rank(x, on, _state(order.SortedWindow, 40))
+    rank = order.rolling_rank(x, on, _state(order.RankWindow, 40))
     median = rolling_median(x, on, _state(order.SortedWindow, 40))
     for n in range(N):
         s = _each(on, x, n)
