@@ -303,7 +303,7 @@ def learn_edges(
         for j in range(count):
             s = i - horizons[j]
             if s >= 0 and places[j] == dues[j]:
-                take_samples(j, t, s // steps[j] % ROWS, outcomes, weights, rules, pending, sums, units)
+                take_samples(j, t, s // steps[j] % ROWS, outcomes, weights, rules, pending, sums, units=units)
             if waits[j] == 0:
                 effect = design_effect(together[j], apart[j], symbols)
                 shrunk, n_all = rules.regime_strength, all_n[j]
