@@ -18,7 +18,6 @@ from rich.console import Console
 
 from benchmarks.peers.talib import talib_seconds
 from benchmarks.setup import YEAR_BARS, chunks, engine_for, market, market_folder
-from drivers.engine import engine as engine_module
 from drivers.engine import parallel
 from drivers.engine.engine import Engine
 from drivers.engine.guards import Guards
@@ -28,6 +27,7 @@ from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
 from drivers.runlog.events import Events
+from drivers.store.kept import usual
 from drivers.store.parquet import ParquetFile
 from drivers.store.summary import Summary
 from drivers.store.writer import ResultWriter
@@ -249,8 +249,8 @@ def stream_memory(bars: int) -> dict[str, float]:
 
 
 def stages(bars: int) -> dict[str, float]:
-    """Processor seconds of a batch run with all results, by what they are spent on. `results, second thread` runs beside the
-    others; of the columnar stage it is the first thread's share."""
+    """Processor seconds of a batch run with what it keeps by default, by what they are spent on. Market layers and Parquet have
+    threads of their own, and a helper takes columnar layers (all is the process); in a run, so have the results."""
     spent: dict[str, float] = {}
 
     def clocked(owner: Any, name: str, label: str) -> Callable[[], None]:
@@ -268,28 +268,35 @@ def stages(bars: int) -> dict[str, float]:
 
     undo = [
         clocked(assembly, "prepare_run", "prepare"),
-        clocked(engine_module, "run_layers", "columnar stage"),
+        clocked(Engine, "run_market", "market layers, their thread"),
+        clocked(Engine, "complete", "engine"),
+        clocked(Engine, "_columnar", "columnar layers, both threads"),
         clocked(Engine, "_run_steps", "step stage"),
-        clocked(Engine, "advance", "engine"),
+        clocked(Engine, "close_before", "ends of epochs"),
         clocked(Guards, "check", "guards"),
         clocked(Events, "write", "log lines"),
         clocked(ResultWriter, "write", "results"),
         clocked(Summary, "add", "summary"),
-        clocked(ParquetFile, "_write", "results, second thread"),
+        clocked(ParquetFile, "_write", "Parquet, its thread"),
         clocked(Recorder, "_report", "report"),
     ]
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            request = RunRequest(data=market_folder(1, bars), out=Path(scratch, "run"))
+            request = RunRequest(data=market_folder(1, bars), out=Path(scratch, "run"), features=usual(bars))
             with progress_bar(Console(quiet=True)) as progress:
                 session = assembly.prepare_run(request, progress)
                 spent = {"prepare": spent["prepare"]}  # what warms the engine up is no bar of the run
+                begun = time.process_time()
                 with Recorder(session, Path(scratch, "run")) as recorder:
                     advance_all(session, recorder, [recorder.take])
                     recorder.finish({})
     finally:
         for each in undo:
             each()
-    inner_parts = ("columnar stage", "step stage", "guards")
-    spent["engine, rest"] = spent.pop("engine") - sum(spent[part] for part in inner_parts)
+    whole = time.process_time() - begun
+    spent["learning layers"] = spent.pop("columnar layers, both threads") - spent["market layers, their thread"]
+    spent["engine, rest"] = spent.pop("engine") - sum(
+        spent[part] for part in ("learning layers", "step stage", "guards", "ends of epochs")
+    )
+    spent["all but prepare, all threads"] = whole
     return dict(sorted(spent.items(), key=lambda item: -item[1]))

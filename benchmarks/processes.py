@@ -16,10 +16,18 @@ from typing import Final
 import numpy as np
 
 from benchmarks.setup import DAY_BARS, market, market_folder
+from dataflows.runtime.code_folder import make_cache_root
 
 PEERS: Final = {"backtesting": "backtesting.py", "nautilus_trader": "Nautilus Trader"}
 """Module to name of each peer whose EMA cross `benchmarks.peers` has."""
 COMMAND: Final = "import sys; from drivers.cli.main import main; sys.exit(main())"
+
+
+def with_bytecode() -> dict[str, str]:
+    """The environment of a command whose modules are compiled, as those of an installation are after their first use, wherever
+    this process keeps its own. The first command of a state of the code fills the folder."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(make_cache_root() / "benchmarks" / "bytecode")}
 
 
 def timed(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[float, float, float]:
@@ -33,7 +41,10 @@ def timed(command: Sequence[str], environment: Mapping[str, str] | None = None) 
         "print(time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, *command], capture_output=True, text=True, env={**os.environ, **(environment or {})}
+        [sys.executable, "-c", program, *command],
+        capture_output=True,
+        text=True,
+        env={**with_bytecode(), **(environment or {})},
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip().splitlines()[-1]}")
@@ -164,7 +175,7 @@ def warm_start(repeats: int = 3) -> dict[str, float]:
     )
     taken = []
     for _ in range(repeats + 1):  # the first fills the cache
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=with_bytecode())
         taken.append([float(x) for x in done.stdout.splitlines()[-1].split()])
     seconds, imports = (statistics.median(x) for x in zip(*taken[1:], strict=True))
     return {"seconds": seconds, "of_it_imports": imports}

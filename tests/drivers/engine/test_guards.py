@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from pandera.typing import Series
 
 from dataflows.boundary import Boundary, Rule, promise_of, schema_of
 from dataflows.panel import IntPanel, Panel, Within, kind_of
+from dataflows.regime.schema import RegimeBoundary
 from drivers.engine.guards import BoundaryError, Guards, bounds_of, validate_run
+from drivers.engine.promises import Models, promised
 from tests.drivers.engine.conftest import piece, run, toy_data, toy_engine, toy_plan
 
 PLAN = toy_plan()
@@ -150,3 +153,13 @@ def test_of_a_layer_that_does_not_run_nothing_is_asked() -> None:
     assert set(promise.schema.columns) == set(given)
     assert not any(c.startswith("l1_feed.") for rule in promise.rules for c in rule.columns)
     assert len(promise.schema.checks) == len(promise.rules) < len(ToyBoundary.__rules__)
+
+
+def test_promises_out_of_the_cache_are_those_of_pandera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRATOQUANT_CACHE", str(tmp_path))
+    models = Models({"regime": "dataflows.regime.schema.RegimeBoundary"})
+    kinds = {"regime": {str(name): kind_of(Panel) for name in schema_of(models["regime"]).columns}}
+    first = promised(models, kinds)["regime"]
+    monkeypatch.setattr(Models, "__getitem__", lambda self, domain: pytest.fail("the model is asked again"))
+    assert promised(models, kinds)["regime"] == first
+    assert first.bounds == bounds_of(schema_of(RegimeBoundary)) and first.rules == RegimeBoundary.__rules__

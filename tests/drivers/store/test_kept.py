@@ -26,7 +26,7 @@ from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
 from drivers.store.columns import columns_of
-from drivers.store.kept import CHOICES
+from drivers.store.kept import CHOICES, usual
 from drivers.store.reader import RecordedError, open_run
 from tests.drivers.report.conftest import EARLY, SYMBOLS
 
@@ -59,6 +59,11 @@ def indexed(path: Path) -> pd.DataFrame:
     frame = pd.read_parquet(path)
     times = frame["timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     return frame.drop(columns=["timestamp", "symbol"]).set_index([times, frame["symbol"].astype(str)])
+
+
+def test_where_nobody_says_what_to_keep_a_long_backtest_keeps_decisions() -> None:
+    assert [usual(rows) for rows in (1, 250_000, 250_001)] == ["all", "all", "decisions"]
+    assert usual(None) == "all" == RunRequest().keeps
 
 
 def test_decisions_are_the_rows_of_all_that_the_log_has_a_line_about(folder: Path) -> None:
