@@ -20,6 +20,8 @@ import ccxt.pro
 from dataflows.runtime.code_folder import cache_root, make_cache_root
 from drivers.exchanges.access import Exchange, client_of, place, settings_of
 from drivers.exchanges.client_ids import new_nonce
+from drivers.exchanges.dialects import APART
+from drivers.exchanges.dialects import SPOKEN as SPOT
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.gateway import Gateway, Market
 from drivers.exchanges.last_gate import LastGate
@@ -69,6 +71,10 @@ def check_mode(venue: str, rules: VenueRules, mode: str, yes: bool) -> None:
     """Raises ExchangeFault, a sentence, for whatever is missing before orders may leave. mode: testnet or live. yes: --yes-live
     was given."""
     file = f"{venue}.yml"
+    if rules.market == "spot" and rules.exchange not in SPOT:
+        raise ExchangeFault(
+            f"{file}: orders go to the spot markets of {', '.join(SPOT)} so far, not to that of {rules.exchange}"
+        )
     if rules.market == "swap" and rules.exchange not in SPOKEN:
         raise ExchangeFault(f"{file}: orders go to the swaps of {', '.join(SPOKEN)} so far, not to those of {rules.exchange}")
     if mode == "live" and not (rules.live and yes):
@@ -149,7 +155,8 @@ class Account:
         rules = exchange.rules
         assert rules.gate is not None
         self._woken = threading.Event()
-        markets = tuple(market_of(exchange.market(symbol)) for symbol in symbols)
+        apart = rules.market == "spot" and rules.exchange in APART
+        markets = tuple(market_of(exchange.market(symbol))._replace(apart=apart) for symbol in symbols)
         if len({market.quote for market in markets}) > 1:
             raise ExchangeFault(f"the symbols have several quote currencies; trade those of one: {', '.join(symbols)}")
         wires = [CcxtWire(account_client(exchange, keys), keys.all) for _ in range(2)]

@@ -64,6 +64,7 @@ class Market(NamedTuple):
     fee: float  # of a taker, as a fraction
     swap: bool = False
     multiplier: Decimal = Decimal(1)  # base units of one contract
+    apart: bool = False  # stops rest apart from other orders, also at a spot market
 
     @property
     def asset(self) -> str:

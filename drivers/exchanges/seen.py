@@ -92,11 +92,11 @@ def order_seen(order: Mapping[str, Any]) -> OrderSeen | None:
     trigger = order.get("triggerPrice") or order.get("stopLossPrice") or order.get("takeProfitPrice")
     kind, info = str(order.get("type") or ""), order.get("info")
     info = info if isinstance(info, Mapping) else {}
-    algo = "algoId" in info or "aid" in info
+    algo = "aid" in info or (bool(info.get("algoId")) and "accFillSz" not in info)  # OKX names it in what it became, too
     return OrderSeen(
         order["symbol"],
-        str(order.get("id") or ""),
-        str(order.get("clientOrderId") or ""),
+        str((info.get("ordId") if "accFillSz" in info else None) or order.get("id") or ""),  # ccxt has the stop's, at OKX
+        str((info.get("algoClOrdId") if algo else None) or order.get("clientOrderId") or ""),
         status,
         decimal(None if algo else order.get("filled")),  # ccxt takes one that was reached for filled
         str(order.get("side") or ""),
@@ -105,7 +105,7 @@ def order_seen(order: Mapping[str, Any]) -> OrderSeen | None:
         _price(trigger),
         bool(order.get("takeProfitPrice")) or kind.replace("-", "_").lower().startswith("take_profit"),
         algo,
-        str(info.get("actualOrderId") or info.get("ai") or ""),
+        str(info.get("actualOrderId") or info.get("ai") or (info.get("ordId") if algo else None) or ""),
     )
 
 

@@ -126,7 +126,7 @@ class Steering:
             book.tif,
             self.gateway.now(),
             reduces=book.role != ENTRY,
-            algo=market.swap and kind in ("stop", "stop_limit"),
+            algo=(market.swap or market.apart) and kind in ("stop", "stop_limit"),
         )
         self.state.touch(leg, book)
         return leg

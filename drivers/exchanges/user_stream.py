@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from drivers.exchanges.dialects import streamed_trade
 from drivers.exchanges.seen import OrderSeen, TradeSeen, order_seen, trade_seen
 
 LONGEST_WAIT: Final = 30.0
@@ -114,7 +115,8 @@ class UserStream:
 
     async def _trades(self, client: Any) -> None:
         while True:
-            self._put([trade_seen(trade, trade["symbol"]) for trade in await client.watch_my_trades()])
+            trades = [streamed_trade(client.id, trade) for trade in await client.watch_my_trades()]
+            self._put([trade_seen(trade, trade["symbol"]) for trade in trades])
 
     def _put(self, seen: Any) -> None:
         for each in seen:

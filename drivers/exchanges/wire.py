@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import ccxt
 
 from dataflows.execution.types import REJECTIONS
+from drivers.exchanges.dialects import canceling, found, opened, placing
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import Leg
 from drivers.exchanges.limits import Used, used
@@ -137,13 +138,7 @@ class CcxtWire:
     def place(self, leg: Leg, symbol: str) -> Outcome:
         """See `Wire.place`."""
         kind = "limit" if leg.kind in ("limit", "post_only", "stop_limit", "target") else "market"
-        extra: dict[str, Any] = {"clientOrderId": leg.client}
-        if leg.kind in ("stop", "stop_limit"):
-            extra["stopLossPrice"] = leg.trigger
-        if leg.kind == "post_only":
-            extra["postOnly"] = True
-        elif leg.tif != "GTC" and leg.kind == "limit":
-            extra["timeInForce"] = leg.tif
+        extra = placing(self.client.id, leg)
         if leg.reduces and self.swap:
             extra["reduceOnly"] = True
 
@@ -186,12 +181,10 @@ class CcxtWire:
 
     def cancel(self, leg: Leg, symbol: str) -> Outcome:
         """See `Wire.cancel`."""
-        extra: dict[str, Any] = {} if leg.venue_id else {"clientOrderId": leg.client}
-        if leg.algo and not leg.venue_id:
-            extra["trigger"] = True
+        named, extra = canceling(self.client.id, leg)
 
         def call() -> Outcome:
-            made = self.client.cancel_order(leg.venue_id or leg.client, symbol, extra)
+            made = self.client.cancel_order(named, symbol, extra)
             seen = order_seen(made)
             return Outcome(DONE, orders=(seen._replace(client=leg.client),) if seen is not None else ())
 
@@ -199,12 +192,9 @@ class CcxtWire:
 
     def ask(self, client: str, venue_id: str, symbol: str, trigger: bool = False) -> Outcome:
         """See `Wire.ask`."""
-        extra: dict[str, Any] = {"clientOrderId": client} if client else {}
-        if trigger:
-            extra["trigger"] = True
 
         def call() -> Outcome:
-            return self._made([self.client.fetch_order(venue_id or client, symbol, extra)], symbol, client)
+            return self._made([found(self.client, client, venue_id, symbol, trigger)], symbol, client)
 
         return self._outcome(call)
 
@@ -229,7 +219,7 @@ class CcxtWire:
 
         def call() -> Outcome:
             before = self.client.fetch_open_orders(None, None, None, {"trigger": True}) if self.swap else []
-            before += self.client.fetch_open_orders()
+            before += self.client.fetch_open_orders() if self.swap else opened(self.client)
             balance = self.client.fetch_balance()
             total = held_of(self.client, balance) if self.swap else _amounts(balance["total"])
             seen = [found for order in before if (found := order_seen(order)) is not None]
