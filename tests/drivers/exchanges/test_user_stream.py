@@ -135,7 +135,7 @@ def test_an_account_in_threads_enters_with_a_bracket(
                 now, algo = practice.now(), next(o for o in there.algos if o.open)  # type: ignore[union-attr]
                 there._trigger(algo, now, there.tape.last("BTCUSDT", now))  # type: ignore[union-attr]
                 until(lambda: ("FILL", 5) in look())
-                until(lambda: gateway.at_rest)
+                until(lambda: bool(look()) and gateway.at_rest)  # it works as it is looked at
                 assert gateway.state.position["BTCUSDT"] == 0
         finally:
             gateway.close()
