@@ -37,6 +37,7 @@ def save(engine: Engine, beside: Mapping[str, Any] | None = None) -> bytes:
     beside: what the driver wants to find again, as JSON has it.
     """
     engine._refuse_poisoned()
+    engine.settle()
     header: dict[str, Any] = {
         "format": FORMAT,
         "versions": _versions(),
@@ -102,6 +103,7 @@ def restore(engine: Engine, blob: bytes) -> dict[str, Any]:
     engine.epoch, engine.last_time = header["epoch"], header["last_time"]
     engine._begun_time = engine.last_time
     engine.held = {n: _load(arrays, f"held/{n}", engine.plan.type_of(n), k) for n, k in header["held"].items()}
+    engine.settle()  # what a bar before this has kept goes with its records
     engine.records = {p: [] for p in engine.plan.epoch_needs}
     for name, present in header["records"].items():
         engine.records[name] = [_load(arrays, f"records/{name}", engine.plan.type_of(name), present)]

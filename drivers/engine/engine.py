@@ -247,6 +247,7 @@ class Engine:
             produced = {name: values[name] for name in self.plan.nodes if name in values}
             if self.guard is not None:
                 self.guard.check(time, produced)
+            self.settle()
             for p, paths in self.plan.epoch_needs.items():
                 self.records[p].append(narrowed(values[p], self.plan.type_of(p), paths))
             self.last_time = int(time[-1])
@@ -389,7 +390,13 @@ class Engine:
         for view, leaf in zip(leaves(self.arena.values[name]), leaves(value), strict=True):
             view[...] = leaf
 
+    def settle(self) -> None:
+        """Puts what single bars have kept of this epoch among `records`."""
+        if self.one_bar is not None:
+            self.one_bar.kept_rows.settle()
+
     def _close_epoch(self) -> dict[str, Any]:
+        self.settle()
         if not self.plan.stage["epoch"] or not any(self.records.values()):
             return {}
         values = dict(self._fixed)

@@ -4,7 +4,8 @@
 2. The columnar layers: one native call (`sides.py`).
 3. The step stage's loop, which records into the flat outputs; then the post layers, one more call.
 4. Guards over the flat outputs.
-5. What the epoch layers will read is kept, and a copy of the flat outputs is handed on: records of it are made when asked for.
+5. What the epoch layers will read is kept (`kept.py`), and a copy of the flat outputs is handed on: records of it are made when
+   asked for.
 
 The bits are those of a chunk of any length.
 """
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataflows.data.types import OPERATOR_NONE
-from dataflows.panel import fields_of, is_log, is_record
+from dataflows.panel import is_log
 from drivers.engine.chunk import Begun, Chunk, Outputs
 from drivers.engine.loop.generate import BLOCKS
 from drivers.engine.one_bar.flat import FlatValues, Layout
+from drivers.engine.one_bar.kept import KeptRows
 from drivers.engine.one_bar.sides import Side, like
 from drivers.engine.one_bar.steps import OneStep
 from drivers.engine.shadow import SHADOW
@@ -50,7 +52,7 @@ class OneBar:
         )
         self.steps = OneStep(engine, tuple(self._block(block, engine.dims["N"]) for block in BLOCKS))
         self.held = {p: self.values[p] for p in plan.market if p in self.values}
-        self.keepers = {p: self._keeper(p, paths) for p, paths in plan.epoch_needs.items()}
+        self.kept_rows = KeptRows(engine, self.layout, self.values)
         self.order = [name for name in plan.nodes if plan.nodes[name].schedule != "epoch"]
         self._given: set[str] = set()
         self._hold: Callable[[Any, Any], bool] | None = None
@@ -67,31 +69,6 @@ class OneBar:
             raise RuntimeError(f"the leaves of {block} are no neighbours")
         return made
 
-    def _keeper(self, p: str, paths: frozenset[tuple[str, ...]]) -> Callable[[Any, Any, Any], Any]:
-        """Straight-line code that makes what the epoch's records keep of a value: a record with None where nobody reads.
-
-        It takes the flat outputs, which it keeps, and the values by name, which it copies from.
-        """
-        namespace: dict[str, Any] = {}
-
-        def part(annotation: Any, path: tuple[str, ...]) -> str:
-            if is_record(annotation):
-                namespace[annotation.__name__] = annotation
-                inner = [part(t, (*path, field)) for field, t in fields_of(annotation).items()]
-                return f"{annotation.__name__}({', '.join(inner)})"
-            if path not in paths:
-                return "None"
-            if p not in self.layout.paths:
-                return f"{'.'.join((f'v[{p!r}]', *path))}.copy()"
-            leaf = self.layout.leaves[p, path]
-            return f"{leaf.dtype}[{leaf.start}:{leaf.stop}].reshape({leaf.shape})"
-
-        annotation = self.engine.plan.type_of(p)
-        source = f"v[{p!r}]" if is_log(annotation) else part(annotation, ())
-        exec(f"def keep(f8, i8, v): return {source}", namespace)
-        keep: Callable[[Any, Any, Any], Any] = namespace["keep"]
-        return keep
-
     def fits(self, chunk: Chunk) -> bool:
         """Whether a chunk is a single bar with inputs of the known shapes."""
         seen = chunk.inputs.get("observations")
@@ -103,6 +80,8 @@ class OneBar:
         engine.begin_bar(chunk)
         with engine._poisoning(int(time[0])):
             closed = engine.close_before(int(time[0]))
+            if closed:
+                self.kept_rows.begin()
             self._take(chunk)
             events = engine.venue_events(chunk, 1)
             self.market.run(events)
@@ -114,9 +93,8 @@ class OneBar:
             values |= others
             self.post.run({**events, **others})
             self._check(time, others)
+            self.kept_rows.add(self.f8, self.i8, values)
             f8, i8 = self.f8.copy(), self.i8.copy()
-            for p, keep in self.keepers.items():
-                engine.records[p].append(keep(f8, i8, values))
             engine.last_time = int(time[0])
         engine.held = self.held
         return Outputs(time, FlatValues(self.layout, f8, i8, others, self.order), offsets, closed)
