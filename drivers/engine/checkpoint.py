@@ -13,7 +13,7 @@ import platform
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numba
 import numpy as np
@@ -29,6 +29,63 @@ class CheckpointError(ValueError):
     """The bytes are no checkpoint, or not one of this engine. Names what differs."""
 
 
+class Taken(NamedTuple):
+    """The state of an engine at one instant, apart from what the engine goes on to change, for `packed`."""
+
+    engine: Engine
+    header: dict[str, Any]
+    arrays: dict[str, Any]
+    shadow: Taken | None
+
+    @property
+    def last_time(self) -> int:
+        """UTC ns of the instant."""
+        return int(self.header["last_time"])
+
+
+def take(engine: Engine, beside: Mapping[str, Any] | None = None) -> Taken:
+    """Copies what `save` writes: all that must be done before the engine goes on.
+
+    Raises EngineError where an error left it half advanced.
+    """
+    engine._refuse_poisoned()
+    engine.settle()
+    header: dict[str, Any] = {
+        "epoch": engine.epoch,
+        "last_time": engine.last_time,
+        "held": {},
+        "records": {},
+        "beside": dict(beside or {}),
+    }
+    arrays: dict[str, Any] = {"f8": engine.arena.f8.copy(), "i8": engine.arena.i8.copy()}
+    for name, value in engine.held.items():
+        header["held"][name] = _store(arrays, f"held/{name}", value, copied=True)
+    for name, parts in engine.records.items():
+        if parts:  # what is recorded does not change any more
+            header["records"][name] = _store(arrays, f"records/{name}", joined(parts, engine.plan.type_of(name)))
+    return Taken(engine, header, arrays, None if engine.shadow is None else take(engine.shadow.engine))
+
+
+def packed(taken: Taken) -> bytes:
+    """What was taken, as bytes. The engine may be somewhere else by now, and may run in another thread."""
+    engine = taken.engine
+    about = {
+        "format": FORMAT,
+        "versions": _versions(),
+        "symbols": engine.symbols,
+        "depth": engine.dims["D"],
+        "layers": {name: _identity(engine, name) for name in engine.plan.states},
+        "configs": _configs(engine),
+    }
+    arrays = dict(taken.arrays)
+    if taken.shadow is not None:
+        arrays["shadow"] = np.frombuffer(packed(taken.shadow), np.uint8)
+    arrays["header"] = np.frombuffer(json.dumps({**about, **taken.header}).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
 def save(engine: Engine, beside: Mapping[str, Any] | None = None) -> bytes:
     """The engine's state: arena, epoch records, held rows, clock; the same of its shadow account, where it has one.
 
@@ -36,33 +93,7 @@ def save(engine: Engine, beside: Mapping[str, Any] | None = None) -> bytes:
 
     beside: what the driver wants to find again, as JSON has it.
     """
-    engine._refuse_poisoned()
-    engine.settle()
-    header: dict[str, Any] = {
-        "format": FORMAT,
-        "versions": _versions(),
-        "symbols": engine.symbols,
-        "depth": engine.dims["D"],
-        "epoch": engine.epoch,
-        "last_time": engine.last_time,
-        "layers": {name: _identity(engine, name) for name in engine.plan.states},
-        "configs": _configs(engine),
-        "held": {},
-        "records": {},
-        "beside": dict(beside or {}),
-    }
-    arrays: dict[str, Any] = {"f8": engine.arena.f8, "i8": engine.arena.i8}
-    for name, value in engine.held.items():
-        header["held"][name] = _store(arrays, f"held/{name}", value)
-    for name, parts in engine.records.items():
-        if parts:
-            header["records"][name] = _store(arrays, f"records/{name}", joined(parts, engine.plan.type_of(name)))
-    if engine.shadow is not None:
-        arrays["shadow"] = np.frombuffer(save(engine.shadow.engine), np.uint8)
-    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
+    return packed(take(engine, beside))
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -161,12 +192,12 @@ def _differences(engine: Engine, header: dict[str, Any]) -> Iterator[str]:
         yield f"{state.removesuffix('__carry')} is no longer in the graph or has no state any more"
 
 
-def _store(arrays: dict[str, Any], key: str, value: Any) -> list[int]:
+def _store(arrays: dict[str, Any], key: str, value: Any, *, copied: bool = False) -> list[int]:
     present = []
     for i, leaf in enumerate(leaves(value)):
         present.append(0 if leaf is None else 1)
         if leaf is not None:
-            arrays[f"{key}/{i}"] = np.asarray(leaf)
+            arrays[f"{key}/{i}"] = np.array(leaf) if copied else np.asarray(leaf)
     return present
 
 

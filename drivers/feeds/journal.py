@@ -19,7 +19,7 @@ from drivers.feeds.base import DAY
 from drivers.feeds.errors import DataError
 from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalReader, Record
-from drivers.store.segments import segments_of
+from drivers.store.segments import records_of, segments_of
 
 
 def is_journal(path: Path) -> bool:
@@ -48,7 +48,7 @@ class JournalFeed:
         self._has_alpha = "external_alpha" in chunk_of(first).inputs
 
     def _records(self) -> Iterator[Record]:
-        return itertools.chain.from_iterable(map(JournalReader, self._segments))
+        return records_of([JournalReader(segment) for segment in self._segments])
 
     @property
     def digest(self) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
 
 from dataflows.data.types import OPERATOR_CANCEL, OPERATOR_FLATTEN, OPERATOR_HALT, OPERATOR_NONE, OPERATOR_RELEASE
 from dataflows.execution.types import CANCEL, Executions
@@ -14,10 +17,11 @@ from drivers.feeds.base import Delivered, Quiet, step_of
 from drivers.run.assembly import PreparedRun
 from drivers.run.between_bars import Between
 from drivers.run.block import Block, room_for
-from drivers.run.journaled import Journaled, state_of
+from drivers.run.journaled import Journaled, agrees
 from drivers.run.operator_commands import OperatorCommand, fields_of
 from drivers.run.recorder import Recorder
 from drivers.run.replay import ReplayError
+from drivers.run.sinks import Sinks
 from drivers.run.venue_link import VenueLink
 from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalError, Record
@@ -47,6 +51,7 @@ class Stream:
         venue: VenueLink | None = None,
     ) -> None:
         self.session, self.recorder, self.engine, self.between, self.stop = session, recorder, engine, between, stop
+        self.sinks = Sinks(recorder)
         self.venue: VenueLink | None = None
         self.connect(venue)
         self.waiting = Block(session.plan.annotations, room_for(len(session.data.symbols)))
@@ -87,7 +92,14 @@ class Stream:
             show(engine.last_time)
         self._leave()
         self.flush()
+        self.sinks.wait()
+        self.engine.ends()
         return stopped
+
+    def close(self) -> None:
+        """Ends the thread of the sinks and the journal."""
+        self.sinks.stop()
+        self.engine.close()
 
     def _leave(self) -> None:
         """What has been reported acts; a live venue takes entries off before the stream ends."""
@@ -111,7 +123,7 @@ class Stream:
         """An instant that the feed delivers, as a journal does."""
         at = instant._replace(ts=max(instant.ts, self.session.engine.last_time))
         if at.operator == OPERATOR_NONE:
-            self.recorder.take_between(self._react(at, VENUE))
+            self.sinks.take_between(self._react(at, VENUE))
         else:
             self._acted(at, self._react(at, "operator"), "", "operator")
 
@@ -155,7 +167,7 @@ class Stream:
         """What the venue reports before `now` acts at once: a fill does not wait for the close of its bar."""
         for reported, events in () if self.venue is None else self.venue.before(now):
             at = max(reported, self.session.engine.last_time)
-            self.recorder.take_between(self._react(Instant(at, events=events), VENUE))
+            self.sinks.take_between(self._react(Instant(at, events=events), VENUE))
 
     def _acted(self, instant: Instant, outputs: Outputs, text: str, by: str) -> str:
         """Records what a command did; returns why it did nothing, where that is so."""
@@ -163,7 +175,7 @@ class Stream:
         refused = _not_canceled(outputs, instant, about["order"]) if instant.operator == OPERATOR_CANCEL else ""
         if refused:
             about["refused"] = refused
-        self.recorder.take_between(outputs, about)
+        self.sinks.take_between(outputs, about)
         self.between.has_acted(instant.ts, text, about)
         return refused
 
@@ -175,27 +187,53 @@ class Stream:
     def flush(self) -> None:
         """What waits goes to the sinks."""
         if self.waiting.bars:
-            self.recorder.take(self.waiting.taken())
+            self.sinks.take(self.waiting.handed())
             if not gc.isenabled():  # see `collected_at_flushes`
                 gc.collect()
 
     # -- the journal ---------------------------------------------------------------------------------------------------------
 
     def begin_segment(self) -> None:
-        """Begins a segment of the journal with all that a restart needs. Raises OSError when it cannot be written."""
-        if self.recorder.writer.parts:
-            self.flush()
-            kept = None if self.venue is None else self.venue.kept
-            self.engine.begin(self.between.memory(), self.recorder.cut(), None if kept is None else kept.memory())
+        """Begins a segment of the journal with all that a restart needs, on the disk when this returns. Raises OSError when it
+        cannot be written."""
+        if not self.recorder.writer.parts:
+            return
+        self.flush()
+        found: list[dict[str, Any] | None] = []
+        self.sinks.cut(found.append)
+        self.sinks.wait()
+        self.engine.begin(self.between.memory(), found[0], self._venue_memory())
+        self.sinks.do(self._prepare)
+
+    def _venue_memory(self) -> Mapping[str, Any] | None:
+        kept = None if self.venue is None else self.venue.kept
+        return None if kept is None else copy.deepcopy(kept.memory())
 
     def _next_segment(self) -> None:
-        if self.engine.failed:  # until RELEASE tries again
-            self.flush()
+        """An epoch has ended: begins a segment, and lets the rest of it be done beside the next bars."""
+        self.flush()
+        if not self.recorder.writer.parts or self.engine.failed:  # until RELEASE tries again
             return
+        at = stamp(self.session.engine.last_time)
         try:
-            self.begin_segment()
+            keep = self.engine.turn(self.between.memory(), self._venue_memory())
         except OSError as error:
             self.between.notify(f"The next segment of the journal cannot be begun ({error.strerror}); the last one goes on.")
+            return
+
+        def kept(results: dict[str, Any] | None) -> None:
+            try:
+                keep(results)
+            except OSError as error:
+                self.between.notify(
+                    f"The state at {at} cannot be written ({error.strerror}): a restart begins at the state before it."
+                )
+
+        self.sinks.cut(kept)
+
+    def _prepare(self) -> None:
+        with suppress(OSError):  # `_next_segment` tries it again, and says why it fails
+            self.engine.prepare()
 
     def _journal_failed(self, reason: str) -> None:
         engine = self.session.engine
@@ -240,13 +278,13 @@ class Stream:
                 outputs = engine.react(at)
                 self._ran_again(outputs, at.events)
                 if about["by"] == VENUE:
-                    self.recorder.take_between(outputs)
+                    self.sinks.take_between(outputs)
                 else:
                     self._acted(at, outputs, about.get("command", ""), about["by"])
             elif about["kind"] == "venue":
                 if self.venue is not None and self.venue.kept is not None:
                     self.venue.kept.recover(about)
-            elif about["sha256"] != state_of(engine):
+            elif not agrees(engine, about):
                 raise ReplayError(f"after {stamp(engine.last_time)} the state is not what the journal says it was")
         self.flush()
 

@@ -40,7 +40,7 @@ class Between:
 
     def memory(self) -> dict[str, Any]:
         """What a later part of the same stream needs, as JSON has it."""
-        return {"acted": dict(self.acted), "applied": self.applied, "known": self.known}
+        return {"acted": dict(self.acted), "applied": [*self.applied], "known": self.known}
 
     def open(self, first_close: int | None = None) -> None:
         """Opens the source of the commands. Raises OperatorFileError for a line that cannot act.

@@ -14,15 +14,18 @@ import numpy as np
 from dataflows.panel import Ints, is_log, leaves, rebuild, walk
 from drivers.engine.chunk import Outputs, empty_log, joined
 from drivers.engine.one_bar.flat import FlatValues, Layout
+from drivers.engine.one_bar.rooms import Rooms
 
+PREPARED: Final = 2
+"""Rooms that are made at the first bar: one to be written, one to be read."""
 MOST_BARS: Final = 1440
 MOST_ROWS: Final = 1 << 15
-"""Bars, and bars times symbols, of one block. Fewer would make the tail of the times of bars: each is handed over at once."""
+"""Bars, and bars times symbols, of one block: a row group of the results."""
 
 
 def room_for(symbols: int) -> int:
     """Bars of a block."""
-    return max(1, min(MOST_BARS, MOST_ROWS // symbols))
+    return max(1, min(MOST_BARS, -(-MOST_ROWS // symbols)))
 
 
 class Block:
@@ -36,6 +39,7 @@ class Block:
         self._layout: Layout | None = None  # that `_flat` is made for
         self._flat: list[tuple[str, Any]] = []
         self._places: dict[str, list[tuple[int, int] | Any]] = {}  # by node, where each leaf lies, or the leaf itself
+        self._rooms = Rooms(self._make)
         self._empty()
 
     def _empty(self) -> None:
@@ -55,8 +59,9 @@ class Block:
         values, i = outputs.values, self.bars
         if self._gather is None:
             self._gather = self._lay_out(values)
+            self._rooms.prepare(PREPARED)
         if not self._groups:
-            self._groups = [np.empty((many, self.room, *shape), dtype) for many, dtype, shape in self._kinds]
+            self._groups = self._rooms.free()
             self._logs = {name: [] for name in outputs.offsets}
         if isinstance(values, FlatValues):
             for group, (dtype, places) in zip(self._groups, self._flat_places(values.layout), strict=True):
@@ -81,23 +86,34 @@ class Block:
                 self._flat.append((leaves[0].dtype, places.reshape(len(own), *shape)))
         return self._flat
 
+    def _make(self) -> list[Any]:
+        return [np.full((many, self.room, *shape), 0, dtype) for many, dtype, shape in self._kinds]
+
     def taken(self) -> Outputs:
-        """Everything, as the outputs of one chunk; the block is empty then, and its memory the taker's."""
-        bars = self.bars
-        values: dict[str, Any] = {}
-        for name, places in self._places.items():
-            found = (self._groups[p[0]][p[1], :bars] if isinstance(p, tuple) else p for p in places)
-            values[name] = rebuild(self.annotations[name], found)
-        offsets: dict[str, Ints] = {}
-        for name, entries in self._logs.items():
-            values[name] = joined([log for _, log in entries], self.annotations[name]) if entries else self._no_log(name)
-            counts = np.zeros(bars, np.int64)
-            for i, log in entries:
-                counts[i] = log.n
-            offsets[name] = np.concatenate([[0], np.cumsum(counts)])
-        outputs = Outputs(self._time[:bars], {name: values[name] for name in self._order}, offsets, self._epoch)
+        """Everything, as the outputs of one chunk; the block is empty then. Its memory is the taker's, as long as he looks into
+        it."""
+        return self.handed()()
+
+    def handed(self) -> Callable[[], Outputs]:
+        """The same, to be made later, in any thread."""
+        bars, time, groups, logs, epoch = self.bars, self._time, tuple(self._groups), self._logs, self._epoch
         self._empty()
-        return outputs
+
+        def made() -> Outputs:
+            values: dict[str, Any] = {}
+            for name, places in self._places.items():
+                found = (groups[p[0]][p[1], :bars] if isinstance(p, tuple) else p for p in places)
+                values[name] = rebuild(self.annotations[name], found)
+            offsets: dict[str, Ints] = {}
+            for name, entries in logs.items():
+                values[name] = joined([log for _, log in entries], self.annotations[name]) if entries else self._no_log(name)
+                counts = np.zeros(bars, np.int64)
+                for i, log in entries:
+                    counts[i] = log.n
+                offsets[name] = np.concatenate([[0], np.cumsum(counts)])
+            return Outputs(time[:bars], {name: values[name] for name in self._order}, offsets, epoch)
+
+        return made
 
     def _no_log(self, name: str) -> Any:
         return empty_log(self.annotations[name])

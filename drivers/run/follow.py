@@ -13,7 +13,7 @@ from drivers.run.replay import engine_from
 from drivers.runlog.events import Events
 from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalReader
-from drivers.store.segments import segments_of
+from drivers.store.segments import last_beginning, segments_of
 from drivers.text.times import stamp
 
 
@@ -26,14 +26,15 @@ def follow(
     wait: Callable[[], None] = lambda: time.sleep(1.0),
     between: Callable[[Engine, Outputs], None] = lambda engine, outputs: None,
 ) -> None:
-    """Runs what a stream's journal says, from its last segment on, and goes on as it grows. folder: see `segments_of`.
+    """Runs what a stream's journal says, from the last state in it on, and goes on as it grows. folder: see `segments_of`.
 
     take: is called with the engine and the outputs of each record of bars, between: of each instant. stopped: is asked before
     each look; wait: is called between two. Raises what `replay` raises where the code is another or the journal is damaged. A
     record that is not whole yet is read when it is. Returns when the folder has gone, as it does when the stream ends.
     """
     engine: Engine | None = None
-    segment, done = segments_of(folder)[-1], 0
+    found, begin = last_beginning(segments_of(folder), "sha256")
+    segment, done = found[0], 0
     while not stopped() and folder.is_dir():
         for number, record in enumerate(JournalReader(segment)):
             if number < done:
@@ -41,7 +42,7 @@ def follow(
             done = number + 1
             kind = record.about["kind"]
             if engine is None:
-                engine = engine_from(record, project)
+                engine = engine_from(begin, project)
             elif kind == "bars":
                 take(engine, engine.advance(chunk_of(record)))
             elif kind == "instant":

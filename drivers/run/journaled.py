@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from drivers.engine.checkpoint import save
+from dataflows.panel import Floats, Ints
+from drivers.engine.checkpoint import Taken, packed, take
 from drivers.engine.chunk import Chunk, Instant, Outputs
 from drivers.engine.engine import Engine
 from drivers.run.assembly import PreparedRun
@@ -28,9 +29,18 @@ STATE_EVERY: Final = 512
 
 def state_of(engine: Engine) -> str:
     """SHA-256 of all that the layers remember."""
-    digest = hashlib.sha256(f"{engine.last_time} {engine.epoch}".encode())
-    digest.update(engine.arena.f8.tobytes())
-    digest.update(engine.arena.i8.tobytes())
+    return _digest(engine.last_time, engine.epoch, engine.arena.f8, engine.arena.i8)
+
+
+def agrees(engine: Engine, about: Mapping[str, Any]) -> bool:
+    """Whether an engine is where a record of a state says; the beginning of a segment may say the time alone."""
+    return about["last_time"] == engine.last_time and ("sha256" not in about or about["sha256"] == state_of(engine))
+
+
+def _digest(last_time: int, epoch: int, f8: Floats, i8: Ints) -> str:
+    digest = hashlib.sha256(f"{last_time} {epoch}".encode())
+    digest.update(f8.data)
+    digest.update(i8.data)
     return digest.hexdigest()
 
 
@@ -57,9 +67,33 @@ class Journaled:
         written."""
         self._since = 0
         if self._segments is not None:
-            about, arrays = _begin(self.session, operator, results)
-            self._segments.begin(about if venue is None else {**about, "venue": dict(venue)}, arrays)
+            self._segments.begin(*_begin(self.session, take(self.engine), operator, results, venue))
             self.failed = ""
+
+    def turn(
+        self, operator: Mapping[str, Any], venue: Mapping[str, Any] | None = None
+    ) -> Callable[[Mapping[str, Any] | None], None]:
+        """Begins a segment at once. Returns what is to be called with `Recorder.cut`, in a thread beside the bars, and puts its
+        beginning on the disk: until that has returned, a restart needs the segment before. What is handed in must not change.
+
+        Both raise OSError when they cannot write; the last segment, or the last beginning, is still in use then.
+        """
+        self._since = 0
+        segments = self._segments
+        if segments is None or self.failed:
+            return lambda results: None
+        segment, taken = segments.turn({"kind": "begin", "last_time": self.engine.last_time}), take(self.engine)
+
+        def keep(results: Mapping[str, Any] | None) -> None:
+            segments.keep_start(segment, *_begin(self.session, taken, operator, results, venue))
+            segments.prepare()
+
+        return keep
+
+    def prepare(self) -> None:
+        """Does beforehand what the next `turn` waits for the disk for. In any thread; raises OSError."""
+        if self._segments is not None and not self.failed:
+            self._segments.prepare()
 
     def go_on(self) -> str:
         """Appends to the last segment; returns what was cut off at its end, as a sentence."""
@@ -107,7 +141,14 @@ class Journaled:
     def state(self) -> None:
         """Writes what the engine's state is now."""
         self._since = 0
+        if self._segments is None or self.failed:
+            return
         self._append({"kind": "state", "last_time": self.engine.last_time, "sha256": state_of(self.engine)})
+
+    def ends(self) -> None:
+        """No `turn` comes any more: what was prepared for it goes."""
+        if self._segments is not None:
+            self._segments.drop_prepared()
 
     def close(self) -> None:
         """Everything on the disk; no more after this."""
@@ -118,13 +159,17 @@ class Journaled:
 
 
 def _begin(
-    session: PreparedRun, operator: Mapping[str, Any], results: Mapping[str, Any] | None
+    session: PreparedRun,
+    taken: Taken,
+    operator: Mapping[str, Any],
+    results: Mapping[str, Any] | None,
+    venue: Mapping[str, Any] | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     engine, plan = session.engine, session.plan
     about = {
         "kind": "begin",
-        "last_time": engine.last_time,
-        "sha256": state_of(engine),
+        "last_time": taken.last_time,
+        "sha256": _digest(taken.last_time, taken.header["epoch"], taken.arrays["f8"], taken.arrays["i8"]),
         "format": FORMAT,
         "versions": versions(),
         "symbols": list(engine.symbols),
@@ -141,6 +186,8 @@ def _begin(
     if results is not None:
         about["results"] = {key: value for key, value in results.items() if key != "learned"}
         arrays |= {f"learned/{key}": value for key, value in results["learned"].items()}
-    if engine.last_time:
-        arrays["checkpoint"] = np.frombuffer(save(engine), np.uint8)
+    if venue is not None:
+        about["venue"] = dict(venue)
+    if taken.last_time:
+        arrays["checkpoint"] = np.frombuffer(packed(taken), np.uint8)
     return about, arrays

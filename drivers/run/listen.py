@@ -16,9 +16,8 @@ from drivers.pine.settings import Settings, settings_of
 from drivers.pine.watch import Following, Recording, Source, Watch
 from drivers.run.follow import follow
 from drivers.runlog.log import RunLog, open_run_log
-from drivers.store.journal import JournalReader
 from drivers.store.reader import open_run
-from drivers.store.segments import segments_of
+from drivers.store.segments import last_beginning, segments_of
 
 EVERY = 0.5
 """Seconds between two looks at what is due."""
@@ -114,7 +113,7 @@ def _recorded(run: Path) -> tuple[Source, Settings]:
 def _followed(
     folder: Path, project: Path | None, ended: Callable[[], bool], failed: list[BaseException]
 ) -> tuple[Source, Settings, threading.Thread]:
-    about = next(iter(JournalReader(segments_of(folder)[-1]))).about
+    about = last_beginning(segments_of(folder), "clock")[1].about
     seconds = int(about["clock"]["seconds"])
     source = Following(about["symbols"], seconds)
 

@@ -5,7 +5,6 @@ What writes the journal stands beside what reads it. Whatever the engine is hand
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,11 +23,11 @@ from drivers.graph.wiring import with_spec
 from drivers.project.domains import config_records
 from drivers.project.locate import locate
 from drivers.project.machine_specs import MachineSpec
-from drivers.run.journaled import FORMAT, state_of
+from drivers.run.journaled import FORMAT, agrees
 from drivers.run.provenance import versions
 from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalError, JournalReader, Record
-from drivers.store.segments import segments_of
+from drivers.store.segments import records_of, segments_of
 from drivers.text.times import stamp
 
 
@@ -62,9 +61,9 @@ def replay(
     engine: Engine | None = None
     bars = commands = checks = 0
     acted: Counter[str] = Counter()
-    for record in itertools.chain.from_iterable(readers):
+    for record in records_of(readers):
         about = record.about
-        if about["kind"] == "begin" and engine is None:
+        if about["kind"] == "begin" and engine is None and "sha256" in about:
             engine = engine_from(record, project, compiled=compiled)
             with suppress(NotCompiledError), loading_only():  # where the stream has left the machine code of single bars
                 engine.warm_up_single_bars()
@@ -82,8 +81,8 @@ def replay(
             acted += Counter([about["command"]] if "command" in about else [])
         elif about["kind"] == "venue":
             pass  # what a live venue remembers; what it reported came with bars and instants
-        else:  # a state, or the beginning of a segment, which holds one
-            if about["sha256"] != state_of(engine):
+        else:  # a state, or the beginning of a segment
+            if not agrees(engine, about):
                 raise ReplayError(
                     f"{path.name}: after {stamp(engine.last_time)} (record {record.number}) the state is not what it was; "
                     f"{checks} earlier were"

@@ -106,6 +106,7 @@ def resumed(
     recorder = stack.enter_context(Recorder(session, out, parts=True, go_on=results, notify=notify))
     between = Between(session, notify, begin.about["operator"])
     stream = Stream(session, recorder, engine, between, stop)
+    stack.callback(stream.close)
     stream.connect(venue)
     kept = None if venue is None else venue.kept
     if kept is not None:

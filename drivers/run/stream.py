@@ -208,7 +208,7 @@ def _begun(
                 write_atomic(user_of(request.checkpoint), f"{out.absolute()}\n")
     recorder.recall(memory)
     stream = Stream(session, recorder, Journaled(session, folder / JOURNAL if kept else None), between, stop)
-    stack.callback(stream.engine.close)
+    stack.callback(stream.close)
     stream.connect(link)
     if link is not None and link.kept is not None and "venue" in memory:
         link.kept.recover(memory["venue"])

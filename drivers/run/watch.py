@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from drivers.run.operator_commands import OperatorFileError, parse
 from drivers.run.replay import engine_from
 from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalReader
-from drivers.store.segments import has_segments, segments_of
+from drivers.store.segments import beginning_of, has_segments, last_beginning, segments_of
 
 EVERY = 0.25
 """Seconds between two looks at the journal."""
@@ -64,8 +65,10 @@ class Earlier:
         there, and what `follow` raises."""
         if name not in self._found:
             path = {_name(path): path for path in segments_of(self.folder)[:-1]}[name]
-            records = iter(JournalReader(path))
-            begin = next(records)
+            begin = beginning_of(path)
+            if begin is None:  # the stream was killed before it was on the disk
+                raise KeyError(name)
+            records = itertools.islice(JournalReader(path), 1, None)
             engine = engine_from(begin, self.project)
             state = LiveState(engine.symbols, int(begin.about["clock"]["seconds"]), engine.epoch_ns, MOST_BARS)
             for record in records:
@@ -124,7 +127,7 @@ class Follower:
 
     def _of(self, engine: Engine) -> LiveState:
         if self.state is None:
-            about = next(iter(JournalReader(segments_of(self.folder)[-1]))).about
+            about = last_beginning(segments_of(self.folder), "clock")[1].about
             self.state = LiveState(engine.symbols, int(about["clock"]["seconds"]), engine.epoch_ns)
         return self.state
 

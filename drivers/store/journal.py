@@ -60,6 +60,7 @@ class JournalWriter:
     def __init__(self, path: Path) -> None:
         self.path, self.cut, self.records = path, "", 0
         self._layouts: dict[str, Any] = {}
+        self._settled = True  # nothing was written since the disk had it all
         if path.exists() and path.stat().st_size:
             reader = JournalReader(path)
             self.records = sum(1 for _ in reader)
@@ -82,8 +83,15 @@ class JournalWriter:
         first = struct.pack("<QII", len(body), _checksum(self.records, body), len(text))
         self._file.write(first + struct.pack("<I", _checksum(self.records, first)) + body)
         self._file.flush()
+        self._settled = False
         if sync:
+            self.settle()
+
+    def settle(self) -> None:
+        """Returns when all that was written is on the disk."""
+        if not self._settled:
             sync_file(self._file.fileno())
+            self._settled = True
 
     def close(self) -> None:
         """Everything on the disk. A second time does nothing."""

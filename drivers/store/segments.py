@@ -1,20 +1,24 @@
 """A journal as a folder of segments: `000001.journal`, `000002.journal`, …
 
-Each begins with a record of the state of the engine, so that a restart needs the last segment alone. The two newest stay as
-they are, older ones are compressed. A segment gets its name when its beginning is on the disk. One process writes, locked.
+Each begins with a record of the engine's state, so that a restart needs the last segment alone. That record is large. Where the
+next bar must not wait for it, the segment begins with a small record that says when, and `000002.start` has the large one. That
+file is written beside the bars. Until it is on the disk, a restart begins with the segment before.
+
+The two newest stay as they are, older ones are compressed. One process writes, locked.
 """
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from drivers.files.atomic import sync
-from drivers.store.journal import JournalError, JournalReader, JournalWriter, Record
+from drivers.store.journal import MAGIC, JournalError, JournalReader, JournalWriter, Record
 
 KEPT: Final = 2
 """Segments that are not compressed."""
@@ -28,8 +32,8 @@ def segments_of(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     folder = path / "journal" if (path / "journal").is_dir() else path
-    found = {p.name.partition(".")[0]: p for p in sorted(folder.glob("[0-9]*.journal.zst"))}
-    found |= {p.name.partition(".")[0]: p for p in sorted(folder.glob("[0-9]*.journal"))}
+    found = {p.name.partition(".")[0]: p for p in folder.glob("[0-9]*.journal.zst")}
+    found |= {p.name.partition(".")[0]: p for p in folder.glob("[0-9]*.journal") if _begun(p)}
     if not found:
         raise JournalError(f"{path} holds no journal of a stream")
     return [found[number] for number in sorted(found)]
@@ -37,7 +41,38 @@ def segments_of(path: Path) -> list[Path]:
 
 def has_segments(folder: Path) -> bool:
     """Whether a journal's folder holds a segment. Without one nothing has acted yet."""
-    return any(folder.glob("[0-9]*.journal*"))
+    return any(p.suffix == ".zst" or _begun(p) for p in folder.glob("[0-9]*.journal*"))
+
+
+def _begun(path: Path) -> bool:
+    """Whether something stands in a segment; one that is prepared is no segment yet."""
+    try:
+        return path.stat().st_size > len(MAGIC)
+    except FileNotFoundError:  # compressed meanwhile, by who writes it
+        return False
+
+
+def beginning_of(segment: Path) -> Record | None:
+    """The record of a segment's beginning that has the engine's state; None where it did not come to the disk."""
+    begin = next(iter(JournalReader(segment)), None)
+    if begin is None or "sha256" in begin.about:
+        return begin
+    for path in (_start_of(segment), _start_of(segment).with_suffix(".start.zst")):
+        if path.is_file():
+            return next(iter(JournalReader(path)), None)
+    return None
+
+
+def _start_of(segment: Path) -> Path:
+    return segment.with_name(f"{segment.name.partition('.')[0]}.start")
+
+
+def records_of(readers: Sequence[JournalReader]) -> Iterator[Record]:
+    """The records of successive segments; the first of each is its beginning with the engine's state, where that is on the
+    disk."""
+    for reader in readers:
+        for i, record in enumerate(reader):
+            yield (beginning_of(reader.path) or record) if i == 0 else record
 
 
 class Segments:
@@ -49,6 +84,9 @@ class Segments:
     def __init__(self, folder: Path) -> None:
         self.folder, self.cut = folder, ""
         self._writer: JournalWriter | None = None
+        self._prepared: JournalWriter | None = None
+        self._preparing = threading.Lock()
+        self._left = list[JournalWriter]()  # of segments that are over, to be closed
         if not folder.is_dir():
             folder.mkdir(parents=True)
             sync(folder.parent)
@@ -61,16 +99,22 @@ class Segments:
 
     def go_on(self) -> None:
         """Appends to the last segment, whose end is cut off where it is not whole."""
-        self._writer = JournalWriter(segments_of(self.folder)[-1])
-        self.cut = self._writer.cut
+        cuts = []
+        for path in reversed(segments_of(self.folder)):
+            self._writer = JournalWriter(path)
+            cuts += [self._writer.cut] if self._writer.cut else []
+            if self._writer.records:
+                break
+            self._writer.close()  # its beginning was cut off
+        self.cut = "; ".join(cuts)
 
     def begin(self, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-        """Begins a segment with this record, and compresses those that have become old."""
-        there = segments_of(self.folder) if has_segments(self.folder) else []
-        number = int(there[-1].name.partition(".")[0]) + 1 if there else 1
-        path = self.folder / f"{number:06d}.journal"
+        """Begins a segment with this record, which is on the disk when this returns, and compresses those that have become old.
+        A segment gets its name when its beginning is on the disk."""
+        path = self._next_path()
         unfinished = path.with_name(f".{path.name}")
         unfinished.unlink(missing_ok=True)
+        self.drop_prepared()
         writer = JournalWriter(unfinished)
         try:
             writer.append(about, arrays, sync=True)
@@ -84,9 +128,75 @@ class Segments:
         if self._writer is not None:
             self._writer.close()
         self._writer = writer
-        for old in [*there, path][:-KEPT]:
-            if old.suffix != ".zst":
-                _compress(old)
+        self.compress()
+
+    def turn(self, about: Mapping[str, Any]) -> Path:
+        """Begins a segment with this small record and returns it; what it says is on the disk with the record after it.
+
+        Of what waits for the disk nothing is left to do here where `prepare` was called in time. `keep_start` is to follow.
+        """
+        self.prepare()
+        writer = self._prepared
+        assert writer is not None  # prepared
+        if self._writer is not None:
+            self._writer.settle()
+        try:
+            writer.append(about)
+        except OSError:
+            self.drop_prepared()
+            raise
+        self._left += [] if self._writer is None else [self._writer]
+        self._writer, self._prepared = writer, None
+        return writer.path
+
+    def prepare(self) -> None:
+        """Puts the next segment's file on the disk, empty. May be called from a thread beside the one that appends."""
+        with self._preparing:
+            if self._prepared is None:
+                writer = JournalWriter(self._next_path())
+                sync(self.folder)
+                self._prepared = writer
+
+    def keep_start(self, segment: Path, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+        """The state that a segment begins with, on the disk when this returns. Closes and compresses what has become old.
+
+        May be called from a thread beside the one that appends.
+        """
+        while self._left:
+            self._left.pop(0).close()
+        path = _start_of(segment)
+        unfinished = path.with_name(f".{path.name}")
+        unfinished.unlink(missing_ok=True)
+        writer = JournalWriter(unfinished)
+        try:
+            writer.append(about, arrays, sync=True)
+            writer.close()
+            unfinished.rename(path)
+            sync(self.folder)
+        except OSError:
+            writer.drop()
+            unfinished.unlink(missing_ok=True)
+            raise
+        self.compress()
+
+    def compress(self) -> None:
+        """Compresses segments that have become old."""
+        for old in segments_of(self.folder)[:-KEPT]:
+            for path in (old, _start_of(old)):
+                if path.suffix != ".zst" and path.is_file():
+                    _compress(path)
+
+    def _next_path(self) -> Path:
+        there = segments_of(self.folder) if has_segments(self.folder) else []
+        number = int(there[-1].name.partition(".")[0]) + 1 if there else 1
+        return self.folder / f"{number:06d}.journal"
+
+    def drop_prepared(self) -> None:
+        """Removes the file that `prepare` made, where no segment was begun in it."""
+        if self._prepared is not None:
+            self._prepared.drop()
+            self._prepared.path.unlink(missing_ok=True)
+            self._prepared = None
 
     def append(self, about: Mapping[str, Any], arrays: Mapping[str, Any] | None = None, *, sync: bool = False) -> None:
         """One record. sync: on the disk before this returns."""
@@ -101,9 +211,10 @@ class Segments:
 
     def close(self) -> None:
         """Everything on the disk, and the lock is given back."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        self.drop_prepared()
+        for writer in (*self._left, *([] if self._writer is None else [self._writer])):
+            writer.close()
+        self._left, self._writer = [], None
         self._lock.close()
 
 
@@ -113,7 +224,7 @@ def last_beginning(segments: list[Path], key: str) -> tuple[list[Path], Record]:
     Raises JournalError where there is none.
     """
     for i in range(len(segments) - 1, -1, -1):
-        begin = next(iter(JournalReader(segments[i])), None)
+        begin = beginning_of(segments[i])
         if begin is not None and key in begin.about:
             return segments[i:], begin
     raise JournalError(f"no segment of {segments[0].parent} begins with {key}")

@@ -10,7 +10,7 @@ from drivers.exchanges.state import State
 from drivers.monitor.heartbeat import read_heartbeat
 from drivers.store.folder import JOURNAL
 from drivers.store.journal import JournalError, JournalReader
-from drivers.store.segments import has_segments, segments_of
+from drivers.store.segments import has_segments, last_beginning, segments_of
 
 
 class Watched:
@@ -54,12 +54,16 @@ class Watched:
         if self._reader is None:
             if not has_segments(folder):
                 return
-            self._reader = JournalReader(segments_of(folder)[-1])
+            segments, begin = last_beginning(segments_of(folder), "sha256")
+            self._reader = JournalReader(segments[0])
+            self._begin(begin.about)
         while True:
             for record in self._reader.more():
                 kind = record.about["kind"]
-                if kind == "begin":
+                if kind == "begin" and "sha256" in record.about:
                     self._begin(record.about)
+                elif kind == "begin" and self.state is not None:
+                    self.state.prune()  # as the gateway does where it keeps its state
                 elif kind == "venue" and self.state is not None:
                     self.state.take(record.about)
                     self.state.reports.clear()  # they are for the engine
