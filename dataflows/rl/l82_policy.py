@@ -10,7 +10,6 @@ import numpy as np
 from dataflows.carry import NAN, Axes, Bind
 from dataflows.data.types import Clock
 from dataflows.execution.types import Ledger
-from dataflows.kernels.arith import clip
 from dataflows.layer import layer
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import REGIMES, Regime
@@ -94,7 +93,7 @@ def l82_policy(
 
     reward = math.nan
     if (gross > 0.0).any() and math.isfinite(own):
-        reward = (clip(own, -rl.reward_most, rl.reward_most) - 0.5 * rl.risk_aversion * variance) / rl.reward_most
+        reward = (min(max(own, -rl.reward_most), rl.reward_most) - 0.5 * rl.risk_aversion * variance) / rl.reward_most
         if rl.policy == TILTS:
             learn(carry.seen, int(carry.tilt[0]), reward, carry.learned)
     bounds = upper_bounds(seen, rl.exploration, carry.learned)

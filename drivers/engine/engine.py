@@ -60,6 +60,9 @@ class Guard(Protocol):
     def of_flat(self, layout: Layout, values: Mapping[str, Any]) -> Callable[[Floats, Ints], bool]:
         """A function of the flat outputs of a bar that says whether `check` would accept it. values: those of one bar."""
 
+    def prepare_epoch(self, values: Mapping[str, Any]) -> None:
+        """Does beforehand what `check_epoch` does once."""
+
     def check_epoch(self, time: int, values: Mapping[str, Any]) -> None:
         """The same of what the epoch layers returned. time: UTC ns of the epoch's last bar."""
 
@@ -457,6 +460,8 @@ class Engine:
         scratch, blank = self._scratch(lambda name: None), self.blank(1)
         sample = {**scratch._inputs(blank, np.ones(1, np.int64)), **scratch.advance(blank).values}
         self.one_bar = OneBar(self, sample, on_layer)
+        if self.guard is not None:
+            self.guard.prepare_epoch({node.name: self.epoch_start(node) for node in self.plan.stage["epoch"]})
 
     def refuse_views(self, outputs: Outputs) -> None:
         """Raises EngineError for a columnar or post layer that gives arrays of its carry: the next chunk would change them, and

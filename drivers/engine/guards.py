@@ -160,6 +160,12 @@ class Guards:
             except pandera.errors.SchemaErrors as error:
                 raise BoundaryError(report(error, domain, np.array([time]), self.symbols)) from None
 
+    def prepare_epoch(self, values: Mapping[str, Any]) -> None:
+        """Does beforehand what `check_epoch` does once. values: of the shapes that come."""
+        for domain, leaves in self._epoch_leaves.items():
+            if leaves:
+                self._epoch_holds(domain, values)
+
     def _epoch_columns(self, domain: str, arrays: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Kind]]:
         """The columns of a domain's epoch layers, and their kinds. arrays: their leaves."""
         columns: dict[str, Any] = {}
