@@ -14,10 +14,8 @@ import numpy as np
 from dataflows.panel import Ints, is_log, leaves, rebuild, walk
 from drivers.engine.chunk import Outputs, empty_log, joined
 from drivers.engine.one_bar.flat import FlatValues, Layout
-from drivers.engine.one_bar.rooms import Rooms
+from drivers.engine.one_bar.rooms import Rooms, Shape
 
-PREPARED: Final = 2
-"""Rooms that are made at the first bar: one to be written, one to be read."""
 MOST_BARS: Final = 1440
 MOST_ROWS: Final = 1 << 15
 """Bars, and bars times symbols, of one block: a row group of the results."""
@@ -39,7 +37,7 @@ class Block:
         self._layout: Layout | None = None  # that `_flat` is made for
         self._flat: list[tuple[str, Any]] = []
         self._places: dict[str, list[tuple[int, int] | Any]] = {}  # by node, where each leaf lies, or the leaf itself
-        self._rooms = Rooms(self._make)
+        self._rooms = Rooms(self._shapes)
         self._empty()
 
     def _empty(self) -> None:
@@ -59,7 +57,6 @@ class Block:
         values, i = outputs.values, self.bars
         if self._gather is None:
             self._gather = self._lay_out(values)
-            self._rooms.prepare(PREPARED)
         if not self._groups:
             self._groups = self._rooms.free()
             self._logs = {name: [] for name in outputs.offsets}
@@ -86,8 +83,8 @@ class Block:
                 self._flat.append((leaves[0].dtype, places.reshape(len(own), *shape)))
         return self._flat
 
-    def _make(self) -> list[Any]:
-        return [np.full((many, self.room, *shape), 0, dtype) for many, dtype, shape in self._kinds]
+    def _shapes(self) -> list[Shape]:
+        return [Shape(dtype, (many, self.room, *shape)) for many, dtype, shape in self._kinds]
 
     def taken(self) -> Outputs:
         """Everything, as the outputs of one chunk; the block is empty then. Its memory is the taker's, as long as he looks into

@@ -162,8 +162,6 @@ class Segments:
 
         May be called from a thread beside the one that appends.
         """
-        while self._left:
-            self._left.pop(0).close()
         path = _start_of(segment)
         unfinished = path.with_name(f".{path.name}")
         unfinished.unlink(missing_ok=True)
@@ -177,6 +175,8 @@ class Segments:
             writer.drop()
             unfinished.unlink(missing_ok=True)
             raise
+        while self._left:
+            self._left.pop(0).close()
         self.compress()
 
     def compress(self) -> None:

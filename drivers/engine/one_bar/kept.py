@@ -13,13 +13,13 @@ import numpy as np
 from dataflows.panel import Floats, Ints, is_log, leaves, rebuild, walk
 from drivers.engine.chunk import empty_log, joined
 from drivers.engine.one_bar.flat import Layout
-from drivers.engine.one_bar.rooms import Rooms
+from drivers.engine.one_bar.rooms import Rooms, Shape
 
 if TYPE_CHECKING:
     from drivers.engine.engine import Engine
 
 MOST_ROWS: Final = 1440
-MOST_BYTES: Final = 1 << 27
+MOST_BYTES: Final = 1 << 28
 """Bars, and bytes, of one room: a day of minutes. Where an epoch has more, its rooms are joined."""
 
 
@@ -48,8 +48,7 @@ class KeptRows:
         self._lay_out(layout, values, engine.plan.epoch_needs)
         bars = sum(group.places.size if group.own is None else group.own.size for group in self._groups)
         self._rows = int(min(MOST_ROWS, max(16, MOST_BYTES // max(1, 8 * bars))))
-        self._rooms = Rooms(self._make)
-        self._rooms.prepare(1)
+        self._rooms = Rooms(self._shapes)
         self._room: list[Any] = self._rooms.free()
         self._settled = self._at = 0
 
@@ -79,10 +78,10 @@ class KeptRows:
                 x if x is None else ((len(order) + x[0]) if isinstance(x[0], int) else order[x[0]], x[1]) for x in parts
             ]
 
-    def _make(self) -> list[Any]:
+    def _shapes(self) -> list[Shape]:
         many = [1 if group.own is not None else len(group.places) for group in self._groups]
         return [
-            np.full((m, self._rows, *group.shape), 0, np.float64 if group.dtype == "f8" else np.int64)
+            Shape(np.float64 if group.dtype == "f8" else np.int64, (m, self._rows, *group.shape))
             for m, group in zip(many, self._groups, strict=True)
         ]
 
@@ -90,7 +89,7 @@ class KeptRows:
         """Keeps a bar. f8, i8: its flat outputs. logs: by name, among others."""
         if self._at == self._rows:
             self.settle()
-            self._room, self._settled, self._at = self._rooms.free(self._room), 0, 0
+            self._room, self._settled, self._at = self._rooms.free(), 0, 0
         at = self._at
         for room, (dtype, _, places, own) in zip(self._room, self._groups, strict=True):
             room[:, at] = (f8 if dtype == "f8" else i8)[places] if own is None else own

@@ -13,7 +13,7 @@ import shutil
 import signal
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
 from drivers.store.journal import JournalError, JournalReader, JournalWriter
-from drivers.store.segments import Segments, segments_of
+from drivers.store.segments import Segments, last_beginning, segments_of
 from tests.drivers.run.test_stream import same, tables
 from tests.drivers.small_market import EARLY, folder, left
 
@@ -267,6 +267,29 @@ def crashed(data: Path, project: Path, base: Path, byte: int) -> Path:
     out = base / "out"
     assert killed_at_byte(byte, lambda: run_stream(request(data, project, out), quiet())) == -signal.SIGKILL
     return out
+
+
+def test_killed_before_the_state_of_an_epoch_is_on_the_disk(data: Path, project: Path, whole: Path, tmp_path: Path) -> None:
+    """Bars of the next epoch have acted by then; a restart begins with the epoch before."""
+    out, real = tmp_path / "out", Segments.keep_start
+
+    def child() -> None:
+        def keep_start(self: Segments, segment: Path, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+            if segment.name.startswith("000003"):
+                time.sleep(0.2)
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(self, segment, about, arrays)
+
+        Segments.keep_start = keep_start  # type: ignore[method-assign]
+        run_stream(request(data, project, out), quiet())
+
+    assert in_a_child(child) == -signal.SIGKILL
+    partial = tmp_path / "out.partial"
+    assert len(segments_of(partial)) >= 3
+    assert last_beginning(segments_of(partial), "results")[0][0].name == "000002.journal"
+    assert not (partial / "journal" / "000003.start").exists()
+    run_stream(RunRequest(out=out, resume=True), quiet())
+    compare([out], whole)
 
 
 @pytest.mark.parametrize("damage", ["flipped", pytest.param("torn", marks=LONG), pytest.param("zeros", marks=LONG)])

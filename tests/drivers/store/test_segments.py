@@ -1,0 +1,143 @@
+"""Segments of a journal whose large beginning is written beside the bars: what a restart finds at every moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from drivers.store.journal import MAGIC, JournalError, JournalReader
+from drivers.store.segments import Segments, beginning_of, has_segments, last_beginning, records_of, segments_of
+
+
+def state(at: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    return {"kind": "begin", "last_time": at, "sha256": f"{at:x}", "results": at}, {"checkpoint": np.full(9, at)}
+
+
+def bar(at: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    return {"kind": "bars"}, {"time": np.array([at])}
+
+
+def begun(folder: Path) -> Segments:
+    made = Segments(folder)
+    made.begin(*state(0))
+    made.append(*bar(1), sync=True)
+    return made
+
+
+def told(folder: Path) -> list[tuple[str, int]]:
+    """The records as a reader of the whole journal sees them."""
+    found = records_of([JournalReader(path) for path in segments_of(folder)])
+    return [(r.about["kind"], int(r.about.get("last_time", r.arrays.get("time", [0])[0]))) for r in found]
+
+
+def test_a_restart_begins_at_the_last_state_that_is_on_the_disk(tmp_path: Path) -> None:
+    made = begun(tmp_path)
+    second = made.turn({"kind": "begin", "last_time": 1})
+    made.append(*bar(2), sync=True)
+    assert beginning_of(second) is None
+    paths, begin = last_beginning(segments_of(tmp_path), "results")
+    assert [path.name for path in paths] == ["000001.journal", "000002.journal"]
+    assert begin.about["results"] == 0
+    assert told(tmp_path) == [("begin", 0), ("bars", 1), ("begin", 1), ("bars", 2)]
+    made.keep_start(second, *state(1))
+    paths, begin = last_beginning(segments_of(tmp_path), "results")
+    assert [path.name for path in paths] == ["000002.journal"]
+    assert begin.about["results"] == 1
+    np.testing.assert_array_equal(begin.arrays["checkpoint"], np.full(9, 1))
+    assert told(tmp_path) == [("begin", 0), ("bars", 1), ("begin", 1), ("bars", 2)]
+    made.close()
+
+
+def test_what_is_prepared_is_no_segment_and_goes_where_none_begins(tmp_path: Path) -> None:
+    made = begun(tmp_path)
+    made.prepare()
+    assert (tmp_path / "000002.journal").is_file()
+    assert [path.name for path in segments_of(tmp_path)] == ["000001.journal"]
+    made.append(*bar(2), sync=True)
+    assert told(tmp_path) == [("begin", 0), ("bars", 1), ("bars", 2)]
+    made.close()
+    assert [path.name for path in tmp_path.glob("0*")] == ["000001.journal"]
+
+
+@pytest.mark.parametrize("size", [0, 7, len(MAGIC)])
+def test_a_process_that_dies_with_a_prepared_file_is_gone_on_from(tmp_path: Path, size: int) -> None:
+    begun(tmp_path).close()
+    (tmp_path / "000002.journal").write_bytes(MAGIC[:size])
+    made = Segments(tmp_path)
+    made.go_on()
+    assert made.cut == ""
+    made.append(*bar(2), sync=True)
+    third = made.turn({"kind": "begin", "last_time": 2})
+    made.keep_start(third, *state(2))
+    assert third.name == "000002.journal"
+    assert told(tmp_path) == [("begin", 0), ("bars", 1), ("bars", 2), ("begin", 2)]
+    made.close()
+
+
+def test_a_beginning_that_is_half_written_costs_nothing(tmp_path: Path) -> None:
+    made = begun(tmp_path)
+    second = made.turn({"kind": "begin", "last_time": 1})
+    made.close()
+    second.write_bytes(second.read_bytes()[:-3])
+    again = Segments(tmp_path)
+    again.go_on()
+    assert "record 1, the last, is half written" in again.cut
+    again.append(*bar(2), sync=True)
+    assert [path.name for path in segments_of(tmp_path)] == ["000001.journal"]
+    assert told(tmp_path) == [("begin", 0), ("bars", 1), ("bars", 2)]
+    again.close()
+
+
+def test_all_that_is_old_is_compressed_and_read_as_before(tmp_path: Path) -> None:
+    made = begun(tmp_path)
+    for at in range(1, 5):
+        path = made.turn({"kind": "begin", "last_time": at})
+        made.keep_start(path, *state(at))
+        made.append(*bar(at + 1), sync=True)
+    made.close()
+    names = sorted(path.name for path in tmp_path.glob("0*"))
+    assert names == [
+        "000001.journal.zst",
+        "000002.journal.zst",
+        "000002.start.zst",
+        "000003.journal.zst",
+        "000003.start.zst",
+        "000004.journal",
+        "000004.start",
+        "000005.journal",
+        "000005.start",
+    ]
+    for at, path in enumerate(segments_of(tmp_path)):
+        begin = beginning_of(path)
+        assert begin is not None
+        assert begin.about["results"] == at
+    assert told(tmp_path) == [(kind, at + (kind == "bars")) for at in range(5) for kind in ("begin", "bars")]
+
+
+def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = begun(tmp_path)
+    second = made.turn({"kind": "begin", "last_time": 1})
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("drivers.store.journal.sync_file", full)
+    with pytest.raises(OSError, match="No space"):
+        made.keep_start(second, *state(1))
+    monkeypatch.undo()
+    assert last_beginning(segments_of(tmp_path), "results")[1].about["results"] == 0
+    made.append(*bar(2), sync=True)
+    made.close()
+    assert told(tmp_path) == [("begin", 0), ("bars", 1), ("begin", 1), ("bars", 2)]
+
+
+def test_without_a_segment_there_is_none(tmp_path: Path) -> None:
+    made = Segments(tmp_path)
+    made.prepare()
+    assert not has_segments(tmp_path)
+    with pytest.raises(JournalError, match="no journal"):
+        segments_of(tmp_path)
+    made.close()
