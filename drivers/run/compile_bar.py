@@ -15,7 +15,7 @@ from drivers.engine.engine import Engine
 from drivers.engine.interrupts import deferred
 from drivers.engine.plan import Plan
 from drivers.run.compile_cost import Costs
-from drivers.run.precompile import compile_all
+from drivers.run.precompile import compile_all, compile_single_bars
 
 TICK_SECONDS: Final = 0.25
 LOAD_SHARE: Final = 0.03
@@ -102,15 +102,35 @@ def warm_up(engine: Engine, project: Path | None, progress: Progress) -> None:
         compile_all(engine, project, bar)
 
 
-def warm_up_single_bars(engine: Engine, progress: Progress) -> None:
-    """Compiles the native form of single bars, or loads it from the cache: for a stream, after `warm_up`."""
-    total = len(engine.plan.stage["columnar"]) + len(engine.plan.stage["post"]) + 1
-    task = progress.add_task("Compiling for single bars", total=total, even=False)
-    begun: list[str] = []
+class _SingleBars:
+    """How far the native form of single bars is, by layers."""
 
-    def on_layer(name: str) -> None:
-        progress.update(task, completed=len(begun), description=f"Compiling {name} for single bars")
-        begun.append(name)
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self._all = [node.name for stage in ("columnar", "post") for node in plan.stage[stage]]
+        self._done: set[str] = set()
+        self._progress, self._lock = progress, Lock()
+        self.task = progress.add_task("Compiling for single bars", total=len(self._all) + 1, even=False)
 
-    engine.warm_up_single_bars(on_layer)
-    progress.remove_task(task)
+    def compiling(self, name: str) -> None:
+        """A layer's turn has come."""
+        self._progress.update(self.task, description=f"Compiling {name} for single bars")
+
+    def kernel(self, name: str) -> None:
+        """A part of a layer has been compiled."""
+
+    def layer(self, name: str) -> None:
+        """A layer has been compiled."""
+        with self._lock:
+            self._done.add(name)
+            self._progress.update(self.task, completed=len(self._done))
+
+    def loading(self, name: str) -> None:
+        """A layer is loaded, and compiled where nobody has done it."""
+        self.layer(name)
+
+
+def warm_up_single_bars(engine: Engine, project: Path | None, progress: Progress) -> None:
+    """Compiles the native form of single bars, or loads it from the cache, with a bar: for a stream, after `warm_up`."""
+    bar = _SingleBars(engine.plan, progress)
+    compile_single_bars(engine, project, bar)
+    progress.remove_task(bar.task)

@@ -12,7 +12,7 @@ import hashlib
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
@@ -27,6 +27,7 @@ from dataflows.runtime.code_folder import cache_root, make_cache_root
 from dataflows.runtime.compile import shipping_to
 from drivers.engine.interrupts import deferred
 from drivers.engine.limits import compile_limits
+from drivers.engine.one_bar.ahead import single_bar_parts
 from drivers.engine.parallel import cores
 from drivers.engine.plan import Plan
 from drivers.graph.wiring import load
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 COLLECT_AFTER: Final = (50_000, 20, 20)
 """Thresholds of the garbage collector while compiling: numba makes millions of objects that live as long as the process, and
 to look through them ever again costs a fifth of the time."""
+
+
+LAYERS: Final = "layers"
+SINGLE_BARS: Final = "single bars"
+"""What a helper compiles: all that a run calls, or the form in which a stream calls it."""
 
 
 class Watcher(Protocol):
@@ -71,9 +77,9 @@ def _processor() -> str:
     return repr(cpu_target.target_context.codegen().magic_tuple())
 
 
-def command(project: Path | None, layers: Iterable[str] = ()) -> list[str]:
-    """How another process is started, for these layers or all."""
-    return own_process("drivers.run.precompile", "" if project is None else str(project), *layers)
+def command(project: Path | None, layers: Iterable[str] = (), *, what: str = LAYERS) -> list[str]:
+    """How another process is started, for these layers or all. what: LAYERS or SINGLE_BARS."""
+    return own_process("drivers.run.precompile", what, "" if project is None else str(project), *layers)
 
 
 def compile_all(engine: Engine, project: Path | None, watcher: Watcher) -> None:
@@ -88,6 +94,26 @@ def compile_all(engine: Engine, project: Path | None, watcher: Watcher) -> None:
     with _helpers(command(project, engine.plan.nodes), watcher, cores() - 1 if _keeps() else 0), _collecting_less():
         _take_part(engine, watcher)
         engine.warm_up(watcher.loading)
+    _note(done)
+
+
+def compile_single_bars(engine: Engine, project: Path | None, watcher: Watcher) -> None:
+    """Compiles or loads the native form of single bars, with helpers where something is to be compiled; after `compile_all`."""
+    if not engine.compiled or numba.config.DISABLE_JIT:
+        return
+    done = marker(engine.plan)
+    done = done.with_name(f"{done.name}-single-bars")
+    if done.is_file():
+        engine.warm_up_single_bars(watcher.loading)
+        return
+    started_by = command(project, engine.plan.nodes, what=SINGLE_BARS)
+    with _helpers(started_by, watcher, cores() - 1 if _keeps() else 0), _collecting_less():
+        _share(engine.plan, SINGLE_BARS, single_bar_parts(engine.plan), watcher)
+        engine.warm_up_single_bars(watcher.loading)
+    _note(done)
+
+
+def _note(done: Path) -> None:
     with suppress(OSError):  # a folder that cannot be written costs the cache, not the run
         done.parent.mkdir(exist_ok=True)
         done.touch()
@@ -161,18 +187,24 @@ class _Telling(event.Listener):  # type: ignore[misc]  # numba ships no types
 
 
 def _take_part(engine: Engine, watcher: Watcher) -> None:
-    """Compiles whatever nobody else does."""
+    """Compiles whatever nobody else does of what a run calls."""
     calls = {**engine.parts(watcher.compiling), GUARDS: compile_limits}
-    run = marker(engine.plan).name
+    order = Costs(engine.plan.nodes, engine.plan.stacked).costliest_first()
+    _share(engine.plan, LAYERS, {name: calls[name] for name in order}, watcher)
+
+
+def _share(plan: Plan, what: str, calls: Mapping[str, Callable[[], object]], watcher: Watcher) -> None:
+    """Makes the calls that nobody else has claimed, in order."""
+    run = marker(plan).name
     held: list[Claim | None] = []
     try:
         with event.install_listener("numba:compile", _Telling(watcher)):
-            for name in Costs(engine.plan.nodes, engine.plan.stacked).costliest_first():
-                mine, free = _claimed(f"{run} {name}")
+            for name, call in calls.items():
+                mine, free = _claimed(f"{run} {name}" if what == LAYERS else f"{run} {what} {name}")
                 held.append(mine)
                 if free:
                     watcher.compiling(name)
-                    calls[name]()
+                    call()
                     watcher.layer(name)
     finally:
         for taken in held:
@@ -204,6 +236,7 @@ def ship(folder: str, *layers: str) -> None:
     with _collecting_less(), shipping_to(Path(folder)):
         _take_part(engine, _Reporting())
         engine.warm_up()
+        engine.warm_up_single_bars()
 
 
 class _Reporting:
@@ -229,14 +262,17 @@ class _Reporting:
 def main() -> None:
     """A helper: compiles layers until none is left.
 
-    Its arguments: the project's folder, empty for the package's own; then these layers, none for all.
+    Its arguments: LAYERS or SINGLE_BARS; the project's folder, empty for the package's own; then these layers, none for all.
     """
     from drivers.engine.building import make_engine, make_plan
 
     for said in ("machine code is not kept", "the machine-code cache is not used"):  # then there is nothing to help with
         warnings.filterwarnings("error", f".*{said}", RuntimeWarning)
-    project, *layers = sys.argv[1:]
+    what, project, *layers = sys.argv[1:]
     files = locate(Path(project) if project else None)
     plan = make_plan(load(files.wiring), load_configs(files), files, layers or None)
     with _collecting_less():
-        _take_part(make_engine(plan, ["A"], unknown_instruments(1)), _Reporting())
+        if what == SINGLE_BARS:
+            _share(plan, what, single_bar_parts(plan), _Reporting())
+        else:
+            _take_part(make_engine(plan, ["A"], unknown_instruments(1)), _Reporting())

@@ -83,7 +83,7 @@ def run_stream(
     begun = time.perf_counter()
     with progress_bar(console) as progress:
         session = prepare_run(request, progress, feed, notify=notify)
-        warm_up_single_bars(session.engine, progress)
+        warm_up_single_bars(session.engine, request.project, progress)
         check_venue(session.plan, connect is not None, session.data.instruments)
         ready = time.perf_counter()
         with ExitStack() as stack:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numba
@@ -15,6 +15,7 @@ from drivers.engine.one_bar.flat import Layout
 from drivers.engine.one_bar.generate import Given, Native, Segment, compiled
 from drivers.engine.one_bar.places import Frame, log_type, panel_type, state_type
 from drivers.engine.plan import Plan
+from drivers.graph.field_reads import Path
 from drivers.graph.layers import LayerNode
 
 nb: Any = numba  # its own annotations leave out what a compiler's user needs
@@ -82,14 +83,7 @@ class Side:
         return self._placed[p, kind]
 
     def _type_of(self, node: LayerNode, p: str) -> Any:
-        annotation = self.plan.hints[p]
-        if p in self.plan.configs:
-            return read_of(node, p, nb.typeof(self.plan.configs[p]))
-        if p in self.plan.states:
-            return state_type(annotation)
-        if is_log(annotation):
-            return log_type(annotation)
-        return panel_type(annotation, p, {x.path for x in self.layout.of(p)} if p in self.layout.paths else None)
+        return type_in_frame(self.plan, node, p, {x.path for x in self.layout.of(p)} if p in self.layout.paths else None)
 
     def _log(self, p: str) -> Any:
         """Room for the entries of a log. All columns are of one word, so that the place of `n` is its number."""
@@ -120,6 +114,18 @@ class Side:
                 if view.shape != np.shape(leaf):
                     raise ValueError(f"{name} returned an array of {np.shape(leaf)}, and of {view.shape} at the first bar")
                 view[...] = leaf
+
+
+def type_in_frame(plan: Plan, node: LayerNode, p: str, has: Collection[Path] | None) -> Any:
+    """The type of what a layer takes, as the frame has it. has: the leaves that are there, of what a layer gave."""
+    annotation = plan.hints[p]
+    if p in plan.configs:
+        return read_of(node, p, nb.typeof(plan.configs[p]))
+    if p in plan.states:
+        return state_type(annotation)
+    if is_log(annotation):
+        return log_type(annotation)
+    return panel_type(annotation, p, has)
 
 
 def like(value: Any, annotation: Any) -> Any:

@@ -180,3 +180,24 @@ def test_the_bar_moves_while_one_kernel_is_compiled_and_not_beyond_it(monkeypatc
     clock[0] = 1e6
     made.tick()
     assert progress.tasks[0].completed - at[0] <= max(costs.kernels.values()) / sum(costs.kernels.values())
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_form_of_single_bars_is_shared_too_and_then_only_loaded() -> None:
+    plan, watching = toy_plan(), Watching()
+    engine = toy_engine(plan)
+    compile_all(engine, None, watching)
+    whole = [node.name for stage in ("columnar", "post") for node in plan.stage[stage]]
+    assert whole
+    taken = claim(f"{marker(plan).name} {precompile.SINGLE_BARS} {whole[0]}")
+    assert taken is not None
+    single = Watching()
+    precompile.compile_single_bars(engine, None, single)
+    taken.let_go()
+    assert single.told["layer"] == whole[1:]  # the other process has claimed one
+    assert single.told["loading"] == whole
+    assert engine.one_bar is not None
+    again = Watching()
+    precompile.compile_single_bars(toy_engine(toy_plan()), None, again)
+    assert not again.told["layer"]
+    assert again.told["loading"] == whole
