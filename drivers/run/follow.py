@@ -33,7 +33,7 @@ def follow(
     record that is not whole yet is read when it is. Returns when the folder has gone, as it does when the stream ends.
     """
     engine: Engine | None = None
-    found, begin = last_beginning(segments_of(folder), "sha256")
+    found, begin = last_beginning(segments_of(folder), "kind")
     segment, done = found[0], 0
     while not stopped() and folder.is_dir():
         for number, record in enumerate(JournalReader(segment)):

@@ -21,7 +21,7 @@ from drivers.store.instants import arrays_of
 from drivers.store.journal import SyncError
 from drivers.store.segments import Segments
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 STATE_EVERY: Final = 512
 """Bars after which the journal says what the engine's state must be."""
@@ -33,7 +33,7 @@ def state_of(engine: Engine) -> str:
 
 
 def agrees(engine: Engine, about: Mapping[str, Any]) -> bool:
-    """Whether an engine is where a record of a state says; the beginning of a segment may say the time alone."""
+    """Whether an engine is where a record says; a small beginning of a segment says the time alone."""
     return about["last_time"] == engine.last_time and ("sha256" not in about or about["sha256"] == state_of(engine))
 
 
@@ -82,7 +82,7 @@ class Journaled:
         segments = self._segments
         if segments is None or self.failed:
             return lambda results: None
-        segment, taken = segments.turn({"kind": "begin", "last_time": self.engine.last_time}), take(self.engine)
+        segment, taken = segments.turn(self.engine.last_time), take(self.engine)
 
         def keep(results: Mapping[str, Any] | None) -> None:
             segments.keep_start(segment, *_begin(self.session, taken, operator, results, venue))

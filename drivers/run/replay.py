@@ -63,7 +63,7 @@ def replay(
     acted: Counter[str] = Counter()
     for record in records_of(readers):
         about = record.about
-        if about["kind"] == "begin" and engine is None and "sha256" in about:
+        if about["kind"] == "begin" and engine is None:
             engine = engine_from(record, project, compiled=compiled)
             with suppress(NotCompiledError), loading_only():  # where the stream has left the machine code of single bars
                 engine.warm_up_single_bars()

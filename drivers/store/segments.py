@@ -20,6 +20,8 @@ import pyarrow as pa
 from drivers.files.atomic import sync
 from drivers.store.journal import MAGIC, JournalError, JournalReader, JournalWriter, Record
 
+TURN: Final = "turn"
+"""The kind of the small record that a segment begins with whose beginning is in a file beside it."""
 KEPT: Final = 2
 """Segments that are not compressed."""
 
@@ -55,7 +57,7 @@ def _begun(path: Path) -> bool:
 def beginning_of(segment: Path) -> Record | None:
     """The record of a segment's beginning that has the engine's state; None where it did not come to the disk."""
     begin = next(iter(JournalReader(segment)), None)
-    if begin is None or "sha256" in begin.about:
+    if begin is None or begin.about["kind"] != TURN:
         return begin
     for path in (_start_of(segment), _start_of(segment).with_suffix(".start.zst")):
         if path.is_file():
@@ -130,8 +132,9 @@ class Segments:
         self._writer = writer
         self.compress()
 
-    def turn(self, about: Mapping[str, Any]) -> Path:
-        """Begins a segment with this small record and returns it; what it says is on the disk with the record after it.
+    def turn(self, last_time: int) -> Path:
+        """Begins a segment with a small record, of kind TURN, and returns it; the record is on the disk with the one after it.
+        last_time: of the engine, UTC ns.
 
         Of what waits for the disk nothing is left to do here where `prepare` was called in time. `keep_start` is to follow.
         """
@@ -141,7 +144,7 @@ class Segments:
         if self._writer is not None:
             self._writer.settle()
         try:
-            writer.append(about)
+            writer.append({"kind": TURN, "last_time": last_time})
         except OSError:
             self.drop_prepared()
             raise

@@ -10,7 +10,7 @@ from drivers.exchanges.state import State
 from drivers.monitor.heartbeat import read_heartbeat
 from drivers.store.folder import JOURNAL
 from drivers.store.journal import JournalError, JournalReader
-from drivers.store.segments import has_segments, last_beginning, segments_of
+from drivers.store.segments import TURN, has_segments, last_beginning, segments_of
 
 
 class Watched:
@@ -54,15 +54,15 @@ class Watched:
         if self._reader is None:
             if not has_segments(folder):
                 return
-            segments, begin = last_beginning(segments_of(folder), "sha256")
+            segments, begin = last_beginning(segments_of(folder), "kind")
             self._reader = JournalReader(segments[0])
             self._begin(begin.about)
         while True:
             for record in self._reader.more():
                 kind = record.about["kind"]
-                if kind == "begin" and "sha256" in record.about:
+                if kind == "begin":
                     self._begin(record.about)
-                elif kind == "begin" and self.state is not None:
+                elif kind == TURN and self.state is not None:
                     self.state.prune()  # as the gateway does where it keeps its state
                 elif kind == "venue" and self.state is not None:
                     self.state.take(record.about)

@@ -35,13 +35,13 @@ def told(folder: Path) -> list[tuple[str, int]]:
 
 def test_a_restart_begins_at_the_last_state_that_is_on_the_disk(tmp_path: Path) -> None:
     made = begun(tmp_path)
-    second = made.turn({"kind": "begin", "last_time": 1})
+    second = made.turn(1)
     made.append(*bar(2), sync=True)
     assert beginning_of(second) is None
     paths, begin = last_beginning(segments_of(tmp_path), "results")
     assert [path.name for path in paths] == ["000001.journal", "000002.journal"]
     assert begin.about["results"] == 0
-    assert told(tmp_path) == [("begin", 0), ("bars", 1), ("begin", 1), ("bars", 2)]
+    assert told(tmp_path) == [("begin", 0), ("bars", 1), ("turn", 1), ("bars", 2)]
     made.keep_start(second, *state(1))
     paths, begin = last_beginning(segments_of(tmp_path), "results")
     assert [path.name for path in paths] == ["000002.journal"]
@@ -70,7 +70,7 @@ def test_a_process_that_dies_with_a_prepared_file_is_gone_on_from(tmp_path: Path
     made.go_on()
     assert made.cut == ""
     made.append(*bar(2), sync=True)
-    third = made.turn({"kind": "begin", "last_time": 2})
+    third = made.turn(2)
     made.keep_start(third, *state(2))
     assert third.name == "000002.journal"
     assert told(tmp_path) == [("begin", 0), ("bars", 1), ("bars", 2), ("begin", 2)]
@@ -79,7 +79,7 @@ def test_a_process_that_dies_with_a_prepared_file_is_gone_on_from(tmp_path: Path
 
 def test_a_beginning_that_is_half_written_costs_nothing(tmp_path: Path) -> None:
     made = begun(tmp_path)
-    second = made.turn({"kind": "begin", "last_time": 1})
+    second = made.turn(1)
     made.close()
     second.write_bytes(second.read_bytes()[:-3])
     again = Segments(tmp_path)
@@ -94,7 +94,7 @@ def test_a_beginning_that_is_half_written_costs_nothing(tmp_path: Path) -> None:
 def test_all_that_is_old_is_compressed_and_read_as_before(tmp_path: Path) -> None:
     made = begun(tmp_path)
     for at in range(1, 5):
-        path = made.turn({"kind": "begin", "last_time": at})
+        path = made.turn(at)
         made.keep_start(path, *state(at))
         made.append(*bar(at + 1), sync=True)
     made.close()
@@ -119,7 +119,7 @@ def test_all_that_is_old_is_compressed_and_read_as_before(tmp_path: Path) -> Non
 
 def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = begun(tmp_path)
-    second = made.turn({"kind": "begin", "last_time": 1})
+    second = made.turn(1)
 
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
@@ -131,7 +131,7 @@ def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, mo
     assert last_beginning(segments_of(tmp_path), "results")[1].about["results"] == 0
     made.append(*bar(2), sync=True)
     made.close()
-    assert told(tmp_path) == [("begin", 0), ("bars", 1), ("begin", 1), ("bars", 2)]
+    assert told(tmp_path) == [("begin", 0), ("bars", 1), ("turn", 1), ("bars", 2)]
 
 
 def test_without_a_segment_there_is_none(tmp_path: Path) -> None:
