@@ -28,8 +28,8 @@ from drivers.run.provenance import digest, versions
 from drivers.run.request import RunRequest
 from drivers.specs.history import in_force
 
-CHUNK_BYTES: Final = 48 * 2**20
-"""What one chunk's panels may take; longer days are cut."""
+CHUNK_BYTES: Final = 96 * 2**20
+"""What the panels of the two chunks that are under way may take; longer stretches are cut."""
 
 
 @dataclass(frozen=True)
