@@ -83,7 +83,10 @@ def place(client: Any, rules: VenueRules) -> None:
     if rules.sandbox:
         if not client.urls.get("test"):
             raise ExchangeFault(f"{rules.exchange} has no test net; `stratoquant exchange simulate` is one")
-        client.set_sandbox_mode(True)
+        if rules.market == "swap" and rules.exchange.startswith("binance"):
+            client.enable_demo_trading(True)  # Binance's futures have no other test net any more
+        else:
+            client.set_sandbox_mode(True)
     client.urls["api"] = moved(client.urls["api"], rules.endpoints.rest, rules.endpoints.ws)
     client.hostname = urlsplit(rules.endpoints.rest).netloc or client.hostname
 

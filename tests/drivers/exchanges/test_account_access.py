@@ -9,6 +9,7 @@ from typing import Any
 import ccxt
 import pytest
 
+from drivers.exchanges.access import client_of
 from drivers.exchanges.account_access import check_mode, keys_of, lock_account
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import Leg
@@ -24,6 +25,10 @@ BOTH = {"STRATOQUANT_MY_SPOT_KEY": "the-key", "STRATOQUANT_MY_SPOT_SECRET": "the
 
 def rules(**more: Any) -> VenueRules:
     return VenueRules(**{"about": "x", "kind": "spot", "exchange": "binance", "gate": GATE, **more})
+
+
+def swaps(**more: Any) -> VenueRules:
+    return rules(kind="perpetual", exchange="binanceusdm", market="swap", **more)
 
 
 def test_keys_come_from_the_environment_and_are_not_shown() -> None:
@@ -59,7 +64,16 @@ def test_nothing_is_missing() -> None:
     check_mode("v", rules(exchange="okx", sandbox=True), "testnet", False)
     check_mode("v", rules(exchange="bybit", sandbox=True), "testnet", False)
     check_mode("v", rules(sandbox=True), "testnet", False)
+    check_mode("v", swaps(sandbox=True), "testnet", False)
     check_mode("v", rules(endpoints={"rest": "http://127.0.0.1:1"}), "testnet", False)
+
+
+def test_the_test_net_of_binance_s_futures_is_its_demo_trading() -> None:
+    client = client_of("v", swaps(sandbox=True))
+    client.apiKey, client.secret = "the-key", "the-secret"
+    assert client.sign("order", ["fapiPrivate"], "POST", {"symbol": "BTCUSDT"})["url"].startswith(
+        "https://demo-fapi.binance.com/"
+    )
 
 
 def test_the_last_gate_has_a_file_of_its_own(tmp_path: Path) -> None:
