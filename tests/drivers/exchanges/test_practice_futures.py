@@ -76,7 +76,7 @@ def world(served: World) -> World:
         record.clear()
     account.positions.clear()
     account.leverage.clear()
-    account.hedged, account.free["USDT"] = False, Decimal(10_000)
+    account.hedged, account.free["USDT"], account.maintenance = False, Decimal(10_000), Decimal("0.004")
     return served
 
 
@@ -186,12 +186,13 @@ def test_an_account_that_cannot_keep_its_margin_is_liquidated(world: World) -> N
     said: list[dict[str, Any]] = []
     world.account.listeners.append(said.append)
     world.account.free["USDT"] = Decimal(540)
+    world.account.maintenance = Decimal("0.007")
     world.account.leverage["BTCUSDT"] = 125
     world.order("buy", 1.0)
     world.order("sell", 1.0, takeProfitPrice=float(world.price() * 2), reduceOnly=True)
     falls_to = world.account.liquidation_price("BTCUSDT")
     held = world.account.position("BTCUSDT")
-    assert world.account.wallet + held.amount * falls_to - held.cost == pytest.approx(falls_to * Decimal("0.004"))
+    assert world.account.wallet + held.amount * falls_to - held.cost == pytest.approx(falls_to * Decimal("0.007"))
     while world.held():
         world.now += 60_000
         world.account.advance()
