@@ -20,6 +20,7 @@ class Ftrl(NamedTuple):
     w: Annotated[Floats, Axes("N", "F", start=0.0)]
     z: Annotated[Floats, Axes("N", "F", start=0.0)]  # gradients, less what the moves of w account for
     n: Annotated[Floats, Axes("N", "F", start=0.0)]  # sum of squared gradients
+    root: Annotated[Floats, Axes("N", "F", start=0.0)]  # of n
 
 
 class Rates(NamedTuple):
@@ -49,18 +50,17 @@ def ftrl_update(x: Floats, error: float, n: int, rates: Rates, state: Ftrl) -> N
     The chance is that of the weights before this call. A feature that is 0 or unknown stays as it is. State is updated in
     place.
     """
-    state_n, state_z, w = state.n, state.z, state.w
+    state_n, state_z, w, root = state.n, state.z, state.w, state.root
     alpha, beta, l1, l2 = rates
     for k in range(x.shape[0]):
         v = x[k]
         if v != v or v == 0.0:
             continue
         g = error * v
-        before = math.sqrt(state_n[n, k])
-        state_n[n, k] += g * g
-        after = math.sqrt(state_n[n, k])
-        state_z[n, k] += g - (after - before) / alpha * w[n, k]
-        z = state_z[n, k]
+        squares = state_n[n, k] + g * g
+        after = math.sqrt(squares)
+        z = state_z[n, k] + (g - (after - root[n, k]) / alpha * w[n, k])
+        state_n[n, k], root[n, k], state_z[n, k] = squares, after, z
         if z > l1:
             w[n, k] = (l1 - z) / ((beta + after) / alpha + l2)
         elif z < -l1:
