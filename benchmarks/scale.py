@@ -95,15 +95,20 @@ def _used(pid: int) -> tuple[float, float]:
 def compared(name: str, arguments: Sequence[str], repeat: int) -> None:
     """Prints a command with one worker on one core, with two on two, and with one that may use both cores."""
     print(name, flush=True)
-    ways = (("one process on one core", 1, 1), ("two processes on two cores", 2, 2), ("one process, two cores", 1, 2))
-    found = {}
-    for way, workers, cores in ways:
-        found[way] = measured([*arguments, "--workers", str(workers)], cores, repeat)
-        print(f"  {way}: {found[way]}", flush=True)
-    one, two, free = found.values()
-    print(f"  two processes are {one.seconds / two.seconds:.2f} times as fast as one on one core,", end=" ")
-    print(f"{free.seconds / two.seconds:.2f} times as one that may use both; by processor seconds, had the command and its")
-    print(f"  busiest worker taken turns: {one.processor / (two.own + max(two.workers)):.2f} times", flush=True)
+
+    def made(way: str, workers: int, cores: int) -> Timing:
+        found = measured([*arguments, "--workers", str(workers)], cores, repeat)
+        print(f"  {way}: {found}", flush=True)
+        return found
+
+    one = made("one process on one core", 1, 1)
+    two = made("two processes on two cores", 2, 2)
+    print(
+        f"  two are {one.seconds / two.seconds:.2f} times as fast; by processor seconds, had the command and its busiest worker"
+    )
+    print(f"  taken turns, {one.processor / (two.own + max(two.workers)):.2f} times", flush=True)
+    free = made("one process that may use both cores", 1, 2)
+    print(f"  two are {free.seconds / two.seconds:.2f} times as fast as that", flush=True)
 
 
 def main() -> None:
