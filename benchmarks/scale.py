@@ -79,10 +79,14 @@ def _timed(command: Sequence[str], cores: int) -> Timing:
 
 
 def _children(pid: int) -> list[int]:
-    try:
-        return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+    """The processes that a process has started, and those that they have."""
+    own = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            own += [int(x) for x in thread.read_text().split()]
+        except OSError:  # the thread has just ended
+            continue
+    return own + [deeper for each in own for deeper in _children(each)]
 
 
 def _used(pid: int) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -59,13 +61,19 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
+    """The value of a text. To read the configuration of many settings, the same files are parsed once."""
+    return load_plain(text, _Loader)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; an empty file is an empty one.
 
     Raises ProjectError naming file and line when it cannot be read, is not YAML, gives a key twice or is not a mapping.
     """
     try:
-        loaded = load_plain(path.read_text(encoding="utf-8"), _Loader)
+        loaded = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ProjectError(f"{path}: {error.strerror.lower() if error.strerror else error}.") from None
     except yaml.YAMLError as error:

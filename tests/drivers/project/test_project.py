@@ -181,3 +181,13 @@ def test_two_overrides_that_only_fit_together_may_come_in_any_order() -> None:
     for overrides in (pair, pair[::-1]):
         risk = load_configs(defaults(), overrides)["risk"]
         assert (risk.drawdown_start, risk.drawdown_stop) == (0.6, 0.95)
+
+
+def test_what_is_read_twice_is_two_mappings(tmp_path: Path) -> None:
+    file = tmp_path / "risk.yml"
+    file.write_text("gross: 1.0\nlist: [1, 2]\n", encoding="utf-8")
+    first = read_yaml(file)
+    first["list"].append(3)
+    assert read_yaml(file) == {"gross": 1.0, "list": [1, 2]}
+    file.write_text("gross: 2.0\n", encoding="utf-8")
+    assert read_yaml(file) == {"gross": 2.0}
