@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +70,8 @@ def exchange(about: dict[str, Any]) -> None:
     """Serves until its input ends; then prints when each bar's last frame left and when each order arrived, monotonic ns."""
     from aiohttp import web
 
-    from drivers.exchanges.practice.account import MarketTape, PracticeAccount
+    from drivers.exchanges.practice.account import PracticeAccount
+    from drivers.exchanges.practice.core import MarketTape
     from drivers.exchanges.practice.market import PracticeMarket
     from drivers.exchanges.practice.server import PracticeExchange
 
@@ -119,8 +121,8 @@ def trader(about: dict[str, Any]) -> None:
 
     from rich.console import Console
 
+    from drivers.exchanges import account_access
     from drivers.exchanges.access import Exchange
-    from drivers.exchanges.account_access import Keys
     from drivers.exchanges.fetch import FetchRequest, fetch
     from drivers.exchanges.live import LiveFeed
     from drivers.exchanges.markets import in_order
@@ -132,6 +134,7 @@ def trader(about: dict[str, Any]) -> None:
     from drivers.venues.description import VenueRules
 
     step, speed, address = MINUTE * MS, 60.0 / about["bar"], about["address"]
+    account_access.CcxtWire = partial(account_access.CcxtWire, window=int(3_000 * speed))  # type: ignore[assignment, misc]
     rules = VenueRules(
         about="the practice exchange", kind="spot", exchange="binance",
         endpoints={"rest": address, "ws": address.replace("http", "ws")},  # type: ignore[arg-type]
@@ -156,7 +159,7 @@ def trader(about: dict[str, Any]) -> None:
     if about["stages"]:
         watch_stages(marks, clock)
     threading.Thread(target=remember, args=(about["memory"],), daemon=True).start()
-    keys = Keys("practice-key", "practice-secret", "")
+    keys = account_access.Keys("practice-key", "practice-secret", "")
     run_stream(
         RunRequest(out=out, venue="benchmark", mode="testnet", live_from=begins, overrides=TRADES_MUCH, report=False),
         Console(quiet=True), feed=feed, connect=lambda session: connected(session, keys, console.print),

@@ -16,8 +16,8 @@ from drivers.exchanges.book_bars import Levels, SymbolBook
 from drivers.exchanges.continuity import CHECKED_BY_CCXT, CONSECUTIVE_TRADES, Continuity, closed_candles
 from drivers.exchanges.trade_bars import MS, Row, TradeBars, TradeCounts
 
-CACHED: Final = 20_000
-"""Trades of a symbol in ccxt's cache; one frame never brings more."""
+CACHED: Final = 1_000
+"""Trades of a symbol in ccxt's cache: every frame is looked at before the next, and none brings more. One takes 2.5 KB."""
 
 
 @dataclass

@@ -95,8 +95,8 @@ class Wire(Protocol):
 class CcxtWire:
     """Through ccxt's client, which has keys. secrets: never shown. window: ms for which a request is good."""
 
-    client: Any
-    secrets: tuple[str, ...]
+    client: Any = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
     window: int = 3_000
 
     def __post_init__(self) -> None:

@@ -71,6 +71,8 @@ class PracticeMarket:
     def _day(self, symbol: str, day: int) -> tuple[Ints, Floats]:
         """Of a day after ORIGIN: (number of the first trade of each minute, log price at the start of each), with the end."""
         if (symbol, day) not in self._days:
+            for earlier in range(day if (symbol, day - 1) not in self._days else 0):
+                self._day(symbol, earlier)  # one after the other: there may be more than calls can be nested
             rng = np.random.default_rng((self.seed, zlib.crc32(symbol.encode()), day))
             counts, moves = rng.poisson(_MEAN_TRADES, DAY_MINUTES), rng.normal(0.0, _SIGMA, DAY_MINUTES)
             if day:
