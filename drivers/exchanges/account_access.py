@@ -30,7 +30,7 @@ from drivers.exchanges.state import State
 from drivers.exchanges.swaps import SPOKEN, prepare, refuse_contracts
 from drivers.exchanges.user_stream import UserStream
 from drivers.exchanges.watchdog_word import Word
-from drivers.exchanges.wire import CcxtWire, Threads, refuse_withdrawals
+from drivers.exchanges.wire import CcxtWire, Threads, refuse_withdrawals, with_bursts
 from drivers.feeds.reading import symbol_uid
 from drivers.venues.description import VenueRules
 
@@ -128,7 +128,7 @@ def lock_account(venue: str, keys: Keys, ending: str = "lock", who: str = "strea
 
 def account_client(exchange: Exchange, keys: Keys) -> Any:
     """A client of its own for the account, which knows the markets that the connection for market data has read."""
-    client = with_keys(client_of(exchange.name, exchange.rules), keys)
+    client = with_bursts(with_keys(client_of(exchange.name, exchange.rules), keys))
     client.set_markets(exchange.client.markets, exchange.client.currencies)
     return client
 

@@ -93,7 +93,7 @@ class Reconciler:
             return
         if now >= self._next_clock:
             self.measure_clock()
-        if now >= self._next_prices:
+        if now >= self._next_prices and (self._calm(now) or not self._prices):
             self._next_prices = now + PRICES_EVERY
             quote = gateway.markets[0].quote
             pairs = {asset: f"{asset}/{quote}{f':{quote}' if gateway.markets[0].swap else ''}" for asset in self.state.fees}
@@ -107,6 +107,11 @@ class Reconciler:
             self._reading = True
             moves = gateway.moves
             gateway.call(lambda wire: wire.account(), lambda outcome: self._read(outcome, moves, now), urgent=False)
+
+    def _calm(self, now: int) -> bool:
+        """Whether no bar is about to close, or has just closed: its orders would wait behind what is asked here."""
+        step = self.gateway.step
+        return step < 2 * PRICES_EVERY or 2 * SECOND <= now % step < step - 5 * SECOND
 
     def _funding(self) -> None:
         since = self.state.since.get(FUNDING)

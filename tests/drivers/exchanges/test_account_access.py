@@ -13,7 +13,7 @@ from drivers.exchanges.access import client_of
 from drivers.exchanges.account_access import check_mode, keys_of, lock_account
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import Leg
-from drivers.exchanges.wire import LATER, NOT_FOUND, REFUSED, UNKNOWN, CcxtWire, hidden, refuse_withdrawals
+from drivers.exchanges.wire import LATER, NOT_FOUND, REFUSED, UNKNOWN, CcxtWire, hidden, refuse_withdrawals, with_bursts
 from drivers.run.live_account import connection
 from drivers.run.request import RunRequest
 from drivers.venues.description import OrderLimits, VenueError, VenueRules, read_venue
@@ -160,3 +160,28 @@ def test_secrets_are_hidden_in_what_is_said() -> None:
     leg = Leg("s" * 18, 4, "BTCUSDT", "market", "buy", "1", "", "", "GTC", 0)
     assert "the-" not in CcxtWire(client, ("the-key", "the-secret")).place(leg, "BTC/USDT").said
     assert hidden("a b", ("",)) == "a b"
+
+
+def test_a_wire_does_not_show_its_keys() -> None:
+    assert "the-secret" not in repr(CcxtWire(ccxt.binance(), ("the-key", "the-secret")))
+
+
+def test_a_few_requests_go_at_once_and_many_at_the_rate_of_ccxt() -> None:
+    waits: list[float] = []
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += seconds
+
+    client = with_bursts(SimpleNamespace(rateLimit=50.0), lambda: now[0], sleep)
+    for _ in range(10):
+        client.throttle(1)
+    assert waits == []
+    for _ in range(20):
+        client.throttle(2)
+    assert now[0] == pytest.approx(20 * 2 * 0.050), "after the burst each waits for its cost"
+    now[0] += 60.0
+    waits.clear()
+    client.throttle()
+    assert waits == []

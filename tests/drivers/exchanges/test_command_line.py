@@ -66,7 +66,7 @@ class Session:
         self.run(["config", "init", str(folder / "desk")])
         venues.mkdir(exist_ok=True)
         (venues / "practice.yml").write_text(
-            f'about: x\nkind: spot\nexchange: binance\n'
+            f"about: x\nkind: spot\nexchange: binance\n"
             f'endpoints: {{rest: "{address}", ws: "{address.replace("http", "ws")}"}}\n'
             "options: {fetchMarkets: {types: [spot]}, fetchCurrencies: false}\nsymbols: [BTC/USDT, ETH/USDT]\nsilence: 1800\n"
             "max_skew: 6000\nfee_currency: base\nstreams: [trades, candles]\n"
