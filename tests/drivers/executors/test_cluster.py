@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from drivers.evaluation.machine import machine
 from drivers.executors.cluster import Cluster, ClusterError
 from drivers.executors.protocol import Done, Task
 from tests.drivers.executors import work
+from tests.drivers.executors.dask_processes import processes
 
 ROOT = Path(__file__).parents[3]
 WORK = "tests.drivers.executors.work"
@@ -86,52 +86,32 @@ def test_an_address_without_a_cluster_is_one_sentence(monkeypatch: pytest.Monkey
     assert "\n" not in str(refused.value)
 
 
-def test_a_scheduler_and_two_workers_of_their_own(tmp_path: Path) -> None:
-    """As on several machines; a worker with two threads is refused."""
-    file = tmp_path / "scheduler.json"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+OLD_NUMBA = (
+    "import importlib.metadata as m\nreal = m.version\nm.version = lambda name: '0.1' if name == 'numba' else real(name)\n"
+)
 
-    def start(command: str, *words: str) -> subprocess.Popen[bytes]:
-        line = [sys.executable, "-P", "-m", f"distributed.cli.dask_{command}", *words, "--scheduler-file", str(file)]
-        return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, cwd=tmp_path)
 
-    begun = [start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")]
-    try:
-        until = time.monotonic() + 30
-        while not file.exists() and time.monotonic() < until:
-            time.sleep(0.05)
-        import json
-
-        address = json.loads(file.read_text())["address"]
+def test_a_cluster_of_real_workers_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
+    """Processes of their own, as on several machines (`tests/drivers/scale/test_on_a_cluster.py` has those that fit)."""
+    own = machine()
+    with processes(tmp_path) as begun:
         with pytest.raises(ClusterError, match="has no workers"):
-            Cluster(address, work.alike)
-        begun += [start("worker", "--nthreads", "1", "--no-dashboard") for _ in range(2)]
-        made = _when_there(address, 2)
-        with made:
-            assert not made.here
-            assert {done.value for done in made.run([Task(str(x), f"{WORK}:square", x) for x in range(6)])} == {
-                x * x for x in range(6)
-            }
-        begun.append(start("worker", "--nthreads", "2", "--no-dashboard"))
+            Cluster(begun.address, machine)
+        (tmp_path / "sitecustomize.py").write_text(OLD_NUMBA)  # Python runs it first
+        begun.worker(env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
+        says = (
+            rf"worker tcp://127.0.0.1:\d+ would give other bits: numba is 0.1, here {own['numba']}; make it like this machine"
+        )
+        with pytest.raises(ClusterError, match=says):
+            begun.cluster(1, machine)
+        begun.end_last()
+        begun.worker(env={"NUMBA_CPU_NAME": "nocona", "NUMBA_CPU_FEATURES": "+sse2"})
+        says = (
+            rf"bits: processor is nocona, here {own['processor']}; processor features is \w+, here {own['processor features']}"
+        )
+        with pytest.raises(ClusterError, match=says):
+            begun.cluster(1, machine)
+        begun.end_last()
+        begun.worker(threads=2)
         with pytest.raises(ClusterError, match=r"runs 2 tasks in one process; start it with --nthreads 1"):
-            _when_there(address, 3)
-    finally:
-        for process in reversed(begun):
-            process.terminate()
-        for process in begun:
-            process.wait(30)
-
-
-def _when_there(address: str, workers: int) -> Cluster:
-    until = time.monotonic() + 40
-    while True:
-        try:
-            made = Cluster(address, work.alike)
-            if made.workers == workers:
-                return made
-            made.__exit__(None, None, None)
-        except ClusterError as error:
-            if "no workers" not in str(error):
-                raise
-        assert time.monotonic() < until, "the workers did not come"
-        time.sleep(0.3)
+            begun.cluster(1, machine)

@@ -37,19 +37,19 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
     return {str(p.relative_to(folder)): pd.read_parquet(p) for p in sorted(folder.rglob("*.parquet"))}
 
 
-def test_every_output_is_that_of_one_process(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shard", [pytest.param(1, marks=pytest.mark.long), 2])
+def test_every_output_is_that_of_one_process(place: Path, tmp_path: Path, shard: int) -> None:
     quiet = Console(file=StringIO())
     run_batch(RunRequest(data=place, out=tmp_path / "one", overrides=BELIEF, report=False), quiet)
     one = tables(tmp_path / "one")
     assert len(one["orders.parquet"]) > 10
     assert {name for name in one if name.startswith("epochs/")}
-    for shard in (1, 2):
-        request = RunRequest(data=place, out=tmp_path / str(shard), overrides=BELIEF, report=False)
-        run_batch(request, quiet, advance=market_side_on(Here(), shard=shard))
-        other = tables(tmp_path / str(shard))
-        assert set(other) == set(one)
-        for name, table in one.items():
-            pd.testing.assert_frame_equal(table, other[name], check_exact=True, obj=name)
+    request = RunRequest(data=place, out=tmp_path / str(shard), overrides=BELIEF, report=False)
+    run_batch(request, quiet, advance=market_side_on(Here(), shard=shard))
+    other = tables(tmp_path / str(shard))
+    assert set(other) == set(one)
+    for name, table in one.items():
+        pd.testing.assert_frame_equal(table, other[name], check_exact=True, obj=name)
 
 
 def test_data_that_are_read_whole_are_refused(place: Path) -> None:

@@ -1,0 +1,138 @@
+"""How long a wide universe takes on a cluster that nobody here has: an estimate from costs that are measured.
+
+python -m benchmarks.scale_estimate [--symbols 20] [--days 2] [--universe 1000] [--years 5]
+
+Measures, in one process and in processor time: each pass of the market side a symbol-bar, with its reading, checkpoint, files
+and handing on; what `run --cluster` does on the driver beside; the bytes that it takes of the workers. Of two lengths, so that
+the start does not count. Then prints the hours on 4, 16 and 64 workers, and the wall: work that is shared out falls with the
+workers; a pass over all symbols goes block by block, and the driver bar by bar, however many there are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from rich.console import Console
+
+from benchmarks.setup import DAY_BARS, YEAR_BARS, market_folder
+from drivers.executors.protocol import Done, Task, Then, attempt, nothing_more
+from drivers.feeds.partitioned.folder import partition_folder
+from drivers.run.batch import run_batch
+from drivers.run.request import RunRequest
+from drivers.scale.features import FeaturesRequest, features
+from drivers.scale.run import market_side_on
+
+WORKERS: Final = (4, 16, 64)
+NETWORK: Final = 1.0e9
+"""Bytes a second that the driver's network and its unpickling are taken to give; not measured."""
+ACROSS: Final = "x"
+"""Ends the name of a pass over all symbols."""
+
+
+@dataclass
+class Timed:
+    """Runs tasks in this process. seconds: of processor, by pass. other: those of making messages of the answers. bytes: of
+    these."""
+
+    seconds: Counter[str] = field(default_factory=Counter)
+    other: float = 0.0
+    bytes: int = 0
+    workers: int = 1
+    here: bool = True
+
+    def run(self, tasks: Sequence[Task], then: Then = nothing_more) -> Iterator[Done]:
+        """See `Executor.run`."""
+        waiting = list(tasks)
+        while waiting:
+            waiting.sort(key=lambda task: task.turn, reverse=True)
+            task = waiting.pop()
+            begun = time.process_time()
+            done = Done(task, *attempt(task.function, task.argument))
+            ended = time.process_time()
+            self.seconds[task.argument.step] += ended - begun  # type: ignore[assignment]
+            self.bytes += len(pickle.dumps(done.value))
+            self.other += time.process_time() - ended
+            waiting.extend(then(done))
+            yield done
+
+    def __enter__(self) -> Timed:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        return None
+
+
+def costs(place: Path, symbols: int, days: int, command: str) -> tuple[dict[str, float], float, float]:
+    """(microseconds a symbol-bar by pass, of the driver, bytes a symbol-bar to the driver): what the second half of twice as
+    many days adds."""
+    found = []
+    for length in (days, days, 2 * days):  # the first loads the machine code
+        with tempfile.TemporaryDirectory() as out:
+            executor, begun = Timed(), time.process_time()
+            end = _end(place, length)
+            if command == "features":
+                features(FeaturesRequest(place, Path(out) / "out", end=end), executor)
+            else:
+                request = RunRequest(place, Path(out) / "out", end=end, features="none", report=False, trial=False)
+                run_batch(request, Console(quiet=True), advance=market_side_on(executor))
+            spent = time.process_time() - begun - sum(executor.seconds.values()) - executor.other
+            found.append((executor, spent))
+    (one, before), (two, after) = found[1:]
+    bars = symbols * days * DAY_BARS
+    passes = {name: 1e6 * (two.seconds[name] - one.seconds[name]) / bars for name in two.seconds}
+    return passes, 1e6 * (after - before) / bars, (two.bytes - one.bytes) / bars
+
+
+def _end(place: Path, days: int) -> int:
+    from drivers.feeds.partitioned.read import open_partitioned
+
+    return int(open_partitioned(place).time[days * DAY_BARS - 1])
+
+
+def hours(passes: dict[str, float], driver: float, transfer: float, bars: float, workers: int) -> dict[str, float]:
+    """Hours that each part alone would take: the longest is the wall. passes, driver: microseconds a symbol-bar. transfer:
+    bytes a symbol-bar."""
+    each = {f"pass {name} over all symbols": us for name, us in passes.items() if name.endswith(ACROSS)}
+    serial = {name: us * bars / 3.6e9 for name, us in {**each, "the driver": driver}.items()}
+    return {
+        "the workers": sum(passes.values()) * bars / 3.6e9 / workers,
+        **serial,
+        "the network to the driver": transfer * bars / NETWORK / 3600,
+    }
+
+
+def main() -> None:
+    """Measures and prints; some minutes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--symbols", type=int, default=20)
+    parser.add_argument("--days", type=int, default=2)
+    parser.add_argument("--universe", type=int, default=1000)
+    parser.add_argument("--years", type=float, default=5.0)
+    asked = parser.parse_args()
+    bars = asked.universe * asked.years * YEAR_BARS
+    with tempfile.TemporaryDirectory() as root:
+        place = Path(root) / "parts"
+        partition_folder(market_folder(asked.symbols, 2 * asked.days * DAY_BARS), place)
+        for command in ("features", "run"):
+            passes, driver, transfer = costs(place, asked.symbols, asked.days, command)
+            print(f"{command}, microseconds of processor a symbol-bar, {asked.symbols} symbols:")
+            print("  " + ", ".join(f"pass {name} {us:.2f}" for name, us in sorted(passes.items())))
+            print(f"  driver {driver:.2f}; {transfer:.0f} bytes a symbol-bar to the driver", flush=True)
+            for workers in WORKERS:
+                parts = hours(passes, driver, transfer, bars, workers)
+                wall = max(parts, key=lambda name: parts[name])
+                print(f"  {asked.universe} symbols x {asked.years:g} years, {workers} workers: {parts[wall]:.1f} h, by {wall}")
+            print("  " + "; ".join(f"{name} {h:.1f} h" for name, h in parts.items() if name != "the workers"), flush=True)
+
+
+if __name__ == "__main__":
+    main()
