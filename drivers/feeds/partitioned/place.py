@@ -99,18 +99,28 @@ class Place:
             if isinstance(self.source, Path):
                 return sorted(p.relative_to(self.source).as_posix() for p in self.source.rglob("*") if p.is_file())
             root = self._remote._strip_protocol(self._root).rstrip("/") + "/"
-            return sorted(found.removeprefix(root) for found in self._remote.find(self._root) if found.startswith(root))
+            return sorted(found.removeprefix(root) for found in self._below(self._root) if found.startswith(root))
         except FileNotFoundError:
             return []
         except Exception as error:  # see above
             raise self._unreachable(error) from None
+
+    def _below(self, there: str) -> list[str]:
+        """The addresses of a file, or of all files below a folder."""
+        if not self._flat:
+            return list(self._remote.find(there))
+        from pyarrow.fs import FileSelector, FileType
+
+        arrow = self._remote.fs  # lists all levels by one request, where fsspec makes one for each folder
+        found = arrow.get_file_info(FileSelector(there, recursive=True, allow_not_found=True)) or [arrow.get_file_info(there)]
+        return [info.path for info in found if info.type == FileType.File]
 
     def remove(self, *names: str) -> None:
         """Removes files, and folders with all that is in them, where there are any."""
         try:
             for name in names:
                 if not isinstance(self.source, Path):
-                    for found in self._remote.find(f"{self._root}/{name}"):  # one by one: not every storage removes several
+                    for found in self._below(f"{self._root}/{name}"):  # one by one: not every storage removes several
                         self._remote.rm_file(found)
                 elif (self.source / name).is_dir():
                     shutil.rmtree(self.source / name)

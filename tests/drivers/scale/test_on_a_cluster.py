@@ -55,17 +55,15 @@ def test_a_cluster_gives_the_bits_of_one_process(tmp_path: Path, monkeypatch: py
         assert set(one) == set(other) and len(one["orders.parquet"])
         for name, table in one.items():
             pd.testing.assert_frame_equal(table, other[name], check_exact=True, obj=name)
-        whole, parts = Place(source_of(f"{bucket}/one")), Place(source_of(f"{bucket}/features"))
-        assert {name for name in parts.names() if name.startswith("handed")} == set()
-        for table in {name.rpartition("/")[0] for name in whole.names() if "/" in name}:
-            frames = [
-                pd.concat(
-                    pd.read_parquet(tmp_path / "buckets" / bucket[5:] / where / name)
-                    for name in place.names()
-                    if name.startswith(f"{table}/")
-                )
-                .astype({"symbol": str})
-                .sort_values(["timestamp", "symbol"], ignore_index=True)
-                for where, place in (("one", whole), ("features", parts))
-            ]
-            pd.testing.assert_frame_equal(*frames, check_exact=True, obj=table)
+        whole, parts = (Place(source_of(f"{bucket}/{name}")).names() for name in ("one", "features"))
+        assert not [name for name in parts if name.startswith("handed")]
+    for table in {name.rpartition("/")[0] for name in whole if "/" in name}:
+        frames = [
+            pd.concat(
+                pd.read_parquet(tmp_path / "buckets" / bucket[5:] / where / n) for n in names if n.startswith(f"{table}/")
+            )
+            .astype({"symbol": str})
+            .sort_values(["timestamp", "symbol"], ignore_index=True)
+            for where, names in (("one", whole), ("features", parts))
+        ]
+        pd.testing.assert_frame_equal(*frames, check_exact=True, obj=table)
