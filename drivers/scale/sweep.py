@@ -129,8 +129,7 @@ class Sweep:
             for i, done in enumerate(executor.run(self._ready(), self._then), 1):
                 if done.error:
                     raise ScaleError(f"{done.task.name}: {done.error}")
-                work: Work = done.task.argument
-                self._remove(handed_to(work.step, work.shard, work.block))
+                self._remove_taken(done.task.argument)
                 progress(i / (len(self._done) * count))
                 while self._closed < min(self._done.values()):
                     yield self._close()
@@ -211,6 +210,11 @@ class Sweep:
         made = Block(self.blocks[block], self.blocks[block + 1], {n: self._whole(block, n) for n in self._given.get(block, {})})
         self._given.pop(block, None)
         return made
+
+    def _remove_taken(self, work: Work) -> None:
+        """Removes what was handed on to a task."""
+        if any(step.name == work.step and step.takes for step in self.graph.passes):
+            self._remove(handed_to(work.step, work.shard, work.block))
 
     def _remove(self, folder: str) -> None:
         if self.setup.out is not None:
