@@ -239,10 +239,10 @@ class Bookings:
             FILL, name, owner, why, fill_id=market.uid << 32 | number, quantity=float(trade.quantity), price=float(trade.price),
             fee=fee, fee_base=float(fee_base), liquidity=MAKER if trade.maker else TAKER, reference_price=reference,
         )  # fmt: skip
-        if before <= 0 < after or before >= 0 > after:
-            self._opened(name, owner, book, after)
         if before > 0 >= after or before < 0 <= after:
             self._closed(name)
+        if before <= 0 < after or before >= 0 > after:  # perhaps on the other side, by one fill
+            self._opened(name, owner, book, after)
 
     def saw_funding(self, paid: FundingSeen) -> None:
         """A payment of funding, once."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dataflows.execution.types import EVENTS, FILL, REJECTIONS
+from dataflows.execution.types import EVENTS, FILL, LIMIT, REJECTIONS
+from drivers.exchanges import client_ids
 from drivers.exchanges.account_access import check_mode, market_of
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.practice.market import funding_rate
@@ -119,6 +120,20 @@ def test_the_bracket_follows_what_is_held(desk: Desk) -> None:
     desk.flush()
     desk.run(5)
     assert desk.account.position(BTC).amount == 0 and resting(desk) == [], "an exit never opens a position on the other side"
+
+
+def test_an_entry_that_takes_the_position_to_the_other_side_brings_its_own_bracket(desk: Desk) -> None:
+    price = enter(desk)
+    desk.ask("submit", entry(
+        BTC, 8, -0.08, desk.now, price, type=LIMIT, limit_price=price, bracket_stop=round(price * 1.004, 2),
+        bracket_target=round(price * 0.99, 2),
+    ))  # fmt: skip
+    desk.flush()
+    go(desk, price + 1.0)
+    assert desk.account.position(BTC).amount == Decimal("-0.03")
+    there = [(kind, side, left) for kind, side, left, _ in resting(desk)]
+    assert there == [("LIMIT", "BUY", Decimal("0.03")), ("STOP_MARKET", "BUY", Decimal("0.03"))]
+    assert {client_ids.read(o.client).sequence for o in desk.account.algos if o.open} == {9}  # type: ignore[union-attr]
 
 
 def test_a_stop_that_would_trigger_at_once_closes_at_the_market(desk: Desk) -> None:
