@@ -107,10 +107,9 @@ def compared(name: str, arguments: Sequence[str], repeat: int) -> None:
 
     one = made("one process on one core", 1, 1)
     two = made("two processes on two cores", 2, 2)
-    print(
-        f"  two are {one.seconds / two.seconds:.2f} times as fast; by processor seconds, had the command and its busiest worker"
-    )
-    print(f"  taken turns, {one.processor / (two.own + max(two.workers)):.2f} times", flush=True)
+    least, most = one.processor / (two.own + max(two.workers)), 2 * one.processor / two.processor
+    print(f"  two are {one.seconds / two.seconds:.2f} times as fast; by processor seconds between {least:.2f} (the command and")
+    print(f"  its busiest worker take turns) and {most:.2f} (both cores are always at work)", flush=True)
     free = made("one process that may use both cores", 1, 2)
     print(f"  two are {free.seconds / two.seconds:.2f} times as fast as that", flush=True)
 
