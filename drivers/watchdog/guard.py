@@ -228,7 +228,8 @@ class Guard:
             self._speak()
             name = next(market.name for market in self.markets if market.symbol == seen.symbol)
             leg = Leg(
-                seen.client, 0, name, "limit", "", "0", "", "", "GTC", self.now(), venue_id=seen.venue_id, algo=seen.algo
+                seen.client, 0, name, "stop" if seen.trigger else "limit", "", "0", "", "", "GTC", self.now(),
+                venue_id="" if seen.algo else seen.venue_id, algo=seen.algo,  # what rests apart goes by our id
             )  # fmt: skip
             outcome = self.wire.cancel(leg, seen.symbol)
             if outcome.kind in (DONE, NOT_FOUND):
