@@ -12,7 +12,7 @@ from drivers.engine.engine import Engine
 from drivers.run.replay import engine_from
 from drivers.runlog.events import Events
 from drivers.store.instants import chunk_of, instant_of
-from drivers.store.journal import JournalReader
+from drivers.store.journal import JournalError, JournalReader
 from drivers.store.segments import last_beginning, segments_of
 from drivers.text.times import stamp
 
@@ -47,7 +47,12 @@ def follow(
                 take(engine, engine.advance(chunk_of(record)))
             elif kind == "instant":
                 between(engine, engine.react(instant_of(record)))
-        later = [path for path in segments_of(folder) if _number(path) > _number(segment)]
+        try:
+            later = [path for path in segments_of(folder) if _number(path) > _number(segment)]
+        except JournalError:
+            if folder.is_dir():
+                raise
+            return  # the stream has just ended, and its folder has its final name
         if later:
             segment, done = later[0], 1  # it begins with the state that the engine has
         else:
