@@ -52,9 +52,19 @@ class Outbox:
             leg.said, leg.reason, leg.immediate = outcome.said, outcome.reason, outcome.immediate
             if outcome.kind == REFUSED:
                 self.gateway.notify(f"{leg.symbol}: the exchange refuses an order ({outcome.said})")
+                if REJECTIONS[outcome.reason] == "REDUCE_ONLY":
+                    self._doubt(leg.symbol)
         elif leg.state == SENT:
             leg.state, leg.ask = UNKNOWN, self.gateway.now() + FIRST_ASK
         self.state.touch(leg)
+
+    def _doubt(self, name: str) -> None:
+        """The exchange says that there is less to close than we know: a stop may have been reached without a word."""
+        for leg in self.state.live(name):
+            if leg.state == OPEN and leg.algo and not leg.canceling:
+                leg.ask, leg.doubted = leg.ask or self.gateway.now(), True
+                self.state.touch(leg)
+        self.gateway.reconciler.again(trades=True)
 
     def canceled_leg(self, leg: Leg, outcome: Outcome) -> None:
         """The outcome of canceling a leg. Whatever it is, the leg is asked for until it is known to have ended."""

@@ -344,7 +344,8 @@ class Steering:
         book.wait = now + RETRY
         stop = self.top(book.symbol, STOP)
         if book.role == TARGET and self.gateway.by_name[book.symbol].swap:
-            return  # its stop stands by itself
+            book.wait = now + PATIENCE  # its stop stands by itself
+            return
         if stop is not None and (leg.immediate or now - book.trouble >= PATIENCE):
             stop.market, stop.wait = True, 0
             self.gateway.notify(f"{book.symbol}: the stop cannot rest at the exchange ({leg.said}); the position is closed")

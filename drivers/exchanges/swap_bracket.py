@@ -28,7 +28,7 @@ class SwapBracket:
         if stop.market:
             self._to_market(stop, guards, want, market)
             return
-        if self._stand(stop, guards, want, market) and target is not None:
+        if self._stand(stop, guards, want, market) and target is not None and self.gateway.now() >= target.wait:
             self._stand(target, guards, want, market)
 
     def _stand(self, book: Book, guards: list[Leg], want: Decimal, market: Market) -> bool:

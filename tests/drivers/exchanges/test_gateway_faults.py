@@ -87,7 +87,7 @@ def test_many_faults_at_once(seed: int, tmp_path: Path) -> None:
     mixed(tmp_path, seed)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 285])  # the last one found something once
+@pytest.mark.parametrize("seed", [1, 285, 378])  # the last two found something once
 def test_many_faults_at_once_with_swaps(seed: int, tmp_path: Path) -> None:
     mixed(tmp_path, seed, swap=True)
 
