@@ -24,7 +24,7 @@ def quoted(text: str) -> Iterator[tuple[str, bool]]:
     """The command lines of a page, each with whether it is whole: one of a block is, one in a sentence may lack arguments."""
     fence = re.compile(r"^( *)```[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
     for block in fence.finditer(text):
-        for line in block[2].splitlines():
+        for line in re.sub(r"\\\n *", "", block[2]).splitlines():
             if line.strip().startswith("stratoquant "):
                 yield line.split(" # ")[0].strip(), True
     for code in re.findall(r"`(stratoquant [^`]+)`", fence.sub("", text)):
