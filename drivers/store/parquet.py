@@ -91,6 +91,8 @@ class ParquetFile:
             target.parent.mkdir(parents=True, exist_ok=True)
             self._writer = writer_of(target, table.schema)
         self._writer.write_table(table, row_group_size=4 * GROUP_ROWS)
+        if self.part is None:
+            sync(self.path)  # here nobody waits for the disk; a run that is complete would
 
     def cut(self) -> None:
         """Ends the part: in the background it is closed, brought to the disk and given its name."""
