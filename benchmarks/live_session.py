@@ -20,7 +20,7 @@ ORIGIN: Final = 1_767_225_600_000 + 3 * 86_400_000
 HISTORY: Final = 900
 """Bars."""
 TRADES_MUCH: Final = (  # an edge that is believed in, sides that end soon, windows that are full after hours
-    "fusion.prior_slope_bps=800",
+    "fusion.prior_slope_bps=3000",
     "fusion.prior_strength=400",
     "fusion.horizons=[5, 15, 60, 240]",
     "fusion.leave_cost=0.0",
