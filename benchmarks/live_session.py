@@ -15,8 +15,10 @@ from typing import Any, Final
 
 MS: Final = 1_000_000
 MINUTE: Final = 60_000
-ORIGIN: Final = 1_767_225_600_000 + 3 * 86_400_000
-"""UTC ms by the exchange's clock at the start: three days after its market began."""
+ORIGIN: Final = 1_767_225_600_000 + 3 * 86_400_000 + 15 * 60 * MINUTE
+"""UTC ms by the exchange's clock at the start, three days after its market began. The history begins with this day, so that no
+epoch ends before the first bar. What is learned at its end refutes the configured belief in an edge: the market is a random
+walk."""
 HISTORY: Final = 900
 """Bars."""
 TRADES_MUCH: Final = (  # an edge that is believed in, sides that end soon, windows that are full after hours
