@@ -32,7 +32,7 @@ def unfinished(folder: Path, **asked: object) -> Path:
     out = folder / "out"
     partial = folder / "out.partial"
     (partial / "journal").mkdir(parents=True)
-    (partial / "journal" / "000000.journal").touch()
+    (partial / "journal" / "000000.journal").write_bytes(b"something that begins as a segment does not")
     about = {key: str(value) if isinstance(value, Path) else value for key, value in {**vars(RunRequest()), **asked}.items()}
     (partial / REQUEST).write_text(json.dumps({**about, "data_hash": ""}), encoding="utf-8")
     return out
