@@ -49,7 +49,7 @@ run: $(RUN)
 	@$(BIN)/stratoquant run
 
 test: $(STAMP) $(PINETS)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not long"
 
 test-layer: $(STAMP)
 	@$(BIN)/python -P -c 'import sys; sys.path.insert(0, "."); from tests.layer_tests import main; sys.exit(main("$(L)"))'

@@ -11,6 +11,7 @@ from dataflows.panel import (
     Floats,
     IntPanel,
     IntPerSymbol,
+    Ints,
     IntSeries,
     Kind,
     Levels,
@@ -110,6 +111,11 @@ class Clock(NamedTuple):
     amount: Series  # quote currency: the cash that flows in (+) or out (-) with OPERATOR_CASH_FLOW, else 0
     symbol: IntSeries  # column that OPERATOR_HALT, _FLATTEN, _RELEASE or _CANCEL is about; -1: all
     subject: IntSeries  # OPERATOR_CANCEL: the order's number within its symbol; OPERATOR_RELEASE: LATCHES, 0 all; else 0
+
+    @property
+    def bars(self) -> slice | Ints:
+        """The rows of an epoch that are closes: a slice where all are, so that no panel is copied."""
+        return slice(None) if np.all(self.is_bar != 0) else np.flatnonzero(self.is_bar)
 
 
 OPERATOR_NONE, OPERATOR_HALT, OPERATOR_FLATTEN, OPERATOR_RELEASE, OPERATOR_REBASE, OPERATOR_CASH_FLOW = 0, 1, 2, 3, 4, 5

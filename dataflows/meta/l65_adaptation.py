@@ -66,7 +66,7 @@ def l65_adaptation(
     `threshold_shifts`), and advice is all there is. changed: how many of
     the numbers in force are others than before. Sources: Bailey and Lopez de Prado (2012); Benjamini and Hochberg (1995).
     """
-    bars = np.flatnonzero(clock.is_bar)
+    bars = clock.bars
     returns = l6_performance_monitor.paper.epoch_return_bps[FIRST_VOTE : FIRST_VOTE + PATTERNS]
     add_returns(returns, carry.moments)
     chance = chances(carry.moments, float(meta.least_epochs))

@@ -14,7 +14,7 @@ from dataflows.layer import layer
 from dataflows.meta.account import Made, account_epoch, account_parts, summed
 from dataflows.meta.config import MetaConfig
 from dataflows.meta.mixture import Mixture, learn_weights
-from dataflows.meta.paper import Said, Unsettled, paper_epoch, positions_of
+from dataflows.meta.paper import Said, Unsettled, paper_epoch
 from dataflows.meta.track import DRAWDOWN, HIT, MEAN, RETURN, SHARPE, STABILITY, Tracks, add_epoch
 from dataflows.meta.types import (
     DOMAINS,
@@ -82,7 +82,7 @@ def l6_performance_monitor(
     ones hold. evidence.log_wealth: of a unit that bets on the source alone. If it were worth nothing, the chance that it ever
     reaches log(1/d) would be at most d (Ville 1939). Sources: Cover (1991); Herbster and Warmuth (1998).
     """
-    bars = np.flatnonzero(clock.is_bar)
+    bars = clock.bars
     regime, feed = l1_regime, l0_market_feed.bars
     said = Said(
         sources=l66_signal_matrix.values[bars],
@@ -101,10 +101,8 @@ def l6_performance_monitor(
             regime.chaotic[bars],
         ),
     )
-    epoch = paper_epoch(
-        positions_of(said, carry.unsettled), feed.open[bars], l71_trading_cost.round_trip_bps[bars], carry.unsettled
-    )
-    carry.seen[:] += (1.0, len(bars))
+    epoch = paper_epoch(said, feed.open[bars], l71_trading_cost.round_trip_bps[bars], carry.unsettled)
+    carry.seen[:] += (1.0, len(said.score))
     a_year = data.days_a_year * data.bars_a_day * carry.seen[0] / carry.seen[1]
     weights = learn_weights(
         epoch.source_returns,

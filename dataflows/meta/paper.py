@@ -36,13 +36,6 @@ class Unsettled(NamedTuple):
     open: Annotated[Floats, Axes("N", start=NAN)]  # of the last bar
 
 
-class Spoken(NamedTuple):
-    """What an epoch's bars said: positions, probabilities, prices and costs, with the unsettled bars before them."""
-
-    positions: Floats  # (BEHIND + T, N, ROWS)
-    regimes: Floats  # (BEHIND + T, N, R)
-
-
 class Epoch(NamedTuple):
     """What the paper accounts made in an epoch. Rows as TRACKED; returns and costs are fractions of a unit of notional."""
 
@@ -69,52 +62,43 @@ class Said(NamedTuple):
 
 
 @kernel
-def positions_of(said: Said, unsettled: Unsettled) -> Spoken:
-    """The position of every paper account at every bar, behind the unsettled bars of the epoch before.
+def take_positions(said: Said, t: int, before: Floats, now: Floats, chances: Floats) -> None:
+    """The position of every paper account at bar t, into now (N, ROWS); before: at the bar before. chances: (N, R), too.
 
     A source's is its value, a pattern's its vote, a domain's the mean of those of its sources that are known. That of a higher
     timeframe is the score at its last close. The score's part in a regime is the score times the regime's probability.
     """
-    probabilities = said.probabilities
-    bars, symbols = said.score.shape
-    sources, votes, score, closed = said.sources, said.votes, said.score, said.closed
-    regimes = len(probabilities)
-    positions = np.zeros((BEHIND + bars, symbols, ROWS))
-    chances = np.zeros((BEHIND + bars, symbols, regimes))
-    positions[:BEHIND] = unsettled.positions
-    chances[:BEHIND] = unsettled.regimes
-    for r in range(regimes):
-        p = probabilities[r]
-        for t in range(bars):
-            for n in range(symbols):
-                chances[BEHIND + t, n, r] = finite_or_zero(p[t, n])
-    count = np.zeros(len(DOMAINS))
-    for t in range(bars):
-        for n in range(symbols):
-            row = positions[BEHIND + t, n]
-            before = positions[BEHIND + t - 1, n]
-            count[:] = 0.0
-            for k in range(K):
-                said_now = sources[t, n, k]
-                if math.isfinite(said_now):
-                    row[k] = said_now
-                    row[FIRST_DOMAIN + DOMAIN_OF[k]] += said_now
-                    count[DOMAIN_OF[k]] += 1.0
-            for d in range(len(DOMAINS)):
-                if count[d] > 0.0:
-                    row[FIRST_DOMAIN + d] /= count[d]
-            for v in range(votes.shape[2]):
-                row[FIRST_VOTE + v] = finite_or_zero(votes[t, n, v])
-            row[SCORE] = finite_or_zero(score[t, n])
-            for f in range(3):
-                row[FIRST_TIMEFRAME + f] = row[SCORE] if closed[f][t, n] != 0 else before[FIRST_TIMEFRAME + f]
-            for r in range(regimes):
-                row[FIRST_REGIME + r] = row[SCORE] * chances[BEHIND + t, n, r]
-    return Spoken(positions, chances)
+    probabilities, closed = said.probabilities, said.closed
+    sources, votes, score = said.sources[t], said.votes[t], said.score[t]
+    count = np.empty(len(DOMAINS))
+    for r in range(len(probabilities)):
+        p = probabilities[r][t]
+        for n in range(len(score)):
+            chances[n, r] = finite_or_zero(p[n])
+    for n in range(len(score)):
+        row, last = now[n], before[n]
+        row[:] = 0.0
+        count[:] = 0.0
+        for k in range(K):
+            said_now = sources[n, k]
+            if math.isfinite(said_now):
+                row[k] = said_now
+                row[FIRST_DOMAIN + DOMAIN_OF[k]] += said_now
+                count[DOMAIN_OF[k]] += 1.0
+        for d in range(len(DOMAINS)):
+            if count[d] > 0.0:
+                row[FIRST_DOMAIN + d] /= count[d]
+        for v in range(votes.shape[1]):
+            row[FIRST_VOTE + v] = finite_or_zero(votes[n, v])
+        row[SCORE] = finite_or_zero(score[n])
+        for f in range(3):
+            row[FIRST_TIMEFRAME + f] = row[SCORE] if closed[f][t, n] != 0 else last[FIRST_TIMEFRAME + f]
+        for r in range(len(probabilities)):
+            row[FIRST_REGIME + r] = row[SCORE] * chances[n, r]
 
 
 @kernel
-def paper_epoch(spoken: Spoken, open_: Floats, round_trip_bps: Floats, unsettled: Unsettled) -> Epoch:
+def paper_epoch(said: Said, open_: Floats, round_trip_bps: Floats, unsettled: Unsettled) -> Epoch:
     """What the accounts made of an epoch's bars, each symbol alike; `unsettled` is set to what the next epoch needs.
 
     A position at close t is taken at the open of t + 1 and left at that of t + 2; it earns the simple return between the two,
@@ -122,9 +106,11 @@ def paper_epoch(spoken: Spoken, open_: Floats, round_trip_bps: Floats, unsettled
     side is left out of that bar's mean. round_trip_bps: L71's; an unknown one counts 0.
     """
     unsettled_open = unsettled.open
-    positions, chances = spoken.positions, spoken.regimes
     bars, symbols = open_.shape
-    regimes = chances.shape[2]
+    regimes = len(said.probabilities)
+    positions, chances = np.empty((BEHIND + 1, symbols, ROWS)), np.empty((BEHIND + 1, symbols, regimes))  # a ring
+    positions[:BEHIND] = unsettled.positions
+    chances[:BEHIND] = unsettled.regimes
     returns, turnover, cost = np.zeros(ROWS), np.zeros(ROWS), np.zeros(ROWS)
     active = np.zeros(ROWS, np.int64)
     source_returns, present = np.zeros((regimes, K)), np.zeros(regimes)
@@ -132,14 +118,16 @@ def paper_epoch(spoken: Spoken, open_: Floats, round_trip_bps: Floats, unsettled
     symbol_active = np.zeros(symbols, np.int64)
     moves = np.empty(symbols)
     for t in range(bars):
+        oldest, before, now = t % (BEHIND + 1), (t + BEHIND - 1) % (BEHIND + 1), (t + BEHIND) % (BEHIND + 1)
+        take_positions(said, t, positions[before], positions[now], chances[now])
         seen = 0.0
         for n in range(symbols):
-            before = open_[t - 1, n] if t > 0 else unsettled_open[n]
-            moves[n] = open_[t, n] / before - 1.0 if before > 0.0 else math.nan
+            entered = open_[t - 1, n] if t > 0 else unsettled_open[n]
+            moves[n] = open_[t, n] / entered - 1.0 if entered > 0.0 else math.nan
             if math.isfinite(moves[n]):
                 seen += 1.0
         for n in range(symbols):
-            here, last = positions[BEHIND + t, n], positions[BEHIND + t - 1, n]
+            here, last = positions[now, n], positions[before, n]
             half = finite_or_zero(0.5e-4 * round_trip_bps[t, n])
             for g in range(ROWS):
                 traded = math.fabs(here[g] - last[g])
@@ -148,10 +136,10 @@ def paper_epoch(spoken: Spoken, open_: Floats, round_trip_bps: Floats, unsettled
             symbol_turnover[n] += math.fabs(here[SCORE] - last[SCORE])
             symbol_cost[n] += math.fabs(here[SCORE] - last[SCORE]) * half
             for r in range(regimes):
-                present[r] += chances[BEHIND + t, n, r] / (bars * symbols)
+                present[r] += chances[now, n, r] / (bars * symbols)
             if not math.isfinite(moves[n]):
                 continue
-            held = positions[t, n]
+            held = positions[oldest, n]
             part = moves[n] / seen
             for g in range(ROWS):
                 if held[g] != 0.0:
@@ -159,12 +147,13 @@ def paper_epoch(spoken: Spoken, open_: Floats, round_trip_bps: Floats, unsettled
                     returns[g] += held[g] * part
             for r in range(regimes):
                 for k in range(K):
-                    source_returns[r, k] += chances[t, n, r] * held[k] * part
+                    source_returns[r, k] += chances[oldest, n, r] * held[k] * part
             if held[SCORE] != 0.0:
                 symbol_active[n] = 1
                 symbol_returns[n] += held[SCORE] * moves[n]
-    unsettled.positions[:] = positions[bars:]
-    unsettled.regimes[:] = chances[bars:]
+    for b in range(BEHIND):
+        unsettled.positions[b] = positions[(bars + b) % (BEHIND + 1)]
+        unsettled.regimes[b] = chances[(bars + b) % (BEHIND + 1)]
     unsettled_open[:] = open_[bars - 1]
     return Epoch(
         returns,

@@ -64,7 +64,7 @@ def l82_policy(
     Wealth is time-weighted: cash that comes in or out is no gain. observation (12,) by OBSERVED, 0 where not known (`known` 0).
     Sources: Cover (1991); Li, Chu, Langford and Schapire (2010).
     """
-    bars = np.flatnonzero(clock.is_bar)
+    bars = clock.bars
     equity, flows = np.asarray(l97_ledger.equity), np.asarray(l97_ledger.cash_flows)
     own = account_growth(equity, flows, carry.accounts[:2])
     shadow = account_growth(shadow_account.equity, shadow_account.cash_flows, carry.accounts[2:])

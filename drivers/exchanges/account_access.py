@@ -29,13 +29,13 @@ from drivers.exchanges.markets import name_of
 from drivers.exchanges.state import State
 from drivers.exchanges.swaps import SPOKEN, prepare, refuse_contracts
 from drivers.exchanges.user_stream import UserStream
-from drivers.exchanges.watchdog_word import Word
+from drivers.exchanges.watchdog_hold import Hold
 from drivers.exchanges.wire import CcxtWire, Threads, refuse_withdrawals, with_bursts
 from drivers.feeds.reading import symbol_uid
 from drivers.venues.description import VenueRules
 
 PARTS: Final = ("KEY", "SECRET", "PASSWORD")
-WATCHDOG_WORD: Final = "watchdog-word"
+WATCHDOG_HOLD: Final = "watchdog-hold"
 
 
 @dataclass(frozen=True, repr=False)
@@ -175,7 +175,7 @@ class Account:
             can_pair=wires[0].can_pair, adopt=rules.adopt, on_stop=rules.on_stop, weight=rules.request_weight,
             most_orders=rules.order_rate, notify=notify,
             wait=self.wait, skew=skew, most_skew=int(rules.max_skew * 1e9),
-            watchdog_acts=Word(account_file(exchange.name, keys, WATCHDOG_WORD)).stands,
+            watchdog_acts=Hold(account_file(exchange.name, keys, WATCHDOG_HOLD)).active,
         )  # fmt: skip
         close = self.gateway.close
         self.gateway.close = lambda: (close(), self._lock.close())  # type: ignore[method-assign, assignment]

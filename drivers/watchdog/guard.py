@@ -18,7 +18,7 @@ from drivers.exchanges.legs import ENTRY, OPEN, Leg, stepped, text
 from drivers.exchanges.outbox import MARGIN
 from drivers.exchanges.seen import AccountSeen, OrderSeen
 from drivers.exchanges.state import State
-from drivers.exchanges.watchdog_word import Word
+from drivers.exchanges.watchdog_hold import Hold
 from drivers.exchanges.wire import DONE, LATER, NOT_FOUND, REFUSED, Outcome, Wire
 from drivers.watchdog.notebook import Notebook, Sale
 from drivers.watchdog.rules import STRENGTH, Action, WatchdogRules
@@ -41,7 +41,7 @@ class Guard:
     markets: tuple[Market, ...]
     rules: WatchdogRules
     notebook: Notebook
-    word: Word
+    hold: Hold
     halt: Callable[[str], None]
     say: Callable[[str], None]
     now: Callable[[], int]
@@ -209,23 +209,23 @@ class Guard:
 
     def _done(self) -> None:
         """Nothing is left of what was to be done."""
-        self.word.take_back()
+        self.hold.lift()
         if self.notebook.action and self.notebook.halted:
             did = "entries are canceled" if self.notebook.action == "cancel" else "orders are canceled and positions closed"
             self.notebook.action = ""
             self.notebook.write()
             self.say(f"done: {did}")
 
-    def _speak(self) -> None:
+    def _hold_stream(self) -> None:
         """The stream beside it places nothing while this lasts."""
         try:
-            self.word.say()
+            self.hold.renew()
         except OSError as error:
-            self._once("word", f"the stream cannot be told to stand back ({(error.strerror or 'unknown reason').lower()})")
+            self._once("hold", f"the stream cannot be told to stand back ({(error.strerror or 'unknown reason').lower()})")
 
     def _cancel(self, due: list[OrderSeen]) -> None:
         for seen in due:
-            self._speak()
+            self._hold_stream()
             name = next(market.name for market in self.markets if market.symbol == seen.symbol)
             leg = Leg(
                 seen.client, 0, name, "stop" if seen.trigger else "limit", "", "0", "", "", "GTC", self.now(),
@@ -282,7 +282,7 @@ class Guard:
         size = Decimal(0) if waiting else self._to_close(market, account, state)
         if size == 0:
             return
-        self._speak()
+        self._hold_stream()
         number, self.notebook.number = self.notebook.number, self.notebook.number + 1
         place = self.markets.index(market)
         client = client_ids.written(place, number, 0, state.nonce, client_ids.WATCHDOG)

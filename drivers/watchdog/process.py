@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from drivers.exchanges.access import Exchange, exchange_rules
 from drivers.exchanges.account_access import (
-    WATCHDOG_WORD,
+    WATCHDOG_HOLD,
     account_client,
     account_file,
     check_mode,
@@ -22,7 +22,7 @@ from drivers.exchanges.account_access import (
 )
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.markets import in_order
-from drivers.exchanges.watchdog_word import Word
+from drivers.exchanges.watchdog_hold import Hold
 from drivers.exchanges.wire import CcxtWire
 from drivers.feeds.venue_facts import OWN_VENUES
 from drivers.monitor.server import append
@@ -104,7 +104,7 @@ def run_watchdog(
         client = account_client(exchange, keys)
         guard = Guard(
             Watched(folder), CcxtWire(client, keys.all), tuple(market_of(exchange.market(symbol)) for symbol in symbols), rules,
-            Notebook(account_file(venue, keys, "watchdog.json"), say), Word(account_file(venue, keys, WATCHDOG_WORD)),
+            Notebook(account_file(venue, keys, "watchdog.json"), say), Hold(account_file(venue, keys, WATCHDOG_HOLD)),
             latch(channel), say, lambda: client.milliseconds() * 1_000_000 - _ahead(client),
         )  # fmt: skip
         say(f"guards {venue} for {folder.stem}")

@@ -286,7 +286,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_for_any_input_position_and_entries_stay_within_the_approved(data: st.DataObject) -> None:
     rows = [{**r, "id": 4 * k + 4} for k, r in enumerate(data.draw(ROWS))]

@@ -410,7 +410,7 @@ def test_whatever_comes_it_never_fills_beyond_its_limit_and_the_position_is_left
     assert loop.carries["l90_fills"].position[0] == steps[-1][0].ledger.position[0], "the venue's book"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(**SETTINGS)
 def test_compiled_and_plain_are_equal_to_the_bit(
     story: Any, bps: float, patience: int, gap: float, tick: float, late: int

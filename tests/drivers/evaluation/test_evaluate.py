@@ -113,6 +113,7 @@ def test_an_evaluation_goes_on_where_it_was_stopped(traded_market: Path, tmp_pat
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_killed_for_good_it_goes_on_and_the_pool_gives_the_same_bits(
     done: tuple[Evaluation, Path], traded_market: Path, tmp_path: Path
 ) -> None:

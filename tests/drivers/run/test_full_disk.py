@@ -35,7 +35,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(  # the mark, the log, the first file, row groups, the last file
-    ("command", "size"), [("run", 0), ("stream", 100), ("run", 3_000), ("stream", 30_000), ("run", 100_000)]
+    ("command", "size"),
+    [("run", 0), pytest.param("stream", 100, marks=pytest.mark.long), ("run", 3_000), ("stream", 30_000), ("run", 100_000)],
 )
 def test_a_full_disk_leaves_neither_results_nor_a_partial_folder(
     data: Path, tmp_path: Path, command: str, size: int, capsys: pytest.CaptureFixture[str]

@@ -374,7 +374,11 @@ def test_a_stream_that_was_killed_before_its_first_bar_is_started_again(
 
 
 @pytest.mark.parametrize(
-    "step", ["the journal joins the results", pytest.param("the rest goes", marks=LONG), "the checkpoint is written"]
+    "step",
+    [
+        "the journal joins the results",
+        *(pytest.param(step, marks=LONG) for step in ("the rest goes", "the checkpoint is written")),
+    ],
 )
 def test_killed_when_the_results_have_their_name_already_the_stream_is_finished(
     data: Path, project: Path, whole: Path, tmp_path: Path, step: str

@@ -90,7 +90,9 @@ def signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[signal.Signals]]:
     assert not wanted
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, *(pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGTERM, signal.SIGHUP))]
+)
 def test_a_signal_in_the_middle_of_a_bar_lets_a_stream_finish_it(
     data: Path, tmp_path: Path, signals: list[signal.Signals], number: signal.Signals
 ) -> None:
@@ -129,7 +131,7 @@ def test_a_signal_in_the_middle_of_a_run_leaves_nothing(
     assert left(tmp_path) == set()
 
 
-@pytest.mark.parametrize("wait", [0.0, 0.1])
+@pytest.mark.parametrize("wait", [pytest.param(0.0, marks=pytest.mark.long), 0.1])
 def test_ctrl_c_ends_a_process_that_runs_layers_in_threads(data: Path, tmp_path: Path, wait: float) -> None:
     """Pressed as the threads start, a run used to wait for ever for a thread that nobody had heard of."""
     out = tmp_path / "out"

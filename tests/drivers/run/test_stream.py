@@ -101,7 +101,7 @@ def same(one: pa.Table, other: pa.Table, name: str) -> None:
             assert a.equals(b), f"{name}: {column}"
 
 
-@pytest.mark.parametrize("bars", [1, 200, 400])
+@pytest.mark.parametrize("bars", [*(pytest.param(n, marks=pytest.mark.long) for n in (1, 200)), 400])
 def test_a_stream_that_was_stopped_and_goes_on_is_one_that_never_stopped(
     data: Path, batch: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bars: int
 ) -> None:

@@ -105,7 +105,7 @@ def same(out: Path, alone: dict[str, dict[str, Any]]) -> None:
             np.testing.assert_array_equal(frame[name.removeprefix(f"{layer}.")], expected, err_msg=name)
 
 
-@pytest.mark.parametrize("shard", [1, 2, 3])
+@pytest.mark.parametrize("shard", [*(pytest.param(n, marks=pytest.mark.long) for n in (1, 2)), 3])
 def test_shards_give_the_bits_of_one_engine(
     place: Path, tmp_path: Path, alone: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, shard: int
 ) -> None:

@@ -27,6 +27,7 @@ from tests.drivers.scale.test_run import BELIEF, tables
 from tests.drivers.small_market import market
 
 
+@pytest.mark.long
 def test_a_cluster_gives_the_bits_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRATOQUANT_THREADS", "1")
     monkeypatch.setattr("drivers.store.published.make_cache_root", lambda: tmp_path / "cache")

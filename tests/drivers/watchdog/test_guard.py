@@ -14,7 +14,7 @@ from dataflows.execution.types import FILL, POST_ONLY, REJECTIONS
 from drivers.exchanges import client_ids
 from drivers.exchanges.legs import ENTRY
 from drivers.exchanges.practice.order_faults import ANSWERS, REQUESTS, OrderFaults
-from drivers.exchanges.watchdog_word import Word
+from drivers.exchanges.watchdog_hold import Hold
 from drivers.exchanges.wire import CcxtWire
 from drivers.watchdog.guard import Guard
 from drivers.watchdog.notebook import Notebook
@@ -39,8 +39,8 @@ class Dog:
         self.desk = Desk(self.run / "journal", more.pop("seed", 1), **more)
         self.operator = folder / "commands.txt"
         self.operator.touch()
-        self.word = Word(folder / "word", lambda: self.desk.now / 1_000)
-        self.desk.gateway.watchdog_acts = self.word.stands
+        self.hold = Hold(folder / "hold", lambda: self.desk.now / 1_000)
+        self.desk.gateway.watchdog_acts = self.hold.active
         self.beat()
         self.guard = self.awake()
 
@@ -61,7 +61,7 @@ class Dog:
         notebook = Notebook(self.place / "notebook.json", self.said.append)
         return Guard(
             Watched(self.run, lambda: desk.now / 1_000), Mortal(desk._client(), ()), desk.gateway.markets, self.rules, notebook,
-            self.word, latch(self.operator), self.said.append, lambda: desk.now * MS,
+            self.hold, latch(self.operator), self.said.append, lambda: desk.now * MS,
         )  # fmt: skip
 
     def beat(self) -> None:
@@ -212,7 +212,7 @@ def test_a_loss_within_a_bar_flattens_beside_a_stream_that_lives(tmp_path: Path)
     dog.lives(30)
     still.price["BTCUSDT"] = Decimal(59_000)  # it falls through the stop, and nothing trades there
     dog.lives(5)
-    assert dog.halts() == [] or dog.word.stands()
+    assert dog.halts() == [] or dog.hold.active()
     still.price["BTCUSDT"] = Decimal(57_500)
     for _ in range(20):
         dog.desk.run(0.5)
@@ -222,7 +222,7 @@ def test_a_loss_within_a_bar_flattens_beside_a_stream_that_lives(tmp_path: Path)
     assert any("lost more than 100 within one bar" in said for said in dog.said)
     assert any("places nothing until" in said for said in dog.desk.said)
     dog.lives(120)
-    assert abs(dog.desk.gateway.state.position["BTCUSDT"]) < LOT and not dog.word.stands()
+    assert abs(dog.desk.gateway.state.position["BTCUSDT"]) < LOT and not dog.hold.active()
     assert all(gap == 0 for gap in dog.desk.gateway.reconciler.gaps.values())
 
 
@@ -263,7 +263,7 @@ def test_a_stream_that_comes_back_ends_the_episode_and_the_next_one_halts_again(
     enter(dog)
     dog.dead(300)
     dog.desk.restart()
-    dog.desk.gateway.watchdog_acts = dog.word.stands
+    dog.desk.gateway.watchdog_acts = dog.hold.active
     dog.lives(60)
     with dog.operator.open("a") as file:
         file.write("RELEASE\n")
