@@ -5,7 +5,8 @@ The three mean the same. A request raises KeyboardInterrupt in the main thread, 
 - Inside `deferred()` the exception waits for the end of the section, or for the next `safe_point()` in it. Sections are what an
   exception would leave half done: the start of a thread, a compiled layer, a rename.
 - Inside `graceful()` the first request only sets `asked`, for a loop that finishes its bar; the second raises.
-- Elsewhere it is raised at once.
+- Elsewhere it is raised at once. Python drops an exception in a destructor or a callback of C; the request is then raised at
+  the next safe point.
 
 Handlers run in the main thread only. In other threads the context managers change nothing.
 """
@@ -14,10 +15,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,6 +36,7 @@ class Requests:
         self._deferred = self._graceful = self._installed = 0
         self._before: dict[int, Any] = {}
         self._terminals: list[int] = []
+        self._hook: Any = sys.unraisablehook
 
     def on_signal(self, number: int, frame: object) -> None:
         """The handler."""
@@ -49,6 +55,13 @@ class Requests:
             self._due = False
             raise KeyboardInterrupt
 
+    def on_dropped(self, about: UnraisableHookArgs) -> None:
+        """What Python does with an exception that it cannot raise where it came up: a request is kept."""
+        if issubclass(about.exc_type, KeyboardInterrupt):
+            self._due = True
+        else:
+            self._hook(about)
+
     def _leave_terminal(self) -> None:
         """The terminal is gone: what is still printed to it goes nowhere, instead of failing."""
         if self._terminals:
@@ -64,6 +77,7 @@ class Requests:
         if self._installed == 1:
             self.asked = self._due = False
             self._terminals = [handle for handle in (0, 1, 2) if _is_terminal(handle)]
+            self._hook, sys.unraisablehook = sys.unraisablehook, self.on_dropped
             for number in SIGNALS:
                 before = signal.getsignal(number)
                 if before not in (signal.SIG_IGN, None):
@@ -76,6 +90,7 @@ class Requests:
             for number, before in self._before.items():
                 signal.signal(number, before)
             self._before = {}
+            sys.unraisablehook = self._hook
 
     @contextmanager
     def section(self, *, deferred: bool = False, graceful: bool = False) -> Iterator[Requests]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 
 import pytest
@@ -94,3 +95,36 @@ def test_what_a_library_makes_of_an_interrupt_is_recognised() -> None:
     except SystemError as error:
         assert interrupted(error)
     assert not interrupted(SystemError("of its own"))
+
+
+class _Dies:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_request_in_a_destructor_is_raised_at_the_next_safe_point() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), handled():
+        dies = _Dies()
+        del dies
+        done.append("dropped")  # Python raises nothing where a destructor was called
+        with deferred():
+            done.append("section")
+        done.append("never")
+    assert done == ["dropped", "section"]
+
+
+def test_other_errors_in_a_destructor_go_where_they_went() -> None:
+    class Fails:
+        def __del__(self) -> None:
+            raise ValueError("elsewhere")
+
+    seen: list[str] = []
+    before, sys.unraisablehook = sys.unraisablehook, lambda about: seen.append(str(about.exc_value))
+    try:
+        with handled():
+            fails = Fails()
+            del fails
+    finally:
+        sys.unraisablehook = before
+    assert seen == ["elsewhere"]
