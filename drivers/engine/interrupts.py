@@ -5,8 +5,8 @@ The three mean the same. A request raises KeyboardInterrupt in the main thread, 
 - Inside `deferred()` the exception waits for the end of the section, or for the next `safe_point()` in it. Sections are what an
   exception would leave half done: the start of a thread, a compiled layer, a rename.
 - Inside `graceful()` the first request only sets `asked`, for a loop that finishes its bar; the second raises.
-- Elsewhere it is raised at once. Python drops an exception in a destructor or a callback of C; the request is then raised at
-  the next safe point.
+- Elsewhere it is raised at once, unless that would be in a destructor, where Python drops it, or in LLVM's bindings, which
+  would free memory twice: then it is raised as soon as these are left.
 
 Handlers run in the main thread only. In other threads the context managers change nothing.
 """
@@ -23,8 +23,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
+    from types import FrameType
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN: Final = 0.005
+"""Processor seconds after which a request that could not be raised is looked at again."""
 
 
 class Requests:
@@ -38,7 +41,7 @@ class Requests:
         self._terminals: list[int] = []
         self._hook: Any = sys.unraisablehook
 
-    def on_signal(self, number: int, frame: object) -> None:
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
         """The handler."""
         if number == signal.SIGHUP:
             self._leave_terminal()
@@ -46,8 +49,24 @@ class Requests:
         if self._graceful and first:
             return
         self._due = True
-        if not self._deferred:
+        self._raise_in(frame)
+
+    def on_timer(self, number: int, frame: FrameType | None) -> None:
+        """The handler of what `_again` has ordered."""
+        self._raise_in(frame)
+
+    def _raise_in(self, frame: FrameType | None) -> None:
+        """Raises a request that is due, where nothing stands against it."""
+        if self._deferred:
+            return
+        if _delicate(frame):
+            self._again()
+        else:
             self.safe_point()
+
+    def _again(self) -> None:
+        """A request that is due is looked at again soon."""
+        signal.setitimer(signal.ITIMER_VIRTUAL, AGAIN)
 
     def safe_point(self) -> None:
         """Raises KeyboardInterrupt where one is due."""
@@ -59,6 +78,7 @@ class Requests:
         """What Python does with an exception that it cannot raise where it came up: a request is kept."""
         if issubclass(about.exc_type, KeyboardInterrupt):
             self._due = True
+            self._again()
         else:
             self._hook(about)
 
@@ -78,6 +98,7 @@ class Requests:
             self.asked = self._due = False
             self._terminals = [handle for handle in (0, 1, 2) if _is_terminal(handle)]
             self._hook, sys.unraisablehook = sys.unraisablehook, self.on_dropped
+            self._before[signal.SIGVTALRM] = signal.signal(signal.SIGVTALRM, self.on_timer)
             for number in SIGNALS:
                 before = signal.getsignal(number)
                 if before not in (signal.SIG_IGN, None):
@@ -87,6 +108,7 @@ class Requests:
         """Gives the signals back."""
         self._installed -= 1
         if self._installed == 0:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
             for number, before in self._before.items():
                 signal.signal(number, before)
             self._before = {}
@@ -136,6 +158,7 @@ def safe_point() -> None:
 
 def ignore() -> None:
     """The process is about to end: what is asked for from here on changes nothing, its exit code neither."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -147,6 +170,15 @@ def interrupted(error: BaseException) -> bool:
         if isinstance(seen, KeyboardInterrupt):
             return True
         seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _delicate(frame: FrameType | None) -> bool:
+    """Whether an exception that is raised in a frame would be dropped, or leave LLVM's objects half freed."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__" or frame.f_globals.get("__name__", "").startswith("llvmlite."):
+            return True
+        frame = frame.f_back
     return False
 
 
