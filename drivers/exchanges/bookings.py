@@ -38,8 +38,7 @@ class Bookings:
     def begin(self) -> None:
         """Knows the exchange's ids of what is remembered."""
         for leg in self.state.legs.values():
-            if leg.venue_id:
-                self._by_venue[leg.symbol, leg.venue_id] = leg.client
+            self.knows(leg)
 
     def adopt_position(self, market: Market, held: Decimal, price: float) -> None:
         """What the account held at the start is ours, as if it had just been bought at the last price."""
@@ -59,8 +58,9 @@ class Bookings:
         )
 
     def knows(self, leg: Leg) -> None:
-        """A leg is found by the exchange's id of it."""
-        self._by_venue[leg.symbol, leg.venue_id] = leg.client
+        """A leg is found by the exchange's id of it, once it has one."""
+        if leg.venue_id:
+            self._by_venue[leg.symbol, leg.venue_id] = leg.client
 
     def leg_of(self, seen: OrderSeen) -> Leg | None:
         """The leg that an order of the account is; None for a stranger's."""

@@ -91,8 +91,8 @@ class Limits:
         return now >= self.closed_until and self.weight.has(now, urgent)
 
     def may_order(self, now: int, urgent: bool) -> bool:
-        """Whether they leave room for an order."""
-        return self.may_call(now, urgent) and (self.orders is None or self.orders.has(now, urgent))
+        """Whether they leave room for an order. The limit of orders is one of entries: no stop, exit or cancel waits for it."""
+        return self.may_call(now, urgent) and (urgent or self.orders is None or self.orders.has(now, urgent))
 
     def called(self, now: int, order: bool) -> None:
         """A call is made; order: it places one."""

@@ -231,7 +231,7 @@ class Steering:
         )  # fmt: skip
         want = stepped(max(Decimal(0), held - sum(working.values(), Decimal(0)) - asked), market.lot, up=False)
         if market.swap:
-            self.of_swap.hold(stop, target, guards, want, market)
+            self.of_swap.hold(stop, target, guards, stepped(held, market.lot, up=False), want, market)
             return
         if stop.market:
             self._to_market(stop, guards, want, market)

@@ -1,7 +1,8 @@
 """The bracket of a perpetual swap's position: a native conditional stop and a resting limit as target, both reduce-only.
 
-Nothing is locked, so both rest for all that is held, and a stop is replaced by placing the new one before the old one is taken
-off. What either fills lessens the other's position: the exchange lets no reduce-only order open one.
+Nothing is locked. So the stop rests for all that is held, beside an exit too, and it is replaced by placing the new one before
+the old one is taken off. The target rests for what no exit closes. A fill of one reduces the position that the others close:
+the exchange lets no reduce-only order open one.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ class SwapBracket:
     def __init__(self, gateway: Gateway, steering: Steering, most: int) -> None:
         self.gateway, self.steering, self.most = gateway, steering, most
 
-    def hold(self, stop: Book, target: Book | None, guards: list[Leg], want: Decimal, market: Market) -> None:
-        """The next step towards a stop and a target for so much. guards: the legs of both."""
+    def hold(self, stop: Book, target: Book | None, guards: list[Leg], held: Decimal, want: Decimal, market: Market) -> None:
+        """The next step towards a stop for all that is held and a target for `want`, what no exit closes. guards: the legs of
+        both."""
         if stop.market:
             self._to_market(stop, guards, want, market)
             return
-        if self._stand(stop, guards, want, market) and target is not None and self.gateway.now() >= target.wait:
+        if self._stand(stop, guards, held, market) and target is not None and self.gateway.now() >= target.wait:
             self._stand(target, guards, want, market)
 
     def _stand(self, book: Book, guards: list[Leg], want: Decimal, market: Market) -> bool:

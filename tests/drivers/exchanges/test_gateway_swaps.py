@@ -122,6 +122,23 @@ def test_the_bracket_follows_what_is_held(desk: Desk) -> None:
     assert desk.account.position(BTC).amount == 0 and resting(desk) == [], "an exit never opens a position on the other side"
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_stop_stays_while_an_exit_rests_and_the_target_makes_room_for_it(sign: int, desk: Desk) -> None:
+    price = enter(desk, sign)
+    away = round(price * (1.0 + sign * 0.003), 2)
+    desk.ask("submit", order(
+        BTC, 8, -sign * SIZE, desk.now, price, type=LIMIT, limit_price=away, reduce_only=True, parent=11 << 32 | 4
+    ))  # fmt: skip
+    desk.flush()
+    desk.run(5)
+    there = {kind: (left, at) for kind, _, left, at in resting(desk)}
+    stop = Decimal(repr(round(price * (1.0 - sign * 0.005), 2)))
+    assert there == {"LIMIT": (Decimal("0.05"), Decimal(repr(away))), "STOP_MARKET": (Decimal("0.05"), stop)}
+    go(desk, float(stop) - sign * 1.0)
+    assert desk.account.position(BTC).amount == 0 and resting(desk) == []
+    assert fills(desk)[-1][0] == 5, "its stop has closed it"
+
+
 def test_an_entry_that_takes_the_position_to_the_other_side_brings_its_own_bracket(desk: Desk) -> None:
     price = enter(desk)
     desk.ask("submit", entry(

@@ -45,6 +45,14 @@ def test_orders_have_a_bucket_of_their_own() -> None:
     assert limits.may_order(5 * SECOND, urgent=False)
 
 
+def test_a_small_limit_of_entries_holds_up_no_stop_and_no_cancel() -> None:
+    limits = Limits(6_000.0, orders=1.0)
+    assert limits.may_order(0, urgent=False)
+    limits.called(0, order=True)
+    limits.learn(0, Used(orders=40))  # the exchange counts stops and exits too
+    assert limits.may_order(0, urgent=True) and not limits.may_order(0, urgent=False)
+
+
 def test_an_exchange_that_has_no_call_left_is_left_alone_until_it_says_and_no_longer_than_a_minute() -> None:
     limits = Limits(100.0)
     limits.learn(0, Used(left=0, most=10, anew=2_000))
