@@ -103,5 +103,5 @@ def evaluate(
     )
     grid = {key: [as_yaml(key, value) for value in values] for key, values in (set or {}).items()}
     request = EvaluationRequest(base, combined(grid), tuple(seeds), ablation, windows, separate, folder, keep)
-    pool = LocalPool(workers, modules=[RunTask.__module__]) if cluster is None else Cluster(cluster, machine)
-    return Evaluation(folder, run(request, pool))
+    with LocalPool(workers, modules=[RunTask.__module__]) if cluster is None else Cluster(cluster, machine) as pool:
+        return Evaluation(folder, run(request, pool))

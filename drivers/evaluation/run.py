@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -47,13 +47,15 @@ def default_out(now: datetime) -> Path:
 def evaluate(request: EvaluationRequest, executor: Executor | None = None, console: Console | None = None) -> Evaluation:
     """Runs what is not there yet, judges all of it, and writes page and tables into `request.out`.
 
-    executor: None takes the cores of this machine. The same request with the same `out` goes on where one was ended. A run that
-    fails costs its setting: `Evaluation.failures` says which and why. Raises EvaluationError, and what reading the data and the
-    configuration raises, before anything is run; and EvaluationError where every run has failed.
+    executor: stays the caller's, who ends it; None takes the cores of this machine. The same request with the same `out` goes
+    on where one was ended. A run that fails costs its setting: `Evaluation.failures` says which and why. Raises
+    EvaluationError, and what reading the data and the configuration raises, before anything is run; and EvaluationError where
+    every run has failed.
     """
     out = (request.out or default_out(datetime.now(UTC))).absolute()
-    pool = executor or LocalPool(modules=[RunTask.__module__])
-    with pool, progress_bar(console or Terminal(stderr=True)) as progress:  # its processes start beside the planning
+    workers = LocalPool(modules=[RunTask.__module__]) if executor is None else nullcontext(executor)
+    # processes of our own start beside the planning
+    with workers as pool, progress_bar(console or Terminal(stderr=True)) as progress:
         plan = plan_evaluation(request, progress)
         with _owned(out):
             results = _finished(out, plan)

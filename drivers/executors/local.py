@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any, Final
 
@@ -59,14 +60,11 @@ class _Worker:
         self.inward: IO[bytes] = self.process.stdin
         self.outward: IO[bytes] = self.process.stdout
 
-    def begin(self, task: Task) -> bool:
-        """Hands it a task; False where it is dead."""
+    def begin(self, task: Task) -> None:
+        """Hands it a task. One that is dead is found so when it is listened to."""
         self.task = task
-        try:
+        with suppress(BrokenPipeError):
             send(self.inward, (task.function, task.argument))
-        except BrokenPipeError:
-            return False
-        return True
 
     def end(self) -> str:
         """Ends it, whatever it is at; returns how it ended, as a worker that died is told of."""
@@ -162,7 +160,7 @@ class LocalPool:
                     return
                 worker = self._start()
                 selector.register(worker.outward, selectors.EVENT_READ, worker)
-            worker.begin(waiting.next())  # one that is dead is found so when it is listened to
+            worker.begin(waiting.next())
 
     def _start(self) -> _Worker:
         with deferred():  # a process that Ctrl-C interrupts while it starts would stay
