@@ -82,7 +82,7 @@ def place(client: Any, rules: VenueRules) -> None:
     """Points ccxt's client to the addresses that the venue's file names."""
     if rules.sandbox:
         if not client.urls.get("test"):
-            raise ExchangeFault(f"{rules.exchange} has no test net; `stratoquant exchange simulate` is one")
+            raise ExchangeFault(f"{rules.exchange} has no test net; use `stratoquant exchange simulate` instead")
         if rules.market == "swap" and rules.exchange.startswith("binance"):
             client.enable_demo_trading(True)  # Binance's futures have no other test net any more
         else:

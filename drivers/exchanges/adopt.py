@@ -58,7 +58,7 @@ def _adopt(gateway: Gateway, market: Market, seen: OrderSeen, sequence: int) -> 
     gateway.state.touch(book, leg)
     gateway.bookings.knows(leg)
     what = (
-        "is of the position's bracket until the layers place theirs"
+        "serves as the position's stop or target until the layers place theirs"
         if closes
         else "is canceled, for the risk gate has not seen it"
     )

@@ -33,7 +33,7 @@ class Bookings:
         self.gateway, self.state = gateway, gateway.state
         self._by_venue: dict[tuple[str, str], str] = {}
         self._parked: dict[tuple[str, str], list[TradeSeen]] = {}
-        self._own: set[str] = set()  # orders of the exchange's own, of which word has come
+        self._own: set[str] = set()  # orders of the exchange's own, already reported
 
     def begin(self) -> None:
         """Knows the exchange's ids of what is remembered."""

@@ -35,7 +35,7 @@ class Desk:
     client: ccxt's, with its WebSocket side. symbols: as the exchange writes them. frame_name: ccxt's name of the bar's length.
     step: ns. depth: levels; 0: no books. lots: least steps of sizes; 0: unknown. It is written by the thread of the streams and
     read by the engine's: `lock` guards it. `changed` is set when the next bar has become known of every symbol, and not before:
-    who waits for it takes time from who reads the frames.
+    a waiting thread would slow the one that reads frames.
     """
 
     client: Any

@@ -140,7 +140,10 @@ class Outbox:
             self.state.touch(book)
             if book.role in (STOP, TARGET):
                 self.gateway.steering.bracket_ended(book, leg, ended)
-            elif ended == "closed":
+                continue
+            if ended in ("closed", "canceled"):
+                book.trouble = 0  # it was accepted: a later refusal is another
+            if ended == "closed":
                 if book.left == 0:
                     book.ends = FILL
                 elif abs(book.left) < self.gateway.by_name[book.symbol].lot:

@@ -88,7 +88,7 @@ REJECTIONS: Final = {
     "STALE": "it was too old to be sent",
     "ADOPTED": "the account held it before the stream began",
     "WATCHDOG": "the watchdog beside the stream closed the position",
-    "DELEVERAGED": "the venue took a part of the position, for others could not pay",
+    "DELEVERAGED": "the venue closed part of the position because other traders could not pay",
 }
 DROPS: Final = {
     "LOT": "the change was smaller than the venue's lot",

@@ -1,4 +1,4 @@
-"""What every account of the practice exchange has: orders, how they meet the market's trades, and what they must be.
+"""What every account of the practice exchange has: orders, how they fill against the market's trades, and what they must be.
 
 A limit order fills when the market trades through its price, at the market trade's size at most; a market order fills at once
 at the last price, in up to three parts. Amounts are exact decimals.
