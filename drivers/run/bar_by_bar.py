@@ -199,11 +199,9 @@ class Stream:
         if not self.recorder.writer.parts:
             return
         self.flush()
-        found: list[dict[str, Any] | None] = []
-        self.sinks.cut(found.append)
         self.sinks.wait()
-        self.engine.begin(self.between.memory(), found[0], self._venue_memory())
-        self.sinks.do(self._prepare)
+        self.engine.begin(self.between.memory(), self.recorder.cut(), self._venue_memory())
+        self.sinks.do(self._ready)
 
     def _venue_memory(self) -> Mapping[str, Any] | None:
         kept = None if self.venue is None else self.venue.kept
@@ -230,10 +228,16 @@ class Stream:
                 )
 
         self.sinks.cut(kept)
+        self.sinks.do(self._ready)
 
-    def _prepare(self) -> None:
+    def _ready(self) -> None:
+        """Makes the journal's folder ready for the next segment."""
         with suppress(OSError):  # `_next_segment` tries it again, and says why it fails
             self.engine.prepare()
+        try:
+            self.engine.tidy()
+        except OSError as error:
+            self.between.notify(f"Old segments of the journal cannot be compressed ({error.strerror}); they stay as they are.")
 
     def _journal_failed(self, reason: str) -> None:
         engine = self.session.engine

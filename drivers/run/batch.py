@@ -68,7 +68,8 @@ def run_batch(request: RunRequest, console: Console | None = None, *, advance: A
     console = console or Terminal(stderr=True)
     if request.url is None:
         return _run(request, request.out or default_out(datetime.now(UTC)), console, advance or advance_all)
-    with publishing(request.url, overwrite=request.overwrite) as folder:
+    tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    with publishing(request.url, overwrite=request.overwrite, tell=tell) as folder:
         made = _run(request, folder, console, advance or advance_all)
     return replace(made, out=request.url)
 

@@ -32,29 +32,23 @@ def follow(
     each look; wait: is called between two. Raises what `replay` raises where the code is another or the journal is damaged. A
     record that is not whole yet is read when it is. Returns when the folder has gone, as it does when the stream ends.
     """
-    engine: Engine | None = None
     found, begin = last_beginning(segments_of(folder), "kind")
-    segment, done = found[0], 0
+    engine, reader = engine_from(begin, project), JournalReader(found[0])
     while not stopped() and folder.is_dir():
-        for number, record in enumerate(JournalReader(segment)):
-            if number < done:
-                continue
-            done = number + 1
-            kind = record.about["kind"]
-            if engine is None:
-                engine = engine_from(begin, project)
-            elif kind == "bars":
-                take(engine, engine.advance(chunk_of(record)))
-            elif kind == "instant":
-                between(engine, engine.react(instant_of(record)))
-        try:
-            later = [path for path in segments_of(folder) if _number(path) > _number(segment)]
+        try:  # before the records are read: a segment that another follows by then is whole
+            later = [path for path in segments_of(folder) if _number(path) > _number(reader.path)]
         except JournalError:
             if folder.is_dir():
                 raise
             return  # the stream has just ended, and its folder has its final name
+        for record in reader.more():
+            kind = record.about["kind"]  # a segment begins with the state that the engine has
+            if kind == "bars":
+                take(engine, engine.advance(chunk_of(record)))
+            elif kind == "instant":
+                between(engine, engine.react(instant_of(record)))
         if later:
-            segment, done = later[0], 1  # it begins with the state that the engine has
+            reader = JournalReader(later[0])
         else:
             wait()
 

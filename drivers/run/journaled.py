@@ -47,9 +47,10 @@ def _digest(last_time: int, epoch: int, f8: Floats, i8: Ints) -> str:
 class Journaled:
     """An engine whose every instant is in a journal, on the disk, before it acts.
 
-    folder: of the journal's segments; None: no journal is kept. sends: its orders leave for an exchange; an error of the disk
-    that leaves open what is written then ends it (StoreError). on_failure: called once when the journal cannot be written, with
-    the reason, before what was to be written acts; from then on the engine goes on without a journal, until `begin`.
+    folder: of the journal's segments; None: no journal is kept. sends: its orders leave for an exchange; a disk error that
+    leaves it unknown what was written then ends the stream (StoreError). on_failure: called once when the journal cannot be
+    written, with the reason, before what was to be written acts; from then on the engine goes on without a journal, until
+    `begin`.
     """
 
     def __init__(self, session: PreparedRun, folder: Path | None) -> None:
@@ -76,24 +77,35 @@ class Journaled:
         """Begins a segment at once. Returns what is to be called with `Recorder.cut`, in a thread beside the bars, and puts its
         beginning on the disk: until that has returned, a restart needs the segment before. What is handed in must not change.
 
-        Both raise OSError when they cannot write; the last segment, or the last beginning, is still in use then.
+        Both raise OSError when they cannot write; the last segment, or the last beginning, is still in use then. Where the disk
+        does not confirm the last segment, that is a failure of the journal, as when a record is written. `prepare` and `tidy`
+        are to follow.
         """
         self._since = 0
         segments = self._segments
         if segments is None or self.failed:
             return lambda results: None
-        segment, taken = segments.turn(self.engine.last_time), take(self.engine)
+        try:
+            segment = segments.turn(self.engine.last_time)
+        except SyncError as error:
+            self._fail(error)
+            return lambda results: None
+        taken = take(self.engine)
 
         def keep(results: Mapping[str, Any] | None) -> None:
             segments.keep_start(segment, *_begin(self.session, taken, operator, results, venue))
-            segments.prepare()
 
         return keep
 
     def prepare(self) -> None:
-        """Does beforehand what the next `turn` waits for the disk for. In any thread; raises OSError."""
+        """Does in advance the disk work that the next `turn` would wait for. In any thread; raises OSError."""
         if self._segments is not None and not self.failed:
             self._segments.prepare()
+
+    def tidy(self) -> None:
+        """Closes and compresses what is no longer written. In any thread; raises OSError, which leaves the journal whole."""
+        if self._segments is not None:
+            self._segments.tidy()
 
     def go_on(self) -> str:
         """Appends to the last segment; returns what was cut off at its end, as a sentence."""
@@ -108,15 +120,20 @@ class Journaled:
         try:
             self._segments.append(about, arrays, sync=sync)
         except OSError as error:
-            if self.sends and isinstance(error, SyncError):
-                reason = (error.strerror or "unknown reason").lower()
-                raise StoreError(
-                    f"the disk does not confirm the journal ({reason}), so nothing more is sent; stops stay at the exchange. "
-                    "Look after the disk, then complete it with `stratoquant stream --resume`"
-                ) from error
-            self.failed = (error.strerror or "unknown reason").lower()
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        """Goes on without a journal that cannot be written, or raises StoreError; see the class."""
+        reason = (error.strerror or "unknown reason").lower()
+        if self.sends and isinstance(error, SyncError):
+            raise StoreError(
+                f"the disk does not confirm the journal ({reason}), so nothing more is sent; stops stay at the exchange. "
+                "Check the disk, then complete the stream with `stratoquant stream --resume`"
+            ) from error
+        self.failed = reason
+        if self._segments is not None:
             self._segments.fail()
-            self.on_failure(self.failed)
+        self.on_failure(reason)
 
     def advance(self, chunk: Chunk) -> Outputs:
         """`Engine.advance`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -27,12 +27,13 @@ COPIES: Final = "results"
 
 
 @contextmanager
-def publishing(url: Url, *, overwrite: bool) -> Iterator[Path]:
+def publishing(url: Url, *, overwrite: bool, tell: Callable[[str], None]) -> Iterator[Path]:
     """Gives a folder of this machine for a run's results, and puts them behind the URL when the block has ended without an
     error. The folder is then removed.
 
     overwrite: the results of a run that are there may be replaced; they stay until the new ones are whole. Raises TakenError
     before the block where something else is there; StoreError, naming the folder, which stays, where the results cannot be put.
+    It stays too where anything else ends that (Ctrl-C); `tell` is then called with a sentence that names it.
     """
     place = Place(url)
     _refuse_taken(place, overwrite)
@@ -43,9 +44,13 @@ def publishing(url: Url, *, overwrite: bool) -> Iterator[Path]:
         yield folder
         try:
             _put(folder, place, overwrite)
-        except (DataError, TakenError) as error:
+        except BaseException as error:  # what was there before may be gone by now
             stack.pop_all()
-            raise StoreError(f"{error}. The results of this run are whole, in {folder}") from None
+            where = f"The results of this run are whole, in {folder}"
+            if isinstance(error, (DataError, TakenError)):
+                raise StoreError(f"{error}. {where}") from None
+            tell(f"{where}; not all of them are at {place.source}.")
+            raise
 
 
 def _refuse_taken(place: Place, overwrite: bool) -> list[str]:

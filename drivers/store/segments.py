@@ -111,32 +111,18 @@ class Segments:
         self.cut = "; ".join(cuts)
 
     def begin(self, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-        """Begins a segment with this record, which is on the disk when this returns, and compresses those that have become old.
-        A segment gets its name when its beginning is on the disk."""
-        path = self._next_path()
-        unfinished = path.with_name(f".{path.name}")
-        unfinished.unlink(missing_ok=True)
+        """Begins a segment with this record, which is on the disk when this returns. `tidy` is to follow."""
         self.drop_prepared()
-        writer = JournalWriter(unfinished)
-        try:
-            writer.append(about, arrays, sync=True)
-            unfinished.rename(path)
-            sync(self.folder)
-        except OSError:
-            writer.drop()
-            unfinished.unlink(missing_ok=True)
-            raise
-        writer.path = path
-        if self._writer is not None:
-            self._writer.close()
+        writer = _written(self._next_path(), about, arrays)
+        self._left += [] if self._writer is None else [self._writer]
         self._writer = writer
-        self.compress()
 
     def turn(self, last_time: int) -> Path:
         """Begins a segment with a small record, of kind TURN, and returns it; the record is on the disk with the one after it.
         last_time: of the engine, UTC ns.
 
         Of what waits for the disk nothing is left to do here where `prepare` was called in time. `keep_start` is to follow.
+        Raises SyncError where the disk does not confirm the segment before; that one cannot be gone on with then.
         """
         self.prepare()
         writer = self._prepared
@@ -161,29 +147,19 @@ class Segments:
                 self._prepared = writer
 
     def keep_start(self, segment: Path, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-        """The state that a segment begins with, on the disk when this returns. Closes and compresses what has become old.
+        """The state that a segment begins with, on the disk when this returns. `tidy` is to follow.
 
         May be called from a thread beside the one that appends.
         """
-        path = _start_of(segment)
-        unfinished = path.with_name(f".{path.name}")
-        unfinished.unlink(missing_ok=True)
-        writer = JournalWriter(unfinished)
-        try:
-            writer.append(about, arrays, sync=True)
-            writer.close()
-            unfinished.rename(path)
-            sync(self.folder)
-        except OSError:
-            writer.drop()
-            unfinished.unlink(missing_ok=True)
-            raise
+        self._left.append(_written(_start_of(segment), about, arrays))
+
+    def tidy(self) -> None:
+        """Closes files that are no longer written, and compresses segments that have become old.
+
+        May be called from a thread beside the one that appends.
+        """
         while self._left:
             self._left.pop(0).close()
-        self.compress()
-
-    def compress(self) -> None:
-        """Compresses segments that have become old."""
         for old in segments_of(self.folder)[:-KEPT]:
             for path in (old, _start_of(old)):
                 if path.suffix != ".zst" and path.is_file():
@@ -219,6 +195,24 @@ class Segments:
             writer.close()
         self._left, self._writer = [], None
         self._lock.close()
+
+
+def _written(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> JournalWriter:
+    """A file that begins with this record. It gets its name when the record is on the disk; an OSError leaves no file."""
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.unlink(missing_ok=True)
+    writer = JournalWriter(unfinished)
+    try:
+        writer.append(about, arrays, sync=True)
+        unfinished.rename(path)
+        sync(path.parent)
+    except OSError:
+        writer.drop()
+        unfinished.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        raise
+    writer.path = path
+    return writer
 
 
 def last_beginning(segments: list[Path], key: str) -> tuple[list[Path], Record]:

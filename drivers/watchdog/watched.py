@@ -57,7 +57,8 @@ class Watched:
             segments, begin = last_beginning(segments_of(folder), "kind")
             self._reader = JournalReader(segments[0])
             self._begin(begin.about)
-        while True:
+        while True:  # what follows a segment is listed first: the segment is whole then
+            later = [path for path in segments_of(folder) if path.name[:6] > self._reader.path.name[:6]]
             for record in self._reader.more():
                 kind = record.about["kind"]
                 if kind == "begin":
@@ -67,7 +68,6 @@ class Watched:
                 elif kind == "venue" and self.state is not None:
                     self.state.take(record.about)
                     self.state.reports.clear()  # they are for the engine
-            later = [path for path in segments_of(folder) if path.name[:6] > self._reader.path.name[:6]]
             if not later:
                 return
             self._reader = JournalReader(later[0])

@@ -15,7 +15,7 @@ import pytest
 from drivers.run.journaled import Journaled
 from drivers.store.errors import StoreError
 from drivers.store.journal import SyncError
-from drivers.store.segments import Segments
+from drivers.store.segments import Segments, segments_of
 from tests.drivers.exchanges.desk import Desk, Killed, entry, order
 from tests.drivers.exchanges.scenario import Trader, Watcher, whole
 from tests.drivers.exchanges.test_gateway import BTC, Still, desk_of, enter, events
@@ -167,6 +167,33 @@ def test_a_sync_that_fails_on_paper_stops_entries_as_any_other_error(tmp_path: P
     with pytest.raises(SyncError):
         segments.append({"kind": "x"}, sync=True)
     assert found.note({"kind": "venue"}, True) is False and said == ["input/output error"]
+
+
+@pytest.mark.parametrize("sends", [False, True])
+def test_a_segment_that_the_disk_does_not_confirm_at_its_turn_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sends: bool
+) -> None:
+    segments = Segments(tmp_path / "journal")
+    segments.begin({"kind": "begin"}, {})
+    found = Journaled(SimpleNamespace(engine=SimpleNamespace(last_time=60)), None)  # type: ignore[arg-type]
+    found._segments, found.sends = segments, sends
+    said: list[str] = []
+    found.on_failure = said.append
+    assert found.note({"kind": "venue"}, False)
+
+    def fails(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fails)
+    if sends:
+        with pytest.raises(StoreError, match=r"does not confirm the journal .input/output error., so nothing more is sent"):
+            found.turn({})
+        assert said == []
+        return
+    found.turn({})({})
+    assert said == ["input/output error"] and found.failed
+    assert found.note({"kind": "venue"}, True) is False
+    assert [path.name for path in segments_of(tmp_path / "journal")] == ["000001.journal"]
 
 
 def test_the_next_segment_that_cannot_be_begun_leaves_the_last_one_in_use(

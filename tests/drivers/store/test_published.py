@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
@@ -36,9 +36,14 @@ def url(tmp_path: Path) -> Url:
 
 
 def put(
-    url: Url, marks: str, *, overwrite: bool = False, files: tuple[str, ...] = ("log.jsonl", "features/risk.parquet")
+    url: Url,
+    marks: str,
+    *,
+    overwrite: bool = False,
+    files: tuple[str, ...] = ("log.jsonl", "features/risk.parquet"),
+    tell: Callable[[str], None] = pytest.fail,
 ) -> None:
-    with publishing(url, overwrite=overwrite) as made:
+    with publishing(url, overwrite=overwrite, tell=tell) as made:
         for name in files:
             (made / name).parent.mkdir(parents=True, exist_ok=True)
             (made / name).write_text(marks)
@@ -97,9 +102,25 @@ def test_an_upload_that_ends_halfway_is_no_run_and_the_results_stay_here(url: Ur
     monkeypatch.undo()
 
 
+def test_an_upload_that_is_stopped_says_where_the_results_stay(url: Url, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(url, "old")
+    said: list[str] = []
+
+    def stopped(self: Place, file: Path, name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Place, "put", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        put(url, "new", overwrite=True, tell=said.append)
+    assert Place(url).names() == [] and len(said) == 1
+    kept = Path(said[0].removeprefix("The results of this run are whole, in ").partition(";")[0])
+    assert json.loads((kept / "run.json").read_text())["marks"] == "new"
+    assert (kept / "log.jsonl").read_text() == "new"
+
+
 def test_a_run_that_fails_puts_nothing(url: Url) -> None:
     folders: list[Path] = []
-    with pytest.raises(ZeroDivisionError), publishing(url, overwrite=False) as made:
+    with pytest.raises(ZeroDivisionError), publishing(url, overwrite=False, tell=pytest.fail) as made:
         folders.append(made)
         made.mkdir()
         (made / "log.jsonl").write_text("half")

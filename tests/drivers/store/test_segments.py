@@ -96,6 +96,7 @@ def test_all_that_is_old_is_compressed_and_read_as_before(tmp_path: Path) -> Non
     for at in range(1, 5):
         path = made.turn(at)
         made.keep_start(path, *state(at))
+        made.tidy()
         made.append(*bar(at + 1), sync=True)
     made.close()
     names = sorted(path.name for path in tmp_path.glob("0*"))
@@ -132,6 +133,46 @@ def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, mo
     made.append(*bar(2), sync=True)
     made.close()
     assert told(tmp_path) == [("begin", 0), ("bars", 1), ("turn", 1), ("bars", 2)]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_file_whose_name_does_not_come_to_the_disk_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool) -> None:
+    """A segment that stayed would be gone on from, although the one before is still written."""
+    made = begun(tmp_path)
+    second = made.turn(1) if large else None
+    before = {path.name for path in tmp_path.iterdir()}
+
+    def full(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("drivers.store.segments.sync", full)
+    with pytest.raises(OSError, match="Input/output"):
+        made.begin(*state(1)) if second is None else made.keep_start(second, *state(1))
+    monkeypatch.undo()
+    assert {path.name for path in tmp_path.iterdir()} == before
+    made.append(*bar(2), sync=True)
+    made.close()
+    assert told(tmp_path) == [("begin", 0), ("bars", 1), *([("turn", 1)] if large else []), ("bars", 2)]
+
+
+def test_a_state_is_written_although_nothing_can_be_compressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = begun(tmp_path)
+
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("drivers.store.segments._compress", full)
+    for at in (1, 2, 3):
+        made.keep_start(made.turn(at), *state(at))
+        made.append(*bar(at + 1), sync=True)
+    assert last_beginning(segments_of(tmp_path), "results")[1].about["results"] == 3
+    with pytest.raises(OSError, match="No space"):
+        made.tidy()
+    monkeypatch.undo()
+    made.tidy()
+    assert [path.suffix for path in segments_of(tmp_path)] == [".zst", ".zst", ".journal", ".journal"]
+    made.close()
+    assert told(tmp_path) == [(kind, at + (kind == "bars")) for at in range(4) for kind in ("begin", "bars")]
 
 
 def test_without_a_segment_there_is_none(tmp_path: Path) -> None:
