@@ -11,8 +11,9 @@ import pandera.errors
 from dataflows.boundary import Boundary, Promise, part_of, promise_of
 from dataflows.panel import Ints, is_log, walk
 from drivers.engine.chunk import Chunk, empty_log
-from drivers.engine.guards import BoundaryError, Column, bounds_of, frame_of, place_of, report
+from drivers.engine.guards import Column, frame_of, place_of, report
 from drivers.engine.limits import Bounded, Ruled, all_hold
+from drivers.engine.promises import BoundaryError, bounds_of
 from drivers.feeds.dataset import Dataset
 from drivers.graph.columns import wide_columns
 from drivers.graph.field_reads import Path, reads

@@ -16,7 +16,7 @@ from drivers.engine.limits import Bounded, Place, Ruled, all_hold
 from drivers.engine.one_bar.flat import Layout
 from drivers.engine.one_bar.flat_limits import FlatLimits
 from drivers.engine.plan import Plan
-from drivers.engine.promises import BoundaryError, Bounds, Promised, bounds_of, promised
+from drivers.engine.promises import BoundaryError, Promised, promised
 from drivers.graph.columns import epoch_columns, leaves_of
 from drivers.text.times import stamp
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:  # both are imported where a guard has failed
     import pandera.pandas as pa
 
     from dataflows.boundary import Boundary
-
-__all__ = ["BoundaryError", "Bounds", "Guards", "bounds_of", "columns_of", "frame_of", "report", "validate_run", "widths_of"]
 
 
 class Column(NamedTuple):
@@ -86,7 +84,7 @@ def frame_of(columns: Sequence[Column], values: Mapping[str, Any], bars: int, sy
 class DomainGuard:
     """One domain's model and the columns that it is about: what compiled checks and pandera need to know.
 
-    said: what the model promises of these columns; model: gives the model itself, for who has to name it.
+    said: what the model promises of these columns; model: gives the model itself, for whoever has to name it.
     """
 
     def __init__(self, domain: str, columns: list[Column], said: Promised, model: Callable[[], type[Boundary]]) -> None:

@@ -22,7 +22,8 @@ from drivers.engine.parallel import LEAST, cores
 
 
 class Pipeline:
-    """An engine that is one chunk ahead on its market side. `put` and `drain` give the outputs, in order, an epoch's apart."""
+    """An engine that is one chunk ahead on its market side. `put` and `drain` give the outputs in order,
+    one epoch at a time."""
 
     def __init__(self, engine: Engine, pool: ThreadPoolExecutor | None) -> None:
         self._engine, self._pool = engine, pool

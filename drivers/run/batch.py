@@ -22,9 +22,9 @@ from drivers.run.lifecycle import Lifecycle
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
+from drivers.run.sinks import Sinks
 from drivers.run.venue_link import check_venue
 from drivers.store.kept import usual
-from drivers.store.parquet import Background
 from drivers.store.published import publishing
 from drivers.text.terminal import Terminal
 
@@ -84,14 +84,18 @@ def _run(request: RunRequest, out: Path, console: Console, advance: Advance) -> 
             with deferred():  # a request to stop between the folder's making and its care would leave it behind
                 recorder = stack.enter_context(Recorder(session, out))
             days = progress.add_task(f"Running {session.data.about()['data']}", total=session.data.remaining())
-            beside = stack.enter_context(_Beside(recorder))
-            takers = [beside.take, lambda outputs: progress.update(days, advance=len(outputs.time))]
+            sinks = Sinks(recorder, ahead=2)  # chunks that wait are in memory
+            stack.callback(sinks.stop)
+            takers = [
+                lambda outputs: sinks.take(lambda: outputs),
+                lambda outputs: progress.update(days, advance=len(outputs.time)),
+            ]
             if request.adapters:
                 lifecycle = Lifecycle(session, out.name, request.adapters)
                 stack.enter_context(lifecycle.followed())
                 takers.insert(0, lifecycle.take)
-            advance(session, beside, takers)
-            beside.wait()
+            advance(session, sinks, takers)
+            sinks.wait()
             done = time.perf_counter()
             summary = recorder.finish({"prepare_seconds": ready - begun, "run_seconds": done - ready})
     return RunResult(out, summary, recorder.report_failed, recorder.uncounted)
@@ -101,31 +105,6 @@ def _with_features(session: PreparedRun) -> PreparedRun:
     """The run with what it keeps of the layers' values, where the request leaves that open."""
     rows = (session.data.remaining() or 0) * len(session.data.symbols)
     return replace(session, request=replace(session.request, features=session.request.features or usual(rows)))
-
-
-class _Beside:
-    """A recorder whose chunks a thread takes, in order, beside the engine. What the thread raises, the next call raises."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._thread = Background(room=2)  # chunks that wait are in memory
-
-    def take(self, outputs: Outputs) -> None:
-        self._thread.do(partial(self._recorder.take, outputs))
-
-    def take_between(self, outputs: Outputs) -> None:
-        self.wait()
-        self._recorder.take_between(outputs)
-
-    def wait(self) -> None:
-        """Until all is taken."""
-        self._thread.wait()
-
-    def __enter__(self) -> _Beside:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._thread.stop()
 
 
 def advance_all(session: PreparedRun, recorder: TakesBetween, takers: Sequence[Callable[[Outputs], object]]) -> None:

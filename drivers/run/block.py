@@ -86,13 +86,9 @@ class Block:
     def _shapes(self) -> list[Shape]:
         return [Shape(dtype, (many, self.room, *shape)) for many, dtype, shape in self._kinds]
 
-    def taken(self) -> Outputs:
-        """Everything, as the outputs of one chunk; the block is empty then. Its memory is the taker's, as long as he looks into
-        it."""
-        return self.handed()()
-
     def handed(self) -> Callable[[], Outputs]:
-        """The same, to be made later, in any thread."""
+        """What makes the outputs of one chunk of everything, later and in any thread; the block is empty then. The memory is
+        not written again while somebody looks into it."""
         bars, time, groups, logs, epoch = self.bars, self._time, tuple(self._groups), self._logs, self._epoch
         self._empty()
 

@@ -1,25 +1,25 @@
-"""A stream's sinks in a thread beside its bars: what the bars gave is taken there in order, while the next bars run."""
+"""A run's sinks in a thread beside its bars: what the bars gave is taken there in order, while the next bars run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from drivers.engine.chunk import Outputs
 from drivers.run.recorder import Recorder
 from drivers.store.parquet import Background
 
-AHEAD: Final = 4
-"""Jobs that may wait. Where the sinks are slower than the bars, the bars wait for them: memory does not grow."""
-
 
 class Sinks:
     """A recorder that is handed its work in the thread of the bars and does it in another. An error that ends the run comes up
-    at the next call."""
+    at the next call.
 
-    def __init__(self, recorder: Recorder) -> None:
+    ahead: jobs that may wait. Where the sinks are slower than the bars, the bars wait for them: memory does not grow.
+    """
+
+    def __init__(self, recorder: Recorder, ahead: int = 4) -> None:
         self.recorder = recorder
-        self._thread = Background(AHEAD)
+        self._thread = Background(ahead)
 
     def take(self, made: Callable[[], Outputs]) -> None:
         """What `Recorder.take` is to have. made: makes it; called in the other thread."""

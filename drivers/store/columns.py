@@ -79,17 +79,13 @@ def columns_of(node: str, value: Any, annotation: Any, symbols: int) -> dict[str
     """
     found: dict[str, Any] = {}
     for leaf in leaves_of(node, annotation):
-        found.update(columns_of_leaf(leaf, value, symbols, prefixed=bool(node)))
+        found.update(columns_maker(leaf, symbols, prefixed=bool(node))(value, None))
     return found
 
 
-def columns_of_leaf(leaf: Leaf, value: Any, symbols: int, rows: Ints | None = None, *, prefixed: bool = True) -> dict[str, Any]:
-    """One leaf of a node's output, as `columns_of`. rows: positions (bar * N + symbol) to take; None takes all."""
-    return columns_maker(leaf, symbols, prefixed=prefixed)(value, rows)
-
-
 def columns_maker(leaf: Leaf, symbols: int, *, prefixed: bool = True) -> Callable[[Any, Ints | None], dict[str, Any]]:
-    """`columns_of_leaf` of values of one leaf, one after the other."""
+    """What makes the columns of one leaf of a node's outputs, as `columns_of`. It takes an output, and the positions
+    (bar * N + symbol) to take of it, where None takes all."""
     take: Callable[[Any], Any] = attrgetter(".".join(leaf.path)) if leaf.path else lambda value: value
     name, kind, small = leaf.name if prefixed else ".".join(leaf.path), leaf.kind, _is_small(leaf.kind)
 

@@ -50,7 +50,7 @@ def _begun(path: Path) -> bool:
     """Whether something stands in a segment; one that is prepared is no segment yet."""
     try:
         return path.stat().st_size > len(MAGIC)
-    except FileNotFoundError:  # compressed meanwhile, by who writes it
+    except FileNotFoundError:  # compressed meanwhile, by whoever writes it
         return False
 
 
@@ -73,8 +73,8 @@ def records_of(readers: Sequence[JournalReader]) -> Iterator[Record]:
     """The records of successive segments; the first of each is its beginning with the engine's state, where that is on the
     disk."""
     for reader in readers:
-        for i, record in enumerate(reader):
-            yield (beginning_of(reader.path) or record) if i == 0 else record
+        for record in reader:
+            yield (beginning_of(reader.path) or record) if record.about["kind"] == TURN else record
 
 
 class Segments:

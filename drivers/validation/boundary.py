@@ -7,8 +7,9 @@ import pandera.errors
 from dataflows.boundary import Boundary
 from dataflows.panel import is_log
 from drivers.engine.chunk import Outputs, joined
-from drivers.engine.guards import BoundaryError, Guards, columns_of, report, validate_run, widths_of
+from drivers.engine.guards import Guards, columns_of, report, validate_run, widths_of
 from drivers.engine.plan import Plan
+from drivers.engine.promises import BoundaryError
 from drivers.validation.registry import Along, Broken, Tested, along_the_run, on_stretches
 from drivers.validation.trial import Stretch, Trial
 

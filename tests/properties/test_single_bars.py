@@ -13,7 +13,7 @@ from dataflows.panel import leaves
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.chunk import Chunk, Instant, Outputs, cut
 from drivers.engine.engine import Engine
-from drivers.engine.guards import BoundaryError
+from drivers.engine.promises import BoundaryError
 from tests.properties.graph import differs, engine_of, flat, guards_of, node_differs, plan_of, run
 from tests.properties.market import instruments, market
 

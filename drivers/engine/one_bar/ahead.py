@@ -1,7 +1,7 @@
 """The layers' single-bar forms as parts that can be compiled in any order, by several processes.
 
 `sides.py` compiles a layer for the types that those before it return. Here they are taken from the annotations. Where a layer
-returns another type than that (an array that is not contiguous), those that take it are compiled again, by who needs them.
+returns another type than that (an array that is not contiguous), those that take it are compiled again, by whoever needs them.
 """
 
 from __future__ import annotations

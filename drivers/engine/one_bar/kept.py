@@ -46,8 +46,8 @@ class KeptRows:
         self._groups: list[Group] = []
         self._places: dict[str, list[tuple[int, int] | None]] = {}
         self._lay_out(layout, values, engine.plan.epoch_needs)
-        bars = sum(group.places.size if group.own is None else group.own.size for group in self._groups)
-        self._rows = int(min(MOST_ROWS, max(16, MOST_BYTES // max(1, 8 * bars))))
+        numbers = sum(group.places.size if group.own is None else group.own.size for group in self._groups)
+        self._rows = int(min(MOST_ROWS, max(16, MOST_BYTES // max(1, 8 * numbers))))
         self._rooms = Rooms(self._shapes)
         self._room: list[Any] = self._rooms.free()
         self._settled = self._at = 0
@@ -88,8 +88,7 @@ class KeptRows:
     def add(self, f8: Floats, i8: Ints, logs: Mapping[str, Any]) -> None:
         """Keeps a bar. f8, i8: its flat outputs. logs: by name, among others."""
         if self._at == self._rows:
-            self.settle()
-            self._room, self._settled, self._at = self._rooms.free(), 0, 0
+            self.begin()
         at = self._at
         for room, (dtype, _, places, own) in zip(self._room, self._groups, strict=True):
             room[:, at] = (f8 if dtype == "f8" else i8)[places] if own is None else own
@@ -117,7 +116,6 @@ class KeptRows:
         return part.reshape(-1, *part.shape[2:])
 
     def begin(self) -> None:
-        """An epoch begins, and the records of the last are gone: from here on the room is written anew, where nobody has kept
-        a view of it."""
+        """Begins another room, as a new epoch does: the last one is written anew where nobody has kept a view of it."""
         self.settle()
         self._room, self._settled, self._at = self._rooms.free(), 0, 0

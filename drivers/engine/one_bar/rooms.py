@@ -26,9 +26,10 @@ class Shape(NamedTuple):
 class Rooms:
     """Lists of arrays of the same shapes, zero at first.
 
-    The system gives memory when it is touched, which costs as much as writing it ten times. So who has read a room leaves it
-    to be written again; and the memory of a large one comes in small pages, as the rows are written, since a page of 2 MiB for
-    each of hundreds of arrays would all come with the first row. shapes: of the arrays, asked for when the first room is made.
+    The system gives memory when it is touched, which costs as much as writing it ten times. So a room that has been read is
+    left to be written again; and the memory of a large one comes in small pages, as the rows are written, since a page of 2 MiB
+    for each of hundreds of arrays would all come with the first row. shapes: of the arrays, asked for when the first room is
+    made.
     """
 
     def __init__(self, shapes: Callable[[], Sequence[Shape]]) -> None:

@@ -16,8 +16,8 @@ from dataflows.config import ConfigError
 from drivers.cli.main import run_command
 from drivers.engine.checkpoint import CheckpointError
 from drivers.engine.engine import EngineError
-from drivers.engine.guards import BoundaryError
 from drivers.engine.loop.layer_types import LayerCompileError
+from drivers.engine.promises import BoundaryError
 from drivers.graph.layers import PlanError
 from drivers.project.errors import ProjectError
 from drivers.run.request import RunRequest

@@ -15,7 +15,7 @@ import pytest
 
 from drivers.domain import DomainError, run_domain
 from drivers.engine.engine import Engine
-from drivers.engine.guards import BoundaryError
+from drivers.engine.promises import BoundaryError
 from drivers.feeds.dataset import open_dataset
 from drivers.graph.wiring import load
 from drivers.project.locate import defaults

@@ -17,8 +17,9 @@ from dataflows.panel import Ints
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.chunk import Chunk, Instant, Outputs, joined
 from drivers.engine.engine import Engine
-from drivers.engine.guards import BoundaryError, Guards
+from drivers.engine.guards import Guards
 from drivers.engine.plan import Plan
+from drivers.engine.promises import BoundaryError
 from drivers.store.columns import EpochLayer
 from drivers.store.writer import ResultWriter
 from tests.drivers.engine import toy, toy_epoch

@@ -15,8 +15,8 @@ from pandera.typing import Series
 from dataflows.boundary import Boundary, Rule, promise_of, schema_of
 from dataflows.panel import IntPanel, Panel, Within, kind_of
 from dataflows.regime.schema import RegimeBoundary
-from drivers.engine.guards import BoundaryError, Guards, bounds_of, validate_run
-from drivers.engine.promises import Models, promised
+from drivers.engine.guards import Guards, validate_run
+from drivers.engine.promises import BoundaryError, Models, bounds_of, promised
 from tests.drivers.engine.conftest import piece, run, toy_data, toy_engine, toy_plan
 
 PLAN = toy_plan()

@@ -73,7 +73,7 @@ def test_the_rows_are_those_of_the_bars(entries: list[int]) -> None:
         block.add(outputs)
     assert block.bars == 4
     assert not block.full
-    found = block.taken()
+    found = block.handed()()
     said: Said = found.values["said"]
 
     def whole(get: Any) -> Any:
@@ -106,13 +106,13 @@ def test_what_was_taken_stays_when_the_block_is_filled_again() -> None:
     for t in range(2):
         block.add(bar(t, 1))
     assert block.full
-    first = block.taken()
+    first = block.handed()()
     kept = first.values["said"].score.copy()
     assert block.bars == 0
     for t in range(2, 4):
         block.add(bar(t, 0))
     np.testing.assert_array_equal(first.values["said"].score, kept)
-    again = block.taken()
+    again = block.handed()()
     np.testing.assert_array_equal(again.values["said"].score, np.concatenate([bar(t, 0).values["said"].score for t in (2, 3)]))
     assert again.values["log"].n == 0
     assert again.epoch == {}
@@ -122,7 +122,7 @@ def test_tables_can_be_made_without_a_copy() -> None:
     block = Block(ANNOTATIONS, 9)
     for t in range(4):
         block.add(bar(t, 0))
-    said = block.taken().values["said"]
+    said = block.handed()().values["said"]
     assert all(leaf.flags.c_contiguous for leaf in (said.score, said.code, said.wide, said.overall))
 
 
