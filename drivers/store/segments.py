@@ -73,8 +73,8 @@ def records_of(readers: Sequence[JournalReader]) -> Iterator[Record]:
     """The records of successive segments; the first of each is its beginning with the engine's state, where that is on the
     disk."""
     for reader in readers:
-        for record in reader:
-            yield (beginning_of(reader.path) or record) if record.about["kind"] == TURN else record
+        for i, record in enumerate(reader):
+            yield (beginning_of(reader.path) or record) if i == 0 and record.about["kind"] == TURN else record
 
 
 class Segments:
