@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import typer
 
 from drivers.feeds.source import source_of
+from drivers.project.own_process import own_process
 from drivers.run.request import RunRequest
 from drivers.text.times import parse_utc
 
@@ -77,6 +81,22 @@ def request_of(
         project=project_of(context),
         **more,
     )
+
+
+@contextmanager
+def needing_live() -> Iterator[None]:
+    """Around imports that need the extra `live`. Raises Failed where it is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Failed(f"{error.name} is not installed; add it with: pip install 'stratoquant[live]'") from None
+
+
+def beside(request: RunRequest, command: str, *words: str) -> subprocess.Popen[bytes]:
+    """A command about the results of a stream, in a process of its own. words: its further arguments."""
+    project = ("--project", str(request.project)) if request.project is not None else ()
+    started = own_process("drivers.cli.main", *project, command, str(request.out), *words)
+    return subprocess.Popen(started, start_new_session=True)  # in a session of its own: Ctrl-C is for the stream
 
 
 def given(context: typer.Context, name: str) -> bool:

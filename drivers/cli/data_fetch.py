@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drivers.cli.common import Failed, names, project_of
+from drivers.cli.common import names, needing_live, project_of
 from drivers.cli.say import say
 from drivers.text.times import parse_utc
 
@@ -41,12 +41,10 @@ def fetch(
     from drivers.project.locate import locate
     from drivers.text.terminal import Terminal
 
-    try:
+    with needing_live():
         from drivers.exchanges.access import Exchange, exchange_rules
         from drivers.exchanges.fetch import FetchRequest
         from drivers.exchanges.fetch import fetch as run_fetch
-    except ModuleNotFoundError as error:
-        raise Failed(f"{error.name} is not installed; add it with: pip install 'stratoquant[live]'") from None
     try:
         step, begin = parse_clock(clock), parse_utc(start)
         until = parse_utc(end) if end is not None else None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from drivers.cli.app import App
-from drivers.cli.common import Failed, names
+from drivers.cli.common import Failed, names, needing_live
 from drivers.cli.say import say
 
 app = App(help="A practice exchange on this machine.")
@@ -42,7 +42,7 @@ def simulate(
     `market: swap` choose the account. Both have the key practice-key and the secret practice-secret. Its market is seeded and
     no real one; it begins on 2026-01-01. Ctrl-C ends it. Needs the extra `live`: pip install 'stratoquant[live]'.
     """
-    try:
+    with needing_live():
         from drivers.exchanges.practice.account import PracticeAccount
         from drivers.exchanges.practice.core import MarketTape
         from drivers.exchanges.practice.faults import Faults
@@ -52,8 +52,6 @@ def simulate(
         from drivers.exchanges.practice.order_faults import OrderFaults
         from drivers.exchanges.practice.server import PracticeExchange, wall_clock
         from drivers.exchanges.practice.streams import KINDS
-    except ModuleNotFoundError as error:
-        raise Failed(f"{error.name} is not installed; add it with: pip install 'stratoquant[live]'") from None
     import signal
 
     wanted = names(symbols) or ()

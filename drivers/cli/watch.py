@@ -11,9 +11,8 @@ from typing import Annotated
 
 import typer
 
-from drivers.cli.common import Failed, project_of
+from drivers.cli.common import Failed, beside, needing_live, project_of
 from drivers.cli.say import say
-from drivers.project.own_process import own_process
 from drivers.run.request import RunRequest
 from drivers.text.addresses import address_of
 
@@ -38,13 +37,11 @@ def watch(
     FLATTEN and RELEASE need a token of 16 characters or more in the environment, STRATOQUANT_PAGE_TOKEN. It ends with the
     stream, or by Ctrl-C.
     """
-    try:
+    with needing_live():
         from drivers.monitor.notices import Notices, apprise_of, read_notices
         from drivers.monitor.server import TOKEN, Page
         from drivers.run.watch import Earlier, Follower, said_by
         from drivers.run.watch import serve as served
-    except ModuleNotFoundError as error:
-        raise Failed(f"{error.name} is not installed; add it with: pip install 'stratoquant[live]'") from None
     from drivers.engine.interrupts import graceful
 
     place = address_of(serve, public=public)
@@ -78,12 +75,10 @@ def watched(request: RunRequest, serve: str, notify: Path | None, public: bool) 
         raise typer.BadParameter(f"there is no file {notify}", param_hint="--notify")
     assert request.out is not None
     operator = request.operator_file if str(request.operator_file) != "-" else None
-    words = ["--project", str(request.project)] if request.project is not None else []
-    words += ["watch", str(request.out), "--serve", serve, *(["--public"] if public else [])]
+    words = ["--serve", serve, *(["--public"] if public else [])]
     words += ["--operator", str(operator)] if operator is not None else []
     words += ["--notify", str(notify)] if notify is not None else []
-    # Ctrl-C is for the stream, which ends it
-    child = subprocess.Popen(own_process("drivers.cli.main", *words), start_new_session=True)
+    child = beside(request, "watch", *words)
     try:
         yield
     finally:

@@ -339,7 +339,7 @@ class Gateway:
     def _see_watchdog(self) -> None:
         acts = self.watchdog_acts()
         if acts and not self.stands_back:
-            self.notify("The watchdog acts on the account: this stream places nothing until it has done")
+            self.notify("The watchdog acts on the account: this stream places nothing until it has finished")
         self.stands_back = acts
 
     def _weigh(self, outcome: Outcome) -> None:

@@ -95,16 +95,34 @@ def clear_stale(partial: Path, out: Path) -> None:
 
 def refuse_owned(partial: Path) -> None:
     """Raises TakenError where another process writes a partial folder, or it is no run's."""
+    owner = _owner_of(partial)
+    if owner is None:
+        raise TakenError(f"{partial} is in the way and is no unfinished run; move it, or name another folder")
+    if owner != os.getpid() and _lives(owner):
+        raise TakenError(f"{partial} is being written by process {owner}; wait for it, or name another folder")
+
+
+def owner_lives(partial: Path) -> bool:
+    """Whether the process that writes a partial folder is there; False where none writes it, or it is no run's."""
+    owner = _owner_of(partial)
+    return owner is not None and _lives(owner)
+
+
+def _owner_of(partial: Path) -> int | None:
+    """The process id of who writes a partial folder, or NOBODY; None: it is no run's."""
     try:
-        owner = int((partial / WRITER).read_text(encoding="utf-8"))
+        return int((partial / WRITER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise TakenError(f"{partial} is in the way and is no unfinished run; move it, or name another folder") from None
-    if owner not in (NOBODY, os.getpid()):
-        try:
-            os.kill(owner, 0)
-        except ProcessLookupError:
-            pass
-        except PermissionError:
-            raise TakenError(f"{partial} is being written by process {owner}; name another folder") from None
-        else:
-            raise TakenError(f"{partial} is being written by process {owner}; wait for it, or name another folder")
+        return None
+
+
+def _lives(process: int) -> bool:
+    if process == NOBODY:
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True

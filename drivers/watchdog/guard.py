@@ -60,12 +60,13 @@ class Guard:
         return bool(self.notebook.action)
 
     def look(self) -> bool:
-        """One look. False: the stream has ended in order, and nothing is left to do."""
+        """One look. False: the stream has ended normally, and nothing is left to do."""
         self.watched.look()
         if self.watched.over and not self.acting:
             return False
         if self.watched.state is not None:
             self.notebook.turn_to(self.watched.state.nonce)
+            self.notebook.forget(self._booked(self.watched.state))
         if self.now() - self._clock > 60 * SECOND:
             self._clock = self.now()
             self.wire.measure_clock()
@@ -74,7 +75,7 @@ class Guard:
         for name, sentence in wrong.items():
             self._once(name, sentence)
         self._said -= {"silent", "loss", "mismatch"} - set(wrong)
-        if not wrong and not self.acting:
+        if not wrong and not self.acting and self.watched.lives:
             self.notebook.halted = False  # the next time is another
         by_name: dict[str, Action] = {
             "silent": self.rules.on_stale, "loss": self.rules.on_loss, "mismatch": self.rules.on_mismatch
@@ -181,6 +182,8 @@ class Guard:
     def _act(self, action: Action, why: str, account: AccountSeen | None) -> None:
         if not self.notebook.halted:
             self._latch(why)
+        if self._waiting() or (account is None and self.acting):
+            self._hold_stream()  # what is under way may still change the account
         state = self.watched.state
         if account is None or state is None or not state.baseline:
             return  # it is asked for again; without a journal of orders there are none
@@ -252,6 +255,16 @@ class Guard:
         """Sales of which it is not known what became of them."""
         return [sale for sale in self.notebook.sales if not sale.resolved]
 
+    @staticmethod
+    def _booked(state: State) -> Callable[[Sale], bool]:
+        """Whether the journal has moved on since a sale: it tells of the sale then."""
+
+        def booked(sale: Sale) -> bool:
+            moved = Decimal(sale.journal) != state.position.get(sale.name, Decimal(0))
+            return moved or sale.fills not in (-1, state.numbers.get(sale.name, 0))  # the position may have come back
+
+        return booked
+
     def _to_close(self, market: Market, account: AccountSeen, state: State) -> Decimal:
         """What the stream holds of a symbol, signed, as an order can close it: no more than the account has gained, and no more
         than the stream can have entered."""
@@ -269,9 +282,11 @@ class Guard:
         size = stepped(min(abs(held), most), market.lot, up=False)
         if size <= 0 or (held < 0 and not market.swap):
             return Decimal(0)
-        worth = float(size * market.multiplier) * self._price(market)
-        dust = not market.swap and market.least > 0 and worth < float(market.least)  # a swap takes what closes, however small
-        return Decimal(0) if dust else size * sign
+        if not market.swap and market.least > 0:  # a swap takes what closes, however small
+            worth = float(size * market.multiplier) * self._price(market)
+            if worth < float(market.least):
+                return Decimal(0)
+        return size * sign
 
     def _close(self, market: Market, account: AccountSeen, state: State) -> None:
         """Closes what the stream holds of a symbol; one order at a time, and the next only once the account has been read after
@@ -286,9 +301,9 @@ class Guard:
         number, self.notebook.number = self.notebook.number, self.notebook.number + 1
         place = self.markets.index(market)
         client = client_ids.written(place, number, 0, state.nonce, client_ids.WATCHDOG)
-        journal = str(state.position.get(market.name, Decimal(0)))
-        sale = Sale(client, market.name, "sell" if size > 0 else "buy", text(abs(size)), self.now(), journal)
-        self.notebook.sales = [*self.notebook.sales[-200:], sale]
+        journal, fills = str(state.position.get(market.name, Decimal(0))), state.numbers.get(market.name, 0)
+        sale = Sale(client, market.name, "sell" if size > 0 else "buy", text(abs(size)), self.now(), journal, fills=fills)
+        self.notebook.sales.append(sale)
         self.notebook.write()
         leg = Leg(client, 0, market.name, "market", sale.side, sale.quantity, "", "", "GTC", sale.sent, reduces=True)
         self._weigh(sale, self.wire.place(leg, market.symbol))
@@ -305,6 +320,11 @@ class Guard:
                 sale.filled, sale.resolved = text(seen.filled), seen.status != "open"
         if sale.resolved and outcome.kind == DONE:
             self.say(f"{'sold' if sale.side == 'sell' else 'bought'} {sale.filled} of {sale.name} ({sale.client})")
+        self._note_resolved()
+
+    def _note_resolved(self) -> None:
+        """Writes what is known of the sales. One that has ended without a fill is forgotten."""
+        self.notebook.sales = [sale for sale in self.notebook.sales if not sale.resolved or Decimal(sale.filled)]
         self.notebook.write()
 
     def _resolve(self, sale: Sale, market: Market) -> None:
@@ -312,6 +332,6 @@ class Guard:
         outcome = self.wire.ask(sale.client, "", market.symbol)
         if outcome.kind == NOT_FOUND and self.now() >= sale.sent + WINDOW + MARGIN:
             sale.resolved = True
-            self.notebook.write()
+            self._note_resolved()
         elif outcome.kind == DONE:
             self._weigh(sale, outcome)

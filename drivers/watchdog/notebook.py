@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ from drivers.files.atomic import sync, write_atomic
 @dataclass
 class Sale:
     """An order of the watchdog that closes a position. sent: UTC ns. journal: the position that the stream's journal told of
-    then. filled: of it, as the exchange says. resolved: what became of it is known."""
+    then. filled: of it, as the exchange says. resolved: what became of it is known. fills: how many of the symbol the journal
+    told of then; -1: not noted."""
 
     client: str
     name: str  # of the symbol, ours
@@ -24,13 +26,15 @@ class Sale:
     journal: str
     filled: str = "0"
     resolved: bool = False
+    fills: int = -1
 
 
 @dataclass
 class Notebook:
     """path: its file; nonce: of the stream's client ids, another stream begins another page. action: under way, or empty; why:
-    in words; halted: HALT stands in the operator file for it. number: of its next order. say: told when the disk fails: it
-    goes on then, for an exit is worth more than a record."""
+    in words; halted: HALT stands in the operator file for it. number: of its next order; without a file that says it, the
+    numbers begin at the time, UTC seconds, so that a file that is lost or damaged repeats no client id. say: told when the disk
+    fails: it goes on then, for an exit is worth more than a record."""
 
     path: Path
     say: Callable[[str], None] = lambda text: None
@@ -38,7 +42,7 @@ class Notebook:
     action: str = ""
     why: str = ""
     halted: bool = False
-    number: int = 0
+    number: int = field(default_factory=lambda: int(time.time()))
     sales: list[Sale] = field(default_factory=list)
 
     def recall(self) -> None:
@@ -60,6 +64,13 @@ class Notebook:
         """The page of a stream. The numbers go on, so that no client id is used twice."""
         if nonce != self.nonce:
             self.nonce, self.action, self.why, self.halted, self.sales = nonce, "", "", False, []
+            self.write()
+
+    def forget(self, booked: Callable[[Sale], bool]) -> None:
+        """Drops the sales of which everything is known, and which the stream's journal tells of."""
+        left = [sale for sale in self.sales if not (sale.resolved and booked(sale))]
+        if len(left) < len(self.sales):
+            self.sales = left
             self.write()
 
     def write(self) -> None:

@@ -55,15 +55,9 @@ def asked_of(folder: Path, stopped: Callable[[], bool], live_from: int | None = 
 
 
 def latch(operator: Path) -> Callable[[str], None]:
-    """What writes HALT to an operator file, unless the last word there that halts or releases all is HALT."""
-
-    def halt(why: str) -> None:
-        said = operator.read_text(encoding="utf-8", errors="replace") if operator.is_file() else ""
-        words = [" ".join(line.partition("#")[0].split()).upper() for line in said.splitlines()]
-        if next((word for word in reversed(words) if word in ("HALT", "RELEASE")), "") != "HALT":
-            append(operator, f"HALT  # watchdog: {' '.join(why.split())}")
-
-    return halt
+    """What appends HALT to an operator file, whatever stands there: which latches are released and when is the stream's to say,
+    and a second HALT changes nothing."""
+    return lambda why: append(operator, f"HALT  # watchdog: {' '.join(why.split())}")
 
 
 def run_watchdog(
@@ -75,7 +69,7 @@ def run_watchdog(
     project: Path | None = None,
     live_from: int | None = None,
 ) -> None:
-    """Watches the stream of a folder, `<out>.partial`, until it has ended in order or `stopped` says so.
+    """Watches the stream of a folder, `<out>.partial`, until it has ended normally or `stopped` says so.
 
     operator: the stream's operator file, where the stream does not say it. live_from: see `asked_of`. Raises WatchdogError and
     ExchangeFault, a sentence, for what stands in the way before it begins.
@@ -110,7 +104,7 @@ def run_watchdog(
         say(f"guards {venue} for {folder.stem}")
         while not stopped() and guard.look():
             _pause(SOON if guard.acting else rules.every, stopped)
-        say("the stream has ended in order" if not stopped() else "ended; nobody guards the account now")
+        say("the stream has ended normally" if not stopped() else "ended; nobody guards the account now")
 
 
 def _ahead(client: Any) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -15,9 +17,10 @@ from drivers.exchanges import client_ids
 from drivers.exchanges.legs import ENTRY
 from drivers.exchanges.practice.order_faults import ANSWERS, REQUESTS, OrderFaults
 from drivers.exchanges.watchdog_hold import Hold
-from drivers.exchanges.wire import CcxtWire
+from drivers.exchanges.wire import REFUSED, UNKNOWN, CcxtWire, Outcome
+from drivers.store.folder import NOBODY, WRITER
 from drivers.watchdog.guard import Guard
-from drivers.watchdog.notebook import Notebook
+from drivers.watchdog.notebook import Notebook, Sale
 from drivers.watchdog.process import latch
 from drivers.watchdog.rules import Action, WatchdogError, WatchdogRules, read_rules
 from drivers.watchdog.watched import Watched
@@ -393,6 +396,133 @@ def test_a_short_that_loses_within_a_bar_is_closed(tmp_path: Path) -> None:
     dog.desk.walk.set(dog.desk.now, 62_500.0)  # 125
     dog.lives(15)
     assert dog.desk.account.positions["BTCUSDT"].amount == 0 and dog.halts() == ["HALT"]
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_what_is_entered_again_in_the_same_size_is_closed_again(looks: bool, tmp_path: Path) -> None:
+    dog = dog_of(tmp_path)
+    enter(dog)
+    dog.dead(300)
+    flat(dog)
+    desk = dog.desk
+    desk.restart()
+    desk.gateway.watchdog_acts = dog.hold.active
+    desk.run(40.0)
+    assert abs(desk.gateway.state.position["BTCUSDT"]) < LOT
+    if looks:  # else the position has come back before the watchdog sees that it went
+        dog.lives(10)
+    desk.ask("submit", entry("BTCUSDT", 12, 0.05, desk.now, 60_000.0))
+    desk.flush()
+    desk.run(2.0)
+    assert desk.account.free["BTC"] + sum(
+        o.quantity for o in desk.account.orders if o.open and o.type == "STOP_LOSS"
+    ) > Decimal("0.549")
+    dog.beat()
+    dog.dead(300)
+    sold = [o for o in desk.account.orders if o.side == "SELL" and o.type == "MARKET"]
+    assert [o.executed for o in sold] == [HELD, HELD]
+    assert [o.client for o in desk.account.orders if o.open] == ["by-hand"]
+    assert dog.said.count("done: orders are canceled and positions closed") == 2
+
+
+def test_a_slow_normal_end_is_no_silence_and_one_that_fails_is(tmp_path: Path) -> None:
+    dog = dog_of(tmp_path)
+    enter(dog)
+    dog.lives(10)
+    (dog.run / WRITER).write_text(str(os.getpid()))
+    (dog.run / "heartbeat.json").unlink()
+    dog.dead(300)
+    assert dog.halts() == [] and dog.said == [], "its process lives, and writes the results"
+    (dog.run / WRITER).write_text(str(NOBODY))
+    dog.dead(50)
+    assert dog.halts() == []
+    dog.dead(100)
+    flat(dog)
+
+
+def test_a_watchdog_that_begins_after_the_heartbeat_has_gone_flattens_too(tmp_path: Path) -> None:
+    dog = dog_of(tmp_path)
+    enter(dog)
+    (dog.run / "heartbeat.json").unlink()
+    dog.guard = dog.awake()
+    dog.dead(150)
+    flat(dog)
+
+
+def test_a_stream_that_has_ended_normally_ends_the_watchdog(tmp_path: Path) -> None:
+    dog = dog_of(tmp_path)
+    enter(dog)
+    dog.lives(10)
+    (dog.run / "heartbeat.json").unlink()
+    dog.run.rename(tmp_path / "out")
+    dog.desk.pass_time(300.0)
+    assert not dog.guard.look() and dog.guard.watched.silent_for == 0.0 and dog.halts() == []
+
+
+def test_the_stream_stands_back_while_a_sale_or_the_account_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dog = dog_of(tmp_path)
+    enter(dog)
+    dog.guard.look()
+    with monkeypatch.context() as patch:
+        for name in ("place", "ask"):
+            patch.setattr(dog.guard.wire, name, lambda *given: Outcome(UNKNOWN))
+        dog.dead(150)
+        assert dog.guard.acting and dog.hold.active(), "the fate of its sale is unknown"
+        patch.setattr(dog.guard.wire, "account", lambda: Outcome(UNKNOWN))
+        dog.guard.notebook.sales.clear()  # it never arrived
+        dog.dead(100)
+        assert dog.guard.acting and dog.hold.active(), "the account cannot be read"
+    dog.dead(60)
+    flat(dog)
+    assert not dog.guard.acting and not dog.hold.active()
+
+
+def test_sales_that_are_refused_leave_no_record_and_push_none_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dog = dog_of(tmp_path)
+    enter(dog)
+    dog.guard.look()
+    unknown = Sale("w-of-eth", "ETHUSDT", "sell", "1", dog.desk.now * MS, "1")
+    dog.guard.notebook.sales.append(unknown)
+    tried: list[str] = []
+
+    def refused(leg: Any, symbol: str) -> Outcome:
+        tried.append(leg.client)
+        return Outcome(REFUSED, "no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dog.guard.wire, "place", refused)
+        patch.setattr(dog.guard.wire, "ask", lambda *given: Outcome(UNKNOWN))
+        dog.dead(300)
+    assert len(tried) == len(set(tried)) > 202
+    assert dog.guard.notebook.sales == [unknown]
+    assert [sale["client"] for sale in json.loads((tmp_path / "notebook.json").read_text())["sales"]] == ["w-of-eth"]
+
+
+@pytest.mark.parametrize("content", [None, '{"sales": [{"client"'])
+def test_a_notebook_that_is_lost_or_damaged_repeats_no_client_id(content: str | None, tmp_path: Path) -> None:
+    path, begun = tmp_path / "notebook.json", int(time.time())
+    if content is not None:
+        path.write_text(content)
+    notebook = Notebook(path)
+    notebook.recall()
+    assert begun <= notebook.number <= time.time()
+    said = client_ids.read(client_ids.written(0, notebook.number, 0, "abcde", client_ids.WATCHDOG), client_ids.WATCHDOG)
+    assert said is not None and said.sequence == notebook.number
+    notebook.number += 3
+    notebook.write()
+    again = Notebook(path)
+    again.recall()
+    assert again.number == notebook.number
+
+
+def test_closing_a_swap_asks_for_no_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dog = Dog(tmp_path, WatchdogRules(), swap=True, tape=Tape())
+    enter_swap(dog.desk, 1)
+    asked: list[str] = []
+    price = dog.guard.wire.price
+    monkeypatch.setattr(dog.guard.wire, "price", lambda symbol: asked.append(symbol) or price(symbol))
+    dog.dead(150)
+    assert dog.desk.account.positions["BTCUSDT"].amount == 0 and asked == []
 
 
 def said_of(call: Callable[[], object]) -> str:

@@ -138,13 +138,25 @@ def test_it_waits_for_its_own_stream(tmp_path: Path) -> None:
     assert len(looks) == 3
 
 
-def test_halt_is_written_once_until_it_is_released(tmp_path: Path) -> None:
+def test_halt_is_appended_whatever_stands_in_the_file(tmp_path: Path) -> None:
     operator = tmp_path / "commands.txt"
     operator.write_text("2026-01-01T00:00 HALT\nCANCEL BTCUSDT-4")
     halt = latch(operator)
     halt("the stream\nis dead")
     halt("again")
-    assert operator.read_text() == "2026-01-01T00:00 HALT\nCANCEL BTCUSDT-4\nHALT  # watchdog: the stream is dead\n"
+    assert operator.read_text() == (
+        "2026-01-01T00:00 HALT\nCANCEL BTCUSDT-4\nHALT  # watchdog: the stream is dead\nHALT  # watchdog: again\n"
+    )
     operator.write_text(operator.read_text() + "release # by hand\nRELEASE BTCUSDT\n")
     halt("once more")
     assert operator.read_text().endswith("RELEASE BTCUSDT\nHALT  # watchdog: once more\n")
+
+
+@pytest.mark.parametrize(
+    "released", ["RELEASE LATCH DRAWDOWN", "RELEASE LATCH OPERATOR", "2026-03-01T12:00 RELEASE", "RELEASE"]
+)
+def test_halt_stands_last_after_a_release_of_any_form(released: str, tmp_path: Path) -> None:
+    operator = tmp_path / "commands.txt"
+    operator.write_text(f"HALT\n{released}\n")
+    latch(operator)("the stream is dead")
+    assert operator.read_text() == f"HALT\n{released}\nHALT  # watchdog: the stream is dead\n"
