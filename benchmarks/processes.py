@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import statistics
@@ -20,6 +19,8 @@ from dataflows.runtime.code_folder import make_cache_root
 
 PEERS: Final = {"backtesting": "backtesting.py", "nautilus_trader": "Nautilus Trader"}
 """Module to name of each peer whose EMA cross `benchmarks.peers` has."""
+PEERS_PYTHON: Final = os.environ.get("PEERS_PYTHON", sys.executable)
+"""The interpreter whose packages the peers are: Nautilus Trader, for one, wants an older pandas than ours."""
 COMMAND: Final = "import sys; from drivers.cli.main import main; sys.exit(main())"
 
 
@@ -57,6 +58,12 @@ def stratoquant(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(Path.cwd())!r}); {COMMAND}", *arguments]
 
 
+def has_module(python: str, module: str) -> bool:
+    """Whether an interpreter finds a module."""
+    asked = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
+    return subprocess.run([python, "-c", asked], check=False).returncode == 0
+
+
 def other_clock(clock_seconds: int, symbols: int, bars: int) -> dict[str, float]:
     """`stratoquant run` with all its results over `bars` bars of that length, start and reading included; the second of two."""
     folder = market_folder(symbols, bars, clock_seconds)
@@ -74,9 +81,10 @@ def whole_command(bars: int, repeats: int = 3) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
         ways = {"stratoquant run": stratoquant("run", "--data", str(folder), "--out", f"{scratch}/run", "--overwrite")}
         for module, name in PEERS.items():
-            if importlib.util.find_spec(module):
-                script = f"benchmarks.peers.ema_cross_{module.removesuffix('_trader')}"
-                ways[name] = [sys.executable, "-m", script, str(folder)]
+            for python in dict.fromkeys((PEERS_PYTHON, sys.executable)):
+                if name not in ways and has_module(python, module):
+                    script = f"benchmarks.peers.ema_cross_{module.removesuffix('_trader')}"
+                    ways[name] = [python, "-m", script, str(folder)]
         found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
         for _ in range(repeats):
             for name, command in ways.items():
