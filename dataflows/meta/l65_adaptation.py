@@ -21,9 +21,8 @@ from dataflows.meta.thresholds import (
     Trail,
     changes,
     follow,
-    largest_of,
     mean_shifts,
-    volatility_scores,
+    measured,
 )
 from dataflows.meta.types import FIRST_VOTE, Adaptation, Advice, Performance
 from dataflows.panel import Floats
@@ -74,15 +73,14 @@ def l65_adaptation(
     configured = np.array(
         (regime.calm_mean[VOLATILITY], regime.high_vol_mean[VOLATILITY], regime.trend_up_mean[TREND], regime.crash_sigma)
     )
-    follow(
-        volatility_scores(l1_regime.vol_percentile[bars]),
-        (l1_regime.trend_t[bars] / regime.trend_scale).reshape(-1),
-        largest_of(l2_returns_volatility.z[bars]),
+    levels = measured(
+        l1_regime.vol_percentile[bars].reshape(-1),
+        l1_regime.trend_t[bars].reshape(-1),
+        regime.trend_scale,
+        l2_returns_volatility.z[bars].reshape(-1),
         configured,
-        meta.threshold_step,
-        meta.threshold_most,
-        carry.trail,
     )
+    follow(levels, configured, meta.threshold_step, meta.threshold_most, carry.trail)
     base = np.array(meta.pattern_weights)
     weights = base * carry.on if meta.adapt_patterns else base
     shifts: Floats = carry.trail.shifts.copy() if meta.adapt_thresholds else np.array(meta.threshold_shifts)

@@ -10,6 +10,7 @@ import numpy as np
 
 from dataflows.carry import NAN, Axes
 from dataflows.kernels.arith import clip
+from dataflows.kernels.selection import counted, neighbours
 from dataflows.panel import Floats, Ints
 from dataflows.regime.types import CALM, FEATURES, HIGH_VOL, REGIMES, TREND, TREND_DOWN, TREND_UP, VOLATILITY
 from dataflows.runtime.compile import kernel
@@ -34,7 +35,7 @@ class Trail(NamedTuple):
 def quantile(x: Floats, q: float) -> float:
     """The quantile q in [0, 1] of the finite values of x, interpolated linearly (type 7 of Hyndman and Fan 1996); NaN: none."""
     kept = x[np.isfinite(x)]
-    kept = kept[np.argsort(kept, kind="mergesort")]
+    kept.sort()
     if len(kept) == 0:
         return math.nan
     at = q * (len(kept) - 1)
@@ -44,24 +45,47 @@ def quantile(x: Floats, q: float) -> float:
 
 
 @kernel
-def volatility_scores(percentile: Floats) -> Floats:
-    """L1's first feature, flat, from its `vol_percentile` (T, N): the inverse of the logistic function that made it."""
-    flat = percentile.reshape(percentile.size)
-    found = np.full(len(flat), math.nan)
-    for i in range(len(flat)):
-        if 0.0 < flat[i] < 1.0:
-            found[i] = math.log(flat[i] / (1.0 - flat[i])) / LOGISTIC
-    return found
+def volatility_score(percentile: float) -> float:
+    """L1's first feature from its `vol_percentile`: the inverse of the logistic function that made it."""
+    return math.log(percentile / (1.0 - percentile)) / LOGISTIC
 
 
 @kernel
 def largest_of(z: Floats) -> float:
-    """The greatest size of the finite values of z (T, N); NaN where there is none."""
-    flat = z.reshape(z.size)
+    """The greatest size of the finite values of z; NaN where there is none."""
     found = math.nan
-    for i in range(len(flat)):
-        if math.isfinite(flat[i]) and not math.fabs(flat[i]) <= found:
-            found = math.fabs(flat[i])
+    for i in range(len(z)):
+        if math.isfinite(z[i]) and not math.fabs(z[i]) <= found:
+            found = math.fabs(z[i])
+    return found
+
+
+@kernel
+def normal_cdf(x: float) -> float:
+    """The chance that a standard normal value is below x."""
+    return 0.5 * math.erfc(-x / math.sqrt(2.0))
+
+
+@kernel
+def measured(percentile: Floats, trend: Floats, trend_scale: float, z: Floats, means: Floats) -> Floats:
+    """The levels of an epoch (LEVELS,) that the thresholds follow; NaN where nothing is known.
+
+    percentile, trend, z: L1's `vol_percentile` and `trend_t` and L2's z, flat. means: (LEVELS,) the configured values. A mean m
+    of a score stands at the quantile that a standard normal law has at m. The trend's is that of its size, so up and down stay
+    alike. A crash: the greatest |z|.
+    """
+    found = np.empty(LEVELS)
+    counts = counted(percentile, 0.0, 1.0)
+    for i in (CALM_VOLATILITY, HIGH_VOLATILITY):
+        a, b, part = neighbours(percentile, 0.0, 1.0, counts, normal_cdf(means[i]))
+        low, high = volatility_score(a), volatility_score(b)
+        found[i] = low + part * (high - low)
+    sizes = np.abs(trend)
+    counts = counted(sizes, -1.0, math.inf)
+    a, b, part = neighbours(sizes, -1.0, math.inf, counts, 2.0 * normal_cdf(means[TREND_SIZE]) - 1.0)
+    low, high = a / trend_scale, b / trend_scale
+    found[TREND_SIZE] = low + part * (high - low)
+    found[CRASH] = largest_of(z)
     return found
 
 
@@ -75,26 +99,15 @@ def changes(before: Floats, now: Floats) -> int:
 
 
 @kernel
-def normal_cdf(x: float) -> float:
-    """The chance that a standard normal value is below x."""
-    return 0.5 * math.erfc(-x / math.sqrt(2.0))
-
-
-@kernel
-def follow(volatility: Floats, trend: Floats, largest: float, means: Floats, step: float, most: float, state: Trail) -> None:
+def follow(levels: Floats, means: Floats, step: float, most: float, state: Trail) -> None:
     """Moves the advised thresholds towards the trailing quantiles, by at most `step` and within `most` of the configured ones.
 
-    volatility, trend: the epoch's scores, flat. largest: its greatest |z|. means: (LEVELS,) the configured values. A mean m of
-    a score stands at the quantile that a standard normal law has at m; it follows the median of that quantile over the last
-    epochs, so that nothing moves where scores are what they were meant to be. The trend's is that of its size, so up and down
-    stay alike. A crash is greater than the greatest move of nine in ten of those epochs; its shift is relative.
+    levels: what `measured` found in the epoch. means: (LEVELS,) the configured values. A threshold follows the median of its
+    level over the last epochs, so that nothing moves where scores are what they were meant to be. A crash is greater than the
+    greatest move of nine in ten of those epochs; its shift is relative.
     """
     kept = len(state.quantiles)
-    row = state.quantiles[state.epochs[0] % kept]
-    row[CALM_VOLATILITY] = quantile(volatility, normal_cdf(means[CALM_VOLATILITY]))
-    row[HIGH_VOLATILITY] = quantile(volatility, normal_cdf(means[HIGH_VOLATILITY]))
-    row[TREND_SIZE] = quantile(np.abs(trend), 2.0 * normal_cdf(means[TREND_SIZE]) - 1.0)
-    row[CRASH] = largest
+    state.quantiles[state.epochs[0] % kept] = levels
     state.epochs[0] += 1
     if state.epochs[0] < kept:
         return

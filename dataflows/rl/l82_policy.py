@@ -74,8 +74,15 @@ def l82_policy(
     grow_arms(shadow, multipliers, carry.arms)
     weights = split(rl.most_behind, carry.arms)
     variance = realised_variance(equity)
-    probabilities = (l1_regime.calm, l1_regime.trend_up, l1_regime.trend_down, l1_regime.high_vol, l1_regime.chaotic)
-    regimes = regime_means(np.stack([p[bars] for p in probabilities], axis=2))
+    regimes = regime_means(
+        (
+            l1_regime.calm[bars],
+            l1_regime.trend_up[bars],
+            l1_regime.trend_down[bars],
+            l1_regime.high_vol[bars],
+            l1_regime.chaotic[bars],
+        )
+    )
     gross = np.asarray(l97_ledger.gross)
     lead = math.nan if math.isnan(shadow) else carry.log_wealth[0] - carry.log_wealth[1]
     rest = (

@@ -29,16 +29,17 @@ MOST: Final = 10.0
 
 
 @kernel
-def regime_means(probabilities: Floats) -> Floats:
-    """Mean over bars and symbols of the probability of each regime, (T, N, R) to (R,); NaN where it was never known."""
-    y = np.full(probabilities.shape[2], math.nan)
-    for r in range(probabilities.shape[2]):
+def regime_means(probabilities: tuple[Floats, ...]) -> Floats:
+    """Mean over bars and symbols of the probability of each regime, R of (T, N) to (R,); NaN where it was never known."""
+    y = np.full(len(probabilities), math.nan)
+    for r in range(len(probabilities)):
+        p = probabilities[r]
         total = 0.0
         count = 0.0
-        for t in range(probabilities.shape[0]):
-            for n in range(probabilities.shape[1]):
-                if math.isfinite(probabilities[t, n, r]):
-                    total += probabilities[t, n, r]
+        for t in range(p.shape[0]):
+            for n in range(p.shape[1]):
+                if math.isfinite(p[t, n]):
+                    total += p[t, n]
                     count += 1.0
         if count > 0.0:
             y[r] = total / count

@@ -13,9 +13,10 @@ from scipy.stats import kurtosis, norm, skew
 from statsmodels.stats.multitest import multipletests
 
 from dataflows.carry import start_state
+from dataflows.kernels.selection import counted, neighbours
 from dataflows.meta.config import MetaConfig
 from dataflows.meta.selection import ReturnMoments, add_returns, chances, rejected, sharpe_chance, switch
-from dataflows.meta.thresholds import Trail, follow, largest_of, normal_cdf, quantile, volatility_scores
+from dataflows.meta.thresholds import Trail, follow, largest_of, measured, normal_cdf, quantile, volatility_score
 from dataflows.meta.types import FIRST_VOTE, ROWS, Adaptation
 from dataflows.panel import Floats, leaves
 from dataflows.pattern.types import PATTERNS
@@ -156,13 +157,53 @@ def test_quantiles_are_numpys(x: Floats, q: float) -> None:
 def test_small_functions_are_scipys_and_numpys() -> None:
     for x in (-3.0, -0.2, 0.0, 1.7):
         assert normal_cdf(x) == pytest.approx(norm.cdf(x), rel=1e-12)
-    scores = np.array([[-1.0, 0.3], [2.0, 0.0]])
-    np.testing.assert_allclose(volatility_scores(1.0 / (1.0 + np.exp(-1.702 * scores))), scores.ravel(), atol=1e-12)
-    assert np.isnan(volatility_scores(np.array([[0.0, 1.0, np.nan]]))).all()
-    assert largest_of(np.array([[1.0, -3.0], [np.nan, np.inf]])) == 3.0 and np.isnan(largest_of(np.full((1, 1), np.nan)))
+    for score in (-1.0, 0.3, 2.0, 0.0):
+        assert volatility_score(percentile_of(score)) == pytest.approx(score, abs=1e-12)
+    assert largest_of(np.array([1.0, -3.0, np.nan, np.inf])) == 3.0 and np.isnan(largest_of(np.full(1, np.nan)))
 
 
 MEANS = np.array([-0.5, 1.2, 1.8, 8.0])
+
+
+def percentile_of(score: Any) -> Any:
+    """L1's `vol_percentile` of a score."""
+    return 1.0 / (1.0 + np.exp(-1.702 * score))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    arrays(np.float64, st.integers(1, 300), elements=st.floats(allow_nan=True, allow_infinity=True)),
+    st.lists(st.floats(0.0, 1.0), min_size=1, max_size=3),
+)
+def test_the_neighbours_of_a_quantile_are_those_of_sorted_values(x: Floats, places: list[float]) -> None:
+    x = np.concatenate((x, x[: len(x) // 2], [0.0, -0.0]))  # with ties
+    for above, below in ((-np.inf, np.inf), (-1.0, 1.0), (0.0, 1e-300)):
+        counts, kept = counted(x, above, below), np.sort(x[(above < x) & (x < below)])
+        assert counts.sum() == len(kept)
+        for q in places:
+            low, high, part = neighbours(x, above, below, counts, q)
+            at = q * (len(kept) - 1)
+            if len(kept) == 0:
+                assert np.isnan([low, high, part]).all()
+                continue
+            assert low == kept[int(at)] and high == kept[min(int(at) + 1, len(kept) - 1)] and part == at - int(at)
+
+
+def test_what_is_measured_is_numpys_quantiles_of_scores() -> None:
+    rng = np.random.default_rng(7)
+    scores, trend, z = rng.standard_normal((3, 5000))
+    percentile = percentile_of(scores)
+    percentile[:4], trend[:3], z[:2] = (np.nan, 0.0, 1.0, np.nan), (np.nan, np.inf, -np.inf), (np.nan, np.inf)
+    got = measured(percentile, trend, 7.5, z, MEANS)
+    sizes = np.abs(trend[3:]) / 7.5
+    wanted = (
+        np.quantile(scores[4:], norm.cdf(-0.5)),
+        np.quantile(scores[4:], norm.cdf(1.2)),
+        np.quantile(sizes, 2.0 * norm.cdf(1.8) - 1.0),
+        np.abs(z[2:]).max(),
+    )
+    np.testing.assert_allclose(got, wanted, rtol=1e-9)
+    assert np.isnan(measured(np.ones(3), np.full(3, np.nan), 7.5, np.full(3, np.inf), MEANS)).all()
 
 
 def followed(scale: float, epochs: int, largest: float = 8.0) -> list[Floats]:
@@ -170,7 +211,8 @@ def followed(scale: float, epochs: int, largest: float = 8.0) -> list[Floats]:
     state = start_state(Trail, {}, {"meta": USUAL})
     found = []
     for _ in range(epochs):
-        follow(scale * rng.standard_normal(3000), scale * rng.standard_normal(3000), largest, MEANS, 0.1, 0.5, state)
+        volatility, trend = percentile_of(scale * rng.standard_normal(3000)), 7.5 * scale * rng.standard_normal(3000)
+        follow(measured(volatility, trend, 7.5, np.array([-largest]), MEANS), MEANS, 0.1, 0.5, state)
         found.append(state.shifts.copy())
     return found
 
@@ -190,12 +232,12 @@ def test_thresholds_follow_what_the_market_is_by_steps_and_within_bounds() -> No
 
 
 @settings(max_examples=50, deadline=None)
-@given(arrays(np.float64, (25, 7), elements=st.floats(allow_nan=True, allow_infinity=True)))
+@given(arrays(np.float64, (25, 4), elements=st.floats(allow_nan=True, allow_infinity=True)))
 def test_whatever_is_measured_thresholds_stay_within_their_bounds(x: Floats) -> None:
     state = start_state(Trail, {}, {"meta": USUAL})
     for row in x:
         before = state.shifts.copy()
-        follow(row[:3], row[3:6], row[6], MEANS, 0.1, 0.5, state)
+        follow(row, MEANS, 0.1, 0.5, state)
         assert (np.abs(state.shifts) <= 0.5).all() and (np.abs(state.shifts - before) <= 0.1 + 1e-12).all()
 
 
@@ -217,7 +259,7 @@ def epochs_of(*overrides: str, count: int = 40, bars: int = 30) -> list[Adaptati
         scores = 1.33 * rng.standard_normal((bars, 2))
         blank = np.zeros((bars, 2))
         regime = blanks(plan, "l1_regime", bars)._replace(
-            vol_percentile=1.0 / (1.0 + np.exp(-1.702 * scores)), trend_t=RegimeConfig().trend_scale * scores[::-1]
+            vol_percentile=percentile_of(scores), trend_t=RegimeConfig().trend_scale * scores[::-1]
         )
         returns = blanks(plan, "l2_returns_volatility", bars)._replace(z=blank + 3.0)
         paper = np.zeros(ROWS)
