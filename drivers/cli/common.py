@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,11 +92,14 @@ def needing_live() -> Iterator[None]:
         raise Failed(f"{error.name} is not installed; add it with: pip install 'stratoquant[live]'") from None
 
 
-def beside(request: RunRequest, command: str, *words: str) -> subprocess.Popen[bytes]:
-    """A command about the results of a stream, in a process of its own. words: its further arguments."""
+def beside(
+    request: RunRequest, command: str, *words: str, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """A command about the results of a stream, in a process of its own. words: its further arguments. environment: None: this
+    one."""
     project = ("--project", str(request.project)) if request.project is not None else ()
     started = own_process("drivers.cli.main", *project, command, str(request.out), *words)
-    return subprocess.Popen(started, start_new_session=True)  # in a session of its own: Ctrl-C is for the stream
+    return subprocess.Popen(started, start_new_session=True, env=environment)  # in a session of its own: Ctrl-C is for the stream
 
 
 def given(context: typer.Context, name: str) -> bool:

@@ -13,6 +13,7 @@ import typer
 
 from drivers.cli.common import Failed, beside, needing_live, project_of
 from drivers.cli.say import say
+from drivers.project.own_process import without_keys
 from drivers.run.request import RunRequest
 from drivers.text.addresses import address_of
 
@@ -78,7 +79,7 @@ def watched(request: RunRequest, serve: str, notify: Path | None, public: bool) 
     words = ["--serve", serve, *(["--public"] if public else [])]
     words += ["--operator", str(operator)] if operator is not None else []
     words += ["--notify", str(notify)] if notify is not None else []
-    child = beside(request, "watch", *words)
+    child = beside(request, "watch", *words, environment=without_keys())
     try:
         yield
     finally:

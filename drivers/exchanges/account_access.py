@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import inspect
 import os
 import re
 import threading
@@ -30,11 +31,11 @@ from drivers.exchanges.state import State
 from drivers.exchanges.swaps import SPOKEN, prepare, refuse_contracts
 from drivers.exchanges.user_stream import UserStream
 from drivers.exchanges.watchdog_hold import Hold
-from drivers.exchanges.wire import CcxtWire, Threads, refuse_withdrawals, with_bursts
+from drivers.exchanges.wire import CcxtWire, Threads, hidden, refuse_withdrawals, with_bursts
 from drivers.feeds.reading import symbol_uid
+from drivers.project.own_process import KEY_PARTS
 from drivers.venues.description import VenueRules
 
-PARTS: Final = ("KEY", "SECRET", "PASSWORD")
 WATCHDOG_HOLD: Final = "watchdog-hold"
 
 
@@ -55,15 +56,19 @@ class Keys:
 def names_of(venue: str) -> tuple[str, ...]:
     """The environment's names of a venue's keys: STRATOQUANT_BINANCE_SPOT_KEY, …_SECRET, …_PASSWORD."""
     stem = re.sub(r"[^A-Z0-9]", "_", venue.upper())
-    return tuple(f"STRATOQUANT_{stem}_{part}" for part in PARTS)
+    return tuple(f"STRATOQUANT_{stem}_{part}" for part in KEY_PARTS)
 
 
 def keys_of(venue: str, environment: Mapping[str, str] = os.environ) -> Keys:
-    """A venue's keys. Raises ExchangeFault naming the variables that are not set."""
+    """A venue's keys. Raises ExchangeFault naming the variables that are not set, or that no key can be."""
     names = names_of(venue)
     missing = [name for name in names[:2] if not environment.get(name)]
     if missing:
         raise ExchangeFault(f"orders need the keys of an account: set {' and '.join(missing)} in the environment")
+    for name in names:
+        said = environment.get(name, "")
+        if said != said.strip() or not said.isascii() or ("PRIVATE KEY" not in said and not said.isprintable()):
+            raise ExchangeFault(f"{name} has a space or a line break at an end, or a character that no key has; set it again")
     return Keys(*(environment.get(name, "") for name in names))
 
 
@@ -134,10 +139,24 @@ def account_client(exchange: Exchange, keys: Keys) -> Any:
 
 
 def with_keys(client: Any, keys: Keys) -> Any:
-    """The same client, which signs from now on."""
+    """The same client, which signs from now on. No error of it says a key, whatever the exchange answers."""
     client.apiKey, client.secret, client.password = keys.key, keys.secret, keys.password or None
     client.logger.disabled = True  # at its lowest level it writes headers
+    if not inspect.iscoroutinefunction(client.fetch):  # of the user stream nobody is told why it ended
+        client.fetch = _discreet(client.fetch, keys.all)
     return client
+
+
+def _discreet(fetch: Callable[..., Any], secrets: tuple[str, ...]) -> Callable[..., Any]:
+    def call(*arguments: Any, **more: Any) -> Any:
+        try:
+            return fetch(*arguments, **more)
+        except ccxt.BaseError as error:
+            if not any(secret in str(error) for secret in secrets):
+                raise
+            raise type(error)(hidden(str(error), secrets)) from None
+
+    return call
 
 
 class Account:

@@ -19,6 +19,9 @@ from drivers.engine.one_bar.rooms import Rooms, Shape
 MOST_BARS: Final = 1440
 MOST_ROWS: Final = 1 << 15
 """Bars, and bars times symbols, of one block: a row group of the results."""
+FEW: Final = 8
+"""Rows that fill less than this part of a block are copied out of it. A file of results keeps them until a row group is full; a
+stream that hands over a bar or two at every fill would keep a block's memory for each."""
 
 
 def room_for(symbols: int) -> int:
@@ -90,6 +93,8 @@ class Block:
         """What makes the outputs of one chunk of everything, later and in any thread; the block is empty then. The memory is
         not written again while somebody looks into it."""
         bars, time, groups, logs, epoch = self.bars, self._time, tuple(self._groups), self._logs, self._epoch
+        if bars * FEW < self.room:
+            time, groups = time[:bars].copy(), tuple(group[:, :bars].copy() for group in groups)
         self._empty()
 
         def made() -> Outputs:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import json
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import ccxt
 import pytest
+import requests
+from requests.adapters import BaseAdapter
 
 from drivers.exchanges.access import client_of
-from drivers.exchanges.account_access import check_mode, keys_of, lock_account
+from drivers.exchanges.account_access import Keys, check_mode, keys_of, lock_account, names_of, with_keys
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import Leg
 from drivers.exchanges.wire import LATER, NOT_FOUND, REFUSED, UNKNOWN, CcxtWire, hidden, refuse_withdrawals, with_bursts
+from drivers.project.own_process import without_keys
 from drivers.run.live_account import connection
 from drivers.run.request import RunRequest
 from drivers.venues.description import OrderLimits, VenueError, VenueRules, read_venue
+from tests.drivers.exchanges.desk import market
 
 GATE = {"notional_per_order": 100.0, "notional_per_minute": 500.0}
 CAPPED = {**GATE, "notional_total": 1_000.0}
@@ -37,6 +44,60 @@ def test_keys_come_from_the_environment_and_are_not_shown() -> None:
     assert "the-" not in repr(keys) and "pass" not in repr(keys)
     with pytest.raises(ExchangeFault, match="set STRATOQUANT_MY_SPOT_SECRET in the environment"):
         keys_of("my-spot", {"STRATOQUANT_MY_SPOT_KEY": "k"})
+
+
+@pytest.mark.parametrize("part", ["KEY", "SECRET", "PASSWORD"])
+@pytest.mark.parametrize("wrong", ["the-key\n", " the-key", "the-key\r", "the-\tkey", "the-k\u200bey", "th\xe9-key"])
+def test_what_no_key_can_be_is_refused_and_not_shown(part: str, wrong: str) -> None:
+    name = f"STRATOQUANT_MY_SPOT_{part}"
+    with pytest.raises(ExchangeFault, match=f"^{name} has a space or a line break") as error:
+        keys_of("my-spot", {**BOTH, name: wrong})
+    assert "the-" not in str(error.value)
+
+
+def test_a_secret_may_be_a_private_key_of_several_lines() -> None:
+    lines = "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----"
+    assert keys_of("my-spot", {**BOTH, "STRATOQUANT_MY_SPOT_SECRET": lines}).secret == lines
+
+
+def test_the_page_s_process_is_given_no_keys() -> None:
+    given = {**BOTH, "STRATOQUANT_MY_SPOT_PASSWORD": "p", "STRATOQUANT_PAGE_TOKEN": "t", "STRATOQUANT_CACHE": "c", "A_KEY": "k"}
+    assert without_keys(given) == {"STRATOQUANT_PAGE_TOKEN": "t", "STRATOQUANT_CACHE": "c", "A_KEY": "k"}
+    assert not set(names_of("my-spot")) & without_keys(dict.fromkeys(names_of("my-spot"), "x")).keys()
+
+
+class Echo(BaseAdapter):
+    """An exchange, or a proxy before it, that shows the request that it does not like, its headers too."""
+
+    def __init__(self, status: int, form: str) -> None:
+        super().__init__()
+        self.status, self.form = status, form
+
+    def send(self, request: Any, *given: Any, **more: Any) -> requests.Response:
+        found = requests.Response()
+        said = f"{request.method} {request.url} {dict(request.headers)} {request.body}"
+        found.status_code, found.reason, found.request, found.url = self.status, "", request, request.url
+        found.raw = io.BytesIO(self.form.format(json.dumps(said)).encode())
+        return found
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 418, 429, 500])
+@pytest.mark.parametrize("form", ['<html>{}</html>', '{{"code": -2015, "msg": {}}}', '{{"code": 1, "half": {}'])
+@pytest.mark.parametrize("exchange", ["binance", "okx"])
+def test_no_error_says_a_key_whatever_the_exchange_answers(exchange: str, status: int, form: str) -> None:
+    keys = Keys("the-key", "the-secret", "the-password")
+    client = with_keys(client_of("v", rules(exchange=exchange)), keys)
+    client.enableRateLimit = False
+    client.set_markets([market("BTCUSDT")])
+    client.session.mount("https://", Echo(status, form))
+    with pytest.raises(ccxt.BaseError) as error:
+        client.fetch_balance()
+    assert "the-" not in "".join(traceback.format_exception(error.value))
+    outcome = CcxtWire(client, keys.all).account()
+    assert outcome.kind in (UNKNOWN, LATER, REFUSED) and "the-" not in outcome.said
 
 
 @pytest.mark.parametrize(

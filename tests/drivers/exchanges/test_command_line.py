@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -39,29 +40,50 @@ pytestmark = pytest.mark.long
 
 SPEED = 30
 KEY, SECRET, TOKEN, PATH = "key-nobody-may-see", "secret-nobody-may-see", "token-nobody-may-see", "path-nobody-may-see"
+SECRETS = KEY, SECRET, TOKEN, PATH
 PATIENCE = 240.0
 FAST = """
-import sys, time
+import os, sys, time
 origin, speed, real = int(sys.argv[1]), int(sys.argv[2]), time.time_ns
 time.time_ns = lambda: origin + (real() - origin) * speed
 time.time = lambda: time.time_ns() / 1e9
+exec(os.environ.get("BEFORE", ""))
 from drivers.cli.main import main
 sys.argv[1:] = sys.argv[3:]
 sys.exit(main())
 """
-"""A command by the fast clock."""
+"""A command by the fast clock. BEFORE: what else is done first."""
+FAULT = """
+import ccxt
+from drivers.exchanges.gateway import Gateway
+events, looks = Gateway.events, []
+def failing(self, until):
+    looks.append(until)
+    if len(looks) > 300:
+        client = self.runner._wires[1].client
+        try:
+            client.urls["api"]["private"] = "http://127.0.0.1:9/" + client.apiKey  # worse than what any exchange does
+            client.fetch_balance()
+        except ccxt.BaseError as error:
+            raise RuntimeError(f"a fault of ours: {error}") from error
+    return events(self, until)
+Gateway.events = failing
+"""
+"""The exchange's code raises what nothing expects, after a request that failed."""
 
 
 class Session:
     """What a test may ask of it."""
 
-    def __init__(self, folder: Path, address: str, began: int, notices: list[dict[str, Any]], port: int) -> None:
+    def __init__(
+        self, folder: Path, address: str, began: int, notices: list[dict[str, Any]], port: int, debug: bool = False, **more: str
+    ) -> None:
         self.folder, self.began, self.notices = folder, began, notices
         self.said: list[str] = []
         venues = folder / "desk" / "config" / "venues"
         self.environment = {
             **os.environ, "STRATOQUANT_PRACTICE_KEY": KEY, "STRATOQUANT_PRACTICE_SECRET": SECRET,
-            "STRATOQUANT_PAGE_TOKEN": TOKEN, "MY_NOTICES": f"json://127.0.0.1:{port}/{PATH}",
+            "STRATOQUANT_PAGE_TOKEN": TOKEN, "MY_NOTICES": f"json://127.0.0.1:{port}/{PATH}", **more,
         }  # fmt: skip
         self.run(["config", "init", str(folder / "desk")])
         venues.mkdir(exist_ok=True)
@@ -75,7 +97,7 @@ class Session:
         )
         (folder / "notices.yml").write_text("urls_from: MY_NOTICES\nevents: [fill, kill_switch]\n", encoding="utf-8")
         (folder / "commands.txt").touch()
-        words = ["--project", str(folder / "desk"), "stream", "--venue", "practice", "--mode", "testnet"]
+        words = [*(["--debug"] if debug else []), "--project", str(folder / "desk"), "stream", "--venue", "practice", "--mode", "testnet"]
         words += ["--warm", "15h", "--no-report"]
         words += [word for change in EARLY for word in ("--set", change)]
         words += ["--out", str(self.out), "--operator", str(folder / "commands.txt"), "--notify", str(folder / "notices.yml")]
@@ -115,6 +137,18 @@ class Session:
         except HTTPError as error:
             return error.code
 
+    def unsafe(self) -> list[str]:
+        """What anybody may see, and names a secret: the page's answers, the arguments of the processes, the notices' texts."""
+        seen = {path: self.get(path) for path in ("/", "/state", "/metrics", "/health", "/days")}
+        children = subprocess.run(["pgrep", "-P", str(self.stream.pid)], capture_output=True, text=True).stdout.split()
+        for pid in (str(self.stream.pid), *children):
+            seen[f"arguments of {pid}"] = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+        for pid in children:  # the page trades nowhere
+            inherited = Path(f"/proc/{pid}/environ").read_text(encoding="utf-8")
+            seen[f"environment of {pid}"] = inherited.replace(TOKEN, "").replace(PATH, "")
+        seen["notices"] = json.dumps([notice | {"path": ""} for notice in self.notices])
+        return [where for where, text in seen.items() if any(secret in text for secret in SECRETS)]
+
 
 def until(done: Callable[[], Any]) -> Any:
     """Waits until something is so; fails where it never is."""
@@ -140,9 +174,10 @@ def told(notices: list[dict[str, Any]]) -> HTTPServer:
     return HTTPServer(("127.0.0.1", 0), Taking)
 
 
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    folder, began = tmp_path_factory.mktemp("session"), time.time_ns()
+@contextmanager
+def running(folder: Path, debug: bool = False, **more: str) -> Iterator[Session]:
+    """A session. more: of its environment."""
+    began = time.time_ns()
     market = PracticeMarket(PRICES)
 
     def now() -> int:
@@ -153,12 +188,18 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     service = told(notices)
     threading.Thread(target=service.serve_forever, daemon=True).start()
     with PracticeExchange(market, now=now, account=account, pace=0.02).serving() as address:
-        made = Session(folder, address, began, notices, service.server_port)
+        made = Session(folder, address, began, notices, service.server_port, debug, **more)
         try:
             yield made
         finally:
             made.stream.kill()
             service.shutdown()
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    with running(tmp_path_factory.mktemp("session")) as made:
+        yield made
 
 
 def test_a_session_with_its_page_notices_log_and_recording(session: Session) -> None:
@@ -188,8 +229,9 @@ def test_a_session_with_its_page_notices_log_and_recording(session: Session) -> 
     assert log.stdout is not None
     seen = [json.loads(log.stdout.readline()) for _ in range(5)]
     assert all(line["event"] and line["time"] for line in seen)
+    # no file, page, notice or argument of a process names a key
+    assert secrets_in(session.folder) == [] and session.unsafe() == []
     # the page is killed, and the stream goes on
-    assert secrets_in(session.folder) == []
     page = subprocess.run(["pgrep", "-P", str(session.stream.pid)], capture_output=True, text=True).stdout.split()
     assert len(page) == 1
     os.kill(int(page[0]), signal.SIGKILL)
@@ -199,7 +241,7 @@ def test_a_session_with_its_page_notices_log_and_recording(session: Session) -> 
     session.stream.send_signal(signal.SIGTERM)
     assert session.stream.wait(120) == 0, "".join(session.said[-20:])
     assert log.wait(60) == 0, "it ends with the stream"
-    assert secrets_in(session.folder) == [] and not [s for s in (KEY, SECRET, TOKEN, PATH) if s in "".join(session.said)]
+    assert secrets_in(session.folder) == [] and not [s for s in SECRETS if s in "".join(session.said)]
 
 
 def test_what_was_decided_is_what_its_journal_and_its_recording_say(session: Session) -> None:
@@ -218,6 +260,17 @@ def test_what_was_decided_is_what_its_journal_and_its_recording_say(session: Ses
         np.testing.assert_array_equal(bars[0][name][common[0]], bars[1][name][common[1]], err_msg=name)
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_crash_in_the_exchange_s_code_names_no_key(debug: bool, tmp_path: Path) -> None:
+    with running(tmp_path, debug, BEFORE=FAULT) as session:
+        assert session.stream.wait(PATIENCE) == 1
+        until(lambda: "a fault of ours" in "".join(session.said))
+        said = "".join(session.said)
+        assert ("Traceback" in said) is debug and ("RuntimeError" in said)
+        assert secrets_in(tmp_path) == [] and not [secret for secret in SECRETS if secret in said]
+        assert (tmp_path / "out.partial").is_dir(), "what --resume goes on from"
+
+
 def _lines(events: Any, count: int) -> list[bytes]:
     found: list[bytes] = []
     while len(found) < count:
@@ -232,6 +285,6 @@ def _size(folder: Path) -> int:
 
 def secrets_in(folder: Path) -> list[str]:
     """Files in which a secret stands."""
-    secrets = [text.encode() for text in (KEY, SECRET, TOKEN, PATH)]
+    secrets = [text.encode() for text in SECRETS]
     files = [path for path in folder.rglob("*") if path.is_file()]
     return [str(path) for path in files if any(text in path.read_bytes() for text in secrets)]

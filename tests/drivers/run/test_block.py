@@ -118,6 +118,20 @@ def test_what_was_taken_stays_when_the_block_is_filled_again() -> None:
     assert again.epoch == {}
 
 
+def test_a_few_rows_that_are_kept_for_long_do_not_keep_a_block_s_memory() -> None:
+    block, kept = Block(ANNOTATIONS, 1_440), []
+    for t in range(50):  # a fill after each bar: the rows wait for a row group to be full
+        block.add(bar(t, t % 2))
+        kept.append(block.handed()())
+    assert len(block._rooms._made) == 1
+    scores = [outputs.values["said"].score for outputs in kept]
+    assert sum(score.base.nbytes if score.base is not None else score.nbytes for score in scores) < 100_000
+    for t, outputs in enumerate(kept):
+        np.testing.assert_array_equal(outputs.values["said"].score, bar(t, 0).values["said"].score)
+        np.testing.assert_array_equal(outputs.values["said"].code, bar(t, 0).values["said"].code)
+        assert outputs.values["log"].n == t % 2 and outputs.time.tolist() == [60 * (t + 1)]
+
+
 def test_tables_can_be_made_without_a_copy() -> None:
     block = Block(ANNOTATIONS, 9)
     for t in range(4):

@@ -91,6 +91,8 @@ def test_a_stream_that_is_killed_or_hangs_is_flattened(
                     and len([o for o in account.orders if o.client.startswith("w")]) == 1
                 )
             for part in ("practice-key", "practice-secret"):
+                for each in (stream, dog):
+                    assert part not in Path(f"/proc/{each.pid}/cmdline").read_text()
                 assert not [p for p in tmp_path.rglob("*") if p.is_file() and part.encode() in p.read_bytes()]
         finally:
             for each in (stream, dog):
