@@ -211,15 +211,20 @@ class Gateway:
         self._work()
 
     def events(self, until: int) -> Iterable[ExecutionReport]:
-        """See `Venue.events`."""
+        """See `Venue.events`. A stream that is a bar or more behind, after a pause or an outage, is told all that is known: what
+        it asks of the account is answered by the account as it is now."""
+        self._look()
+        behind = until >= self.begins and self.now() - until > self.step
+        count = len(self.state.reports) if behind else sum(1 for report in self.state.reports if report.time <= until)
+        handed = self.state.reports[:count]
+        self.state.acted(count)
+        return handed
+
+    def _look(self) -> None:
         self.reconciler.due()
         self._work()
         if len(self.state.legs) > MOST_LEGS:
             self.state.prune()
-        count = sum(1 for report in self.state.reports if report.time <= until)
-        handed = self.state.reports[:count]
-        self.state.acted(count)
-        return handed
 
     def snapshot(self, at: int) -> Snapshot | None:
         """See `Venue.snapshot`. Before the beginning: what was taken over."""
@@ -254,7 +259,7 @@ class Gateway:
         self.reconciler.begin()
         until = time.monotonic() + FIRST_READING
         while not self.reconciler.ready:
-            self.events(0)
+            self._look()
             if self.reconciler.fault is not None:
                 raise self.reconciler.fault
             if time.monotonic() > until:

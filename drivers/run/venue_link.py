@@ -31,7 +31,8 @@ class VenueLink:
     def before(self, now: int) -> list[tuple[int, Executions]]:
         """(time, reports) of each instant before `now` at which something was reported."""
         due = sorted(self.venue.events(now - 1), key=lambda report: report.time)  # of one time: in the venue's order
-        return [(time, self._log(list(reports))) for time, reports in groupby(due, key=lambda report: report.time)]
+        grouped = groupby(due, key=lambda report: min(report.time, now - 1))  # later ones: the stream is behind
+        return [(time, self._log(list(reports))) for time, reports in grouped]
 
     def at(self, now: int) -> Executions:
         """All reports up to `now`, for a bar that closes then."""

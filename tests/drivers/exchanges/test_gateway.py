@@ -163,6 +163,23 @@ def test_an_entry_that_never_arrived_is_dropped_once_it_is_old_and_an_exit_is_se
     assert events(desk, 8)[-1] == "FILL" and not [o for o in desk.account.orders if o.symbol == "ETHUSDT"]
 
 
+def test_a_stream_that_is_behind_is_told_all_before_it_goes_on(still: Still, tmp_path: Path) -> None:
+    desk = desk_of(tmp_path, still)
+    desk.pass_time(300.0)  # the process stood still
+    closes = (START + 60_000) * MS  # the first of the bars that it has missed
+    desk.ask("submit", entry("BTCUSDT", 4, 0.05, START + 2_000, 60_000.0))
+    desk.ask("submit", entry("ETHUSDT", 4, 0.5, desk.now, 3_000.0))
+    desk.flush()
+    told = list(desk.gateway.events(closes - 1))
+    assert {(r.symbol, EVENTS[r.kind]) for r in told} >= {("BTCUSDT", "REJECT"), ("ETHUSDT", "FILL")}
+    said = desk.gateway.snapshot(closes)
+    assert said is not None and said.open_orders == {"ETHUSDT": 2} and said.position["ETHUSDT"] == pytest.approx(0.4995)
+    assert list(desk.gateway.events(closes - 1)) == []
+    desk.ask("cancel", "BTCUSDT", BTC | 404)
+    assert list(desk.gateway.events(desk.now * MS - 1)) == [], "one that keeps up hears of it in its time"
+    assert [EVENTS[r.kind] for r in desk.gateway.events(desk.now * MS)] == ["CANCEL_REJECT"]
+
+
 def test_a_cancel_of_what_has_ended_is_refused_and_a_cancel_of_an_entry_is_confirmed(tmp_path: Path, still: Still) -> None:
     desk = desk_of(tmp_path, still)
     enter(desk, 0.05, type=POST_ONLY, limit_price=59_000.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from io import StringIO
@@ -62,11 +63,14 @@ class World:
         self.account = PracticeAccount(MarketTape(market), lambda: self.now, key=KEYS.key, secret=KEYS.secret)
         self.practice = PracticeExchange(market, now=lambda: self.now, account=self.account)
         self.kill_at, self.on_stop = 0, "keep"
+        self.pause_at, self.pause = 0, 0  # ms
         self.orders = 0
         self.gateway: Gateway | None = None
 
     def wait(self, seconds: float) -> None:
         self.now += max(1, int(seconds * 1_000))
+        if self.pause_at and self.now >= self.pause_at:
+            self.now, self.pause_at = self.now + self.pause, 0
 
     def feed(self, address: str, minutes: int) -> LiveFeed:
         exchange = Exchange("practice", self.rules(address), sleep=self.wait)
@@ -109,11 +113,11 @@ def quiet() -> Console:
     return Console(file=StringIO())
 
 
-def agree(world: World, out: Path) -> pd.DataFrame:
-    """The results and the exchange say the same. Returns the fills."""
+def agree(world: World, out: Path, least: int = 6) -> pd.DataFrame:
+    """The results and the exchange say the same, of so many fills or more. Returns the fills."""
     fills, ledger = pd.read_parquet(out / "fills.parquet"), pd.read_parquet(out / "ledger.parquet")
     traded = world.account.trades
-    assert fills.order_id.notna().sum() == len(traded) > 5
+    assert fills.order_id.notna().sum() == len(traded) >= least
     fills["signed"] = fills.quantity.where(fills.side == "BUY", -fills.quantity)
     for symbol in PRICES:
         mine = [t for t in traded if t.order.symbol == symbol]
@@ -160,6 +164,29 @@ def test_the_graph_trades_at_the_exchange_and_its_journal_gives_the_same_bits(tm
         np.testing.assert_array_equal(saved["f8"], again.engine.arena.f8)
     left = [o for o in world.account.orders if o.open]
     assert all(o.type in ("STOP_LOSS", "LIMIT_MAKER") and o.side == "SELL" for o in left), "stops stay, entries go"
+
+
+@pytest.mark.long
+def test_a_stream_that_did_not_run_for_minutes_catches_up_and_trades_on(tmp_path: Path) -> None:
+    """SIGSTOP and SIGCONT, a machine that slept, code that had to be compiled first: orders of bars that are over are dropped,
+    and nothing is taken for a difference of the account."""
+    world = World(tmp_path)
+    world.pause_at, world.pause = NOW + 23 * MINUTE, 7 * MINUTE  # it enters at 24 and 25 past
+    with world.practice.serving() as address:
+        feed = world.feed(address, 90)
+        out = tmp_path / "out"
+        run_stream(request(out), quiet(), connect=world.connect(address, feed), feed=feed)
+    fills = agree(world, out, least=4)
+    back = pd.Timestamp(NOW + 30 * MINUTE, unit="ms", tz="UTC")
+    assert (fills.timestamp > back).any(), "it trades on"
+    stale = [r for r in events(out, "reject") if r["reason"] == "STALE"]
+    assert [r["time"] for r in stale] == ["2026-01-03T00:24:59Z", "2026-01-03T00:25:59Z"], "told before the next bar"
+    assert not [e for e in events(out, "kill_switch") if "RECONCILIATION" in e["reasons"]]
+
+
+def events(out: Path, name: str) -> list[dict[str, Any]]:
+    lines = (json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line["event"] == name]
 
 
 def test_a_stream_that_is_killed_with_an_order_under_way_goes_on_and_closes_its_positions_at_the_end(tmp_path: Path) -> None:
