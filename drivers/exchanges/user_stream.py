@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+import ccxt
+
 from drivers.exchanges.dialects import streamed_trade
 from drivers.exchanges.seen import OrderSeen, TradeSeen, order_seen, trade_seen
 
@@ -17,6 +19,23 @@ LONGEST_WAIT: Final = 30.0
 """Seconds between two attempts to connect."""
 SETTLED: Final = 1.5
 """Seconds after which a connection that has not failed is one."""
+
+ENDINGS: Final = ("eventStreamTerminated", "listenKeyExpired", "serverShutdown")
+"""Events after which Binance sends no more over this connection, or soon will not; ccxt tells nobody who waits."""
+
+
+def _attentive(client: Any) -> Any:
+    """The same client, whose waits end where the exchange says that the stream does."""
+    handle = client.handle_message
+
+    def handled(connection: Any, message: Any) -> None:
+        handle(connection, message)
+        event = message.get("event", message) if isinstance(message, dict) else None
+        if isinstance(event, dict) and event.get("e") in ENDINGS:
+            connection.reject(ccxt.NetworkError("the exchange has ended the stream"))
+
+    client.handle_message = handled
+    return client
 
 
 def read_order(order: Any) -> list[OrderSeen | TradeSeen]:
@@ -52,7 +71,9 @@ class UserStream:
         self._seen: queue.SimpleQueue[OrderSeen | TradeSeen] = queue.SimpleQueue()
         self._alive = self._missed = self._ended = False
         self.connects = 0
+        self._client: Any = None
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._unread)
         self._thread = threading.Thread(target=self._run, name="user-stream", daemon=True)
         self._thread.start()
 
@@ -86,7 +107,7 @@ class UserStream:
     async def _forever(self) -> None:
         failures = 0
         while not self._ended:
-            client = self._make()
+            client = self._client = _attentive(self._make())
             tasks = [asyncio.ensure_future(part(client)) for part in (self._orders, self._trades)]
             try:
                 done, _ = await asyncio.wait(tasks, timeout=SETTLED, return_when=asyncio.FIRST_COMPLETED)
@@ -108,6 +129,14 @@ class UserStream:
                 await client.close()
             self._wake()
             await asyncio.sleep(min(LONGEST_WAIT, 0.5 * 2.0 ** min(failures, 8)) * random.uniform(0.5, 1.0))
+
+    def _unread(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A frame that cannot be read ends ccxt's receive loop without a word to whoever waits: the connection ends aloud."""
+        if "handle" in context:
+            for connection in self._client.clients.values():
+                connection.reject(ccxt.NetworkError("a frame could not be read"))
+        elif not isinstance(context.get("exception"), ccxt.BaseError):  # of ccxt: nobody waits for it any more
+            loop.default_exception_handler(context)
 
     async def _orders(self, client: Any) -> None:
         while True:

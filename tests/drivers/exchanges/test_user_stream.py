@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -19,6 +20,7 @@ from drivers.exchanges.practice.core import MarketTape
 from drivers.exchanges.practice.futures import FuturesAccount
 from drivers.exchanges.practice.market import PracticeMarket
 from drivers.exchanges.practice.server import PracticeExchange
+from drivers.exchanges.practice.user_stream import Subscription
 from drivers.exchanges.seen import OrderSeen, TradeSeen
 from drivers.exchanges.user_stream import UserStream
 from drivers.venues.description import VenueRules
@@ -88,6 +90,53 @@ def test_orders_and_trades_come_and_a_connection_that_is_dropped_is_made_anew(pr
         finally:
             stream.close()
             exchange.close()
+
+
+REPORT = {"e": "executionReport", "E": 1, "s": "BTCUSDT", "c": "x", "i": 7, "X": "FILLED", "x": "TRADE"}
+HOSTILE = (
+    '{"subscriptionId": 0, "event": {"e": "executionRep', "{}", "[]", "[1, 2]", "null", '"text"', "<html>", "{\x00}",
+    '{"event": null}', '{"subscriptionId": 0, "event": []}', '{"subscriptionId": 0, "event": {"e": 5}}',
+    '{"id": 1, "status": 500, "error": {"code": -1, "msg": "x"}}', '{"subscriptionId": 0, "event": {"e": "eventStreamTerminated"}}',
+    *(json.dumps({"subscriptionId": 0, "event": {**REPORT, **more}}) for more in (
+        {}, {"S": "BUY", "t": 1, "l": "NaN", "L": "1", "q": "1", "z": "1"}, {"S": "BUY", "t": 1, "l": "1e400", "L": "-1"},
+        {"S": "BUY", "t": 1, "l": {}, "L": []}, {"S": 7, "t": None, "l": "x", "L": "y"}, {"s": None}, {"s": "NOBODY"},
+    )),
+)  # fmt: skip
+
+
+def test_whatever_a_frame_says_the_stream_goes_on(
+    practice: PracticeExchange, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    account, said, take = practice.account, list[str](), Subscription.take
+    assert account is not None
+    monkeypatch.setattr(Subscription, "take", lambda self: [*(said.pop() for _ in said[:]), *take(self)])
+    monkeypatch.setattr("drivers.exchanges.user_stream.SETTLED", 0.1)
+    with practice.serving() as address:
+        exchange = Exchange("practice", rules_at(address))
+        stream = UserStream(lambda: Account._streaming(exchange, KEYS))
+        try:
+            for number, frame in enumerate(HOSTILE):
+                until(stream.alive)
+                stream.take()
+                said.append(frame)
+                until(lambda: not said)
+                mine = f"mine{number}"
+                account.place("BTCUSDT", {"side": "BUY", "type": "MARKET", "quantity": "0.001", "newClientOrderId": mine})
+                seen: list[OrderSeen | TradeSeen] = []
+                missed: list[bool] = []
+
+                def known() -> bool:
+                    found, lost = stream.take()
+                    seen.extend(found)
+                    missed.append(lost)
+                    return any(missed) or any(x.client == mine and isinstance(x, OrderSeen) for x in seen)
+
+                until(known)  # reported, or known to have been missed: then it is asked for
+                assert {x.trade_id for x in seen if isinstance(x, TradeSeen)} <= {str(t.id) for t in account.trades}, frame
+        finally:
+            stream.close()
+            exchange.close()
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("swap", [False, True], ids=["spot", "swap"])
