@@ -99,7 +99,8 @@ def beside(
     one."""
     project = ("--project", str(request.project)) if request.project is not None else ()
     started = own_process("drivers.cli.main", *project, command, str(request.out), *words)
-    return subprocess.Popen(started, start_new_session=True, env=environment)  # in a session of its own: Ctrl-C is for the stream
+    # in a session of its own: Ctrl-C is for the stream
+    return subprocess.Popen(started, start_new_session=True, env=environment)
 
 
 def given(context: typer.Context, name: str) -> bool:

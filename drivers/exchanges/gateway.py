@@ -211,8 +211,8 @@ class Gateway:
         self._work()
 
     def events(self, until: int) -> Iterable[ExecutionReport]:
-        """See `Venue.events`. A stream that is a bar or more behind, after a pause or an outage, is told all that is known: what
-        it asks of the account is answered by the account as it is now."""
+        """See `Venue.events`. A stream that is more than a bar behind, after a pause or an outage, is told all that is known:
+        what it asks of the account is answered by the account as it is now."""
         self._look()
         behind = until >= self.begins and self.now() - until > self.step
         count = len(self.state.reports) if behind else sum(1 for report in self.state.reports if report.time <= until)

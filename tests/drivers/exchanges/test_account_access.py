@@ -85,7 +85,7 @@ class Echo(BaseAdapter):
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 418, 429, 500])
-@pytest.mark.parametrize("form", ['<html>{}</html>', '{{"code": -2015, "msg": {}}}', '{{"code": 1, "half": {}'])
+@pytest.mark.parametrize("form", ["<html>{}</html>", '{{"code": -2015, "msg": {}}}', '{{"code": 1, "half": {}'])
 @pytest.mark.parametrize("exchange", ["binance", "okx"])
 def test_no_error_says_a_key_whatever_the_exchange_answers(exchange: str, status: int, form: str) -> None:
     keys = Keys("the-key", "the-secret", "the-password")

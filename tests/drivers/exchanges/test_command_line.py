@@ -97,7 +97,8 @@ class Session:
         )
         (folder / "notices.yml").write_text("urls_from: MY_NOTICES\nevents: [fill, kill_switch]\n", encoding="utf-8")
         (folder / "commands.txt").touch()
-        words = [*(["--debug"] if debug else []), "--project", str(folder / "desk"), "stream", "--venue", "practice", "--mode", "testnet"]
+        words = ["--debug"] if debug else []
+        words += ["--project", str(folder / "desk"), "stream", "--venue", "practice", "--mode", "testnet"]
         words += ["--warm", "15h", "--no-report"]
         words += [word for change in EARLY for word in ("--set", change)]
         words += ["--out", str(self.out), "--operator", str(folder / "commands.txt"), "--notify", str(folder / "notices.yml")]

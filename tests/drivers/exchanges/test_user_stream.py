@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,13 @@ HOSTILE = (
 )  # fmt: skip
 
 
+def heard(stream: UserStream, mine: str, seen: list[OrderSeen | TradeSeen]) -> bool:
+    """Whether an order was reported, or is known to have been missed: then it is asked for."""
+    found, missed = stream.take()
+    seen += found
+    return missed or any(x.client == mine and isinstance(x, OrderSeen) for x in seen)
+
+
 def test_whatever_a_frame_says_the_stream_goes_on(
     practice: PracticeExchange, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,15 +131,7 @@ def test_whatever_a_frame_says_the_stream_goes_on(
                 mine = f"mine{number}"
                 account.place("BTCUSDT", {"side": "BUY", "type": "MARKET", "quantity": "0.001", "newClientOrderId": mine})
                 seen: list[OrderSeen | TradeSeen] = []
-                missed: list[bool] = []
-
-                def known() -> bool:
-                    found, lost = stream.take()
-                    seen.extend(found)
-                    missed.append(lost)
-                    return any(missed) or any(x.client == mine and isinstance(x, OrderSeen) for x in seen)
-
-                until(known)  # reported, or known to have been missed: then it is asked for
+                until(partial(heard, stream, mine, seen))
                 assert {x.trade_id for x in seen if isinstance(x, TradeSeen)} <= {str(t.id) for t in account.trades}, frame
         finally:
             stream.close()
