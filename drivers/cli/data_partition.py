@@ -10,6 +10,7 @@ import typer
 from drivers.cli import options
 from drivers.cli.common import names, project_of, utc_ns
 from drivers.cli.say import say
+from drivers.text.counts import plural
 
 
 def partition(
@@ -54,5 +55,6 @@ def partition(
             total=total,
             progress=lambda bars: progress.update(task, advance=bars),
         )
-    say(f"Added to {out}: {added.rows} bars of {added.symbols} symbols in {added.parts} files, {added.bytes / 1e6:.1f} MB")
+    what = f"{plural(added.rows, 'bar')} of {plural(added.symbols, 'symbol')}"
+    say(f"Added to {out}: {what} in {plural(added.parts, 'file')}, {added.bytes / 1e6:.1f} MB")
     say(f"Run it with: stratoquant run --data {out}")

@@ -10,6 +10,7 @@ from drivers.cli import options
 from drivers.cli.common import names, project_of, utc_ns
 from drivers.cli.executors import ClusterAddress, Workers, executor_of
 from drivers.cli.say import say
+from drivers.text.counts import plural
 
 
 def features(
@@ -57,5 +58,6 @@ def features(
         with progress_bar(Terminal(stderr=True)) as progress:
             task = progress.add_task("Computing", total=1.0)
             made = sweep(request, pool, lambda share: progress.update(task, completed=share))
-    say(f"{len(made.layers)} layers over {made.bars} bars of {len(made.symbols)} symbols: {made.bytes / 1e6:.1f} MB in {out}")
+    over = f"{plural(made.bars, 'bar')} of {plural(len(made.symbols), 'symbol')}"
+    say(f"{len(made.layers)} layers over {over}: {made.bytes / 1e6:.1f} MB in {out}")
     say(f"Read them with: import stratoquant as sq; sq.load_features({str(out)!r}, 'l12_regression_slope_short')")

@@ -7,12 +7,12 @@ ahead; those behind what was learned run here when the epoch before is closed, a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from drivers.engine.chunk import Chunk, Outputs, cut
 from drivers.engine.interrupts import deferred
 from drivers.executors.protocol import Executor
 from drivers.feeds.aligned import Dataset
+from drivers.feeds.errors import DataError
 from drivers.feeds.source import Source
 from drivers.run.assembly import PreparedRun
 from drivers.run.batch import TakesBetween
@@ -51,4 +51,6 @@ def _advance(session: PreparedRun, takers: Takers, executor: Executor, shard: in
 
 def require_market_side(data: Source | None) -> None:
     """Raises DataError for data that workers cannot read in parts."""
-    require_parts(data if data is not None else Path("the sample market"))
+    if data is None:
+        raise DataError("--cluster needs data in parts: --data PLACE, made with: stratoquant data partition DIR --out PLACE")
+    require_parts(data)

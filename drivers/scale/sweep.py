@@ -63,6 +63,8 @@ class Block(NamedTuple):
 def require_parts(data: Source) -> None:
     """Raises DataError for data that are read whole."""
     if not is_partitioned(data):
+        if isinstance(data, Path) and not data.exists():
+            raise DataError(f"{data}: does not exist; check the path")
         raise DataError(f"{data}: is no partitioned data set; make one with: stratoquant data partition {data} --out PLACE")
 
 

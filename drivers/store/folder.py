@@ -102,6 +102,17 @@ def refuse_owned(partial: Path) -> None:
         raise TakenError(f"{partial} is being written by process {owner}; wait for it, or name another folder")
 
 
+def not_begun(partial: Path) -> str:
+    """What to tell a user who follows a stream that is not there; empty: it is there."""
+    if partial.is_dir():
+        return ""
+    out = partial.with_suffix("")
+    finished = (
+        f"; the run {out} is finished: stratoquant report {out}" if out.is_dir() else "; check the name if none will begin"
+    )
+    return f"There is no stream {out} yet{finished}"
+
+
 def owner_lives(partial: Path) -> bool:
     """Whether the process that writes a partial folder is there; False where none writes it, or it is no run's."""
     owner = _owner_of(partial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -27,7 +28,7 @@ from drivers.exchanges.wire import CcxtWire
 from drivers.feeds.venue_facts import OWN_VENUES
 from drivers.monitor.server import append
 from drivers.project.locate import locate
-from drivers.store.folder import REQUEST
+from drivers.store.folder import REQUEST, not_begun
 from drivers.watchdog.guard import Guard
 from drivers.watchdog.notebook import Notebook
 from drivers.watchdog.rules import WatchdogError, WatchdogRules
@@ -35,6 +36,8 @@ from drivers.watchdog.watched import Watched
 
 SOON: Final = 1.0
 """Seconds between two looks while something is under way."""
+PATIENCE: Final = 10.0
+"""Seconds without a stream after which that is said."""
 
 
 def stamped(say: Callable[[str], None]) -> Callable[[str], None]:
@@ -42,10 +45,17 @@ def stamped(say: Callable[[str], None]) -> Callable[[str], None]:
     return lambda text: say(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} watchdog: {text}")
 
 
-def asked_of(folder: Path, stopped: Callable[[], bool], live_from: int | None = None) -> dict[str, Any] | None:
+def asked_of(
+    folder: Path, stopped: Callable[[], bool], live_from: int | None = None, say: Callable[[str], None] = lambda text: None
+) -> dict[str, Any] | None:
     """What the stream was asked for, once it has begun; None where `stopped` says so first. live_from: when it was started, UTC
-    ns; None: any."""
+    ns; None: any. say: told once where the stream has not begun after some seconds."""
+    late = time.monotonic() + PATIENCE
     while not stopped():
+        if time.monotonic() > late:
+            late = math.inf
+            if missing := not_begun(folder):
+                say(missing)
         with suppress(FileNotFoundError, NotADirectoryError):
             found: dict[str, Any] = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
             if live_from in (None, found.get("live_from")):
@@ -74,7 +84,7 @@ def run_watchdog(
     operator: the stream's operator file, where the stream does not say it. live_from: see `asked_of`. Raises WatchdogError and
     ExchangeFault, a sentence, for what stands in the way before it begins.
     """
-    asked = asked_of(folder, stopped, live_from)
+    asked = asked_of(folder, stopped, live_from, say)
     if asked is None:
         return
     venue, named = asked.get("venue"), asked.get("operator_file")

@@ -55,5 +55,7 @@ def test_every_output_is_that_of_one_process(place: Path, tmp_path: Path, shard:
 def test_data_that_are_read_whole_are_refused(place: Path) -> None:
     with pytest.raises(DataError, match="is no partitioned data set; make one with"):
         require_market_side(place.parent / "folder")
-    with pytest.raises(DataError, match="the sample market: is no partitioned data set"):
+    with pytest.raises(DataError, match="nowhere: does not exist; check the path"):
+        require_market_side(place.parent / "nowhere")
+    with pytest.raises(DataError, match="--cluster needs data in parts: --data PLACE"):
         require_market_side(None)

@@ -16,7 +16,8 @@ from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.practice.account import PracticeAccount
 from drivers.exchanges.practice.server import PracticeExchange
 from drivers.project.own_process import own_process
-from drivers.watchdog.process import latch, run_watchdog
+from drivers.store.folder import not_begun
+from drivers.watchdog.process import asked_of, latch, run_watchdog
 from drivers.watchdog.rules import WatchdogError, WatchdogRules
 from tests.drivers.exchanges.test_user_stream import practice, until
 
@@ -138,6 +139,19 @@ def test_it_waits_for_its_own_stream(tmp_path: Path) -> None:
 
     run_watchdog(folder, WatchdogRules(), print, stopped, live_from=2)  # what an earlier one has left is not read
     assert len(looks) == 3
+
+
+def test_a_stream_that_is_not_there_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.watchdog.process.PATIENCE", 0.0)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    told: list[str] = []
+    folder, looks = tmp_path / "desk.partial", iter(range(4))
+    assert asked_of(folder, lambda: next(looks) == 3, say=told.append) is None
+    assert told == [f"There is no stream {tmp_path / 'desk'} yet; check the name if none will begin"]
+    (tmp_path / "desk").mkdir()
+    assert f"the run {tmp_path / 'desk'} is finished: stratoquant report" in not_begun(folder)
+    folder.mkdir()
+    assert not_begun(folder) == ""
 
 
 def test_halt_is_appended_whatever_stands_in_the_file(tmp_path: Path) -> None:
