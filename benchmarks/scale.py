@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.processes import stratoquant
+from benchmarks.processes import stratoquant, with_bytecode
 from benchmarks.setup import DAY_BARS, market_folder
 from drivers.feeds.partitioned.folder import partition_folder
 
@@ -59,6 +59,7 @@ def _timed(command: Sequence[str], cores: int) -> Timing:
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        env=with_bytecode(),
         preexec_fn=lambda: os.sched_setaffinity(0, usable),
     )
     used: dict[int, float] = {}
@@ -99,6 +100,7 @@ def _used(pid: int) -> tuple[float, float]:
 def compared(name: str, arguments: Sequence[str], repeat: int) -> None:
     """Prints a command with one worker on one core, with two on two, and with one that may use both cores."""
     print(name, flush=True)
+    measured([*arguments, "--workers", "2"], 2)  # compiles what is not compiled, modules too
 
     def made(way: str, workers: int, cores: int) -> Timing:
         found = measured([*arguments, "--workers", str(workers)], cores, repeat)

@@ -15,16 +15,14 @@ import pickle
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from rich.console import Console
 
+from benchmarks.serial import Serial
 from benchmarks.setup import DAY_BARS, YEAR_BARS, market_folder
-from drivers.executors.protocol import Done, Task, Then, attempt, nothing_more
+from drivers.executors.protocol import Done, Task
 from drivers.feeds.partitioned.folder import partition_folder
 from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
@@ -38,37 +36,22 @@ ACROSS: Final = "x"
 """Ends the name of a pass over all symbols."""
 
 
-@dataclass
-class Timed:
-    """Runs tasks in this process. seconds: of processor, by pass. other: those of making messages of the answers. bytes: of
-    these."""
+class Timed(Serial):
+    """seconds: of processor, by pass. other: those of making messages of the answers. bytes: of these."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
-    other: float = 0.0
-    bytes: int = 0
-    workers: int = 1
-    here: bool = True
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self.other, self.bytes = 0.0, 0
 
-    def run(self, tasks: Sequence[Task], then: Then = nothing_more) -> Iterator[Done]:
-        """See `Executor.run`."""
-        waiting = list(tasks)
-        while waiting:
-            waiting.sort(key=lambda task: task.turn, reverse=True)
-            task = waiting.pop()
-            begun = time.process_time()
-            done = Done(task, *attempt(task.function, task.argument))
-            ended = time.process_time()
-            self.seconds[task.argument.step] += ended - begun  # type: ignore[assignment]
-            self.bytes += len(pickle.dumps(done.value))
-            self.other += time.process_time() - ended
-            waiting.extend(then(done))
-            yield done
-
-    def __enter__(self) -> Timed:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        return None
+    def end(self, task: Task) -> Done:
+        """Runs a task, and makes a message of its answer."""
+        begun = time.process_time()
+        done = super().end(task)
+        ended = time.process_time()
+        self.seconds[task.argument.step] += ended - begun  # type: ignore[assignment]
+        self.bytes += len(pickle.dumps(done.value))
+        self.other += time.process_time() - ended
+        return done
 
 
 def costs(place: Path, symbols: int, days: int, command: str) -> tuple[dict[str, float], float, float]:

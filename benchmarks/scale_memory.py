@@ -3,7 +3,8 @@
 python -m benchmarks.scale_memory [--symbols 200] [--days 10,20,30] [--command run,features] [--features all]
 
 Prints, of each command over each length of minutes from a partitioned set: the peak of the sum over all its processes (resident
-memory; pages that they share count once for each) and of the largest one.
+memory; pages that they share count once for each) and of the largest one; then the peak in each tenth of its time, which shows
+what grows with the history.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from benchmarks.processes import stratoquant
 from benchmarks.setup import DAY_BARS, market_folder
@@ -28,24 +31,31 @@ EVERY: Final = 0.1
 
 
 class Peak(NamedTuple):
-    """tree, largest: MiB. seconds: that it took."""
+    """tree, largest: MiB. tenths: of `tree`, in each tenth of the time. seconds: that it took."""
 
     tree: float
     largest: float
+    tenths: tuple[float, ...]
     seconds: float
+
+    def __str__(self) -> str:
+        tenths = " ".join(f"{mib:.0f}" for mib in self.tenths)
+        return f"{self.tree:.0f} MiB, largest process {self.largest:.0f} MiB, {self.seconds:.0f} s; by tenths of it: {tenths}"
 
 
 def peak(command: list[str]) -> Peak:
     """The peak of a command that must succeed, all its processes together, and of the largest. Linux only."""
-    begun, tree, largest = time.perf_counter(), 0.0, 0.0
+    begun, trees, largest = time.perf_counter(), [0.0], 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             sizes = [_resident(pid) for pid in _family(process.pid)]
-            tree, largest = max(tree, sum(sizes)), max(largest, *sizes)
+            trees.append(sum(sizes))
+            largest = max(largest, *sizes)
             time.sleep(EVERY)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed")
-    return Peak(tree / MIB, largest / MIB, time.perf_counter() - begun)
+    tenths = tuple(float(part.max()) / MIB for part in np.array_split(trees, 10) if len(part))
+    return Peak(max(tenths), largest / MIB, tenths, time.perf_counter() - begun)
 
 
 def _family(pid: int) -> list[int]:
@@ -89,11 +99,7 @@ def main() -> None:
                 with tempfile.TemporaryDirectory() as out:
                     end = stamp(int(time_of[length * DAY_BARS - 1]))
                     found = peak(stratoquant(name, "--data", str(place), "--end", end, "--out", f"{out}/out", *more))
-                print(
-                    f"{name}, {asked.symbols} symbols, {length} days: {found.tree:.0f} MiB, largest process "
-                    f"{found.largest:.0f} MiB, {found.seconds:.0f} s",
-                    flush=True,
-                )
+                print(f"{name}, {asked.symbols} symbols, {length} days: {found}", flush=True)
 
 
 if __name__ == "__main__":

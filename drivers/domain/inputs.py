@@ -130,7 +130,7 @@ def missing(run: RecordedRun, cut: Cut, nodes: Nodes, then: Wiring) -> list[str]
             fields = "" if len(lacking) == len(paths) else f" ({', '.join(lacking)})"
             found.append(f"{nodes[name].layer_id} {name}{fields}, {_why_lacking(name, nodes[name], then, columns)}")
     for p, source in cut.logs.items():
-        if not (run.folder / "logs" / f"{source}.parquet").is_file():
+        if not (run.folder / "logs" / f"{source}.parquet").exists():
             late = f" by way of {p}" if p != source else ""
             why = "the run was made before logs were kept" if source in then.layers else "the run's wiring does not have it"
             found.append(f"{nodes[source].layer_id} {source}{late}, {why}")

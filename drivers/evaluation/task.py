@@ -18,6 +18,7 @@ from drivers.report.scan import clock_of
 from drivers.report.trips import read_book
 from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
+from drivers.store.parquet import files_of
 from drivers.store.reader import RecordedRun, open_run
 from drivers.store.trials import trial_id
 from drivers.text.terminal import Terminal
@@ -47,7 +48,8 @@ def run_task(task: RunTask) -> dict[str, Any]:
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="stratoquant-", dir=task.scratch) as place:
         out = task.keep or Path(place) / "run"
-        request = replace(task.request, out=out, report=task.keep is not None, trial=False, overwrite=True)
+        kept = task.keep is not None
+        request = replace(task.request, out=out, report=kept, durable=kept, trial=False, overwrite=True)
         run_batch(request, Terminal(file=StringIO()))
         made = _read(open_run(out), task)
     return {**made, "seconds": time.perf_counter() - begun}
@@ -82,6 +84,7 @@ def content_of(run: RecordedRun) -> str:
     """A digest of orders, fills, ledger and decisions: two runs with the same one are the same to the bit."""
     digest = hashlib.sha256()
     for name in _TABLES:
-        path = run.folder / f"{name}.parquet"
-        digest.update(f"{name} ".encode() + (path.read_bytes() if path.is_file() else b""))
+        digest.update(f"{name} ".encode())
+        for path in files_of(run.folder / f"{name}.parquet"):
+            digest.update(path.read_bytes())
     return digest.hexdigest()

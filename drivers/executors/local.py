@@ -24,6 +24,8 @@ from drivers.engine.interrupts import deferred
 from drivers.executors.protocol import ATTEMPTS, Done, Task, Then, nothing_more, usable_cores
 from drivers.project.own_process import own_process
 
+AHEAD: Final = 4
+"""Workers that start before it is known how many tasks there are: more of them would cost the first ones their cores."""
 _LENGTH: Final = struct.Struct("<Q")
 
 
@@ -106,7 +108,8 @@ class _Waiting:
 
 class LocalPool:
     """Worker processes of this machine. threads: that each may use; the cores are shared out where it is 0. modules: what the
-    workers import while they wait for their first task; where there are some, all workers start when the pool is entered."""
+    workers import while they wait for their first task; where there are some, the first workers start when the pool is entered,
+    the others as tasks come."""
 
     def __init__(self, workers: int = 0, threads: int = 0, modules: Sequence[str] = ()) -> None:
         self.workers = workers or usable_cores()
@@ -173,7 +176,7 @@ class LocalPool:
         return [worker.process.pid for worker in self._pool]
 
     def __enter__(self) -> LocalPool:
-        while self._modules and len(self._pool) < self.workers:
+        while self._modules and len(self._pool) < min(self.workers, AHEAD):
             self._start()
         return self
 

@@ -181,7 +181,7 @@ def _fill(run: RecordedRun, target: Target, step: Step, meaning: Meaning | None)
 def _entries(run: RecordedRun, target: Target, step: Step, meaning: Meaning) -> None:
     """What a log holds of that symbol and bar."""
     path = run.folder / "logs" / f"{step.layer.name}.parquet"
-    if not path.is_file():
+    if not path.exists():
         step.missing.append(f"logs/{path.name} is not in {run.folder.name}")
         return
     table = pq.read_table(path)

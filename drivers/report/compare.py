@@ -16,7 +16,7 @@ from drivers.project.yaml_files import read_yaml
 from drivers.report.cells import Cell, Table, number, word
 from drivers.report.contents import RunReport
 from drivers.report.drawn import ACCOUNT_POINTS
-from drivers.report.scan import batches, clock_data, holds
+from drivers.report.scan import clock_data, holds
 from drivers.report.series import thinned
 from drivers.report.text import THIN, count, in_unit, moment, percent, signed, value_of
 from drivers.report.words import VERDICTS, in_words
@@ -211,7 +211,7 @@ class _Days:
     """A run's decisions, day by day in order; reads a row group when a day needs it."""
 
     def __init__(self, report: RunReport, first: int, last: int, step: int) -> None:
-        self._groups = batches(report.run, "decisions", ("timestamp", *_COLUMNS))
+        self._groups = report.run.groups("decisions", ("timestamp", *_COLUMNS))
         self._rest: list[pd.DataFrame] = []
         self._bounds = first, last, step
         self._ended = False

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataflows.panel import Ints
-from drivers.report.scan import batches, holds
+from drivers.report.scan import holds
 from drivers.store.reader import RecordedRun
 
 _NAMES: Final = ("symbol", "side", "verdict", "reasons", "refusal")
@@ -55,7 +55,7 @@ def read_decisions(run: RecordedRun, bars: int) -> Decisions | None:
         return None
     made = Decisions(cells=bars * len(run.symbols))
     rows = 0
-    for table in batches(run, "decisions", ("timestamp", *_NAMES, *_NUMBERS)):
+    for table in run.groups("decisions", ("timestamp", *_NAMES, *_NUMBERS)):
         rows += table.num_rows
         if table.num_rows:
             _take(made, table)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from drivers.report.scan import batches, holds
+from drivers.report.scan import holds
 from drivers.report.text import fixed, in_unit, moment, percent, signed
 from drivers.report.trips import Trip
 from drivers.report.words import REASONS, in_words_all
@@ -32,7 +32,7 @@ def read_openings(run: RecordedRun, trips: Sequence[Trip]) -> dict[tuple[int, in
     times = np.array(sorted({time for time, _ in wanted}), np.int64)
     column = {name: n for n, name in enumerate(run.symbols)}
     found: dict[tuple[int, int], Opening] = {}
-    for table in batches(run, "decisions", _COLUMNS):
+    for table in run.groups("decisions", _COLUMNS):
         stamp = table["timestamp"].cast("int64").to_numpy()
         rows = np.flatnonzero(np.isin(stamp, times))
         if len(rows):

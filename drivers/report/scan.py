@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dataflows.panel import Ints
 from drivers.store.reader import RecordedError, RecordedRun
@@ -110,22 +108,11 @@ def holds(run: RecordedRun, name: str, columns: Sequence[str] = ()) -> bool:
     return name in run.tables() and set(columns) <= set(run.columns(name))
 
 
-def batches(run: RecordedRun, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """A table of a run, one row group at a time."""
-    path = run.folder / f"{name}.parquet"
-    try:
-        with pq.ParquetFile(path) as file:
-            for group in range(file.metadata.num_row_groups):
-                yield file.read_row_group(group, columns=list(columns))
-    except (OSError, pa.ArrowException) as error:
-        raise RecordedError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-
-
 def panels(run: RecordedRun, name: str, columns: Sequence[str]) -> Iterator[tuple[int, Panels]]:
     """(first bar, panels) of a table that has a row for every bar and symbol, in order, a few ten thousand rows at a time."""
     n, first = len(run.symbols), 0
     rest: Panels = {}
-    for table in batches(run, name, columns):
+    for table in run.groups(name, columns):
         flat = {c: _summable(table[c].to_numpy()) for c in columns}
         if rest:
             flat = {c: np.concatenate([rest[c], flat[c]]) for c in columns}

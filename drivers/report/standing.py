@@ -9,7 +9,7 @@ import numpy as np
 from dataflows.risk.types import KILL_REASONS, LATCHES, LEVELS
 from drivers.report.decisions import coded
 from drivers.report.market import Codes
-from drivers.report.scan import BarTimes, batches, holds, panels
+from drivers.report.scan import BarTimes, holds, panels
 from drivers.report.text import listed, moment
 from drivers.report.words import KILLS, REASONS, REFUSALS, in_words
 from drivers.store.reader import RecordedRun
@@ -79,7 +79,7 @@ def _quiet(run: RecordedRun, clock: BarTimes) -> list[str]:
         return []
     parts: list[tuple[Any, ...]] = []
     last = clock.first - clock.step
-    for table in batches(run, "decisions", columns):
+    for table in run.groups("decisions", columns):
         stamp = table["timestamp"].cast("int64").to_numpy()
         verdict, verdicts = coded(table["verdict"])
         let = np.isin(verdict, [i for i, name in enumerate(verdicts) if name in _LET]) & (table["reduce_only"].to_numpy() == 0)

@@ -59,6 +59,7 @@ class Recorder:
             epoch=[EpochLayer(n.name, n.domain, n.returns, session.engine.epoch_start(n)) for n in plan.stage["epoch"]],
             start=session.data.instruments.start_position.tolist(),
             features=session.request.keeps,
+            durable=session.request.durable,
         )
         notes, facts = [*session.data.notes(), *suitability_notes(session.data, session.configs)], session.data.instruments
         self.summary = Summary(session.data.symbols, session.configs, notes, facts, self.writer.history)

@@ -33,6 +33,7 @@ class RunRequest:
     a folder for its raw frames; frames: such a folder, to be streamed once more. journaled: a stream keeps a journal beside its
     results. resume: complete the stream that left `<out>.partial`. features: which of the layers' values the results keep,
     None: as drivers/store/kept.py says.
+    durable: wait until the results are on the disk; not where they are read and dropped.
     trial: note the run in the project's ledger of trials. adapters: Hamilton's lifecycle adapters, told of a
     batch day by day.
     """
@@ -65,6 +66,7 @@ class RunRequest:
     journaled: bool = True
     features: Features | None = None
     resume: bool = False
+    durable: bool = True
     trial: bool = True
     adapters: tuple[Any, ...] = ()
 

@@ -26,9 +26,9 @@ WRITER: Final = "writing"  # holds the process id of who writes a partial folder
 NOBODY: Final = 0
 _OWN: Final = (
     "run.json", "report.html", "log.jsonl", "wiring_master.yaml", "delayed.npz", CHECKPOINT, "config/*.yml",
-    "orders.parquet", "fills.parquet", "ledger.parquet", "decisions.parquet", "features/*.parquet", "decided/*.parquet",
-    "epochs/*.parquet", "logs/*.parquet",
-    "journal/lock", "journal/*.journal", "journal/*.journal.zst",
+    *(f"{name}.parquet{part}" for name in ("orders", "fills", "ledger", "decisions") for part in ("", "/[0-9]*.parquet")),
+    "features/*.parquet", "decided/*.parquet", "epochs/*.parquet", "logs/*.parquet", "journal/lock",
+    "journal/*.journal", "journal/*.journal.zst",
 )  # fmt: skip
 """What a run writes, below its results."""
 

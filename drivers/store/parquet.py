@@ -1,7 +1,8 @@
 """Parquet files that grow row group by row group, written by one background thread.
 
 A file is readable when it is closed. A table of a stream therefore grows in parts: a folder `<table>.parquet` with a closed
-file for each epoch, which Parquet readers take for one table, and a hidden one that is being written.
+file for each epoch, which Parquet readers take for one table, and a hidden one that is being written. A long table is such a
+folder, too, so that memory does not grow with it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from drivers.files.atomic import sync
 
 GROUP_ROWS: Final = 1 << 15
 """Rows of a row group: as many bars x symbols wait in memory."""
+
+GROUPS_A_FILE: Final = 128
+"""Row groups of a file; a longer table becomes a folder of files. Whoever writes or reads a file has its footer in memory,
+0.9 KB a column and row group."""
 
 COMPRESSION: Final = "lz4"
 """With the bytes of floats split, files are as small as with zstd at level 3, and are written in two thirds of its time."""
@@ -57,12 +62,13 @@ class Background:
 
 
 class ParquetFile:
-    """One Parquet file that grows row group by row group. part: the number of its first part, where it grows in parts."""
+    """One Parquet file that grows row group by row group. part: the number of its first part, where it grows in parts. durable:
+    what is written goes to the disk at once."""
 
-    def __init__(self, path: Path, background: Background, part: int | None = None) -> None:
-        self.path, self.part = path, part
+    def __init__(self, path: Path, background: Background, part: int | None = None, *, durable: bool = True) -> None:
+        self.path, self.part, self._durable = path, part, durable
         self._background = background
-        self._writer: pq.ParquetWriter | None = None
+        self._writer: _TableWriter | None = None
         self._waiting: list[dict[str, Any]] = []
         self.rows = 0
         self.begun = part is not None and bool(parts_of(path))  # its columns are known, rows or not
@@ -87,12 +93,12 @@ class ParquetFile:
 
     def _write(self, table: pa.Table) -> None:
         if self._writer is None:
-            target = self.path if self.part is None else self.path / f".{self.part:06d}.parquet"
+            target = self.path if self.part is None else self.path / f".{_part(self.part)}"
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = writer_of(target, table.schema)
-        self._writer.write_table(table, row_group_size=4 * GROUP_ROWS)
-        if self.part is None:
-            sync(self.path)  # here nobody waits for the disk; a run that is complete would
+            self._writer = _TableWriter(target, table.schema, split=self.part is None)
+        self._writer.write(table)
+        if self.part is None and self._durable:
+            sync(self._writer.file)  # here nobody waits for the disk; a run that is complete would
 
     def cut(self) -> None:
         """Ends the part: in the background it is closed, brought to the disk and given its name."""
@@ -103,9 +109,9 @@ class ParquetFile:
         assert self.part is not None
         if self._writer is not None:
             self.close()
-            hidden = self.path / f".{self.part:06d}.parquet"
+            hidden = self.path / f".{_part(self.part)}"
             sync(hidden)
-            hidden.rename(self.path / f"{self.part:06d}.parquet")
+            hidden.rename(self.path / _part(self.part))
             sync(self.path)
         self.part += 1
 
@@ -116,7 +122,7 @@ class ParquetFile:
             writer.close()
 
     def merge(self, target: Path) -> None:
-        """Writes all closed parts into one file."""
+        """Writes all closed parts into one file, or the files of a long table."""
         parts = parts_of(self.path)
         if not parts:
             return
@@ -124,11 +130,11 @@ class ParquetFile:
         if len(parts) == 1:
             link(parts[0], target)
             return
-        with writer_of(target, pq.read_schema(parts[0])) as writer:
+        with contextlib.closing(_TableWriter(target, pq.read_schema(parts[0]))) as writer:
             for part in parts:
                 with pq.ParquetFile(part) as file:
                     for i in range(file.num_row_groups):
-                        writer.write_table(file.read_row_group(i).unify_dictionaries(), row_group_size=4 * GROUP_ROWS)
+                        writer.write(file.read_row_group(i).unify_dictionaries())
 
     def drop(self) -> None:
         """Closes it in whatever state it is; on a full disk that fails as well, and does not matter."""
@@ -137,9 +143,49 @@ class ParquetFile:
             self.close()
 
 
+class _TableWriter:
+    """Writes a table: one file or, where split, once that is full, a folder of files. file: the one that is being written."""
+
+    def __init__(self, path: Path, schema: pa.Schema, *, split: bool = True) -> None:
+        self.file, self._path, self._schema, self._split = path, path, schema, split
+        self._writer = writer_of(path, schema)
+        self._groups, self._files = 0, 1
+
+    def write(self, table: pa.Table) -> None:
+        """Appends rows."""
+        if self._split and self._groups >= GROUPS_A_FILE:
+            self._begin_file()
+        self._writer.write_table(table, row_group_size=4 * GROUP_ROWS)
+        self._groups += -(-table.num_rows // (4 * GROUP_ROWS))
+
+    def _begin_file(self) -> None:
+        self._writer.close()
+        if self._files == 1:
+            first = self._path.with_name(f".{self._path.name}")
+            self._path.rename(first)
+            self._path.mkdir()
+            first.rename(self._path / _part(0))
+        self.file = self._path / _part(self._files)
+        self._writer = writer_of(self.file, self._schema)
+        self._groups, self._files = 0, self._files + 1
+
+    def close(self) -> None:
+        """Writes the footer."""
+        self._writer.close()
+
+
+def _part(number: int) -> str:
+    return f"{number:06d}.parquet"
+
+
 def parts_of(path: Path) -> list[Path]:
-    """The closed parts of a table that grows in parts, oldest first."""
+    """The closed parts of a table that is a folder, oldest first."""
     return sorted(path.glob("[0-9]*.parquet"))
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of a table, oldest first: its own or its parts; none where there is no such table."""
+    return [path] if path.is_file() else parts_of(path)
 
 
 def drop_parts(folder: Path, first: int) -> None:

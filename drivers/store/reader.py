@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,6 +24,7 @@ from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of
 from drivers.graph.columns import wide_columns
 from drivers.project.locate import WIRING, Project
 from drivers.store.kept import instead, kept_of
+from drivers.store.parquet import files_of
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import stamp
 
@@ -110,7 +111,7 @@ class RecordedRun:
 
     def tables(self) -> list[str]:
         """Every name that `table` takes."""
-        there = [name for name in TABLES if (self.folder / f"{name}.parquet").is_file()]
+        there = [name for name in TABLES if files_of(self.folder / f"{name}.parquet")]
         return [
             *there,
             *(f"features/{domain}" for domain in self.domains()),
@@ -129,13 +130,25 @@ class RecordedRun:
         every_bar = [name for name in there if name == "ledger" or name.startswith("features/")]
         if not every_bar:
             raise RecordedError(f"{self.folder} has neither ledger.parquet nor features/, so its bars are not known")
-        stamps = pq.read_table(self._path(every_bar[0]), columns=["timestamp"])["timestamp"].cast(pa.int64())
-        times: Ints = stamps.to_numpy()[:: len(self.symbols)]
-        return times
+        found, rows, n = [], 0, len(self.symbols)
+        for group in self.groups(every_bar[0], ["timestamp"]):  # all of them at once take as much memory as a panel
+            found.append(group["timestamp"].cast(pa.int64()).to_numpy()[-rows % n :: n].copy())
+            rows += group.num_rows
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
 
     def times(self) -> Ints:
         """Closes of the bars, (T,) UTC ns, ascending."""
         return self._times
+
+    def groups(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Columns of a table, one row group at a time, in order. Raises RecordedError where it cannot be read."""
+        for path in files_of(self._path(name)):
+            try:
+                with pq.ParquetFile(path) as file:
+                    for group in range(file.metadata.num_row_groups):
+                        yield file.read_row_group(group, columns=list(columns))
+            except (OSError, pa.ArrowException) as error:
+                raise RecordedError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
     def table(
         self,
@@ -233,9 +246,9 @@ class RecordedRun:
         path = self.folder / "logs" / f"{node}.parquet"
         names = [name for name in fields_of(annotation) if name != "n"]
         kinds = [kind_of(fields_of(annotation)[name]) for name in names]
-        if not path.is_file():
+        if not (files := files_of(path)):
             raise RecordedError(f"{self.folder.name} has no logs/{node}.parquet: an older version made it; run it again")
-        lacking = [name for name in names if name not in pq.read_schema(path).names]
+        lacking = [name for name in names if name not in pq.read_schema(files[0]).names]
         if lacking:
             raise RecordedError(
                 f"{self.folder.name} does not hold {node}.{lacking[0]}: it was made by another version of that layer"
@@ -290,7 +303,7 @@ class RecordedRun:
             return self._schemas[name]
         self._known([name], self.tables(), f"{self.folder.name}: there is no table", self._instead(name))
         try:
-            schema = self._schemas[name] = pq.read_schema(self._path(name))
+            schema = self._schemas[name] = pq.read_schema(files_of(self._path(name))[0])
             return schema
         except (OSError, pa.ArrowException) as error:
             raise RecordedError(f"{self._path(name)} cannot be read: {str(error).splitlines()[0]}") from None

@@ -62,7 +62,8 @@ class ResultWriter:
     replaced, once the new ones are whole; files that no run writes are never removed. parts: tables grow in parts, which `cut`
     closes: what is closed can be read, and outlives the process. go_on: the number of parts that an earlier process closed and
     that count; the results are completed from there. epoch: the epoch layers.
-    start: positions before the first bar. features: which of the layers' values are kept.
+    start: positions before the first bar. features: which of the layers' values are kept. durable: `finish` waits until all is
+    on the disk.
     Raises TakenError when `out` holds something already, StoreError when it cannot be written.
     """
 
@@ -77,6 +78,7 @@ class ResultWriter:
         epoch: Sequence[EpochLayer] = (),
         start: Sequence[float] = (),
         features: Features = "all",
+        durable: bool = True,
     ) -> None:
         self.out = Path(out)
         self.symbols = tuple(symbols)
@@ -85,7 +87,7 @@ class ResultWriter:
         self.overwrite, self.parts, self.epoch = overwrite, parts, tuple(epoch)
         self.part = go_on or 0
         refuse_taken(self.out, overwrite=self.overwrite)
-        self._background = Background()
+        self._background, self._durable = Background(), durable
         self.features = features
         self._tables: dict[str, ParquetFile] = {}  # features/, decided/ and epochs/
         self._leaves: dict[str, list[Leaf]] = {}  # of epoch layers
@@ -110,7 +112,7 @@ class ResultWriter:
         self._trades = False  # whether the layers that trade are among those that run
 
     def _file(self, name: str) -> ParquetFile:
-        return ParquetFile(self.folder / name, self._background, self.part if self.parts else None)
+        return ParquetFile(self.folder / name, self._background, self.part if self.parts else None, durable=self._durable)
 
     # -- while it runs ---------------------------------------------------------------------------------------------------------
 
@@ -366,7 +368,7 @@ class ResultWriter:
             (folder / "run.json").write_text(text + "\n", encoding="utf-8")
             if then is not None:
                 then(folder)
-            for path in (folder, *folder.rglob("*")):
+            for path in (folder, *folder.rglob("*")) if self._durable else ():
                 sync(path)
             with deferred():  # one step: the results have their name, or the old ones have it still
                 if not self.parts:
@@ -412,7 +414,8 @@ class ResultWriter:
             if old is not None:
                 old.rename(self.out)
             raise
-        sync(self.out.parent)
+        if self._durable:
+            sync(self.out.parent)
         if self.parts:
             clear_up(self.folder, self.out)
         if old is not None:

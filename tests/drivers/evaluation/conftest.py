@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.serial import Serial
 from drivers.evaluation.plan import EvaluationRequest
-from drivers.executors.protocol import Done, Task, attempt
+from drivers.executors.protocol import Done, Task
 from drivers.feeds.simulate import simulate
 from drivers.run.request import RunRequest
 
@@ -23,27 +24,19 @@ EARLY = (  # an edge that is believed in without having been learned, windows th
 )
 
 
-class Here:
-    """Runs tasks in this process. begun: names of those that were begun. stop_after, fail: what goes wrong."""
-
-    workers, here = 1, True
+class Here(Serial):
+    """begun: names of the tasks that were begun. stop_after, fail: what goes wrong."""
 
     def __init__(self, stop_after: int = 10**9, fail: Sequence[int] = ()) -> None:
         self.begun: list[str] = []
         self._stop, self._fail = stop_after, fail
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Done]:
-        for i, task in enumerate(tasks):
-            if i == self._stop:
-                raise KeyboardInterrupt
-            self.begun.append(task.name)
-            yield Done(task, None, "it broke") if i in self._fail else Done(task, *attempt(task.function, task.argument))
-
-    def __enter__(self) -> Here:
-        return self
-
-    def __exit__(self, *about: object) -> None:
-        return None
+    def end(self, task: Task) -> Done:
+        i = len(self.begun)
+        if i == self._stop:
+            raise KeyboardInterrupt
+        self.begun.append(task.name)
+        return Done(task, None, "it broke") if i in self._fail else super().end(task)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,12 @@ import pandas as pd
 import pytest
 
 import stratoquant as sq
+from benchmarks.serial import Serial
 from drivers.engine.building import boundaries, make_engine, make_plan
 from drivers.engine.chunk import Chunk, joined
 from drivers.engine.plan import Plan
 from drivers.executors.local import LocalPool
-from drivers.executors.protocol import Done, Task, Then, attempt, nothing_more
+from drivers.executors.protocol import Done, Task, Then, nothing_more
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.errors import DataError
 from drivers.feeds.partitioned.folder import partition_folder
@@ -39,24 +39,11 @@ from tests.drivers.small_market import EARLY, market
 SYMBOLS = ("AAA", "BBB", "CCC")
 
 
-class Here:
-    """Runs tasks in this process, the last first: no order may matter."""
+class Here(Serial):
+    """The last task first: no order may matter."""
 
-    workers, here = 1, True
-
-    def run(self, tasks: Sequence[Task], then: Then = nothing_more) -> Iterator[Done]:
-        waiting = list(tasks)
-        while waiting:
-            task = waiting.pop()
-            done = Done(task, *attempt(task.function, task.argument))
-            waiting.extend(then(done))
-            yield done
-
-    def __enter__(self) -> Here:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        return None
+    def pick(self, waiting: list[Task]) -> Task:
+        return waiting.pop()
 
 
 @pytest.fixture(scope="module")

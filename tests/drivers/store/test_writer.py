@@ -26,6 +26,8 @@ from drivers.project.locate import defaults
 from drivers.store import parquet
 from drivers.store.columns import FILLS, ORDERS, columns_of, mask_text
 from drivers.store.errors import StoreError, TakenError
+from drivers.store.folder import foreign
+from drivers.store.reader import RecordedRun
 from drivers.store.writer import ResultWriter
 from tests.drivers.store.records import ANNOTATIONS, DOMAINS, MINUTE, START, SYMBOLS, UID, Shape, logs, no_logs, outputs, times
 from tests.drivers.store.test_order_history import event, fill, place
@@ -106,6 +108,36 @@ def test_row_groups_are_written_on_the_way(tmp_path: Path, monkeypatch: pytest.M
     parts = written(tmp_path / "b", tuple(range(30, 600, 30)))
     assert pq.ParquetFile(parts / "ledger.parquet").num_row_groups == 10
     same(whole, parts)
+
+
+def test_a_long_table_is_a_folder_of_files_with_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 100)
+    cuts = tuple(range(30, 600, 30))
+    whole = written(tmp_path / "a", cuts)
+    monkeypatch.setattr(parquet, "GROUPS_A_FILE", 3)
+    parts = written(tmp_path / "b", cuts)
+    assert [p.name for p in sorted((parts / "ledger.parquet").iterdir())] == [f"{i:06}.parquet" for i in range(4)]
+    one, other = (RecordedRun(folder, {}, tuple(SYMBOLS)) for folder in (whole, parts))
+    assert one.tables() == other.tables() and one.domains() == other.domains()
+    for name in one.tables():
+        assert one.columns(name) == other.columns(name)
+        pd.testing.assert_frame_equal(one.frame(name), other.frame(name))
+        pd.testing.assert_frame_equal(pd.read_parquet(whole / f"{name}.parquet"), pd.read_parquet(parts / f"{name}.parquet"))
+    np.testing.assert_array_equal(other.times(), times(0, 600))
+    start, end = (int(t) for t in times(0, 600)[[170, 400]])
+    pd.testing.assert_frame_equal(one.frame("ledger", start=start, end=end), other.frame("ledger", start=start, end=end))
+    assert not foreign(parts)
+    written(parts, overwrite=True)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_results_wait_for_the_disk_unless_they_are_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    written(tmp_path / "run", durable=durable)
+    assert bool(synced) is durable
 
 
 def test_files_are_compressed_with_lz4(tmp_path: Path) -> None:
