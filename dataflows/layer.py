@@ -14,6 +14,8 @@ from hamilton.function_modifiers import base, config  # noqa: E402
 
 Schedule = Literal["columnar", "step", "post", "epoch"]
 SCHEDULES: Final = ("columnar", "step", "post", "epoch")
+EARLY: Final = "__early__"
+"""The attribute of a layer's function that has its early form."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,10 +45,19 @@ class _Layer(base.NodeExpander):  # type: ignore[misc]  # Hamilton ships no type
         return [node_.copy_with(tags={**node_.tags, **tags})]
 
 
-def layer(layer_id: str, *, schedule: Schedule = "columnar", cross_sectional: bool = False) -> Callable[[F], F]:
+def layer(
+    layer_id: str,
+    *,
+    schedule: Schedule = "columnar",
+    cross_sectional: bool = False,
+    early: Callable[..., None] | None = None,
+) -> Callable[[F], F]:
     """Declares a function to be layer `layer_id` (as "L12") of the graph; the plain function stays callable.
 
-    schedule: when it runs (see docs/explanation). cross_sectional: one symbol's output may depend on another's inputs.
+    schedule: when it runs (see docs/explanation). cross_sectional: one symbol's output may depend on another's inputs. early:
+    of an epoch layer, what takes the epoch's bars into the carry before it ends, some at a time and in order, so that its last
+    bar does not wait for all of them. Its parameters are some of the layer's, `clock` and `carry` among them. It need not have
+    taken any: the layer gets all bars, and its carry must say how many have been taken.
     Raises LayerError when the function's name does not begin with the id, a parameter has a default (Hamilton would make it
     optional and a misspelt dependency would go unnoticed), a hint is missing, or the schedule is unknown.
     """
@@ -65,9 +76,18 @@ def layer(layer_id: str, *, schedule: Schedule = "columnar", cross_sectional: bo
                 raise LayerError(f"{where}: parameter {p.name!r} has no type")
         if "return" not in fn.__annotations__:
             raise LayerError(f"{where}: the return type is missing")
+        if early is not None:
+            own = set(inspect.signature(early).parameters)
+            if schedule != "epoch" or not {"clock", "carry"} <= own <= set(inspect.signature(fn).parameters):
+                raise LayerError(
+                    f"{where}: the early form takes {', '.join(sorted(own))}; it is for an epoch layer, and takes clock, carry "
+                    "and other parameters of it"
+                )
         if not inspect.getdoc(fn):
             raise LayerError(f"{where}: the docstring is missing; say shapes, units, range, NaN behaviour and source")
         decorated: F = _Layer(layer_id, schedule, cross_sectional)(fn)
+        if early is not None:
+            setattr(decorated, EARLY, early)
         return decorated
 
     return decorate

@@ -115,7 +115,11 @@ class Clock(NamedTuple):
     @property
     def bars(self) -> slice | Ints:
         """The rows of an epoch that are closes: a slice where all are, so that no panel is copied."""
-        return slice(None) if np.all(self.is_bar != 0) else np.flatnonzero(self.is_bar)
+        return self.bars_from(0)
+
+    def bars_from(self, first: int) -> slice | Ints:
+        """The same without the first so many."""
+        return slice(first, None) if np.all(self.is_bar != 0) else np.flatnonzero(self.is_bar)[first:]
 
 
 OPERATOR_NONE, OPERATOR_HALT, OPERATOR_FLATTEN, OPERATOR_RELEASE, OPERATOR_REBASE, OPERATOR_CASH_FLOW = 0, 1, 2, 3, 4, 5

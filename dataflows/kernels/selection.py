@@ -67,5 +67,5 @@ def neighbours(x: Floats, above: float, below: float, counts: Ints, q: float) ->
         if above < x[i] < below and first <= class_of(bits[i]) <= last:
             found[k] = x[i]
             k += 1
-    found.sort()
+    found = found[np.argsort(found, kind="mergesort")]
     return found[low - before], found[high - before], at - low

@@ -14,7 +14,7 @@ from dataflows.layer import layer
 from dataflows.meta.account import Made, account_epoch, account_parts, summed
 from dataflows.meta.config import MetaConfig
 from dataflows.meta.mixture import Mixture, learn_weights
-from dataflows.meta.paper import Said, Unsettled, paper_epoch
+from dataflows.meta.paper import Epoch, Said, Unsettled, begin_epoch, take_bars
 from dataflows.meta.track import DRAWDOWN, HIT, MEAN, RETURN, SHARPE, STABILITY, Tracks, add_epoch
 from dataflows.meta.types import (
     DOMAINS,
@@ -28,15 +28,17 @@ from dataflows.meta.types import (
     SourceProfits,
     SymbolTracks,
 )
-from dataflows.panel import Floats
+from dataflows.panel import Floats, Ints
 from dataflows.pattern.types import PatternConsensus
 from dataflows.regime.types import REGIMES, Regime
 
 
 class PerformanceCarry(NamedTuple):
-    """All track records, the mixture, the account as it was, and the bars whose return is not known yet."""
+    """All track records, the mixture, the account as it was, the paper accounts of the epoch that is under way, and the bars
+    whose return is not known yet."""
 
     unsettled: Unsettled
+    epoch: Epoch
     paper: Annotated[Tracks, Bind(G=ROWS)]
     by_symbol: Annotated[Tracks, Bind(G="N")]
     realised: Annotated[Tracks, Bind(G=1)]
@@ -50,7 +52,57 @@ class PerformanceCarry(NamedTuple):
     seen: Annotated[Floats, Axes(2)]  # epochs and bars
 
 
-@layer("L6", schedule="epoch", cross_sectional=True)
+def _take_bars(
+    l0_market_feed: Market,
+    l1_regime: Regime,
+    l7_ensemble: Ensemble,
+    l50_pattern_consensus: PatternConsensus,
+    l66_signal_matrix: Signals,
+    l71_trading_cost: Cost,
+    clock: Clock,
+    carry: PerformanceCarry,
+) -> None:
+    """The next bars of an epoch, before it ends: one bar does not wait for the paper accounts of a day."""
+    _paper(
+        l0_market_feed,
+        l1_regime,
+        l7_ensemble,
+        l50_pattern_consensus,
+        l66_signal_matrix,
+        l71_trading_cost,
+        clock.bars_from(0),
+        carry,
+    )
+
+
+def _paper(
+    market: Market,
+    regime: Regime,
+    ensemble: Ensemble,
+    patterns: PatternConsensus,
+    signals: Signals,
+    cost: Cost,
+    bars: slice | Ints,
+    carry: PerformanceCarry,
+) -> None:
+    """The paper accounts over some bars. bars: their rows."""
+    said = Said(
+        sources=signals.values[bars],
+        votes=patterns.votes[bars],
+        score=ensemble.score[bars],
+        closed=(market.bars_5.closed[bars], market.bars_15.closed[bars], market.bars_60.closed[bars]),
+        probabilities=(
+            regime.calm[bars],
+            regime.trend_up[bars],
+            regime.trend_down[bars],
+            regime.high_vol[bars],
+            regime.chaotic[bars],
+        ),
+    )
+    take_bars(said, market.bars.open[bars], cost.round_trip_bps[bars], carry.unsettled, carry.epoch)
+
+
+@layer("L6", schedule="epoch", cross_sectional=True, early=_take_bars)
 def l6_performance_monitor(
     l0_market_feed: Market,
     l1_regime: Regime,
@@ -82,31 +134,22 @@ def l6_performance_monitor(
     ones hold. evidence.log_wealth: of a unit that bets on the source alone. If it were worth nothing, the chance that it ever
     reaches log(1/d) would be at most d (Ville 1939). Sources: Cover (1991); Herbster and Warmuth (1998).
     """
-    bars = clock.bars
-    regime, feed = l1_regime, l0_market_feed.bars
-    said = Said(
-        sources=l66_signal_matrix.values[bars],
-        votes=l50_pattern_consensus.votes[bars],
-        score=l7_ensemble.score[bars],
-        closed=(
-            l0_market_feed.bars_5.closed[bars],
-            l0_market_feed.bars_15.closed[bars],
-            l0_market_feed.bars_60.closed[bars],
-        ),
-        probabilities=(
-            regime.calm[bars],
-            regime.trend_up[bars],
-            regime.trend_down[bars],
-            regime.high_vol[bars],
-            regime.chaotic[bars],
-        ),
+    epoch, regime = carry.epoch, l1_regime
+    _paper(
+        l0_market_feed,
+        l1_regime,
+        l7_ensemble,
+        l50_pattern_consensus,
+        l66_signal_matrix,
+        l71_trading_cost,
+        clock.bars_from(int(epoch.bars[0])),
+        carry,
     )
-    epoch = paper_epoch(said, feed.open[bars], l71_trading_cost.round_trip_bps[bars], carry.unsettled)
-    carry.seen[:] += (1.0, len(said.score))
+    carry.seen[:] += (1.0, epoch.bars[0])
     a_year = data.days_a_year * data.bars_a_day * carry.seen[0] / carry.seen[1]
     weights = learn_weights(
         epoch.source_returns,
-        epoch.present,
+        epoch.present / max(1, epoch.bars[0] * len(epoch.symbol_returns)),
         epoch.active[:K],
         meta.source_volatility,
         meta.source_share,
@@ -140,13 +183,14 @@ def l6_performance_monitor(
         SourceProfits(*_profits(_tracked(source, a_year, carry.realised_by_source))),
         DomainProfits(*_profits(_tracked(domain, a_year, carry.realised_by_domain))),
     )
+    paper = add_epoch(epoch.returns, epoch.turnover, epoch.cost, epoch.active, a_year, carry.paper)
+    by_symbol = add_epoch(
+        epoch.symbol_returns, epoch.symbol_turnover, epoch.symbol_cost, epoch.symbol_active, a_year, carry.by_symbol
+    )
+    begin_epoch(epoch)
     return Performance(
-        paper=PaperTracks(*add_epoch(epoch.returns, epoch.turnover, epoch.cost, epoch.active, a_year, carry.paper)),
-        by_symbol=SymbolTracks(
-            *add_epoch(
-                epoch.symbol_returns, epoch.symbol_turnover, epoch.symbol_cost, epoch.symbol_active, a_year, carry.by_symbol
-            )
-        ),
+        paper=PaperTracks(*paper),
+        by_symbol=SymbolTracks(*by_symbol),
         realised=Realised(*realised),
         evidence=Evidence(
             pooled_weight=carry.mixture.pooled.copy(),

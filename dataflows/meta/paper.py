@@ -37,18 +37,20 @@ class Unsettled(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """What the paper accounts made in an epoch. Rows as TRACKED; returns and costs are fractions of a unit of notional."""
+    """What the paper accounts have made in an epoch so far. Rows as TRACKED; returns and costs are fractions of a unit of
+    notional."""
 
-    returns: Floats  # (ROWS,)
-    turnover: Floats  # (ROWS,)
-    cost: Floats  # (ROWS,)
-    active: Ints  # (ROWS,) 1 where there was a position
-    source_returns: Floats  # (R, K): of each source, by the probability of each regime at the signal
-    present: Floats  # (R,) mean probability of each regime
-    symbol_returns: Floats  # (N,) of the score
-    symbol_turnover: Floats
-    symbol_cost: Floats
-    symbol_active: Ints
+    returns: Annotated[Floats, Axes(ROWS)]
+    turnover: Annotated[Floats, Axes(ROWS)]
+    cost: Annotated[Floats, Axes(ROWS)]
+    active: Annotated[Ints, Axes(ROWS)]  # 1 where there was a position
+    source_returns: Annotated[Floats, Axes(len(REGIMES), K)]  # of each source, by the probability of each regime at the signal
+    present: Annotated[Floats, Axes(len(REGIMES))]  # sum of the probabilities over bars and symbols
+    symbol_returns: Annotated[Floats, Axes("N")]  # of the score
+    symbol_turnover: Annotated[Floats, Axes("N")]
+    symbol_cost: Annotated[Floats, Axes("N")]
+    symbol_active: Annotated[Ints, Axes("N")]
+    bars: Annotated[Ints, Axes(1)]
 
 
 class Said(NamedTuple):
@@ -98,24 +100,25 @@ def take_positions(said: Said, t: int, before: Floats, now: Floats, chances: Flo
 
 
 @kernel
-def paper_epoch(said: Said, open_: Floats, round_trip_bps: Floats, unsettled: Unsettled) -> Epoch:
-    """What the accounts made of an epoch's bars, each symbol alike; `unsettled` is set to what the next epoch needs.
+def take_bars(said: Said, open_: Floats, round_trip_bps: Floats, unsettled: Unsettled, epoch: Epoch) -> None:
+    """Adds to `epoch` what the accounts made of its next bars, each symbol alike; `unsettled` is set to what later bars need.
 
     A position at close t is taken at the open of t + 1 and left at that of t + 2; it earns the simple return between the two,
-    which is known at bar t + 2 and counts there. open_: (T, N) of the epoch's bars. A symbol whose open is unknown on either
-    side is left out of that bar's mean. round_trip_bps: L71's; an unknown one counts 0.
+    which is known at bar t + 2 and counts there. open_: (T, N) of the bars. A symbol whose open is unknown on either side is
+    left out of that bar's mean. round_trip_bps: L71's; an unknown one counts 0.
     """
     unsettled_open = unsettled.open
     bars, symbols = open_.shape
+    if bars == 0:
+        return
     regimes = len(said.probabilities)
     positions, chances = np.empty((BEHIND + 1, symbols, ROWS)), np.empty((BEHIND + 1, symbols, regimes))  # a ring
     positions[:BEHIND] = unsettled.positions
     chances[:BEHIND] = unsettled.regimes
-    returns, turnover, cost = np.zeros(ROWS), np.zeros(ROWS), np.zeros(ROWS)
-    active = np.zeros(ROWS, np.int64)
-    source_returns, present = np.zeros((regimes, K)), np.zeros(regimes)
-    symbol_returns, symbol_turnover, symbol_cost = np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)
-    symbol_active = np.zeros(symbols, np.int64)
+    returns, turnover, cost, active = epoch.returns, epoch.turnover, epoch.cost, epoch.active
+    source_returns, present = epoch.source_returns, epoch.present
+    symbol_returns, symbol_turnover, symbol_cost = epoch.symbol_returns, epoch.symbol_turnover, epoch.symbol_cost
+    symbol_active = epoch.symbol_active
     moves = np.empty(symbols)
     for t in range(bars):
         oldest, before, now = t % (BEHIND + 1), (t + BEHIND - 1) % (BEHIND + 1), (t + BEHIND) % (BEHIND + 1)
@@ -136,7 +139,7 @@ def paper_epoch(said: Said, open_: Floats, round_trip_bps: Floats, unsettled: Un
             symbol_turnover[n] += math.fabs(here[SCORE] - last[SCORE])
             symbol_cost[n] += math.fabs(here[SCORE] - last[SCORE]) * half
             for r in range(regimes):
-                present[r] += chances[now, n, r] / (bars * symbols)
+                present[r] += chances[now, n, r]
             if not math.isfinite(moves[n]):
                 continue
             held = positions[oldest, n]
@@ -155,15 +158,17 @@ def paper_epoch(said: Said, open_: Floats, round_trip_bps: Floats, unsettled: Un
         unsettled.positions[b] = positions[(bars + b) % (BEHIND + 1)]
         unsettled.regimes[b] = chances[(bars + b) % (BEHIND + 1)]
     unsettled_open[:] = open_[bars - 1]
-    return Epoch(
-        returns,
-        turnover,
-        cost,
-        active,
-        source_returns,
-        present,
-        symbol_returns,
-        symbol_turnover,
-        symbol_cost,
-        symbol_active,
-    )
+    epoch.bars[0] += bars
+
+
+@kernel
+def begin_epoch(epoch: Epoch) -> None:
+    """Forgets what the accounts have made."""
+    for x in (epoch.returns, epoch.turnover, epoch.cost, epoch.present):
+        x[:] = 0.0
+    for x in (epoch.symbol_returns, epoch.symbol_turnover, epoch.symbol_cost):
+        x[:] = 0.0
+    epoch.source_returns[:] = 0.0
+    epoch.active[:] = 0
+    epoch.symbol_active[:] = 0
+    epoch.bars[0] = 0

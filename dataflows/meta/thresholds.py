@@ -35,7 +35,7 @@ class Trail(NamedTuple):
 def quantile(x: Floats, q: float) -> float:
     """The quantile q in [0, 1] of the finite values of x, interpolated linearly (type 7 of Hyndman and Fan 1996); NaN: none."""
     kept = x[np.isfinite(x)]
-    kept.sort()
+    kept = kept[np.argsort(kept, kind="mergesort")]
     if len(kept) == 0:
         return math.nan
     at = q * (len(kept) - 1)

@@ -93,7 +93,9 @@ def _in_file(path: Path, package: str, variants: Mapping[str, str]) -> list[Decl
 
 
 def _keywords(call: ast.Call | None) -> dict[str, Any]:
-    return {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg is not None} if call is not None else {}
+    """What a decorator says, without the functions that it names."""
+    said = [] if call is None else [k for k in call.keywords if not isinstance(k.value, (ast.Name, ast.Attribute))]
+    return {k.arg: ast.literal_eval(k.value) for k in said if k.arg is not None}
 
 
 def _title(docstring: str, layer_id: str) -> str:

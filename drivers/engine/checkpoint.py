@@ -135,9 +135,10 @@ def restore(engine: Engine, blob: bytes) -> dict[str, Any]:
     engine._begun_time = engine.last_time
     engine.held = {n: _load(arrays, f"held/{n}", engine.plan.type_of(n), k) for n, k in header["held"].items()}
     engine.settle()  # what a bar before this has kept goes with its records
-    engine.records = {p: [] for p in engine.plan.epoch_needs}
+    records: dict[str, list[Any]] = {p: [] for p in engine.plan.epoch_needs}
     for name, present in header["records"].items():
-        engine.records[name] = [_load(arrays, f"records/{name}", engine.plan.type_of(name), present)]
+        records[name] = [_load(arrays, f"records/{name}", engine.plan.type_of(name), present)]
+    engine.begin_records(records)
     engine._poisoned_at = None
     beside: dict[str, Any] = header.get("beside", {})
     return beside

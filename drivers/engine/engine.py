@@ -31,6 +31,7 @@ from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of,
 from dataflows.runtime.scratch import open_block
 from drivers.engine.arena import Arena
 from drivers.engine.chunk import Begun, Chunk, Instant, Outputs, blank_value, empty_log, joined, last_row, narrowed
+from drivers.engine.early import EarlyBars
 from drivers.engine.loop.address import WHERE_COLUMNS
 from drivers.engine.loop.generate import FIRST, STEP_LOOP
 from drivers.engine.one_bar.flat import Layout
@@ -102,6 +103,7 @@ class Engine:
         self.epoch = -1
         self.last_time = self._begun_time = 0  # of the chunk that was completed, and begun, last
         self.records: dict[str, list[Any]] = {p: [] for p in plan.epoch_needs}
+        self.early = EarlyBars(self)
         self._held: dict[str, Any] = {}
         self._last: tuple[dict[str, Any], int] | None = None  # what `held` is made of when somebody asks, and its bars
         self._poisoned_at: int | None = None
@@ -253,6 +255,7 @@ class Engine:
             self.settle()
             for p, paths in self.plan.epoch_needs.items():
                 self.records[p].append(narrowed(values[p], self.plan.type_of(p), paths))
+            self.early.saw(int(np.count_nonzero(values["clock"].is_bar)))
             self.last_time = int(time[-1])
         return produced, offsets
 
@@ -415,8 +418,13 @@ class Engine:
                 self.take_delayed(name, getattr(made[edge.source], edge.field) if edge.field else made[edge.source])
         if self.shadow is not None:
             self.shadow.learn(self.arena.values)
-        self.records = {p: [] for p in self.plan.epoch_needs}
+        self.begin_records({p: [] for p in self.plan.epoch_needs})
         return made
+
+    def begin_records(self, records: dict[str, list[Any]]) -> None:
+        """Goes on with these records of an epoch, of which the memory knows: none, or those of a checkpoint."""
+        self.records = records
+        self.early.begin()
 
     def epoch_start(self, node: LayerNode) -> Any:
         """A value of the shape of what an epoch layer returns."""

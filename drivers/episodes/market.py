@@ -54,7 +54,7 @@ class State(NamedTuple):
         """Makes an engine of the same plan go on from here."""
         engine.arena.f8[:], engine.arena.i8[:] = self.f8, self.i8
         engine.last_time, engine.epoch = self.last_time, -1
-        engine.records = {name: [] for name in engine.plan.epoch_needs}
+        engine.begin_records({name: [] for name in engine.plan.epoch_needs})
 
 
 class Epoch(NamedTuple):

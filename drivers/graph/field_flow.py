@@ -19,7 +19,17 @@ def fields_read(fn: Callable[..., Any], parameter: str, record: Any) -> set[Path
     read = noted(
         fn, parameter, f"parts of {record.__module__}.{record.__qualname__}", lambda: set(_parts(fn, parameter, record, set()))
     )
-    return {leaf for leaf in every for part in read if leaf[: len(part)] == part[: len(leaf)]}
+    known = {_known(record, part) for part in read}
+    return {leaf for leaf in every for part in known if leaf[: len(part)] == part[: len(leaf)]}
+
+
+def _known(record: Any, part: Path) -> Path:
+    """A part without what is no field: a property or a method of a record may read any of its fields."""
+    for depth, name in enumerate(part):
+        if is_record(record) and name not in fields_of(record):
+            return part[:depth]
+        record = _at(record, (name,))
+    return part
 
 
 def _leaves(record: Any, path: Path = ()) -> Iterator[Path]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+
+from dataflows.layer import EARLY
 
 SUFFIX = "__carry"
 
@@ -35,13 +37,25 @@ class LayerNode(NamedTuple):
     hints: dict[str, Any]  # type of each of `params`
     returns: Any
     form: str = ""  # "sim" of `l90_fills__sim`; empty where the layer has one form
+    early: Early | None = None  # of an epoch layer
+
+
+class Early(NamedTuple):
+    """What takes the bars of an epoch before it ends (`early` of `dataflows.layer.layer`)."""
+
+    fn: Callable[..., None]
+    params: tuple[str, ...]  # as those of the layer
 
 
 def layer_node(node: Any, fn: Callable[..., Any]) -> LayerNode:
     """The layer that Hamilton's node of a function is."""
     hints = typing.get_type_hints(fn, include_extras=True)
     names = list(inspect.signature(fn).parameters)
-    params = tuple(f"{node.name}{SUFFIX}" if p == "carry" else p for p in names)
+
+    def own(parameters: Iterable[str]) -> tuple[str, ...]:
+        return tuple(f"{node.name}{SUFFIX}" if p == "carry" else p for p in parameters)
+
+    params, early = own(names), getattr(fn, EARLY, None)
     return LayerNode(
         node.name,
         node.tags["layer"],
@@ -53,4 +67,5 @@ def layer_node(node: Any, fn: Callable[..., Any]) -> LayerNode:
         {q: hints[p] for p, q in zip(names, params, strict=True)},
         hints["return"],
         fn.__code__.co_name.partition("__")[2],
+        None if early is None else Early(early, own(inspect.signature(early).parameters)),
     )

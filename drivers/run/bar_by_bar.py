@@ -99,7 +99,11 @@ class Stream:
     def close(self) -> None:
         """Ends the thread of the sinks and the journal."""
         self.sinks.stop()
-        self.engine.close()
+        reason = self.engine.close()
+        if reason:
+            self.between.notify(
+                f"The end of the journal may not be on the disk ({reason}). Check the disk before a `stratoquant stream --resume`."
+            )
 
     def _leave(self) -> None:
         """What has been reported acts; a live venue takes entries off before the stream ends."""

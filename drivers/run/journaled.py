@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,23 +23,27 @@ from drivers.store.segments import Segments
 FORMAT: Final = 3
 
 STATE_EVERY: Final = 512
-"""Bars after which the journal says what the engine's state must be."""
+"""Bars within which the journal says once what each part of the engine's state must be."""
+MOST_BYTES: Final = 1 << 20
+"""Of a part of the state: what a bar can wait for, half a millisecond."""
 
 
-def state_of(engine: Engine) -> str:
-    """SHA-256 of all that the layers remember."""
-    return _digest(engine.last_time, engine.epoch, engine.arena.f8, engine.arena.i8)
+def state_of(engine: Engine, part: int = 0, parts: int = 1) -> str:
+    """SHA-256 of what the layers remember, or of one of so many parts of it."""
+    return _digest(engine.last_time, engine.epoch, engine.arena.f8, engine.arena.i8, part, parts)
 
 
 def agrees(engine: Engine, about: Mapping[str, Any]) -> bool:
     """Whether an engine is where a record says; a small beginning of a segment says the time alone."""
-    return about["last_time"] == engine.last_time and ("sha256" not in about or about["sha256"] == state_of(engine))
+    which = about.get("part", (0, 1))
+    return about["last_time"] == engine.last_time and ("sha256" not in about or about["sha256"] == state_of(engine, *which))
 
 
-def _digest(last_time: int, epoch: int, f8: Floats, i8: Ints) -> str:
+def _digest(last_time: int, epoch: int, f8: Floats, i8: Ints, part: int = 0, parts: int = 1) -> str:
     digest = hashlib.sha256(f"{last_time} {epoch}".encode())
-    digest.update(f8.data)
-    digest.update(i8.data)
+    for block in (f8, i8):
+        first, end = part * len(block) // parts, (part + 1) * len(block) // parts
+        digest.update(block[first:end].data)
     return digest.hexdigest()
 
 
@@ -58,7 +61,7 @@ class Journaled:
         self.on_failure: Callable[[str], None] = lambda reason: None
         self.failed, self.sends = "", False
         self._segments = None if folder is None else Segments(folder)
-        self._since = 0
+        self._since = self._part = 0
 
     def begin(
         self, operator: Mapping[str, Any], results: Mapping[str, Any] | None, venue: Mapping[str, Any] | None = None
@@ -124,7 +127,7 @@ class Journaled:
 
     def _fail(self, error: OSError) -> None:
         """Goes on without a journal that cannot be written, or raises StoreError; see the class."""
-        reason = (error.strerror or "unknown reason").lower()
+        reason = _reason(error)
         if self.sends and isinstance(error, SyncError):
             raise StoreError(
                 f"the disk does not confirm the journal ({reason}), so nothing more is sent; stops stay at the exchange. "
@@ -140,8 +143,10 @@ class Journaled:
         self._append({"kind": "bars"}, arrays_of(chunk), sync=True)
         outputs = self.engine.advance(chunk)
         self._since += len(chunk.time)
-        if self._since >= STATE_EVERY:
-            self.state()
+        parts = -(-(self.engine.arena.f8.nbytes + self.engine.arena.i8.nbytes) // MOST_BYTES)
+        if self._since >= max(1, STATE_EVERY // parts):
+            self._part = (self._part + 1) % parts
+            self.state((self._part, parts))
         return outputs
 
     def react(self, instant: Instant, *, by: str, command: str = "") -> Outputs:
@@ -155,24 +160,33 @@ class Journaled:
         self._append(about, sync=sync)
         return self._segments is not None and not self.failed
 
-    def state(self) -> None:
-        """Writes what the engine's state is now."""
+    def state(self, which: tuple[int, int] = (0, 1)) -> None:
+        """Writes what the engine's state is now. which: a part of it, and of how many."""
         self._since = 0
         if self._segments is None or self.failed:
             return
-        self._append({"kind": "state", "last_time": self.engine.last_time, "sha256": state_of(self.engine)})
+        digest = state_of(self.engine, *which)
+        self._append({"kind": "state", "last_time": self.engine.last_time, "part": which, "sha256": digest})
 
     def ends(self) -> None:
         """No `turn` comes any more: what was prepared for it goes."""
         if self._segments is not None:
             self._segments.drop_prepared()
 
-    def close(self) -> None:
-        """Everything on the disk; no more after this."""
-        if self._segments is not None:
-            with suppress(OSError):  # of a journal that could not be written there is nothing to close
-                self._segments.close()
-            self._segments = None
+    def close(self) -> str:
+        """Everything on the disk; no more after this. Returns why the end of the journal may not be there, where that was not
+        told before."""
+        segments, self._segments = self._segments, None
+        try:
+            if segments is not None:
+                segments.close()
+        except OSError as error:
+            return "" if self.failed else _reason(error)
+        return ""
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "unknown reason").lower()
 
 
 def _begin(

@@ -94,11 +94,13 @@ class JournalWriter:
             self._settled = True
 
     def close(self) -> None:
-        """Everything on the disk. A second time does nothing."""
+        """Everything on the disk, and the file is closed, also where that fails. A second time does nothing."""
         if not self._file.closed:
-            self._file.flush()
-            sync_file(self._file.fileno())
-            self._file.close()
+            try:
+                self._file.flush()
+                sync_file(self._file.fileno())
+            finally:
+                self.drop()
 
     def drop(self) -> None:
         """Closes a file that cannot be written any more, in whatever state it is."""

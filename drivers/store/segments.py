@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -189,12 +190,15 @@ class Segments:
             self._writer = None
 
     def close(self) -> None:
-        """Everything on the disk, and the lock is given back."""
-        self.drop_prepared()
-        for writer in (*self._left, *([] if self._writer is None else [self._writer])):
-            writer.close()
+        """Everything on the disk, and the lock is given back. Raises OSError where a file cannot be brought there; all are
+        closed then, too."""
+        left = [*self._left, *([] if self._writer is None else [self._writer])]
         self._left, self._writer = [], None
-        self._lock.close()
+        with ExitStack() as stack:
+            stack.callback(self._lock.close)
+            for writer in left:
+                stack.callback(writer.close)
+            self.drop_prepared()
 
 
 def _written(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> JournalWriter:

@@ -13,6 +13,9 @@ from dataflows.panel import leaves
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.chunk import Chunk, Instant, Outputs, cut
 from drivers.engine.engine import Engine
+from drivers.engine.loop.layer_types import compile_once
+from drivers.engine.one_bar.ahead import takes_of
+from drivers.engine.one_bar.layers import native_form
 from drivers.engine.promises import BoundaryError
 from tests.properties.graph import differs, engine_of, flat, guards_of, node_differs, plan_of, run
 from tests.properties.market import instruments, market
@@ -46,6 +49,14 @@ def test_no_layer_runs_in_python() -> None:
     assert one_bar is not None
     assert not one_bar.market.apart
     assert not one_bar.post.apart
+
+
+def test_helpers_compile_layers_for_the_types_that_a_stream_asks_for() -> None:
+    """By annotations they cannot know that an array is not contiguous; more layers than these would be compiled twice."""
+    streamed(1)
+    nodes = [node for stage in ("columnar", "post") for node in PLAN.stage[stage]]
+    others = {n.layer_id for n in nodes if takes_of(PLAN, n) not in compile_once(native_form(n.fn)).overloads}
+    assert others == {"L25", "L49"}
 
 
 @pytest.mark.parametrize("symbols", [1, 3])

@@ -50,7 +50,8 @@ class KeptRows:
         self._rows = int(min(MOST_ROWS, max(16, MOST_BYTES // max(1, 8 * numbers))))
         self._rooms = Rooms(self._shapes)
         self._room: list[Any] = self._rooms.free()
-        self._settled = self._at = 0
+        self._first = self._settled = self._at = 0  # of the rows, and of those that are settled as one part
+        self._last: dict[str, Any] = {}  # that part
 
     def _lay_out(self, layout: Layout, values: Mapping[str, Any], needs: Mapping[str, Collection[tuple[str, ...]]]) -> None:
         found: dict[tuple[str, tuple[int, ...]], list[Ints]] = {}
@@ -98,24 +99,30 @@ class KeptRows:
         self._at = at + 1
 
     def settle(self) -> None:
-        """Puts what was kept since the last time among the engine's records."""
-        a, b = self._settled, self._at
-        if a == b:
+        """Puts what was kept since the last time among the engine's records: with what was put there then as one part, where
+        nothing has come between."""
+        if self._settled == self._at:
             return
-        self._settled = b
+        records = self._engine.records
+        if not self._last or any(not records[p] or records[p][-1] is not part for p, part in self._last.items()):
+            self._first, self._last = self._settled, {}
+        self._settled = self._at
         for p, annotation in self._types.items():
+            before = [records[p].pop()] if self._last else []
             if p in self._logs:
-                entries, self._logs[p] = self._logs[p], []
-                self._engine.records[p].append(joined(entries, annotation) if entries else empty_log(annotation))
-                continue
-            found = (None if x is None else self._leaf(*x, a, b) for x in self._places[p])
-            self._engine.records[p].append(rebuild(annotation, found))
+                entries, self._logs[p] = [*before, *self._logs[p]], []
+                part = joined(entries, annotation) if entries else empty_log(annotation)
+            else:
+                part = rebuild(annotation, (None if x is None else self._leaf(*x) for x in self._places[p]))
+            records[p].append(part)
+        self._last = {p: records[p][-1] for p in self._types}
 
-    def _leaf(self, group: int, k: int, a: int, b: int) -> Any:
-        part = self._room[group][k, a:b]
+    def _leaf(self, group: int, k: int) -> Any:
+        part = self._room[group][k, self._first : self._at]
         return part.reshape(-1, *part.shape[2:])
 
     def begin(self) -> None:
         """Begins another room, as a new epoch does: the last one is written anew where nobody has kept a view of it."""
         self.settle()
-        self._room, self._settled, self._at = self._rooms.free(), 0, 0
+        self._last = {}
+        self._room, self._first, self._settled, self._at = self._rooms.free(), 0, 0, 0

@@ -94,6 +94,7 @@ class OneBar:
             self.post.run({**events, **others})
             self._check(time, others)
             self.kept_rows.add(self.f8, self.i8, values)
+            engine.early.saw(1)
             f8, i8 = self.f8.copy(), self.i8.copy()
             engine.last_time = int(time[0])
         engine.held = self.held

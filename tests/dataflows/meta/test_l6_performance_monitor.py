@@ -366,3 +366,8 @@ def test_an_account_that_is_empty_or_unknown_has_no_return() -> None:
     assert made.active[0] == 0 and before[0] == 10.0
     made = account_epoch(np.array([10.0, np.nan]), zero, zero, np.zeros((2, 1)), before)
     assert made.active[0] == 0
+
+
+def test_its_records_tell_bars_from_instants_between_them() -> None:
+    """`clock.bars_from` is no field: what it reads must be kept all the same."""
+    assert ("is_bar",) in PLAN.epoch_needs["clock"]

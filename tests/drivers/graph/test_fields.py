@@ -22,6 +22,11 @@ class Prices(NamedTuple):
     close: Panel
     high: Panel
 
+    @property
+    def middle(self) -> Panel:
+        """What is no field."""
+        return 0.5 * (self.close + self.high)
+
 
 class Feed(NamedTuple):
     """What the functions below read."""
@@ -60,6 +65,10 @@ def whole(feed: Feed) -> Any:
     return feed
 
 
+def by_a_property(feed: Feed) -> Any:
+    return feed.prices.middle
+
+
 ALL = {("prices", "close"), ("prices", "high"), ("volume",), ("valid",)}
 
 
@@ -72,6 +81,7 @@ ALL = {("prices", "close"), ("prices", "high"), ("volume",), ("valid",)}
         (through_a_keyword, {("prices", "close")}),
         (handed_on, {("prices", "close"), ("prices", "high")}),
         (whole, ALL),
+        (by_a_property, {("prices", "close"), ("prices", "high")}),
     ],
 )
 def test_fields_are_followed_through_names_and_functions(fn: Any, read: set[tuple[str, ...]]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from drivers.run.journaled import Journaled
 from drivers.store.journal import MAGIC, JournalError, JournalReader
 from drivers.store.segments import Segments, beginning_of, has_segments, last_beginning, records_of, segments_of
 
@@ -182,3 +184,35 @@ def test_without_a_segment_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="no journal"):
         segments_of(tmp_path)
     made.close()
+
+
+def no_sync(handle: int) -> None:
+    raise OSError(5, "Input/output error")
+
+
+def test_a_disk_that_fails_at_the_end_is_told_and_every_file_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = begun(tmp_path)
+    made.turn(1)
+    made.append(*bar(2), sync=True)
+    made.prepare()
+    files = [made._lock, *(writer._file for writer in (*made._left, made._writer, made._prepared) if writer is not None)]
+    assert len(files) == 4
+    monkeypatch.setattr("drivers.store.journal.sync_file", no_sync)
+    with pytest.raises(OSError, match="Input/output"):
+        made.close()
+    assert all(file.closed for file in files)
+    Segments(tmp_path).close()  # the lock is free
+
+
+def test_an_engine_says_why_the_end_of_its_journal_may_not_be_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for failed, said in (("", "input/output error"), ("no space left on device", "")):
+        engine = Journaled(SimpleNamespace(engine=None), tmp_path / failed)  # type: ignore[arg-type]
+        assert engine._segments is not None
+        engine._segments.begin(*state(0))
+        engine.failed = failed  # which was told when it came
+        with monkeypatch.context() as patch:
+            patch.setattr("drivers.store.journal.sync_file", no_sync)
+            assert engine.close() == said
+        assert engine.close() == "", "a second time"
