@@ -92,7 +92,7 @@ def needing_live() -> Iterator[None]:
         raise Failed(f"{error.name} is not installed; add it with: pip install 'stratoquant[live]'") from None
 
 
-def beside(
+def started_beside(
     request: RunRequest, command: str, *words: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     """A command about the results of a stream, in a process of its own. words: its further arguments. environment: None: this

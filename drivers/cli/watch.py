@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from drivers.cli.common import Failed, beside, needing_live, project_of
+from drivers.cli.common import Failed, needing_live, project_of, started_beside
 from drivers.cli.say import say
 from drivers.project.own_process import without_keys
 from drivers.run.request import RunRequest
@@ -79,7 +79,7 @@ def watched(request: RunRequest, serve: str, notify: Path | None, public: bool) 
     words = ["--serve", serve, *(["--public"] if public else [])]
     words += ["--operator", str(operator)] if operator is not None else []
     words += ["--notify", str(notify)] if notify is not None else []
-    child = beside(request, "watch", *words, environment=without_keys())
+    child = started_beside(request, "watch", *words, environment=without_keys())
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from drivers.cli.common import beside, needing_live, project_of
+from drivers.cli.common import needing_live, project_of, started_beside
 from drivers.cli.say import say
 from drivers.run.request import RunRequest
 
@@ -97,7 +97,7 @@ def guarded(request: RunRequest, rules: Path) -> Iterator[None]:
     out, folder = request.out, request.out.with_name(f"{request.out.name}.partial")
     # what an earlier stream has left there is none of its business
     since = ["--live-from", str(request.live_from)] if request.live_from is not None else []
-    child = beside(request, "watchdog", "--rules", str(rules), *since)
+    child = started_beside(request, "watchdog", "--rules", str(rules), *since)
     unguarded = f"nobody guards the account. Start it again with: stratoquant watchdog {out} --rules {rules}"
     over = threading.Event()
 

@@ -102,7 +102,7 @@ class Stream:
         reason = self.engine.close()
         if reason:
             self.between.notify(
-                f"The end of the journal may not be on the disk ({reason}). Check the disk before a `stratoquant stream --resume`."
+                f"The end of the journal may not be on the disk ({reason}). Check the disk before you resume the stream."
             )
 
     def _leave(self) -> None:
