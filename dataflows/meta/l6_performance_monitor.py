@@ -64,7 +64,8 @@ def _take_bars(
 ) -> None:
     """The next bars of an epoch, before it ends: one bar does not wait for the paper accounts of a day."""
     _paper(
-        l0_market_feed,
+        l0_market_feed.bars.open,
+        (l0_market_feed.bars_5.closed, l0_market_feed.bars_15.closed, l0_market_feed.bars_60.closed),
         l1_regime,
         l7_ensemble,
         l50_pattern_consensus,
@@ -76,7 +77,8 @@ def _take_bars(
 
 
 def _paper(
-    market: Market,
+    open_: Floats,
+    closed: tuple[Ints, Ints, Ints],
     regime: Regime,
     ensemble: Ensemble,
     patterns: PatternConsensus,
@@ -85,12 +87,12 @@ def _paper(
     bars: slice | Ints,
     carry: PerformanceCarry,
 ) -> None:
-    """The paper accounts over some bars. bars: their rows."""
+    """The paper accounts over some bars. bars: their rows. open_, closed: (T, N) opens, and which higher timeframes close."""
     said = Said(
         sources=signals.values[bars],
         votes=patterns.votes[bars],
         score=ensemble.score[bars],
-        closed=(market.bars_5.closed[bars], market.bars_15.closed[bars], market.bars_60.closed[bars]),
+        closed=(closed[0][bars], closed[1][bars], closed[2][bars]),
         probabilities=(
             regime.calm[bars],
             regime.trend_up[bars],
@@ -99,7 +101,7 @@ def _paper(
             regime.chaotic[bars],
         ),
     )
-    take_bars(said, market.bars.open[bars], cost.round_trip_bps[bars], carry.unsettled, carry.epoch)
+    take_bars(said, open_[bars], cost.round_trip_bps[bars], carry.unsettled, carry.epoch)
 
 
 @layer("L6", schedule="epoch", cross_sectional=True, early=_take_bars)
@@ -136,7 +138,8 @@ def l6_performance_monitor(
     """
     epoch, regime = carry.epoch, l1_regime
     _paper(
-        l0_market_feed,
+        l0_market_feed.bars.open,
+        (l0_market_feed.bars_5.closed, l0_market_feed.bars_15.closed, l0_market_feed.bars_60.closed),
         l1_regime,
         l7_ensemble,
         l50_pattern_consensus,
