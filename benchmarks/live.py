@@ -32,7 +32,8 @@ def session(symbols: int, bars: int, bar: float, real: float, streams: list[str]
     """One session; what the exchange and the trader have seen."""
     about = {
         "begun": time.monotonic_ns(), "symbols": symbols, "bars": bars, "bar": bar, "real": real, "streams": streams,
-        "out": str(folder / "out"), "pace": 0.002 if real else 0.02, "memory": 5.0, "loud": False, "stages": False, **more,
+        "out": str(folder / "out"), "pace": 0.002 if real else 0.02, "memory": 5.0, "loud": False, "stages": False, "swap": False,
+        **more,
     }  # fmt: skip
     own = [sys.executable, "-m", "benchmarks.live_session"]
     pipe = subprocess.PIPE
@@ -40,7 +41,7 @@ def session(symbols: int, bars: int, bar: float, real: float, streams: list[str]
     try:
         assert exchange.stdout is not None
         about["address"] = exchange.stdout.readline().strip()
-        trader = subprocess.Popen([*own, "trader", json.dumps(about)], stdout=pipe, stderr=pipe, text=True)
+        trader = subprocess.Popen([*own, "trader", json.dumps(about)], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         memory: list[tuple[float, float]] = []
         sizes: list[tuple[float, dict[str, int]]] = []
         said: list[str] = []
@@ -106,10 +107,10 @@ def told(values: np.ndarray) -> str:
     )
 
 
-def latency(symbols: int, bars: int, bar: float, streams: list[str], stages: bool) -> None:
+def latency(symbols: int, bars: int, bar: float, streams: list[str], stages: bool, swap: bool) -> None:
     """Prints it for so many symbols."""
     with tempfile.TemporaryDirectory() as folder:
-        seen = session(symbols, bars, bar, REAL, streams, Path(folder), stages=stages)
+        seen = session(symbols, bars, bar, REAL, streams, Path(folder), stages=stages, swap=swap)
     first, each = latencies(seen)
     health = seen["health"]
     print(f"{symbols} symbols, {health['streamed_bars']} bars by streams, {health['asked_bars']} by REST")
@@ -122,19 +123,25 @@ def latency(symbols: int, bars: int, bar: float, streams: list[str], stages: boo
 def print_stages(seen: dict[str, Any]) -> None:
     """When a bar passes each station, after its last frame."""
     lefts = np.array(sorted(seen["left"].values()))
+    rows: dict[int, dict[str, float]] = {}
     for name, marks in seen["marks"].items():
         at = np.array(marks)
         place = np.searchsorted(lefts, at) - 1
         good = place >= 0
         taken = (at[good] - lefts[place[good]]) / 1e6
         print(f"    {name}: {told(taken[taken < 400.0])}")
+        for bar, ms in zip(place[good].tolist(), taken.tolist(), strict=True):
+            rows.setdefault(bar, {}).setdefault(name, ms)
+    slowest = sorted((row for row in rows.values() if "decided" in row), key=lambda row: row["decided"])[-3:]
+    for row in slowest:
+        print("    a slow bar: " + ", ".join(f"{name} {ms:.1f}" for name, ms in sorted(row.items(), key=lambda each: each[1])))
 
 
-def soak(minutes: float, speed: float, symbols: int, streams: list[str]) -> None:
+def soak(minutes: float, speed: float, symbols: int, streams: list[str], swap: bool) -> None:
     """Prints memory and files over a session of so many minutes."""
     with tempfile.TemporaryDirectory() as folder:
         bar = 60.0 / speed
-        seen = session(symbols, int(minutes * 60.0 / bar), bar, 0.0, streams, Path(folder))
+        seen = session(symbols, int(minutes * 60.0 / bar), bar, 0.0, streams, Path(folder), swap=swap)
     seconds, mib = np.array(seen["memory"]).T
     late = seconds > seconds[-1] / 3.0
     slope = np.polyfit(seconds[late] / 3_600.0, mib[late], 1)[0]
@@ -152,6 +159,7 @@ def main() -> None:
     parser.add_argument("--bars", type=int, default=100)
     parser.add_argument("--bar", type=float, default=2.0, help="seconds that a minute takes")
     parser.add_argument("--streams", default="trades,candles,book")
+    parser.add_argument("--swap", action="store_true", help="perpetual swaps, which may be sold short, in place of spot")
     parser.add_argument("--stages", action="store_true", help="where the time goes")
     parser.add_argument("--soak", type=float, metavar="MINUTES")
     parser.add_argument("--speed", type=float, default=100.0)
@@ -160,9 +168,9 @@ def main() -> None:
     counts = [int(n) for n in (asked.symbols or ("2" if asked.soak else "1,20")).split(",")]
     for symbols in counts:
         if asked.soak:
-            soak(asked.soak, asked.speed, symbols, streams)
+            soak(asked.soak, asked.speed, symbols, streams, asked.swap)
         else:
-            latency(symbols, asked.bars, asked.bar, streams, asked.stages)
+            latency(symbols, asked.bars, asked.bar, streams, asked.stages, asked.swap)
 
 
 if __name__ == "__main__":

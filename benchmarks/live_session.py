@@ -15,12 +15,13 @@ from typing import Any, Final
 
 MS: Final = 1_000_000
 MINUTE: Final = 60_000
-ORIGIN: Final = 1_767_225_600_000 + 3 * 86_400_000 + 15 * 60 * MINUTE
+HISTORY: Final = 260
+"""Bars: the windows are full by then, and what the market, a random walk, teaches has not yet refuted the configured belief in
+an edge, so that many orders go out."""
+ORIGIN: Final = 1_767_225_600_000 + 3 * 86_400_000 + HISTORY * MINUTE
 """UTC ms by the exchange's clock at the start, three days after its market began. The history begins with this day, so that no
-epoch ends before the first bar. What is learned at its end refutes the configured belief in an edge: the market is a random
-walk."""
-HISTORY: Final = 900
-"""Bars."""
+epoch ends before the first bar."""
+ORDERS: Final = ("/api/v3/order", "/fapi/v1/order", "/fapi/v1/algoOrder")
 TRADES_MUCH: Final = (  # an edge that is believed in, sides that end soon, windows that are full after hours
     "fusion.prior_slope_bps=3000",
     "fusion.prior_strength=400",
@@ -74,13 +75,16 @@ def exchange(about: dict[str, Any]) -> None:
 
     from drivers.exchanges.practice.account import PracticeAccount
     from drivers.exchanges.practice.core import MarketTape
+    from drivers.exchanges.practice.futures import FuturesAccount
     from drivers.exchanges.practice.market import PracticeMarket
     from drivers.exchanges.practice.server import PracticeExchange
 
     clock = Clock(about["begun"], about["bar"], about["real"])
     market = PracticeMarket(prices(about["symbols"]), seed=1)
-    account = PracticeAccount(MarketTape(market), clock.ms, {"USDT": "1000000"})
-    served = PracticeExchange(market, now=clock.ms, account=account, pace=about["pace"])
+    cash = {"USDT": "1000000"}
+    served = PracticeExchange(market, now=clock.ms, pace=about["pace"])
+    served.account = PracticeAccount(MarketTape(market), clock.ms, cash)
+    served.futures = FuturesAccount(MarketTape(market), clock.ms, cash)
     left: dict[int, int] = {}
     arrived: list[tuple[int, int, str]] = []
     sent = served.streams._sent
@@ -95,7 +99,7 @@ def exchange(about: dict[str, Any]) -> None:
     @web.middleware
     async def orders(request: web.Request, handler: Any) -> web.StreamResponse:
         now, ms = time.monotonic_ns(), clock.ms()
-        if request.method in ("POST", "DELETE") and request.path.startswith("/api/v3/order"):
+        if request.method in ("POST", "DELETE") and request.path.startswith(ORDERS):
             given = request.query_string or await request.text()
             arrived.append((now, ms // MINUTE * MINUTE, f"{request.method} {request.path}?{given.partition('&sig')[0]}"))
         return await handler(request)  # type: ignore[no-any-return]
@@ -116,10 +120,11 @@ def exchange(about: dict[str, Any]) -> None:
 
 def trader(about: dict[str, Any]) -> None:
     """A stream with keys at the practice exchange, through everything that `stratoquant stream --mode testnet` goes through."""
-    import ccxt
+    import ccxt.async_support
 
     clock = Clock(about["begun"], about["bar"], about["real"])
-    ccxt.Exchange.milliseconds = staticmethod(clock.ms)  # requests are stamped by the exchange's time
+    for kind in (ccxt.Exchange, ccxt.async_support.Exchange):
+        kind.milliseconds = staticmethod(clock.ms)  # requests are stamped by the exchange's time
 
     from rich.console import Console
 
@@ -137,16 +142,20 @@ def trader(about: dict[str, Any]) -> None:
 
     step, speed, address = MINUTE * MS, 60.0 / about["bar"], about["address"]
     account_access.CcxtWire = partial(account_access.CcxtWire, window=int(3_000 * speed))  # type: ignore[assignment, misc]
+    market: dict[str, Any] = {"kind": "spot", "exchange": "binance", "fee_currency": "base"}
+    if about["swap"]:
+        market = {"kind": "perpetual", "exchange": "binanceusdm", "market": "swap", "leverage": 2.0}
     rules = VenueRules(
-        about="the practice exchange", kind="spot", exchange="binance",
-        endpoints={"rest": address, "ws": address.replace("http", "ws")},  # type: ignore[arg-type]
-        options={"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False}, streams=about["streams"],
-        silence=60.0 * speed, max_skew=speed, fee_currency="base",
+        about="the practice exchange", endpoints={"rest": address, "ws": address.replace("http", "ws")},  # type: ignore[arg-type]
+        options={"fetchMarkets": {"types": ["linear" if about["swap"] else "spot"]}, "fetchCurrencies": False},
+        streams=about["streams"], silence=60.0 * speed, max_skew=speed,
         gate={"notional_per_order": 1e6, "notional_per_minute": 1e8, "price_band_bps": 1_000.0},  # type: ignore[arg-type]
+        **market,
     )  # fmt: skip
     exchange = Exchange("benchmark", rules)
     exchange.client.enableRateLimit = False  # its limits are counted by the minute, which is short here
-    wanted, out = in_order([f"{name.removesuffix('USDT')}/USDT" for name in prices(about["symbols"])]), Path(about["out"])
+    ending = "/USDT:USDT" if about["swap"] else "/USDT"
+    wanted, out = in_order([name.removesuffix("USDT") + ending for name in prices(about["symbols"])]), Path(about["out"])
     begins = clock.ns()
     history = out.parent / "history"
     fetch(exchange, FetchRequest(wanted, begins - HISTORY * step, begins, step, history))
@@ -161,12 +170,19 @@ def trader(about: dict[str, Any]) -> None:
     if about["stages"]:
         watch_stages(marks, clock)
     threading.Thread(target=remember, args=(about["memory"],), daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     keys = account_access.Keys("practice-key", "practice-secret", "")
     run_stream(
         RunRequest(out=out, venue="benchmark", mode="testnet", live_from=begins, overrides=TRADES_MUCH, report=False),
         Console(quiet=True), feed=feed, connect=lambda session: connected(session, keys, console.print),
     )  # fmt: skip
     print(json.dumps({"health": feed.health(), "notes": feed.notes(), "marks": marks}, default=str))
+
+
+def end_with_parent() -> None:
+    """Ends this process, which holds the account's lock, when the one that started it has ended."""
+    os.read(0, 1)
+    os._exit(1)
 
 
 def remember(every: float) -> None:

@@ -32,6 +32,7 @@ from dataflows.execution.types import (
     CANCELED_EVENT,
     FILL,
     FILLED,
+    FUNDING,
     MODIFY,
     PENDING_CANCEL,
     PENDING_MODIFY,
@@ -262,8 +263,9 @@ def l96_order_lifecycle(
     Returns quantities in signed base units, prices in quote currency, NaN where there is none. A fill counts once (`full`), by
     its sequence number within the last `fill_window` fills of the symbol; one without a usable quantity, price or fee, or too
     old to tell, counts as unknown and moves nothing. Any other fill moves the position, also one of an order that is unknown,
-    ended or on the other side: it is then counted in `unknown` as well. On the first fill of an order that opens a position
-    its stop (id + 1) and target (id + 2) are registered, as the venue activates them.
+    ended or on the other side: it is then counted in `unknown` as well. A payment of funding counts once in the same way, and
+    is for L97 alone. On the first fill of an order that opens a position its stop (id + 1) and target (id + 2) are registered,
+    as the venue activates them.
     Source: order state changes of FIX 4.4, appendix D; the table is `order_table.TRANSITIONS`.
     """
     slots, symbols = carry.codes.shape[1:]
@@ -306,7 +308,8 @@ def l96_order_lifecycle(
     for i in range(l90_fills.n):
         s, order_id = l90_fills.symbol[i], l90_fills.id[i]
         m = find(carry.codes[ID], s, order_id)
-        if l90_fills.kind[i] != FILL:
+        funding = l90_fills.kind[i] == FUNDING
+        if l90_fills.kind[i] != FILL and not funding:
             if m < 0:
                 unknown[s] += 1.0
             else:
@@ -318,8 +321,8 @@ def l96_order_lifecycle(
                     refused_exits[s] += refused
             continue
         q, p, fee, fee_base = l90_fills.quantity[i], l90_fills.price[i], l90_fills.fee[i], l90_fills.fee_base[i]
-        priced = 0.0 < math.fabs(q) < LARGEST and 0.0 < p < LARGEST and math.fabs(fee) < LARGEST
-        if not (priced and 0.0 <= fee_base <= math.fabs(q)):
+        whole = 0.0 < math.fabs(q) < LARGEST and 0.0 < p < LARGEST and 0.0 <= fee_base <= math.fabs(q)
+        if not ((funding or whole) and math.fabs(fee) < LARGEST):
             unknown[s] += 1.0
             continue
         sight = first_sight(carry.seen, s, l90_fills.fill_id[i] & 0xFFFFFFFF)
@@ -328,6 +331,8 @@ def l96_order_lifecycle(
         if sight != FRESH:
             continue
         counts[i] = 1
+        if funding:  # the ledger's alone
+            continue
         reference = l90_fills.reference_price[i]
         reference = reference if 0.0 < reference < LARGEST else p
         decision = carry.numbers[DECISION_PRICE, m, s] if m >= 0 else math.nan

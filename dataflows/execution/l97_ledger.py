@@ -10,13 +10,14 @@ from dataflows.data.types import OPERATOR_CASH_FLOW, OPERATOR_REBASE, Clock, Ins
 from dataflows.execution.account import carry_cost, is_dust, year_part
 from dataflows.execution.config import ExecutionConfig
 from dataflows.execution.order_table import moved, same_side
-from dataflows.execution.types import FILL, Executions, Ledger, Orders
+from dataflows.execution.types import FUNDING, Executions, Ledger, Orders
 from dataflows.kernels.contract import average_of, booked, notional_of
-from dataflows.layer import layer
+from dataflows.layer import layer, variant
 from dataflows.panel import Floats, Ints
+from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import copied, full
 
-REALISED, FEES, FUNDING = range(3)  # rows of `parts`
+REALISED, FEES, HELD = range(3)  # rows of `parts`; HELD: what holding costs, funding and borrow cost
 
 
 class LedgerCarry(NamedTuple):
@@ -37,30 +38,17 @@ class LedgerCarry(NamedTuple):
     last_close: Annotated[Ints, Axes(1)]  # UTC ns
 
 
-@layer("L97", schedule="step", cross_sectional=True)
-def l97_ledger(
+@kernel
+def account(
     l0_market_feed: Market,
     l90_fills: Executions,
     l96_order_lifecycle: Orders,
     instruments: Instruments,
     clock: Clock,
-    execution: ExecutionConfig,
     carry: LedgerCarry,
+    by_rate: bool,
 ) -> Ledger:
-    """Funding and borrow cost of what was held before this bar's fills, then fills and fees, cash flows, and the new marks.
-
-    Returns money in the account's currency, never NaN. Funding is the notional at the last mark times the rate, paid by longs;
-    an unknown rate pays nothing. A short position pays borrow_rate a year of its value for the time since the last close. A fee
-    in base units reduces what was bought, and counts as a fee at the price of the fill. `held` is the position, 0 where it is
-    dust. Only fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before the
-    first: the price of the first fill); mark_age counts bars since, NaN before the first. Equity is cash and what positions are
-    booked at, at their marks (position * mark, where a unit is worth its price). Where prices have a `price_shift`, cash is of
-    quoted prices; marks, average prices, `unit_value`, gross and net have it. Peak, drawdown, marks and funding move at
-    closes only (clock.is_bar); between them equity follows fills and cash flows at held marks. What is held from the start
-    (`start_position`) costs nothing and counts from its first mark on; the first peak is the equity of the first close. Each
-    symbol's realised gains, fees and funding are kept apart, too: their sums are the account's to rounding. A cash flow scales
-    the peak with equity, so that it changes no drawdown; REBASE sets the peak to equity. Drawdown is 1 - equity / peak, and 1
-    when equity is not positive."""
+    """See `l97_ledger__sim`. by_rate: funding and borrow cost by the published rates; else what the venue reports of them."""
     symbols = carry.position.shape[0]
     at_close = clock.is_bar != 0
     first = carry.last_close[0] == 0
@@ -72,17 +60,22 @@ def l97_ledger(
     if at_close:
         years = year_part(int(carry.last_close[0]), int(clock.ts))
         for s in range(symbols):
-            if carry.position[s] != 0.0:
+            if by_rate and carry.position[s] != 0.0:
                 rate, borrow = l0_market_feed.funding[s], instruments.borrow_rate[s]
                 unit = notional_of(carry.mark[s], instruments.multiplier[s], instruments.inverse[s])
                 paid = carry_cost(carry.position[s], unit, rate, borrow, years)
                 carry.cash[0] -= paid
                 carry.funding[0] += paid
-                carry.parts[FUNDING, s] += paid
+                carry.parts[HELD, s] += paid
         carry.last_close[0] = clock.ts
 
     for i in range(l90_fills.n):
-        if l90_fills.kind[i] != FILL or l96_order_lifecycle.fresh[i] == 0:
+        if l96_order_lifecycle.fresh[i] == 0:
+            continue
+        if l90_fills.kind[i] == FUNDING:
+            carry.cash[0] -= l90_fills.fee[i]
+            carry.funding[0] += l90_fills.fee[i]
+            carry.parts[HELD, l90_fills.symbol[i]] += l90_fills.fee[i]
             continue
         s, q, p, fee = l90_fills.symbol[i], l90_fills.quantity[i], l90_fills.price[i], l90_fills.fee[i]
         before, average = carry.position[s], carry.average_price[s]
@@ -163,7 +156,7 @@ def l97_ledger(
         unrealised=unrealised,
         symbol_realised=parts[REALISED],
         symbol_fees=parts[FEES],
-        symbol_funding=parts[FUNDING],
+        symbol_funding=parts[HELD],
         cash=float(carry.cash[0]),
         fees=float(carry.fees[0]),
         funding=float(carry.funding[0]),
@@ -175,3 +168,50 @@ def l97_ledger(
         gross=float(gross),
         net=float(net),
     )
+
+
+@variant(venue="sim")
+@layer("L97", schedule="step", cross_sectional=True)
+def l97_ledger__sim(
+    l0_market_feed: Market,
+    l90_fills: Executions,
+    l96_order_lifecycle: Orders,
+    instruments: Instruments,
+    clock: Clock,
+    execution: ExecutionConfig,
+    carry: LedgerCarry,
+) -> Ledger:
+    """Funding and borrow cost of what was held before this bar's fills, then fills and fees, cash flows, and the new marks.
+
+    Returns money in the account's currency, never NaN. Funding is the notional at the last mark times the rate, paid by longs;
+    an unknown rate pays nothing. A short position pays borrow_rate a year of its value for the time since the last close. A fee
+    in base units reduces what was bought, and counts as a fee at the price of the fill. `held` is the position, 0 where it is
+    dust. Only fills that L96 calls fresh are booked, at average cost. Marks are this close, or the last known one (before the
+    first: the price of the first fill); mark_age counts bars since, NaN before the first. Equity is cash and what positions are
+    booked at, at their marks (position * mark, where a unit is worth its price). Where prices have a `price_shift`, cash is of
+    quoted prices; marks, average prices, `unit_value`, gross and net have it. Peak, drawdown, marks and funding move at
+    closes only (clock.is_bar); between them equity follows fills and cash flows at held marks. What is held from the start
+    (`start_position`) costs nothing and counts from its first mark on; the first peak is the equity of the first close. Each
+    symbol's realised gains, fees and funding are kept apart, too: their sums are the account's to rounding. A cash flow scales
+    the peak with equity, so that it changes no drawdown; REBASE sets the peak to equity. Drawdown is 1 - equity / peak, and 1
+    when equity is not positive."""
+    return account(l0_market_feed, l90_fills, l96_order_lifecycle, instruments, clock, carry, True)
+
+
+@variant(venue="live")
+@layer("L97", schedule="step", cross_sectional=True)
+def l97_ledger__live(
+    l0_market_feed: Market,
+    l90_fills: Executions,
+    l96_order_lifecycle: Orders,
+    instruments: Instruments,
+    clock: Clock,
+    execution: ExecutionConfig,
+    carry: LedgerCarry,
+) -> Ledger:
+    """The account as the venue's reports make it: fills, fees, and the funding that it has paid or taken, each once.
+
+    No rate is applied: what holding costs is what the venue says (FUNDING), booked when it is reported, at a close or between
+    two. All else, and what is returned, is as in the simulated variant.
+    """
+    return account(l0_market_feed, l90_fills, l96_order_lifecycle, instruments, clock, carry, False)

@@ -87,7 +87,7 @@ TRANSITIONS: Final[dict[tuple[int, int], int]] = {
     (EXPIRED, CANCEL_REJECT): EXPIRED,  # our cancel crossed the expiry
 }
 """(status, event) to status. Absent, a contradiction: any event of NONE (no such order), a refusal of a filled order, a fill
-of a refused one."""
+of a refused one, and FUNDING, which is of no order."""
 
 CONTRADICTION: Final = -1
 

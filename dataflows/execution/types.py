@@ -55,7 +55,8 @@ CANCELED_EVENT: Final = 2
 EXPIRE: Final = 3
 FILL: Final = 4
 CANCEL_REJECT: Final = 5
-EVENTS: Final = ("ACCEPT", "REJECT", "CANCELED", "EXPIRE", "FILL", "CANCEL_REJECT")
+FUNDING: Final = 6  # a payment of funding: of no order, numbered like a fill
+EVENTS: Final = ("ACCEPT", "REJECT", "CANCELED", "EXPIRE", "FILL", "CANCEL_REJECT", "FUNDING")
 
 # order status
 NONE: Final = 0
@@ -116,10 +117,10 @@ class Executions(NamedTuple):
     kind: IntColumn  # an EVENTS code
     symbol: IntColumn
     id: IntColumn  # order id
-    fill_id: IntColumn  # symbol_uid << 32 | sequence of the venue's fills; 0 where not a fill
+    fill_id: IntColumn  # symbol_uid << 32 | sequence of the venue's fills and payments of funding; 0 of other reports
     quantity: Column  # signed; 0 where not a fill
     price: Column
-    fee: Column  # the account's currency, paid
+    fee: Column  # the account's currency, paid; of FUNDING the payment, negative: received
     liquidity: IntColumn  # a LIQUIDITY code
     reference_price: Column  # open (market), limit or trigger: what the price would be without slippage
     touch_price: Column  # the reference, moved by half the spread quoted at the previous close; NaN: no fill, or not known
@@ -180,7 +181,7 @@ class Orders(NamedTuple):
     bracket_trail: Panel
     bracket_horizon: Panel
     opened_by: IntPanel  # that order's id; 0 while flat
-    fresh: Annotated[Ints, Kind("i8", ("log",), recorded=False)]  # per execution: 1 counts, 0 seen before
+    fresh: Annotated[Ints, Kind("i8", ("log",), recorded=False)]  # per execution: 1 counts; 0 seen before, or no money in it
     id: IntTable
     status: IntTable
     type: IntTable

@@ -21,7 +21,7 @@ import ccxt.pro
 from dataflows.runtime.code_folder import cache_root, make_cache_root
 from drivers.exchanges.access import Exchange, client_of, place, settings_of
 from drivers.exchanges.client_ids import new_nonce
-from drivers.exchanges.dialects import APART
+from drivers.exchanges.dialects import APART, IN_ORDER
 from drivers.exchanges.dialects import SPOKEN as SPOT
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.gateway import Gateway, Market
@@ -36,6 +36,12 @@ from drivers.feeds.reading import symbol_uid
 from drivers.project.own_process import KEY_PARTS
 from drivers.venues.description import VenueRules
 
+<<<<<<< HEAD
+=======
+PARTS: Final = ("KEY", "SECRET", "PASSWORD")
+AT_ONCE: Final = 4
+"""Calls under way side by side: of entries and readings, and as many of exits, stops and cancels."""
+>>>>>>> 397e99e (The live ledger books the exchange's own payments of funding; calls of an account go side by side; a trade is kept until it is known whose it is)
 WATCHDOG_HOLD: Final = "watchdog-hold"
 
 
@@ -138,6 +144,15 @@ def account_client(exchange: Exchange, keys: Keys) -> Any:
     return client
 
 
+def _wires(exchange: Exchange, keys: Keys, count: int) -> list[CcxtWire]:
+    """Wires for calls that are made side by side. They keep one limit of requests and know one offset of the clocks."""
+    clients = [account_client(exchange, keys) for _ in range(count)]
+    for client in clients[1:]:
+        client.throttle, client.options = clients[0].throttle, clients[0].options
+    exchange.ask(clients[0].load_time_difference)
+    return [CcxtWire(client, keys.all) for client in clients]
+
+
 def with_keys(client: Any, keys: Keys) -> Any:
     """The same client, which signs from now on. No error of it says a key, whatever the exchange answers."""
     client.apiKey, client.secret, client.password = keys.key, keys.secret, keys.password or None
@@ -178,20 +193,19 @@ class Account:
         markets = tuple(market_of(exchange.market(symbol))._replace(apart=apart) for symbol in symbols)
         if len({market.quote for market in markets}) > 1:
             raise ExchangeFault(f"the symbols have several quote currencies; trade those of one: {', '.join(symbols)}")
-        wires = [CcxtWire(account_client(exchange, keys), keys.all) for _ in range(2)]
-        for wire in wires:
-            exchange.ask(wire.client.load_time_difference)
+        at_once = 1 if rules.exchange in IN_ORDER else AT_ONCE
+        usual, urgent = (_wires(exchange, keys, at_once) for _ in range(2))
         if rules.market == "swap":
             refuse_contracts(exchange.name, [exchange.market(symbol) for symbol in symbols])
-            exchange.ask(lambda: prepare(wires[0].client, exchange.name, rules, symbols))
-        exchange.ask(lambda: refuse_withdrawals(wires[0].client, exchange.name, rules.may_withdraw))
+            exchange.ask(lambda: prepare(usual[0].client, exchange.name, rules, symbols))
+        exchange.ask(lambda: refuse_withdrawals(usual[0].client, exchange.name, rules.may_withdraw))
         self._lock = lock_account(exchange.name, keys)
         come = wake or self._woken.set
-        runner = Threads(wires[0], wires[1], come)
+        runner = Threads(urgent, usual, come)
         stream = UserStream(lambda: self._streaming(exchange, keys), come)
         self.gateway = Gateway(
             runner, markets, LastGate(rules.gate), clock, step, begins, cash, State(new_nonce()), stream=stream,
-            can_pair=wires[0].can_pair, adopt=rules.adopt, on_stop=rules.on_stop, weight=rules.request_weight,
+            can_pair=usual[0].can_pair, adopt=rules.adopt, on_stop=rules.on_stop, weight=rules.request_weight,
             most_orders=rules.order_rate, notify=notify,
             wait=self.wait, skew=skew, most_skew=int(rules.max_skew * 1e9),
             watchdog_acts=Hold(account_file(exchange.name, keys, WATCHDOG_HOLD)).active,
@@ -205,6 +219,7 @@ class Account:
         place(client, exchange.rules)
         client.set_markets(exchange.client.markets, exchange.client.currencies)
         client.newUpdates = True
+        client.options["watchPositions"] = {"fetchPositionsSnapshot": False}  # nobody reads it
         return with_keys(client, keys)
 
     def wait(self, seconds: float) -> None:

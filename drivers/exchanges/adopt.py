@@ -23,12 +23,15 @@ FIRST: Final = 0xFFFF0000
 
 
 def adopt_orders(gateway: Gateway, orders: list[OrderSeen]) -> None:
-    """Takes in the open orders of the account's symbols, once, at the start. One that cannot be understood is left alone."""
+    """Takes in the open orders of the account's symbols, once, at the start. One that cannot be understood is left alone, and
+    named as a stranger's."""
     number = 0
     for seen in orders:
         market = gateway.by_symbol.get(seen.symbol)
         if market is None or client_ids.read(seen.client) is not None:
             continue
+        if seen.algo and not seen.client:
+            continue  # its id names the condition alone: without a client id it can be neither asked for nor canceled
         left = seen.quantity - seen.filled
         if left <= 0 or seen.side not in ("buy", "sell") or not (seen.price or seen.trigger) or not seen.venue_id:
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from dataflows.execution.types import ACCEPT, CANCELED_EVENT, FILL, MAKER, REJECTIONS, TAKER
+from dataflows.execution.types import ACCEPT, CANCELED_EVENT, FILL, FUNDING, MAKER, REJECTIONS, TAKER
 from drivers.exchanges import client_ids
 from drivers.exchanges.legs import DONE, ENTRY, OPEN, SENT, STOP, TARGET, UNKNOWN, Book, Leg, text
 from drivers.exchanges.seen import FundingSeen, OrderSeen, TradeSeen
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 SECOND: Final = 1_000_000_000
 FIRST_ASK: Final = SECOND // 5
-FUNDING: Final = "funding"
+NEXT_ASK: Final = 30 * SECOND
+"""Until an order is asked for again that has trades, and that the exchange does not find."""
+PAID: Final = "funding"
 """Under which `State.since` has the time of the last payment."""
 
 
@@ -33,6 +35,7 @@ class Bookings:
         self.gateway, self.state = gateway, gateway.state
         self._by_venue: dict[tuple[str, str], str] = {}
         self._parked: dict[tuple[str, str], list[TradeSeen]] = {}
+        self._ask_at: dict[tuple[str, str], int] = {}  # UTC ns at which it is asked again whose parked trades are
         self._own: set[str] = set()  # orders of the exchange's own, already reported
 
     def begin(self) -> None:
@@ -43,7 +46,6 @@ class Bookings:
     def adopt_position(self, market: Market, held: Decimal, price: float) -> None:
         """What the account held at the start is ours, as if it had just been bought at the last price."""
         state, name = self.state, market.name
-        number = state.numbers[name] = state.numbers.get(name, 0) + 1
         state.position[name] = held
         state.cash -= held * Decimal(repr(price)) * market.multiplier
         self.gateway.say(
@@ -51,11 +53,16 @@ class Bookings:
             name,
             0,
             "ADOPTED",
-            fill_id=market.uid << 32 | number,
+            fill_id=self._number(market),
             quantity=float(held),
             price=price,
             reference_price=price,
         )
+
+    def _number(self, market: Market) -> int:
+        """The next of a symbol's fills and payments, as reports bear it."""
+        number = self.state.numbers[market.name] = self.state.numbers.get(market.name, 0) + 1
+        return market.uid << 32 | number
 
     def knows(self, leg: Leg) -> None:
         """A leg is found by the exchange's id of it, once it has one."""
@@ -147,10 +154,20 @@ class Bookings:
         waiting = self._parked.setdefault(key, [])
         if trade.trade_id not in [parked.trade_id for parked in waiting]:
             waiting.append(trade)
-        if len(waiting) == 1:  # whose is it?
-            self.gateway.call(
-                lambda wire: wire.ask("", trade.venue_id, trade.symbol), lambda outcome: self._whose(key, outcome), urgent=True
-            )
+        if len(waiting) == 1:
+            self._ask_whose(key)
+
+    def due(self) -> None:
+        """Asks again whose those trades are of which the answer did not tell."""
+        now = self.gateway.now()
+        for key in [key for key, at in self._ask_at.items() if now >= at]:
+            del self._ask_at[key]
+            if key in self._parked:
+                self._ask_whose(key)
+
+    def _ask_whose(self, key: tuple[str, str]) -> None:
+        symbol, venue_id = key
+        self.gateway.call(lambda wire: wire.ask("", venue_id, symbol), lambda outcome: self._whose(key, outcome), urgent=True)
 
     def _whose(self, key: tuple[str, str], outcome: Outcome) -> None:
         for seen in outcome.orders:
@@ -178,20 +195,23 @@ class Bookings:
             if outcome.kind in (WAS_DONE, NOT_FOUND):
                 self._seek(key, legs[1:], order)
             else:
-                self._parked.pop(key, None)  # they are fetched again, for their order is not complete without them
+                self._ask_at[key] = self.gateway.now() + SECOND
 
         client = legs[0].client
         self.gateway.call(lambda wire: wire.ask(client, "", key[0], trigger=True), answered, urgent=True)
 
     def _settle_whose(self, key: tuple[str, str], outcome: Outcome, client: str) -> None:
         said, why = client_ids.read(client), why_closed(client)
+        if outcome.kind != WAS_DONE:  # what is not known of a trade is no reason to forget it
+            self._ask_at[key] = self.gateway.now() + (NEXT_ASK if outcome.kind == NOT_FOUND else SECOND)
+            return
         for trade in self._parked.pop(key, ()):
             if why:
                 self._book(None, trade, why)
                 self.gateway.notify(f"{self._name(key[0])}: the exchange has closed {trade.quantity} at {trade.price} ({why})")
             elif self._by_watchdog(client):
                 self._book(None, trade)
-            elif outcome.kind == WAS_DONE and (said is None or said.nonce != self.state.nonce):
+            elif said is None or said.nonce != self.state.nonce:
                 self.state.is_new_trade(self._name(key[0]), trade.trade_id)  # a stranger's: reconciliation sees what it did
                 self.gateway.notify(
                     f"A trade of {trade.symbol} ({trade.trade_id}) is not ours: {trade.quantity} at {trade.price}"
@@ -212,7 +232,6 @@ class Bookings:
         self.gateway.moves += 1
         state = self.state
         state.since[name] = max(state.since.get(name, 0), trade.time)
-        number = state.numbers[name] = state.numbers.get(name, 0) + 1
         fee, fee_base = self._fee(market, trade)
         if leg is not None:
             leg.filled = str(Decimal(leg.filled) + abs(trade.quantity))
@@ -236,7 +255,7 @@ class Bookings:
             said = book.trigger if book.role == STOP else book.limit
             reference = float(said) if said else reference
         self.gateway.say(
-            FILL, name, owner, why, fill_id=market.uid << 32 | number, quantity=float(trade.quantity), price=float(trade.price),
+            FILL, name, owner, why, fill_id=self._number(market), quantity=float(trade.quantity), price=float(trade.price),
             fee=fee, fee_base=float(fee_base), liquidity=MAKER if trade.maker else TAKER, reference_price=reference,
         )  # fmt: skip
         if before > 0 >= after or before < 0 <= after:
@@ -245,13 +264,14 @@ class Bookings:
             self._opened(name, owner, book, after)
 
     def saw_funding(self, paid: FundingSeen) -> None:
-        """A payment of funding, once."""
+        """A payment of funding, once, for the ledger too."""
         market = self.gateway.by_symbol.get(paid.symbol)
         if market is None or not self.state.is_new_trade(market.name, f"funding {paid.id}"):
             return
         self.gateway.moves += 1
         self.state.cash += paid.amount
-        self.state.since[FUNDING] = max(self.state.since.get(FUNDING, 0), paid.time)
+        self.state.since[PAID] = max(self.state.since.get(PAID, 0), paid.time)
+        self.gateway.say(FUNDING, market.name, 0, fill_id=self._number(market), fee=-float(paid.amount))
 
     def _fee(self, market: Market, trade: TradeSeen) -> tuple[float, Decimal]:
         """(in quote currency, in base units)."""
@@ -302,12 +322,11 @@ class Bookings:
     def give_up(self, market: Market, held: Decimal, price: float) -> None:
         """Dust leaves our books: see `Steering._sweep`."""
         state, name = self.state, market.name
-        number = state.numbers[name] = state.numbers.get(name, 0) + 1
         state.baseline[market.base] = str(Decimal(state.baseline.get(market.base, "0")) + held)
         state.position[name] = Decimal(0)
         self.gateway.moves += 1
         self.gateway.say(
-            FILL, name, 0, "DUST_SWEPT", fill_id=market.uid << 32 | number, quantity=-float(held), price=price,
+            FILL, name, 0, "DUST_SWEPT", fill_id=self._number(market), quantity=-float(held), price=price,
             fee=float(held) * price, reference_price=price,
         )  # fmt: skip
         self._closed(name)

@@ -19,6 +19,8 @@ SPOKEN: Final = ("binance", "binanceus", "bybit", "okx", "kraken")
 """Exchanges whose spot orders this program knows."""
 APART: Final = ("okx",)
 """Those whose stops rest apart from other orders, until they are reached."""
+IN_ORDER: Final = ("kraken",)
+"""Those that take a key's requests only in the order in which they were numbered, so that few may be under way."""
 STOPS: Final = ("stop", "stop_limit")
 
 

@@ -314,6 +314,7 @@ class Gateway:
         self._calls.append(_Due(call, then, urgent, opens))
 
     def _work(self) -> None:
+        self._see_watchdog()
         for _ in range(MOST_TURNS):
             if self.stream is not None:
                 seen, missed = self.stream.take()
@@ -325,7 +326,6 @@ class Gateway:
                 self._weigh(outcome)
                 then(outcome)
             self.outbox.settle()
-            self._see_watchdog()
             for market in self.markets if not self._starting else ():
                 self.steering.steer(market)
             self.outbox.ask()

@@ -57,3 +57,10 @@ class LastGate:
             return f"notional_per_minute of the last gate, {limits.notional_per_minute:g}, is used up"
         self._sent.append(_Sent(now, notional, says))
         return ""
+
+    def not_sent(self, symbol: str, side: str, quantity: Decimal) -> None:
+        """An entry that was let through has not reached the exchange: it does not count, and may be sent again."""
+        for sent in reversed(self._sent):
+            if sent.says[:3] == (symbol, side, quantity):
+                self._sent.remove(sent)
+                return

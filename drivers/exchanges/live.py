@@ -304,10 +304,11 @@ class LiveFeed:
         return Chunk(np.array([close]), {"observations": observations})
 
     def _funding(self, close: int) -> list[float]:
-        """Funding of each symbol for the bar that closes then, as a fraction. What an exchange states after the full hour comes
-        with the next bar; while it does not answer it is owed."""
+        """Funding of each symbol for the bar that closes then, as a fraction. An exchange states it after the full hour, so it
+        comes with the next bar; while the exchange does not answer it is owed. At the full hour itself nothing is asked, for
+        the orders of that bar would wait."""
         step, none = self.history.step, [0.0] * len(self.wanted)
-        self._owed = self._owed or close % HOUR in (0, step) or step >= HOUR
+        self._owed = self._owed or close % HOUR == step or step >= HOUR
         if self.exchange.rules.market != "swap" or not self._owed:
             return none
         since = max(close - max(2 * step, HOUR), int(self.history.time[-1])) + 1
@@ -318,7 +319,7 @@ class LiveFeed:
             ]
         except ExchangeFault:
             return none
-        self._owed = close % HOUR == 0
+        self._owed = False
         fresh = [
             sum(rate for at, rate in rows if (symbol, at) not in self._paid)
             for symbol, rows in zip(self.wanted, found, strict=True)

@@ -54,6 +54,9 @@ class Outbox:
                 self.gateway.notify(f"{leg.symbol}: the exchange refuses an order ({outcome.said})")
                 if REJECTIONS[outcome.reason] == "REDUCE_ONLY":
                     self._doubt(leg.symbol)
+            if outcome.kind == LATER and not leg.reduces:
+                market = self.gateway.by_name[leg.symbol]
+                self.gateway.gate.not_sent(market.symbol, leg.side, Decimal(leg.quantity) * market.multiplier)
         elif leg.state == SENT:
             leg.state, leg.ask = UNKNOWN, self.gateway.now() + FIRST_ASK
         self.state.touch(leg)

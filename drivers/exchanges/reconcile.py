@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from drivers.exchanges import client_ids
 from drivers.exchanges.adopt import adopt_orders
-from drivers.exchanges.bookings import FUNDING
+from drivers.exchanges.bookings import PAID
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import OPEN, UNKNOWN, text
 from drivers.exchanges.seen import MARGIN_RESERVE, AccountSeen, Margin
@@ -91,6 +91,7 @@ class Reconciler:
         gateway, now = self.gateway, self.gateway.now()
         if not gateway.may_call(urgent=False):
             return
+        gateway.bookings.due()
         if now >= self._next_clock:
             self.measure_clock()
         if now >= self._next_prices and (self._calm(now) or not self._prices):
@@ -114,7 +115,7 @@ class Reconciler:
         return step < 2 * PRICES_EVERY or 2 * SECOND <= now % step < step - 5 * SECOND
 
     def _funding(self) -> None:
-        since = self.state.since.get(FUNDING)
+        since = self.state.since.get(PAID)
         if since is not None:
             self.gateway.call(lambda wire: wire.funding(since), self._took, urgent=False)
 
@@ -231,7 +232,7 @@ class Reconciler:
         if gateway.adopt:
             adopt_orders(gateway, account.orders)
         for market in gateway.markets:
-            self.state.since[market.name] = self.state.since[FUNDING] = gateway.now() // 1_000_000
+            self.state.since[market.name] = self.state.since[PAID] = gateway.now() // 1_000_000
         self.state.dirty = True
         return True
 

@@ -252,7 +252,10 @@ class Steering:
                 self.take_off(leg)
             return
         if gap > 0 and not small and self.gateway.may_call(urgent=True):
-            self._guard(stop, target, market, gap)
+            if target is None:
+                self.place(stop, market, "stop_limit" if stop.limit else "stop", gap, urgent=True)
+            else:
+                self._pair(stop, target, market, gap)
             return
         for book in (stop, target):
             if book is not None and book.changing:  # of dust nothing rests, whatever its price
@@ -287,16 +290,9 @@ class Steering:
             )
         return True  # on its way to the market
 
-    def _guard(self, stop: Book, target: Book | None, market: Market, size: Decimal) -> None:
+    def _pair(self, stop: Book, target: Book, market: Market, size: Decimal) -> None:
         """A stop for so much, with its target beside it."""
         first = self._leg(stop, market, "stop_limit" if stop.limit else "stop", size, stop.limit, stop.trigger)
-        if target is None:
-            self.gateway.call(
-                lambda wire: wire.place(first, market.symbol),
-                lambda outcome: self.gateway.outbox.sent_leg(first, outcome),
-                urgent=True,
-            )
-            return
         second = self._leg(target, market, "target", size, target.limit)
         first.twin, second.twin = second.client, first.client
 

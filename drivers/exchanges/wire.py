@@ -6,8 +6,9 @@ Whether an order exists is never guessed from an error that does not say so.
 from __future__ import annotations
 
 import queue
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -38,6 +39,9 @@ _TEXTS: Final = (
     ("price precision", "BAD_PRICE"),
     ("PERCENT_PRICE", "PRICE_BAND"),
     ("MAX_NUM", "MOST_ORDERS"),
+    ("-2019", "NO_BALANCE"),  # codes of Binance's futures
+    ("-5022", "WOULD_CROSS"),
+    ("-2022", "REDUCE_ONLY"),
 )
 LIMIT: Final = 1_000
 
@@ -277,12 +281,6 @@ def _reason(error: ccxt.BaseError) -> int:
     if isinstance(error, ccxt.AuthenticationError):
         return _code("PERMISSION")
     text = str(error)
-    if "-2019" in text:
-        return _code("NO_BALANCE")
-    if "-5022" in text:
-        return _code("WOULD_CROSS")
-    if "-2022" in text:
-        return _code("REDUCE_ONLY")
     return next((_code(name) for part, name in _TEXTS if part in text), _code("VENUE"))
 
 
@@ -293,15 +291,17 @@ BURST: Final = 10.0
 def with_bursts(client: Any, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> Any:
     """The same client, whose requests go at ccxt's own rate on average, and at once while there are few. ccxt spaces them
     evenly: at Binance the second order of a bar would wait 50 ms for the first. clock: seconds; sleep: waits for so many."""
-    left, at = BURST, clock()
+    left, at, lock = BURST, clock(), threading.Lock()
 
     def throttle(cost: float | None = None) -> None:
         nonlocal left, at
-        now = clock()
-        left, at = min(BURST, left + (now - at) * 1e3 / client.rateLimit), now
-        left -= 1.0 if cost is None else cost
-        if left < 0.0:
-            sleep(-left * client.rateLimit / 1e3)
+        with lock:  # several clients may share it
+            now = clock()
+            left, at = min(BURST, left + (now - at) * 1e3 / client.rateLimit), now
+            left -= 1.0 if cost is None else cost
+            wait = -left * client.rateLimit / 1e3
+        if wait > 0.0:
+            sleep(wait)
 
     client.throttle = throttle
     return client
@@ -327,23 +327,31 @@ class Runner(Protocol):
 
 
 class Threads:
-    """A thread for what is urgent and one for the rest, each with a client of its own. wake: is called at each outcome."""
+    """Threads for what is urgent and others for the rest, each with a wire of its own. wake: is called at each outcome."""
 
-    def __init__(self, urgent: Wire, usual: Wire, wake: Callable[[], None] = lambda: None) -> None:
-        self._wires = usual, urgent
-        self._pools = tuple(ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("usual", "urgent"))
+    def __init__(self, urgent: Sequence[Wire], usual: Sequence[Wire], wake: Callable[[], None] = lambda: None) -> None:
+        self._free: tuple[queue.SimpleQueue[Wire], ...] = (queue.SimpleQueue(), queue.SimpleQueue())
+        for free, wires in zip(self._free, (usual, urgent), strict=True):
+            for wire in wires:
+                free.put(wire)
+        self._pools = (
+            ThreadPoolExecutor(len(usual), thread_name_prefix="usual"),
+            ThreadPoolExecutor(len(urgent), thread_name_prefix="urgent"),
+        )
         self._done: queue.SimpleQueue[tuple[Then, Outcome]] = queue.SimpleQueue()
         self._wake = wake
 
     def run(self, call: Call, then: Then, urgent: bool) -> None:
         """See `Runner.run`."""
-        wire = self._wires[urgent]
+        free = self._free[urgent]
 
         def make() -> None:
+            wire = free.get()  # there are as many as threads
             try:
                 outcome = call(wire)
             except Exception as error:  # a fault of ours must not leave an order unresolved: it is asked for
                 outcome = Outcome(UNKNOWN, f"{type(error).__name__} in this program")
+            free.put(wire)
             self._done.put((then, outcome))
             self._wake()
 

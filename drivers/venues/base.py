@@ -44,20 +44,20 @@ class NewOrder(NamedTuple):
 
 
 class ExecutionReport(NamedTuple):
-    """What the venue says of an order, or of a position that it has closed by itself (order 0).
+    """What the venue says of an order, or (order 0) of a position that it has closed by itself, or of funding.
 
-    fill_id: of each symbol's fills, numbered 1, 2, 3 … as the driver first sees them; a fill that is reported twice has one
-    number.
+    fill_id: of each symbol's fills and payments of funding, numbered 1, 2, 3 … as the driver first sees them; one that is
+    reported twice has one number.
     """
 
     time: int
-    kind: int  # ACCEPT, REJECT, CANCELED_EVENT, EXPIRE, FILL or CANCEL_REJECT
+    kind: int  # ACCEPT, REJECT, CANCELED_EVENT, EXPIRE, FILL, CANCEL_REJECT or FUNDING
     symbol: str
     id: int  # of the order; 0: the venue's own
     fill_id: int = 0
     quantity: float = 0.0
     price: float = NAN
-    fee: float = 0.0
+    fee: float = 0.0  # of FUNDING what was paid, negative: received
     liquidity: int = TAKER  # or MAKER
     reference_price: float = NAN  # open, limit or trigger: what the price would be without slippage
     touch_price: float = NAN  # the reference, moved by half the spread

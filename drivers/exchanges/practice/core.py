@@ -204,20 +204,25 @@ class AccountCore:
         return self._among(self.orders, symbol, order_id, client)
 
     @staticmethod
-    def _among(orders: list[Order], symbol: str, order_id: str | None, client: str | None) -> Order:
+    def _among(orders: list[Order], symbol: str | None, order_id: str | None, client: str | None) -> Order:
         for order in reversed(orders):
-            if order.symbol == symbol and (order.client == client if client else str(order.id) == order_id):
+            if symbol in (None, order.symbol) and (order.client == client if client else str(order.id) == order_id):
                 return order
         raise Refused(-2013, "Order does not exist.")
 
-    def cancel(self, symbol: str, order_id: str | None, client: str | None) -> list[Order]:
-        """Takes an order off, with the other of its list. Raises Refused where it is not open."""
+    def _open_among(self, orders: list[Order], symbol: str | None, order_id: str | None, client: str | None) -> Order:
+        self.advance()
         try:
-            order = self.find(symbol, order_id, client)
+            order = self._among(orders, symbol, order_id, client)
         except Refused:
             raise Refused(-2011, "Unknown order sent.") from None
         if not order.open:
             raise Refused(-2011, "Unknown order sent.")
+        return order
+
+    def cancel(self, symbol: str, order_id: str | None, client: str | None) -> list[Order]:
+        """Takes an order off, with the other of its list. Raises Refused where it is not open."""
+        order = self._open_among(self.orders, symbol, order_id, client)
         pair = [order, *self._twins(order)]
         for each in pair:
             self._end(each, "CANCELED")

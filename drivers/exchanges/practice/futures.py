@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final, NamedTuple
 
 from drivers.exchanges.practice.core import EIGHT, ZERO, AccountCore, Order, Refused, Trade
-from drivers.exchanges.practice.futures_events import account_update, algo_update, margin_call, order_update
+from drivers.exchanges.practice.futures_events import LIQUIDATED, account_update, algo_update, margin_call, order_update
 from drivers.exchanges.practice.market import HOUR, funding_rate
 
 STOPS: Final = ("STOP_MARKET", "STOP")
@@ -22,7 +22,6 @@ FIRST_ALGO: Final = 2_000_000_001
 MOST_LEVERAGE: Final = 125
 WARNED: Final = Decimal("1.5")
 """Equity over maintenance margin below which a margin call is sent."""
-LIQUIDATED: Final = "autoclose-"
 DELEVERAGED: Final = "adl_autoclose"
 
 
@@ -189,19 +188,11 @@ class FuturesAccount(AccountCore):
     def find_algo(self, symbol: str | None, algo_id: str | None, client: str | None) -> Order:
         """A conditional order by the exchange's id or by ours. Raises Refused for one that is not there."""
         self.advance()
-        for algo in reversed(self.algos):
-            if symbol in (None, algo.symbol) and (algo.client == client if client else str(algo.id) == algo_id):
-                return algo
-        raise Refused(-2013, "Order does not exist.")
+        return self._among(self.algos, symbol, algo_id, client)
 
     def cancel_algo(self, symbol: str | None, algo_id: str | None, client: str | None) -> Order:
         """Takes a conditional order off. Raises Refused where it is not open."""
-        try:
-            algo = self.find_algo(symbol, algo_id, client)
-        except Refused:
-            raise Refused(-2011, "Unknown order sent.") from None
-        if not algo.open:
-            raise Refused(-2011, "Unknown order sent.")
+        algo = self._open_among(self.algos, symbol, algo_id, client)
         self._end_algo(algo, "CANCELED", self.now())
         return algo
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from drivers.exchanges.practice.core import ZERO, Order, Trade
 
 if TYPE_CHECKING:
     from drivers.exchanges.practice.futures import FuturesAccount
 
+LIQUIDATED: Final = "autoclose-"
+"""How the client id of a liquidation's order begins."""
+
 
 def order_update(order: Order, what: str, trade: Trade | None, now: int) -> dict[str, Any]:
     """Of an ordinary order. what: NEW, TRADE, CANCELED, EXPIRED or REJECTED; a liquidation's fill is CALCULATED."""
     last, quantity, realized = (trade.price, trade.quantity, trade.realized) if trade is not None else (ZERO, ZERO, ZERO)
-    if what == "TRADE" and order.client.startswith("autoclose-"):
+    if what == "TRADE" and order.client.startswith(LIQUIDATED):
         what = "CALCULATED"
     about = {
         "s": order.symbol, "c": order.client, "S": order.side, "o": order.type, "f": order.tif, "q": f"{order.quantity}",

@@ -14,7 +14,7 @@ from dataflows.execution.l88_order_slicing import l88_order_slicing
 from dataflows.execution.l89_venue_constraints import l89_venue_constraints
 from dataflows.execution.l90_fills import l90_fills__sim
 from dataflows.execution.l96_order_lifecycle import l96_order_lifecycle
-from dataflows.execution.l97_ledger import l97_ledger
+from dataflows.execution.l97_ledger import l97_ledger__sim
 from dataflows.execution.types import Constrained, Executions, Ledger, OrderIntents, Orders, Slice, Style
 from dataflows.fusion.types import Cost
 from dataflows.kinematics.types import Returns
@@ -27,7 +27,7 @@ from tests.support import filled
 LAYERS = (
     l90_fills__sim,
     l96_order_lifecycle,
-    l97_ledger,
+    l97_ledger__sim,
     l69_order_style,
     l88_order_slicing,
     l89_venue_constraints,
@@ -154,7 +154,7 @@ class Loop:
         cost = filled(Cost, (n,), 5.0, spread_bps=np.full(n, self.spread))
         fills = self._run(l90_fills__sim, row, returns, spread, self.instruments, at, self.orders, config)
         orders = self._run(l96_order_lifecycle, fills, self.orders, self.instruments, config)
-        ledger = self._run(l97_ledger, row, fills, orders, self.instruments, at, config)
+        ledger = self._run(l97_ledger__sim, row, fills, orders, self.instruments, at, config)
         given = approve(orders, ledger) if callable(approve) else approve
         style = self._run(l69_order_style, given, returns, spread, tradeable, cost, self.instruments, config)
         part = self._run(l88_order_slicing, row, returns, given, tradeable, style, ledger, self.instruments, at, config)

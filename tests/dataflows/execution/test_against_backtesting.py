@@ -19,7 +19,7 @@ import pytest
 
 from dataflows.execution.l90_fills import l90_fills__sim
 from dataflows.execution.l96_order_lifecycle import l96_order_lifecycle
-from dataflows.execution.l97_ledger import l97_ledger
+from dataflows.execution.l97_ledger import l97_ledger__sim
 from dataflows.execution.types import MARKET, PLACE
 from dataflows.kinematics.types import Returns
 from dataflows.microstructure.types import SpreadDepth
@@ -121,7 +121,7 @@ def ours(data: pd.DataFrame, orders: list[Order]) -> tuple[list[Done], list[floa
     """The same orders through the layers."""
     config = CONFIG._replace(start_cash=CASH, slippage_impact=0.0, slippage_default_bps=0.0)
     facts = instruments(1, taker_fee_bps=[FEE_BPS])
-    layers = (l90_fills__sim, l96_order_lifecycle, l97_ledger)
+    layers = (l90_fills__sim, l96_order_lifecycle, l97_ledger__sim)
     venue, table, books = (carry(f, 1, config) for f in layers)
     fill, order_table, account = (COMPILED[f.__module__.rpartition(".")[2]] for f in layers)
     spread = filled(SpreadDepth, (1,), NAN, mid=np.array([100.0]), spread_bps=np.array([0.0]))

@@ -21,6 +21,7 @@ from dataflows.execution.types import (
     EXPIRE,
     FILL,
     FILLED,
+    FUNDING,
     LIMIT,
     MARKET,
     MODIFY,
@@ -180,13 +181,27 @@ def test_an_overfill_is_recorded_in_full_and_flagged() -> None:
     assert (r.filled(4), got.overfilled[0]) == (3.25, 0.25)
 
 
-@pytest.mark.parametrize("kind", range(len(EVENTS)))
+@pytest.mark.parametrize("kind", [kind for kind in range(len(EVENTS)) if kind != FUNDING])
 def test_an_event_of_an_unknown_order_is_counted_and_its_fill_is_money(kind: int) -> None:
     r = Reducer()
     got = r(events=[{**r.fill(400, 1.0), "kind": kind}])
     assert got.unknown[0] == 1.0
     assert got.fresh.tolist() == [1 if kind == FILL else 0]
     assert r.carry.position[0] == (1.0 if kind == FILL else 0.0)
+
+
+def test_a_payment_of_funding_counts_once_by_its_number_and_moves_no_order() -> None:
+    r = Reducer()
+    r([entry(4)], [event(ACCEPT, 4)])
+    paid = {"kind": FUNDING, "id": 0, "fill_id": UID + 1, "fee": -0.25}
+    r.fills = 1
+    got = r(events=[paid, paid, r.fill(4, 2.0), {**paid, "fill_id": UID + 3, "fee": math.inf}])
+    assert got.fresh.tolist() == [1, 0, 1, 0]
+    assert got.unknown[0] == 1.0, "a payment that is no number"
+    assert (r.status(4), r.filled(4), r.carry.position[0], got.filled_notional[0]) == (FILLED, 2.0, 2.0, 200.0)
+    assert got.fee_cost[0] == 0.0
+    got = r(events=[{**paid, "id": UID + 5}])
+    assert (got.fresh.tolist(), got.stop_id[0]) == ([0], UID + 5), "it is of no order, whatever it names"
 
 
 def test_an_adopted_position_has_no_bracket() -> None:
@@ -308,7 +323,7 @@ def test_any_sequence_of_intents_and_events_leaves_a_legal_table(story: list[tup
     for orders, events in story:
         got = r(orders, events)
         for e, counts in zip(events, got.fresh, strict=True):
-            booked += e["quantity"] if counts else 0.0
+            booked += e["quantity"] if counts and e["kind"] == FILL else 0.0
         assert r.carry.position[0] == pytest.approx(booked, abs=1e-9)
         assert ((got.status >= 0) & (got.status < len(STATUSES))).all()
         ids = got.id[got.status > 0]

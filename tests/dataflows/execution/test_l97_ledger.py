@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.data.types import OPERATOR_CASH_FLOW, OPERATOR_REBASE
-from dataflows.execution.l97_ledger import l97_ledger
-from dataflows.execution.types import FILL, Ledger, Orders
+from dataflows.execution.l97_ledger import l97_ledger__live, l97_ledger__sim
+from dataflows.execution.types import FILL, FUNDING, Ledger, Orders
 from dataflows.runtime.compile import kernel
 from tests.dataflows.execution.support import CONFIG, carry, clock, executions, instruments, market, plainly, same_bits
 from tests.support import filled
 
-compiled = kernel(l97_ledger)
+compiled = kernel(l97_ledger__sim)
 CASH = CONFIG.start_cash
 
 
@@ -27,10 +27,10 @@ def orders(fresh: list[int], n: int) -> Orders:
 
 
 class Account:
-    def __init__(self, n: int = 1, fn: Any = l97_ledger, **facts: Any) -> None:
+    def __init__(self, n: int = 1, fn: Any = l97_ledger__sim, **facts: Any) -> None:
         self.n, self.fn, self.t = n, fn, 0
         self.facts = instruments(n, **facts)
-        self.carry = carry(l97_ledger, n)
+        self.carry = carry(l97_ledger__sim, n)
 
     def __call__(
         self,
@@ -93,6 +93,25 @@ def test_funding_of_an_unknown_rate_and_between_bars_is_nothing() -> None:
     assert a([100.0], funding=[math.nan]).funding == 0.0
     assert a([100.0], funding=[0.01], is_bar=0).funding == 0.0
     assert a([100.0], funding=[-0.01]).funding == pytest.approx(-2.0), "a short rate pays the long"
+
+
+def test_at_a_venue_funding_is_what_the_venue_reports_each_payment_once_and_no_rate_pays() -> None:
+    a = Account(2, l97_ledger__live, borrow_rate=np.full(2, 0.5))
+    a([100.0, 50.0], [(0, 2.0, 100.0, 0.0), (1, -4.0, 50.0, 0.0)])
+    got = a([100.0, 50.0], funding=[0.01, 0.01])
+    assert (got.funding, got.equity) == (0.0, CASH), "a rate, and what is borrowed"
+
+    def paid(rows: list[tuple[int, float]], fresh: list[int], is_bar: int) -> Ledger:
+        a.t += 1
+        reports = executions(*({"kind": FUNDING, "symbol": s, "fee": amount} for s, amount in rows))
+        bars = market(a.t, [(100.0,) * 4 + (1.0,), (50.0,) * 4 + (1.0,)])
+        found: Ledger = a.fn(bars, reports, orders(fresh, 2), a.facts, clock(a.t, is_bar=is_bar), CONFIG, a.carry)
+        return found
+
+    got = paid([(0, 2.25), (1, -0.5), (1, -0.5)], [1, 1, 0], is_bar=0)
+    assert got.symbol_funding.tolist() == [2.25, -0.5]
+    assert (got.funding, got.cash, got.equity) == (1.75, CASH - 1.75, CASH - 1.75)
+    assert (got.fees, got.realised, got.position.tolist()) == (0.0, 0.0, [2.0, -4.0])
 
 
 def test_an_unknown_close_keeps_the_last_known_mark_and_counts_its_age() -> None:
@@ -233,7 +252,7 @@ def test_the_account_equals_a_plain_double_entry_book(story: list[Any]) -> None:
 @settings(max_examples=40, deadline=None)
 @given(STORY)
 def test_compiled_equals_plain_to_the_bit(story: list[Any]) -> None:
-    a, b = Account(3, compiled), Account(3, plainly(l97_ledger))
+    a, b = Account(3, compiled), Account(3, plainly(l97_ledger__sim))
     for closes, fills, rates, operator, is_bar in story:
         x = a(list(closes), fills, funding=list(rates), operator=operator, amount=100.0, is_bar=is_bar)
         y = b(list(closes), fills, funding=list(rates), operator=operator, amount=100.0, is_bar=is_bar)

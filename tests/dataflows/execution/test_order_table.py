@@ -31,6 +31,7 @@ from dataflows.execution.types import (
     EXPIRED,
     FILL,
     FILLED,
+    FUNDING,
     NONE,
     PENDING_CANCEL,
     REJECT,
@@ -41,7 +42,12 @@ from dataflows.execution.types import (
 from dataflows.runtime.compile import python_of
 
 PRODUCT = list(itertools.product(range(len(STATUSES)), range(len(EVENTS))))
-CONTRADICTIONS = {(NONE, e) for e in range(len(EVENTS))} | {(FILLED, REJECT), (REJECTED_ORDER, FILL)}
+CONTRADICTIONS = {
+    *((NONE, e) for e in range(len(EVENTS))),
+    *((s, FUNDING) for s in range(len(STATUSES))),  # of no order
+    (FILLED, REJECT),
+    (REJECTED_ORDER, FILL),
+}
 
 
 @pytest.mark.parametrize(("status", "event"), PRODUCT)

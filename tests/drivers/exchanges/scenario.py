@@ -14,6 +14,7 @@ from dataflows.execution.types import (
     CANCELED_EVENT,
     EXPIRE,
     FILL,
+    FUNDING,
     IOC,
     LIMIT,
     MARKET,
@@ -168,7 +169,7 @@ def whole(desk: Desk, watcher: Watcher) -> None:
     fills = [r for r in desk.acted if r.kind == FILL]
     assert len(reported) == len(fills), "no fill twice"
     for symbol, uid in UIDS.items():
-        numbers = sorted(r.fill_id & 0xFFFFFFFF for r in fills if r.symbol == symbol)
+        numbers = sorted(r.fill_id & 0xFFFFFFFF for r in desk.acted if r.kind in (FILL, FUNDING) and r.symbol == symbol)
         assert numbers == list(range(1, len(numbers) + 1))
         traded = sum(
             (t.order.sign * t.quantity - (t.fee if t.fee_asset == account.base(symbol) else 0)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import io
 import json
 import traceback
+=======
+import threading
+>>>>>>> 397e99e (The live ledger books the exchange's own payments of funding; calls of an account go side by side; a trade is kept until it is known whose it is)
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +22,24 @@ from drivers.exchanges.access import client_of
 from drivers.exchanges.account_access import Keys, check_mode, keys_of, lock_account, names_of, with_keys
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import Leg
+<<<<<<< HEAD
 from drivers.exchanges.wire import LATER, NOT_FOUND, REFUSED, UNKNOWN, CcxtWire, hidden, refuse_withdrawals, with_bursts
 from drivers.project.own_process import without_keys
+=======
+from drivers.exchanges.wire import (
+    DONE,
+    LATER,
+    NOT_FOUND,
+    REFUSED,
+    UNKNOWN,
+    CcxtWire,
+    Outcome,
+    Threads,
+    hidden,
+    refuse_withdrawals,
+    with_bursts,
+)
+>>>>>>> 397e99e (The live ledger books the exchange's own payments of funding; calls of an account go side by side; a trade is kept until it is known whose it is)
 from drivers.run.live_account import connection
 from drivers.run.request import RunRequest
 from drivers.venues.description import OrderLimits, VenueError, VenueRules, read_venue
@@ -246,3 +266,27 @@ def test_a_few_requests_go_at_once_and_many_at_the_rate_of_ccxt() -> None:
     waits.clear()
     client.throttle()
     assert waits == []
+
+
+def test_calls_go_side_by_side_each_over_a_wire_of_its_own() -> None:
+    wires: list[Any] = [SimpleNamespace(name=name) for name in "abcd"]
+    together, woken = threading.Barrier(4, timeout=20.0), threading.Semaphore(0)
+    runner = Threads(wires[:2], wires[2:], woken.release)
+    got: list[tuple[str, str]] = []
+
+    def call(wire: Any) -> Outcome:
+        together.wait()  # returns once four calls are under way
+        if wire.name == "a":
+            raise RuntimeError
+        return Outcome(DONE, wire.name)
+
+    for _ in range(2):
+        for urgent in (True, True, False, False):
+            runner.run(call, lambda outcome: got.append((outcome.kind, outcome.said)), urgent)
+        for _ in range(4):
+            assert woken.acquire(timeout=20.0)
+        for then, outcome in runner.finished():
+            then(outcome)
+    runner.close()
+    once = [(DONE, "b"), (DONE, "c"), (DONE, "d"), (UNKNOWN, "RuntimeError in this program")]
+    assert sorted(got) == sorted(2 * once), "a wire whose call failed serves again"

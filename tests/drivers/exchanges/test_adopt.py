@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from dataflows.execution.types import FILL, REJECTIONS, STOP_MARKET
+from drivers.exchanges.adopt import adopt_orders
 from drivers.exchanges.practice.order_faults import KINDS, OrderFaults
-from drivers.exchanges.seen import order_seen
+from drivers.exchanges.seen import OrderSeen, order_seen
 from tests.drivers.exchanges.desk import START, UIDS, Desk, order
 from tests.drivers.exchanges.test_gateway import BTC, Still, resting
 
@@ -64,6 +65,15 @@ def test_without_the_word_nothing_is_touched(tmp_path: Path) -> None:
     desk.run(5.0)
     assert len(resting(desk)) == 3 and desk.acted == []
     assert len([said for said in desk.said if "not of this stream; it is left alone" in said]) == 3
+
+
+def test_a_conditional_order_that_only_its_own_kind_of_id_names_is_left_alone(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, 1, tape=Still(), balances=HELD, adopt=True)
+    nameless = OrderSeen("BTC/USDT", "algo-7", "", "open", Decimal(0), "sell", Decimal("0.3"), trigger="58000", algo=True)
+    adopt_orders(desk.gateway, [nameless])
+    assert desk.gateway.state.legs == {} and not [said for said in desk.said if "is adopted" in said]
+    adopt_orders(desk.gateway, [nameless._replace(algo=False)])
+    assert [leg.venue_id for leg in desk.gateway.state.legs.values()] == ["algo-7"], "an ordinary one has its id"
 
 
 def test_a_stop_that_was_adopted_fills_and_its_fill_is_ours(tmp_path: Path) -> None:

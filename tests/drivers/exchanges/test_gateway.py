@@ -16,6 +16,7 @@ from drivers.exchanges.last_gate import LastGate
 from drivers.exchanges.legs import stepped, text
 from drivers.exchanges.limits import Used
 from drivers.exchanges.practice.order_faults import OrderFaults
+from drivers.exchanges.wire import LATER, Outcome
 from drivers.venues.description import OrderLimits
 from tests.drivers.exchanges.desk import LIMITS, MS, START, UIDS, Desk, entry, order
 
@@ -323,6 +324,18 @@ def test_the_last_gate_lets_no_order_twice_in_a_moment_and_caps_what_is_there() 
     assert asked(1, "0.011") == "", "another order"
     assert "more than notional_total" in asked(10**10, exposure=400.01) and asked(10**10, exposure=400.0) == ""
     assert "more than notional_total" in asked(10**11, exposure=NAN)
+
+
+def test_an_entry_that_the_exchange_puts_off_is_sent_again_and_counts_once(tmp_path: Path, still: Still) -> None:
+    desk = desk_of(tmp_path, still)
+    desk.gateway.gate = LastGate(LIMITS.model_copy(update={"least_apart": 30.0, "notional_per_minute": 4_000.0}))
+    wire, put_off = desk.gateway.runner.wire, [Outcome(LATER, "too many requests")] * 2  # type: ignore[attr-defined]
+    place = wire.place
+    wire.place = lambda leg, symbol: put_off.pop() if put_off else place(leg, symbol)
+    enter(desk, 0.05)
+    desk.run(5.0)
+    assert put_off == [] and events(desk, 4)[:2] == ["ACCEPT", "FILL"]
+    assert len([o for o in desk.account.orders if o.type == "MARKET"]) == 1
 
 
 def test_positions_and_entries_under_way_count_for_the_cap(tmp_path: Path, still: Still) -> None:

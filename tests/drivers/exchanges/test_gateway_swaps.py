@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from dataflows.execution.types import EVENTS, FILL, LIMIT, REJECTIONS
+from dataflows.execution.types import EVENTS, FILL, FUNDING, LIMIT, REJECTIONS
 from drivers.exchanges import client_ids
 from drivers.exchanges.account_access import check_mode, market_of
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.practice.market import funding_rate
+from drivers.exchanges.seen import OrderSeen, TradeSeen
 from drivers.exchanges.swaps import prepare, refuse_contracts
+from drivers.exchanges.wire import DONE, LATER, UNKNOWN, Outcome
 from drivers.venues.description import VenueRules
 from tests.drivers.exchanges.desk import MS, START, Desk, entry, market, order
 
@@ -190,6 +192,37 @@ def test_funding_is_in_our_books_to_the_last_digit(desk: Desk) -> None:
     paid = Decimal("0.05") * 60_000 * funding_rate(BTC, due)
     assert paid != 0 and desk.gateway.state.cash - before == paid
     assert desk.gateway.reconciler.gaps["USDT"] == 0
+    told = [(r.id, r.fill_id & 0xFFFFFFFF, r.fee) for r in desk.acted if r.kind == FUNDING]
+    assert told == [(0, 2, -float(paid))], "the ledger hears of it once, numbered after the fill before it"
+
+
+def test_a_trade_is_kept_until_it_is_known_whose_it_is(desk: Desk) -> None:
+    enter(desk)
+    wire, symbol = desk.gateway.runner.wire, "BTC/USDT:USDT"  # type: ignore[attr-defined]
+    stop = next(leg for leg in desk.gateway.state.legs.values() if leg.algo)
+
+    def answering(*answers: Outcome) -> None:
+        left = list(answers)
+        wire.ask = lambda *given, **more: left.pop(0) if len(left) > 1 else left[0]
+
+    def comes(trade_id: str, venue_id: str) -> None:
+        price = desk.walk.last(BTC, desk.now)
+        desk.gateway.bookings.saw(
+            TradeSeen(symbol, trade_id, venue_id, "", Decimal("-0.01"), price, Decimal(0), "USDT", False, desk.now)
+        )
+        desk.run(8)
+
+    def ended(venue_id: str, client: str, **more: Any) -> Outcome:
+        return Outcome(DONE, orders=(OrderSeen(symbol, venue_id, client, "closed", Decimal("0.01"), **more),))
+
+    answering(Outcome(UNKNOWN), Outcome(LATER), ended("9001", "autoclose-1"))
+    comes("t1", "9001")
+    assert fills(desk)[-1] == (0, -0.01, "LIQUIDATED")
+    answering(
+        ended("9002", "its-own"), Outcome(UNKNOWN), ended("9002", "its-own"), ended("77", stop.client, algo=True, became="9002")
+    )
+    comes("t2", "9002")
+    assert fills(desk)[-1] == (5, -0.01, "NONE"), "the order that our stop became"
 
 
 def test_a_position_of_others_is_refused_or_adopted(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from drivers.run.replay import replay
 from drivers.run.stream import run_stream
 from drivers.venues.description import VenueRules
 from tests.drivers.exchanges.conftest import PRICES
-from tests.drivers.exchanges.test_live_orders import KEYS, World, quiet, request, secrets_in
+from tests.drivers.exchanges.test_live_orders import CASH, KEYS, World, quiet, request, secrets_in
 from tests.drivers.exchanges.test_practice_futures import swap_rules
 
 
@@ -46,7 +46,7 @@ class SwapWorld(World):
 def test_the_graph_trades_swaps_and_its_ledger_is_the_exchange_s_account(tmp_path: Path) -> None:
     world, out = SwapWorld(tmp_path), tmp_path / "out"
     with world.practice.serving() as address:
-        feed = world.feed(address, 240)
+        feed = world.feed(address, 241)  # the bar after the last payment tells of it
         client = with_keys(client_of("practice", world.rules(address)), KEYS)
         client.milliseconds = lambda: world.now
         prepare(client, "practice", world.rules(address), world.symbols)
@@ -69,7 +69,10 @@ def test_the_graph_trades_swaps_and_its_ledger_is_the_exchange_s_account(tmp_pat
     assert len({o.client for o in ours}) == len(ours) and all(read(o.client) for o in ours)
     assert all(o.reduces for o in ours if o.open), "stops and targets stay, entries go"
     assert secrets_in(tmp_path) == []
-    assert ledger.funding.iloc[-1] == pytest.approx(-float(sum(i.amount for i in account.income)), rel=0.01)
+    paid = -float(sum(i.amount for i in account.income))
+    assert ledger.funding.iloc[-1] == pytest.approx(paid, abs=1e-9), "what the exchange has paid, not what a rate says"
+    spent = float(sum(t.order.sign * t.quantity * t.price + t.fee for t in account.trades))
+    assert ledger.cash.iloc[-1] == pytest.approx(CASH - spent - paid, abs=1e-6)
     again = replay(out)
     with np.load(out / "checkpoint.npz") as saved:
         np.testing.assert_array_equal(saved["f8"], again.engine.arena.f8)
