@@ -32,8 +32,8 @@ def session(symbols: int, bars: int, bar: float, real: float, streams: list[str]
     """One session; what the exchange and the trader have seen."""
     about = {
         "begun": time.monotonic_ns(), "symbols": symbols, "bars": bars, "bar": bar, "real": real, "streams": streams,
-        "out": str(folder / "out"), "pace": 0.002 if real else 0.02, "memory": 5.0, "loud": False, "stages": False, "swap": False,
-        **more,
+        "out": str(folder / "out"), "pace": 0.002 if real else 0.02, "memory": 5.0, "loud": False, "stages": False,
+        "swap": False, **more,
     }  # fmt: skip
     own = [sys.executable, "-m", "benchmarks.live_session"]
     pipe = subprocess.PIPE

@@ -36,12 +36,8 @@ from drivers.feeds.reading import symbol_uid
 from drivers.project.own_process import KEY_PARTS
 from drivers.venues.description import VenueRules
 
-<<<<<<< HEAD
-=======
-PARTS: Final = ("KEY", "SECRET", "PASSWORD")
 AT_ONCE: Final = 4
 """Calls under way side by side: of entries and readings, and as many of exits, stops and cancels."""
->>>>>>> 397e99e (The live ledger books the exchange's own payments of funding; calls of an account go side by side; a trade is kept until it is known whose it is)
 WATCHDOG_HOLD: Final = "watchdog-hold"
 
 

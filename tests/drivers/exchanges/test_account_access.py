@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import io
 import json
-import traceback
-=======
 import threading
->>>>>>> 397e99e (The live ledger books the exchange's own payments of funding; calls of an account go side by side; a trade is kept until it is known whose it is)
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,10 +19,6 @@ from drivers.exchanges.access import client_of
 from drivers.exchanges.account_access import Keys, check_mode, keys_of, lock_account, names_of, with_keys
 from drivers.exchanges.errors import ExchangeFault
 from drivers.exchanges.legs import Leg
-<<<<<<< HEAD
-from drivers.exchanges.wire import LATER, NOT_FOUND, REFUSED, UNKNOWN, CcxtWire, hidden, refuse_withdrawals, with_bursts
-from drivers.project.own_process import without_keys
-=======
 from drivers.exchanges.wire import (
     DONE,
     LATER,
@@ -39,7 +32,7 @@ from drivers.exchanges.wire import (
     refuse_withdrawals,
     with_bursts,
 )
->>>>>>> 397e99e (The live ledger books the exchange's own payments of funding; calls of an account go side by side; a trade is kept until it is known whose it is)
+from drivers.project.own_process import without_keys
 from drivers.run.live_account import connection
 from drivers.run.request import RunRequest
 from drivers.venues.description import OrderLimits, VenueError, VenueRules, read_venue
