@@ -193,7 +193,7 @@ class Stream:
         if self.waiting.bars:
             self.sinks.take(self.waiting.handed())
             if not gc.isenabled():  # see `collected_at_flushes`
-                gc.collect()
+                gc.collect(1)  # the young alone: a report just before a close flushes too, and its bar would wait
 
     # -- the journal ---------------------------------------------------------------------------------------------------------
 
@@ -214,6 +214,8 @@ class Stream:
     def _next_segment(self) -> None:
         """An epoch has ended: begins a segment, and lets the rest of it be done beside the next bars."""
         self.flush()
+        if not gc.isenabled():
+            gc.collect()
         if not self.recorder.writer.parts or self.engine.failed:  # until RELEASE tries again
             return
         at = stamp(self.session.engine.last_time)

@@ -152,7 +152,8 @@ def _shown(progress: Progress, task: TaskID) -> Callable[[int], None]:
 @contextmanager
 def collected_at_flushes() -> Iterator[None]:
     """Within it, Python looks for garbage when outputs go to the sinks, at no other time, and not among what was there before:
-    to look through all that a warm engine holds takes tenths of a second, for which a bar would wait."""
+    to look through all that a warm engine holds takes tenths of a second, for which a bar would wait. What has survived once is
+    looked through at the end of an epoch alone: the trades that streams of 20 symbols keep would take 9 ms."""
     was = gc.isenabled()
     gc.collect()
     gc.freeze()
