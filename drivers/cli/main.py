@@ -115,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:  # as the handlers were given back
         code = _fail("Stopped.", 130)
     ignore()
+    gc.freeze()  # or the interpreter's end looks through all that is left several times: 0.8 s after a run
     sys.exit(code)
 
 

@@ -17,6 +17,7 @@ A line is written where something begins, not for every bar that it lasts, and f
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -34,6 +35,8 @@ BRACKET_TARGET: Final = 2
 """What the ids of a bracket's two orders are beyond their entry's; those of all others are multiples of 4."""
 
 _REPORTS: Final = {ex.FILL: "fill", ex.REJECT: "reject", ex.EXPIRE: "expire", ex.CANCELED_EVENT: "cancel"}
+
+_SIDES: Final = {fusion.LONG: "LONG", fusion.SHORT: "SHORT"}
 
 
 class EventLog(Protocol):
@@ -59,6 +62,11 @@ def order_name(symbols: Sequence[str], column: int, order: int) -> str:
 
 def names_of(mask: int, names: Sequence[str]) -> list[str]:
     """The names of a bit mask's bits."""
+    return list(_names_of(mask, tuple(names)))
+
+
+@functools.lru_cache(4096)  # few masks come, and they come often
+def _names_of(mask: int, names: tuple[str, ...]) -> list[str]:
     return [name for i, name in enumerate(names) if mask >> i & 1]
 
 
@@ -146,21 +154,21 @@ class Events:
         last = self._last.get("label", np.full(label.shape[1], -1, np.int64))
         held = np.where(known >= 0, np.take_along_axis(label, np.maximum(known, 0), axis=0), last)
         before = self._before("label", held, -1)
-        for t, n in np.argwhere(changed == 1):
-            fields = {"regime": REGIMES[label[t, n]], "before": REGIMES[before[t, n]]}
-            yield Event(time[t], "regime_change", {"layer": "L1", "symbol": self.symbols[n], **fields})
+        for at, n, now, then in _where(changed == 1, time, label, before):
+            fields = {"regime": REGIMES[now], "before": REGIMES[then]}
+            yield Event(at, "regime_change", {"layer": "L1", "symbol": self.symbols[n], **fields})
 
     def _reports(self, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
-        for i, t in enumerate(_at(offsets)):
-            kind, id_ = int(log.kind[i]), int(log.id[i])
+        told = _entries(log, offsets, time, "kind", "id", "symbol", "reason", "quantity", "price", "fee")
+        for at, kind, id_, symbol, reason, quantity, price, fee in told:
             if kind not in _REPORTS:
                 continue
-            fields = {"layer": "L90", **self._order(int(log.symbol[i]), id_, id_ - (id_ & 3) if id_ & 3 else 0)}
+            fields = {"layer": "L90", **self._order(symbol, id_, id_ - (id_ & 3) if id_ & 3 else 0)}
             if kind == ex.FILL:
-                fields |= {"quantity": float(log.quantity[i]), "price": float(log.price[i]), "fee": float(log.fee[i])}
-            elif log.reason[i]:
-                fields["reason"] = ex.REJECTIONS[log.reason[i]]
-            yield Event(time[t], _REPORTS[kind], fields, warns=kind == ex.REJECT)
+                fields |= {"quantity": quantity, "price": price, "fee": fee}
+            elif reason:
+                fields["reason"] = ex.REJECTIONS[reason]
+            yield Event(at, _REPORTS[kind], fields, warns=kind == ex.REJECT)
 
     def _order(self, column: int, order: int, parent: int) -> dict[str, Any]:
         """The ids of an order."""
@@ -197,50 +205,49 @@ class Events:
 
     def _refusals(self, proposal: Any, time: Ints) -> Iterator[Event]:
         why = np.where(fusion.with_an_edge(proposal) & (proposal.may_enter == 0), proposal.refusal, 0)
-        for t, n in np.argwhere((why != self._before("refusal", why, 0)) & (why != 0)):
-            side = {fusion.LONG: "LONG", fusion.SHORT: "SHORT"}.get(int(proposal.side[t, n]), "FLAT")
-            fields = {"symbol": self.symbols[n], "side": side, "reasons": names_of(int(why[t, n]), fusion.REFUSALS)}
-            yield Event(time[t], "refusal", {"layer": "L3", **fields})
+        new = (why != self._before("refusal", why, 0)) & (why != 0)
+        for at, n, side, mask in _where(new, time, proposal.side, why):
+            fields = {"symbol": self.symbols[n], "side": _SIDES.get(side, "FLAT"), "reasons": names_of(mask, fusion.REFUSALS)}
+            yield Event(at, "refusal", {"layer": "L3", **fields})
 
     def _decisions(self, gate: Any, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
         verdict, reasons = gate.verdict, gate.reasons
         began = verdict != self._before("verdict", verdict, risk.HOLD)
         began |= reasons != self._before("reasons", reasons, 0)
         sent: dict[tuple[int, int], list[str]] = {}
-        for i, t in enumerate(_at(offsets)):
-            if log.kind[i] != ex.MODIFY:
-                n = int(log.symbol[i])
-                sent.setdefault((int(t), n), []).append(order_name(self.symbols, n, int(log.id[i])))
-        for t, n in sent:
-            began[t, n] = True
-        for t, n in np.argwhere(began & (verdict != risk.HOLD)):
+        for at, kind, n, id_ in _entries(log, offsets, time, "kind", "symbol", "id"):
+            if kind != ex.MODIFY:
+                sent.setdefault((at, n), []).append(order_name(self.symbols, n, id_))
+        if sent:
+            bars, columns = np.array(list(sent), np.int64).T
+            began[np.searchsorted(time, bars), columns] = True
+        decided = (verdict, gate.reduce_only, reasons, gate.target_weight)
+        for at, n, what, reduces, mask, weight in _where(began & (verdict != risk.HOLD), time, *decided):
             yield Event(
-                time[t],
-                _decision(int(verdict[t, n]), int(gate.reduce_only[t, n])),
+                at,
+                _decision(what, reduces),
                 {
                     "layer": "L4",
                     "symbol": self.symbols[n],
-                    "verdict": risk.VERDICTS[verdict[t, n]],
-                    "reasons": names_of(int(reasons[t, n]), risk.REASONS),
-                    "target_weight": round(float(gate.target_weight[t, n]), 6) + 0.0,  # no -0
-                    "orders": sent.get((int(t), int(n)), []),
+                    "verdict": risk.VERDICTS[what],
+                    "reasons": names_of(mask, risk.REASONS),
+                    "target_weight": round(weight, 6) + 0.0,  # no -0
+                    "orders": sent.get((at, n), []),
                 },
             )
 
     def _orders(self, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
-        for i, t in enumerate(_at(offsets)):
-            kind = int(log.kind[i])
-            fields = {"layer": "L5", **self._order(int(log.symbol[i]), int(log.id[i]), int(log.parent[i]))}
-            fields["intent"] = ex.INTENTS[kind]
+        ids, terms = ("kind", "symbol", "id", "parent", "reason"), ("type", "quantity", "reduce_only", "limit_price", "stop_price")
+        for at, kind, n, id_, parent, reason, type_, quantity, reduces, limit, stop in _entries(log, offsets, time, *ids, *terms):
+            fields = {"layer": "L5", **self._order(n, id_, parent), "intent": ex.INTENTS[kind]}
             if kind == ex.PLACE:
-                fields |= {"type": ex.ORDER_TYPES[log.type[i]], "quantity": float(log.quantity[i])}
-                fields["reduce_only"] = bool(log.reduce_only[i])
-            for name in ("limit_price", "stop_price"):
-                price = float(getattr(log, name)[i])
-                if price == price:
-                    fields[name] = price
-            fields["reasons"] = names_of(int(log.reason[i]), risk.REASONS)
-            yield Event(time[t], "order", fields)
+                fields |= {"type": ex.ORDER_TYPES[type_], "quantity": quantity, "reduce_only": bool(reduces)}
+            if limit == limit:
+                fields["limit_price"] = limit
+            if stop == stop:
+                fields["stop_price"] = stop
+            fields["reasons"] = names_of(reason, risk.REASONS)
+            yield Event(at, "order", fields)
 
 
 def _decision(verdict: int, reduce_only: int) -> str:
@@ -252,6 +259,13 @@ def _decision(verdict: int, reduce_only: int) -> str:
     return "reduction" if reduce_only else "entry"
 
 
-def _at(offsets: Ints) -> Ints:
-    """The bar of each entry of a log."""
-    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+def _entries(log: Any, offsets: Ints, time: Ints, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Time of each entry of a log, and its fields of those names, as Python has numbers."""
+    columns = [getattr(log, name)[: offsets[-1]].tolist() for name in names]
+    return zip(np.repeat(time, np.diff(offsets)).tolist(), *columns, strict=True)
+
+
+def _where(mask: Bools, time: Ints, *panels: Any) -> Iterator[tuple[Any, ...]]:
+    """Time and column of each place of a mask (T, N) that is set, and the values of panels there, as Python has numbers."""
+    t, n = np.nonzero(mask)
+    return zip(time[t].tolist(), n.tolist(), *(panel[t, n].tolist() for panel in panels), strict=True)
