@@ -237,8 +237,8 @@ class Events:
             )
 
     def _orders(self, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
-        ids, terms = ("kind", "symbol", "id", "parent", "reason"), ("type", "quantity", "reduce_only", "limit_price", "stop_price")
-        for at, kind, n, id_, parent, reason, type_, quantity, reduces, limit, stop in _entries(log, offsets, time, *ids, *terms):
+        ids, terms = ("kind", "symbol", "id", "parent"), ("type", "quantity", "reduce_only", "limit_price", "stop_price", "reason")
+        for at, kind, n, id_, parent, type_, quantity, reduces, limit, stop, why in _entries(log, offsets, time, *ids, *terms):
             fields = {"layer": "L5", **self._order(n, id_, parent), "intent": ex.INTENTS[kind]}
             if kind == ex.PLACE:
                 fields |= {"type": ex.ORDER_TYPES[type_], "quantity": quantity, "reduce_only": bool(reduces)}
@@ -246,7 +246,7 @@ class Events:
                 fields["limit_price"] = limit
             if stop == stop:
                 fields["stop_price"] = stop
-            fields["reasons"] = names_of(reason, risk.REASONS)
+            fields["reasons"] = names_of(why, risk.REASONS)
             yield Event(at, "order", fields)
 
 
