@@ -237,7 +237,8 @@ class Events:
             )
 
     def _orders(self, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
-        ids, terms = ("kind", "symbol", "id", "parent"), ("type", "quantity", "reduce_only", "limit_price", "stop_price", "reason")
+        ids = ("kind", "symbol", "id", "parent")
+        terms = ("type", "quantity", "reduce_only", "limit_price", "stop_price", "reason")
         for at, kind, n, id_, parent, type_, quantity, reduces, limit, stop, why in _entries(log, offsets, time, *ids, *terms):
             fields = {"layer": "L5", **self._order(n, id_, parent), "intent": ex.INTENTS[kind]}
             if kind == ex.PLACE:
