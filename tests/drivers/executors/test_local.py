@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.executors import local
 from drivers.executors.local import LocalPool
 from drivers.executors.protocol import Done, Task
 
@@ -52,11 +53,14 @@ def test_the_end_of_a_task_makes_others_possible_and_the_lowest_turn_goes_first(
     assert order == [("early", 4), ("between", 9), ("late", 1)]
 
 
-def test_workers_that_import_ahead_start_with_the_pool() -> None:
-    with LocalPool(2, modules=[WORK]) as pool:
+def test_the_first_workers_that_import_ahead_start_with_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "AHEAD", 2)
+    with LocalPool(3, modules=[WORK]) as pool:
+        first = set(pool.processes())
+        assert len(first) == 2
+        used = {done.value for done in pool.run([Task(str(i), f"{WORK}:sleep", 0.1) for i in range(6)])}
         workers = set(pool.processes())
-        assert len(workers) == 2
-        assert {done.value for done in pool.run([Task(str(i), f"{WORK}:sleep", 0.1) for i in range(4)])} <= workers
+        assert first < workers and len(workers) == 3 and used <= workers
     assert not any(alive(pid) for pid in workers)
 
 
