@@ -24,6 +24,7 @@ from typing import NamedTuple
 from benchmarks.processes import stratoquant, with_bytecode
 from benchmarks.setup import DAY_BARS, market_folder
 from drivers.feeds.partitioned.folder import partition_folder
+from drivers.feeds.partitioned.read import open_partitioned
 
 
 class Timing(NamedTuple):
@@ -97,10 +98,11 @@ def _used(pid: int) -> tuple[float, float]:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1024
 
 
-def compared(name: str, arguments: Sequence[str], repeat: int) -> None:
-    """Prints a command with one worker on one core, with two on two, and with one that may use both cores."""
+def compared(name: str, arguments: Sequence[str], first: Sequence[str], repeat: int) -> None:
+    """Prints a command with one worker on one core, with two on two, and with one that may use both cores. first: a short
+    command that compiles what is not compiled, modules too."""
     print(name, flush=True)
-    measured([*arguments, "--workers", "2"], 2)  # compiles what is not compiled, modules too
+    measured(first, 2)
 
     def made(way: str, workers: int, cores: int) -> Timing:
         found = measured([*arguments, "--workers", str(workers)], cores, repeat)
@@ -132,12 +134,15 @@ def main() -> None:
             folder = market_folder(asked.symbols, asked.days * DAY_BARS)
             partition_folder(folder, parts)
             what = f"features, {asked.symbols} symbols, {asked.days} days of minutes"
-            compared(what, ["features", "--data", str(parts), "--shard", "10"], asked.repeat)
+            command = ["features", "--data", str(parts), "--shard", "10"]
+            one = open_partitioned(parts).symbols[0]
+            compared(what, command, [*command, "--symbols", one], asked.repeat)
         if asked.settings:
             data = market_folder(1, asked.evaluated_days * DAY_BARS)
             values = ",".join(f"{0.5 + 0.1 * i:.1f}" for i in range(asked.settings))
             what = f"evaluate, {asked.settings} settings and the default, a symbol, {asked.evaluated_days} days of minutes"
-            compared(what, ["evaluate", "--data", str(data), "--set", f"fusion.entry_min_t={values}"], asked.repeat)
+            command = ["evaluate", "--data", str(data), "--set"]
+            compared(what, [*command, f"fusion.entry_min_t={values}"], [*command, "fusion.entry_min_t=0.5,0.6"], asked.repeat)
         if asked.run and asked.symbols:
             for name, arguments in (
                 ("run from the folder", ["--data", str(folder)]),

@@ -31,6 +31,10 @@ GROUPS_A_FILE: Final = 128
 """Row groups of a file; a longer table becomes a folder of files. Whoever writes or reads a file has its footer in memory,
 0.9 KB a column and row group."""
 
+MOST_PIECES: Final = 64
+"""Pieces of a row group that wait side by side. A few rows take some kilobytes as a piece of their own, and may be views of
+arrays that are larger still: of orders and fills, of which it takes months to fill a group, some megabytes a day would wait."""
+
 COMPRESSION: Final = "lz4"
 """With the bytes of floats split, files are as small as with zstd at level 3, and are written in two thirds of its time."""
 
@@ -80,6 +84,8 @@ class ParquetFile:
         self.rows += rows
         if self.rows >= GROUP_ROWS:
             self.flush()
+        elif len(self._waiting) >= MOST_PIECES:
+            self._waiting = [_joined(self._waiting)]
 
     def flush(self, schema: pa.Schema | None = None) -> None:
         """Writes what waits. schema: of a file that has not got a row yet."""
@@ -206,14 +212,18 @@ def link(path: Path, target: Path) -> None:
 
 def _table(parts: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Successive rows as one table. Columns of NumPy are joined first: Arrow's chunks cost more than their copies."""
-    columns = {name: _column([part[name] for part in parts]) for name in parts[0]}
-    return pa.table(columns).unify_dictionaries()
+    return pa.table(parts[0] if len(parts) == 1 else _joined(parts))
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Successive rows in one piece, by column."""
+    return {name: _column([part[name] for part in parts]) for name in parts[0]}
 
 
 def _column(parts: list[Any]) -> Any:
     if isinstance(parts[0], pa.Array):
-        return pa.chunked_array(parts)
-    return pa.array(parts[0] if len(parts) == 1 else np.concatenate(parts))
+        return pa.chunked_array(parts).unify_dictionaries().combine_chunks()
+    return np.concatenate(parts)
 
 
 def writer_of(where: Path | IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:

@@ -110,6 +110,16 @@ def test_row_groups_are_written_on_the_way(tmp_path: Path, monkeypatch: pytest.M
     same(whole, parts)
 
 
+def test_rows_that_wait_long_are_joined_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "MOST_PIECES", 4)
+    most: list[int] = []
+    monkeypatch.setattr(parquet, "_table", lambda parts, real=parquet._table: most.append(len(parts)) or real(parts))
+    parts = written(tmp_path / "b", tuple(range(30, 600, 30)))
+    assert 1 < max(most) <= 4
+    monkeypatch.undo()
+    same(written(tmp_path / "a"), parts)
+
+
 def test_a_long_table_is_a_folder_of_files_with_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "GROUP_ROWS", 100)
     cuts = tuple(range(30, 600, 30))
