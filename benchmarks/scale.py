@@ -1,10 +1,10 @@
 """A wide universe, and many runs: what two processes gain over one.
 
-python -m benchmarks.scale [--symbols 40] [--days 8] [--settings 16] [--evaluated-days 35] [--repeat 1] [--run]
+python -m benchmarks.scale [--symbols 40] [--days 8] [--settings 16] [--evaluated-days 35] [--repeat 1] [--free] [--run]
 
 Prints, of whole commands, start and end included: `features` and `evaluate` with one process on one core and with two on two,
 and the ratio. The yardstick is the command with one worker, bound to one core: one that is not bound uses the second core for
-its start and for layers side by side; its time is printed too. On a machine that others use, seconds say little: there the
+its start and for layers side by side; `--free` prints its time too. On a machine that others use, seconds say little: there the
 processor seconds of each process say how evenly the work is shared. `--run`: also `run` from a folder, from the partitioned set
 and with `--cluster local:2`.
 """
@@ -98,9 +98,9 @@ def _used(pid: int) -> tuple[float, float]:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1024
 
 
-def compared(name: str, arguments: Sequence[str], first: Sequence[str], repeat: int) -> None:
-    """Prints a command with one worker on one core, with two on two, and with one that may use both cores. first: a short
-    command that compiles what is not compiled, modules too."""
+def compared(name: str, arguments: Sequence[str], first: Sequence[str], repeat: int, free: bool) -> None:
+    """Prints a command with one worker on one core, with two on two, and, where free, with one that may use both cores. first:
+    a short command that compiles what is not compiled, modules too."""
     print(name, flush=True)
     measured(first, 2)
 
@@ -114,8 +114,9 @@ def compared(name: str, arguments: Sequence[str], first: Sequence[str], repeat: 
     least, most = one.processor / (two.own + max(two.workers)), 2 * one.processor / two.processor
     print(f"  two are {one.seconds / two.seconds:.2f} times as fast; by processor seconds between {least:.2f} (the command and")
     print(f"  its busiest worker take turns) and {most:.2f} (both cores are always at work)", flush=True)
-    free = made("one process that may use both cores", 1, 2)
-    print(f"  two are {free.seconds / two.seconds:.2f} times as fast as that", flush=True)
+    if free:
+        unbound = made("one process that may use both cores", 1, 2)
+        print(f"  two are {unbound.seconds / two.seconds:.2f} times as fast as that", flush=True)
 
 
 def main() -> None:
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--settings", type=int, default=16, help="of evaluate; 0 leaves it out")
     parser.add_argument("--evaluated-days", type=int, default=35)
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--free", action="store_true", help="also one process that may use both cores")
     parser.add_argument("--run", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
@@ -136,13 +138,14 @@ def main() -> None:
             what = f"features, {asked.symbols} symbols, {asked.days} days of minutes"
             command = ["features", "--data", str(parts), "--shard", "10"]
             one = open_partitioned(parts).symbols[0]
-            compared(what, command, [*command, "--symbols", one], asked.repeat)
+            compared(what, command, [*command, "--symbols", one], asked.repeat, asked.free)
         if asked.settings:
             data = market_folder(1, asked.evaluated_days * DAY_BARS)
             values = ",".join(f"{0.5 + 0.1 * i:.1f}" for i in range(asked.settings))
             what = f"evaluate, {asked.settings} settings and the default, a symbol, {asked.evaluated_days} days of minutes"
             command = ["evaluate", "--data", str(data), "--set"]
-            compared(what, [*command, f"fusion.entry_min_t={values}"], [*command, "fusion.entry_min_t=0.5,0.6"], asked.repeat)
+            first = [*command, "fusion.entry_min_t=0.5,0.6"]
+            compared(what, [*command, f"fusion.entry_min_t={values}"], first, asked.repeat, asked.free)
         if asked.run and asked.symbols:
             for name, arguments in (
                 ("run from the folder", ["--data", str(folder)]),
