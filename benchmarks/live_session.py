@@ -32,6 +32,9 @@ TRADES_MUCH: Final = (  # an edge that is believed in, sides that end soon, wind
     "risk.cap_volume_bars=240",
 )
 
+SLOW_ANSWERS: Final = ("execution.reconcile_max_age=2h", "execution.reconcile_grace=60")
+"""Where time runs fast throughout, the account is read and answered minutes later by the exchange's clock."""
+
 
 @dataclass(frozen=True)
 class Clock:
@@ -173,7 +176,10 @@ def trader(about: dict[str, Any]) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
     keys = account_access.Keys("practice-key", "practice-secret", "")
     run_stream(
-        RunRequest(out=out, venue="benchmark", mode="testnet", live_from=begins, overrides=TRADES_MUCH, report=False),
+        RunRequest(
+            out=out, venue="benchmark", mode="testnet", live_from=begins, report=False,
+            overrides=(*TRADES_MUCH, *(() if about["real"] else SLOW_ANSWERS)),
+        ),
         Console(quiet=True), feed=feed, connect=lambda session: connected(session, keys, console.print),
     )  # fmt: skip
     print(json.dumps({"health": feed.health(), "notes": feed.notes(), "marks": marks}, default=str))
