@@ -113,23 +113,23 @@ def _hosts(client: Any) -> set[str]:
     return {urlsplit(str(url).replace("{hostname}", str(client.hostname))).netloc for url in addresses}
 
 
-def account_file(venue: str, keys: Keys, ending: str) -> Path:
-    """A file of this machine about an account. Its name does not tell the key."""
+def account_file(rules: VenueRules, keys: Keys, ending: str) -> Path:
+    """A file of this machine about an account, whatever the venue's file is called. Its name does not tell the key."""
     make_cache_root()
     folder = cache_root() / "accounts"
     folder.mkdir(exist_ok=True)
-    digest = hashlib.sha256(f"{venue} {keys.key}".encode()).hexdigest()[:12]
-    return folder / f"{venue}-{digest}.{ending}"
+    account = f"{rules.exchange} {rules.sandbox} {urlsplit(rules.endpoints.rest).netloc} {keys.key}"
+    return folder / f"{rules.exchange}-{hashlib.sha256(account.encode()).hexdigest()[:12]}.{ending}"
 
 
-def lock_account(venue: str, keys: Keys, ending: str = "lock", who: str = "stream trades") -> IO[str]:
+def lock_account(rules: VenueRules, keys: Keys, ending: str = "lock", who: str = "stream trades") -> IO[str]:
     """Keeps others on this machine from the same account, until it is closed. Raises ExchangeFault where one has it."""
-    file = account_file(venue, keys, ending).open("a")
+    file = account_file(rules, keys, ending).open("a")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise ExchangeFault(f"another {who} at {venue} with this key; one at a time: end it first") from None
+        raise ExchangeFault(f"another {who} at {rules.exchange} with this key; one at a time: end it first") from None
     return file
 
 
@@ -195,7 +195,7 @@ class Account:
             refuse_contracts(exchange.name, [exchange.market(symbol) for symbol in symbols])
             exchange.ask(lambda: prepare(usual[0].client, exchange.name, rules, symbols))
         exchange.ask(lambda: refuse_withdrawals(usual[0].client, exchange.name, rules.may_withdraw))
-        self._lock = lock_account(exchange.name, keys)
+        self._lock = lock_account(rules, keys)
         come = wake or self._woken.set
         runner = Threads(urgent, usual, come)
         stream = UserStream(lambda: self._streaming(exchange, keys), come)
@@ -204,7 +204,7 @@ class Account:
             can_pair=usual[0].can_pair, adopt=rules.adopt, on_stop=rules.on_stop, weight=rules.request_weight,
             most_orders=rules.order_rate, notify=notify,
             wait=self.wait, skew=skew, most_skew=int(rules.max_skew * 1e9),
-            watchdog_acts=Hold(account_file(exchange.name, keys, WATCHDOG_HOLD)).active,
+            watchdog_acts=Hold(account_file(rules, keys, WATCHDOG_HOLD)).active,
         )  # fmt: skip
         close = self.gateway.close
         self.gateway.close = lambda: (close(), self._lock.close())  # type: ignore[method-assign, assignment]

@@ -238,7 +238,7 @@ class LiveFeed:
         ahead = self.streams is not None and self.streams.desk.exchange_time > ours + self.skew + AHEAD
         old, into = ours - self._checked, (ours + self.skew) % self.history.step
         calm = self.grace < into < self.history.step - BUSY
-        if (old > RECHECK and calm) or old > 2 * RECHECK or (ahead and old > AHEAD):
+        if (old > RECHECK and calm) or old > 2 * RECHECK or (ahead and old > AHEAD) or old < 0:  # ours was set back
             self._checked = ours
             with suppress(ExchangeOutage):  # the last known skew goes on
                 self.skew = self.clock_skew() if self.clock_skew is not None else self._measured(ours)
@@ -250,11 +250,26 @@ class LiveFeed:
     def _measured(self, ours: int) -> int:
         """The exchange's clock less ours, ns."""
         if self.record is None:
-            return self.exchange.now() - ours
+            return self._skew_now()
         with self.record.apart():
-            skew = self.exchange.now() - ours
+            skew = self._skew_now()
         self.record.write(Frame(ours, "skew", "", str(skew)))
         return skew
+
+    def _skew_now(self) -> int:
+        """By the middle of a request (Cristian 1989), without the waits of those that failed before it. One that took so long
+        that it could be wrong by `max_skew` says nothing: the last known skew goes on."""
+
+        def reading() -> tuple[int, int]:
+            begun = self.time_ns()
+            theirs = self.exchange.client.fetch_time()
+            ended = self.time_ns()
+            return int(theirs) * 1_000_000 - (begun + ended) // 2, ended - begun
+
+        if not self.exchange.client.has.get("fetchTime"):
+            return 0
+        skew, took = self.exchange.ask(reading)
+        return skew if took <= 2e9 * self.exchange.rules.max_skew else self.skew
 
     def _heard(self, close: int, now: int, missed: int, due: int) -> list[Chunk]:
         """The bar that closes then, where the streams know it of every symbol. due: UTC ns from which on it is asked for."""

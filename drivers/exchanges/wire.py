@@ -251,8 +251,9 @@ class CcxtWire:
         """See `Wire.measure_clock`."""
 
         def call() -> Outcome:
+            begun = self.client.milliseconds()
             theirs = int(self.client.fetch_time())
-            self.client.options["timeDifference"] = self.client.milliseconds() - theirs
+            self.client.options["timeDifference"] = (begun + self.client.milliseconds()) // 2 - theirs
             return Outcome(DONE)
 
         return self._outcome(call)

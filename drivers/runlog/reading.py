@@ -113,6 +113,9 @@ def log_of(run: Path) -> Path:
     """The log in a folder of results, also of a run that is still going on. Raises LogError when there is none."""
     path = run / "log.jsonl" if run.is_dir() else run
     if not path.is_file():
+        partial = run.with_name(f"{run.name}.partial")
+        if (partial / "log.jsonl").is_file():
+            raise LogError(f"{run} is not complete; add --follow where it is a stream that goes on, or name {partial}")
         raise LogError(f"{run} has no log.jsonl; name the folder of a run's results, e.g. runs/2026-03-01T120000Z")
     return path
 

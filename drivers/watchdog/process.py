@@ -98,7 +98,7 @@ def run_watchdog(
     check_mode(venue, about, asked["mode"], bool(asked.get("yes_live")))
     keys = keys_of(venue)
     with ExitStack() as stack:
-        lock = stack.enter_context(lock_account(venue, keys, "watchdog-lock", "watchdog guards the account"))
+        lock = stack.enter_context(lock_account(about, keys, "watchdog-lock", "watchdog guards the account"))
         assert lock
         exchange = Exchange(venue, about)
         stack.callback(exchange.close)
@@ -108,7 +108,7 @@ def run_watchdog(
         client = account_client(exchange, keys)
         guard = Guard(
             Watched(folder), CcxtWire(client, keys.all), tuple(market_of(exchange.market(symbol)) for symbol in symbols), rules,
-            Notebook(account_file(venue, keys, "watchdog.json"), say), Hold(account_file(venue, keys, WATCHDOG_HOLD)),
+            Notebook(account_file(about, keys, "watchdog.json"), say), Hold(account_file(about, keys, WATCHDOG_HOLD)),
             latch(channel), say, lambda: client.milliseconds() * 1_000_000 - _ahead(client),
         )  # fmt: skip
         say(f"guards {venue} for {folder.stem}")

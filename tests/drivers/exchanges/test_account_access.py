@@ -176,12 +176,14 @@ def test_a_run_on_paper_connects_to_nobody_and_others_need_a_venue_and_a_journal
 def test_one_program_for_an_account(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRATOQUANT_CACHE", str(tmp_path))
     keys = keys_of("my-spot", BOTH)
-    held = lock_account("my-spot", keys)
-    with pytest.raises(ExchangeFault, match="another stream trades at my-spot with this key"):
-        lock_account("my-spot", keys)
-    lock_account("my-spot", keys_of("my-spot", {**BOTH, "STRATOQUANT_MY_SPOT_KEY": "other"})).close()
+    held = lock_account(rules(about="one file of it"), keys)
+    with pytest.raises(ExchangeFault, match="another stream trades at binance with this key"):
+        lock_account(rules(about="another file of it", symbols=("BTC/USDT",)), keys)
+    for other in (rules(sandbox=True), rules(endpoints={"rest": "http://127.0.0.1:1"}), swaps()):  # accounts of their own
+        lock_account(other, keys).close()
+    lock_account(rules(), keys_of("my-spot", {**BOTH, "STRATOQUANT_MY_SPOT_KEY": "other"})).close()
     held.close()
-    lock_account("my-spot", keys).close()
+    lock_account(rules(), keys).close()
     assert not any("the-key" in path.name for path in tmp_path.rglob("*"))
 
 

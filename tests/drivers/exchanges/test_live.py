@@ -113,6 +113,43 @@ def test_history_and_live_bars_meet_without_a_gap_and_entries_are_barred_before(
     assert said == [] and abs(feed.skew + 250 * MS) <= 5 * MS
 
 
+def test_waits_and_slow_answers_are_no_skew_and_a_clock_that_is_set_back_is_seen(
+    connected: Connect, at: Time, tmp_path: Path
+) -> None:
+    feed, said = live(connected, at, tmp_path / "m", 5)
+    client = feed.exchange.client
+    asked, failing, slow = client.fetch_time, [0], [0.0]
+
+    def fetch_time() -> int:
+        if failing[0]:
+            failing[0] -= 1
+            at.wait(3.0)
+            raise ccxt.RequestTimeout("x")
+        at.wait(slow[0])
+        theirs = int(asked())
+        at.wait(slow[0])
+        return theirs
+
+    def skew_after(minutes: float) -> float:
+        at.now += int(minutes * MINUTE)
+        feed._now()
+        return feed.skew / MS
+
+    client.fetch_time = fetch_time
+    assert skew_after(3) == pytest.approx(-250, abs=5)
+    failing[0] = 3
+    assert skew_after(3) == pytest.approx(-250, abs=5), "tries that failed took 9 s and more"
+    slow[0] = 0.9
+    assert skew_after(3) == pytest.approx(-250, abs=5), "by the middle of the request"
+    client.fetch_time = lambda: (at.wait(4.0), int(asked()))[1]
+    assert skew_after(3) == pytest.approx(-250, abs=5), "it could be wrong by 2 s, so it says nothing"
+    client.fetch_time, ours = asked, feed.time_ns
+    feed.time_ns = lambda: ours() - 3_600 * 1_000 * MS
+    assert skew_after(0.2) == pytest.approx(3_600_000 - 250, abs=5)
+    assert feed._now() == pytest.approx(at.now * MS, abs=5 * MS)
+    assert said == []
+
+
 @pytest.mark.parametrize("kind", ["429", "502", "html", "broken", "hang", "null"])
 def test_whatever_the_exchange_answers_the_bars_are_the_same(
     connected: Connect, practice: PracticeExchange, at: Time, tmp_path: Path, kind: str

@@ -56,7 +56,7 @@ def run(frames: Path, out: Path, act: Callable[[int], None] | None = None) -> No
     try:
         if act is not None:
             folder = out.with_name(f"{out.name}.partial")
-            until(lambda: _bytes(folder / "journal") > 300_000)
+            until(lambda: _bytes(folder / "journal") > 100_000)
             stream.send_signal(signal.SIGSTOP)
             address = until_found(said)
             until(lambda: json.loads(urlopen(f"{address}/state", timeout=30).read()).get("bars", 0) > 100)

@@ -158,7 +158,7 @@ def test_an_account_in_threads_enters_with_a_bracket(
         one = account()
         gateway = one.gateway
         try:
-            with pytest.raises(ExchangeFault, match="another stream trades at practice"):
+            with pytest.raises(ExchangeFault, match="another stream trades at binance"):
                 account()
             gateway.begin()
             until(gateway.stream.alive)  # type: ignore[union-attr]
