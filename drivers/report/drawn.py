@@ -66,7 +66,7 @@ def _account(report: RunReport, account: Account) -> dict[str, Any]:
 
 
 def _costs(report: RunReport, account: Account) -> dict[str, Any]:
-    bars = report.clock.bar(np.array([f.time for f in report.book.fills], np.int64))
+    bars = report.clock.bar_of_fill(np.array([f.time for f in report.book.fills], np.int64))
     fees, slippage = (np.zeros(report.clock.bars) for _ in range(2))
     np.add.at(fees, bars, [f.fee for f in report.book.fills])
     np.add.at(slippage, bars, [f.slippage for f in report.book.fills])

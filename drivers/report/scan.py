@@ -68,6 +68,10 @@ class BarTimes:
         inside = np.searchsorted(self.closes(np.arange(self.bars)), time)
         return np.where(regular < 0, regular, inside)
 
+    def bar_of_fill(self, time: Ints) -> Ints:
+        """The bars to which fills at these times count: those after the last close, at the end of a stream, to the last."""
+        return np.minimum(self.bar(time), self.bars - 1)
+
     @property
     def period(self) -> int:
         """Length of the periods in which a run is shown, ns: from a minute to four weeks, so that there are at most 60."""

@@ -46,7 +46,7 @@ def periods(report: RunReport, account: Account) -> Table:
     by = rounded_duration(report.clock.period)
     traded, fees = np.zeros(len(starts)), np.zeros(len(starts))
     if report.book.fills:
-        at = report.clock.period_of(report.clock.bar(np.array([f.time for f in report.book.fills], np.int64)))
+        at = report.clock.period_of(report.clock.bar_of_fill(np.array([f.time for f in report.book.fills], np.int64)))
         np.add.at(traded, at, [f.notional for f in report.book.fills])
         np.add.at(fees, at, [f.fee for f in report.book.fills])
     rows = [

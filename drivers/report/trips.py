@@ -199,7 +199,7 @@ def _share_funding(run: RecordedRun, account: Account, trips: Sequence[Trip]) ->
     """Funding is paid on what a bar is entered with: a trip pays from the bar after its entry to that of its exit."""
     clock = account.clock
     entries = np.maximum(0, clock.bar(np.array([t.entry_time for t in trips], np.int64)))  # 0: held since before the run
-    exits = clock.bar(np.array([t.exit_time or clock.last for t in trips], np.int64))
+    exits = clock.bar_of_fill(np.array([t.exit_time or clock.last for t in trips], np.int64))
     symbols = np.array([t.symbol for t in trips], np.int64)
     for first, part in panels(run, "ledger", (_FUNDING,)):
         paid = part[_FUNDING]

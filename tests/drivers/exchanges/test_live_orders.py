@@ -28,6 +28,7 @@ from drivers.exchanges.practice.server import PracticeExchange
 from drivers.exchanges.state import State
 from drivers.exchanges.wire import AtOnce, CcxtWire
 from drivers.feeds.dataset import open_dataset
+from drivers.report.html import write_report
 from drivers.run.replay import replay
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
@@ -205,4 +206,5 @@ def test_a_stream_that_is_killed_with_an_order_under_way_goes_on_and_closes_its_
     fills = agree(world, out)
     assert secrets_in(tmp_path) == []
     assert fills.timestamp.iloc[-1] > pd.read_parquet(out / "ledger.parquet").timestamp.iloc[-1], "closed after the last bar"
+    assert write_report(out, "closed after the last bar").is_file()
     assert not [o for o in world.account.orders if o.open] and world.account.free["BTC"] < Decimal("0.0001")
