@@ -60,7 +60,7 @@ events, looks = Gateway.events, []
 def failing(self, until):
     looks.append(until)
     if len(looks) > 300:
-        client = self.runner._wires[1].client
+        client = self.runner._free[False].get().client
         try:
             client.urls["api"]["private"] = "http://127.0.0.1:9/" + client.apiKey  # worse than what any exchange does
             client.fetch_balance()
