@@ -314,8 +314,8 @@ class Bookings:
     def _closed(self, name: str) -> None:
         """The position is closed: its bracket, exits and the rest of its entry are not wanted any more."""
         opened_by = self.state.opened_by.pop(name, 0)
-        for book in self.state.books.values():
-            if book.symbol == name and book.live and (book.role != ENTRY or book.id == opened_by):
+        for book in self.state.live_books(name):
+            if book.role != ENTRY or book.id == opened_by:
                 book.cancel, book.reason = CANCELED_EVENT, REJECTIONS.index("POSITION_CLOSED")
                 self.state.touch(book)
 

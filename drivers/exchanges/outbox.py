@@ -90,7 +90,7 @@ class Outbox:
     def ask(self) -> None:
         """Asks for the legs of which something is not known."""
         now = self.gateway.now()
-        for leg in list(self.state.legs.values()):
+        for leg in self.state.under_way():
             if not leg.ask or now < leg.ask or leg.client in self._asking or not self.gateway.may_call(urgent=True):
                 continue
             known = leg.state == OPEN and not leg.canceling and Decimal(leg.filled) >= Decimal(leg.stated)
@@ -132,7 +132,7 @@ class Outbox:
 
     def settle(self) -> None:
         """What the end of a leg means for the order that it stands for."""
-        for leg in list(self.state.legs.values()):
+        for leg in self.state.under_way():
             if not leg.settled or leg.ended.startswith("+"):
                 continue
             ended, leg.ended = leg.ended, f"+{leg.ended}"

@@ -161,7 +161,7 @@ class Reconciler:
             or (leg.live and leg.state != OPEN)
             or leg.canceling
             or (not leg.live and not leg.settled)
-            for leg in self.state.legs.values()
+            for leg in self.state.under_way()
         )
         if differs and (crossed or under_way):
             return
@@ -253,7 +253,7 @@ class Reconciler:
                 if seen.venue_id not in self.strangers:
                     self.strangers.add(seen.venue_id)
                     gateway.notify(f"An order of {name} ({seen.venue_id}) is not of this stream; it is left alone")
-        for leg in state.legs.values():
+        for leg in state.under_way():
             if leg.state == OPEN and not leg.canceling and leg.client not in there and leg.sent < asked - NEW_ORDER:
                 if leg.doubted and (leg.asks or not leg.algo):  # one that was reached is asked for what it became
                     self.missing[leg.symbol] = self.missing.get(leg.symbol, 0) + 1

@@ -27,6 +27,9 @@ class State:
         self.nonce, self.sent = nonce, 0
         self.books: dict[int, Book] = {}
         self.legs: dict[str, Leg] = {}
+        # of each symbol, those that something may still come of: each look goes through them, and through no others
+        self._live_books: dict[str, dict[int, Book]] = {}
+        self._under_way: dict[str, dict[str, Leg]] = {}
         self.position: dict[str, Decimal] = {}
         self.cash = Decimal(0)
         self.opened_by: dict[str, int] = {}
@@ -45,13 +48,25 @@ class State:
     def touch(self, *records: Book | Leg) -> None:
         """They have changed, or are new."""
         for record in records:
-            if isinstance(record, Book):
-                self.books[record.id] = record
-                self._touched[record.id] = None
-            else:
-                self.legs[record.client] = record
-                self._touched[record.client] = None
+            self._keep(record)
+            self._touched[record.id if isinstance(record, Book) else record.client] = None
         self.dirty = True
+
+    def _keep(self, record: Book | Leg) -> None:
+        if isinstance(record, Book):
+            self.books[record.id] = record
+            books = self._live_books.setdefault(record.symbol, {})
+            if record.live:
+                books[record.id] = record
+            else:
+                books.pop(record.id, None)
+        else:
+            self.legs[record.client] = record
+            legs = self._under_way.setdefault(record.symbol, {})
+            if record.ask or not record.done_with:
+                legs[record.client] = record
+            else:
+                legs.pop(record.client, None)
 
     def report(self, report: ExecutionReport) -> None:
         """For the engine to act upon."""
@@ -107,20 +122,28 @@ class State:
             setattr(self, name, dict(found[name]))
         self.last_report = found["last_report"]
         for values in found["books"]:
-            self.books[values["id"]] = from_values(Book, values)
+            self._keep(from_values(Book, values))
         for values in found["legs"]:
-            self.legs[values["client"]] = from_values(Leg, values)
+            self._keep(from_values(Leg, values))
         for symbol, trade in found["trades"]:
             self.trades.setdefault(symbol, {})[trade] = None
         self.reports += [ExecutionReport(*values) for values in found["reports"]]
 
     def live(self, symbol: str) -> list[Leg]:
         """The legs of a symbol that may be at the exchange."""
-        return [leg for leg in self.legs.values() if leg.live and leg.symbol == symbol]
+        return [leg for leg in self._under_way.get(symbol, {}).values() if leg.live]
+
+    def live_books(self, symbol: str) -> list[Book]:
+        """Our orders of a symbol that may still fill."""
+        return [book for book in self._live_books.get(symbol, {}).values() if book.live]
+
+    def under_way(self) -> list[Leg]:
+        """The legs that are not done with, or are to be asked for."""
+        return [leg for legs in self._under_way.values() for leg in legs.values()]
 
     def legs_of(self, book: Book) -> list[Leg]:
-        """The legs of an order of ours."""
-        return [leg for leg in self.legs.values() if leg.owner == book.id]
+        """The legs of an order of ours that are not done with."""
+        return [leg for leg in self._under_way.get(book.symbol, {}).values() if leg.owner == book.id]
 
     def prune(self) -> None:
         """Forgets what ended long ago."""

@@ -37,7 +37,7 @@ class Steering:
     def steer(self, market: Market) -> None:
         """The next step of one symbol."""
         now = self.gateway.now()
-        books = [book for book in self.state.books.values() if book.symbol == market.name and book.live]
+        books = self.state.live_books(market.name)
         if not books:
             return
         for book in books:
@@ -203,10 +203,7 @@ class Steering:
 
     def top(self, name: str, role: str) -> Book | None:
         """The stop or the target that counts: the youngest, before those that were adopted."""
-        found = [
-            book for book in self.state.books.values()
-            if book.symbol == name and book.role == role and book.live and book.cancel < 0
-        ]  # fmt: skip
+        found = [book for book in self.state.live_books(name) if book.role == role and book.cancel < 0]
         return max(found, key=lambda book: (not book.adopted, book.id), default=None)
 
     def _protect(self, market: Market, now: int) -> None:
@@ -225,10 +222,9 @@ class Steering:
         held = abs(self.state.position.get(market.name, Decimal(0)))
         working = {leg.owner: leg.left for leg in legs if self._role(leg) == EXIT}
         asked = sum(
-            (abs(book.left) for book in self.state.books.values()
-             if book.symbol == market.name and book.role == EXIT and book.live and book.id not in working),
+            (abs(book.left) for book in self.state.live_books(market.name) if book.role == EXIT and book.id not in working),
             Decimal(0),
-        )  # fmt: skip
+        )
         want = stepped(max(Decimal(0), held - sum(working.values(), Decimal(0)) - asked), market.lot, up=False)
         if market.swap:
             self.of_swap.hold(stop, target, guards, stepped(held, market.lot, up=False), want, market)
@@ -271,9 +267,8 @@ class Steering:
             return
         price = self.gateway.reconciler.price(market.base)
         small = abs(held) < market.lot or abs(float(held)) * price < float(market.least)
-        ours = [book for book in self.state.books.values() if book.symbol == market.name and book.live]
-        at_work = any(book.role in (ENTRY, EXIT) for book in ours) or any(
-            not leg.settled for leg in self.state.legs.values() if leg.symbol == market.name
+        at_work = any(book.role in (ENTRY, EXIT) for book in self.state.live_books(market.name)) or any(
+            not leg.settled for leg in self.state.under_way() if leg.symbol == market.name
         )
         if small and price > 0.0 and not at_work:
             self.gateway.bookings.give_up(market, held, price)
