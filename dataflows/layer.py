@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeVar
 
 from hamilton import node, registry
 
+
+@contextmanager
+def _without_pandera() -> Iterator[None]:
+    """Hamilton imports pandera for its own validators, which no layer has: a tenth of a start. Who needs them imports pandera
+    or Hamilton first."""
+    absent = "pandera" not in sys.modules
+    if absent:
+        sys.modules["pandera"] = None  # type: ignore[assignment]  # Python's own sign of a module that cannot be imported
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules["pandera"]
+
+
 registry.disable_autoload()  # or it imports every library that it has an extension for, dask and scikit-learn among them
-from hamilton.function_modifiers import base, config  # noqa: E402
+with _without_pandera():
+    from hamilton.function_modifiers import base, config
 
 Schedule = Literal["columnar", "step", "post", "epoch"]
 SCHEDULES: Final = ("columnar", "step", "post", "epoch")

@@ -13,9 +13,10 @@ from drivers.report.contents import RunReport, cautions, in_short, read_report, 
 from drivers.report.drawn import drawn, in_words
 from drivers.report.text import interval_of, moment, value_of
 from drivers.text.times import rounded_duration
-from drivers.web.page import render_page
+from drivers.web.page import prepare, render_page
 
 NAME: Final = "report.html"
+TEMPLATES: Final = ("report.html.j2", "report_parts.html.j2", "base.html.j2")
 SCRIPTS: Final = (
     "echarts.min.js", "report_chart.js", "tables.js", "report_returns.js", "report_prices.js", "report_trips.js",
     "report_learned.js", "report.js",
@@ -31,6 +32,11 @@ HEADLINES: Final = (
     "trips",
     "hit_rate",
 )
+
+
+def prepare_report() -> None:
+    """Does beforehand what a report takes that is the same for every run."""
+    prepare(TEMPLATES)
 
 
 def write_report(folder: Path, name: str | None = None) -> Path:
@@ -87,7 +93,7 @@ def report_page(report: RunReport) -> str:
     }
     made = drawn(report)
     return render_page(
-        "report.html.j2",
+        TEMPLATES[0],
         title=f"Run {report.name}",
         description=" ".join(context["short"]),
         scripts=SCRIPTS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -32,15 +32,15 @@ class Extremes:
     def add(self, first: int, values: Floats) -> None:
         """Takes the values (B, series) of bars `first` and on; NaN: not known."""
         begin, end = first // self.width, -(-(first + len(values)) // self.width)
-        padded = np.full(((end - begin) * self.width, values.shape[1]), np.nan)
-        padded[first - begin * self.width :][: len(values)] = values
-        cut = padded.reshape(end - begin, self.width, values.shape[1])
+        padded = np.full((values.shape[1], (end - begin) * self.width), np.nan)  # a bucket lies in one piece
+        padded[:, first - begin * self.width :][:, : len(values)] = values.T
+        cut = padded.reshape(values.shape[1], end - begin, self.width)
         starts = (np.arange(begin, end) * self.width)[:, None]
         part = slice(begin, end)
         for sign, best, at in ((1.0, self._low, self._low_at), (-1.0, self._high, self._high_at)):
             keyed = np.where(np.isnan(cut), np.inf, sign * cut)
-            where = keyed.argmin(axis=1)
-            found = np.take_along_axis(keyed, where[:, None, :], axis=1)[:, 0, :]
+            least = keyed.argmin(axis=2)
+            where, found = least.T, np.take_along_axis(keyed, least[:, :, None], axis=2)[:, :, 0].T
             better = found < sign * best[part]
             best[part] = np.where(better, sign * found, best[part])
             at[part] = np.where(better, starts + where, at[part])
@@ -107,12 +107,17 @@ def _last(values: Floats, cuts: Ints) -> Floats:
     return found
 
 
+_PIECE: Final = 1 << 14
+"""Bars of a piece that a processor's cache holds with what is made of it."""
+
+
 def thinned(values: Sequence[Any], points: int) -> list[dict[str, Any]]:
     """Whole series of equal length as `packed` takes them to a page."""
-    columns = np.stack([np.asarray(v, np.float64) for v in values], axis=1)
-    kept = Extremes(len(columns), columns.shape[1], points)
-    kept.add(0, columns)
-    return [packed(*kept.points(k)) for k in range(columns.shape[1])]
+    columns = [np.asarray(v, np.float64) for v in values]
+    kept = Extremes(len(columns[0]), len(columns), points)
+    for first in range(0, len(columns[0]), _PIECE):
+        kept.add(first, np.stack([column[first : first + _PIECE] for column in columns]).T)
+    return [packed(*kept.points(k)) for k in range(len(columns))]
 
 
 def packed(bars: Ints, values: Floats) -> dict[str, Any]:

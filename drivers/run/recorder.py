@@ -184,8 +184,16 @@ class Recorder:
             if session.request.report:
                 self._report(folder)
 
-        self.writer.finish({**about, "timings": {**timings, "bars_per_second": rate}, "summary": summary, **more}, complete)
+        about |= {"timings": {**timings, "bars_per_second": rate}, "summary": summary, **more}
+        self.writer.finish(about, complete, self._prepare_report if session.request.report else None)
         return summary
+
+    def _prepare_report(self) -> None:
+        """What a report needs that does not come from the run. What fails here fails again in `_report`, which tells it."""
+        with suppress(Exception):
+            from drivers.report.html import prepare_report
+
+            prepare_report()
 
     def _count(self, folder: Path, about: Mapping[str, Any], ledger: Path) -> None:
         """Notes the run in the ledger of trials; one without an account is none. Where that fails, the results stand all the

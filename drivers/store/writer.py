@@ -345,10 +345,16 @@ class ResultWriter:
                 text = config_text(type(record), record._asdict(), title=f"{domain}: as it was used by this run")
                 (self.folder / "config" / f"{domain}.yml").write_text(text, encoding="utf-8")
 
-    def finish(self, run_json: Mapping[str, Any], then: Callable[[Path], None] | None = None) -> None:
+    def finish(
+        self,
+        run_json: Mapping[str, Any],
+        then: Callable[[Path], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
         """Writes what is left and gives the results their name. run_json: plain values; NaN is written as null.
 
         then: called with the folder once everything is in it, before it gets its name; whatever it raises ends the results.
+        meanwhile: called while the last tables are written.
         Raises StoreError, with nothing left on disk and results that were there untouched, when it cannot.
         """
         with self.writing():
@@ -359,6 +365,8 @@ class ResultWriter:
             self._begin_learned()
             for file in self._files():
                 file.flush()
+            if meanwhile is not None:
+                meanwhile()
             self._background.wait()
             folder = self._assembled() if self.parts else self.folder
             for file in self._files():

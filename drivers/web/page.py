@@ -58,6 +58,12 @@ def render_page(
     )
 
 
+def prepare(templates: Sequence[str]) -> None:
+    """Compiles templates for a `render_page` that comes later in this process."""
+    for name in templates:
+        _environment().get_template(name)
+
+
 def data_element(data: Any) -> Markup:
     """JSON that cannot end the script element it stands in, whatever text is in it. What steers in a text is escaped."""
     text = json.dumps(shown_values(json_values(data)), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
