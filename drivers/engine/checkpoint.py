@@ -11,7 +11,7 @@ import io
 import json
 import platform
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -43,9 +43,10 @@ class Taken(NamedTuple):
         return int(self.header["last_time"])
 
 
-def take(engine: Engine, beside: Mapping[str, Any] | None = None) -> Taken:
+def take(engine: Engine, beside: Mapping[str, Any] | None = None, into: Sequence[Any] | None = None) -> Taken:
     """Copies what `save` writes: all that must be done before the engine goes on.
 
+    into: arrays as the arena's two, to which those are copied: memory that was written before takes a fraction of the time.
     Raises EngineError where an error left it half advanced.
     """
     engine._refuse_poisoned()
@@ -57,7 +58,9 @@ def take(engine: Engine, beside: Mapping[str, Any] | None = None) -> Taken:
         "records": {},
         "beside": dict(beside or {}),
     }
-    arrays: dict[str, Any] = {"f8": engine.arena.f8.copy(), "i8": engine.arena.i8.copy()}
+    f8, i8 = into or (np.empty_like(engine.arena.f8), np.empty_like(engine.arena.i8))
+    f8[:], i8[:] = engine.arena.f8, engine.arena.i8
+    arrays: dict[str, Any] = {"f8": f8, "i8": i8}
     for name, value in engine.held.items():
         header["held"][name] = _store(arrays, f"held/{name}", value, copied=True)
     for name, parts in engine.records.items():

@@ -13,6 +13,7 @@ from dataflows.panel import Floats, Ints
 from drivers.engine.checkpoint import Taken, packed, take
 from drivers.engine.chunk import Chunk, Instant, Outputs
 from drivers.engine.engine import Engine
+from drivers.engine.one_bar.rooms import Rooms, Shape
 from drivers.run.assembly import PreparedRun
 from drivers.run.provenance import versions
 from drivers.store.errors import StoreError
@@ -62,6 +63,7 @@ class Journaled:
         self.failed, self.sends = "", False
         self._segments = None if folder is None else Segments(folder)
         self._since = self._part = 0
+        self._copies = Rooms(lambda: [Shape(x.dtype, x.shape) for x in (self.engine.arena.f8, self.engine.arena.i8)])
 
     def begin(
         self, operator: Mapping[str, Any], results: Mapping[str, Any] | None, venue: Mapping[str, Any] | None = None
@@ -71,8 +73,12 @@ class Journaled:
         written."""
         self._since = 0
         if self._segments is not None:
-            self._segments.begin(*_begin(self.session, take(self.engine), operator, results, venue))
+            self._segments.begin(*_begin(self.session, self._take(), operator, results, venue))
             self.failed = ""
+
+    def _take(self) -> Taken:
+        """The engine's state, in memory that is used again for the next one where nobody looks into it any more."""
+        return take(self.engine, into=self._copies.free())
 
     def turn(
         self, operator: Mapping[str, Any], venue: Mapping[str, Any] | None = None
@@ -93,7 +99,7 @@ class Journaled:
         except SyncError as error:
             self._fail(error)
             return lambda results: None
-        taken = take(self.engine)
+        taken = self._take()
 
         def keep(results: Mapping[str, Any] | None) -> None:
             segments.keep_start(segment, *_begin(self.session, taken, operator, results, venue))
