@@ -21,8 +21,10 @@ from benchmarks.setup import YEAR_BARS, chunks, engine_for, market, market_folde
 from drivers.engine import parallel
 from drivers.engine.engine import Engine
 from drivers.engine.guards import Guards
+from drivers.engine.pipeline import pipeline
 from drivers.run import assembly
-from drivers.run.batch import advance_all
+from drivers.run.assembly import CHUNK_BYTES
+from drivers.run.batch import ANY_EPOCH, advance_all
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
@@ -51,7 +53,8 @@ def threads(number: int) -> Iterator[None]:
 
 
 def batch(symbols: int, bars: int) -> dict[str, float]:
-    """Seconds of the whole graph over `bars` minutes, scaled to a year of them, beside TA-Lib's 22 functions."""
+    """Seconds of the whole graph over `bars` minutes, scaled to a year of them, beside TA-Lib's 22 functions. The bars go through
+    the engine as a run's do. On one core, where nothing runs beside the steps, what is not theirs is told apart."""
     data = market(symbols, bars)
     engine, peer = engine_for(data), talib_seconds(data, bars)
     inner = engine._run_steps
@@ -65,22 +68,29 @@ def batch(symbols: int, bars: int) -> dict[str, float]:
 
     engine._run_steps = timed_steps  # type: ignore[method-assign]
     begun = time.perf_counter()
-    for chunk in chunks(data, most=bars):
-        engine.advance(chunk)
+    with pipeline(engine) as line:
+        for chunk in chunks(data, max(1, engine.bars_within(CHUNK_BYTES) // 2), most=bars, epoch_ns=ANY_EPOCH):
+            for _ in line.put(chunk):
+                pass
+        for _ in line.drain():
+            pass
     total = time.perf_counter() - begun
     scale = YEAR_BARS / bars
-    return {
-        "seconds_per_year": total * scale,
+    alone = {
         "columnar_and_rest_seconds_per_year": (total - steps[0]) * scale,
         "columnar_and_rest_times_talib_per_symbol": (total - steps[0]) / symbols / peer,
         "step_bars_per_second": bars / steps[0],
+    }
+    return {
+        "seconds_per_year": total * scale,
+        **(alone if parallel.cores() == 1 else {}),
         "talib_seconds_per_year": peer * scale,
         "times_talib_per_symbol": total / symbols / peer,
     }
 
 
 def layer_times(symbols: int, bars: int) -> dict[str, float]:
-    """Nanoseconds of each columnar and post layer a bar and symbol, as the batch driver cuts them."""
+    """Nanoseconds of each columnar and post layer a bar and symbol, over chunks of a day."""
     data = market(symbols, bars)
     engine = engine_for(data)
     spent: dict[str, float] = {}

@@ -18,6 +18,7 @@ from drivers.project.locate import defaults
 
 YEAR_BARS = 525_600
 DAY_BARS = 1440
+MINUTE_NS = 60_000_000_000
 START = "2024-01-01"
 LONG_AGO = "2000-01-01"
 """Start of markets of other bars, which last for years and must be past."""
@@ -66,10 +67,11 @@ def compile_steps() -> None:
     engine.warm_up_steps()
 
 
-def chunks(data: Dataset, bars: int | None = None, *, most: int | None = None) -> Iterator[Chunk]:
-    """The data as the batch driver cuts it, or `bars` at a time; the first `most` bars of it."""
-    size = bars or DAY_BARS
-    for a, b in data.cuts(size):
+def chunks(
+    data: Dataset, bars: int = DAY_BARS, *, most: int | None = None, epoch_ns: int = DAY_BARS * MINUTE_NS
+) -> Iterator[Chunk]:
+    """The data, `bars` at a time and cut where an epoch ends; the first `most` bars of it."""
+    for a, b in data.cuts(bars, 0, epoch_ns):
         if most is not None and a >= most:
             return
         observations = data.rows(a, b)

@@ -4,7 +4,7 @@ joined."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataflows.data.types import OPERATOR_NONE
-from dataflows.panel import Floats, Ints, fields_of, is_log, is_record, kind_of, unwrap_generic
+from dataflows.panel import Floats, Ints, Kind, fields_of, is_log, is_record, kind_of, unwrap_generic
 from drivers.graph.external import EXTERNAL
 
 
@@ -90,20 +90,31 @@ def last_row(value: Any, annotation: Any, bars: int) -> Any:
 
 def cut(value: Any, annotation: Any, a: int, b: int) -> Any:
     """Rows a to b of a panel, series or record of them; what is static stays, and so does None in the place of a leaf."""
-    if is_record(annotation):
-        made: list[Any] = [
-            cut(v, t, a, b) if t is not None else v if v is None else v[a:b]
-            for v, t in zip(value, _uncut(annotation), strict=True)
-        ]
-        return annotation(*made)
-    return value if value is None or "static" in kind_of(annotation).axes else value[a:b]
+    return _cutter(annotation)(value, a, b)
 
 
 @functools.cache
-def _uncut(record: type[tuple[Any, ...]]) -> tuple[Any, ...]:
-    """The annotation of each field of a record; None for an array that is cut as it is."""
-    every = fields_of(record).values()
-    return tuple(t if is_record(t) or "static" in kind_of(t).axes else None for t in every)
+def _cutter(annotation: Any) -> Callable[[Any, int, int], Any]:
+    def part(_: tuple[str, ...], kind: Kind, leaf: str) -> str:
+        return leaf if "static" in kind.axes else f"(None if (x := {leaf}) is None else x[a:b])"
+
+    return _straight("a, b", annotation, part)
+
+
+def _straight(more: str, annotation: Any, part: Callable[[tuple[str, ...], Kind, str], str]) -> Any:
+    """A function `f(v, <more>)` that makes a value of `annotation` out of another, in code without loops: each chunk has hundreds
+    of leaves. part: source of a leaf by its path, kind and the source of that in v."""
+    names: dict[str, Any] = {}
+
+    def build(inner: Any, path: tuple[str, ...], value: str) -> str:
+        if not is_record(inner):
+            return part(path, kind_of(inner), value)
+        name = f"R{len(names)}"
+        names[name] = inner
+        parts = [build(t, (*path, f), f"{value}.{f}") for f, t in fields_of(inner).items()]
+        return f"{name}({', '.join(parts)})"
+
+    return eval(f"lambda v, {more}: {build(annotation, (), 'v')}", names)
 
 
 def epochs_in(time: Ints, epoch_ns: int) -> Iterator[tuple[int, int]]:
@@ -113,12 +124,14 @@ def epochs_in(time: Ints, epoch_ns: int) -> Iterator[tuple[int, int]]:
     yield from pairwise(edges)
 
 
-def narrowed(value: Any, annotation: Any, paths: Collection[tuple[str, ...]], at: tuple[str, ...] = ()) -> Any:
+def narrowed(value: Any, annotation: Any, paths: Collection[tuple[str, ...]]) -> Any:
     """A value with None in place of the leaves that are not in `paths`."""
-    if is_record(annotation):
-        fields = fields_of(annotation).items()
-        return annotation(*[narrowed(v, t, paths, (*at, f)) for v, (f, t) in zip(value, fields, strict=True)])
-    return value if at in paths else None
+    return _narrower(annotation, frozenset(paths))(value)
+
+
+@functools.cache
+def _narrower(annotation: Any, paths: frozenset[tuple[str, ...]]) -> Callable[[Any], Any]:
+    return _straight("", annotation, lambda path, _, leaf: leaf if path in paths else "None")
 
 
 def joined(parts: Sequence[Any], annotation: Any) -> Any:

@@ -110,6 +110,7 @@ class Engine:
         self.shadow: Shadow | None = None  # the account that no policy touches, where one is kept beside this
         self.one_bar: OneBar | None = None  # the native form of single bars, where one was made
         self.on_layer: Callable[[str], None] = lambda name: None
+        self.threads: int | None = None  # that columnar layers may take; None: one a core
 
     # ---- state
 
@@ -205,7 +206,7 @@ class Engine:
 
     def _columnar(self, nodes: Sequence[LayerNode], begun: Begun) -> None:
         with self._poisoning(int(begun.time[-1])):
-            run_layers(nodes, begun.values, len(begun.time) * self.dims["N"], self.on_layer)
+            run_layers(nodes, begun.values, len(begun.time) * self.dims["N"], self.on_layer, self.threads)
 
     @property
     def free(self) -> list[LayerNode]:
@@ -392,8 +393,13 @@ class Engine:
             return self._close_epoch()
 
     def take_delayed(self, name: str, value: Any) -> None:
-        """What comes round under `name` from the next bar on, in place of what its layer said."""
+        """What comes round under `name` from the next bar on, in place of what its layer said.
+
+        Raises EngineError where it moves and the plan relies on it to hold (`Plan.held`).
+        """
         for view, leaf in zip(leaves(self.arena.values[name]), leaves(value), strict=True):
+            if name in self.plan.held and view.tobytes() != np.asarray(leaf, view.dtype).tobytes():
+                raise EngineError(f"{name} moved, but {'.'.join(self.plan.delayed[name].when or ())} is 0, and so it has to hold")
             view[...] = leaf
 
     def settle(self) -> None:

@@ -40,12 +40,16 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="layers")
 
 
-def run_layers(nodes: Sequence[LayerNode], values: dict[str, Any], size: int, on_layer: Callable[[str], None]) -> None:
-    """Runs layers that are in graph order, and adds what they return to `values`. size: bars times symbols.
+def run_layers(
+    nodes: Sequence[LayerNode], values: dict[str, Any], size: int, on_layer: Callable[[str], None], threads: int | None = None
+) -> None:
+    """Runs layers that are in graph order, and adds what they return to `values`. size: bars times symbols. threads: how many
+    take part; None: one a core.
 
     Raises what a layer raises, when those under way are done; of several, that of the first in graph order.
     """
-    if size < LEAST or cores() == 1:
+    threads = threads or cores()
+    if size < LEAST or threads == 1:
         for node in nodes:
             safe_point()
             on_layer(node.name)
@@ -53,7 +57,7 @@ def run_layers(nodes: Sequence[LayerNode], values: dict[str, Any], size: int, on
         return
     work = _Round(nodes, values, on_layer)
     with deferred():  # a thread that Ctrl-C interrupts while it starts is never joined, and the process never ends
-        helpers = [_pool().submit(work.take_part) for _ in range(cores() - 1)]
+        helpers = [_pool().submit(work.take_part) for _ in range(threads - 1)]
         work.take_part()
         for helper in helpers:
             helper.result()

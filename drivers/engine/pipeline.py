@@ -34,26 +34,31 @@ class Pipeline:
 
         Raises what `Engine.advance` raises, for these bars or the last.
         """
-        if self._pool is None or len(chunk.time) * self._engine.dims["N"] < LEAST:
+        pieces = [piece_of(chunk, a, b) for a, b in epochs_in(chunk.time, self._engine.epoch_ns)]
+        if len(chunk.time) * self._engine.dims["N"] < LEAST:
             yield from self.drain()
-            for a, b in epochs_in(chunk.time, self._engine.epoch_ns):
-                yield self._engine.advance(piece_of(chunk, a, b))
+            yield from map(self._engine.advance, pieces)
             return
-        parts = [self._engine.begin(piece_of(chunk, a, b)) for a, b in epochs_in(chunk.time, self._engine.epoch_ns)]
+        parts = [self._engine.begin(piece) for piece in pieces]
         whole = self._engine.begun_as_one(chunk, parts)
+        if self._pool is None:
+            self._engine.run_market(whole)
+            yield from self._complete(parts, whole)
+            return
         with deferred():  # a thread that Ctrl-C interrupts while it starts is never joined
             before, self._ahead = self._ahead, (parts, whole, self._pool.submit(self._engine.run_market, whole))
         if before is not None:
-            yield from self._complete(*before)
+            before[2].result()
+            yield from self._complete(*before[:2])
 
     def drain(self) -> Iterator[Outputs]:
         """Completes the chunk that is ahead, if one is: before an instant between two bars, and at the end."""
         before, self._ahead = self._ahead, None
         if before is not None:
-            yield from self._complete(*before)
+            before[2].result()
+            yield from self._complete(*before[:2])
 
-    def _complete(self, parts: list[Begun], whole: Begun, market: Future[Any]) -> Iterator[Outputs]:
-        market.result()
+    def _complete(self, parts: list[Begun], whole: Begun) -> Iterator[Outputs]:
         engine, first = self._engine, 0
         for part in parts:
             end = first + len(part.time)
@@ -67,9 +72,14 @@ class Pipeline:
 @contextmanager
 def pipeline(engine: Engine) -> Iterator[Pipeline]:
     """A pipeline over an engine; one that is never ahead on a single core, or where a columnar layer takes its rows off the
-    block of the account loop."""
+    block of the account loop. Of the threads of columnar layers one is that which is ahead: with two cores no side has a helper,
+    for which it would wait more than it gains."""
     if cores() == 1 or not engine.plan.stage["step"] or any(takes_rows(n.fn) for n in engine.plan.stage["columnar"]):
         yield Pipeline(engine, None)
         return
     with ThreadPoolExecutor(1, thread_name_prefix="market") as pool:
-        yield Pipeline(engine, pool)
+        engine.threads = cores() - 1
+        try:
+            yield Pipeline(engine, pool)
+        finally:
+            engine.threads = None

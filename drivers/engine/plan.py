@@ -76,14 +76,19 @@ class Plan:
         self.epoch_needs = {
             p: self._read_by_epoch_layers(p) for p in sorted(asked) if (p in names or p in wide) and p not in epoch
         }
-        self.behind_epochs = {k for k, edge in self.delayed.items() if edge.delay == "epoch"}
-        """Delayed values that epoch layers give, and the columnar layers behind them."""
+        self.held = {k for k, edge in self.delayed.items() if edge.when is not None and self._is_off(*edge.when)}
+        """Delayed values that hold what they started with, since a switch of the configuration is 0."""
+        self.behind_epochs = {k for k, edge in self.delayed.items() if edge.delay == "epoch" and k not in self.held}
+        """Delayed values that epoch layers move, and the columnar layers behind them."""
         self.behind_epochs.update(self.behind(*self.behind_epochs))
         given = (taken & wide - {"clock"}) | set(self.recorded_inputs)
         columnar = [n.name for n in self.stage["columnar"]]
         self._codes: dict[str, str] = {}
         NOTES.keep()
         self.market = [p for p in (*columnar, *sorted(given)) if not is_log(self.type_of(p))]
+
+    def _is_off(self, config: str, key: str) -> bool:
+        return bool(getattr(self.configs.get(config), key, 1) == 0)
 
     def behind(self, *names: str) -> list[str]:
         """The columnar layers that depend on a value within the bar, in graph order. names: delayed values, inputs, layers."""

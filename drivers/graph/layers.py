@@ -22,6 +22,7 @@ class Delayed(NamedTuple):
     source: str
     field: str | None
     delay: str  # "bar" or "epoch"
+    when: tuple[str, str] | None = None  # configuration and key of a switch: while that is 0, the start value holds
 
 
 class LayerNode(NamedTuple):

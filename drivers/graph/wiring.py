@@ -69,7 +69,13 @@ class DelayedEdge(_Model):
     source: str = Field(alias="from")
     field: str | None = None
     delay: Literal["bar", "epoch"]
+    when: str | None = Field(default=None, description="a switch, as domain.key: while that is 0, the start value holds")
     awaits: bool = Field(default=False, description="its source is not in the graph: the start value holds")
+
+    def plain(self) -> Delayed:
+        """The edge as the plan takes it."""
+        domain, _, key = (self.when or "").partition(".")
+        return Delayed(self.source, self.field, self.delay, (domain, key) if key else None)
 
 
 class Door(_Model):
@@ -146,7 +152,7 @@ class Wiring(_Model):
 
     def delayed_edges(self) -> dict[str, Delayed]:
         """The feedback edges as the plan takes them, those whose source is still awaited included."""
-        return {name: Delayed(edge.source, edge.field, edge.delay) for name, edge in self.delayed.items()}
+        return {name: edge.plain() for name, edge in self.delayed.items()}
 
 
 def load(path: Path) -> Wiring:

@@ -28,10 +28,17 @@ def delayed(g: Graph) -> Iterator[Finding]:
             message = f"{name} awaits {edge.source}, which is there; remove `awaits` from it in {FILE}."
         elif not takers and not edge.awaits:
             message = f"{name} is a delayed edge that no layer takes; remove it from {FILE}."
+        elif edge.when is not None and not _is_key(g, edge.when):
+            message = f"{name} moves when {edge.when}, which is no key of the configuration; correct it in {FILE}."
         if message:
             yield Finding("delayed", edge.source, name, message)
         if source is not None:
             yield from _delayed_type(name, edge, source, takers)
+
+
+def _is_key(g: Graph, when: str) -> bool:
+    domain, _, key = when.partition(".")
+    return hasattr(g.configs.get(domain), key)
 
 
 def _delayed_type(name: str, edge: DelayedEdge, source: LayerNode, takers: Sequence[LayerNode]) -> Iterator[Finding]:

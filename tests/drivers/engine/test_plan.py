@@ -6,6 +6,7 @@ import gc
 import linecache
 import sys
 import types
+from typing import NamedTuple
 
 import pytest
 from numba.core.runtime import _nrt_python, rtsys
@@ -19,7 +20,7 @@ from drivers.engine.plan import Plan
 from drivers.graph.field_reads import used_paths
 from drivers.graph.layers import Delayed, PlanError
 from tests.drivers.engine import toy
-from tests.drivers.engine.conftest import piece, toy_data, toy_engine, toy_plan
+from tests.drivers.engine.conftest import DELAYED, piece, run, toy_data, toy_engine, toy_plan
 
 HEAD = """
 from __future__ import annotations
@@ -322,3 +323,34 @@ def l4_b(l3_short: Panel) -> Panel:
     engine = Engine(plan("short", FEED + body), ["A"], {})
     with pytest.raises(EngineError, match="l3_short has 2 bars, the chunk 3"):
         engine.advance(engine.blank(3))
+
+
+class Switches(NamedTuple):
+    """Keys that an edge may hang on."""
+
+    on: int = 1
+    off: int = 0
+
+
+def plan_with_weights(when: tuple[str, str] | None) -> Plan:
+    edges = {**DELAYED, "weights": DELAYED["weights"]._replace(when=when)}
+    return Plan([toy], {"toy": toy.ToyConfig(), "switches": Switches()}, edges)
+
+
+@pytest.mark.parametrize(
+    ("when", "waits"), [(None, True), (("switches", "on"), True), (("switches", "off"), False), (("absent", "off"), True)]
+)
+def test_layers_behind_a_value_that_a_switch_holds_do_not_wait_for_the_end_of_an_epoch(
+    when: tuple[str, str] | None, waits: bool
+) -> None:
+    plan = plan_with_weights(when)
+    assert plan.held == (set() if waits else {"weights"})
+    assert plan.behind_epochs == ({"weights", "l2_score"} if waits else set())
+
+
+def test_a_value_that_has_to_hold_may_not_move() -> None:
+    engine = toy_engine(plan_with_weights(("switches", "off")))
+    now = engine.arena.values["weights"]
+    engine.take_delayed("weights", toy.Weights(now.gain.copy(), now.seen.copy()))
+    with pytest.raises(EngineError, match=r"weights moved, but switches\.off is 0"):
+        run(engine, toy_data())  # over the end of an epoch, which teaches
