@@ -285,6 +285,13 @@ def test_an_external_input_that_no_layer_takes(world: World) -> None:
 # Delayed edges.
 
 
+def test_a_delayed_edge_that_moves_by_a_switch_that_is_none(world: World) -> None:
+    world.wiring["delayed"]["orders"]["when"] = "risk.no_such_key"
+    assert "orders moves when risk.no_such_key, which is no key of the configuration; correct it in wiring_master.yaml." in (
+        world.messages("delayed")
+    )
+
+
 def test_a_delayed_edge_from_no_layer(world: World) -> None:
     del world.wiring["delayed"]["weights"]["awaits"]
     assert world.messages("delayed") == [
