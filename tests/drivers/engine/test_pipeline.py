@@ -63,6 +63,29 @@ def test_bars_of_several_epochs_at_once_give_the_outputs_of_each() -> None:
     same_bits(dict(beside.arena.values), dict(alone.arena.values))
 
 
+def test_one_core_takes_bars_of_several_epochs_at_once_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRATOQUANT_THREADS", "1")
+    parallel.cores.cache_clear()
+    alone, beside, seen = toy_engine(PLAN), toy_engine(PLAN), []
+    market = beside.run_market
+    monkeypatch.setattr(beside, "run_market", lambda begun: (seen.append(len(begun.time)), market(begun)))
+    expected, made = run(alone, DATA, (200,)), piped(beside, [piece(DATA, 0, 200), piece(DATA, 200, 300)])
+    assert seen == [200, 100]
+    assert [(o.time[0], len(o.time)) for o in made] == [(o.time[0], len(o.time)) for o in expected]
+    same_bits(whole(PLAN, made), whole(PLAN, expected))
+    same_bits(dict(beside.arena.values), dict(alone.arena.values))
+
+
+def test_of_two_cores_each_side_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, given, inner = toy_engine(PLAN), [], parallel.run_layers
+    monkeypatch.setattr("drivers.engine.engine.run_layers", lambda *args: (given.append(args[-1]), inner(*args)))
+    with pipeline(engine) as line:
+        list(line.put(pieces()[0]))
+        list(line.drain())
+    assert given and set(given) == {1}
+    assert engine.threads is None  # whoever goes on without the pipeline has all cores
+
+
 def test_the_market_side_is_one_chunk_ahead_in_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, seen = toy_engine(PLAN), []
     market, steps = engine.run_market, engine._run_steps
