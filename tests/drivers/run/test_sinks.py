@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import pytest
+
 from drivers.run.sinks import TURN, Sinks
 
 
@@ -14,11 +16,11 @@ def test_turns_are_short_while_there_are_sinks_and_as_before_when_the_last_has_e
     try:
         first = Sinks(recorder)  # type: ignore[arg-type]
         second = Sinks(recorder)  # type: ignore[arg-type]
-        assert sys.getswitchinterval() == TURN
+        assert sys.getswitchinterval() == pytest.approx(TURN)
         first.stop()
         first.stop()  # once more takes back nothing of the other
-        assert sys.getswitchinterval() == TURN
+        assert sys.getswitchinterval() == pytest.approx(TURN)
         second.stop()
-        assert sys.getswitchinterval() == 0.004
+        assert sys.getswitchinterval() == pytest.approx(0.004)
     finally:
         sys.setswitchinterval(before)
