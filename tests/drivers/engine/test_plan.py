@@ -229,6 +229,7 @@ def test_rows_from_the_heap_are_freed_when_the_loop_ends() -> None:
     """The toy layers return what NumPy made, also as the order log that the next instant reads."""
     engine, data = toy_engine(toy_plan()), toy_data(100, before_midnight=0)
     engine.advance(piece(data, 0, 50))
+    gc.collect()  # what tests before have left
     _nrt_python.memsys_enable_stats()
     try:
         before = rtsys.get_allocation_stats()
