@@ -53,8 +53,8 @@ def threads(number: int) -> Iterator[None]:
 
 
 def batch(symbols: int, bars: int) -> dict[str, float]:
-    """Seconds of the whole graph over `bars` minutes, scaled to a year of them, beside TA-Lib's 22 functions. The bars go through
-    the engine as a run's do. On one core, where nothing runs beside the steps, what is not theirs is told apart."""
+    """Seconds of the whole graph over `bars` minutes, scaled to a year of them, beside TA-Lib's 22 functions. The bars go
+    through the engine as a run's do. On one core, where nothing runs beside the steps, what is not theirs is told apart."""
     data = market(symbols, bars)
     engine, peer = engine_for(data), talib_seconds(data, bars)
     inner = engine._run_steps

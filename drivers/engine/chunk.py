@@ -102,8 +102,8 @@ def _cutter(annotation: Any) -> Callable[[Any, int, int], Any]:
 
 
 def _straight(more: str, annotation: Any, part: Callable[[tuple[str, ...], Kind, str], str]) -> Any:
-    """A function `f(v, <more>)` that makes a value of `annotation` out of another, in code without loops: each chunk has hundreds
-    of leaves. part: source of a leaf by its path, kind and the source of that in v."""
+    """A function `f(v, <more>)` that makes a value of `annotation` out of another, in code without loops: each chunk has
+    hundreds of leaves. part: source of a leaf by its path, kind and the source of that in v."""
     names: dict[str, Any] = {}
 
     def build(inner: Any, path: tuple[str, ...], value: str) -> str:

@@ -399,7 +399,9 @@ class Engine:
         """
         for view, leaf in zip(leaves(self.arena.values[name]), leaves(value), strict=True):
             if name in self.plan.held and view.tobytes() != np.asarray(leaf, view.dtype).tobytes():
-                raise EngineError(f"{name} moved, but {'.'.join(self.plan.delayed[name].when or ())} is 0, and so it has to hold")
+                raise EngineError(
+                    f"{name} moved, but {'.'.join(self.plan.delayed[name].when or ())} is 0, and so it has to hold"
+                )
             view[...] = leaf
 
     def settle(self) -> None:

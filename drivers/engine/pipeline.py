@@ -72,8 +72,8 @@ class Pipeline:
 @contextmanager
 def pipeline(engine: Engine) -> Iterator[Pipeline]:
     """A pipeline over an engine; one that is never ahead on a single core, or where a columnar layer takes its rows off the
-    block of the account loop. Of the threads of columnar layers one is that which is ahead: with two cores no side has a helper,
-    for which it would wait more than it gains."""
+    block of the account loop. Of the threads of columnar layers one is that which is ahead: with two cores no side has a
+    helper, for which it would wait more than it gains."""
     if cores() == 1 or not engine.plan.stage["step"] or any(takes_rows(n.fn) for n in engine.plan.stage["columnar"]):
         yield Pipeline(engine, None)
         return

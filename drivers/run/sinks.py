@@ -12,8 +12,8 @@ from drivers.run.recorder import Recorder
 from drivers.store.parquet import Background
 
 TURN: Final = 1e-4
-"""Seconds for which a thread keeps Python to itself while another waits. The bars need Python for microseconds after each layer,
-the sinks for milliseconds on end: with Python's own 5 ms the bars wait for two thirds of the time in which they work."""
+"""Seconds for which a thread keeps Python to itself while another waits. The bars need Python for microseconds after each
+layer, the sinks for milliseconds on end: with Python's own 5 ms the bars wait for two thirds of the time in which they work."""
 
 
 class _ShortTurns:
