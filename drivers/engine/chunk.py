@@ -98,7 +98,8 @@ def _cutter(annotation: Any) -> Callable[[Any, int, int], Any]:
     def part(_: tuple[str, ...], kind: Kind, leaf: str) -> str:
         return leaf if "static" in kind.axes else f"(None if (x := {leaf}) is None else x[a:b])"
 
-    return _straight("a, b", annotation, part)
+    made: Callable[[Any, int, int], Any] = _straight("a, b", annotation, part)
+    return made
 
 
 def _straight(more: str, annotation: Any, part: Callable[[tuple[str, ...], Kind, str], str]) -> Any:
@@ -131,7 +132,8 @@ def narrowed(value: Any, annotation: Any, paths: Collection[tuple[str, ...]]) ->
 
 @functools.cache
 def _narrower(annotation: Any, paths: frozenset[tuple[str, ...]]) -> Callable[[Any], Any]:
-    return _straight("", annotation, lambda path, _, leaf: leaf if path in paths else "None")
+    made: Callable[[Any], Any] = _straight("", annotation, lambda path, _, leaf: leaf if path in paths else "None")
+    return made
 
 
 def joined(parts: Sequence[Any], annotation: Any) -> Any:
