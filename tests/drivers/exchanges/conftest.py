@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -34,9 +35,9 @@ def rules_for(address: str) -> VenueRules:
     )
 
 
-@pytest.fixture
-def connected(practice: PracticeExchange) -> Iterator[Callable[..., Exchange]]:
-    """Connects to the practice exchange; waits take no time."""
+@contextmanager
+def connecting(practice: PracticeExchange) -> Iterator[Callable[..., Exchange]]:
+    """What connects to the practice exchange; waits take no time."""
     opened: list[Exchange] = []
     with practice.serving() as address:
 
@@ -53,3 +54,10 @@ def connected(practice: PracticeExchange) -> Iterator[Callable[..., Exchange]]:
         yield connect
         for each in opened:
             each.close()
+
+
+@pytest.fixture
+def connected(practice: PracticeExchange) -> Iterator[Callable[..., Exchange]]:
+    """See `connecting`."""
+    with connecting(practice) as connect:
+        yield connect

@@ -25,8 +25,8 @@ from drivers.exchanges.practice.server import PracticeExchange
 from drivers.exchanges.practice.streams import KINDS
 from drivers.project.own_process import own_process
 from tests.drivers.exchanges.conftest import NOW
+from tests.drivers.exchanges.test_command_line import until
 from tests.drivers.exchanges.test_streams import MS, STEP, SYMBOLS, Session
-from tests.drivers.exchanges.test_user_stream import until
 from tests.drivers.report.conftest import EARLY
 
 WARM = 900
@@ -64,7 +64,7 @@ def run(frames: Path, out: Path, act: Callable[[int], None] | None = None) -> No
             (page,) = subprocess.run(["pgrep", "-P", str(stream.pid)], capture_output=True, text=True).stdout.split()
             act(int(page))
             stream.send_signal(signal.SIGCONT)
-        assert stream.wait(120) == 0, said.read_text()
+        assert stream.wait(240) == 0, said.read_text()
     finally:
         stream.kill()
 
@@ -75,9 +75,7 @@ def _bytes(folder: Path) -> int:
 
 def until_found(said: Path) -> str:
     """Where the page is."""
-    found: list[str] = []
-    until(lambda: found.extend(re.findall(r"is at (http://\S+)", said.read_text())) or found)
-    return found[0]
+    return str(until(lambda: re.search(r"is at (http://\S+)", said.read_text())).group(1))
 
 
 def results(out: Path) -> dict[str, Any]:
@@ -94,10 +92,15 @@ def test_a_page_that_is_served_killed_or_blocked_changes_no_bit(
 ) -> None:
     frames = recorded(connected, practice, tmp_path, 60)
     blocked: list[int] = []
+
+    def block(page: int) -> None:
+        blocked.append(page)
+        os.kill(page, signal.SIGSTOP)
+
     run(frames, tmp_path / "alone")
     run(frames, tmp_path / "served", lambda page: None)
     run(frames, tmp_path / "killed", lambda page: os.kill(page, signal.SIGKILL))
-    run(frames, tmp_path / "blocked", lambda page: blocked.append(page) or os.kill(page, signal.SIGSTOP))  # type: ignore[func-returns-value]
+    run(frames, tmp_path / "blocked", block)
     assert not Path(f"/proc/{blocked[0]}").exists(), "it goes with its stream"
     alone = results(tmp_path / "alone")
     wanted = {f"{name}.parquet" for name in ("decisions", "orders", "fills", "ledger", "features/execution", "features/fusion")}
@@ -111,7 +114,7 @@ def test_a_page_that_is_served_killed_or_blocked_changes_no_bit(
 def _same(one: Any, other: Any) -> bool:
     """To the bit; NaN is NaN."""
     if isinstance(one, bytes):
-        return one == other
+        return bool(one == other)
     if one.schema != other.schema or one.num_rows != other.num_rows:
         return False
     columns = ((one[name].combine_chunks(), other[name].combine_chunks()) for name in one.column_names)

@@ -22,7 +22,7 @@ from drivers.exchanges.frames import Frame, FrameRecorder, read_frames
 from drivers.exchanges.live import LiveFeed
 from drivers.exchanges.played import played_feed, write_session
 from drivers.exchanges.practice.faults import Faults
-from drivers.exchanges.practice.market import BOOK_EVERY, MINUTE
+from drivers.exchanges.practice.market import BOOK_EVERY, MINUTE, PracticeMarket
 from drivers.exchanges.practice.server import PracticeExchange
 from drivers.exchanges.practice.streams import KINDS
 from drivers.exchanges.streams import COMPARE_EVERY, Streams
@@ -30,7 +30,7 @@ from drivers.feeds.dataset import open_dataset
 from drivers.run.batch import run_batch
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
-from tests.drivers.exchanges.conftest import NOW
+from tests.drivers.exchanges.conftest import NOW, PRICES, connecting
 from tests.drivers.report.conftest import EARLY
 
 MS = 1_000_000
@@ -176,15 +176,13 @@ def test_order_flow_is_that_of_every_update(practice: PracticeExchange, session:
                 assert panel(found, "ofi")[t, n, level] == pytest.approx(flow(practice, name, close, level), abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_whatever_frames_do_the_bars_are_right_and_the_books_right_or_unknown(
-    practice: PracticeExchange, session: Callable[..., Session], kind: str
-) -> None:
-    live = session(8)
+def withstand(live: Session, kind: str, seed: int) -> None:
+    """Eight minutes in which frames go wrong; and what must hold whatever they do."""
+    practice = live.practice
     rate = {"drop": 0.01, "silence": 0.01, "malformed": 0.01, "null": 1.0}.get(kind, 0.05)
-    practice.streams.faults = Faults(rate=rate, kinds=(kind,), seed=3, most=10**9 if kind == "null" else 2)
+    practice.streams.faults = Faults(rate=rate, kinds=(kind,), seed=seed, most=10**9 if kind == "null" else 2)
     found = live.run()
-    assert practice.streams.faults.happened and len(found) == 8
+    assert len(found) == 8
     same_prices(practice, found)
     expected = truth(practice, found)
     np.testing.assert_allclose(panel(found, "buy_volume"), expected[:, :, 5], atol=1e-9)
@@ -197,6 +195,31 @@ def test_whatever_frames_do_the_bars_are_right_and_the_books_right_or_unknown(
             ages = panel(found, "book_age")[t, n]
             wanted = [list(practice.market.book(name, number - back).bids.items())[:10] for back in range(131)]
             assert shown == [] or shown in wanted[: 1 + round(ages * MINUTE / BOOK_EVERY)], (t, name)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_frames_do_by_many_seeds(kind: str, tmp_path: Path) -> None:
+    happened = 0
+    for seed in range(1, 201):
+        practice = PracticeExchange(PracticeMarket(PRICES), now=lambda: NOW)
+        with connecting(practice) as connected:
+            live = Session(connected, practice, tmp_path / str(seed), 8)
+            try:
+                withstand(live, kind, seed)
+            finally:
+                live.streams.close()
+        happened += len(practice.streams.faults.happened)
+    assert happened > 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_frames_do_the_bars_are_right_and_the_books_right_or_unknown(
+    practice: PracticeExchange, session: Callable[..., Session], kind: str
+) -> None:
+    live = session(8)
+    withstand(live, kind, 3)
+    assert practice.streams.faults.happened
     health = live.feed.health()
     if kind in ("drop", "silence", "malformed"):
         assert sum(s["reconnects"] for s in health["streams"].values()) > 0 and any("ended" in said for said in live.said)
