@@ -61,12 +61,19 @@ def run(frames: Path, out: Path, act: Callable[[int], None] | None = None) -> No
             address = until_found(said)
             until(lambda: json.loads(urlopen(f"{address}/state", timeout=30).read()).get("bars", 0) > 100)
             assert not out.exists(), "the stream is under way"
-            (page,) = subprocess.run(["pgrep", "-P", str(stream.pid)], capture_output=True, text=True).stdout.split()
-            act(int(page))
+            (page,) = pages_of(stream)
+            act(page)
             stream.send_signal(signal.SIGCONT)
         assert stream.wait(240) == 0, said.read_text()
     finally:
+        for page in pages_of(stream):  # where the test has failed
+            os.kill(page, signal.SIGKILL)
         stream.kill()
+
+
+def pages_of(stream: subprocess.Popen[bytes]) -> list[int]:
+    """The processes that a stream has started."""
+    return [int(pid) for pid in subprocess.run(["pgrep", "-P", str(stream.pid)], capture_output=True, text=True).stdout.split()]
 
 
 def _bytes(folder: Path) -> int:
