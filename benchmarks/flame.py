@@ -18,7 +18,9 @@ from benchmarks.setup import DAY_BARS
 WIDTH, ROW, LEAST = 1200, 26, 3.0
 """Pixels: of the picture, of a row, and the width from which on a box has its name."""
 COLOURS: Final[Mapping[str, str]] = {"engine": "#4c78a8", "results": "#59a14f", "around": "#b07aa1"}
-RESULTS: Final = ("results", "results, second thread", "log lines", "summary", "report")
+RESULTS: Final = ("results", "Parquet, its thread", "log lines", "summary", "report")
+AROUND: Final = ("market layers, their thread", "learning layers", "engine, rest")
+"""Stages of the engine in which columnar and post layers run; the rest of them is between the layers."""
 
 
 class Box(NamedTuple):
@@ -38,8 +40,9 @@ def measured(days: int) -> Box:
     engine = [
         Box("columnar and post layers", sum(layers.values()), columnar),
         Box("step stage", stages["step stage"]),
+        Box("ends of epochs", stages["ends of epochs"]),
         Box("guards", stages["guards"]),
-        Box("between layers", max(0.0, stages["engine, rest"] - sum(layers.values()) + stages["columnar stage"])),
+        Box("between layers", max(0.0, sum(stages[name] for name in AROUND) - sum(layers.values()))),
     ]
     results = [Box(name, stages[name]) for name in RESULTS]
     top = [
