@@ -27,6 +27,10 @@ from drivers.files.atomic import sync
 GROUP_ROWS: Final = 1 << 15
 """Rows of a row group: as many bars x symbols wait in memory."""
 
+GROUP_CELLS: Final = 1 << 23
+"""Rows times columns of a row group at most, 64 MiB: what hundreds of columns have learned at the end of a day does not wait
+for so many rows."""
+
 GROUPS_A_FILE: Final = 128
 """Row groups of a file; a longer table becomes a folder of files. Whoever writes or reads a file has its footer in memory,
 0.9 KB a column and row group."""
@@ -82,7 +86,7 @@ class ParquetFile:
         self._waiting.append(columns)
         self.begun = True
         self.rows += rows
-        if self.rows >= GROUP_ROWS:
+        if self.rows >= GROUP_ROWS or self.rows * len(columns) >= GROUP_CELLS:
             self.flush()
         elif len(self._waiting) >= MOST_PIECES:
             self._waiting = [_joined(self._waiting)]

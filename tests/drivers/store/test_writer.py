@@ -110,6 +110,15 @@ def test_row_groups_are_written_on_the_way(tmp_path: Path, monkeypatch: pytest.M
     same(whole, parts)
 
 
+def test_a_row_group_of_many_columns_has_fewer_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuts = tuple(range(30, 600, 30))  # 60 rows a time
+    columns = len(pq.read_schema(written(tmp_path / "a", cuts) / "ledger.parquet").names)
+    monkeypatch.setattr(parquet, "GROUP_CELLS", 300 * columns)
+    parts = written(tmp_path / "b", cuts)
+    assert pq.ParquetFile(parts / "ledger.parquet").num_row_groups == 4
+    same(tmp_path / "a", parts)
+
+
 def test_rows_that_wait_long_are_joined_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "MOST_PIECES", 4)
     most: list[int] = []
