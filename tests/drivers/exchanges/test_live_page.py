@@ -59,7 +59,7 @@ def run(frames: Path, out: Path, act: Callable[[int], None] | None = None) -> No
             until(lambda: _bytes(folder / "journal") > 100_000)
             stream.send_signal(signal.SIGSTOP)
             address = until_found(said)
-            until(lambda: json.loads(urlopen(f"{address}/state", timeout=30).read()).get("bars", 0) > 100)
+            until(lambda: json.loads(urlopen(f"{address}/state", timeout=30).read()).get("bars", 0) > 20)
             assert not out.exists(), "the stream is under way"
             (page,) = pages_of(stream)
             act(page)
@@ -108,7 +108,7 @@ def test_a_page_that_is_served_killed_or_blocked_changes_no_bit(
     run(frames, tmp_path / "served", lambda page: None)
     run(frames, tmp_path / "killed", lambda page: os.kill(page, signal.SIGKILL))
     run(frames, tmp_path / "blocked", block)
-    assert not Path(f"/proc/{blocked[0]}").exists(), "it goes with its stream"
+    until(lambda: not Path(f"/proc/{blocked[0]}").exists())  # it goes with its stream
     alone = results(tmp_path / "alone")
     wanted = {f"{name}.parquet" for name in ("decisions", "orders", "fills", "ledger", "features/execution", "features/fusion")}
     assert wanted <= alone.keys() and alone["fills.parquet"].num_rows > 10 and alone["orders.parquet"].num_rows > 10
