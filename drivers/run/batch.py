@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,10 +27,6 @@ from drivers.run.venue_link import check_venue
 from drivers.store.kept import usual
 from drivers.store.published import publishing
 from drivers.text.terminal import Terminal
-
-TURN_SECONDS: Final = 0.0002
-"""How long a thread of a run holds the interpreter while another waits for it. The engine gives it up at each kernel, of 0.1 ms
-often, and Python's own 5 ms of waiting to get it back would leave both cores idle."""
 
 ANY_EPOCH: Final = 1 << 62
 """A length of epochs that cuts no bars, ns."""
@@ -86,7 +81,6 @@ def _run(request: RunRequest, out: Path, console: Console, advance: Advance) -> 
         check_venue(session.plan, connected=False)
         ready = time.perf_counter()
         with ExitStack() as stack:
-            stack.enter_context(_short_turns())
             with deferred():  # a request to stop between the folder's making and its care would leave it behind
                 recorder = stack.enter_context(Recorder(session, out))
             days = progress.add_task(f"Running {session.data.about()['data']}", total=session.data.remaining())
@@ -105,16 +99,6 @@ def _run(request: RunRequest, out: Path, console: Console, advance: Advance) -> 
             done = time.perf_counter()
             summary = recorder.finish({"prepare_seconds": ready - begun, "run_seconds": done - ready})
     return RunResult(out, summary, recorder.report_failed, recorder.uncounted)
-
-
-@contextmanager
-def _short_turns() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def _with_features(session: PreparedRun) -> PreparedRun:

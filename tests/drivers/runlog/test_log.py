@@ -83,3 +83,22 @@ def test_an_id_that_is_none_is_refused(path: Path) -> None:
 def test_a_fact_that_would_be_overwritten_is_refused(path: Path, name: str) -> None:
     with open_run_log(path, run="r1") as log, pytest.raises(TypeError, match=f"^{name}: the log itself says this"):
         log.event("kill_switch", **{name: "HALT"})
+
+
+def test_lines_written_at_once_are_those_written_one_by_one_whatever_text_is_in_them(tmp_path: Path) -> None:
+    texts = ['}, {"timestamp": "', '"}, {"timestamp": "', "\u202e\n", "日本", "\\", '{"', "}, {"]
+    lines = [("info", "said", {"symbol": text, "reasons": [text, text], "price": 1e-07, "size": -0.0}) for text in texts]
+    with open_run_log(tmp_path / "once", run="r") as log:
+        log.lines(lines)
+        log.lines([])
+    with open_run_log(tmp_path / "each", run="r") as log:
+        for _, name, fields in lines:
+            log.event(name, **fields)
+
+    def rows(name: str) -> list[tuple[str, str]]:
+        """What follows the time of writing, which alone may differ, of each line; the line as JSON reads it."""
+        found = (tmp_path / name).read_text(encoding="utf-8").splitlines()
+        return [(line.partition('", "level"')[2], json.loads(line)["symbol"]) for line in found]
+
+    assert rows("once") == rows("each")
+    assert [symbol for _, symbol in rows("once")] == texts
