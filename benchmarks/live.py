@@ -121,17 +121,24 @@ def latency(symbols: int, bars: int, bar: float, streams: list[str], stages: boo
 
 
 def print_stages(seen: dict[str, Any]) -> None:
-    """When a bar passes each station, after its last frame."""
+    """When a bar passes each station, after its last frame, and what its thread takes of the processor from the first to the
+    last of them."""
     lefts = np.array(sorted(seen["left"].values()))
     rows: dict[int, dict[str, float]] = {}
     for name, marks in seen["marks"].items():
-        at = np.array(marks)
+        at = np.array(marks)[:, 0]
         place = np.searchsorted(lefts, at) - 1
         good = place >= 0
         taken = (at[good] - lefts[place[good]]) / 1e6
         print(f"    {name}: {told(taken[taken < 400.0])}")
         for bar, ms in zip(place[good].tolist(), taken.tolist(), strict=True):
             rows.setdefault(bar, {}).setdefault(name, ms)
+    if "known" in seen["marks"]:
+        known, sent = (np.array(seen["marks"][name]) for name in ("known", "sent"))
+        after = np.searchsorted(sent[:, 0], known[:, 0])
+        there = after < len(sent)
+        busy = (sent[after[there], 1] - known[there, 1]) / 1e6
+        print(f"    processor time of the engine's thread from known to sent: {told(busy)}")
     slowest = sorted((row for row in rows.values() if "decided" in row), key=lambda row: row["decided"])[-3:]
     for row in slowest:
         print("    a slow bar: " + ", ".join(f"{name} {ms:.1f}" for name, ms in sorted(row.items(), key=lambda each: each[1])))

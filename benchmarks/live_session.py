@@ -169,7 +169,7 @@ def trader(about: dict[str, Any]) -> None:
         time_ns=clock.ns, streams=streams, notify=console.print,
     )  # fmt: skip
     feed.end = begins // step * step + about["bars"] * step
-    marks: dict[str, list[float]] = {}
+    marks: dict[str, list[tuple[int, int]]] = {}
     if about["stages"]:
         watch_stages(marks, clock)
     threading.Thread(target=remember, args=(about["memory"],), daemon=True).start()
@@ -200,8 +200,9 @@ def remember(every: float) -> None:
         time.sleep(every)
 
 
-def watch_stages(marks: dict[str, list[float]], clock: Clock) -> None:
-    """Notes, monotonic ns, when a bar passes each station: known, journaled, decided, handed to the wire."""
+def watch_stages(marks: dict[str, list[tuple[int, int]]], clock: Clock) -> None:
+    """Notes when a bar passes each station (known, journaled, decided, handed to the wire): monotonic ns, and processor time
+    of the thread, ns."""
     from drivers.exchanges.live import LiveFeed
     from drivers.exchanges.wire import CcxtWire
     from drivers.run.bar_by_bar import Stream
@@ -213,10 +214,10 @@ def watch_stages(marks: dict[str, list[float]], clock: Clock) -> None:
 
         def call(*given: Any, **more: Any) -> Any:
             if before:
-                marks.setdefault(before, []).append(time.monotonic_ns())
+                marks.setdefault(before, []).append((time.monotonic_ns(), time.thread_time_ns()))
             made = inner(*given, **more)
             if after:
-                marks.setdefault(after, []).append(time.monotonic_ns())
+                marks.setdefault(after, []).append((time.monotonic_ns(), time.thread_time_ns()))
             return made
 
         setattr(kind, name, call)
