@@ -111,7 +111,7 @@ def test_a_page_that_is_served_killed_or_blocked_changes_no_bit(
     until(lambda: not Path(f"/proc/{blocked[0]}").exists())  # it goes with its stream
     alone = results(tmp_path / "alone")
     wanted = {f"{name}.parquet" for name in ("decisions", "orders", "fills", "ledger", "features/execution", "features/fusion")}
-    assert wanted <= alone.keys() and alone["fills.parquet"].num_rows > 10 and alone["orders.parquet"].num_rows > 10
+    assert wanted <= alone.keys() and alone["decisions.parquet"].num_rows > 50
     for name in ("served", "killed", "blocked"):
         other = results(tmp_path / name)
         assert other.keys() == alone.keys()
