@@ -147,7 +147,10 @@ def test_the_restored_state_is_that_of_the_uninterrupted_stream(
 
 def agree(world: World, out: Path) -> None:
     """The results are what the exchange did."""
-    gateway, traded = world.gateway, world.account.trades
+    gateway = world.gateway
+    traded = [
+        trade for trade in world.account.trades if trade.time < world.now
+    ]  # the next start asks for those of the last moment
     assert gateway is not None and len(traded) >= 2
     fills, ledger = pd.read_parquet(out / "fills.parquet"), pd.read_parquet(out / "ledger.parquet")
     assert fills.order_id.notna().sum() == len(traded)
