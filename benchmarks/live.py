@@ -89,7 +89,8 @@ def latencies(seen: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     each: list[float] = []
     for at, close, text in seen["arrived"]:
         given = dict(parse_qsl(text.partition("?")[2]))
-        if close not in left or "oco" in text or given.get("type", "").startswith(("STOP", "TAKE")):
+        target = given.get("type") == "LIMIT" and given.get("reduceOnly") == "true"
+        if close not in left or "oco" in text or target or given.get("type", "").startswith(("STOP", "TAKE")):
             continue
         taken = (at - left[close]) / 1e6
         if 0.0 <= taken < 400.0:  # later ones answer to something between two bars

@@ -144,7 +144,9 @@ def trader(about: dict[str, Any]) -> None:
     from drivers.venues.description import VenueRules
 
     step, speed, address = MINUTE * MS, 60.0 / about["bar"], about["address"]
-    account_access.CcxtWire = partial(account_access.CcxtWire, window=int(3_000 * speed))  # type: ignore[assignment, misc]
+    account_access.with_bursts = unlimited
+    wire = one_clock(account_access.CcxtWire)
+    account_access.CcxtWire = partial(wire, window=int(3_000 * speed))  # type: ignore[assignment, misc]
     market: dict[str, Any] = {"kind": "spot", "exchange": "binance", "fee_currency": "base"}
     if about["swap"]:
         market = {"kind": "perpetual", "exchange": "binanceusdm", "market": "swap", "leverage": 2.0}
@@ -156,7 +158,7 @@ def trader(about: dict[str, Any]) -> None:
         **market,
     )  # fmt: skip
     exchange = Exchange("benchmark", rules)
-    exchange.client.enableRateLimit = False  # its limits are counted by the minute, which is short here
+    unlimited(exchange.client)
     ending = "/USDT:USDT" if about["swap"] else "/USDT"
     wanted, out = in_order([name.removesuffix("USDT") + ending for name in prices(about["symbols"])]), Path(about["out"])
     begins = clock.ns()
@@ -183,6 +185,25 @@ def trader(about: dict[str, Any]) -> None:
         Console(quiet=True), feed=feed, connect=lambda session: connected(session, keys, console.print),
     )  # fmt: skip
     print(json.dumps({"health": feed.health(), "notes": feed.notes(), "marks": marks}, default=str))
+
+
+def unlimited(client: Any) -> Any:
+    """The same client without ccxt's limits, which are counted by the minute: a minute is short here."""
+    client.enableRateLimit = False
+    return client
+
+
+def one_clock(wire: Any) -> Any:
+    """A wire that asks for the exchange's time and does not correct its own by the answer: both processes go by one clock, and
+    where a minute takes two seconds, half a round trip would be seconds of error."""
+
+    class OneClock(wire):  # type: ignore[misc]
+        def measure_clock(self) -> Any:
+            made = super().measure_clock()
+            self.client.options["timeDifference"] = 0
+            return made
+
+    return OneClock
 
 
 def end_with_parent() -> None:

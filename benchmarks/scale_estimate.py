@@ -4,8 +4,9 @@ python -m benchmarks.scale_estimate [--symbols 20] [--days 6] [--universe 1000] 
 
 Measures, in one process and in processor time: each pass of the market side a symbol-bar, with its reading, checkpoint, files
 and handing on; what `run --cluster` does on the driver beside; the bytes that it takes of the workers. Of two lengths, so that
-the start does not count, each three times, of which the least counts. Then prints the hours on 4, 16 and 64 workers, and the wall: work that is shared out falls with the
-workers; a pass over all symbols goes block by block, and the driver bar by bar, however many there are.
+the start does not count, each three times, of which the least counts. Then prints the hours on 4, 16 and 64 workers, and the
+wall: work that is shared out falls with the workers; a pass over all symbols goes block by block, and the driver bar by bar,
+however many there are.
 """
 
 from __future__ import annotations
