@@ -82,15 +82,21 @@ def bytes_of(folder: Path) -> dict[str, int]:
 
 
 def latencies(seen: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """ms from a bar's last frame to its first order on the wire, and to each order or cancel that was decided with it; brackets
-    are not."""
+    """ms from a bar's last frame to its first order on the wire, and to each order within 400 ms, those that answer fills after
+    the bar among them. Neither cancels nor brackets count."""
     left = {int(close): at for close, at in seen["left"].items()}
     first: dict[int, float] = {}
     each: list[float] = []
     for at, close, text in seen["arrived"]:
         given = dict(parse_qsl(text.partition("?")[2]))
         target = given.get("type") == "LIMIT" and given.get("reduceOnly") == "true"
-        if close not in left or "oco" in text or target or given.get("type", "").startswith(("STOP", "TAKE")):
+        if (
+            close not in left
+            or "oco" in text
+            or target
+            or text.startswith("DELETE")
+            or given.get("type", "").startswith(("STOP", "TAKE"))
+        ):
             continue
         taken = (at - left[close]) / 1e6
         if 0.0 <= taken < 400.0:  # later ones answer to something between two bars
@@ -116,7 +122,7 @@ def latency(symbols: int, bars: int, bar: float, streams: list[str], stages: boo
     health = seen["health"]
     print(f"{symbols} symbols, {health['streamed_bars']} bars by streams, {health['asked_bars']} by REST")
     print(f"  last frame of a bar to its first order: {told(first)}")
-    print(f"  last frame of a bar to each of its orders: {told(each)}", flush=True)
+    print(f"  last frame of a bar to each order after it, answers to fills too: {told(each)}", flush=True)
     if stages:
         print_stages(seen)
 

@@ -110,9 +110,16 @@ class Reconciler:
             gateway.call(lambda wire: wire.account(), lambda outcome: self._read(outcome, moves, now), urgent=False)
 
     def _calm(self, now: int) -> bool:
-        """Whether no bar is about to close, or has just closed: its orders would wait behind what is asked here."""
+        return self.calm_from(now) == now
+
+    def calm_from(self, at: int) -> int:
+        """The next moment at which no bar is about to close, or has just closed: its orders would wait behind what is asked
+        then. At the exchange's limits a reading of all open orders alone takes a second and a half of requests."""
         step = self.gateway.step
-        return step < 2 * PRICES_EVERY or 2 * SECOND <= now % step < step - 5 * SECOND
+        into = at % step
+        if step < 2 * PRICES_EVERY or 2 * SECOND <= into < step - 5 * SECOND:
+            return at
+        return at - into + (0 if into < 2 * SECOND else step) + 2 * SECOND
 
     def _funding(self) -> None:
         since = self.state.since.get(PAID)
@@ -180,7 +187,7 @@ class Reconciler:
         else:
             self._doubts = 0
         alive = gateway.stream is not None and gateway.stream.alive()
-        self._next = now + (POLL if alive else POLL_BLIND)
+        self._next = self.calm_from(now + POLL) if alive else now + POLL_BLIND
         self.gaps, self._at, self.ready = gaps, asked, True
 
     def _see_margin(self, margin: Margin | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from drivers.exchanges.last_gate import LastGate
 from drivers.exchanges.legs import stepped, text
 from drivers.exchanges.limits import Used
 from drivers.exchanges.practice.order_faults import OrderFaults
+from drivers.exchanges.reconcile import SECOND, Reconciler
 from drivers.exchanges.wire import LATER, Outcome
 from drivers.venues.description import OrderLimits
 from tests.drivers.exchanges.desk import LIMITS, MS, START, UIDS, Desk, entry, order
@@ -389,3 +391,17 @@ def test_rounding_goes_the_way_that_is_asked_for(value: float, step: str) -> Non
     low, high = stepped(value, Decimal(step), up=False), stepped(value, Decimal(step), up=True)
     hair = Decimal(step) * Decimal("1e-6")
     assert low - hair <= Decimal(repr(value)) <= high + hair and high - low in (0, Decimal(step))
+
+
+@given(at=st.integers(0, 10**15), minutes=st.sampled_from([1, 5, 60]))
+def test_the_account_is_read_away_from_closes(at: int, minutes: int) -> None:
+    gateway = SimpleNamespace(step=minutes * 60 * SECOND, state=None)
+    moment = Reconciler(gateway).calm_from(at)  # type: ignore[arg-type]
+    assert at <= moment <= at + 7 * SECOND
+    assert 2 * SECOND <= moment % gateway.step < gateway.step - 5 * SECOND
+    assert moment == at or not 2 * SECOND <= at % gateway.step < gateway.step - 5 * SECOND
+
+
+def test_bars_of_seconds_have_no_quiet_time() -> None:
+    gateway = SimpleNamespace(step=SECOND, state=None)
+    assert Reconciler(gateway).calm_from(12_345) == 12_345  # type: ignore[arg-type]
