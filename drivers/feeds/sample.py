@@ -27,6 +27,10 @@ def sample_market(seed: int, progress: Progress) -> Path:
         make_cache_root()
         folder.parent.mkdir(parents=True, exist_ok=True)
         task = progress.add_task("Simulating the sample market", total=1.0)
-        simulate(folder, seed=seed, edge=SAMPLE_EDGE, progress=lambda done: progress.update(task, completed=done))
+        try:
+            simulate(folder, seed=seed, edge=SAMPLE_EDGE, progress=lambda done: progress.update(task, completed=done))
+        except OSError:
+            if not (folder / "dataset.yml").is_file():  # else another process has made the same market meanwhile
+                raise
         progress.remove_task(task)
     return folder
