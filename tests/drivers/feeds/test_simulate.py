@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,10 @@ import pandas as pd
 import pytest
 import yaml
 from numpy.testing import assert_allclose, assert_array_equal
+from rich.progress import Progress
 
 from dataflows.runtime.compile import python_of
+from drivers.feeds import sample
 from drivers.feeds.dataset import open_dataset
 from drivers.feeds.simulate import SimulatedMarket, default_symbols, paths, simulate, simulate_market, write
 from drivers.feeds.simulate.model import BAD_CLOSE, BAD_NONE, BAD_WICK, Model
@@ -235,3 +239,23 @@ def test_a_second_by_second_clock_keeps_the_volatility_of_the_minute() -> None:
     assert seconds.truth is not None and minutes.truth is not None
     fine, coarse = (np.diff(np.log(t.mid[step - 1 :: step, 0])) for t, step in ((seconds.truth, 12), (minutes.truth, 1)))
     assert 0.6 < fine.std() / coarse.std() < 1.6
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_sample_that_another_process_has_just_made_is_taken(
+    whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(out: Path, **more: object) -> None:
+        """As when the other process was quicker: the folder is there, and ours cannot get its name."""
+        out.mkdir()
+        (out / ("dataset.yml" if whole else "bars.parquet")).touch()
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(out))
+
+    monkeypatch.setenv("STRATOQUANT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sample, "simulate", made)
+    with Progress(disable=True) as progress:
+        if whole:
+            assert sample.sample_market(3, progress) == sample.sample_folder(3)
+            return
+        with pytest.raises(OSError, match="not empty"):
+            sample.sample_market(3, progress)
