@@ -23,6 +23,7 @@ def _one_core(cut: int) -> dict[str, float]:
 ALL: Final[dict[str, Case]] = {
     "year of 1 symbol, engine": lambda cut: cases.batch(1, YEAR_BARS // cut),
     "year of 1 symbol, engine, one core": _one_core,
+    "month of 20 symbols, engine": lambda cut: cases.batch(20, 30 * DAY_BARS // cut),
     "year of 1 symbol, whole command": lambda cut: processes.whole_command(YEAR_BARS // cut, 1 if cut > 1 else 3),
     "streamed bar, 1 symbol": lambda cut: processes.stream_loop(1, 10_000 // cut, journal=False),
     "streamed bar, 1 symbol, with journal": lambda cut: processes.stream_loop(1, 10_000 // cut, journal=True),
