@@ -117,8 +117,7 @@ class Page:
         return web.Response(text=self._text(None), content_type="application/json")
 
     async def _days(self, request: web.Request) -> web.Response:
-        async with self._reading:
-            return web.json_response(await asyncio.to_thread(self.days))
+        return web.json_response(await asyncio.to_thread(self.days))
 
     async def _day(self, request: web.Request) -> web.Response:
         """One at a time: each runs a day again."""

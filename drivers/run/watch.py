@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,15 +22,13 @@ from drivers.monitor.state import LiveState
 from drivers.run.follow import follow
 from drivers.run.operator_commands import OperatorFileError, parse
 from drivers.run.replay import engine_from
-from drivers.store.folder import not_begun
+from drivers.store.folder import Awaited
 from drivers.store.instants import chunk_of, instant_of
 from drivers.store.journal import JournalReader
 from drivers.store.segments import beginning_of, has_segments, last_beginning, segments_of
 
 EVERY = 0.25
 """Seconds between two looks at the journal."""
-PATIENCE = 10.0
-"""Seconds without a stream after which that is said."""
 MOST_BARS = 10_000
 """Bars of an earlier day that are shown, the last of it."""
 
@@ -168,12 +165,9 @@ async def _served(
         port = runner.addresses[0][1]
         tell(f"The page of {page.run} is at http://{host}:{port}")
         follower.start()
-        late = time.monotonic() + PATIENCE
+        awaited = Awaited(follower.folder, tell)
         while not stopped() and not follower.ended:
-            if time.monotonic() > late:
-                late = math.inf
-                if missing := not_begun(follower.folder):
-                    tell(missing)
+            awaited.look()
             await asyncio.sleep(EVERY)
     finally:
         with suppress(asyncio.CancelledError):

@@ -6,9 +6,11 @@ While a run goes on it is `<out>.partial`, with a file that names the process wh
 from __future__ import annotations
 
 import fnmatch
+import math
 import os
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,8 @@ CHECKPOINT: Final = "checkpoint.npz"
 FINAL: Final = "final"  # the results of a writer in parts, as they get their name
 WRITER: Final = "writing"  # holds the process id of who writes a partial folder
 NOBODY: Final = 0
+PATIENCE: Final = 10.0
+"""Seconds without a stream after which whoever waits for it is told."""
 _OWN: Final = (
     "run.json", "report.html", "log.jsonl", "wiring_master.yaml", "delayed.npz", CHECKPOINT, "config/*.yml",
     *(f"{name}.parquet{part}" for name in ("orders", "fills", "ledger", "decisions") for part in ("", "/[0-9]*.parquet")),
@@ -111,6 +115,21 @@ def not_begun(partial: Path) -> str:
         f"; the run {out} is finished: stratoquant report {out}" if out.is_dir() else "; check the name if none will begin"
     )
     return f"There is no stream {out} yet{finished}"
+
+
+class Awaited:
+    """Tells once that the stream of a partial folder is not there, when it is `PATIENCE` seconds late. tell: who is told."""
+
+    def __init__(self, partial: Path, tell: Callable[[str], None]) -> None:
+        self._partial, self._tell = partial, tell
+        self._late = time.monotonic() + PATIENCE
+
+    def look(self) -> None:
+        """Looks whether it is there; called now and then."""
+        if time.monotonic() > self._late:
+            self._late = math.inf
+            if missing := not_begun(self._partial):
+                self._tell(missing)
 
 
 def owner_lives(partial: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -28,7 +27,7 @@ from drivers.exchanges.wire import CcxtWire
 from drivers.feeds.venue_facts import OWN_VENUES
 from drivers.monitor.server import append
 from drivers.project.locate import locate
-from drivers.store.folder import REQUEST, not_begun
+from drivers.store.folder import REQUEST, Awaited
 from drivers.watchdog.guard import Guard
 from drivers.watchdog.notebook import Notebook
 from drivers.watchdog.rules import WatchdogError, WatchdogRules
@@ -36,8 +35,6 @@ from drivers.watchdog.watched import Watched
 
 SOON: Final = 1.0
 """Seconds between two looks while something is under way."""
-PATIENCE: Final = 10.0
-"""Seconds without a stream after which that is said."""
 
 
 def stamped(say: Callable[[str], None]) -> Callable[[str], None]:
@@ -50,12 +47,9 @@ def asked_of(
 ) -> dict[str, Any] | None:
     """What the stream was asked for, once it has begun; None where `stopped` says so first. live_from: when it was started, UTC
     ns; None: any. say: told once where the stream has not begun after some seconds."""
-    late = time.monotonic() + PATIENCE
+    awaited = Awaited(folder, say)
     while not stopped():
-        if time.monotonic() > late:
-            late = math.inf
-            if missing := not_begun(folder):
-                say(missing)
+        awaited.look()
         with suppress(FileNotFoundError, NotADirectoryError):
             found: dict[str, Any] = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
             if live_from in (None, found.get("live_from")):

@@ -142,7 +142,7 @@ def test_it_waits_for_its_own_stream(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_is_not_there_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.watchdog.process.PATIENCE", 0.0)
+    monkeypatch.setattr("drivers.store.folder.PATIENCE", 0.0)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     told: list[str] = []
     folder, looks = tmp_path / "desk.partial", iter(range(4))
