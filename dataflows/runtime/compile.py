@@ -370,11 +370,12 @@ def inner_kernel(fn: F) -> F:
     return _wrapped(fn, _Compiled(fn, **_NO_PYTHON))
 
 
-def fixed_kernel(fn: F, takes: tuple[Any, ...]) -> F:
-    """Compiled for arguments of these numba types and never again: others are converted, or refused."""
+def fixed_kernel(fn: F, takes: tuple[Any, ...], **more: bool) -> F:
+    """Compiled for arguments of these numba types and never again: others are converted, or refused. more: numba's options that
+    differ from `OPTIONS`."""
     if nb.config.DISABLE_JIT:
         return fn
-    compiled = _Compiled(fn)
+    compiled = _Compiled(fn, **more)
     compiled.compile(takes)
     compiled.disable_compile()
     return compiled

@@ -204,6 +204,7 @@ class Stream:
             return
         self.flush()
         self.sinks.wait()
+        self.waiting.leave()
         self.engine.begin(self.between.memory(), self.recorder.cut(), self._venue_memory())
         self.sinks.do(self._ready)
 
@@ -234,6 +235,7 @@ class Stream:
                 )
 
         self.sinks.cut(kept)
+        self.waiting.leave()
         self.sinks.do(self._ready)
 
     def _ready(self) -> None:

@@ -6,6 +6,7 @@ is taken out of a block lies as it would after one chunk of all the bars, so tab
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -14,14 +15,11 @@ import numpy as np
 from dataflows.panel import Ints, is_log, leaves, rebuild, walk
 from drivers.engine.chunk import Outputs, empty_log, joined
 from drivers.engine.one_bar.flat import FlatValues, Layout
-from drivers.engine.one_bar.rooms import Rooms, Shape
+from drivers.engine.one_bar.rows import Rows, Value
 
 MOST_BARS: Final = 1440
 MOST_ROWS: Final = 1 << 15
 """Bars, and bars times symbols, of one block: a row group of the results."""
-FEW: Final = 8
-"""Rows that fill less than this part of a block are copied out of it. A file of results keeps them until a row group is full; a
-stream that hands over a bar or two at every fill would keep a block's memory for each."""
 
 
 def room_for(symbols: int) -> int:
@@ -30,116 +28,105 @@ def room_for(symbols: int) -> int:
 
 
 class Block:
-    """Outputs of so many bars at most. annotations: by node, what it returns."""
+    """Outputs of so many bars at most. annotations: by node, what it returns.
 
-    def __init__(self, annotations: Mapping[str, Any], room: int) -> None:
-        self.annotations, self.room = annotations, room
-        self._gather: Callable[[Mapping[str, Any]], tuple[tuple[Any, ...], ...]] | None = None
-        self._kinds: list[tuple[int, Any, tuple[int, ...]]] = []  # leaves, type and shape of each group
-        self._members: list[list[tuple[str, tuple[str, ...]]]] = []  # node and path of each leaf of each group
-        self._layout: Layout | None = None  # that `_flat` is made for
-        self._flat: list[tuple[str, Any]] = []
-        self._places: dict[str, list[tuple[int, int] | Any]] = {}  # by node, where each leaf lies, or the leaf itself
-        self._rooms = Rooms(self._shapes)
+    What is handed over before the block is full leaves the rest of its memory to the next bars: where files of results keep it
+    until a row group is full, they keep the memory of one block.
+    """
+
+    def __init__(self, annotations: Mapping[str, Any], most: int) -> None:
+        self.annotations, self.most = annotations, most
+        self._rows: Rows | None = None
+        self._names: list[tuple[str, tuple[str, ...]]] = []  # node and path of each value of a row
+        self._places: dict[str, list[Any]] = {}  # by node, the number of each leaf's value, or the leaf itself
+        self._layout: Layout | None = None  # that `_tables` are made for
+        self._tables: list[Ints] = []
+        self._at = 0  # the next bar's row
         self._empty()
 
     def _empty(self) -> None:
-        self.bars = 0
-        self._time: Ints = np.empty(self.room, np.int64)
-        self._groups: list[Any] = []
+        self._first = self._at
+        self._time: list[int] = []
         self._logs: dict[str, list[tuple[int, Any]]] = {}
         self._epoch: dict[str, Any] = {}
 
     @property
+    def bars(self) -> int:
+        """How many bars wait."""
+        return self._at - self._first
+
+    @property
     def full(self) -> bool:
-        """Whether there is no room for another bar."""
-        return self.bars == self.room
+        """Whether there is no room for another bar until what waits is handed over."""
+        return self.bars > 0 and self._at == self.most
 
     def add(self, outputs: Outputs) -> None:
         """Takes the outputs of one bar; nothing of them is kept but logs with entries."""
-        values, i = outputs.values, self.bars
-        if self._gather is None:
-            self._gather = self._lay_out(values)
-        if not self._groups:
-            self._groups = self._rooms.free()
-            self._logs = {name: [] for name in outputs.offsets}
+        values = outputs.values
+        if self._rows is None:
+            self._rows = self._laid_out(values)
+        if self._at == self.most:
+            self._rows.begin()
+            self._first = self._at = 0
         if isinstance(values, FlatValues):
-            for group, (dtype, places) in zip(self._groups, self._flat_places(values.layout), strict=True):
-                group[:, i] = getattr(values, dtype)[places]
+            self._rows.put(self._tables_of(self._rows, values.layout), self._at, values.f8, values.i8)
         else:
-            for group, rows in zip(self._groups, self._gather(values), strict=True):
-                group[:, i] = np.concatenate(rows)
-        for name, entries in self._logs.items():
+            for k, (name, path) in enumerate(self._names):
+                self._rows.put_value(k, self._at, functools.reduce(getattr, path, values[name]))
+        for name in outputs.offsets:
+            entries = self._logs.setdefault(name, [])
             if values[name].n:
-                entries.append((i, values[name]))
-        self._time[i] = outputs.time[0]
+                entries.append((self.bars, values[name]))
+        self._time.append(int(outputs.time[0]))
         self._epoch |= outputs.epoch
-        self.bars += 1
+        self._at += 1
 
-    def _flat_places(self, layout: Layout) -> list[tuple[str, Any]]:
-        """By group, where the values of its leaves are in the flat outputs of a bar, in the shape of the group's row."""
+    def _tables_of(self, rows: Rows, layout: Layout) -> list[Ints]:
         if self._layout is not layout:
-            self._layout, self._flat = layout, []
-            for (_, _, shape), own in zip(self._kinds, self._members, strict=True):
-                leaves = [layout.leaves[member] for member in own]
-                places = np.array([np.arange(leaf.start, leaf.stop) for leaf in leaves])
-                self._flat.append((leaves[0].dtype, places.reshape(len(own), *shape)))
-        return self._flat
+            self._layout, self._tables = layout, rows.tables([layout.leaves[name] for name in self._names])
+        return self._tables
 
-    def _shapes(self) -> list[Shape]:
-        return [Shape(dtype, (many, self.room, *shape)) for many, dtype, shape in self._kinds]
+    def leave(self) -> None:
+        """Leaves the rest of the memory unused: all that was handed over is about to be written, and nobody keeps it then."""
+        self._first = self._at = self.most
 
     def handed(self) -> Callable[[], Outputs]:
-        """What makes the outputs of one chunk of everything, later and in any thread; the block is empty then. The memory is
-        not written again while somebody looks into it."""
-        bars, time, groups, logs, epoch = self.bars, self._time, tuple(self._groups), self._logs, self._epoch
-        if bars * FEW < self.room:
-            time, groups = time[:bars].copy(), tuple(group[:, :bars].copy() for group in groups)
+        """What makes the outputs of one chunk of everything, later and in any thread; nothing waits then. The memory is not
+        written again while somebody looks into it."""
+        assert self._rows is not None
+        bars, time, logs, epoch = self.bars, np.array(self._time, np.int64), self._logs, self._epoch
+        view = self._rows.views(self._first, self._at)
         self._empty()
 
         def made() -> Outputs:
             values: dict[str, Any] = {}
             for name, places in self._places.items():
-                found = (groups[p[0]][p[1], :bars] if isinstance(p, tuple) else p for p in places)
+                found = (view(p) if isinstance(p, int) else p for p in places)
                 values[name] = rebuild(self.annotations[name], found)
             offsets: dict[str, Ints] = {}
             for name, entries in logs.items():
-                values[name] = joined([log for _, log in entries], self.annotations[name]) if entries else self._no_log(name)
+                annotation = self.annotations[name]
+                values[name] = joined([log for _, log in entries], annotation) if entries else empty_log(annotation)
                 counts = np.zeros(bars, np.int64)
                 for i, log in entries:
                     counts[i] = log.n
                 offsets[name] = np.concatenate([[0], np.cumsum(counts)])
-            return Outputs(time[:bars], {name: values[name] for name in self._order}, offsets, epoch)
+            return Outputs(time, {name: values[name] for name in self._order}, offsets, epoch)
 
         return made
 
-    def _no_log(self, name: str) -> Any:
-        return empty_log(self.annotations[name])
-
-    def _lay_out(self, values: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], tuple[tuple[Any, ...], ...]]:
-        """Groups leaves by type and shape. Returns the function that gathers each group's leaves of one bar."""
-        self._order = list(values)
-        groups: dict[tuple[Any, tuple[int, ...]], list[str]] = {}
-        members: dict[tuple[Any, tuple[int, ...]], list[tuple[str, tuple[str, ...]]]] = {}
+    def _laid_out(self, values: Mapping[str, Any]) -> Rows:
+        """Rows for outputs like those of this bar."""
+        self._order, found = list(values), list[Value]()
         for name, value in values.items():
             annotation = self.annotations[name]
             if is_log(annotation):
                 continue
-            places: list[Any] = []
+            self._places[name] = []
             for (path, kind), leaf in zip(walk(annotation), leaves(value), strict=True):
-                if leaf is None or "static" in kind.axes:
-                    places.append(leaf)
-                    continue
-                key = (leaf.dtype, leaf.shape[1:])
-                own = groups.setdefault(key, [])
-                places.append((list(groups).index(key), len(own)))
-                members.setdefault(key, []).append((name, path))
-                own.append(f"v[{name!r}]{''.join(f'.{field}' for field in path)}")
-            self._places[name] = places
-        self._members = list(members.values())
-        self._kinds = [(len(own), dtype, shape) for (dtype, shape), own in groups.items()]
-        namespace: dict[str, Any] = {}
-        parts = ", ".join(f"({', '.join(own)},)" for own in groups.values())
-        exec(f"def gather(v): return ({parts},)", namespace)
-        gather: Callable[[Mapping[str, Any]], tuple[tuple[Any, ...], ...]] = namespace["gather"]
-        return gather
+                own = leaf is None or "static" in kind.axes
+                self._places[name].append(leaf if own else len(found))
+                if not own:
+                    self._names.append((name, path))
+                    found.append(Value(kind.dtype, leaf.shape))
+        return Rows(found, self.most)

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from dataflows.panel import Column, IntColumn, IntPanel, IntSeries, Panel, Passed, PerSymbol, Series, Stack
+from dataflows.panel import Column, IntColumn, IntPanel, IntSeries, Panel, Passed, PerSymbol, Series, Stack, leaves
 from drivers.engine.chunk import Outputs
+from drivers.engine.one_bar.flat import FlatValues, Layout
 from drivers.run.block import MOST_BARS, MOST_ROWS, Block, room_for
 from drivers.run.stream import collected_at_flushes
 
@@ -118,18 +119,55 @@ def test_what_was_taken_stays_when_the_block_is_filled_again() -> None:
     assert again.epoch == {}
 
 
-def test_a_few_rows_that_are_kept_for_long_do_not_keep_a_block_s_memory() -> None:
-    block, kept = Block(ANNOTATIONS, 1_440), []
+def test_rows_that_are_kept_for_long_keep_the_memory_of_one_block() -> None:
+    block, kept = Block(ANNOTATIONS, 50), []
     for t in range(50):  # a fill after each bar: the rows wait for a row group to be full
         block.add(bar(t, t % 2))
         kept.append(block.handed()())
-    assert len(block._rooms._made) == 1
     scores = [outputs.values["said"].score for outputs in kept]
-    assert sum(score.base.nbytes if score.base is not None else score.nbytes for score in scores) < 100_000
+    assert len({id(score.base) for score in scores}) == 1
+    block.add(bar(50, 0))
+    assert not np.may_share_memory(scores[0].base, block.handed()().values["said"].score)
     for t, outputs in enumerate(kept):
         np.testing.assert_array_equal(outputs.values["said"].score, bar(t, 0).values["said"].score)
         np.testing.assert_array_equal(outputs.values["said"].code, bar(t, 0).values["said"].code)
         assert outputs.values["log"].n == t % 2 and outputs.time.tolist() == [60 * (t + 1)]
+
+
+def test_a_part_of_the_results_ends_with_its_block() -> None:
+    block = Block(ANNOTATIONS, 4)
+    block.leave()
+    block.add(bar(0, 0))
+    first = block.handed()().values["single"]
+    block.leave()
+    assert (block.bars, block.full) == (0, False)
+    block.add(bar(1, 2))
+    assert (block.bars, block.full) == (1, False)
+    second = block.handed()()
+    assert not np.may_share_memory(first.base, second.values["single"])
+    np.testing.assert_array_equal(second.values["single"], bar(1, 2).values["single"])
+    assert second.values["log"].n == 2
+
+
+def test_flat_outputs_are_the_values_that_they_are_flat_of() -> None:
+    bars = [bar(t, t % 2) for t in range(3)]
+    annotations = {name: value for name, value in ANNOTATIONS.items() if name != "log"}
+    layout = Layout(annotations, bars[0].values)
+    plain, flat = Block(ANNOTATIONS, 3), Block(ANNOTATIONS, 3)
+    for outputs in bars:
+        f8, i8 = layout.empty()
+        for name in annotations:
+            for view, leaf in zip(leaves(layout.record(name, f8, i8)), leaves(outputs.values[name]), strict=True):
+                if view is not None:
+                    view[...] = leaf
+        log = {"log": outputs.values["log"]}
+        plain.add(outputs)
+        flat.add(outputs._replace(values=FlatValues(layout, f8, i8, log, list(outputs.values))))
+    one, other = plain.handed()().values, flat.handed()().values
+    assert list(one) == list(other)
+    for name in one:
+        for x, y in zip(leaves(one[name]), leaves(other[name]), strict=True):
+            np.testing.assert_array_equal(x, y)
 
 
 def test_tables_can_be_made_without_a_copy() -> None:

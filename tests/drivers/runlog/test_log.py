@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers.runlog.log import open_run_log
+from drivers.runlog.log import LINES_AT_ONCE, open_run_log
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -102,3 +102,20 @@ def test_lines_written_at_once_are_those_written_one_by_one_whatever_text_is_in_
 
     assert rows("once") == rows("each")
     assert [symbol for _, symbol in rows("once")] == texts
+
+
+def test_many_lines_are_the_lines_one_by_one(path: Path, tmp_path: Path) -> None:
+    many = [
+        ("warning" if i % 3 else "info", f"e{i}", {"symbol": 'A"}, {"timestamp": "', "n": i})
+        for i in range(2 * LINES_AT_ONCE + 1)
+    ]
+    with open_run_log(path, run="r1") as log, open_run_log(tmp_path / "b", run="r1") as each:
+        log.lines(iter(many))
+        log.lines([])
+        for level, name, fields in many:
+            (each.warning if level == "warning" else each.event)(name, **fields)
+    made, wanted = lines(path), lines(tmp_path / "b")
+    assert len({line.pop("timestamp") for line in made}) == 1
+    for line in wanted:
+        del line["timestamp"]
+    assert [list(line.items()) for line in made] == [list(line.items()) for line in wanted]
