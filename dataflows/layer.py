@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, Final, Literal, TypeVar
 
 from hamilton import node, registry
 
 
+class _Pandas(ModuleType):
+    """Stands in for pandas in Hamilton's modules: it imports pandas when one of them asks for something of it.
+
+    Hamilton names pandas' types in annotations of its own functions, which no layer uses. While it is imported it gets empty
+    classes for them: `pandas` itself takes a fifth of a second.
+    """
+
+    importing = True
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {}) if self.importing else getattr(importlib.import_module("pandas"), name)
+
+
 @contextmanager
-def _without_pandera() -> Iterator[None]:
-    """Hamilton imports pandera for its own validators, which no layer has: a tenth of a start. Who needs them imports pandera
-    or Hamilton first."""
-    absent = "pandera" not in sys.modules
-    if absent:
-        sys.modules["pandera"] = None  # type: ignore[assignment]  # Python's own sign of a module that cannot be imported
+def _lightly() -> Iterator[None]:
+    """Hamilton imports pandas, and pandera for its own validators, which no layer has. Who needs its validators of pandera
+    imports pandera or Hamilton first."""
+    pandas = _Pandas("pandas")
+    absent = {name: stand_in for name, stand_in in (("pandas", pandas), ("pandera", None)) if name not in sys.modules}
+    sys.modules.update(absent)  # type: ignore[arg-type]  # None: Python's own sign of a module that cannot be imported
     try:
         yield
     finally:
-        if absent:
-            del sys.modules["pandera"]
+        pandas.importing = False
+        for name in absent:
+            del sys.modules[name]
 
 
 registry.disable_autoload()  # or it imports every library that it has an extension for, dask and scikit-learn among them
-with _without_pandera():
+with _lightly():
     from hamilton.function_modifiers import base, config
 
 Schedule = Literal["columnar", "step", "post", "epoch"]

@@ -6,7 +6,6 @@ import re
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from dataflows.panel import Ints
 
@@ -78,6 +77,8 @@ def is_time(text: str) -> bool:
 
 def parsed(texts: list[str], form: Form) -> tuple[Ints, int]:
     """UTC ns of texts in a form (local time where it has no zone), and the index of the first that does not have it, or -1."""
+    import pandas as pd  # most data have times that need no reading of texts
+
     series = pd.Series(texts, dtype=object).str.strip().str.replace(r"(?<=\d)T(?=\d)", " ", regex=True)
     if "%p" in form.strptime:
         series = series.str.replace(r" ?([AP]M)", r" \1" if " %p" in form.strptime else r"\1", regex=True)

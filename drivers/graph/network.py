@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import dataflows.layer  # noqa: F401  # isort: skip  (before Hamilton: or it imports all that it has extensions for)
-import networkx as nx
 from hamilton import graph_utils
 from hamilton.function_modifiers import base
 
 from drivers.graph.layers import LayerNode, layer_node
 from drivers.graph.wiring import Wiring
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 FILE: Final = "wiring_master.yaml"
 
@@ -83,6 +85,8 @@ def _expanded(modules: Sequence[ModuleType], variant: Callable[[Callable[..., An
 
 def linked(wiring: Wiring, nodes: Mapping[str, LayerNode], forms: Sequence[LayerNode], configs: Mapping[str, Any]) -> Graph:
     """The layers with their edges; of those that the file knows, the enabled ones. forms: see `forms_of`."""
+    import networkx as nx
+
     running = {name: node for name, node in nodes.items() if name not in wiring.layers or wiring.layers[name].enabled}
     now: nx.DiGraph[str] = nx.DiGraph()
     now.add_nodes_from(running)

@@ -18,7 +18,6 @@ from drivers.engine.interrupts import deferred
 from drivers.engine.pipeline import pipeline
 from drivers.feeds.source import Source
 from drivers.run.assembly import PreparedRun, prepare_run
-from drivers.run.lifecycle import Lifecycle
 from drivers.run.progress import progress_bar
 from drivers.run.recorder import Recorder
 from drivers.run.request import RunRequest
@@ -91,6 +90,8 @@ def _run(request: RunRequest, out: Path, console: Console, advance: Advance) -> 
                 lambda outputs: progress.update(days, advance=len(outputs.time)),
             ]
             if request.adapters:
+                from drivers.run.lifecycle import Lifecycle  # brings Hamilton's driver with it, and pandas
+
                 lifecycle = Lifecycle(session, out.name, request.adapters)
                 stack.enter_context(lifecycle.followed())
                 takers.insert(0, lifecycle.take)

@@ -12,10 +12,9 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -27,6 +26,9 @@ from drivers.store.kept import instead, kept_of
 from drivers.store.parquet import files_of
 from drivers.text.suggestions import did_you_mean
 from drivers.text.times import stamp
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLES: Final = ("orders", "fills", "ledger", "decisions")
 """The tables of every run beside `features/<domain>`."""
