@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from drivers.project.yaml_files import read_yaml
-from drivers.runlog.events import Event
+from drivers.runlog.lines import Event
 from drivers.text.times import stamp
 
 KINDS: Final = ("fill", "kill_switch", "reject", "data_anomaly", "entry", "exit", "regime_change", "feed")

@@ -13,7 +13,8 @@ from dataflows.fusion.types import LONG, SHORT
 from dataflows.regime.types import REGIMES
 from dataflows.risk.types import KILL_REASONS, LEVELS, REASONS, VERDICTS
 from drivers.engine.chunk import Outputs
-from drivers.runlog.events import Event, Events, names_of
+from drivers.runlog.events import Events, names_of
+from drivers.runlog.lines import Event
 
 KEPT_BARS: Final = 720
 KEPT_EVENTS: Final = 300

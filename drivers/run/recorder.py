@@ -112,7 +112,7 @@ class Recorder:
     def _take(self, outputs: Outputs) -> None:
         values, time, offsets = outputs.values, outputs.time, outputs.offsets
         with self.writer.writing():
-            noted = self.events.noted(self.events.write(self.log, outputs), time)
+            noted = self.events.write(self.log, outputs)
         ended = self.writer.write(values, self.annotations, self.domains, time, offsets, outputs.epoch, noted)
         self.summary.add(values, time, offsets, ended)
         if outputs.epoch:

@@ -18,41 +18,32 @@ A line is written where something begins, not for every bar that it lasts, and f
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
 from dataflows.execution import types as ex
 from dataflows.fusion import types as fusion
-from dataflows.panel import Bools, Ints
+from dataflows.panel import Bools, Floats, Ints
 from dataflows.regime.types import REGIMES
 from dataflows.risk import types as risk
 from drivers.engine.chunk import Outputs
+from drivers.runlog.lines import Event, Fact, Lines, OneOf, Stated, What
 
 BRACKET_STOP: Final = 1
 BRACKET_TARGET: Final = 2
 """What the ids of a bracket's two orders are beyond their entry's; those of all others are multiples of 4."""
 
-_REPORTS: Final = {ex.FILL: "fill", ex.REJECT: "reject", ex.EXPIRE: "expire", ex.CANCELED_EVENT: "cancel"}
-
-_SIDES: Final = {fusion.LONG: "LONG", fusion.SHORT: "SHORT"}
+Told: TypeAlias = tuple[Fact, Sequence[Any]]
+"""A fact with the keys of each line."""
 
 
 class EventLog(Protocol):
     """Where the lines go."""
 
-    def lines(self, lines: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
-        """Several lines: (level, name, fields) of each. Level "warning" is for what a person should look at."""
-
-
-class Event(NamedTuple):
-    """One line to be: when, what, whether a person should look at it, and the rest."""
-
-    time: int  # UTC ns
-    name: str
-    fields: dict[str, Any]
-    warns: bool = False
+    def lines(self, forms: Sequence[Lines]) -> None:
+        """Lines of several forms, in order of their bars; those of one bar as the forms come."""
 
 
 def order_name(symbols: Sequence[str], column: int, order: int) -> str:
@@ -70,6 +61,44 @@ def _names_of(mask: int, names: tuple[str, ...]) -> list[str]:
     return [name for i, name in enumerate(names) if mask >> i & 1]
 
 
+def _masked(name: str, names: Sequence[str]) -> OneOf:
+    return OneOf(name, lambda mask: names_of(mask, names))
+
+
+def _coded(name: str, names: Sequence[str], none: int | None = None) -> OneOf:
+    return OneOf(name, lambda code: None if code == none else names[code])
+
+
+_REPORTS: Final = {
+    ex.FILL: What("fill"),
+    ex.REJECT: What("reject", warns=True),
+    ex.EXPIRE: What("expire"),
+    ex.CANCELED_EVENT: What("cancel"),
+}
+_REFUSED: Final = What("refusal")
+_SIDES: Final = {fusion.LONG: "LONG", fusion.SHORT: "SHORT"}
+
+_EPOCH: Final = OneOf("epoch", int)
+_LAYER: Final = OneOf("layer", str)
+_ANOMALY: Final = OneOf("kind", str)
+_REGIME, _REGIME_BEFORE = _coded("regime", REGIMES), _coded("before", REGIMES)
+_REJECTION: Final = _coded("reason", ex.REJECTIONS, none=0)
+_TYPE: Final = _coded("type", ex.ORDER_TYPES, none=-1)
+_INTENT: Final = _coded("intent", ex.INTENTS)
+_STATE: Final = _coded("state", risk.LEVELS)
+_KILL_REASONS: Final = _masked("reasons", risk.KILL_REASONS)
+_SIDE: Final = OneOf("side", lambda side: _SIDES.get(side, "FLAT"))
+_REFUSALS: Final = _masked("reasons", fusion.REFUSALS)
+_VERDICT: Final = _coded("verdict", risk.VERDICTS)
+_REASONS: Final = _masked("reasons", risk.REASONS)
+_ORDERS: Final = OneOf("orders", list)
+_REDUCE_ONLY: Final = OneOf("reduce_only", lambda code: None if code < 0 else code == 1)
+_ORDER, _PARENT = Stated("order"), Stated("parent")
+_QUANTITY, _PRICE, _FEE = Stated("quantity"), Stated("price"), Stated("fee")
+_LIMIT_PRICE, _STOP_PRICE = Stated("limit_price"), Stated("stop_price")
+_TARGET_WEIGHT: Final = Stated("target_weight")
+
+
 class Events:
     """Finds the events in successive outputs. It remembers the last bar, so that how the bars are cut changes no line.
 
@@ -78,7 +107,7 @@ class Events:
 
     def __init__(self, symbols: Sequence[str], epoch_ns: int) -> None:
         self.symbols, self.epoch_ns = tuple(symbols), epoch_ns
-        self._columns = {name: n for n, name in enumerate(self.symbols)}
+        self._symbol = _coded("symbol", self.symbols)
         self._last: dict[str, Any] = {}
 
     def memory(self) -> dict[str, list[int]]:
@@ -89,50 +118,67 @@ class Events:
         """Goes on from the `memory` of another."""
         self._last = {key: np.array(row, np.int64) for key, row in memory.items()}
 
-    def write(self, log: EventLog, outputs: Outputs) -> list[Event]:
-        """The events of successive bars into a log, by time. Returns them."""
-        found = sorted(self.of(outputs), key=lambda e: e.time)
-        times = np.array([event.time for event in found], np.int64)
-        texts = np.datetime_as_string(times.astype("M8[ns]"), unit="s").tolist()  # as `stamp` writes each
-        epochs = ((times - 1) // self.epoch_ns).tolist()
-        log.lines(
-            ("warning" if event.warns else "info", event.name, {"time": f"{text}Z", "epoch": epoch, **event.fields})
-            for event, text, epoch in zip(found, texts, epochs, strict=True)
-        )
-        return found
+    def write(self, log: EventLog, outputs: Outputs) -> Bools:
+        """The events of successive bars into a log, by time. Returns which bars and symbols they are about, (T, N); one that
+        names no symbol is about all."""
+        noted = np.zeros((len(outputs.time), len(self.symbols)), np.bool_)
+        forms = [form for form in self.forms(outputs) if len(form.bar)]
+        for form in forms:
+            noted[form.bar, slice(None) if form.column is None else form.column] = True
+        log.lines([form._replace(facts=[*when, *form.facts]) for form, when in self._dated(forms, noted, outputs.time)])
+        return noted
 
-    def noted(self, events: Sequence[Event], time: Ints) -> Bools:
-        """(T, N): whether one of the events is about that bar and symbol. One that names no symbol is about all."""
-        made = np.zeros((len(time), len(self.symbols)), np.bool_)
-        bars = np.searchsorted(time, np.array([event.time for event in events], np.int64))
-        for bar, event in zip(bars.tolist(), events, strict=True):
-            name = event.fields.get("symbol")
-            if name is None:
-                made[bar] = True
-            else:
-                made[bar, self._columns[name]] = True
-        return made
+    def _dated(self, forms: Sequence[Lines], noted: Bools, time: Ints) -> Iterator[tuple[Lines, list[Told]]]:
+        """Each form with time and epoch of its lines. Several lines are about one bar, of which the text is made once."""
+        bars = np.flatnonzero(noted.any(axis=1))
+        texts = np.datetime_as_string(time[bars].astype("M8[ns]"), unit="s").tolist()  # as `stamp` writes each
+        stamps = {bar: f"{text}Z" for bar, text in zip(bars.tolist(), texts, strict=True)}
+        stamp = OneOf("time", stamps.__getitem__)
+        stamp.update(zip(stamps, Stated("time").texts_of(list(stamps.values())), strict=True))
+        epoch = (time - 1) // self.epoch_ns
+        for form in forms:
+            yield form, [(stamp, form.bar.tolist()), (_EPOCH, epoch[form.bar].tolist())]
 
     def of(self, outputs: Outputs) -> Iterator[Event]:
         """The events of successive bars, kind by kind; what the graph has no layer for is left out."""
-        values, time, at = outputs.values, outputs.time, outputs.offsets
+        for form in self.forms(outputs):
+            yield from form.events(outputs.time)
+
+    def forms(self, outputs: Outputs) -> Iterator[Lines]:
+        """The same as columns."""
+        values, at = outputs.values, outputs.offsets
         if "l0_market_feed" in values:
-            yield from self._anomalies(values["l0_market_feed"].quality, time)
+            yield from self._anomalies(values["l0_market_feed"].quality)
         if "l1_regime" in values and "l100_decision_audit" in values:
-            yield from self._regimes(values["l1_regime"].label, values["l100_decision_audit"].regime_changed, time)
+            yield self._regimes(values["l1_regime"].label, values["l100_decision_audit"].regime_changed)
         if "l90_fills" in values:
-            yield from self._reports(values["l90_fills"], at["l90_fills"], time)
+            yield self._reports(values["l90_fills"], at["l90_fills"])
         if "l96_order_lifecycle" in values:
-            yield from self._brackets(values["l96_order_lifecycle"], time)
+            yield from self._brackets(values["l96_order_lifecycle"])
         if "l81_kill_switch" in values:
-            yield from self._kills(values["l81_kill_switch"], time)
+            yield from self._kills(values["l81_kill_switch"])
         if "l3_action_proposal" in values:
-            yield from self._refusals(values["l3_action_proposal"], time)
+            yield self._refusals(values["l3_action_proposal"])
         if "l5_execution_bridge" in values:
             log, offsets = values["l5_execution_bridge"], at["l5_execution_bridge"]
             if "l4_risk_gate" in values:
-                yield from self._decisions(values["l4_risk_gate"], log, offsets, time)
-            yield from self._orders(log, offsets, time)
+                yield self._decisions(values["l4_risk_gate"], log, offsets)
+            yield self._orders(log, offsets)
+
+    def _lines(self, layer: str, bar: Ints, column: Ints | None, what: What | Sequence[What], *facts: Told) -> Lines:
+        """The lines of a layer about so many bars and symbols."""
+        many = len(bar)
+        about: list[Told] = [(_LAYER, [layer] * many)]
+        if column is not None:
+            about.append((self._symbol, column.tolist()))
+        return Lines(bar, column, [what] * many if isinstance(what, What) else what, [*about, *facts])
+
+    def _ids(self, column: Ints, order: Ints, parent: Ints) -> tuple[Told, Told]:
+        """The ids of orders of these symbols; a parent 0 is none."""
+        columns = column.tolist()
+        orders = [order_name(self.symbols, n, i) for n, i in zip(columns, order.tolist(), strict=True)]
+        parents = [order_name(self.symbols, n, i) if i else None for n, i in zip(columns, parent.tolist(), strict=True)]
+        return (_ORDER, orders), (_PARENT, parents)
 
     def _before(self, key: str, rows: Any, start: int) -> Any:
         """Each bar's row as it was one bar before; `start` before the first."""
@@ -141,132 +187,133 @@ class Events:
         self._last[key] = rows[-1].copy()
         return np.concatenate([first[None], rows[:-1]])
 
-    def _anomalies(self, quality: Any, time: Ints) -> Iterator[Event]:
+    def _anomalies(self, quality: Any) -> Iterator[Lines]:
         first_missing = (quality.missing == 1) & (quality.stale == 1.0) & (quality.listed == 1)
         kinds = {"gap": first_missing, "outlier": quality.outlier == 1, "crossed_book": quality.crossed == 1}
         kinds |= {"duplicate": quality.duplicates > 0, "late": quality.late > 0}
         for kind, mask in kinds.items():
-            for t, n in np.argwhere(mask):
-                yield Event(time[t], "data_anomaly", {"layer": "L0", "symbol": self.symbols[n], "kind": kind}, warns=True)
+            t, n = np.nonzero(mask)
+            yield self._lines("L0", t, n, What("data_anomaly", warns=True), (_ANOMALY, [kind] * len(t)))
 
-    def _regimes(self, label: Ints, changed: Ints, time: Ints) -> Iterator[Event]:
+    def _regimes(self, label: Ints, changed: Ints) -> Lines:
         known = np.maximum.accumulate(np.where(label >= 0, np.arange(len(label))[:, None], -1), axis=0)
         last = self._last.get("label", np.full(label.shape[1], -1, np.int64))
         held = np.where(known >= 0, np.take_along_axis(label, np.maximum(known, 0), axis=0), last)
         before = self._before("label", held, -1)
-        for at, n, now, then in _where(changed == 1, time, label, before):
-            fields = {"regime": REGIMES[now], "before": REGIMES[then]}
-            yield Event(at, "regime_change", {"layer": "L1", "symbol": self.symbols[n], **fields})
+        t, n = np.nonzero(changed == 1)
+        facts = ((_REGIME, label[t, n].tolist()), (_REGIME_BEFORE, before[t, n].tolist()))
+        return self._lines("L1", t, n, What("regime_change"), *facts)
 
-    def _reports(self, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
-        told = _entries(log, offsets, time, "kind", "id", "symbol", "reason", "quantity", "price", "fee")
-        for at, kind, id_, symbol, reason, quantity, price, fee in told:
-            if kind not in _REPORTS:
-                continue
-            fields = {"layer": "L90", **self._order(symbol, id_, id_ - (id_ & 3) if id_ & 3 else 0)}
-            if kind == ex.FILL:
-                fields |= {"quantity": quantity, "price": price, "fee": fee}
-            elif reason:
-                fields["reason"] = ex.REJECTIONS[reason]
-            yield Event(at, _REPORTS[kind], fields, warns=kind == ex.REJECT)
+    def _reports(self, log: Any, offsets: Ints) -> Lines:
+        told = np.flatnonzero(np.isin(log.kind[: offsets[-1]], list(_REPORTS)))
+        kind, id_, symbol, reason = (getattr(log, name)[told] for name in ("kind", "id", "symbol", "reason"))
+        filled = kind == ex.FILL
+        numbers = [(fact, _where(filled, getattr(log, fact.name)[told])) for fact in (_QUANTITY, _PRICE, _FEE)]
+        return self._lines(
+            "L90",
+            _bars(offsets)[told],
+            symbol,
+            [_REPORTS[k] for k in kind.tolist()],
+            *self._ids(symbol, id_, np.where(id_ & 3, id_ - (id_ & 3), 0)),
+            *numbers,
+            (_REJECTION, np.where(filled, 0, reason).tolist()),
+        )
 
-    def _order(self, column: int, order: int, parent: int) -> dict[str, Any]:
-        """The ids of an order."""
-        found = {"symbol": self.symbols[column], "order": order_name(self.symbols, column, order)}
-        return found | ({"parent": order_name(self.symbols, column, parent)} if parent else {})
-
-    def _brackets(self, orders: Any, time: Ints) -> Iterator[Event]:
+    def _brackets(self, orders: Any) -> Iterator[Lines]:
         for ids, prices, offset, key in (
             (orders.stop_id, orders.stop_price, BRACKET_STOP, "stop"),
             (orders.target_id, orders.target_price, BRACKET_TARGET, "target"),
         ):
-            new = (ids != self._before(key, ids, 0)) & (ids & 3 == offset)
-            for t, n in np.argwhere(new):
-                fields = self._order(n, int(ids[t, n]), int(ids[t, n]) - offset)
-                limited = offset == BRACKET_STOP and orders.stop_limit[t, n] == orders.stop_limit[t, n]
-                type_ = ex.TAKE_PROFIT if offset == BRACKET_TARGET else ex.STOP_LIMIT if limited else ex.STOP_MARKET
-                fields |= {"type": ex.ORDER_TYPES[type_], "price": float(prices[t, n])}
-                if limited:
-                    fields["limit_price"] = float(orders.stop_limit[t, n])
-                yield Event(time[t], "bracket", {"layer": "L96", **fields})
+            t, n = np.nonzero((ids != self._before(key, ids, 0)) & (ids & 3 == offset))
+            own, limit = ids[t, n], orders.stop_limit[t, n]
+            limited = np.full(len(t), offset == BRACKET_STOP) & (limit == limit)
+            plain = ex.TAKE_PROFIT if offset == BRACKET_TARGET else ex.STOP_MARKET
+            yield self._lines(
+                "L96",
+                t,
+                n,
+                What("bracket"),
+                *self._ids(n, own, own - offset),
+                (_TYPE, np.where(limited, ex.STOP_LIMIT, plain).tolist()),
+                (_PRICE, prices[t, n].tolist()),
+                (_LIMIT_PRICE, _where(limited, limit)),
+            )
 
-    def _kills(self, kill: Any, time: Ints) -> Iterator[Event]:
+    def _kills(self, kill: Any) -> Iterator[Lines]:
         level = np.asarray(kill.overall)
-        for t in np.flatnonzero(level != self._before("level", level, risk.RUN)):
-            reasons = names_of(int(kill.overall_reason[t]), risk.KILL_REASONS)
-            state = risk.LEVELS[level[t]]
-            yield Event(time[t], "kill_switch", {"layer": "L81", "state": state, "reasons": reasons}, level[t] != risk.RUN)
+        t = np.flatnonzero(level != self._before("level", level, risk.RUN))
+        yield self._kill(t, None, level[t], np.asarray(kill.overall_reason)[t])
         own = np.where(kill.level > level[:, None], kill.level, risk.RUN)  # beyond what holds for all
-        for t, n in np.argwhere(own != self._before("own level", own, risk.RUN)):
-            halted = own[t, n] != risk.RUN
-            reasons = names_of(int(kill.reason[t, n]), risk.KILL_REASONS) if halted else []
-            fields = {"symbol": self.symbols[n], "state": risk.LEVELS[own[t, n]], "reasons": reasons}
-            yield Event(time[t], "kill_switch", {"layer": "L81", **fields}, bool(halted))
+        t, n = np.nonzero(own != self._before("own level", own, risk.RUN))
+        yield self._kill(t, n, own[t, n], np.where(own[t, n] != risk.RUN, kill.reason[t, n], 0))
 
-    def _refusals(self, proposal: Any, time: Ints) -> Iterator[Event]:
+    def _kill(self, t: Ints, n: Ints | None, level: Ints, reason: Ints) -> Lines:
+        what = [What("kill_switch", warns=state != risk.RUN) for state in level.tolist()]
+        return self._lines("L81", t, n, what, (_STATE, level.tolist()), (_KILL_REASONS, reason.tolist()))
+
+    def _refusals(self, proposal: Any) -> Lines:
         why = np.where(fusion.with_an_edge(proposal) & (proposal.may_enter == 0), proposal.refusal, 0)
-        new = (why != self._before("refusal", why, 0)) & (why != 0)
-        for at, n, side, mask in _where(new, time, proposal.side, why):
-            fields = {"symbol": self.symbols[n], "side": _SIDES.get(side, "FLAT"), "reasons": names_of(mask, fusion.REFUSALS)}
-            yield Event(at, "refusal", {"layer": "L3", **fields})
+        t, n = np.nonzero((why != self._before("refusal", why, 0)) & (why != 0))
+        facts = ((_SIDE, proposal.side[t, n].tolist()), (_REFUSALS, why[t, n].tolist()))
+        return self._lines("L3", t, n, _REFUSED, *facts)
 
-    def _decisions(self, gate: Any, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
+    def _decisions(self, gate: Any, log: Any, offsets: Ints) -> Lines:
         verdict, reasons = gate.verdict, gate.reasons
         began = verdict != self._before("verdict", verdict, risk.HOLD)
         began |= reasons != self._before("reasons", reasons, 0)
-        sent: dict[tuple[int, int], list[str]] = {}
-        for at, kind, n, id_ in _entries(log, offsets, time, "kind", "symbol", "id"):
-            if kind != ex.MODIFY:
-                sent.setdefault((at, n), []).append(order_name(self.symbols, n, id_))
-        if sent:
-            bars, columns = np.array(list(sent), np.int64).T
-            began[np.searchsorted(time, bars), columns] = True
-        decided = (verdict, gate.reduce_only, reasons, gate.target_weight)
-        for at, n, what, reduces, mask, weight in _where(began & (verdict != risk.HOLD), time, *decided):
-            yield Event(
-                at,
-                _decision(what, reduces),
-                {
-                    "layer": "L4",
-                    "symbol": self.symbols[n],
-                    "verdict": risk.VERDICTS[what],
-                    "reasons": names_of(mask, risk.REASONS),
-                    "target_weight": round(weight, 6) + 0.0,  # no -0
-                    "orders": sent.get((at, n), []),
-                },
-            )
+        told = np.flatnonzero(log.kind[: offsets[-1]] != ex.MODIFY)
+        bars, symbol = _bars(offsets)[told], log.symbol[told]
+        began[bars, symbol] = True
+        sent: dict[tuple[int, int], tuple[str, ...]] = {}
+        for bar, n, id_ in zip(bars.tolist(), symbol.tolist(), log.id[told].tolist(), strict=True):
+            sent[bar, n] = (*sent.get((bar, n), ()), order_name(self.symbols, n, id_))
+        t, n = np.nonzero(began & (verdict != risk.HOLD))
+        said = verdict[t, n].tolist()
+        return self._lines(
+            "L4",
+            t,
+            n,
+            [_decision(what, reduces) for what, reduces in zip(said, gate.reduce_only[t, n].tolist(), strict=True)],
+            (_VERDICT, said),
+            (_REASONS, reasons[t, n].tolist()),
+            (_TARGET_WEIGHT, [round(weight, 6) + 0.0 for weight in gate.target_weight[t, n].tolist()]),  # no -0
+            (_ORDERS, [sent.get(place, ()) for place in zip(t.tolist(), n.tolist(), strict=True)]),
+        )
 
-    def _orders(self, log: Any, offsets: Ints, time: Ints) -> Iterator[Event]:
-        ids = ("kind", "symbol", "id", "parent")
-        terms = ("type", "quantity", "reduce_only", "limit_price", "stop_price", "reason")
-        for at, kind, n, id_, parent, type_, quantity, reduces, limit, stop, why in _entries(log, offsets, time, *ids, *terms):
-            fields = {"layer": "L5", **self._order(n, id_, parent), "intent": ex.INTENTS[kind]}
-            if kind == ex.PLACE:
-                fields |= {"type": ex.ORDER_TYPES[type_], "quantity": quantity, "reduce_only": bool(reduces)}
-            if limit == limit:
-                fields["limit_price"] = limit
-            if stop == stop:
-                fields["stop_price"] = stop
-            fields["reasons"] = names_of(why, risk.REASONS)
-            yield Event(at, "order", fields)
+    def _orders(self, log: Any, offsets: Ints) -> Lines:
+        of = {name: getattr(log, name)[: offsets[-1]] for name in log._fields if name != "n"}
+        symbol, kind = of["symbol"], of["kind"]
+        placed = kind == ex.PLACE
+        return self._lines(
+            "L5",
+            _bars(offsets),
+            symbol,
+            What("order"),
+            *self._ids(symbol, of["id"], of["parent"]),
+            (_INTENT, kind.tolist()),
+            (_TYPE, np.where(placed, of["type"], -1).tolist()),
+            (_QUANTITY, _where(placed, of["quantity"])),
+            (_REDUCE_ONLY, np.where(placed, of["reduce_only"] != 0, -1).tolist()),
+            (_LIMIT_PRICE, _where(~np.isnan(of["limit_price"]), of["limit_price"])),
+            (_STOP_PRICE, _where(~np.isnan(of["stop_price"]), of["stop_price"])),
+            (_REASONS, of["reason"].tolist()),
+        )
 
 
-def _decision(verdict: int, reduce_only: int) -> str:
+def _decision(verdict: int, reduce_only: int) -> What:
     """What a verdict of L4 other than HOLD is called."""
     if verdict == risk.REJECTED:
-        return "refusal"
+        return _REFUSED
     if verdict == risk.EXIT:
-        return "exit"
-    return "reduction" if reduce_only else "entry"
+        return What("exit")
+    return What("reduction") if reduce_only else What("entry")
 
 
-def _entries(log: Any, offsets: Ints, time: Ints, *names: str) -> Iterator[tuple[Any, ...]]:
-    """Time of each entry of a log, and its fields of those names, as Python has numbers."""
-    columns = [getattr(log, name)[: offsets[-1]].tolist() for name in names]
-    return zip(np.repeat(time, np.diff(offsets)).tolist(), *columns, strict=True)
+def _bars(offsets: Ints) -> Ints:
+    """Which bar each entry of a log is of."""
+    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
 
 
-def _where(mask: Bools, time: Ints, *panels: Any) -> Iterator[tuple[Any, ...]]:
-    """Time and column of each place of a mask (T, N) that is set, and the values of panels there, as Python has numbers."""
-    t, n = np.nonzero(mask)
-    return zip(time[t].tolist(), n.tolist(), *(panel[t, n].tolist() for panel in panels), strict=True)
+def _where(mask: Bools, numbers: Floats) -> list[float | None]:
+    """Numbers as Python has them; None where the mask is not set."""
+    return [number if there else None for number, there in zip(numbers.tolist(), mask.tolist(), strict=True)]

@@ -9,23 +9,21 @@ on; nothing is global, so that two runs in one process do not mix their lines:
 
 from __future__ import annotations
 
+import functools
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TextIO
 
+import numpy as np
+
+from drivers.runlog.lines import AT_ONCE, Lines, What, fact_text
 from drivers.text.inert import json_text
 
 CORRELATION: Final = ("run", "epoch", "symbol", "layer", "order")
-
-LINES_AT_ONCE: Final = 64
-"""Lines of one call of the encoder, a tenth of a millisecond: it keeps Python to itself until it returns, and a bar waits."""
-
-_BETWEEN: Final = '}, {"timestamp": "'
-_BETWEEN_LINES: Final = _BETWEEN.replace(", ", "\n")
 
 
 class RunLog:
@@ -34,6 +32,7 @@ class RunLog:
     def __init__(self, file: TextIO, ids: Mapping[str, Any]) -> None:
         self._file = file
         self._ids = dict(ids)
+        self._id_texts = {key: fact_text(key, value) for key, value in ids.items()}
 
     def about(self, **ids: Any) -> RunLog:
         """The same log, every line of it with these ids too. Raises TypeError for one that is not of CORRELATION."""
@@ -55,30 +54,32 @@ class RunLog:
         """Something that ended the run; inside an `except` with its traceback."""
         self._line("error", name, {**fields, "exception": traceback.format_exc().rstrip()})
 
-    def lines(self, lines: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
-        """Several at once: (level, name, fields) of each."""
-        now, rest = _now(), iter(lines)
-        while made := [self._fields(now, *line) for line in islice(rest, LINES_AT_ONCE)]:
-            # One call of the encoder. `{"` stands in no string of JSON, where a quote is escaped: it begins a line.
-            text = json_text(made, default=_json_value)[1:-1]
-            self._file.write(text.replace(_BETWEEN, _BETWEEN_LINES) + "\n")
+    def lines(self, forms: Sequence[Lines]) -> None:
+        """Lines of several forms, in order of their bars; those of one bar as the forms come."""
+        now = f'{{"timestamp": {json_text(_now())}'
+        if texts := [text for form in forms for text in self._texts(now, form)]:
+            order = np.argsort(np.concatenate([form.bar for form in forms]), kind="stable").tolist()
+            for first in range(0, len(order), AT_ONCE):
+                self._file.write("\n".join([texts[i] for i in order[first : first + AT_ONCE]]) + "\n")
+
+    def _texts(self, now: str, form: Lines) -> Iterator[str]:
+        """The lines of one form, as `_fields` puts a line together."""
+        told = {fact.name: fact.texts_of(keys) for fact, keys in form.facts}
+        _refuse_own(told)
+        ids = {key: repeat(text) for key, text in self._id_texts.items()} | told
+        about = [ids[key] for key in CORRELATION if key in ids]
+        rest = [texts for name, texts in told.items() if name not in CORRELATION]
+        return map("".join, zip(repeat(now), map(_head_text, form.what), *about, *rest, repeat("}")))
 
     def _line(self, level: str, name: str, fields: dict[str, Any]) -> None:
         self._file.write(json_text(self._fields(_now(), level, name, fields), default=_json_value) + "\n")
 
     def _fields(self, now: str, level: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Time, level and event first, then what the line is about, then the rest: lines that the eye can read down."""
-        line: dict[str, Any] = {"timestamp": now, "level": level, "event": name}
-        if not line.keys().isdisjoint(fields):
-            taken = ", ".join(name for name in fields if name in line)
-            raise TypeError(f"{taken}: the log itself says this of every line; give the fact another name")
-        for key in CORRELATION:
-            if key in fields:
-                line[key] = fields[key]
-            elif key in self._ids:
-                line[key] = self._ids[key]
-        line |= fields  # what is there already keeps its place
-        return line
+        _refuse_own(fields)
+        about = self._ids | fields
+        line = {"timestamp": now, "level": level, "event": name}
+        return {**line, **{key: about[key] for key in CORRELATION if key in about}, **fields}
 
     def close(self) -> None:
         """Ends the file. A second time does nothing."""
@@ -94,6 +95,16 @@ class RunLog:
 def open_run_log(path: Path, *, run: str) -> RunLog:
     """Adds to the log file at `path`, every line with `run` in it. A line is in the file at once: a crash loses none."""
     return RunLog(path.open("a", encoding="utf-8", buffering=1), {"run": run})
+
+
+@functools.cache
+def _head_text(what: What) -> str:
+    return fact_text("level", what.level) + fact_text("event", what.name)
+
+
+def _refuse_own(fields: Mapping[str, Any]) -> None:
+    if taken := [name for name in ("timestamp", "level", "event") if name in fields]:
+        raise TypeError(f"{', '.join(taken)}: the log itself says this of every line; give the fact another name")
 
 
 def _now() -> str:

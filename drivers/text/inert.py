@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 MOST_CHARACTERS: Final = 64
@@ -47,7 +47,23 @@ def json_text(value: Any, *, indent: int | None = None, default: Callable[[Any],
     Raises ValueError for NaN and infinities, which JSON does not have.
     """
     text = _encoder(indent, default).encode(value)
-    return text if text.isascii() and text.isprintable() else _IN_JSON.sub(_json_escape, text)
+    return text if _is_harmless(text) else _IN_JSON.sub(_json_escape, text)
+
+
+def json_texts(values: Sequence[str | float | None]) -> list[str]:
+    """Each of several texts and numbers as `json_text` writes it. One call of the encoder is several times as fast as many."""
+    if not values:
+        return []
+    text = _BY_LINES.encode(values)[1:-1]
+    return (text if _is_harmless(text.replace("\n", "")) else _IN_JSON.sub(_json_escape, text)).split("\n")
+
+
+def _is_harmless(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+_BY_LINES: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=("\n", ": "))
+"""No text of JSON holds a line break: there it is escaped."""
 
 
 @functools.cache

@@ -26,7 +26,7 @@ from drivers.monitor.state import LiveState
 from drivers.run.request import RunRequest
 from drivers.run.stream import run_stream
 from drivers.run.watch import Earlier, Follower, said_by
-from drivers.runlog.events import Event
+from drivers.runlog.lines import Event
 from drivers.store.reader import open_run
 from tests.browser import PHONE
 from tests.drivers.report.conftest import EARLY as BELIEVING

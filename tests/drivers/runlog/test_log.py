@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers.runlog.log import LINES_AT_ONCE, open_run_log
+from drivers.runlog.lines import AT_ONCE, MOST_TEXTS, Fact, Lines, OneOf, Stated, What
+from drivers.runlog.log import open_run_log
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -86,14 +87,22 @@ def test_a_fact_that_would_be_overwritten_is_refused(path: Path, name: str) -> N
 
 
 def test_lines_written_at_once_are_those_written_one_by_one_whatever_text_is_in_them(tmp_path: Path) -> None:
-    texts = ['}, {"timestamp": "', '"}, {"timestamp": "', "\u202e\n", "日本", "\\", '{"', "}, {"]
-    lines = [("info", "said", {"symbol": text, "reasons": [text, text], "price": 1e-07, "size": -0.0}) for text in texts]
+    texts = ['}, {"timestamp": "', '"}, {"timestamp": "', "\u202e\n", "日本", "\\", '{"', "}, {", "", '", "'] * AT_ONCE
+    many, codes, prices = len(texts), list(range(len(texts))), [1e-07, None, -0.0, 1e22, 0.1, 5.0, 7, 1e16, 2.5] * AT_ONCE
+    symbol, reasons, price = (
+        OneOf("symbol", texts.__getitem__),
+        OneOf("reasons", lambda i: [texts[i]] * (i % 4)),
+        Stated("price"),
+    )
+    side, note = OneOf("side", lambda i: "LONG" if i % 2 else None), Stated("note")
+    facts: list[tuple[Fact, list[Any]]] = [(reasons, codes), (symbol, codes), (note, texts), (price, prices), (side, codes)]
+    form = Lines(np.arange(many), None, [What("said", warns=i == 3) for i in codes], facts)
     with open_run_log(tmp_path / "once", run="r") as log:
-        log.lines(lines)
+        log.about(layer="L4").lines([form])
         log.lines([])
     with open_run_log(tmp_path / "each", run="r") as log:
-        for _, name, fields in lines:
-            log.event(name, **fields)
+        for event in form.events(np.arange(many)):
+            (log.about(layer="L4").warning if event.warns else log.about(layer="L4").event)(event.name, **event.fields)
 
     def rows(name: str) -> list[tuple[str, str]]:
         """What follows the time of writing, which alone may differ, of each line; the line as JSON reads it."""
@@ -102,20 +111,32 @@ def test_lines_written_at_once_are_those_written_one_by_one_whatever_text_is_in_
 
     assert rows("once") == rows("each")
     assert [symbol for _, symbol in rows("once")] == texts
+    assert len({line["timestamp"] for line in lines(tmp_path / "once")}) == 1
+    assert [("price" in line, "side" in line) for line in lines(tmp_path / "once")][:2] == [(True, False), (False, True)]
 
 
-def test_many_lines_are_the_lines_one_by_one(path: Path, tmp_path: Path) -> None:
-    many = [
-        ("warning" if i % 3 else "info", f"e{i}", {"symbol": 'A"}, {"timestamp": "', "n": i})
-        for i in range(2 * LINES_AT_ONCE + 1)
-    ]
-    with open_run_log(path, run="r1") as log, open_run_log(tmp_path / "b", run="r1") as each:
-        log.lines(iter(many))
-        log.lines([])
-        for level, name, fields in many:
-            (each.warning if level == "warning" else each.event)(name, **fields)
-    made, wanted = lines(path), lines(tmp_path / "b")
-    assert len({line.pop("timestamp") for line in made}) == 1
-    for line in wanted:
-        del line["timestamp"]
-    assert [list(line.items()) for line in made] == [list(line.items()) for line in wanted]
+def test_lines_of_several_forms_come_by_bar_and_then_as_the_forms_do(path: Path) -> None:
+    number = Stated("number")
+    first = Lines(np.array([1, 4]), None, [What("a")] * 2, [(number, [1, 2])])
+    second = Lines(np.array([0, 1, 1]), None, [What("b")] * 3, [(number, [3, 4, 5])])
+    with open_run_log(path, run="r") as log:
+        log.lines([first, second])
+    assert [(line["event"], line["number"]) for line in lines(path)] == [("b", 3), ("a", 1), ("b", 4), ("b", 5), ("a", 2)]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("-inf")])
+def test_a_number_that_json_does_not_have_is_refused(path: Path, number: float) -> None:
+    with open_run_log(path, run="r") as log, pytest.raises(ValueError, match="not JSON compliant"):
+        log.lines([Lines(np.array([0]), None, [What("a")], [(Stated("x"), [number])])])
+
+
+def test_a_table_of_texts_does_not_grow_without_end() -> None:
+    number = OneOf("number", int)
+    keys = list(range(3 * MOST_TEXTS))
+    assert list(number.texts_of(keys)) == [f', "number": {key}' for key in keys]
+    assert len(number) <= MOST_TEXTS
+
+
+def test_a_column_named_like_a_fact_of_the_log_is_refused(path: Path) -> None:
+    with open_run_log(path, run="r") as log, pytest.raises(TypeError, match=r"^level: the log itself says this"):
+        log.lines([Lines(np.array([0]), None, [What("a")], [(Stated("level"), ["HALT"])])])

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.diagrams.dot import render
-from drivers.text.inert import cell_text, dot_text, json_text, name_fault, shown, shown_values
+from drivers.text.inert import cell_text, dot_text, json_text, json_texts, name_fault, shown, shown_values
 from drivers.text.terminal import Terminal
 
 STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -62,6 +62,11 @@ def test_nothing_steers_in_any_form(text: str) -> None:
 def test_json_is_read_back_as_it_was(text: str) -> None:
     assert json.loads(json_text([text])) == [text]
     assert shown_values({"a": [text, 1.5, None]}) == {"a": [shown(text), 1.5, None]}
+
+
+@given(st.lists(ANY_TEXT | st.floats(allow_nan=False, allow_infinity=False) | st.none()))
+def test_several_values_at_once_are_written_as_each_alone(values: list[str | float | None]) -> None:
+    assert json_texts(values) == [json_text(value) for value in values]
 
 
 @given(ANY_TEXT)
