@@ -16,8 +16,7 @@ MOST_TEXTS: Final = 4096
 """Texts that a table keeps: few codes come, and they come often."""
 
 AT_ONCE: Final = 512
-"""Values of one call of the encoder, and lines of one of the file: it keeps Python to itself for a tenth of a millisecond, and a
-bar waits."""
+"""Values of one call of the encoder, and lines of one of the file: a tenth of a millisecond, for which a bar may wait."""
 
 
 class Event(NamedTuple):
