@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from dataflows.panel import Floats, Ints
 from dataflows.risk.types import STOP, TIME, WHY_STOP, WHY_UNKNOWN_INPUT, TargetWeights
 from dataflows.runtime.compile import kernel
@@ -177,10 +175,25 @@ def keep_net(made: TargetWeights, order: Ints, most: float, band: float, bit: in
 @kernel
 def by_rank(rank: Floats) -> Ints:
     """Columns from the best rank to the worst; an unknown rank is the worst, ties go by column."""
-    key = full(rank.shape[0], math.nan)
-    for n in range(rank.shape[0]):
-        key[n] = sort_key(rank[n])
-    return np.argsort(key, kind="mergesort")
+    symbols = rank.shape[0]
+    key, order, merged = full(symbols, math.nan), full(symbols, 0), full(symbols, 0)
+    for n in range(symbols):
+        key[n], order[n] = sort_key(rank[n]), n
+    run = 1  # np.argsort would take from the heap: here sorted runs are merged, two at a time
+    while run < symbols:
+        for k in range(symbols):
+            if k % (2 * run) == 0:
+                left, right, end = k, k + run, min(k + 2 * run, symbols)
+                middle = min(right, symbols)
+            if left < middle and (right >= end or key[order[left]] <= key[order[right]]):
+                merged[k] = order[left]
+                left += 1
+            else:
+                merged[k] = order[right]
+                right += 1
+        order, merged = merged, order
+        run *= 2
+    return order
 
 
 @kernel

@@ -30,10 +30,11 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 
-from dataflows.runtime import lent, shipped
+from dataflows.runtime import lent, loop_form, shipped
 from dataflows.runtime.claims import Claim, claim_or_wait
 from dataflows.runtime.code_folder import UntrustedFolderError, code_folder, make_entry_folder, sign, verify
 from dataflows.runtime.loaded import made_ready
+from dataflows.runtime.scratch import compiling, for_loop_alone, takes_rows
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -311,39 +312,53 @@ class _Uncompiled:
 class _Compiled(CPUDispatcher):  # type: ignore[misc]  # numba ships no types
     """numba's compiler of one function, with the cache of machine code, and one process compiling where several would."""
 
-    def __init__(self, fn: Callable[..., Any], compiler: Any = Compiler, **more: Any) -> None:
+    def __init__(self, fn: Callable[..., Any], compiler: Any = Compiler, *, for_loop: bool = False, **more: Any) -> None:
         super().__init__(fn, targetoptions={**OPTIONS, **more}, pipeline_class=compiler)
-        self._cache = _ContentCache(fn, repr(sorted(more.items())))
+        self._for_loop = for_loop
+        self._cache = _ContentCache(fn, repr(sorted(more.items())) + (loop_form.CONTENT if for_loop else ""))
 
     def compile(self, sig: Any) -> Any:
         """The machine code for arguments of these types: made before, loaded, or compiled now."""
         try:
-            return super().compile(sig)
+            with compiling(for_loop=self._for_loop):
+                return super().compile(sig)
         finally:
             self._cache.let_go(sig)
 
 
 class _Kernel(_Compiled):
-    """A compiled function in two forms: one for callers in Python, and one for compiled ones, which becomes part of them."""
+    """A compiled function in two forms: one for callers in Python, and one for compiled ones, which becomes part of them. One
+    that takes rows of the account loop has a third form, for what only the loop runs."""
 
     @functools.cached_property
     def _inner(self) -> _Compiled:
         return _Compiled(self.py_func, lent.HelperCompiler, **_NO_PYTHON, **_INTO_CALLER)
 
+    @functools.cached_property
+    def _looped(self) -> _Compiled | None:
+        if not takes_rows(self.py_func):
+            return None
+        return _Compiled(self.py_func, lent.HelperCompiler, for_loop=True, **_NO_PYTHON, **_INTO_CALLER)
+
     @property
     def is_compiling(self) -> Any:
         """What numba knows a function that calls itself by."""
-        return super().is_compiling or self._inner.is_compiling
+        inner = self._looped if for_loop_alone() else None
+        return super().is_compiling or (inner or self._inner).is_compiling
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """What numba asks of a kernel that compiled code calls: one compilation for int64, not one for each literal number."""
         args, kws = tuple(map(_plain, args)), {name: _plain(kind) for name, kind in kws.items()}
+        if for_loop_alone() and self._looped is not None:
+            return self._looped.get_call_template(args, kws)
         _, folded = self.fold_argument_types(args, kws)
         there = folded in self.overloads or self._cache.holds(folded)
         return super().get_call_template(args, kws) if there else self._inner.get_call_template(args, kws)
 
     def get_overload(self, sig: Any) -> Any:
         """What `get_call_template` has chosen."""
+        if for_loop_alone() and self._looped is not None:
+            return self._looped.get_overload(sig)
         there = _types(sig) in self.overloads
         return super().get_overload(sig) if there else self._inner.get_overload(sig)
 
@@ -368,6 +383,11 @@ def inner_kernel(fn: F) -> F:
     layer is a `kernel`: the plain form of the loop calls it from Python.
     """
     return _wrapped(fn, _Compiled(fn, **_NO_PYTHON))
+
+
+def loop_layer(fn: F) -> F:
+    """The same for a step layer, in the form in which nothing has an owner (`loop_form.py`)."""
+    return _wrapped(fn, _Compiled(fn, loop_form.LoopLayerCompiler, for_loop=True, **_NO_PYTHON))
 
 
 def fixed_kernel(fn: F, takes: tuple[Any, ...], **more: bool) -> F:

@@ -5,10 +5,14 @@ In compiled code, while the account loop runs, `full` cuts them off one block of
 allocation, no count of references, nothing to free. The block has two halves that take turns, since the orders of one instant
 are read in the next. Whatever does not fit, and all that is made while no loop runs, comes from the heap as ever: the block
 saves time, and is never a limit. As plain Python, `full` is `np.full`.
+
+Code that only the loop runs (`compile.loop_layer`) never asks whether a row has an owner: none has. What does not fit into the
+block lies in a chain of pieces of the heap, which the loop gives back two instants later.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import inspect
 import threading
@@ -29,16 +33,20 @@ from dataflows.panel import Floats, Ints
 
 Rows = TypeVar("Rows", Floats, Ints)
 
-_AT, _END, _BASE, _HALF, _MISSED, _WORST = range(6)
+_AT, _END, _BASE, _HALF, _MISSED, _WORST, _YOUNG, _OLD = range(8)
 # addresses of the next free byte and of the first beyond what is free (0 and 0: no loop runs); the block's address; bytes in a
-# half; bytes that did not fit in this instant, and the most that did not in any
-_STATE: Final = np.zeros(6, np.int64)
+# half; bytes that did not fit in this instant, and the most that did not in any; the chains of what did not fit in this instant
+# and in the one before
+_STATE: Final = np.zeros(8, np.int64)
 _SYMBOL: Final = "stratoquant_scratch"  # by this name machine code finds _STATE, also code that another process has cached
+_MORE, _GIVE_BACK = "stratoquant_scratch_more", "stratoquant_scratch_give_back"
 _ALIGN: Final = 16
 _LEAST, _MOST = 1 << 16, 1 << 26  # bytes in a half
 _block: list[Any] = []
 _LOCK: Final = threading.Lock()
+_COMPILING: Final = threading.local()
 
+_LIBRARY: Final = ctypes.CDLL(None)
 llvmlite.binding.add_symbol(_SYMBOL, _STATE.ctypes.data)
 
 
@@ -80,6 +88,22 @@ def takes_rows(fn: Callable[..., Any]) -> bool:
 
 
 @contextmanager
+def compiling(*, for_loop: bool) -> Iterator[None]:
+    """While this holds, this thread compiles for the account loop alone, or for whoever calls."""
+    before = for_loop_alone()
+    _COMPILING.for_loop = for_loop
+    try:
+        yield
+    finally:
+        _COMPILING.for_loop = before
+
+
+def for_loop_alone() -> bool:
+    """Whether what this thread compiles runs in the account loop alone."""
+    return bool(getattr(_COMPILING, "for_loop", False))
+
+
+@contextmanager
 def open_block() -> Iterator[None]:
     """While this holds, compiled code cuts its rows off the block. One loop at a time: the block is the process's."""
     with _LOCK:
@@ -97,15 +121,21 @@ def ready() -> None:
         half, lacks = 2 * half, lacks - half
     if half != _STATE[_HALF]:
         block = np.empty(2 * half, np.uint8)
-        _STATE[:] = 0, 0, block.ctypes.data, half, 0, 0
+        _STATE[:] = 0, 0, block.ctypes.data, half, 0, 0, 0, 0
         _block[:] = [block]
-    _STATE[_MISSED:] = 0
+    _STATE[_MISSED], _STATE[_WORST] = 0, 0
 
 
 def over() -> None:
     """After the loop, also where it has failed: from here on `full` takes from the heap."""
     _STATE[:2] = 0
     _STATE[_WORST] = max(_STATE[_MISSED], _STATE[_WORST])
+    for chain in (_YOUNG, _OLD):
+        piece, _STATE[chain] = int(_STATE[chain]), 0
+        while piece:
+            following = ctypes.c_int64.from_address(piece).value
+            _LIBRARY.free(ctypes.c_void_p(piece))
+            piece = following
 
 
 # ---- compiled
@@ -137,17 +167,26 @@ def _fresh_type(context: Any) -> Any:
 
 def _cut(context: Any, builder: Any, kind: Any, shape: list[Any]) -> Any:
     """An array of 8-byte values off the block, or off the heap."""
-    at, end, _, _, missed, _ = _entries(builder)
+    at, end, _, _, missed, *_ = _entries(builder)
     word = cgutils.intp_t
     size = word(8)
     for length in shape:
         size = builder.mul(size, length)
     size = builder.and_(builder.add(size, word(_ALIGN - 1)), word(-_ALIGN))
     pointer = context.get_value_type(kind.dtype).as_pointer()
-    meminfo = cgutils.alloca_once_value(builder, cgutils.voidptr_t(None))
-    first = cgutils.alloca_once(builder, pointer)
     free = builder.load(at)
     room = builder.sub(builder.load(end), free)
+    if for_loop_alone():
+        place = cgutils.alloca_once_value(builder, free)
+        with builder.if_else(builder.icmp_unsigned("<=", size, room), likely=True) as (fits, misses):
+            with fits:
+                builder.store(builder.add(free, size), at)
+            with misses:
+                builder.store(builder.call(_more(builder.module), [size]), place)
+        data = builder.inttoptr(builder.load(place), pointer)
+        return array_at(context, builder, kind, data, shape, None)
+    meminfo = cgutils.alloca_once_value(builder, cgutils.voidptr_t(None))
+    first = cgutils.alloca_once(builder, pointer)
     with builder.if_else(builder.icmp_unsigned("<=", size, room), likely=True) as (fits, misses):
         with fits:
             builder.store(builder.add(free, size), at)
@@ -157,14 +196,97 @@ def _cut(context: Any, builder: Any, kind: Any, shape: list[Any]) -> Any:
             made = context.nrt.meminfo_alloc_aligned(builder, size, ir.IntType(32)(_ALIGN))
             builder.store(made, meminfo)
             builder.store(builder.bitcast(context.nrt.meminfo_data(builder, made), pointer), first)
-    strides = [word(8)]
+    return array_at(context, builder, kind, builder.load(first), shape, builder.load(meminfo))
+
+
+def array_at(context: Any, builder: Any, kind: Any, data: Any, shape: list[Any], meminfo: Any) -> Any:
+    """A C-contiguous array of 8-byte values at `data`, of these lengths."""
+    strides = [cgutils.intp_t(8)]
     for length in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], length))
     array = context.make_array(kind)(context, builder)
-    arrayobj.populate_array(
-        array, data=builder.load(first), shape=shape, strides=strides, itemsize=word(8), meminfo=builder.load(meminfo)
-    )
+    arrayobj.populate_array(array, data=data, shape=shape, strides=strides, itemsize=cgutils.intp_t(8), meminfo=meminfo)
     return array
+
+
+def _own_function(module: Any, name: str, kind: Any) -> tuple[Any, Any]:
+    """A function of this file in a module, apart from the code that seldom calls it; and a builder where it has no code yet."""
+    found = module.globals.get(name)
+    if found is not None:
+        return found, None
+    made = ir.Function(module, kind, name)
+    made.linkage = "linkonce_odr"
+    for attribute in ("noinline", "cold", "nounwind"):
+        made.attributes.add(attribute)
+    return made, ir.IRBuilder(made.append_basic_block("entry"))
+
+
+def _more(module: Any) -> Any:
+    """`more(size)`: the address of so many bytes of the heap, which the loop gives back at the turn after the next. The
+    process ends where there are none."""
+    word = ir.IntType(64)
+    made, builder = _own_function(module, _MORE, ir.FunctionType(word, [word]))
+    if builder is None:
+        return made
+    _, _, _, _, missed, _, young, _ = _entries(builder)
+    (size,) = made.args
+    take = cgutils.get_or_insert_function(module, ir.FunctionType(cgutils.voidptr_t, [word]), "malloc")
+    stop = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), []), "abort")
+    piece = builder.call(take, [builder.add(size, word(_ALIGN))])
+    with cgutils.if_unlikely(builder, cgutils.is_null(builder, piece)):
+        builder.call(stop, [])
+    builder.store(builder.add(builder.load(missed), size), missed)
+    builder.store(builder.load(young), builder.bitcast(piece, word.as_pointer()))
+    address = builder.ptrtoint(piece, word)
+    builder.store(address, young)
+    builder.ret(builder.add(address, word(_ALIGN)))
+    return made
+
+
+def _give_back(module: Any) -> Any:
+    """`give_back(piece)`: frees a chain of what `more` gave."""
+    word = ir.IntType(64)
+    made, builder = _own_function(module, _GIVE_BACK, ir.FunctionType(ir.VoidType(), [word]))
+    if builder is None:
+        return made
+    free = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t]), "free")
+    loop, end = made.append_basic_block("loop"), made.append_basic_block("end")
+    entry = builder.block
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    piece = builder.phi(word)
+    piece.add_incoming(made.args[0], entry)
+    at = builder.inttoptr(piece, word.as_pointer())
+    following = builder.load(at)
+    builder.call(free, [builder.bitcast(at, cgutils.voidptr_t)])
+    piece.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_unsigned("!=", following, word(0)), loop, end)
+    builder.position_at_end(end)
+    builder.ret_void()
+    return made
+
+
+def without_owners(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """What a layer returns, off the block: arrays that it took from the heap are copied, and let go."""
+    if isinstance(kind, types.BaseTuple):
+        parts = [without_owners(context, builder, t, builder.extract_value(value, i)) for i, t in enumerate(kind.types)]
+        return context.make_tuple(builder, kind, parts)
+    if not is_rows(kind):
+        return value
+    source = context.make_array(kind)(context, builder, value)
+    place = cgutils.alloca_once_value(builder, source.data)
+    with cgutils.if_unlikely(builder, cgutils.is_not_null(builder, source.meminfo)):
+        array = _cut(context, builder, kind, cgutils.unpack_tuple(builder, source.shape, kind.ndim))
+        cgutils.raw_memcpy(builder, array.data, source.data, source.nitems, cgutils.intp_t(8))
+        builder.store(array.data, place)
+        context.nrt.decref(builder, kind, value)
+    source.data, source.meminfo = builder.load(place), cgutils.get_null_value(source.meminfo.type)
+    return source._getvalue()
+
+
+def is_rows(kind: Any) -> bool:
+    """Whether numba's type `kind` is of what `full` makes."""
+    return isinstance(kind, types.Array) and kind.dtype in (types.float64, types.int64) and kind.layout == "C"
 
 
 def _make(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -182,6 +304,13 @@ def _make(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         context.call_conv.return_user_exc(builder, ValueError, ("negative dimensions are not allowed",))
     array = _cut(context, builder, kind, shape)
     full = context.cast(builder, values[1], value, kind.dtype)
+    if for_loop_alone():  # of one symbol, a call of `memset` costs more than the value
+        with builder.if_else(builder.icmp_unsigned("==", array.nitems, cgutils.intp_t(1))) as (one, several):
+            with one:
+                builder.store(full, array.data)
+            with several, cgutils.for_range(builder, array.nitems) as loop:
+                builder.store(full, builder.gep(array.data, [loop.index], inbounds=True))
+        return impl_ret_new_ref(context, builder, kind, array._getvalue())
     with cgutils.for_range(builder, array.nitems) as loop:
         builder.store(full, builder.gep(array.data, [loop.index], inbounds=True))
     return impl_ret_new_ref(context, builder, kind, array._getvalue())
@@ -190,8 +319,7 @@ def _make(context: Any, builder: Any, signature: Any, values: Any) -> Any:
 @type_callable(copied)  # type: ignore[untyped-decorator]
 def _copied_type(context: Any) -> Any:
     def declare(row: Any) -> Any:
-        eight = isinstance(row, types.Array) and row.dtype in (types.float64, types.int64) and row.layout == "C"
-        return types.Array(row.dtype, row.ndim, "C") if eight else None
+        return types.Array(row.dtype, row.ndim, "C") if is_rows(row) else None
 
     return declare
 
@@ -217,7 +345,7 @@ def turn(context: Any, t: Any) -> Any:
     """`turn(t)`: instant t begins; the half of instant t - 2 is free again."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        at, end, base, half, missed, worst = _entries(builder)
+        at, end, base, half, missed, worst, young, old = _entries(builder)
         size = builder.load(half)
         which = builder.and_(values[0], cgutils.intp_t(1))
         first = builder.add(builder.load(base), builder.mul(which, size))
@@ -226,12 +354,18 @@ def turn(context: Any, t: Any) -> Any:
         lacked, most = builder.load(missed), builder.load(worst)
         builder.store(builder.select(builder.icmp_signed(">", lacked, most), lacked, most), worst)
         builder.store(cgutils.intp_t(0), missed)
+        pieces = builder.load(old)
+        with cgutils.if_unlikely(builder, builder.icmp_unsigned("!=", pieces, cgutils.intp_t(0))):
+            builder.call(_give_back(builder.module), [pieces])
+        builder.store(builder.load(young), old)
+        builder.store(cgutils.intp_t(0), young)
         return context.get_dummy_value()
 
     return types.none(types.int64), generate
 
 
 # what the cache of machine code tells versions of these by
-_CONTENT = hashlib.sha256("".join(inspect.getsource(f) for f in (_entries, _cut, _make, _copy)).encode()).hexdigest()
+_PARTS = (_entries, _cut, array_at, is_rows, _own_function, _more, _give_back, without_owners, _make, _copy)
+_CONTENT = hashlib.sha256("".join(map(inspect.getsource, _PARTS)).encode()).hexdigest()
 full.__content__ = copied.__content__ = _CONTENT  # type: ignore[attr-defined]
-turn.__content__ = hashlib.sha256(inspect.getsource(turn._defn).encode()).hexdigest()
+turn.__content__ = hashlib.sha256(f"{inspect.getsource(turn._defn)}{_CONTENT}".encode()).hexdigest()

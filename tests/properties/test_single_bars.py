@@ -10,6 +10,7 @@ import pytest
 
 from dataflows.data.types import OPERATOR_FLATTEN, OPERATOR_HALT, Observations
 from dataflows.panel import leaves
+from dataflows.runtime.compile import inner_kernel
 from drivers.engine.checkpoint import restore, save
 from drivers.engine.chunk import Chunk, Instant, Outputs, cut
 from drivers.engine.engine import Engine
@@ -55,7 +56,7 @@ def test_helpers_compile_layers_for_the_types_that_a_stream_asks_for() -> None:
     """By annotations they cannot know that an array is not contiguous; more layers than these would be compiled twice."""
     streamed(1)
     nodes = [node for stage in ("columnar", "post") for node in PLAN.stage[stage]]
-    others = {n.layer_id for n in nodes if takes_of(PLAN, n) not in compile_once(native_form(n.fn)).overloads}
+    others = {n.layer_id for n in nodes if takes_of(PLAN, n) not in compile_once(native_form(n.fn), inner_kernel).overloads}
     assert others == {"L25", "L49"}
 
 

@@ -18,12 +18,12 @@ from dataflows.runtime.scratch import turn
 from drivers.engine.loop.records import (
     CONTENT,
     Handed,
+    Lent,
     Slot,
-    count_references,
+    decref_all,
     field_place,
     handed,
     is_record,
-    let_go,
     named,
     take_over,
 )
@@ -58,7 +58,8 @@ def by_address(name: str, returns: Any, given: tuple[Any, ...], held: type[Hande
     def call_into(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         convention = context.call_conv
         pointer = builder.inttoptr(values[0], convention.get_function_type(returns, takes).as_pointer())
-        count_references(context, builder, returns, values[1], "NRT_decref")
+        if issubclass(held, Lent):
+            decref_all(context, builder, returns, values[1])
         error = cgutils.alloca_once(builder, callconv.excinfo_ptr_t, name="excinfo")
         words = context.get_arg_packer(takes).as_arguments(builder, values[2:])
         code = builder.call(pointer, [values[1], error, *words])
@@ -172,11 +173,16 @@ def recorder(name: str, block: Any, given: tuple[Any, ...], leaves: list[tuple[i
         with cgutils.if_unlikely(builder, wrong):
             context.call_conv.return_user_exc(builder, ValueError, (OTHER_NUMBER,))
         first = builder.gep(builder.bitcast(target.data, pointer), [builder.mul(values[1], symbols)])
-        with cgutils.for_range(builder, word(len(leaves))) as outer:
-            source = builder.load(builder.gep(table, [outer.index]))
-            into = builder.gep(first, [builder.mul(outer.index, builder.mul(bars, symbols))])
-            with cgutils.for_range(builder, symbols) as inner:
-                builder.store(builder.load(builder.gep(source, [inner.index])), builder.gep(into, [inner.index]))
+        with builder.if_else(builder.icmp_unsigned("==", symbols, word(1))) as (one, several):
+            with one:
+                for k in range(len(leaves)):
+                    source = builder.load(builder.gep(table, [word(k)]))
+                    builder.store(builder.load(source), builder.gep(first, [builder.mul(word(k), bars)]))
+            with several, cgutils.for_range(builder, word(len(leaves))) as outer:
+                source = builder.load(builder.gep(table, [outer.index]))
+                into = builder.gep(first, [builder.mul(outer.index, builder.mul(bars, symbols))])
+                with cgutils.for_range(builder, symbols) as inner:
+                    builder.store(builder.load(builder.gep(source, [inner.index])), builder.gep(into, [inner.index]))
         return context.get_dummy_value()
 
     parameters = ["block", "t", *(f"x{i}" for i in range(len(given)))]
@@ -221,10 +227,10 @@ def helpers(*, compiled: bool) -> dict[str, Any]:
     """The names of the generated source that are not layers."""
     if not compiled:
         python_view = {f"view_{axes}": _python_view for axes in (1, 2, 3)}
-        more = {"let_go": _python_turn, "take_over": _python_take_over}
-        return {**python_view, **more, "row": _python_row, "turn": _python_turn, "append": append, "keep": keep}
+        more = {"turn": _python_turn, "take_over": _python_take_over}
+        return {**python_view, **more, "row": _python_row, "append": append, "keep": keep}
     views = {f"view_{axes}": _view(axes) for axes in (1, 2, 3)}
-    return {**views, "row": row, "turn": turn, "let_go": let_go, "take_over": take_over}
+    return {**views, "row": row, "turn": turn, "take_over": take_over}
 
 
 def _python_view(buffer: Any, where: Any, leaf: int) -> Any:

@@ -1,7 +1,8 @@
 """The step stage, generated from the graph as source: one loop over instants that calls every step layer in order.
 
 1. Head: carries, delayed values and static facts are rebuilt from flat arguments, once a call.
-2. Each instant: the row of every panel that a step layer reads, narrowed to the fields it reads; then the layers.
+2. Each instant: the row of every panel that a step layer reads, narrowed to the fields it reads; then the layers. The loop
+   holds one row of each and moves it on.
 3. What they return is copied into the recording blocks and the flat logs; `orders` becomes next instant's delayed value.
 4. The loop returns early when a log might not hold one more instant; the caller empties the logs and calls again.
 
@@ -25,7 +26,7 @@ from dataflows.panel import Ints, Kind, fields_of, is_log, is_record, kind_of, u
 from dataflows.runtime.compile import kernel
 from drivers.engine.loop.address import address_of, by_address, helpers, python_node, python_recorder, recorder
 from drivers.engine.loop.layer_types import argument, compiled_helper, compiled_layer, declared_type, read_of, record_type
-from drivers.engine.loop.records import handed, holder, opener, slot
+from drivers.engine.loop.records import handed, holder, mover, opener, slot
 from drivers.engine.loop.rows import RowSpec, row_class, uncompiled
 from drivers.graph.field_reads import Path, used_paths
 from drivers.graph.layers import SUFFIX, Delayed, LayerNode, PlanError
@@ -97,6 +98,7 @@ class StepStage:
         self.own_configs = [(n, p) for n in nodes for p in n.params if p in configs]
         self.arguments: list[str] = []
         self.panel_positions: list[int] = []  # which arguments of the loop, after the first, have a row for every instant
+        self.moved: dict[str, tuple[str, str]] = {}  # source of the row at an instant, by the input that it is of
         self._made: dict[Any, tuple[Loop, Ints]] = {}
         self.namespace: dict[str, Any] = {"row_class": row_class}
         self.source = self._generate()
@@ -176,7 +178,11 @@ class StepStage:
                 args += [argument(p, path) for path, _ in spec.leaves]
                 cut = "row({}, t)" if form == "panel" else "{}"
                 expression = spec.expression(lambda path, p=p, cut=cut: cut.format(argument(p, path)))  # type: ignore[misc]
-                (row if form == "panel" else head).append(f"r_{p} = hold_{p}({expression})")
+                head.append(f"r_{p} = hold_{p}({expression})")
+                if form == "panel":
+                    given = ", ".join(argument(p, path) for path, _ in spec.leaves)
+                    row.append(f"r_{p} = move_{p}(r_{p}, t, {given})")
+                    self.moved[p] = f"def move_{p}(held, t, {given}):", f"    return {expression}"
                 value[p] = f"r_{p}"
             else:
                 if form == "panel":
@@ -199,16 +205,15 @@ class StepStage:
             if p in self.inputs and edge.delay == "bar" and edge.source in self.own:
                 kept = f"take_over(s_{p}, v_{edge.source})" if p in self.held else f"v_{edge.source}"
                 body.append(f"s_{p} = {kept}")
-                tails += [f"let_go(s_{p})"] if p in self.held else []
         body.append("t += 1")
         for n in self.logs:
             body += [f"if t < end and {n.name}__at[t] + room > {n.name}__f8.shape[1]:", "    break"]
-        tails += [f"let_go(v_{name})" for name in slots]
         self.arguments = args
         lines = [
             "# GENERATED from the graph: the step stage",
             f"# {' > '.join(n.layer_id for n in self.nodes)}",
             *(line for spec in self.rows.values() for line in spec.declarations()),
+            *(line for p, source in self.moved.items() for line in ("", f"@moved({p!r})", *source)),
             "",
             "@kernel",
             f"def steps({', '.join(args)}):",
@@ -326,7 +331,7 @@ class StepStage:
         calls |= {f"open_{n.name}": lambda: None for n in self.nodes if n.name in self.held}
         calls |= {f"record_{block}": python_recorder(self._recorded_in(block)[1]) for block in PANELS}
         addresses = np.zeros(len(self.nodes) + len(HELPERS), np.int64)
-        return self._execute("plain", {**own, **calls, "kernel": uncompiled}), addresses
+        return self._execute("plain", {**own, **calls, "kernel": uncompiled, "moved": lambda p: uncompiled}), addresses
 
     def compiled(self, arguments: Sequence[Any], on_layer: Callable[[str], None]) -> tuple[Loop, Ints]:
         """The compiled loop for arguments of these types, and the addresses of its layers.
@@ -366,7 +371,8 @@ class StepStage:
                 nodes, leaves = self._recorded_in(block)
                 given = tuple(slot(types[name]) for name in nodes)
                 layers[f"record_{block}"] = recorder(f"record_{block}", nb.types.Array(element, 3, "C"), given, leaves)
-            more = {**helpers(compiled=True), **layers, "kernel": kernel}
+            movers = {p: mover(f"move_{p}", types[p], [path for path, _ in self.rows[p].leaves]) for p in self.moved}
+            more = {**helpers(compiled=True), **layers, "kernel": kernel, "moved": lambda p: lambda plain: movers[p]}
             self._made[key] = self._execute(str(len(self._made)), more), addresses
         return self._made[key]
 

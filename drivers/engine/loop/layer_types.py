@@ -11,7 +11,7 @@ from typing import Any
 import numba
 
 from dataflows.panel import Kind, fields_of, is_record, kind_of, unwrap_generic, walk
-from dataflows.runtime.compile import inner_kernel
+from dataflows.runtime.compile import inner_kernel, loop_layer
 from drivers.engine.loop.address import helpers
 from drivers.engine.loop.rows import row_class
 from drivers.graph.field_reads import Path, chains
@@ -36,14 +36,14 @@ def compiled_helper(name: str) -> tuple[Any, tuple[Any, ...]]:
         "append": (array(2), nb.int64, nb.int64, nb.int64, array(1)),
         "keep": (array(1), array(2, nb.int64), nb.int64, nb.int64, array(1)),
     }[kind]
-    helper = compile_once(helpers(compiled=False)[kind])
+    helper = compile_once(helpers(compiled=False)[kind], inner_kernel)
     helper.compile(takes)
     return helper, takes
 
 
 @functools.cache
-def compile_once(fn: Callable[..., Any]) -> Any:
-    return inner_kernel(fn)
+def compile_once(fn: Callable[..., Any], form: Callable[..., Any] = loop_layer) -> Any:
+    return form(fn)
 
 
 def compiled_layer(node: LayerNode, takes: tuple[Any, ...]) -> Any:

@@ -2,7 +2,7 @@
 
 numba hands a record on by value: every length, stride and pointer of every array in it is a word that travels at each call. The
 loop keeps each record in a `Slot` instead, and a layer is compiled for the `Handed` record, the address of the slot. A field is
-loaded where it is read; what is not read costs nothing.
+loaded where it is read; what is not read costs nothing. No array in a slot has an owner (`dataflows/runtime/loop_form.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, register_model
 
 from dataflows.runtime.lent import is_carry, without_owner
+from dataflows.runtime.loop_form import array_in
 
 WORD: Final = ir.IntType(64)
 CONTENT: Final = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
@@ -87,6 +88,8 @@ def _field(context: Any, builder: Any, handed: Any, value: Any, name: str) -> An
         for instruction in builder.block.instructions[before:]:
             if isinstance(instruction, ir.LoadInstr):
                 instruction.set_metadata("invariant.load", nothing)
+    if not isinstance(handed, Lent):
+        return array_in(context, builder, kind, loaded)
     if is_carry(handed.record.instance_class):
         return without_owner(context, builder, kind, loaded)
     return impl_ret_borrowed(context, builder, kind, loaded)
@@ -130,9 +133,11 @@ def field_place(builder: Any, kind: Any, value: Any, path: tuple[str, ...]) -> t
 
 
 def named(name: str, parameters: list[str], signature: Any, generate: Any) -> Any:
-    """An intrinsic with these parameters: numba folds what a star takes into one tuple."""
-    namespace: dict[str, Any] = {"made": (signature, generate)}
-    exec(f"def {name}({', '.join(['context', *parameters])}): return made", namespace)
+    """An intrinsic with these parameters: numba folds what a star takes into one tuple. signature: of any arguments, or a
+    function of their types."""
+    of = signature if callable(signature) else lambda *kinds: signature
+    namespace: dict[str, Any] = {"of": of, "generate": generate}
+    exec(f"def {name}({', '.join(['context', *parameters])}): return of({', '.join(parameters)}), generate", namespace)
     return intrinsic(namespace[name])
 
 
@@ -184,6 +189,34 @@ def _fill(context: Any, builder: Any, place: Any, kind: Any, value: Any, given: 
             builder.store(context.data_model_manager[inner].as_data(builder, part), to)
 
 
+def mover(name: str, kind: Any, leaves: list[tuple[str, ...]]) -> Any:
+    """`f(row, t, *panels)` for compiled code: the row, moved to instant t. Of an array only the place of its values changes.
+
+    kind: type of the row. leaves: which of its fields each panel, or series, is of. t is in range by construction.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        place, t = values[:2]
+        for path, panel, value in zip(leaves, signature.args[2:], values[2:], strict=True):
+            to, own = field_place(builder, signature.args[0], place, path)
+            source = context.make_array(panel)(context, builder, value)
+            first = t
+            for length in cgutils.unpack_tuple(builder, source.shape, panel.ndim)[1:]:
+                first = builder.mul(first, length)
+            data = builder.gep(source.data, [first])
+            if isinstance(own, types.Array):
+                at = context.data_model_manager[own].get_field_position("data")
+                builder.store(data, cgutils.gep_inbounds(builder, to, 0, at))
+            else:
+                builder.store(builder.load(data), to)
+        return place
+
+    parameters = ["row", "t", *(f"x{i}" for i in range(len(leaves)))]
+    made = named(name, parameters, lambda row, *others: row(row, *others), generate)
+    made.__content__ = f"{CONTENT} {name} {kind} {leaves}"
+    return made
+
+
 def opener(name: str, kind: Any, held: type[Handed] = Slot) -> Any:
     """`f()` for compiled code: an empty slot for what a layer returns. held: what the slot is to the layers that take it."""
 
@@ -209,8 +242,8 @@ def _owners(kind: Any, first: int = 0) -> Iterator[tuple[int, bool]]:
         yield first, False
 
 
-def count_references(context: Any, builder: Any, kind: Any, place: Any, change: str) -> None:
-    """NRT_incref or NRT_decref of every array of a record in memory that has an owner. Rows off the loop's block have none."""
+def decref_all(context: Any, builder: Any, kind: Any, place: Any) -> None:
+    """NRT_decref of every array of a record in memory that has an owner."""
     words = list(_owners(kind))
     if context.get_abi_sizeof(context.get_data_type(kind)) != 8 * len(words):
         raise TypeError(f"{kind} is not made of words of 8 bytes")
@@ -221,32 +254,30 @@ def count_references(context: Any, builder: Any, kind: Any, place: Any, change: 
         builder, f"owners_{len(words)}", ir.Constant(ir.ArrayType(WORD, len(at)), [WORD(word) for word in at])
     )
     base = builder.bitcast(place, cgutils.voidptr_t.as_pointer())
-    count = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t]), change)
+    decref = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t]), "NRT_decref")
     with cgutils.for_range(builder, WORD(len(at))) as loop:
         word = builder.load(builder.gep(table, [WORD(0), loop.index]))
         owner = builder.load(builder.gep(base, [word]))
         with cgutils.if_unlikely(builder, cgutils.is_not_null(builder, owner)):
-            builder.call(count, [owner])
+            builder.call(decref, [owner])
 
 
 def _let_go(context: Any, held: Any) -> Any:
     """`let_go(slot)`: the record that a layer returned is not needed any more."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        count_references(context, builder, signature.args[0].record, values[0], "NRT_decref")
+        decref_all(context, builder, signature.args[0].record, values[0])
         return context.get_dummy_value()
 
     return types.none(held), generate
 
 
 def _take_over(context: Any, mine: Any, new: Any) -> Any:
-    """`take_over(mine, new)`: the slot `mine` holds what `new` holds, also when that is written anew."""
+    """`take_over(mine, new)`: the slot `mine` holds what `new` holds, also when that is written anew: the rows of an instant
+    outlive the next."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kind = signature.args[0].record
-        count_references(context, builder, kind, values[1], "NRT_incref")
-        count_references(context, builder, kind, values[0], "NRT_decref")
-        size = context.get_abi_sizeof(context.get_data_type(kind))
+        size = context.get_abi_sizeof(context.get_data_type(signature.args[0].record))
         cgutils.raw_memcpy(builder, values[0], values[1], WORD(1), size)
         return values[0]
 

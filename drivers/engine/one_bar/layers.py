@@ -40,7 +40,7 @@ def native_layer(node: LayerNode, takes: tuple[Any, ...]) -> Any:
 
     Raises NotNativeError for a layer that numba cannot compile as a whole, or that returns something else than it declares.
     """
-    layer = compile_once(native_form(node.fn))
+    layer = compile_once(native_form(node.fn), inner_kernel)
     try:
         layer.compile(takes)
     except (nb.core.errors.NumbaError, NotImplementedError, AssertionError) as error:

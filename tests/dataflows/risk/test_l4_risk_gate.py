@@ -43,6 +43,8 @@ from dataflows.risk.types import (
     Stops,
     TargetWeights,
 )
+from dataflows.risk.weights import by_rank
+from dataflows.runtime.compile import python_of
 from tests.dataflows.risk.accounts import HOSTILE, MODES, allowed, ledger, row, run, same
 from tests.dataflows.risk.test_l86_exposure_cap import N, arrays, book_inputs, books, codes, current_of, hostile, proposal
 from tests.support import carry_of, takes
@@ -395,3 +397,11 @@ def test_what_is_unknown_of_one_symbol_never_raises_another_s_risk(b, bad, n):
     out = gate(N, **book_inputs(spoilt))
     others = [i for i in range(N) if i != n]
     assert (np.abs(out.target_weight[others]) <= np.abs(clean.target_weight[others])).all()
+
+
+@given(st.lists(st.sampled_from([0.0, -0.0, 1.0, 2.0, 2.5, math.nan, math.inf, -math.inf, 7.0]), max_size=40))
+def test_ranks_are_sorted_stably_and_the_unknown_is_the_worst(ranks: list[float]) -> None:
+    x = np.array(ranks, float)
+    wanted = np.argsort(np.where(np.isfinite(x), x, math.inf), kind="stable")
+    np.testing.assert_array_equal(by_rank(x), wanted)
+    np.testing.assert_array_equal(python_of(by_rank)(x), wanted)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import float64, int64
 
 from dataflows.panel import Floats, Ints
 from dataflows.runtime import scratch
-from dataflows.runtime.compile import kernel, python_of
+from dataflows.runtime.compile import kernel, loop_layer, python_of
 from dataflows.runtime.scratch import copied, full, turn
+from drivers.engine.loop.address import address_of, by_address
 
 
 @kernel
@@ -79,6 +81,26 @@ def test_rows_keep_their_values_apart_and_for_one_more_instant_also_where_the_bl
     finally:
         scratch.over()
         scratch._STATE[:] = 0
+
+
+def test_what_only_the_loop_runs_keeps_them_too_and_gives_back_what_did_not_fit() -> None:
+    takes = int64[::1], float64[::1], int64
+    layer = loop_layer(python_of(instants))
+    layer.compile(takes)  # type: ignore[attr-defined]
+    call, address = by_address("instants", int64, takes), address_of(layer, takes)
+
+    @kernel
+    def by_its_address(address: int, sizes: Ints, marks: Floats) -> int:
+        return int(call(address, sizes, marks, 1))
+
+    scratch.ready()
+    scratch._STATE[scratch._HALF] = 1 << 14
+    assert by_its_address(address, np.array([3, 5000, 0, 700, 700, 9, 9000]), np.arange(7.0)) == 0
+    assert scratch._STATE[scratch._WORST] > 0
+    assert scratch._STATE[scratch._YOUNG] != 0  # what the last instant took
+    scratch.over()
+    assert not scratch._STATE[[scratch._YOUNG, scratch._OLD]].any()
+    scratch._STATE[:] = 0
 
 
 def test_the_block_grows_by_what_did_not_fit_and_then_holds_it() -> None:

@@ -40,7 +40,12 @@ NAMES = (
     "numba.core.datamodel.models.PrimitiveModel",
     "numba.core.dispatcher.Dispatcher.disable_compile",
     "numba.core.errors.NumbaError",
+    "numba.core.cgutils.is_null",
+    "numba.core.callconv.RETCODE_OK",
     "numba.core.lowering.Lower.extract_function_arguments",
+    "numba.core.lowering.Lower.loadvar",
+    "numba.core.lowering.Lower.lower_inst",
+    "numba.core.lowering.Lower.typeof",
     "numba.core.options.DefaultOptions.forceinline",
     "numba.core.typed_passes.NativeLowering.lowering_class",
     "numba.core.imputils.impl_ret_borrowed",
@@ -74,7 +79,16 @@ def test_the_private_name_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["get_function_type", "_get_return_status", "call_function", "return_status_propagate", "return_user_exc"]
+    "name",
+    [
+        "get_function_type",
+        "_get_return_status",
+        "_return_errcode_raw",
+        "call_function",
+        "return_status_propagate",
+        "return_user_exc",
+        "return_value",
+    ],
 )
 def test_the_calling_convention_has_the_method(name: str) -> None:
     assert hasattr(cpu_target.target_context.call_conv, name)
