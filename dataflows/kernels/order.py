@@ -19,6 +19,8 @@ from dataflows.runtime.compile import kernel
 
 LEAST: Final = 30
 """A statistic is NaN until the window holds this many values (or W, where W is less)."""
+FEW: Final = 128
+"""Up to so many values are all compared, several at a time: in a binary search a processor guesses every other step wrong."""
 
 
 class SortedWindow(NamedTuple):
@@ -41,6 +43,12 @@ class RankWindow(NamedTuple):
 @kernel
 def count_below(values: Floats, size: int, v: float) -> int:
     """How many of the first `size` sorted values are less than v."""
+    if size <= FEW:
+        below = 0
+        row = values[:size]
+        for i in range(len(row)):
+            below += 1 if row[i] < v else 0
+        return below
     a = 0
     b = size
     while a < b:
@@ -134,7 +142,13 @@ def sorted_mad(centre: float, size: int, values: Floats) -> float:
     h = size >> 1
     a = 0
     b = size - 1 - h
-    while a < b:  # the h + 1 values nearest to the centre are neighbours, [a, a + h]: a binary search for where they begin
+    if size <= FEW:  # the h + 1 values nearest to the centre are neighbours, [a, a + h]: so many begin too far to the left
+        lower = values[:b]
+        upper = values[h + 1 : h + 1 + b]
+        for i in range(len(lower)):
+            a += 1 if centre - lower[i] > upper[i] - centre else 0
+        b = a
+    while a < b:  # a binary search for where they begin
         m = (a + b) >> 1
         if centre - values[m] > values[m + h + 1] - centre:
             a = m + 1
@@ -180,6 +194,8 @@ def rolling_rank(x: Floats, on: Ints, state: RankWindow) -> Floats:
     ring, pos, held = state.ring, state.pos, state.held
     width = ring.shape[1]
     least = LEAST if LEAST < width else width
+    ranked = np.full(symbols, np.nan)  # the value that was ranked last, and twice its rank in the window as it is now
+    twices = np.zeros(symbols, np.int64)
     for t in range(bars):
         for n in range(symbols):
             v = x[t, n]
@@ -188,13 +204,20 @@ def rolling_rank(x: Floats, on: Ints, state: RankWindow) -> Floats:
                 continue
             size = held[n]
             if size >= least:
-                past = ring[n, :size]
-                twice = 0
-                for i in range(len(past)):
-                    twice += (1 if past[i] < v else 0) + (1 if past[i] <= v else 0)
-                y[t, n] = 0.5 * twice / size
+                if v != ranked[n]:
+                    past = ring[n, :size]
+                    twice = 0
+                    for i in range(len(past)):
+                        twice += (1 if past[i] < v else 0) + (1 if past[i] <= v else 0)
+                    ranked[n] = v
+                    twices[n] = twice
+                y[t, n] = 0.5 * twices[n] / size
             if on[t, n] != 0:
                 p = pos[n]
+                if size == width:
+                    old = ring[n, p]
+                    twices[n] -= (1 if old < v else 0) + (1 if old <= v else 0)
+                twices[n] += 1  # v is not below itself
                 ring[n, p] = v
                 pos[n] = p + 1 if p < width - 1 else 0
                 held[n] = size + 1 if size < width else width

@@ -56,14 +56,17 @@ def resample(
         step = lengths[f] * clock
         now = forming[f]
         held = closed[f]
+        begin = end = 0  # of the bucket that the last bar was in, so that not every bar divides
         for t in range(bars):
-            bucket = (time[t] - 1) // step
-            ends = time[t] % step == 0
-            if bucket != state_bucket[f]:
-                state_bucket[f] = bucket
-                for n in range(symbols):
-                    parts[f, n] = 0
-                    observed[f, n] = 0
+            if not (begin < time[t] <= end):
+                bucket = (time[t] - 1) // step
+                begin, end = bucket * step, (bucket + 1) * step
+                if bucket != state_bucket[f]:
+                    state_bucket[f] = bucket
+                    for n in range(symbols):
+                        parts[f, n] = 0
+                        observed[f, n] = 0
+            ends = time[t] == end
             for n in range(symbols):
                 if math.isfinite(close[t, n]):
                     if parts[f, n] == 0:

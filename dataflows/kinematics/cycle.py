@@ -20,6 +20,22 @@ _PRICE, _SMOOTH, _DETREND, _IN_PHASE, _QUADRATURE = 0, 1, 2, 3, 4
 _I2, _Q2, _RE, _IM, _PERIOD, _SMOOTH_PERIOD, _PHASE, _SINE, _LEAD, _SINCE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 
+def _waves() -> Floats:
+    """Cosine and sine at each bar of a wave of every period, (LONGEST + 1, LONGEST, 2), by rotation of a unit vector."""
+    made = np.zeros((LONGEST + 1, LONGEST, 2))
+    for whole in range(1, LONGEST + 1):
+        step = 2.0 * math.pi / whole
+        c1, s1 = math.cos(step), math.sin(step)
+        c, s = 1.0, 0.0
+        for k in range(whole):
+            made[whole, k] = c, s
+            c, s = c * c1 - s * s1, s * c1 + c * s1
+    return made
+
+
+_WAVES: Final = _waves()
+
+
 class CycleState(NamedTuple):
     """State of `cycle`."""
 
@@ -62,19 +78,11 @@ def _phase(series: Floats, at: int, n: int, smooth_period: float, before: float)
     whole = int(smooth_period + 0.5)
     real = 0.0
     imaginary = 0.0
-    if whole > 0:
-        step = 2.0 * math.pi / whole
-        c1 = math.cos(step)
-        s1 = math.sin(step)
-        c = 1.0
-        s = 0.0
-        for k in range(whole):
-            v = _back(series, _SMOOTH, at, k, n)
-            real += s * v
-            imaginary += c * v
-            turned = c * c1 - s * s1
-            s = s * c1 + c * s1
-            c = turned
+    wave = _WAVES[whole]
+    for k in range(whole):
+        v = _back(series, _SMOOTH, at, k, n)
+        real += wave[k, 1] * v
+        imaginary += wave[k, 0] * v
     phase = before
     if math.fabs(imaginary) > 0.0:
         phase = math.degrees(math.atan(real / imaginary))

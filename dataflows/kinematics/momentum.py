@@ -42,6 +42,11 @@ def scaled_momentum(
     depth = closes.shape[0]
     score = np.empty((bars, symbols))
     scaled = np.empty((3, bars, symbols))
+    spans = np.empty(3, np.int64)  # the horizons: a tuple is looked into by a jump for each of its entries
+    roots = np.empty(3)
+    for i in range(3):
+        spans[i] = horizons[i]
+        roots[i] = math.sqrt(horizons[i] - skip)
     for t in range(bars):
         for n in range(symbols):
             p = pos[n]
@@ -53,14 +58,14 @@ def scaled_momentum(
             if on[t, n] != 0 and close[t, n] > 0.0:
                 recent = close[t, n] if skip == 0 else closes[p - skip if p >= skip else p - skip + depth, n]
                 for i in range(3):
-                    then = p - horizons[i]
+                    then = p - spans[i]
                     returns[i, n] = math.log(recent / closes[then if then >= 0 else then + depth, n])
                 closes[p, n] = close[t, n]
                 pos[n] = 0 if p == depth - 1 else p + 1
             total = 0.0
             known = 0
             for i in range(3):
-                z = z_score(returns[i, n], sigma[t, n] * math.sqrt(horizons[i] - skip))
+                z = z_score(returns[i, n], sigma[t, n] * roots[i])
                 scaled[i, t, n] = z
                 if z == z:
                     total += math.tanh(z / scale)

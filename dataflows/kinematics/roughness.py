@@ -43,8 +43,12 @@ def hurst(x: Floats, on: Ints, lags: tuple[int, ...], state: Roughness) -> Float
     for lag in lags:
         middle += math.log(lag) / count
     spread = 0.0
-    for lag in lags:
-        spread += (math.log(lag) - middle) * (math.log(lag) - middle)
+    from_middle = np.empty(count)
+    steps = np.empty(count, np.int64)  # the lags: a tuple is looked into by a jump for each of its entries
+    for k, lag in enumerate(lags):
+        steps[k] = lag
+        from_middle[k] = math.log(lag) - middle
+        spread += from_middle[k] * from_middle[k]
     y = np.empty((bars, symbols))
     for t in range(bars):
         for n in range(symbols):
@@ -54,7 +58,8 @@ def hurst(x: Floats, on: Ints, lags: tuple[int, ...], state: Roughness) -> Float
                 if seen[n] == deep:
                     p = pos[n]
                     for k in range(count):
-                        move = v - values[a - lags[k] if a >= lags[k] else a - lags[k] + deep, n]
+                        then = a - steps[k]
+                        move = v - values[then if then >= 0 else then + deep, n]
                         square = move * move
                         totals[k, n] += square - moves[k, p, n]
                         moves[k, p, n] = square
@@ -76,7 +81,7 @@ def hurst(x: Floats, on: Ints, lags: tuple[int, ...], state: Roughness) -> Float
                     for k in range(count):
                         mean = totals[k, n] / width
                         if mean > 0.0:
-                            slope += (math.log(lags[k]) - middle) * math.log(mean)
+                            slope += from_middle[k] * math.log(mean)
                         else:
                             moved = False
                     result[n] = 0.5 * slope / spread if moved else 0.5

@@ -46,15 +46,15 @@ class TermStructure(NamedTuple):
 
 
 @kernel
-def _span_mean(v: float, k: int, n: int, span: int, seen: int, place: int, squares: Floats, sums: Floats) -> float:
+def _span_mean(v: float, k: int, n: int, span: int, seen: int, place: int, anew: bool, squares: Floats, sums: Floats) -> float:
     """Mean of the last `span` squares of symbol n, or of all where there are fewer; v: number `seen`, not in the
     ring yet, where its `place` is.
 
-    The sum is made anew every `span` returns, which bounds its drift.
+    anew: whether the sum is made anew, as it is every `span` returns, which bounds its drift.
     """
     width = squares.shape[1]
     total = v
-    if (seen + 1) % span == 0:
+    if anew:
         for i in range(span - 1):
             total += squares[n, place - 1 - i if place > i else place - 1 - i + width]
     else:
@@ -116,6 +116,10 @@ def term_structure(
     fade_medium = math.exp(math.log(forget) / medium)
     alpha = 2.0 / (medium + 1.0)
     out = np.empty((4, bars, symbols))
+    sums = state.sums
+    # `seen` modulo each span, counted on: to divide takes longer
+    of_short, of_medium, places = state_seen % short, state_seen % medium, state_seen % longest
+    behind = short % medium
     for t in range(bars):
         for n in range(symbols):
             elapsed[n] += 1
@@ -124,10 +128,19 @@ def term_structure(
                 least = floor[t, n] if floor[t, n] > LEAST else LEAST
                 lowest = least * least
                 seen = state_seen[n]
-                place = seen % longest
-                first = _span_mean(v, 0, n, short, seen, place, squares, state.sums)
-                second = _span_mean(v, 1, n, medium, seen, place, squares, state.sums)
-                third = _span_mean(v, 2, n, longest, seen, place, squares, state.sums)
+                place = places[n]
+                of_short[n] = of_short[n] + 1 if of_short[n] < short - 1 else 0
+                of_medium[n] = of_medium[n] + 1 if of_medium[n] < medium - 1 else 0
+                places[n] = place + 1 if place < longest - 1 else 0
+                first = _span_mean(
+                    v, k=0, n=n, span=short, seen=seen, place=place, anew=of_short[n] == 0, squares=squares, sums=sums
+                )
+                second = _span_mean(
+                    v, k=1, n=n, span=medium, seen=seen, place=place, anew=of_medium[n] == 0, squares=squares, sums=sums
+                )
+                third = _span_mean(
+                    v, k=2, n=n, span=longest, seen=seen, place=place, anew=places[n] == 0, squares=squares, sums=sums
+                )
                 squares[n, place] = v
                 seen += 1
                 state_seen[n] = seen
@@ -136,7 +149,7 @@ def term_structure(
                     middle = math.log(second if second > lowest else lowest)
                     far = math.log(third if third > lowest else lowest)
                     log_volatility = 0.5 * near
-                    i = (seen - short) % medium
+                    i = of_medium[n] - behind if of_medium[n] >= behind else of_medium[n] - behind + medium
                     late = elapsed[n] - at[n, i] - short
                     if state_level[n, i] == state_level[n, i] and late <= max_gap:
                         y = near - state_level[n, i]
@@ -150,7 +163,7 @@ def term_structure(
                             state.short.products,
                             state.short.targets,
                         )
-                    i = seen % medium
+                    i = of_medium[n]
                     late = elapsed[n] - at[n, i] - medium
                     if state_level[n, i] == state_level[n, i] and late <= max_gap:
                         y = middle - state_level[n, i]

@@ -17,6 +17,7 @@ class VarianceRatioWindow(NamedTuple):
     """State of `variance_ratio`; W is the window, Q the horizon."""
 
     ring: Ring
+    spans: Ring  # sum of the Q returns that end at each place
     pos: Count
     held: Count
     squares: Zero  # of returns
@@ -45,7 +46,7 @@ def variance_ratio(r: Floats, on: Ints, state: VarianceRatioWindow) -> tuple[Flo
     without small-sample terms.
     """
     result, pos, ring, state_squares, sums = state.result, state.pos, state.ring, state.squares, state.sums
-    held, products = state.held, state.products
+    held, products, spans = state.held, state.products, state.spans
     bars, symbols = r.shape
     width = ring.shape[0]
     q = products.shape[0]
@@ -73,26 +74,25 @@ def variance_ratio(r: Floats, on: Ints, state: VarianceRatioWindow) -> tuple[Flo
                                 products[k, n] += a * (ring[i - k, n] * ring[i - k, n])
                         if i >= q - 1:
                             s = _sum_back(ring, i, q, n)
+                            spans[i, n] = s
                             sums[n] += s * s
                     pos[n] = 0
                     held[n] = width
                 else:
                     if held[n] == width:
                         old = ring[p, n] * ring[p, n]
-                        state_squares[n] -= old
-                        for k in range(1, q):
-                            w = ring[p + k if p + k < width else p + k - width, n]
-                            products[k, n] -= old * (w * w)
-                        last = p + q - 1
-                        s = _sum_back(ring, last if last < width else last - width, q, n)
-                        sums[n] -= s * s
                         ring[p, n] = v
                         a = v * v
-                        state_squares[n] += a
+                        state_squares[n] = state_squares[n] - old + a
                         for k in range(1, q):
-                            w = ring[p - k if p >= k else p - k + width, n]
-                            products[k, n] += a * (w * w)
+                            after = ring[p + k if p + k < width else p + k - width, n]
+                            before = ring[p - k if p >= k else p - k + width, n]
+                            products[k, n] = products[k, n] - old * (after * after) + a * (before * before)
+                        last = p + q - 1
+                        s = spans[last if last < width else last - width, n]
+                        sums[n] -= s * s
                         s = _sum_back(ring, p, q, n)
+                        spans[p, n] = s
                         sums[n] += s * s
                     else:
                         ring[p, n] = v

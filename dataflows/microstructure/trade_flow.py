@@ -121,6 +121,7 @@ def toxicity(volume: Floats, signed: Floats, on: Ints, bars_per_bucket: float, m
     bars, symbols = volume.shape
     width = ring.shape[0]
     y = np.full((bars, symbols), np.nan)
+    mean = np.full(symbols, np.nan)  # of the buckets; NaN where one has become full since it was taken
     for t in range(bars):
         for n in range(symbols):
             v = volume[t, n]
@@ -144,13 +145,16 @@ def toxicity(volume: Floats, signed: Floats, on: Ints, bars_per_bucket: float, m
                         held[n] += 1
                     state_signed[n] = 0.0
                     filled[n] = 0.0
+                    mean[n] = math.nan
                 state_signed[n] += lean * left
                 filled[n] += left
             if held[n] == width:
-                total = 0.0
-                for i in range(width):
-                    total += ring[i, n]
-                y[t, n] = total / width
+                if mean[n] != mean[n]:
+                    total = 0.0
+                    for i in range(width):
+                        total += ring[i, n]
+                    mean[n] = total / width
+                y[t, n] = mean[n]
     return y
 
 
