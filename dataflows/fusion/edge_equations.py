@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, NamedTuple
 
 from dataflows.carry import Axes
 from dataflows.fusion.edge_calibration import REGIME_COUNT, VOLATILITY_COUNT
 from dataflows.kernels.arith import clip
-from dataflows.kernels.cholesky import inverse_factor, solve
-from dataflows.panel import Floats
+from dataflows.kernels.cholesky import LEAST_PIVOT, inverse_factor, solve
+from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
 
@@ -57,14 +58,20 @@ class LearningRules(NamedTuple):
 
 
 class Equations(NamedTuple):
-    """Scratch of `solve_symbol`."""
+    """Scratch of `solve_symbol`, for M sources that have been heard."""
 
-    scaled: Floats  # (K, K)
-    own: Floats  # (K, K)
-    factor: Floats  # (K, K)
-    right: Floats  # (K,)
-    solved: Floats  # (K,)
-    drawn: Floats  # (K,)
+    scaled: Floats  # (M, M)
+    own: Floats  # (M, M)
+    factor: Floats  # (M, M)
+    right: Floats  # (M,)
+    solved: Floats  # (M,)
+    drawn: Floats  # (M,)
+
+
+@kernel
+def first_pair(i: int) -> int:
+    """Where row i begins in the lower triangle of a square table that is kept row by row."""
+    return i * (i + 1) >> 1
 
 
 @kernel
@@ -79,10 +86,32 @@ def design_effect(together: float, apart: float, symbols: int) -> float:
 
 
 @kernel
+def ridge_of(xx: float, seen: float, rules: LearningRules) -> float:
+    """Precision of the prior of a source's slope: `prior_strength` observations of its typical square.
+
+    xx: sum of its squares over `seen` effective observations of all symbols.
+    """
+    strength = rules.prior_strength
+    return strength * ((strength * (rules.prior_source * rules.prior_source) + xx) / (strength + seen))
+
+
+@kernel
+def factor_of_silent(all_seen: float, rules: LearningRules) -> float:
+    """What `solve_symbol` would have on the diagonal of its factor for a source of weight 1 that was 0 in all samples."""
+    ridge = ridge_of(0.0, all_seen, rules)
+    drawn = rules.symbol_strength / rules.prior_strength * ridge
+    shrunk = 1.0 / math.sqrt(ridge + drawn)
+    own = drawn - drawn * drawn * (shrunk * shrunk)
+    least = LEAST_PIVOT * own
+    return 1.0 / math.sqrt(least if own < least else own)
+
+
+@kernel
 def solve_symbol(
     j: int,
     n: int,
     effect: float,
+    heard: Ints,
     weights: Floats,
     rules: LearningRules,
     sums: Sums,
@@ -91,57 +120,61 @@ def solve_symbol(
 ) -> None:
     """Posterior of symbol n's slopes at horizon j, into `made`.
 
+    heard: (M,) of the K sources, ascending: all others have been 0 so far, have no part in the equations, and a slope of 0.
     In units of source times weight: the others' slope b has the prior N(0, s^2 / ridge) and their data, divided by the design
     effect; the symbol's own has the prior N(b, s^2 / drawn) and its own data. Integrated over b, whose posterior has the
     precision A and the right side r, its prior is normal with precision (drawn^-1 + A^-1)^-1 = drawn - drawn M^-1 drawn, where
     M = drawn + A, and with right side drawn M^-1 r.
     """
-    width = weights.shape[0]
+    count = len(heard)
     scaled, own, factor, right, solved, drawn = space.scaled, space.own, space.factor, space.right, space.solved, space.drawn
     xx, all_xx, xy, all_xy = sums.xx[j, n], sums.all_xx[j], sums.xy[j, n], sums.all_xy[j]
     slopes, factors = made.slope[j, n], made.factor[j, n]
     seen, all_seen = sums.n[j, n], sums.all_n[j]
     strength, symbol_strength = rules.prior_strength, rules.symbol_strength
-    typical = rules.prior_source * rules.prior_source
     share = 1.0 / effect
-    p = 0
-    for i in range(width):
-        for k in range(i + 1):
-            scaled[i, k] = share * weights[i] * weights[k] * (all_xx[p] - xx[p])
-            own[i, k] = 0.0
-            p += 1
-        ridge = strength * ((strength * typical + all_xx[p - 1]) / (strength + all_seen))
-        drawn[i] = symbol_strength / strength * ridge
-        scaled[i, i] += ridge + drawn[i]
-        right[i] = share * weights[i] * (all_xy[i] - xy[i])
+    for a in range(count):
+        i = heard[a]
+        weight, pair = weights[i], first_pair(i)
+        row = scaled[a]
+        for b in range(a + 1):
+            k = heard[b]
+            row[b] = share * weight * weights[k] * (all_xx[pair + k] - xx[pair + k])
+        ridge = ridge_of(all_xx[pair + i], all_seen, rules)
+        drawn[a] = symbol_strength / strength * ridge
+        row[a] += ridge + drawn[a]
+        right[a] = share * weight * (all_xy[i] - xy[i])
     inverse_factor(scaled, factor)
     solve(factor, right, solved)
-    for m in range(width):  # M^-1, a row of its factor at a time
-        for i in range(m + 1):
-            much = factor[m, i]
-            for k in range(i + 1):
-                own[i, k] += much * factor[m, k]
-    p = 0
-    for i in range(width):
-        for k in range(i + 1):
-            own[i, k] = weights[i] * weights[k] * xx[p] - drawn[i] * drawn[k] * own[i, k]
-            p += 1
-        own[i, i] += drawn[i]
-        right[i] = weights[i] * xy[i] + drawn[i] * solved[i]
+    for a in range(count):
+        i = heard[a]
+        weight, pair, much = weights[i], first_pair(i), drawn[a]
+        row = own[a]
+        for b in range(a + 1):
+            k = heard[b]
+            inverse = 0.0  # of M
+            for m in range(a, count):
+                inverse += factor[m, a] * factor[m, b]
+            row[b] = weight * weights[k] * xx[pair + k] - much * drawn[b] * inverse
+        row[a] += much
+        right[a] = weight * xy[i] + much * solved[a]
     inverse_factor(own, factor)
     solve(factor, right, solved)
+    silent = factor_of_silent(all_seen, rules)
+    for k in range(len(weights)):
+        factors[k, k] = silent * weights[k]
     misfit = sums.yy[j, n]
-    p = 0
-    for i in range(width):
-        slopes[i] = weights[i] * solved[i]
+    for a in range(count):
+        i = heard[a]
+        weight, pair = weights[i], first_pair(i)
+        slopes[i] = weight * solved[a]
         s = -xy[i]
-        for k in range(i):
-            factors[i, k] = factor[i, k] * weights[k]
-            s += xx[p] * slopes[k]
-            p += 1
-        factors[i, i] = factor[i, i] * weights[i]
-        misfit += slopes[i] * (2.0 * s + xx[p] * slopes[i])
-        p += 1
+        for b in range(a):
+            k = heard[b]
+            factors[i, k] = factor[a, b] * weights[k]
+            s += xx[pair + k] * slopes[k]
+        factors[i, i] = factor[a, a] * weight
+        misfit += slopes[i] * (2.0 * s + xx[pair + i] * slopes[i])
     made.variance[j, n] = (strength + (misfit if misfit > 0.0 else 0.0)) / (strength + seen)
     others = share * (all_seen - seen)
     others = others if others > 0.0 else 0.0

@@ -22,7 +22,15 @@ from dataflows.fusion.edge_calibration import (
     usual_volatility,
     volatility_classes,
 )
-from dataflows.fusion.edge_equations import Equations, LearningRules, Solution, Sums, design_effect, solve_symbol
+from dataflows.fusion.edge_equations import (
+    Equations,
+    LearningRules,
+    Solution,
+    Sums,
+    design_effect,
+    first_pair,
+    solve_symbol,
+)
 from dataflows.fusion.types import PARTS, Expectancy
 from dataflows.kernels.arith import clip
 from dataflows.panel import Floats, Ints
@@ -52,6 +60,7 @@ class Pending(NamedTuple):
     missed: Annotated[Ints, Axes("C", ROWS, "N", start=0)]  # bars without data up to and including that one
     missed_now: Count
     bars: Annotated[Ints, Axes(1, start=0)]  # seen so far
+    heard: Annotated[Ints, Axes("S", start=0)]  # 1: the source was known and not 0 once, of any symbol
 
 
 class Outcomes(NamedTuple):
@@ -94,9 +103,53 @@ def sample_step(horizon: int) -> int:
 
 
 @kernel
+def solve_step(horizon: int) -> int:
+    """Bars between two solutions of a horizon's equations."""
+    return max(sample_step(horizon), min(SOLVE_BARS, horizon))
+
+
+@kernel
 def whole_units(x: float) -> int:
     """x in multiples of UNIT, rounded to the nearest."""
     return math.floor(x / UNIT + 0.5)
+
+
+class Seen(NamedTuple):
+    """What every horizon reads of the bars, panels (T, N)."""
+
+    told: Ints  # 1: all that a prediction needs is known
+    good: Ints  # 1: the close was observed
+    missed: Ints  # bars without data up to and including this one
+    sources: Floats  # (T, N, K); an unknown one is 0
+    regimes: Floats  # (T, N, REGIME_COUNT)
+    volatilities: Floats  # (T, N, VOLATILITY_COUNT)
+    heard: Ints  # (M,): see `sources_heard`
+
+
+class Posterior(NamedTuple):
+    """What predictions of one horizon are made of; see `Solution`."""
+
+    slope: Floats  # (N, K)
+    factor: Floats  # (N, K, K)
+    variance: Floats  # (N,)
+    seen: Floats  # (N,)
+    volatility: Floats  # (VOLATILITY_COUNT,)
+    regime: Floats  # (REGIME_COUNT,)
+    prior: float  # bps that one unit of the score is believed to be worth
+    stated: float  # effective observations behind that
+
+
+class Predicted(NamedTuple):
+    """The predictions of one horizon, panels (T, N)."""
+
+    edge: Floats  # bps
+    std: Floats  # bps
+    known: Floats
+    parts: Floats  # (T, N, PARTS), bps
+    slope: Floats  # (T, N, K), bps per unit of the source: of one horizon alone
+    raw: Floats  # standard deviations
+    claim: Floats
+    belief: Floats  # a return
 
 
 class Units(NamedTuple):
@@ -109,7 +162,32 @@ class Units(NamedTuple):
     raw_xx: Ints  # (VOLATILITY_COUNT,)
     raw_xy: Ints
     y: Floats  # (N,), the outcomes; NaN: void
-    pairs: Floats  # (P,), what one symbol's sample adds to the sums of each pair
+
+
+@kernel
+def sources_heard(sources: Floats, heard: Ints) -> Ints:
+    """The places, ascending, of the sources of (T, N, K) that were known and not 0 at some bar, or are marked in `heard` (K,).
+
+    Marks them there. All others have been 0 in every sample, so that who passes over them has the same sums.
+    """
+    bars, symbols, width = sources.shape
+    count = 0
+    for k in range(width):
+        for t in range(bars):
+            if heard[k] != 0:
+                break
+            for n in range(symbols):
+                v = sources[t, n, k]
+                if v != 0.0 and math.isfinite(v):
+                    heard[k] = 1
+        count += heard[k]
+    places = np.empty(count, np.int64)
+    a = 0
+    for k in range(width):
+        if heard[k] != 0:
+            places[a] = k
+            a += 1
+    return places
 
 
 @kernel
@@ -118,6 +196,7 @@ def take_samples(
     t: int,
     row: int,
     outcomes: Outcomes,
+    seen: Seen,
     weights: Floats,
     rules: LearningRules,
     pending: Pending,
@@ -129,25 +208,23 @@ def take_samples(
     All sums of the horizon fade when at least one symbol has a sample that counts, so an outage forgets nothing. Sums over the
     symbols are in integers (`UNIT`), in any order the same.
     """
-    all_xy, together, all_xx, sums_claim_xx = sums.all_xy, sums.together, sums.all_xx[j], sums.claim_xx
-    sums_claim_xy, sums_raw_xx, sums_raw_xy = sums.claim_xy, sums.raw_xx, sums.raw_xy
-    close, valid = outcomes.close, outcomes.valid
+    all_xy, all_xx = sums.all_xy[j], sums.all_xx[j]
+    sums_claim_xx, sums_claim_xy = sums.claim_xx[j], sums.claim_xy[j]
+    sums_raw_xx, sums_raw_xy = sums.raw_xx[j], sums.raw_xy[j]
+    closes, valid = outcomes.close[t], outcomes.valid[t]
     sources, regimes, claims, beliefs = (
         pending.sources[j, row], pending.regimes[j, row], pending.claim[j, row], pending.belief[j, row],
     )  # fmt: skip
     scales, entries, missed = pending.scale[j, row], pending.entry[j, row], pending.missed[j, row]
-    missed_now = pending.missed_now
     n_own, xx_own, xy_own, yy_own = sums.n[j], sums.xx[j], sums.xy[j], sums.yy[j]
-    symbols, width = sources.shape
+    missed_now, heard = seen.missed[t], seen.heard
+    symbols = len(closes)
     weight = sample_step(rules.horizons[j]) / rules.horizons[j]
-    xx, xy, claim_xx, claim_xy, raw_xx, raw_xy, y, pairs = units
-    size = len(pairs)
-    if xx_own.shape[1] != size or len(all_xx) != size or len(xx) != size:  # said once, it need not be checked in the loops
-        raise ValueError("take_samples: the sums are of another number of sources")
+    xx, xy, claim_xx, claim_xy, raw_xx, raw_xy, y = units
     count = 0
     for n in range(symbols):
-        c = close[t, n]
-        good = valid[t, n] == 1 and c > 0.0 and math.isfinite(c)
+        c = closes[n]
+        good = valid[n] == 1 and c > 0.0 and math.isfinite(c)
         y[n] = math.nan
         if good and scales[n] > 0.0 and entries[n] > 0.0 and missed_now[n] - missed[n] <= rules.max_gap:
             count += 1
@@ -156,12 +233,14 @@ def take_samples(
         return
     fade = math.exp(-math.log(2.0) * weight / rules.forget_halflife)
     raws, volatilities = pending.raw[j, row], pending.volatilities[j, row]
-    xx[:] = 0
-    xy[:] = 0
-    claim_xx[:] = 0
-    claim_xy[:] = 0
-    raw_xx[:] = 0
-    raw_xy[:] = 0
+    for p in range(len(xx)):
+        xx[p] = 0
+    for k in range(len(xy)):
+        xy[k] = 0
+    for r in range(REGIME_COUNT):
+        claim_xx[r] = claim_xy[r] = 0
+    for r in range(VOLATILITY_COUNT):
+        raw_xx[r] = raw_xy[r] = 0
     squares = 0
     for n in range(symbols):
         told = y[n] == y[n]
@@ -169,46 +248,256 @@ def take_samples(
         w = weight if told else 0.0
         n_own[n] = fade * n_own[n] + w
         yy_own[n] = fade * yy_own[n] + w * outcome * outcome
-        p = 0
-        for i in range(width):
-            x = w * sources[n, i]
-            for k in range(i + 1):
-                pairs[p] = x * sources[n, k]
-                p += 1
+        xs, xx_symbol, xy_symbol = sources[n], xx_own[n], xy_own[n]
+        for a in range(len(heard)):
+            i = heard[a]
+            x = w * xs[i]
+            first = first_pair(i)
+            held, added = xx_symbol[first : first + i + 1], xx[first : first + i + 1]
+            for k in range(len(held)):
+                v = x * xs[k]
+                held[k] = fade * held[k] + v
+                added[k] += whole_units(v)
             v = x * outcome
-            xy_own[n, i] = fade * xy_own[n, i] + v
+            xy_symbol[i] = fade * xy_symbol[i] + v
             xy[i] += whole_units(v)
             v = weights[i] * x * outcome
             squares += whole_units(v * v)
-        xx_symbol = xx_own[n]
-        for p in range(size):
-            xx_symbol[p] = fade * xx_symbol[p] + pairs[p]
-        for p in range(size):
-            xx[p] += whole_units(pairs[p])
         if told:
+            shares, claim = regimes[n], claims[n]
             for r in range(REGIME_COUNT):
-                v = w * regimes[n, r] * claims[n]
-                claim_xx[r] += whole_units(v * claims[n])
+                v = w * shares[r] * claim
+                claim_xx[r] += whole_units(v * claim)
                 claim_xy[r] += whole_units(v * outcome)
+            shares, raw = volatilities[n], raws[n]
             for r in range(VOLATILITY_COUNT):
-                v = w * volatilities[n, r] * raws[n]
-                raw_xx[r] += whole_units(v * raws[n])
+                v = w * shares[r] * raw
+                raw_xx[r] += whole_units(v * raw)
                 raw_xy[r] += whole_units(v * outcome)
     sums.all_n[j] = fade * sums.all_n[j] + weight * count
     sums.apart[j] = fade * sums.apart[j] + UNIT * squares / weight
-    together[j] *= fade
-    for i in range(width):
+    together = fade * sums.together[j]
+    for a in range(len(heard)):
+        i = heard[a]
         v = UNIT * xy[i]
-        all_xy[j, i] = fade * all_xy[j, i] + v
-        together[j] += weights[i] * weights[i] * v * v / weight
-    for p in range(size):
+        all_xy[i] = fade * all_xy[i] + v
+        together += weights[i] * weights[i] * v * v / weight
+    sums.together[j] = together
+    for p in range(len(xx)):
         all_xx[p] = fade * all_xx[p] + UNIT * xx[p]
     for r in range(REGIME_COUNT):
-        sums_claim_xx[j, r] = fade * sums_claim_xx[j, r] + UNIT * claim_xx[r]
-        sums_claim_xy[j, r] = fade * sums_claim_xy[j, r] + UNIT * claim_xy[r]
+        sums_claim_xx[r] = fade * sums_claim_xx[r] + UNIT * claim_xx[r]
+        sums_claim_xy[r] = fade * sums_claim_xy[r] + UNIT * claim_xy[r]
     for r in range(VOLATILITY_COUNT):
-        sums_raw_xx[j, r] = fade * sums_raw_xx[j, r] + UNIT * raw_xx[r]
-        sums_raw_xy[j, r] = fade * sums_raw_xy[j, r] + UNIT * raw_xy[r]
+        sums_raw_xx[r] = fade * sums_raw_xx[r] + UNIT * raw_xx[r]
+        sums_raw_xy[r] = fade * sums_raw_xy[r] + UNIT * raw_xy[r]
+
+
+@kernel
+def see_bars(outcomes: Outcomes, said: Predictors, most: int, missed_now: Ints, usual: Usual, seen: Seen) -> None:
+    """Fills `seen` but for `heard`. most: bars that the usual volatility remembers. missed_now, usual: updated in place."""
+    opens, closes, valid = outcomes.open, outcomes.close, outcomes.valid
+    sources, score, sigma = said.sources, said.score, said.sigma
+    calm, up, down, high, chaotic = said.regimes
+    told, good, missed = seen.told, seen.good, seen.missed
+    bars, symbols, width = sources.shape
+    for t in range(bars):
+        for n in range(symbols):
+            o, c, v = opens[t, n], closes[t, n], sigma[t, n]
+            whole = valid[t, n] == 1 and math.isfinite(c)
+            if not (whole and o > 0.0 and math.isfinite(o)):
+                missed_now[n] += 1
+            missed[t, n] = missed_now[n]
+            good[t, n] = 1 if whole and c > 0.0 else 0
+            p = seen.regimes[t, n]
+            p[0], p[1], p[2], p[3], p[4] = calm[t, n], up[t, n], down[t, n], high[t, n], chaotic[t, n]
+            told[t, n] = 1 if math.isfinite(score[t, n] + v + p[0] + p[1] + p[2] + p[3] + p[4]) and v >= 0.0 else 0
+            volatility_classes(v, usual_volatility(v, n, most, usual), seen.volatilities[t, n])
+            x, at = seen.sources[t, n], sources[t, n]
+            for k in range(width):
+                x[k] = at[k] if math.isfinite(at[k]) else 0.0
+
+
+@kernel
+def predict_four(
+    n: int, t: int, end: int, root: float, heard: Ints, said: Predictors, seen: Seen, of: Posterior, out: Predicted
+) -> None:
+    """Predictions of symbol n at bars t to t + 3, of which those from `end` on count as the one before it.
+
+    Four at a time: their sums do not wait for each other. root: of the horizon's bars.
+    """
+    sources, score, sigma = seen.sources, said.score, said.sigma
+    own, square, by_volatility, by_regime = of.slope[n], of.factor[n], of.volatility, of.regime
+    width = len(own)
+    if sources.shape[2] != width or square.shape[0] != width or square.shape[1] != width or out.parts.shape[2] != width + 1:
+        raise ValueError("predict_four: not of one number of sources")  # said once, it need not be checked in the loops
+    t1, t2, t3 = min(t + 1, end - 1), min(t + 2, end - 1), min(t + 3, end - 1)
+    x0, x1, x2, x3 = sources[t, n], sources[t1, n], sources[t2, n], sources[t3, n]
+    raw0 = raw1 = raw2 = raw3 = 0.0
+    for k in range(width):
+        v = own[k]
+        raw0 += v * x0[k]
+        raw1 += v * x1[k]
+        raw2 += v * x2[k]
+        raw3 += v * x3[k]
+    square0 = square1 = square2 = square3 = 0.0  # x' a^-1 x
+    for i in heard:
+        if not 0 <= i < width:
+            raise ValueError("predict_four: no such source")
+        row = square[i]
+        s0 = s1 = s2 = s3 = 0.0
+        for k in range(i + 1):
+            v = row[k]
+            s0 += v * x0[k]
+            s1 += v * x1[k]
+            s2 += v * x2[k]
+            s3 += v * x3[k]
+        square0 += s0 * s0
+        square1 += s1 * s1
+        square2 += s2 * s2
+        square3 += s3 * s3
+    for at, raw, form in ((t, raw0, square0), (t1, raw1, square1), (t2, raw2, square2), (t3, raw3, square3)):
+        part = out.parts[at, n]
+        if seen.told[at, n] == 0:
+            out.raw[at, n] = out.claim[at, n] = out.belief[at, n] = 0.0
+            out.edge[at, n] = out.std[at, n] = out.known[at, n] = math.nan
+            for k in range(width + 1):
+                part[k] = math.nan
+            continue
+        within = LARGEST / math.fabs(raw) if math.fabs(raw) > LARGEST else 1.0
+        factor = 0.0
+        shares = seen.volatilities[at, n]
+        for c in range(VOLATILITY_COUNT):
+            factor += shares[c] * by_volatility[c]
+        worth = 0.0
+        shares = seen.regimes[at, n]
+        for r in range(REGIME_COUNT):
+            worth += shares[r] * by_regime[r]
+        out.raw[at, n] = raw * within
+        out.claim[at, n] = factor * (raw * within)
+        factor *= worth
+        scale = sigma[at, n] * root
+        unit = 1e4 * scale * factor * within
+        belief = of.prior * score[at, n]
+        whole = 0.0
+        x = sources[at, n]
+        for k in range(width):
+            v = unit * own[k] * x[k]
+            part[k] = v
+            whole += v
+        part[width] = belief
+        out.belief[at, n] = 1e-4 * belief
+        out.edge[at, n] = whole + belief
+        out.std[at, n] = 1e4 * scale * math.sqrt(of.variance[n] * form) * (factor if factor > 1.0 else 1.0)
+        out.known[at, n] = of.seen[n] + of.stated
+
+
+@kernel
+def show_slopes(first: int, end: int, root: float, sigma: Floats, told: Ints, slopes: Floats, out: Floats) -> None:
+    """Writes slopes (N, K) in bps per unit of the source into out (T, N, K) from bar `first` to before `end`."""
+    for t in range(first, end):
+        for n in range(slopes.shape[0]):
+            unit = 1e4 * sigma[t, n] * root if told[t, n] != 0 else math.nan
+            row, own = out[t, n], slopes[n]
+            for k in range(len(own)):
+                row[k] = unit * own[k]
+
+
+@kernel
+def keep_samples(
+    j: int, row: int, t: int, root: float, said: Predictors, seen: Seen, made: Predicted, pending: Pending
+) -> None:
+    """Puts what was seen and said at bar t into `row` of horizon j. root: of the horizon's bars."""
+    sources, regimes, volatilities = pending.sources[j, row], pending.regimes[j, row], pending.volatilities[j, row]
+    raws, claims, beliefs = pending.raw[j, row], pending.claim[j, row], pending.belief[j, row]
+    scales, entries, missed = pending.scale[j, row], pending.entry[j, row], pending.missed[j, row]
+    for n in range(len(raws)):
+        stored, x = sources[n], seen.sources[t, n]
+        for k in range(len(stored)):
+            stored[k] = x[k]
+        stored, x = regimes[n], seen.regimes[t, n]
+        for k in range(REGIME_COUNT):
+            stored[k] = x[k]
+        stored, x = volatilities[n], seen.volatilities[t, n]
+        for k in range(VOLATILITY_COUNT):
+            stored[k] = x[k]
+        raws[n], claims[n] = made.raw[t, n], made.claim[t, n]
+        scale = said.sigma[t, n] * root
+        beliefs[n] = clip(made.belief[t, n] / scale if scale > 0.0 else 0.0, -LARGEST, LARGEST)
+        scales[n] = scale if seen.told[t, n] != 0 and seen.good[t, n] != 0 else math.nan
+        entries[n] = math.nan
+        missed[n] = seen.missed[t, n]
+
+
+@kernel
+def learn_horizon(
+    j: int,
+    outcomes: Outcomes,
+    said: Predictors,
+    weights: Floats,
+    rules: LearningRules,
+    seen: Seen,
+    pending: Pending,
+    sums: Sums,
+    made: Solution,
+    space: Equations,
+    units: Units,
+    out: Predicted,
+    shown: bool,
+) -> None:
+    """Goes through the bars for horizon j, from one solution of its equations to the next, and writes its predictions; its slopes if `shown`.
+
+    Their samples are older than the last solution, and none is made and taken between two of them.
+    """
+    opens, closes, valid = outcomes.open, outcomes.close, outcomes.valid
+    bars, symbols = closes.shape
+    horizon, first_bar = rules.horizons[j], pending.bars[0]
+    step = sample_step(horizon)
+    turn = solve_step(horizon)
+    place = first_bar % step  # bars since the last sample: counted, since a division takes longer
+    wait = first_bar % turn  # bars since the last solution
+    after, due = 1 % step, horizon % step  # places one bar after a sample, and a horizon after it
+    root = math.sqrt(float(horizon))
+    of = Posterior(
+        slope=made.slope[j],
+        factor=made.factor[j],
+        variance=made.variance[j],
+        seen=made.seen[j],
+        volatility=made.volatility[j],
+        regime=made.regime[j],
+        prior=rules.prior_slope_bps * math.sqrt(min(horizon, rules.belief_horizon) / rules.belief_horizon),
+        stated=rules.prior_strength if rules.prior_slope_bps > 0.0 else 0.0,
+    )
+    end = 0
+    for t in range(bars):
+        i = first_bar + t
+        if i > 0 and place == after:
+            entries = pending.entry[j, (i - 1) // step % ROWS]
+            for n in range(symbols):
+                o = opens[t, n]
+                whole = valid[t, n] == 1 and o > 0.0 and math.isfinite(o) and math.isfinite(closes[t, n])
+                entries[n] = o if whole else math.nan
+        if i >= horizon and place == due:
+            row = (i - horizon) // step % ROWS
+            take_samples(j, t, row, outcomes, seen, weights, rules, pending, sums=sums, units=units)
+        if wait == 0:
+            effect = design_effect(sums.together[j], sums.apart[j], symbols)
+            shrunk, n_all = rules.regime_strength, sums.all_n[j]
+            class_factors(sums.raw_xx[j], sums.raw_xy[j], n_all, effect, shrunk, VOLATILITY_PRIORS, of.volatility)
+            class_factors(sums.claim_xx[j], sums.claim_xy[j], n_all, effect, shrunk, REGIME_PRIORS, of.regime)
+            for n in range(symbols):
+                solve_symbol(j, n, effect, seen.heard, weights, rules, sums, made, space=space)
+        if t == end:  # all bars until the next solution
+            end = min(bars, t + turn - wait)
+            for n in range(symbols):
+                for first in range(t, end, 4):
+                    predict_four(n, first, end, root, seen.heard, said, seen, of, out=out)
+            if shown:
+                show_slopes(t, end, root, said.sigma, seen.told, of.slope, out.slope)
+        if place == 0:
+            keep_samples(j, i // step % ROWS, t, root, said, seen, out, pending)
+        place = place + 1 if place + 1 < step else 0
+        wait = wait + 1 if wait + 1 < turn else 0
 
 
 @kernel
@@ -226,30 +515,35 @@ def learn_edges(
 
     All in bps but the observations. weights: (K,) in [0, 1] of the sources. The samples' rules are those of `l67_expectancy`.
     States are updated in place: at each close first the samples whose time is up, then the equations, then the prediction,
-    then the new sample.
+    then the new sample. No horizon needs another one, so each goes through the bars alone.
     """
-    pending_bars = pending.bars
-    together, apart, all_n, raw_xx, raw_xy = sums.together, sums.apart, sums.all_n, sums.raw_xx, sums.raw_xy
-    claim_xx, claim_xy = sums.claim_xx, sums.claim_xy
-    # taken out of the records once: inside the loop each mention would count references
-    opens, closes, valid = outcomes.open, outcomes.close, outcomes.valid
-    sources, score, sigma = said.sources, said.score, said.sigma
-    calm, up, down, high, chaotic = said.regimes
-    horizons = rules.horizons
+    sources = said.sources
     bars, symbols, width = sources.shape
-    count = len(horizons)
+    count = len(rules.horizons)
     edge = np.empty((bars, symbols, count))
     std = np.empty((bars, symbols, count))
     known = np.empty((bars, symbols, count))
     slope = np.empty((bars, symbols, width))
     parts = np.empty((bars, symbols, count * PARTS))
+    raw, claim, belief = np.empty((bars, symbols)), np.empty((bars, symbols)), np.empty((bars, symbols))
+    shown = 0
+    seen = Seen(
+        told=np.empty((bars, symbols), np.int64),
+        good=np.empty((bars, symbols), np.int64),
+        missed=np.empty((bars, symbols), np.int64),
+        sources=np.empty((bars, symbols, width)),
+        regimes=np.empty((bars, symbols, REGIME_COUNT)),
+        volatilities=np.empty((bars, symbols, VOLATILITY_COUNT)),
+        heard=sources_heard(sources, pending.heard),
+    )
+    spoken = len(seen.heard)
     space = Equations(
-        scaled=np.empty((width, width)),
-        own=np.empty((width, width)),
-        factor=np.empty((width, width)),
-        right=np.empty(width),
-        solved=np.empty(width),
-        drawn=np.empty(width),
+        scaled=np.empty((spoken, spoken)),
+        own=np.empty((spoken, spoken)),
+        factor=np.empty((spoken, spoken)),
+        right=np.empty(spoken),
+        solved=np.empty(spoken),
+        drawn=np.empty(spoken),
     )
     units = Units(
         xx=np.empty(width * (width + 1) // 2, np.int64),
@@ -259,126 +553,26 @@ def learn_edges(
         raw_xx=np.empty(VOLATILITY_COUNT, np.int64),
         raw_xy=np.empty(VOLATILITY_COUNT, np.int64),
         y=np.empty(symbols),
-        pairs=np.empty(width * (width + 1) // 2),
     )
-    steps = np.empty(count, np.int64)
-    turns = np.empty(count, np.int64)
-    roots = np.empty(count)
-    priors = np.empty(count)
-    places = np.empty(count, np.int64)  # bars since the last sample: counted, since a division takes longer
-    waits = np.empty(count, np.int64)  # bars since the last solution
-    nexts = np.empty(count, np.int64)  # places one bar after a sample, and a horizon after it
-    dues = np.empty(count, np.int64)
-    shown = 0
     for j in range(count):
-        steps[j] = sample_step(horizons[j])
-        turns[j] = max(steps[j], min(SOLVE_BARS, horizons[j]))
-        places[j] = pending_bars[0] % steps[j]
-        waits[j] = pending_bars[0] % turns[j]
-        nexts[j] = 1 % steps[j]
-        dues[j] = horizons[j] % steps[j]
-        roots[j] = math.sqrt(float(horizons[j]))
-        priors[j] = rules.prior_slope_bps * math.sqrt(min(horizons[j], rules.belief_horizon) / rules.belief_horizon)
-        if horizons[j] == rules.belief_horizon:
+        if rules.horizons[j] == rules.belief_horizon:
             shown = j
-    stated = rules.prior_strength if rules.prior_slope_bps > 0.0 else 0.0
-    slopes, factors, variances, seen = made.slope, made.factor, made.variance, made.seen
-    by_regime, by_volatility = made.regime, made.volatility
-    stored, stored_regimes, claims, beliefs = pending.sources, pending.regimes, pending.claim, pending.belief
-    raws, stored_volatilities = pending.raw, pending.volatilities
-    scales, entries, missed, missed_now = pending.scale, pending.entry, pending.missed, pending.missed_now
-    x = np.empty(width)
-    p = np.empty(REGIME_COUNT)
-    level = np.empty(VOLATILITY_COUNT)
-    for t in range(bars):
-        i = pending_bars[0]
-        for n in range(symbols):
-            o = opens[t, n]
-            good = valid[t, n] == 1 and o > 0.0 and math.isfinite(o) and math.isfinite(closes[t, n])
-            if not good:
-                missed_now[n] += 1
-            for j in range(count):
-                if i > 0 and places[j] == nexts[j]:
-                    entries[j, (i - 1) // steps[j] % ROWS, n] = o if good else math.nan
-        for j in range(count):
-            s = i - horizons[j]
-            if s >= 0 and places[j] == dues[j]:
-                take_samples(j, t, s // steps[j] % ROWS, outcomes, weights, rules, pending, sums, units=units)
-            if waits[j] == 0:
-                effect = design_effect(together[j], apart[j], symbols)
-                shrunk, n_all = rules.regime_strength, all_n[j]
-                class_factors(raw_xx[j], raw_xy[j], n_all, effect, shrunk, VOLATILITY_PRIORS, by_volatility[j])
-                class_factors(claim_xx[j], claim_xy[j], n_all, effect, shrunk, REGIME_PRIORS, by_regime[j])
-                for n in range(symbols):
-                    solve_symbol(j, n, effect, weights, rules, sums, made, space)
-        for n in range(symbols):
-            v = sigma[t, n]
-            p[0], p[1], p[2], p[3], p[4] = calm[t, n], up[t, n], down[t, n], high[t, n], chaotic[t, n]
-            told = math.isfinite(score[t, n] + v + p[0] + p[1] + p[2] + p[3] + p[4]) and v >= 0.0
-            good = valid[t, n] == 1 and closes[t, n] > 0.0 and math.isfinite(closes[t, n])
-            volatility_classes(v, usual_volatility(v, n, rules.usual_bars, usual), level)
-            for k in range(width):
-                x[k] = sources[t, n, k] if math.isfinite(sources[t, n, k]) else 0.0
-                slope[t, n, k] = 1e4 * v * roots[shown] * slopes[shown, n, k] if told else math.nan
-            for j in range(count):
-                scale = v * roots[j]
-                first = j * PARTS
-                raw = 0.0
-                claim = 0.0
-                belief_bps = 0.0
-                if told:
-                    for k in range(width):
-                        raw += slopes[j, n, k] * x[k]
-                    within = LARGEST / math.fabs(raw) if math.fabs(raw) > LARGEST else 1.0
-                    raw *= within
-                    factor = 0.0
-                    for c in range(VOLATILITY_COUNT):
-                        factor += level[c] * by_volatility[j, c]
-                    claim = factor * raw
-                    worth = 0.0
-                    for r in range(REGIME_COUNT):
-                        worth += p[r] * by_regime[j, r]
-                    factor *= worth
-                    belief_bps = priors[j] * score[t, n]
-                    whole = 0.0
-                    for k in range(width):
-                        part = 1e4 * scale * factor * within * slopes[j, n, k] * x[k]
-                        parts[t, n, first + k] = part
-                        whole += part
-                    parts[t, n, first + width] = belief_bps
-                    edge[t, n, j] = whole + belief_bps
-                    form = 0.0  # `inverse_form`, written out: to hand over x counts references
-                    for r in range(width):
-                        product = 0.0
-                        for k in range(r + 1):
-                            product += factors[j, n, r, k] * x[k]
-                        form += product * product
-                    doubt = math.sqrt(variances[j, n] * form)
-                    std[t, n, j] = 1e4 * scale * doubt * (factor if factor > 1.0 else 1.0)
-                    known[t, n, j] = seen[j, n] + stated
-                else:
-                    edge[t, n, j] = math.nan
-                    std[t, n, j] = math.nan
-                    known[t, n, j] = math.nan
-                    for k in range(PARTS):
-                        parts[t, n, first + k] = math.nan
-                if places[j] == 0:
-                    row = i // steps[j] % ROWS
-                    for k in range(width):
-                        stored[j, row, n, k] = x[k]
-                    for r in range(REGIME_COUNT):
-                        stored_regimes[j, row, n, r] = p[r]
-                    for c in range(VOLATILITY_COUNT):
-                        stored_volatilities[j, row, n, c] = level[c]
-                    raws[j, row, n] = raw
-                    claims[j, row, n] = claim
-                    believed = 1e-4 * belief_bps / scale if scale > 0.0 else 0.0
-                    beliefs[j, row, n] = clip(believed, -LARGEST, LARGEST)
-                    scales[j, row, n] = scale if told and good else math.nan
-                    entries[j, row, n] = math.nan
-                    missed[j, row, n] = missed_now[n]
-        for j in range(count):
-            places[j] = places[j] + 1 if places[j] + 1 < steps[j] else 0
-            waits[j] = waits[j] + 1 if waits[j] + 1 < turns[j] else 0
-        pending_bars[0] = i + 1
+    see_bars(outcomes, said, rules.usual_bars, pending.missed_now, usual, seen)
+    for j in range(count):
+        out = Predicted(
+            edge=edge[:, :, j],
+            std=std[:, :, j],
+            known=known[:, :, j],
+            parts=parts[:, :, j * PARTS : (j + 1) * PARTS],
+            slope=slope,
+            raw=raw,
+            claim=claim,
+            belief=belief,
+        )
+        learn_horizon(
+            j, outcomes, said, weights, rules, seen,
+            pending=pending, sums=sums, made=made, space=space, units=units, out=out,
+            shown=j == shown,
+        )  # fmt: skip
+    pending.bars[0] += bars
     return Expectancy(edge_bps=edge, edge_std_bps=std, effective_observations=known, slope_by_source=slope, parts_bps=parts)

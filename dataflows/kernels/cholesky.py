@@ -23,31 +23,35 @@ def inverse_factor(a: Floats, out: Floats) -> None:
     width = a.shape[0]
     if a.shape[1] != width or out.shape[0] != width or out.shape[1] != width:  # said once, it need not be checked in the loops
         raise ValueError("inverse_factor: both matrices must be square and of one size")
+    for j in range(width):  # L, below, a column at a time: what is left of each entry is added up before it is written
+        left = out[j]
+        pivot = a[j, j]
+        for k in range(j):
+            pivot -= left[k] * left[k]
+        least = LEAST_PIVOT * a[j, j]
+        root = math.sqrt(least if pivot < least else pivot)
+        left[j] = root
+        for i in range(j + 1, width):
+            row = out[i]
+            rest = a[i, j]
+            for k in range(j):
+                rest -= left[k] * row[k]
+            row[j] = rest / root
+    for i in range(width):  # L^-1, above as its transpose, so that both factors of a sum are read along a row
+        row = out[i]
+        root = row[i]
+        for j in range(i):
+            above, low = out[j, j:i], out[i, j:i]
+            rest = 0.0
+            for k in range(len(low)):
+                rest -= low[k] * above[k]
+            out[j, i] = rest / root
+        row[i] = 1.0 / root
     for i in range(width):
-        for j in range(i + 1):
-            out[j, i] = a[i, j]
-    for k in range(width):  # L', above: a row at a time is taken from those below it, which do not wait for each other
-        least = LEAST_PIVOT * a[k, k]
-        root = math.sqrt(least if out[k, k] < least else out[k, k])
-        out[k, k] = root
-        for i in range(k + 1, width):
-            out[k, i] /= root
-        for j in range(k + 1, width):
-            much = out[k, j]
-            for i in range(j, width):
-                out[j, i] -= much * out[k, i]
-    for i in range(width):  # row i of L^-1, below, needs the rows before it
-        root = out[i, i]
+        row = out[i]
         for j in range(i):
-            out[i, j] = 0.0
-        for k in range(i):
-            much = out[k, i]
-            out[k, i] = 0.0
-            for j in range(k + 1):
-                out[i, j] -= much * out[k, j]
-        for j in range(i):
-            out[i, j] /= root
-        out[i, i] = 1.0 / root
+            row[j] = out[j, i]
+            out[j, i] = 0.0
 
 
 @kernel
