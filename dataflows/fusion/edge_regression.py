@@ -404,32 +404,6 @@ def show_slopes(first: int, end: int, root: float, sigma: Floats, told: Ints, sl
 
 
 @kernel
-def keep_samples(
-    j: int, row: int, t: int, root: float, said: Predictors, seen: Seen, made: Predicted, pending: Pending
-) -> None:
-    """Puts what was seen and said at bar t into `row` of horizon j. root: of the horizon's bars."""
-    sources, regimes, volatilities = pending.sources[j, row], pending.regimes[j, row], pending.volatilities[j, row]
-    raws, claims, beliefs = pending.raw[j, row], pending.claim[j, row], pending.belief[j, row]
-    scales, entries, missed = pending.scale[j, row], pending.entry[j, row], pending.missed[j, row]
-    for n in range(len(raws)):
-        stored, x = sources[n], seen.sources[t, n]
-        for k in range(len(stored)):
-            stored[k] = x[k]
-        stored, x = regimes[n], seen.regimes[t, n]
-        for k in range(REGIME_COUNT):
-            stored[k] = x[k]
-        stored, x = volatilities[n], seen.volatilities[t, n]
-        for k in range(VOLATILITY_COUNT):
-            stored[k] = x[k]
-        raws[n], claims[n] = made.raw[t, n], made.claim[t, n]
-        scale = said.sigma[t, n] * root
-        beliefs[n] = clip(made.belief[t, n] / scale if scale > 0.0 else 0.0, -LARGEST, LARGEST)
-        scales[n] = scale if seen.told[t, n] != 0 and seen.good[t, n] != 0 else math.nan
-        entries[n] = math.nan
-        missed[n] = seen.missed[t, n]
-
-
-@kernel
 def learn_horizon(
     j: int,
     outcomes: Outcomes,
@@ -445,11 +419,12 @@ def learn_horizon(
     out: Predicted,
     shown: bool,
 ) -> None:
-    """Goes through the bars for horizon j, from one solution of its equations to the next, and writes its predictions; its slopes if `shown`.
+    """Goes through the bars for horizon j, from one solution of its equations to the next, and writes its predictions.
 
-    Their samples are older than the last solution, and none is made and taken between two of them.
+    Their samples are older than the last solution, and none is made and taken between two of them. shown: whether the slopes
+    are written, too.
     """
-    opens, closes, valid = outcomes.open, outcomes.close, outcomes.valid
+    opens, closes, valid, sources = outcomes.open, outcomes.close, outcomes.valid, seen.sources
     bars, symbols = closes.shape
     horizon, first_bar = rules.horizons[j], pending.bars[0]
     step = sample_step(horizon)
@@ -495,7 +470,22 @@ def learn_horizon(
             if shown:
                 show_slopes(t, end, root, said.sigma, seen.told, of.slope, out.slope)
         if place == 0:
-            keep_samples(j, i // step % ROWS, t, root, said, seen, out, pending)
+            row = i // step % ROWS
+            for n in range(symbols):
+                for k in range(sources.shape[2]):
+                    pending.sources[j, row, n, k] = sources[t, n, k]
+                for r in range(REGIME_COUNT):
+                    pending.regimes[j, row, n, r] = seen.regimes[t, n, r]
+                for c in range(VOLATILITY_COUNT):
+                    pending.volatilities[j, row, n, c] = seen.volatilities[t, n, c]
+                scale = said.sigma[t, n] * root
+                believed = out.belief[t, n] / scale if scale > 0.0 else 0.0
+                pending.raw[j, row, n] = out.raw[t, n]
+                pending.claim[j, row, n] = out.claim[t, n]
+                pending.belief[j, row, n] = clip(believed, -LARGEST, LARGEST)
+                pending.scale[j, row, n] = scale if seen.told[t, n] != 0 and seen.good[t, n] != 0 else math.nan
+                pending.entry[j, row, n] = math.nan
+                pending.missed[j, row, n] = seen.missed[t, n]
         place = place + 1 if place + 1 < step else 0
         wait = wait + 1 if wait + 1 < turn else 0
 

@@ -52,18 +52,82 @@ def shared_weights(products: Floats, weights: Floats, shared: Floats) -> None:
     for k in range(width):
         shared[k] = 0.0
     for k in range(width):  # a pair at a time; every source still adds up the others in their order
-        if not products[k, k] > 0.0:
+        row = products[k]
+        own = row[k]
+        if not own > 0.0:
             continue
-        for j in range(k + 1):
-            both = products[k, k] * products[j, j]
-            if both > 0.0:
-                common = products[k, j] * products[k, j] / both
+        heavy = weights[k] > 0.0
+        mine = 0.0
+        for j in range(k):
+            common = row[j]
+            if common != 0.0:  # else they add nothing
+                both = own * products[j, j]
+                common = common * common / both if both > 0.0 else 0.0
                 if weights[j] > 0.0:
-                    shared[k] += common
-                if weights[k] > 0.0 and j < k:
+                    mine += common
+                if heavy:
                     shared[j] += common
+        shared[k] = mine + own * own / (own * own) if heavy and own * own > 0.0 else mine
     for k in range(width):
         shared[k] = weights[k] / shared[k] if shared[k] > 1.0 else weights[k]
+
+
+@kernel
+def weigh_bars(
+    values: Floats,
+    probabilities: tuple[Floats, ...],
+    weights: Floats,
+    alpha: float,
+    state: Overlap,
+    score: Floats,
+    given: Floats,
+) -> None:
+    """Writes `weighted_score` of every bar into score (T, N) and given (T, N, K)."""
+    bars, symbols, width = values.shape
+    calm, up, down, high, chaotic = probabilities
+    mixed = np.empty(width)
+    shared = np.empty(width)
+    value = np.empty(width)
+    keep = 1.0 - alpha
+    for t in range(bars):
+        for n in range(symbols):
+            a, b, c, d, e = calm[t, n], up[t, n], down[t, n], high[t, n], chaotic[t, n]
+            products, spoke = state.products[n], state.spoke[n]
+            said, parts = values[t, n], given[t, n]
+            known = 0
+            for k in range(width):
+                v = said[k]
+                value[k] = 0.0
+                if v == v:
+                    known += 1
+                    spoke[k] = 1
+                    value[k] = v
+                w = a * weights[CALM, k] + b * weights[TREND_UP, k] + c * weights[TREND_DOWN, k]
+                w = w + d * weights[HIGH_VOL, k] + e * weights[CHAOTIC, k]
+                mixed[k] = w if spoke[k] == 1 else 0.0 * w
+            shared_weights(products, mixed, shared)
+            total = 0.0
+            whole = 0.0
+            for k in range(width):
+                v = shared[k] * value[k] if said[k] == said[k] else 0.0
+                parts[k] = v
+                whole += v
+                total += shared[k]
+            if known > 0 and math.isfinite(total):
+                score[t, n] = clip(whole / total, -1.0, 1.0) if total > 0.0 else 0.0  # clipped: rounding
+                for k in range(width):
+                    parts[k] = parts[k] / total if total > 0.0 else 0.0
+            else:
+                score[t, n] = math.nan
+                for k in range(width):
+                    parts[k] = math.nan
+            if known > 0:
+                for k in range(width):
+                    if spoke[k] == 1:  # the products of all others are 0, and stay so
+                        x = value[k]
+                        row = products[k]
+                        for j in range(k + 1):
+                            row[j] = keep * row[j] + x * value[j]
 
 
 @kernel
@@ -78,46 +142,8 @@ def weighted_score(
     keeps its weight, so missing data only weakens. NaN where a probability or every source is unknown. alpha: what the sums of
     products forget in a bar. State is updated in place.
     """
-    state_products, state_spoke = state.products, state.spoke
     bars, symbols, width = values.shape
-    calm, up, down, high, chaotic = probabilities
     score = np.empty((bars, symbols))
     given = np.empty((bars, symbols, width))
-    mixed = np.empty(width)
-    shared = np.empty(width)
-    for t in range(bars):
-        for n in range(symbols):
-            a, b, c, d, e = calm[t, n], up[t, n], down[t, n], high[t, n], chaotic[t, n]
-            products, spoke = state_products[n], state_spoke[n]
-            known = 0
-            for k in range(width):
-                if values[t, n, k] == values[t, n, k]:
-                    known += 1
-                    spoke[k] = 1
-                w = a * weights[CALM, k] + b * weights[TREND_UP, k] + c * weights[TREND_DOWN, k]
-                w = w + d * weights[HIGH_VOL, k] + e * weights[CHAOTIC, k]
-                mixed[k] = w if spoke[k] == 1 else 0.0 * w
-            shared_weights(products, mixed, shared)
-            total = 0.0
-            whole = 0.0
-            for k in range(width):
-                v = values[t, n, k]
-                given[t, n, k] = shared[k] * v if v == v else 0.0
-                whole += given[t, n, k]
-                total += shared[k]
-            if known > 0 and math.isfinite(total):
-                score[t, n] = clip(whole / total, -1.0, 1.0) if total > 0.0 else 0.0  # clipped: rounding
-                for k in range(width):
-                    given[t, n, k] = given[t, n, k] / total if total > 0.0 else 0.0
-            else:
-                score[t, n] = math.nan
-                for k in range(width):
-                    given[t, n, k] = math.nan
-            if known > 0:
-                for k in range(width):
-                    x = values[t, n, k]
-                    x = x if x == x else 0.0
-                    for j in range(k + 1):
-                        y = values[t, n, j]
-                        products[k, j] = (1.0 - alpha) * products[k, j] + x * (y if y == y else 0.0)
+    weigh_bars(values, probabilities, weights, alpha, state, score, given)
     return score, given

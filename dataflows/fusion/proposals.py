@@ -99,13 +99,27 @@ def case_against(edge: float, std: float, net: float, seen: float, rules: EntryR
 
 
 @kernel
-def smoothed(edge_bps: Floats, alphas: Floats, n: int, smooth: Floats) -> None:
-    """Takes the edges (H,) of symbol n, where they are known, into their exponential means; the first seeds them."""
-    for j in range(edge_bps.shape[0]):
-        e = edge_bps[j]
+def smoothed(edge_bps: Floats, alphas: Floats, t: int, n: int, smooth: Floats) -> None:
+    """Takes the edges (T, N, H) of bar t and symbol n, where they are known, into their exponential means; the first seeds."""
+    for j in range(edge_bps.shape[2]):
+        e = edge_bps[t, n, j]
         if e == e:
             was = smooth[j, n]
             smooth[j, n] = was + alphas[j] * (e - was) if was == was else e
+
+
+@kernel
+def ranked(merit: Floats, order: Ints) -> None:
+    """Writes the places of merit (N,), none NaN, into order (N,), least first; equal ones go by place, that is by name.
+
+    Most are infinite and in order already, which costs a comparison each; no memory is taken for it.
+    """
+    for n in range(len(merit)):
+        place = n
+        while place > 0 and merit[order[place - 1]] > merit[n]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = n
 
 
 @kernel
@@ -148,9 +162,10 @@ def propose(
     rank = np.empty((bars, symbols))
     refusal = np.empty((bars, symbols), np.int64)
     merit = np.empty(symbols)
+    order = np.empty(symbols, np.int64)
     for t in range(bars):
         for n in range(symbols):
-            smoothed(edge_bps[t, n], alphas, n, smooth)
+            smoothed(edge_bps, alphas, t, n, smooth)
             j = index[t, n]
             e = math.nan
             sd = math.nan
@@ -210,7 +225,7 @@ def propose(
             confidence[t, n] = clip(chance * support / 3.0, 0.0, 1.0)
             refusal[t, n] = bits
             merit[n] = -(net / r) if taken and r > 0.0 else math.inf
-        order = np.argsort(merit, kind="mergesort")  # stable: ties go by column, and columns are sorted by name
+        ranked(merit, order)
         for place in range(symbols):
             rank[t, order[place]] = float(place)
     return Proposed(
