@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,7 +84,7 @@ class RunReport:
         """A value of the run's configuration; None where there is no such key."""
         return self.run.about.get("configuration", {}).get(domain, {}).get(key)
 
-    @property
+    @cached_property
     def drawn(self) -> list[int]:
         """Columns of the symbols whose price is drawn, in order."""
         traded = {n: sum(f.notional for f in fills) for n, fills in self.book.by_symbol.items()}

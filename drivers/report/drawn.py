@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Sequence
 from typing import Any, Final
@@ -116,7 +117,7 @@ def _largest(fills: Sequence[Fill]) -> Sequence[Fill]:
 
 def _fills(report: RunReport, fills: Sequence[Fill]) -> dict[str, Any]:
     texts: dict[str, int] = {}
-    said = [texts.setdefault(_tooltip(f), len(texts)) for f in fills]
+    said = [texts.setdefault(_tooltip(f.type, f.liquidity, f.reason), len(texts)) for f in fills]
     return {
         "n": len(fills),
         "step": numbers(np.diff(report.clock.bar(np.array([f.time for f in fills], np.int64)), prepend=0)),
@@ -131,10 +132,11 @@ def _fills(report: RunReport, fills: Sequence[Fill]) -> dict[str, Any]:
     }
 
 
-def _tooltip(fill: Fill) -> str:
-    kind = TYPES.get(fill.type, fill.type.lower()) or "unknown"
-    reason = in_words_all(fill.reason, REASONS, "as proposed")
-    return f"{kind} order, {fill.liquidity.lower() if fill.liquidity else 'unknown'}: {reason}"
+@functools.cache
+def _tooltip(type_: str, liquidity: str, reason: str) -> str:
+    """Of a fill: thousands have the same few."""
+    kind = TYPES.get(type_, type_.lower()) or "unknown"
+    return f"{kind} order, {liquidity.lower() if liquidity else 'unknown'}: {in_words_all(reason, REASONS, 'as proposed')}"
 
 
 def _quality(report: RunReport) -> dict[str, Any]:

@@ -102,13 +102,17 @@ class ParquetFile:
         self._background.do(lambda: self._write(_table(waiting)))
 
     def _write(self, table: pa.Table) -> None:
+        self._encode(table)
+        if self.part is None and self._durable:
+            assert self._writer is not None
+            sync(self._writer.file)  # here nobody waits for the disk; a run that is complete would
+
+    def _encode(self, table: pa.Table) -> None:
         if self._writer is None:
             target = self.path if self.part is None else self.path / f".{_part(self.part)}"
             target.parent.mkdir(parents=True, exist_ok=True)
             self._writer = _TableWriter(target, table.schema, split=self.part is None)
         self._writer.write(table)
-        if self.part is None and self._durable:
-            sync(self._writer.file)  # here nobody waits for the disk; a run that is complete would
 
     def cut(self) -> None:
         """Ends the part: in the background it is closed, brought to the disk and given its name."""
@@ -124,6 +128,14 @@ class ParquetFile:
             hidden.rename(self.path / _part(self.part))
             sync(self.path)
         self.part += 1
+
+    def end(self) -> None:
+        """Writes what waits, and the footer, in the thread that calls, which brings it to the disk. Nothing may be under way in
+        the background."""
+        if self._waiting:
+            waiting, self._waiting, self.rows = self._waiting, [], 0
+            self._encode(_table(waiting))
+        self.close()
 
     def close(self) -> None:
         """Writes the footer."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -143,14 +144,21 @@ class RecordedRun:
         return self._times
 
     def groups(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Columns of a table, one row group at a time, in order. Raises RecordedError where it cannot be read."""
-        for path in files_of(self._path(name)):
-            try:
-                with pq.ParquetFile(path) as file:
-                    for group in range(file.metadata.num_row_groups):
-                        yield file.read_row_group(group, columns=list(columns))
-            except (OSError, pa.ArrowException) as error:
-                raise RecordedError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+        """Columns of a table, one row group at a time, in order; the next one is read meanwhile. Raises RecordedError where it
+        cannot be read."""
+        wanted = list(columns)
+        with ThreadPoolExecutor(1, thread_name_prefix="groups") as beside:
+            for path in files_of(self._path(name)):
+                try:
+                    file = self._file(path)
+                    jobs = (beside.submit(file.read_row_group, i, columns=wanted) for i in range(file.num_row_groups))
+                    group = next(jobs, None)
+                    while group is not None:
+                        following = next(jobs, None)
+                        yield group.result()
+                        group = following
+                except (OSError, pa.ArrowException) as error:
+                    raise RecordedError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
     def table(
         self,
@@ -178,10 +186,15 @@ class RecordedRun:
                 bound = pa.scalar(given, pa.int64()).cast(pa.timestamp("ns", "UTC"))
                 part = stamp > bound if low else stamp <= bound
                 condition = part if condition is None else condition & part
+        path = self._path(name)
         try:
-            found = pq.read_table(self._path(name), columns=wanted, filters=condition)
+            if condition is None and path.is_file():
+                found = self._file(path).read(columns=wanted)
+                found = found if wanted is None else found.select(wanted)
+            else:
+                found = pq.read_table(path, columns=wanted, filters=condition)
         except (OSError, pa.ArrowException) as error:
-            raise RecordedError(f"{self._path(name)} cannot be read: {str(error).splitlines()[0]}") from None
+            raise RecordedError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
         if symbols is not None:
             found = found.filter(pc.is_in(found["symbol"].cast(pa.string()), pa.array(list(symbols), pa.string())))
         return found
@@ -305,10 +318,23 @@ class RecordedRun:
             return self._schemas[name]
         self._known([name], self.tables(), f"{self.folder.name}: there is no table", self._instead(name))
         try:
-            schema = self._schemas[name] = pq.read_schema(files_of(self._path(name))[0])
+            schema = self._schemas[name] = self._file(files_of(self._path(name))[0]).schema_arrow
             return schema
         except (OSError, pa.ArrowException) as error:
             raise RecordedError(f"{self._path(name)} cannot be read: {str(error).splitlines()[0]}") from None
+
+    @functools.cached_property
+    def _open(self) -> dict[tuple[Path, int, int], pq.ParquetFile]:
+        """The file that was read last: to parse its footer takes longer than to read a column."""
+        return {}
+
+    def _file(self, path: Path) -> pq.ParquetFile:
+        state = path.stat()
+        content = (path, state.st_ino, state.st_mtime_ns)
+        if content not in self._open:
+            self._open.clear()
+            self._open[content] = pq.ParquetFile(path)
+        return self._open[content]
 
     def _instead(self, name: str) -> str:
         """What a run that keeps less than all has instead of a table of features."""

@@ -17,7 +17,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -29,6 +31,7 @@ from dataflows.fusion.types import REFUSALS, Proposal, with_an_edge
 from dataflows.panel import Bools, Ints, is_log
 from dataflows.risk.types import HOLD, REASONS, VERDICTS, Approval
 from drivers.engine.interrupts import deferred
+from drivers.engine.parallel import cores
 from drivers.files.atomic import sync
 from drivers.files.json_values import json_values
 from drivers.graph.columns import Leaf, leaves_of
@@ -108,7 +111,6 @@ class ResultWriter:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / WRITER).write_text(str(os.getpid()), encoding="utf-8")
         self.history = OrderHistory(len(self.symbols), start=start)
-        self._names = pa.array(self.symbols, pa.string())
         self._trades = False  # whether the layers that trade are among those that run
 
     def _file(self, name: str) -> ParquetFile:
@@ -228,6 +230,10 @@ class ResultWriter:
         if node not in self._leaves:
             self._leaves[node] = leaves_of(node, annotation, epoch=True)
         return self._leaves[node]
+
+    @cached_property
+    def _names(self) -> pa.Array:  # made beside the bars: Arrow imports pandas for the first array that it makes
+        return pa.array(self.symbols, pa.string())
 
     def _index(self, row: Ints, column: Any, time: Ints) -> dict[str, Any]:
         codes = pa.array(column, pa.int32())
@@ -363,26 +369,42 @@ class ResultWriter:
                 self._orders.flush(ORDERS)
                 self._fills.flush(FILLS)
             self._begin_learned()
-            for file in self._files():
-                file.flush()
-            if meanwhile is not None:
-                meanwhile()
-            self._background.wait()
-            folder = self._assembled() if self.parts else self.folder
-            for file in self._files():
-                file.close()
-            self._background.stop()
+            if self.parts:
+                for file in self._files():
+                    file.flush()
+                if meanwhile is not None:
+                    meanwhile()
+                folder = self._assembled()
+            else:
+                folder = self.folder
+                self._end_files(meanwhile)
             text = json.dumps(json_values(run_json), indent=2, allow_nan=False)
             (folder / "run.json").write_text(text + "\n", encoding="utf-8")
+            if self._durable:
+                written = [path for path in folder.rglob("*") if path.is_file()]
+                self._background.do(partial(_sync_all, written))  # the disk is slow, and `then` need not wait for it
             if then is not None:
                 then(folder)
-            for path in (folder, *folder.rglob("*")) if self._durable else ():
-                sync(path)
+            self._background.wait()
+            self._background.stop()
+            if self._durable:
+                _sync_all((folder, *folder.rglob("*")))
             with deferred():  # one step: the results have their name, or the old ones have it still
                 if not self.parts:
                     (folder / WRITER).unlink()
                 self._rename(folder)
                 self._done = True
+
+    def _end_files(self, meanwhile: Callable[[], None] | None) -> None:
+        """Writes the last rows of every table and its footer, on all cores: no bars run beside it any more."""
+        self._background.wait()
+        with ThreadPoolExecutor(cores(), thread_name_prefix="results") as pool:
+            with deferred():  # as in `Background`
+                ended = [pool.submit(file.end) for file in self._files()]
+            if meanwhile is not None:
+                meanwhile()
+            for each in ended:
+                each.result()
 
     def _begin_learned(self) -> None:
         """Tables of what epoch layers return stand there also where no epoch has ended."""
@@ -484,6 +506,11 @@ class ResultWriter:
                 f"the results for {self.out} could not be written ({reason}) and were removed; check the folder's permissions, "
                 "or name another folder"
             ) from error
+
+
+def _sync_all(paths: Iterable[Path]) -> None:
+    for path in paths:
+        sync(path)
 
 
 _PROPOSED: Final = (

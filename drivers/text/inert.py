@@ -38,6 +38,8 @@ def shown(text: str, *, lines: bool = True) -> str:
 
     lines: keep line breaks and tabs; otherwise they are escaped too, and the text is one line.
     """
+    if text.isascii() and text.isprintable():  # nearly every text: a tenth of a search's time
+        return text
     return (_BUT_LINES if lines else _ANY).sub(_escape, text)
 
 
