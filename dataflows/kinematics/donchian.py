@@ -38,10 +38,9 @@ def donchian(
     """
     state_position, state_since = state.position, state.since
     channel = state.channel
-    seen, channel_high, channel_low, high_head = channel.seen, channel.high, channel.low, channel.high_head
-    low_head = channel.low_head
+    seen, highest, lowest = channel.seen, channel.highest, channel.lowest
     bars, symbols = close.shape
-    width = channel_high.shape[0]
+    width = channel.high.shape[0]
     position = np.empty((bars, symbols))
     distance = np.empty((bars, symbols))
     side = np.zeros((bars, symbols), np.int64)
@@ -52,8 +51,8 @@ def donchian(
             distance[t, n] = math.nan
             if on[t, n] != 0 and math.isfinite(high[t, n]) and math.isfinite(low[t, n]) and math.isfinite(c):
                 if seen[n] >= width:
-                    top = channel_high[high_head[n], n]
-                    bottom = channel_low[low_head[n], n]
+                    top = highest[n]
+                    bottom = lowest[n]
                     state_since[n] += 1.0
                     beyond = 0.0
                     if c > top:

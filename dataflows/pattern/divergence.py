@@ -86,8 +86,8 @@ def divergences(
     confidence = np.full((bars, symbols), np.nan)
     extreme = np.full((bars, symbols), np.nan)
     window, rsis, flows, smooth = state.window, state.rsi, state.flow, state.smooth.mean
-    seen, high_head, low_head, high_at = window.seen, window.high_head, window.low_head, window.high_at
-    low_at, window_high, window_low = window.low_at, window.high, window.low
+    seen, highest, highest_at = window.seen, window.highest, window.highest_at
+    lowest, lowest_at = window.lowest, window.lowest_at
     for t in range(bars):
         for n in range(symbols):
             if on[t, n] == 0:
@@ -103,16 +103,15 @@ def divergences(
             if now + 1 < width:
                 continue
             then = now - half
-            high_front, low_front = high_head[n], low_head[n]
-            top = high_at[high_front, n] == then
-            bottom = low_at[low_front, n] == then
+            top = highest_at[n] == then
+            bottom = lowest_at[n] == then
             sure = 0.0
             price = math.nan
             if top:
-                price = window_high[high_front, n]
+                price = highest[n]
                 sure = _compared(1, price, then, n, most, rsi_points, flow_least, state)
             if bottom:
-                price = window_low[low_front, n]
+                price = lowest[n]
                 sure = _compared(-1, price, then, n, most, rsi_points, flow_least, state)
             if sure > 0.0 and top != bottom:
                 side[t, n] = -1 if top else 1

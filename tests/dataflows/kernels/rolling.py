@@ -14,7 +14,7 @@ from dataflows.runtime.compile import kernel
 
 @kernel
 def rolling_extremes(high: Floats, low: Floats, on: Ints, state: Extremes) -> tuple[Floats, Floats]:
-    """Highest high and lowest low of the last W bars, this one included; O(1) a bar on average by monotonic queues.
+    """Highest high and lowest low of the last W bars, this one included; O(1) a bar on average.
 
     high, low: float64 (T, N). Returns (highest, lowest): NaN until W bars are held; the last result where `on` is 0 or one of
     the two is not finite.
@@ -33,8 +33,8 @@ def rolling_extremes(high: Floats, low: Floats, on: Ints, state: Extremes) -> tu
                 highest[t, n] = math.nan
                 lowest[t, n] = math.nan
             else:
-                highest[t, n] = state.high[state.high_head[n], n]
-                lowest[t, n] = state.low[state.low_head[n], n]
+                highest[t, n] = state.highest[n]
+                lowest[t, n] = state.lowest[n]
     return highest, lowest
 
 
