@@ -70,9 +70,11 @@ class FlatLimits:
             np.array(parts, np.int64).reshape(-1, 4),
         )
         f8, i8 = nb.float64[::1], nb.int64[::1]
-        self._within_f8 = fixed_kernel(within, (f8, f8, f8, i8))
-        self._within_i8 = fixed_kernel(within, (i8, f8, f8, i8))
-        self._rules_hold = fixed_kernel(rules_hold, (f8, i8, nb.int64[:, ::1], nb.float64[:, ::1], nb.int64[:, ::1]))
+        # They keep Python's lock (nogil=False), as `rows.put` does.
+        self._within_f8 = fixed_kernel(within, (f8, f8, f8, i8), nogil=False)
+        self._within_i8 = fixed_kernel(within, (i8, f8, f8, i8), nogil=False)
+        table = nb.int64[:, ::1]
+        self._rules_hold = fixed_kernel(rules_hold, (f8, i8, table, nb.float64[:, ::1], table), nogil=False)
 
     @staticmethod
     def _bounds(layout: Layout, bounds: Sequence[Bounded], dtype: str) -> tuple[Floats, Floats, Ints]:

@@ -21,7 +21,7 @@ from dataflows.data.types import OPERATOR_NONE
 from dataflows.panel import is_log
 from drivers.engine.chunk import Begun, Chunk, Outputs
 from drivers.engine.loop.generate import BLOCKS
-from drivers.engine.one_bar.flat import FlatValues, Layout
+from drivers.engine.one_bar.flat import FlatValues, Layout, copier
 from drivers.engine.one_bar.kept import KeptRows
 from drivers.engine.one_bar.sides import Side, like
 from drivers.engine.one_bar.steps import OneStep
@@ -54,6 +54,7 @@ class OneBar:
         self.held = {p: self.values[p] for p in plan.market if p in self.values}
         self.kept_rows = KeptRows(engine, self.layout, self.values)
         self.order = [name for name in plan.nodes if plan.nodes[name].schedule != "epoch"]
+        self._copy_f8, self._copy_i8 = copier("f8"), copier("i8")
         self._given: set[str] = set()
         self._hold: Callable[[Any, Any], bool] | None = None
 
@@ -95,7 +96,7 @@ class OneBar:
             self._check(time, others)
             self.kept_rows.add(self.f8, self.i8, values)
             engine.early.saw(1)
-            f8, i8 = self.f8.copy(), self.i8.copy()
+            f8, i8 = self._copy_f8(self.f8), self._copy_i8(self.i8)
             engine.last_time = int(time[0])
         engine.held = self.held
         return Outputs(time, FlatValues(self.layout, f8, i8, others, self.order), offsets, closed)

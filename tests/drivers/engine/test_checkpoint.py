@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import linecache
 import sys
 import types
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.engine.checkpoint import CheckpointError, restore, save
+from drivers.engine.checkpoint import AT_ONCE, CheckpointError, archived, restore, save
 from drivers.engine.chunk import Instant
 from drivers.engine.engine import Engine, EngineError
 from drivers.engine.plan import Plan
@@ -115,3 +116,21 @@ def test_a_half_written_checkpoint_is_refused_and_leaves_the_engine_as_it_was(da
     with pytest.raises(CheckpointError, match="damaged or no checkpoint at all"):
         restore(first, damage(save(first)))
     assert np.array_equal(before, first.arena.f8, equal_nan=True)
+
+
+def test_the_archive_is_what_numpy_would_write() -> None:
+    arrays = {
+        "long": np.arange(AT_ONCE // 4, dtype=np.float64),
+        "none": np.zeros((0, 3)),
+        "one": np.array(7),
+        "turned": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+        "held/x/0": np.array([np.nan, -0.0]),
+    }
+    theirs = io.BytesIO()
+    np.savez(theirs, **arrays)
+    theirs.seek(0)
+    with np.load(io.BytesIO(archived(arrays))) as ours, np.load(theirs) as wanted:
+        assert ours.files == wanted.files
+        for name in wanted.files:
+            assert (ours[name].dtype, ours[name].shape) == (wanted[name].dtype, wanted[name].shape)
+            assert ours[name].tobytes() == wanted[name].tobytes()
