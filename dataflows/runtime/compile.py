@@ -235,11 +235,6 @@ class _ContentCache:
             self.cache_path = self._made[args].cache_path
         return self._made[args]
 
-    def holds(self, signature: Any) -> bool:
-        """Whether there is machine code for these types, as far as one can say without loading it."""
-        types, cache = _types(signature), self._cache(signature)
-        return cache.index.is_file() or (shipped.usable() and shipped.place_of(shipped.FOLDER, cache.key, types).is_file())
-
     def load_overload(self, signature: Any, context: Any) -> Any:
         found = self._load(signature, context) or self._shipped(signature, context)
         if found is None and self.loading_only:
@@ -347,20 +342,21 @@ class _Kernel(_Compiled):
         return super().is_compiling or (inner or self._inner).is_compiling
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
-        """What numba asks of a kernel that compiled code calls: one compilation for int64, not one for each literal number."""
+        """What numba asks of a kernel that compiled code calls: one compilation for int64, not one for each literal number.
+
+        Always a form for compiled code, whatever else is in the cache: what a layer costs must not depend on who called its
+        helpers from Python before.
+        """
         args, kws = tuple(map(_plain, args)), {name: _plain(kind) for name, kind in kws.items()}
         if for_loop_alone() and self._looped is not None:
             return self._looped.get_call_template(args, kws)
-        _, folded = self.fold_argument_types(args, kws)
-        there = folded in self.overloads or self._cache.holds(folded)
-        return super().get_call_template(args, kws) if there else self._inner.get_call_template(args, kws)
+        return self._inner.get_call_template(args, kws)
 
     def get_overload(self, sig: Any) -> Any:
         """What `get_call_template` has chosen."""
         if for_loop_alone() and self._looped is not None:
             return self._looped.get_overload(sig)
-        there = _types(sig) in self.overloads
-        return super().get_overload(sig) if there else self._inner.get_overload(sig)
+        return self._inner.get_overload(sig)
 
 
 def _plain(kind: Any) -> Any:

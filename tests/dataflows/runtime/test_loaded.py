@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
+import numba as nb
 import pytest
 
 from dataflows.runtime.compile import kernel, python_of
@@ -32,7 +33,14 @@ def _library(compiled: Any) -> Any:
 
 
 def test_bitcode_is_parsed_when_a_caller_is_compiled_and_not_before(loaded: Any) -> None:
-    unparsed = _library(loaded)._shared_module
+    def inner(kernel: Any) -> Any:  # the form that becomes part of a caller
+        kernel._inner.compile((nb.float64,))
+        return kernel._inner
+
+    inner(kernel(python_of(_twice)))
+    linked = inner(loaded)
+    assert linked.stats.cache_hits
+    unparsed = _library(linked)._shared_module
     assert isinstance(unparsed, _Unparsed) and "_module" not in vars(unparsed)
 
     @kernel
