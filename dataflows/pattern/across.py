@@ -9,7 +9,7 @@ import numpy as np
 
 from dataflows.carry import NAN, Axes, Count, Unknown, Zero
 from dataflows.kernels.arith import clip, sign
-from dataflows.kernels.order import count_below, count_up_to
+from dataflows.kernels.order import FEW, count_below, count_up_to
 from dataflows.panel import Floats, Ints
 from dataflows.runtime.compile import kernel
 
@@ -132,20 +132,33 @@ def leader_responses(
 
 
 @kernel
-def _sorted_known(x: Floats, t: int, known: Ints, row: Floats) -> int:
-    """How many values of bar t are known; they are put into `row` in order."""
+def _known(x: Floats, t: int, known: Ints, row: Floats) -> int:
+    """How many values of bar t are known; they are put into `row`, in order where they are more than `FEW`."""
+    in_order = x.shape[1] > FEW
     size = 0
     for n in range(x.shape[1]):
         if known[n] == 0:
             continue
         v = x[t, n]
         place = size
-        while place > 0 and row[place - 1] > v:
+        while in_order and place > 0 and row[place - 1] > v:
             row[place] = row[place - 1]
             place -= 1
         row[place] = v
         size += 1
     return size
+
+
+@kernel
+def _lead(row: Floats, size: int, v: float) -> int:
+    """How many of the first `size` values are below v, less how many are above; row: as `_known` leaves it."""
+    if len(row) > FEW:
+        return count_below(row, size, v) + count_up_to(row, size, v) - size
+    lead = 0
+    others = row[:size]
+    for i in range(len(others)):
+        lead += (1 if others[i] < v else 0) - (1 if others[i] > v else 0)
+    return lead
 
 
 @kernel
@@ -162,7 +175,8 @@ def standings(
 ) -> tuple[Ints, Ints, Floats, Floats]:
     """(active, side, confidence, age), each (T, N). The rules are those of `l49_relative_strength`.
 
-    A bar takes a sort of the symbols: O(N log N) where their order is that of their columns, O(N^2) at worst.
+    Up to `FEW` symbols are all compared with each other at each bar. More are sorted: O(N log N) where their order is that of
+    their columns, O(N^2) at worst.
     """
     side, state_age = state.side, state.age
     bars, symbols = r_15.shape
@@ -179,8 +193,8 @@ def standings(
             v = r_15[t, n] / (sigma[t, n] * math.sqrt(_SKIPPED)) if sigma[t, n] > 0.0 else math.nan
             scaled[0, n] = v
             known[n] = 1 if on[t, n] != 0 and math.isfinite(v + momentum[t, n]) else 0
-        size = _sorted_known(momentum, t, known, strong)
-        _sorted_known(scaled, 0, known, stretched)
+        size = _known(momentum, t, known, strong)
+        _known(scaled, 0, known, stretched)
         for n in range(symbols):
             if known[n] == 0 or size < least_known:
                 side[n] = 0
@@ -189,8 +203,8 @@ def standings(
             m = momentum[t, n]
             v = scaled[0, n]
             # symbols below less symbols above: those that tie or are unknown count for neither
-            up = count_below(strong, size, m) + count_up_to(strong, size, m) - size
-            down = count_below(stretched, size, v) + count_up_to(stretched, size, v) - size
+            up = _lead(strong, size, m)
+            down = _lead(stretched, size, v)
             rank = (share * up - (1.0 - share) * down) / (symbols - 1)
             if side[n] != 0:
                 state_age[n] += 1.0

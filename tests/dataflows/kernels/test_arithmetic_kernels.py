@@ -201,7 +201,7 @@ def test_rank_and_median_are_numpys_over_the_previous_values() -> None:
             assert rank[t, n] == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5, 30, 41])
+@pytest.mark.parametrize("size", [1, 2, 5, 30, 41, order.FEW + 3])
 def test_median_absolute_deviation_of_a_window_is_scipys(size: int) -> None:
     rng = np.random.default_rng(size)
     state = _state(order.SortedWindow, size)

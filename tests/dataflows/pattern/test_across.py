@@ -186,9 +186,9 @@ def by_scipy(momentum: Floats, r: Floats, share: float) -> Floats:
     return share * rank(momentum) - (1.0 - share) * rank(r)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
-def test_the_joint_rank_is_scipys(share: float) -> None:
-    momentum, r = field()
+@pytest.mark.parametrize(("share", "symbols"), [(0.0, 6), (0.3, 6), (0.5, 6), (1.0, 6), (0.3, order.FEW + 2)])
+def test_the_joint_rank_is_scipys(share: float, symbols: int) -> None:
+    momentum, r = field(symbols, 400 if symbols == 6 else 40)
     all_told = CONFIG._replace(strength_momentum_share=share, strength_enter=1e-9, strength_leave=1e-9)
     got = ranked(momentum, r, config=all_told)
     wanted = by_scipy(momentum, r, share)
