@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -100,17 +99,28 @@ def epoch_columns(leaf: Leaf, value: Any, symbols: int) -> dict[str, Any]:
 
     Of the other axes each place is a column, numbered in C order: `weights.3`, and `matrix.0.2` where there are two.
     """
+    return dict(zip(epoch_names(leaf, value), epoch_rows(leaf, value, symbols), strict=True))
+
+
+def epoch_rows(leaf: Leaf, value: Any, symbols: int) -> Any:
+    """The same as one array, (columns, N)."""
     array = np.asarray(value, leaf.kind.numpy)
     axes: Sequence[str | int] = leaf.carried or ()
-    if "N" in axes:
-        array = np.moveaxis(array, _symbol_axis(axes), -1)
-    else:
-        array = np.repeat(array[..., None], symbols, axis=-1)
+    if "N" not in axes:
+        return np.repeat(array.reshape(-1, 1), symbols, axis=1)
+    if symbols == 1:
+        return array.reshape(-1, 1)
+    return np.moveaxis(array, _symbol_axis(axes), -1).reshape(-1, symbols)
+
+
+def epoch_names(leaf: Leaf, value: Any) -> Sequence[str]:
+    """The names of these columns."""
     if not leaf.wide:
-        return {leaf.name: array.reshape(symbols)}
-    sizes = tuple(size for size, axis in zip(array.shape, _others(axes), strict=False) if axis != 1)
-    flat = array.reshape(math.prod(array.shape[:-1]), symbols)
-    return dict(zip(_places(leaf.name, sizes), flat, strict=True))
+        return [leaf.name]
+    axes: Sequence[str | int] = leaf.carried or ()
+    own = _symbol_axis(axes) if "N" in axes else None
+    sizes = zip(np.shape(value), axes, strict=False)
+    return _places(leaf.name, tuple(size for i, (size, axis) in enumerate(sizes) if i != own and axis != 1))
 
 
 @functools.cache

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from dataflows.panel import Floats, Ints, Kind
-from drivers.graph.columns import Leaf, epoch_columns, leaves_of
+from drivers.graph.columns import leaves_of
 
 TIME: Final = pa.timestamp("ns", "UTC")
 
@@ -79,52 +78,31 @@ def columns_of(node: str, value: Any, annotation: Any, symbols: int) -> dict[str
     """
     found: dict[str, Any] = {}
     for leaf in leaves_of(node, annotation):
-        found.update(columns_maker(leaf, symbols, prefixed=bool(node))(value, None))
+        array = leaf.of(value)
+        if array is not None:
+            name = leaf.name if node else ".".join(leaf.path)
+            found.update(leaf_columns(name, leaf.kind, flat_rows(leaf.kind, array), symbols))
     return found
 
 
-def columns_maker(leaf: Leaf, symbols: int, *, prefixed: bool = True) -> Callable[[Any, Ints | None], dict[str, Any]]:
-    """What makes the columns of one leaf of a node's outputs, as `columns_of`. It takes an output, and the positions
-    (bar * N + symbol) to take of it, where None takes all."""
-    take: Callable[[Any], Any] = attrgetter(".".join(leaf.path)) if leaf.path else lambda value: value
-    name, kind, small = leaf.name if prefixed else ".".join(leaf.path), leaf.kind, _is_small(leaf.kind)
-
-    def series(value: Any, rows: Ints | None) -> dict[str, Any]:
-        array = take(value)
-        if array is None:
-            return {}
-        column = np.asarray(array, kind.numpy)
-        column = np.repeat(column, symbols) if rows is None else column[rows // symbols]
-        return {name: column.astype(np.int8) if small else column}
-
-    def panel(value: Any, rows: Ints | None) -> dict[str, Any]:
-        array = take(value)
-        if array is None:
-            return {}
-        column = np.ascontiguousarray(array).reshape(-1)
-        if rows is not None:
-            column = column[rows]
-        return {name: column.astype(np.int8) if small else column}
-
-    def stack(value: Any, rows: Ints | None) -> dict[str, Any]:
-        array = take(value)
-        if array is None:
-            return {}
-        flat = array.reshape(-1, array.shape[2])
-        wide = np.ascontiguousarray((flat if rows is None else flat[rows]).T)
-        return {f"{name}.{kind.part(k)}": column for k, column in enumerate(wide)}
-
-    return (series, panel, stack)[min(len(kind.axes), 2)]
+def flat_rows(kind: Kind, array: Any) -> Any:
+    """A leaf's array with rows last: a series (T,), a panel (T * N,), by bar then symbol, a stack (K, T * N). No copy."""
+    if len(kind.axes) > 1:
+        return array.reshape(-1, array.shape[2]).T
+    return np.asarray(array, kind.numpy).reshape(-1)
 
 
-def _is_small(kind: Kind) -> bool:
+def leaf_columns(name: str, kind: Kind, rows: Any, symbols: int) -> dict[str, Any]:
+    """The columns (T * N,) of `flat_rows`."""
+    if len(kind.axes) > 1:
+        return {f"{name}.{kind.part(k)}": column for k, column in enumerate(np.ascontiguousarray(rows))}
+    column = rows.astype(np.int8) if is_small(kind) else rows
+    return {name: column if kind.axes else np.repeat(column, symbols)}
+
+
+def is_small(kind: Kind) -> bool:
     """Whether a byte holds every code that is promised."""
     return kind.dtype == "i8" and kind.within is not None and -128 <= kind.within.low and kind.within.high <= 127
-
-
-def closed_columns(leaves: Sequence[Leaf], value: Any, symbols: int) -> dict[str, Any]:
-    """What an epoch layer returned when an epoch closed, as columns (N,)."""
-    return {name: row for leaf in leaves for name, row in epoch_columns(leaf, leaf.of(value), symbols).items()}
 
 
 def enum(codes: Ints, names: Sequence[str], none: int = -1) -> pa.DictionaryArray:

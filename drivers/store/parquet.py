@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -36,8 +36,12 @@ GROUPS_A_FILE: Final = 128
 0.9 KB a column and row group."""
 
 MOST_PIECES: Final = 64
-"""Pieces of a row group that wait side by side. A few rows take some kilobytes as a piece of their own, and may be views of
-arrays that are larger still: of orders and fills, of which it takes months to fill a group, some megabytes a day would wait."""
+"""Pieces of a row group that wait side by side, where each is of a few rows. Those take some kilobytes as pieces of their own,
+and may be views of arrays that are larger still: of orders and fills, of which it takes months to fill a group, some megabytes
+a day would wait."""
+
+FEW_ROWS: Final = 128
+"""Rows of a piece, on average, that are not few."""
 
 COMPRESSION: Final = "lz4"
 """With the bytes of floats split, files are as small as with zstd at level 3, and are written in two thirds of its time."""
@@ -71,24 +75,35 @@ class Background:
 
 class ParquetFile:
     """One Parquet file that grows row group by row group. part: the number of its first part, where it grows in parts. durable:
-    what is written goes to the disk at once."""
+    what is written goes to the disk at once. made: makes the columns of what `add` was given, for a whole row group at once."""
 
-    def __init__(self, path: Path, background: Background, part: int | None = None, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        background: Background,
+        part: int | None = None,
+        *,
+        durable: bool = True,
+        made: Callable[[dict[Any, Any]], dict[str, Any]] | None = None,
+    ) -> None:
         self.path, self.part, self._durable = path, part, durable
+        self._made = made or dict
         self._background = background
         self._writer: _TableWriter | None = None
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[dict[Any, Any]] = []
         self.rows = 0
         self.begun = part is not None and bool(parts_of(path))  # its columns are known, rows or not
 
-    def add(self, columns: dict[str, Any], rows: int) -> None:
-        """Takes successive rows as Arrow or NumPy columns; they are written when a row group is full."""
+    def add(self, columns: dict[Any, Any], rows: int) -> None:
+        """Takes successive rows as Arrow or NumPy columns, or what `made` makes columns of: arrays whose last axis grows with
+        the rows. They are written when a row group is full."""
         self._waiting.append(columns)
         self.begun = True
         self.rows += rows
-        if self.rows >= GROUP_ROWS or self.rows * len(columns) >= GROUP_CELLS:
+        width = sum(len(c) if isinstance(c, np.ndarray) and c.ndim > 1 else 1 for c in columns.values())
+        if self.rows >= GROUP_ROWS or self.rows * width >= GROUP_CELLS:
             self.flush()
-        elif len(self._waiting) >= MOST_PIECES:
+        elif len(self._waiting) >= MOST_PIECES and self.rows < len(self._waiting) * FEW_ROWS:
             self._waiting = [_joined(self._waiting)]
 
     def flush(self, schema: pa.Schema | None = None) -> None:
@@ -99,7 +114,10 @@ class ParquetFile:
                 self._background.do(partial(self._write, schema.empty_table()))
             return
         waiting, self._waiting, self.rows = self._waiting, [], 0
-        self._background.do(lambda: self._write(_table(waiting)))
+        self._background.do(lambda: self._write(self._table(waiting)))
+
+    def _table(self, waiting: Sequence[dict[Any, Any]]) -> pa.Table:
+        return pa.table(self._made(_joined(waiting)))
 
     def _write(self, table: pa.Table) -> None:
         self._encode(table)
@@ -134,7 +152,7 @@ class ParquetFile:
         the background."""
         if self._waiting:
             waiting, self._waiting, self.rows = self._waiting, [], 0
-            self._encode(_table(waiting))
+            self._encode(self._table(waiting))
         self.close()
 
     def close(self) -> None:
@@ -226,31 +244,26 @@ def link(path: Path, target: Path) -> None:
         shutil.copyfile(path, target)
 
 
-def _table(parts: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Successive rows as one table. Columns of NumPy are joined first: Arrow's chunks cost more than their copies."""
-    return pa.table(parts[0] if len(parts) == 1 else _joined(parts))
-
-
-def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Successive rows in one piece, by column."""
-    return {name: _column([part[name] for part in parts]) for name in parts[0]}
+def _joined(parts: Sequence[dict[Any, Any]]) -> dict[Any, Any]:
+    """Successive rows in one piece, by column: Arrow's chunks cost more than their copies."""
+    return parts[0] if len(parts) == 1 else {name: _column([part[name] for part in parts]) for name in parts[0]}
 
 
 def _column(parts: list[Any]) -> Any:
     if isinstance(parts[0], pa.Array):
         return pa.chunked_array(parts).unify_dictionaries().combine_chunks()
-    return np.concatenate(parts)
+    return np.concatenate(parts, axis=-1)
 
 
 def writer_of(where: Path | IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
     """A writer of a table of results: fast to write, and to read a stretch of time of."""
-    floats = [f.name for f in schema if pa.types.is_floating(f.type)]
-    coded = [f.name for f in schema if not pa.types.is_floating(f.type)]
+    encoded = {f.name: "BYTE_STREAM_SPLIT" for f in schema if pa.types.is_floating(f.type)}
+    encoded |= {f.name: "DELTA_BINARY_PACKED" for f in schema if pa.types.is_timestamp(f.type)}
     return pq.ParquetWriter(
         where,
         schema,
         compression=COMPRESSION,
-        use_dictionary=coded,
-        use_byte_stream_split=floats,
+        use_dictionary=[name for name in schema.names if name not in encoded],
+        column_encoding=encoded,
         write_statistics=["timestamp"],  # by which readers find their rows
     )

@@ -19,9 +19,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -43,19 +43,16 @@ from drivers.store.columns import (
     SIDES,
     TIME,
     EpochLayer,
-    closed_columns,
-    columns_maker,
     enum,
     known,
     masks,
 )
 from drivers.store.errors import StoreError, TakenError, is_full
 from drivers.store.folder import FINAL, NOBODY, REQUEST, WRITER, clear_stale, clear_up, refuse_owned, refuse_taken
-from drivers.store.kept import REPORTED, Features
+from drivers.store.kept import Features
+from drivers.store.layer_tables import EpochFiles, Index, LayerFiles
 from drivers.store.order_history import Order, OrderHistory
 from drivers.store.parquet import Background, ParquetFile, drop_parts, link, parts_of
-
-ColumnsIn: TypeAlias = Callable[[Any, Ints | None], dict[str, Any]]
 
 
 class ResultWriter:
@@ -92,13 +89,12 @@ class ResultWriter:
         refuse_taken(self.out, overwrite=self.overwrite)
         self._background, self._durable = Background(), durable
         self.features = features
-        self._tables: dict[str, ParquetFile] = {}  # features/, decided/ and epochs/
-        self._leaves: dict[str, list[Leaf]] = {}  # of epoch layers
-        self._makers: dict[tuple[str, bool], dict[str, ColumnsIn]] = {}  # of the others
+        self._layers: LayerFiles | None = None  # made at the first bar, which says what layers there are
+        self._epochs = EpochFiles(self.epoch, self.symbols, self._file)
         self._logs: dict[str, ParquetFile] = {}
-        self._orders, self._fills, self._ledger, self._decisions = (
-            self._file(f"{name}.parquet") for name in ("orders", "fills", "ledger", "decisions")
-        )
+        self._orders, self._fills = self._file("orders.parquet"), self._file("fills.parquet")
+        self._indexed = Index(self.symbols)
+        self._decisions = self._file("decisions.parquet", self._decision_columns)
         with self.writing():
             if go_on is None and self.folder.exists():
                 clear_stale(self.folder, self.out)
@@ -113,8 +109,9 @@ class ResultWriter:
         self.history = OrderHistory(len(self.symbols), start=start)
         self._trades = False  # whether the layers that trade are among those that run
 
-    def _file(self, name: str) -> ParquetFile:
-        return ParquetFile(self.folder / name, self._background, self.part if self.parts else None, durable=self._durable)
+    def _file(self, name: str, made: Callable[[dict[Any, Any]], dict[str, Any]] | None = None) -> ParquetFile:
+        part = self.part if self.parts else None
+        return ParquetFile(self.folder / name, self._background, part, durable=self._durable, made=made)
 
     # -- while it runs ---------------------------------------------------------------------------------------------------------
 
@@ -155,106 +152,41 @@ class ResultWriter:
         closed: Mapping[str, Any],
         noted: Bools | None,
     ) -> None:
-        bars, symbols = len(time), len(self.symbols)
-        index = self._index(np.repeat(np.arange(bars), symbols), np.tile(np.arange(symbols, dtype=np.int32), bars), time)
-        values = [(d, self._makers_of(n, annotations[n]), outputs[n]) for n, d in domains.items() if not is_log(annotations[n])]
-        tables: dict[str, dict[str, Any]] = {}
-        if self.features == "all":
-            for domain, makers, value in values:
-                table = tables.setdefault(f"features/{domain}", dict(index))
-                for columns_in in makers.values():
-                    table.update(columns_in(value, None))
-        elif self.features == "decisions":
-            for domain, makers, value in values:
-                for name in (name for name in makers if name in REPORTED):
-                    tables.setdefault(f"features/{domain}", dict(index)).update(makers[name](value, None))
-            self._write_noted(values, time, noted)
+        if self._layers is None:
+            told = {name: domain for name, domain in domains.items() if not is_log(annotations[name])}
+            leaves = {domain: list[Leaf]() for domain in told.values()}
+            for name, domain in told.items():
+                leaves[domain] += leaves_of(name, annotations[name])
+            self._layers = LayerFiles(leaves, self.symbols, self.features, self._file)
+        self._layers.write(outputs, time, noted)
         if closed:
-            for name, columns in self._learned(closed).items():
-                first = self._index(np.zeros(symbols, np.int64), np.arange(symbols, dtype=np.int32), time)
-                self._table(name).add({**first, **columns}, symbols)
-        for name, columns in tables.items():
-            self._table(name).add(columns, bars * symbols)
-        if "l97_ledger" in outputs:
-            columns = dict(index)
-            for columns_in in self._makers_of("l97_ledger", annotations["l97_ledger"], prefixed=False).values():
-                columns.update(columns_in(outputs["l97_ledger"], None))
-            self._ledger.add(columns, bars * symbols)
+            self._epochs.write(closed, int(time[0]))
         if "l3_action_proposal" in outputs and "l4_risk_gate" in outputs:
             self._write_decisions(outputs["l3_action_proposal"], outputs["l4_risk_gate"], time)
 
-    def _write_noted(
-        self,
-        values: Sequence[tuple[str, Mapping[str, ColumnsIn], Any]],
-        time: Ints,
-        noted: Bools | None,
-    ) -> None:
-        """All that the layers said at the bars and symbols that are noted."""
-        symbols = len(self.symbols)
-        rows = np.flatnonzero(np.zeros((len(time), symbols), np.bool_) if noted is None else noted)
-        index = self._index(rows // symbols, (rows % symbols).astype(np.int32), time)
-        for domain in dict.fromkeys(domain for domain, _, _ in values):
-            file = self._table(f"decided/{domain}")
-            if not len(rows) and file.begun:
-                continue
-            columns = dict(index)
-            for own, makers, value in values:
-                if own == domain:
-                    for columns_in in makers.values():
-                        columns.update(columns_in(value, rows))
-            file.add(columns, len(rows))
-
-    def _learned(self, made: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """What epoch layers returned, by table: N rows, of the first bar from which it holds. Hundreds of columns, so they have
-        tables of their own."""
-        tables: dict[str, dict[str, Any]] = {}
-        for layer in self.epoch:
-            leaves = self._leaves_of(layer.name, layer.annotation)
-            columns = closed_columns(leaves, made[layer.name], len(self.symbols))
-            tables.setdefault(f"epochs/{layer.domain}", {}).update(columns)
-        return tables
-
-    def _table(self, name: str) -> ParquetFile:
-        if name not in self._tables:
-            self._tables[name] = self._file(f"{name}.parquet")
-        return self._tables[name]
-
-    def _makers_of(self, node: str, annotation: Any, *, prefixed: bool = True) -> dict[str, ColumnsIn]:
-        """By the name of each recorded leaf of a node, what makes its columns."""
-        if (node, prefixed) not in self._makers:
-            leaves, symbols = leaves_of(node, annotation), len(self.symbols)
-            self._makers[node, prefixed] = {leaf.name: columns_maker(leaf, symbols, prefixed=prefixed) for leaf in leaves}
-        return self._makers[node, prefixed]
-
-    def _leaves_of(self, node: str, annotation: Any) -> list[Leaf]:
-        if node not in self._leaves:
-            self._leaves[node] = leaves_of(node, annotation, epoch=True)
-        return self._leaves[node]
-
-    @cached_property
-    def _names(self) -> pa.Array:  # made beside the bars: Arrow imports pandas for the first array that it makes
-        return pa.array(self.symbols, pa.string())
-
     def _index(self, row: Ints, column: Any, time: Ints) -> dict[str, Any]:
-        codes = pa.array(column, pa.int32())
-        return {
-            "timestamp": pa.array(time[row], pa.int64()).cast(TIME),
-            "symbol": pa.DictionaryArray.from_arrays(codes, self._names),
-        }
+        return self._indexed.columns(time[row], column)
 
     def _write_decisions(self, proposal: Proposal, approval: Approval, time: Ints) -> None:
-        row, column = np.nonzero(with_an_edge(proposal) | (approval.verdict != HOLD) | (np.abs(approval.target_weight) > 0.0))
-        if not len(row) and self._decisions.begun:
+        told = with_an_edge(proposal) | (approval.verdict != HOLD) | (np.abs(approval.target_weight) > 0.0)
+        rows = np.flatnonzero(told)
+        if not len(rows) and self._decisions.begun:
             return
-        columns = self._index(row, column.astype(np.int32), time)
-        columns["side"] = enum(proposal.side[row, column] + 1, SIDES)
-        columns["verdict"] = enum(approval.verdict[row, column], VERDICTS)
-        columns["reasons"] = masks(approval.reasons[row, column], REASONS)
-        columns["refusal"] = masks(proposal.refusal[row, column], REFUSALS)
+        many = len(self.symbols)
+        pieces = {"timestamp": time[rows // many], "symbol": rows % many}
         for record, names in ((proposal, _PROPOSED), (approval, _APPROVED)):
-            for name in names:
-                columns[name] = getattr(record, name)[row, column]
-        self._decisions.add(columns, len(row))
+            pieces |= {name: getattr(record, name).take(rows) for name in names}
+        self._decisions.add(pieces, len(rows))
+
+    def _decision_columns(self, pieces: dict[str, Any]) -> dict[str, Any]:
+        named = {
+            **self._indexed.columns(pieces["timestamp"], pieces["symbol"]),
+            "side": enum(pieces["side"] + 1, SIDES),
+            "verdict": enum(pieces["verdict"], VERDICTS),
+            "reasons": masks(pieces["reasons"], REASONS),
+            "refusal": masks(pieces["refusal"], REFUSALS),
+        }
+        return named | {name: column for name, column in pieces.items() if name not in named}
 
     def _write_raw_logs(self, logs: Mapping[str, Any], time: Ints, offsets: Mapping[str, Ints]) -> None:
         """Logs as the layers wrote them, for those who run a part of the graph on them again."""
@@ -368,7 +300,7 @@ class ResultWriter:
             if self._trades:
                 self._orders.flush(ORDERS)
                 self._fills.flush(FILLS)
-            self._begin_learned()
+            self._epochs.begin()
             if self.parts:
                 for file in self._files():
                     file.flush()
@@ -405,13 +337,6 @@ class ResultWriter:
                 meanwhile()
             for each in ended:
                 each.result()
-
-    def _begin_learned(self) -> None:
-        """Tables of what epoch layers return stand there also where no epoch has ended."""
-        index = self._index(np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.int64))
-        for name, columns in self._learned({layer.name: layer.start for layer in self.epoch}).items():
-            first = {key: column[:1] for key, column in columns.items()}
-            self._table(name).flush(pa.table({**index, **first}).schema)
 
     def _assembled(self) -> Path:
         """A folder with every table in one file. The parts stay until the results have their name."""
@@ -482,7 +407,8 @@ class ResultWriter:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _files(self) -> list[ParquetFile]:
-        return [*self._tables.values(), *self._logs.values(), self._orders, self._fills, self._ledger, self._decisions]
+        layers = [] if self._layers is None else self._layers.files()
+        return [*layers, *self._epochs.files(), *self._logs.values(), self._orders, self._fills, self._decisions]
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -514,6 +440,8 @@ def _sync_all(paths: Iterable[Path]) -> None:
 
 
 _PROPOSED: Final = (
+    "side",
+    "refusal",
     "may_enter",
     "score",
     "edge_bps",
@@ -526,4 +454,4 @@ _PROPOSED: Final = (
     "freshness",
 )
 
-_APPROVED: Final = ("target_weight", "stop", "take_profit", "trail", "reduce_only", "urgency")
+_APPROVED: Final = ("verdict", "reasons", "target_weight", "stop", "take_profit", "trail", "reduce_only", "urgency")

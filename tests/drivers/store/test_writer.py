@@ -121,8 +121,9 @@ def test_a_row_group_of_many_columns_has_fewer_rows(tmp_path: Path, monkeypatch:
 
 def test_rows_that_wait_long_are_joined_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "MOST_PIECES", 4)
+    monkeypatch.setattr(parquet, "FEW_ROWS", 600)
     most: list[int] = []
-    monkeypatch.setattr(parquet, "_table", lambda parts, real=parquet._table: most.append(len(parts)) or real(parts))
+    monkeypatch.setattr(parquet, "_joined", lambda parts, real=parquet._joined: most.append(len(parts)) or real(parts))
     parts = written(tmp_path / "b", tuple(range(30, 600, 30)))
     assert 1 < max(most) <= 4
     monkeypatch.undo()
