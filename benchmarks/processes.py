@@ -108,7 +108,7 @@ from rich.console import Console
 from drivers.run import bar_by_bar, stream
 from drivers.run.request import RunRequest
 inner = bar_by_bar.Stream.run
-marks, used = [], []
+marks, used, days = [], [], []
 
 def run(self, items, show):
     def clocked():
@@ -119,6 +119,7 @@ def run(self, items, show):
             item = next(rest, None)
             if item is None:
                 return
+            days.append(int((item.time[0] - 1) // self.session.engine.epoch_ns))
             yield item
     return inner(self, clocked(), show)
 
@@ -127,13 +128,17 @@ data, out, journal, skip = sys.argv[1:]
 belief = ("fusion.prior_slope_bps=120",)
 request = RunRequest(data=Path(data), out=Path(out), report=False, journaled=journal == "1", overrides=belief)
 stream.run_stream(request, Console(quiet=True))
-print(json.dumps([np.diff(marks)[int(skip):].tolist(), np.diff(used)[int(skip):].tolist()]))
+begins = np.diff(days, prepend=days[0])
+print(json.dumps([np.asarray(x)[int(skip):].tolist() for x in (np.diff(marks), np.diff(used), begins)]))
 """
 
 
 def stream_loop(symbols: int, bars: int, *, journal: bool) -> dict[str, float]:
     """Milliseconds from one bar to the next of `stratoquant stream`: feed, journal, engine, guards, results, flushes, garbage
-    collection. The first 400 bars, which fill windows, do not count. journal: whether each bar waits for the disk."""
+    collection. The first 400 bars, which fill windows, do not count. journal: whether each bar waits for the disk.
+
+    `worst_bar` is the number of the worst bar among those that count, `worst_begins_a_day` is 1 where it closed the day before
+    it, and `worst_other_ms` is the worst of the bars that did not."""
     skip = 400
     folder = market_folder(symbols, bars + skip)
     with tempfile.TemporaryDirectory() as scratch:
@@ -144,13 +149,17 @@ def stream_loop(symbols: int, bars: int, *, journal: bool) -> dict[str, float]:
         )
     if done.returncode:
         raise RuntimeError(f"the stream failed: {done.stderr.strip()[-2000:]}")
-    wall, cpu = (np.array(x)[:bars] / 1e6 for x in json.loads(done.stdout.splitlines()[-1]))
+    wall, cpu, begins = (np.array(x, np.float64)[:bars] for x in json.loads(done.stdout.splitlines()[-1]))
+    wall, cpu, worst = wall / 1e6, cpu / 1e6, int(wall.argmax())
     return {
         "bars": len(wall),
         "median_ms": float(np.median(wall)),
         "p99_ms": float(np.percentile(wall, 99)),
         "p99.9_ms": float(np.percentile(wall, 99.9)),
         "worst_ms": float(wall.max()),
+        "worst_bar": worst,
+        "worst_begins_a_day": float(begins[worst]),
+        "worst_other_ms": float(wall[begins == 0].max()),
         "median_processor_ms": float(np.median(cpu)),
         "p99.9_processor_ms": float(np.percentile(cpu, 99.9)),
         "worst_processor_ms": float(cpu.max()),
