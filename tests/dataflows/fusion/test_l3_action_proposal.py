@@ -16,6 +16,7 @@ from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.l3_action_proposal import l3_action_proposal
 from dataflows.fusion.l70_horizon import l70_horizon
 from dataflows.fusion.l75_size_suggestion import l75_size_suggestion
+from dataflows.fusion.proposals import ranked
 from dataflows.fusion.types import (
     FLAT,
     LONG,
@@ -286,3 +287,12 @@ def test_the_parts_of_the_edge_are_those_of_the_chosen_horizon_on_the_side_it_is
     np.testing.assert_allclose(got.parts_bps[:, 0, -1], 0.25 * expected, rtol=1e-12)
     np.testing.assert_array_equal(got.parts_bps[:, 0, TREND] + got.parts_bps[:, 0, -1], got.edge_bps[:, 0])
     assert (np.delete(got.parts_bps[[0, 1, 2, 3, 5], 0], [TREND, PARTS - 1], axis=-1) == 0.0).all()
+
+
+def test_ranks_are_those_of_a_stable_sort() -> None:
+    rng = np.random.default_rng(3)
+    for size in (1, 2, 7, 40):
+        merit = rng.choice([-1.5, -0.5, 0.0, 2.0, np.inf], size)
+        order = np.empty(size, np.int64)
+        ranked(merit, order)
+        assert order.tolist() == np.argsort(merit, kind="stable").tolist()
