@@ -449,11 +449,14 @@ class Engine:
             inputs[p] = blank_value(annotation, bars, self.dims, time)
         return Chunk(time, inputs)
 
-    def warm_up(self, on_layer: Callable[[str], None] = lambda name: None) -> None:
-        """Compiles, or loads from the cache, all that `advance` calls, by running a scratch engine over two unknown bars."""
+    def warm_up(self, on_layer: Callable[[str], None] = lambda name: None, *, loading: bool = False) -> None:
+        """Compiles, or loads from the cache, all that `advance` calls, by running a scratch engine over two unknown bars.
+
+        loading: all has been compiled before, so that nobody else is compiling.
+        """
         scratch = self._scratch(on_layer)
         scratch.guard = self.guard
-        if self.compiled and self.plan.stage["step"]:
+        if self.compiled and self.plan.stage["step"] and not loading:
             # the account side first: another process may be compiling the market side meanwhile
             scratch.warm_up_steps()
             told = {*self.plan.steps.own, STEP_LOOP}

@@ -89,7 +89,7 @@ def compile_all(engine: Engine, project: Path | None, watcher: Watcher) -> None:
     """
     done = marker(engine.plan)
     if done.is_file() or not engine.compiled or numba.config.DISABLE_JIT:
-        engine.warm_up(watcher.loading)
+        engine.warm_up(watcher.loading, loading=True)
         return
     with _helpers(command(project, engine.plan.nodes), watcher, cores() - 1 if _keeps() else 0), _collecting_less():
         _take_part(engine, watcher)

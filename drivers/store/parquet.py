@@ -148,8 +148,8 @@ class ParquetFile:
         self.part += 1
 
     def end(self) -> None:
-        """Writes what waits, and the footer, in the thread that calls, which brings it to the disk. Nothing may be under way in
-        the background."""
+        """Writes what waits, and the footer, in the thread that calls, which brings neither to the disk. Nothing may be
+        under way in the background."""
         if self._waiting:
             waiting, self._waiting, self.rows = self._waiting, [], 0
             self._encode(self._table(waiting))
