@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import pyarrow as pa
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -84,6 +86,7 @@ def run_stream(
     with progress_bar(console) as progress:
         session = prepare_run(request, progress, feed, notify=notify)
         warm_up_single_bars(session.engine, request.project, progress)
+        pa.array(np.zeros(0))  # Arrow imports pandas at its first column: for a third of a second the bars would wait for it
         check_venue(session.plan, connect is not None, session.data.instruments)
         ready = time.perf_counter()
         with ExitStack() as stack:

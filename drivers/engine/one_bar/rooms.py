@@ -12,8 +12,8 @@ import numpy as np
 
 ALONE: Final = 2
 """References to an array that only a list holds: that list, and the one who counts."""
-AT_ONCE: Final = 1 << 24
-"""Bytes of an array up to which its memory is touched when it is made, some milliseconds."""
+AT_ONCE: Final = 1 << 20
+"""Bytes of an array up to which its memory is touched when it is made."""
 
 
 class Shape(NamedTuple):
