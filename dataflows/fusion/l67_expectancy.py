@@ -11,7 +11,8 @@ from dataflows.data.types import DataConfig, Market
 from dataflows.fusion.config import FusionConfig
 from dataflows.fusion.edge_calibration import USUAL_DAYS, Usual
 from dataflows.fusion.edge_equations import LearningRules, Solution, Sums
-from dataflows.fusion.edge_regression import Outcomes, Pending, Predictors, learn_edges, relative_weights
+from dataflows.fusion.edge_regression import learn_edges, relative_weights
+from dataflows.fusion.edge_samples import Outcomes, Pending, Predictors
 from dataflows.fusion.ensemble import tilted_weights
 from dataflows.fusion.types import Ensemble, Expectancy, K, Policy, Signals, SourceWeights
 from dataflows.layer import layer

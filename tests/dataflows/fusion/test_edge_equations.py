@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dataflows.fusion.edge_equations import Equations, LearningRules, Solution, Sums, first_pair, solve_symbol
-from dataflows.fusion.edge_regression import sources_heard
+from dataflows.fusion.edge_samples import sources_heard
 
 WIDTH = 5
 PAIRS = WIDTH * (WIDTH + 1) // 2
