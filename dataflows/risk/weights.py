@@ -11,6 +11,7 @@ from dataflows.runtime.compile import kernel
 from dataflows.runtime.scratch import copied, full
 
 TENTHS = 10.0
+RUN = 16
 
 
 @kernel
@@ -177,20 +178,26 @@ def by_rank(rank: Floats) -> Ints:
     """Columns from the best rank to the worst; an unknown rank is the worst, ties go by column."""
     symbols = rank.shape[0]
     key, order, merged = full(symbols, math.nan), full(symbols, 0), full(symbols, 0)
-    for n in range(symbols):
-        key[n], order[n] = sort_key(rank[n]), n
-    run = 1  # np.argsort would take from the heap: here sorted runs are merged, two at a time
+    for n in range(symbols):  # np.argsort would take from the heap: here short runs are sorted by insertion, then merged
+        key[n], k = sort_key(rank[n]), n
+        while k % RUN > 0 and key[order[k - 1]] > key[n]:
+            order[k] = order[k - 1]
+            k -= 1
+        order[k] = n
+    run = RUN
     while run < symbols:
-        for k in range(symbols):
-            if k % (2 * run) == 0:
-                left, right, end = k, k + run, min(k + 2 * run, symbols)
-                middle = min(right, symbols)
-            if left < middle and (right >= end or key[order[left]] <= key[order[right]]):
-                merged[k] = order[left]
-                left += 1
-            else:
-                merged[k] = order[right]
-                right += 1
+        end = 0
+        while end < symbols:
+            left, first = end, end
+            middle, end = min(first + run, symbols), min(first + 2 * run, symbols)
+            right = middle
+            for k in range(first, end):
+                if left < middle and (right >= end or key[order[left]] <= key[order[right]]):
+                    merged[k] = order[left]
+                    left += 1
+                else:
+                    merged[k] = order[right]
+                    right += 1
         order, merged = merged, order
         run *= 2
     return order
