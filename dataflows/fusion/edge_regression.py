@@ -106,10 +106,17 @@ def learn_horizon(
         stated=rules.prior_strength if rules.prior_slope_bps > 0.0 else 0.0,
     )
     end = 0
+    old_sources, old_regimes, old_classes = pending.sources, pending.regimes, pending.volatilities
+    old_raw, old_claim, old_belief, old_scale = pending.raw, pending.claim, pending.belief, pending.scale
+    old_entry, old_missed = pending.entry, pending.missed
+    regimes, classes, told, good, missed = seen.regimes, seen.volatilities, seen.told, seen.good, seen.missed
+    sigma, belief, raw, claim = said.sigma, out.belief, out.raw, out.claim
+    together, apart, all_n = sums.together, sums.apart, sums.all_n
+    raw_xx, raw_xy, claim_xx, claim_xy = sums.raw_xx, sums.raw_xy, sums.claim_xx, sums.claim_xy
     for t in range(bars):
         i = first_bar + t
         if i > 0 and place == after:
-            entries = pending.entry[j, (i - 1) // step % ROWS]
+            entries = old_entry[j, (i - 1) // step % ROWS]
             for n in range(symbols):
                 o = opens[t, n]
                 whole = valid[t, n] == 1 and o > 0.0 and math.isfinite(o) and math.isfinite(closes[t, n])
@@ -118,10 +125,10 @@ def learn_horizon(
             row = (i - horizon) // step % ROWS
             take_samples(j, t, row, outcomes, seen, weights, rules, pending, sums=sums, units=units)
         if wait == 0:
-            effect = design_effect(sums.together[j], sums.apart[j], symbols)
-            shrunk, n_all = rules.regime_strength, sums.all_n[j]
-            class_factors(sums.raw_xx[j], sums.raw_xy[j], n_all, effect, shrunk, VOLATILITY_PRIORS, of.volatility)
-            class_factors(sums.claim_xx[j], sums.claim_xy[j], n_all, effect, shrunk, REGIME_PRIORS, of.regime)
+            effect = design_effect(together[j], apart[j], symbols)
+            shrunk, n_all = rules.regime_strength, all_n[j]
+            class_factors(raw_xx[j], raw_xy[j], n_all, effect, shrunk, VOLATILITY_PRIORS, of.volatility)
+            class_factors(claim_xx[j], claim_xy[j], n_all, effect, shrunk, REGIME_PRIORS, of.regime)
             for n in range(symbols):
                 solve_symbol(j, n, effect, seen.heard, weights, rules, sums, made, space=space)
         if t == end:  # all bars until the next solution
@@ -135,19 +142,19 @@ def learn_horizon(
             row = i // step % ROWS
             for n in range(symbols):
                 for k in range(sources.shape[2]):
-                    pending.sources[j, row, n, k] = sources[t, n, k]
+                    old_sources[j, row, n, k] = sources[t, n, k]
                 for r in range(REGIME_COUNT):
-                    pending.regimes[j, row, n, r] = seen.regimes[t, n, r]
+                    old_regimes[j, row, n, r] = regimes[t, n, r]
                 for c in range(VOLATILITY_COUNT):
-                    pending.volatilities[j, row, n, c] = seen.volatilities[t, n, c]
-                scale = said.sigma[t, n] * root
-                believed = out.belief[t, n] / scale if scale > 0.0 else 0.0
-                pending.raw[j, row, n] = out.raw[t, n]
-                pending.claim[j, row, n] = out.claim[t, n]
-                pending.belief[j, row, n] = clip(believed, -LARGEST, LARGEST)
-                pending.scale[j, row, n] = scale if seen.told[t, n] != 0 and seen.good[t, n] != 0 else math.nan
-                pending.entry[j, row, n] = math.nan
-                pending.missed[j, row, n] = seen.missed[t, n]
+                    old_classes[j, row, n, c] = classes[t, n, c]
+                scale = sigma[t, n] * root
+                believed = belief[t, n] / scale if scale > 0.0 else 0.0
+                old_raw[j, row, n] = raw[t, n]
+                old_claim[j, row, n] = claim[t, n]
+                old_belief[j, row, n] = clip(believed, -LARGEST, LARGEST)
+                old_scale[j, row, n] = scale if told[t, n] != 0 and good[t, n] != 0 else math.nan
+                old_entry[j, row, n] = math.nan
+                old_missed[j, row, n] = missed[t, n]
         place = place + 1 if place + 1 < step else 0
         wait = wait + 1 if wait + 1 < turn else 0
 

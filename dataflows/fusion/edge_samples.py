@@ -134,6 +134,7 @@ def see_bars(outcomes: Outcomes, said: Predictors, most: int, missed_now: Ints, 
     calm, up, down, high, chaotic = said.regimes
     told, good, missed = seen.told, seen.good, seen.missed
     bars, symbols, width = sources.shape
+    regimes, classes, seen_sources = seen.regimes, seen.volatilities, seen.sources
     for t in range(bars):
         for n in range(symbols):
             o, c, v = opens[t, n], closes[t, n], sigma[t, n]
@@ -142,11 +143,11 @@ def see_bars(outcomes: Outcomes, said: Predictors, most: int, missed_now: Ints, 
                 missed_now[n] += 1
             missed[t, n] = missed_now[n]
             good[t, n] = 1 if whole and c > 0.0 else 0
-            p = seen.regimes[t, n]
+            p = regimes[t, n]
             p[0], p[1], p[2], p[3], p[4] = calm[t, n], up[t, n], down[t, n], high[t, n], chaotic[t, n]
             told[t, n] = 1 if math.isfinite(score[t, n] + v + p[0] + p[1] + p[2] + p[3] + p[4]) and v >= 0.0 else 0
-            volatility_classes(v, usual_volatility(v, n, most, usual), seen.volatilities[t, n])
-            x, at = seen.sources[t, n], sources[t, n]
+            volatility_classes(v, usual_volatility(v, n, most, usual), classes[t, n])
+            x, at = seen_sources[t, n], sources[t, n]
             for k in range(width):
                 x[k] = at[k] if math.isfinite(at[k]) else 0.0
 

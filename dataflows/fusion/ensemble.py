@@ -89,10 +89,11 @@ def weigh_bars(
     shared = np.empty(width)
     value = np.empty(width)
     keep = 1.0 - alpha
+    all_products, all_spoke = state.products, state.spoke
     for t in range(bars):
         for n in range(symbols):
             a, b, c, d, e = calm[t, n], up[t, n], down[t, n], high[t, n], chaotic[t, n]
-            products, spoke = state.products[n], state.spoke[n]
+            products, spoke = all_products[n], all_spoke[n]
             said, parts = values[t, n], given[t, n]
             known = 0
             for k in range(width):
