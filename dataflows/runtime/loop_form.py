@@ -1,7 +1,7 @@
 """The form of a step layer that the account loop calls: nothing in it has an owner, so nothing counts references.
 
 What the loop hands over lives longer than the call, rows come off the loop's block (`scratch.py`), and what a layer took from
-the heap all the same is copied off it when the layer returns. Counting was a sixth of the step stage.
+the heap all the same is copied off it when the layer returns.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class _Ownerless(Lower):  # type: ignore[misc]  # numba ships no types
 
 
 def _leave(context: Any, builder: Any, place: Any, kind: Any, value: Any) -> None:
-    """Stores what anybody reads of a value: of an array, where its values lie and its lengths. The rest follows (`array_in`),
-    and five words of each of a hundred and fifty arrays a bar were most of what the loop stored."""
+    """Stores what anybody reads of a value: of an array, where its values lie and its lengths. The rest follows (`array_in`):
+    five words of each of a hundred and fifty arrays a bar."""
     if isinstance(kind, types.BaseTuple):
         for i, inner in enumerate(kind.types):
             _leave(context, builder, cgutils.gep_inbounds(builder, place, 0, i), inner, builder.extract_value(value, i))
