@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,6 +52,10 @@ class FaultyFile:
             code = errno.ENOSPC if disk.kind == "full" else errno.EIO
             raise OSError(code, os.strerror(code))
         raise Killed(disk.kind)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """A record comes in parts and lies in the buffer as one: it goes wrong as a whole."""
+        self.write(b"".join(parts))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)
