@@ -55,8 +55,11 @@ class EngineError(RuntimeError):
 class Guard(Protocol):
     """Checks outputs against the boundary models."""
 
-    def check(self, time: Ints, values: Mapping[str, Any]) -> None:
-        """Raises when a value is outside what its domain promises."""
+    def within(self, values: Mapping[str, Any]) -> bool:
+        """Whether the layers of `Engine.free` keep what their domains promise; False also where that is not known yet."""
+
+    def check(self, time: Ints, values: Mapping[str, Any], *, within: bool = False) -> None:
+        """Raises when a value is outside what its domain promises. within: what `within` has said of these bars."""
 
     def of_flat(self, layout: Layout, values: Mapping[str, Any]) -> Callable[[Floats, Ints], bool]:
         """A function of the flat outputs of a bar that says whether `check` would accept it. values: those of one bar."""
@@ -154,8 +157,7 @@ class Engine:
         if self.one_bar is not None and self.one_bar.fits(chunk):
             return self.one_bar.advance(chunk)
         begun = self.begin(chunk)
-        self.run_market(begun)
-        return self.complete(begun)
+        return self.complete(begun, within=self.run_market(begun))
 
     # A chunk in three parts, for who runs the second beside the third of the chunk before (drivers/engine/pipeline.py)
 
@@ -177,12 +179,15 @@ class Engine:
         """A chunk that another engine has begun, with the memory of this one."""
         return begun._replace(values={**begun.values, **self._fixed})
 
-    def run_market(self, begun: Begun) -> None:
-        """The columnar layers of a chunk that need nothing of what the epoch before it has learned."""
+    def run_market(self, begun: Begun) -> bool:
+        """The columnar layers of a chunk that need nothing of what the epoch before it has learned. Returns whether the guard
+        has found them within their bounds."""
         self._columnar(self.free, begun)
+        return self.guard is not None and self.guard.within(begun.values)
 
-    def complete(self, begun: Begun) -> Outputs:
-        """Closes the epoch before the chunk, where that is due; then the other columnar layers, steps, post layers, guards."""
+    def complete(self, begun: Begun, *, within: bool = False) -> Outputs:
+        """Closes the epoch before the chunk, where that is due; then the other columnar layers, steps, post layers, guards.
+        within: what `run_market` has returned for these bars."""
         time, values = begun
         with self._poisoning(int(time[-1])):
             closed = self.close_before(int(time[0]))
@@ -191,7 +196,7 @@ class Engine:
         if self.shadow is not None:
             with self._poisoning(int(time[-1])):
                 values[SHADOW] = self.shadow.bars(begun)
-        produced, offsets = self._account_side(time, values)
+        produced, offsets = self._account_side(time, values, within=within)
         self._last = {p: values[p] for p in self._held_names if p in values}, len(time)
         return Outputs(time, produced, offsets, closed)
 
@@ -243,7 +248,9 @@ class Engine:
         own = {node.name for node in (*self.plan.stage["step"], *self.plan.stage["post"])}
         return Outputs(at, {name: value for name, value in produced.items() if name in own}, offsets, {})
 
-    def _account_side(self, time: Ints, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Ints]]:
+    def _account_side(
+        self, time: Ints, values: dict[str, Any], *, within: bool = False
+    ) -> tuple[dict[str, Any], dict[str, Ints]]:
         """Steps, post layers, guards and the epoch's records: the second half of `advance`, and all of `react`."""
         with self._poisoning(int(time[-1])):
             offsets = self._run_steps(values, len(time)) if self.plan.stage["step"] else {}
@@ -252,7 +259,7 @@ class Engine:
                 values[node.name] = node.fn(*[values[p] for p in node.params])
             produced = {name: values[name] for name in self.plan.nodes if name in values}
             if self.guard is not None:
-                self.guard.check(time, produced)
+                self.guard.check(time, produced, within=within)
             self.settle()
             for p, paths in self.plan.epoch_needs.items():
                 self.records[p].append(narrowed(values[p], self.plan.type_of(p), paths))

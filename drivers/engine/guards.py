@@ -133,8 +133,10 @@ class Guards:
         self.plan, self.symbols = plan, tuple(symbols)
         self.models = boundaries
         self.boundaries = [d for d in boundaries if d in present]
+        self._market = {n.name for n in plan.stage["columnar"]} - plan.behind_epochs
         self._made: list[DomainGuard] = []
-        self._hold: Callable[[Mapping[str, Any]], bool] = lambda values: True
+        self._hold_ahead: Callable[[Mapping[str, Any]], bool] = lambda values: True
+        self._hold_rest: Callable[[Mapping[str, Any]], bool] = self._hold_ahead
         epoch = {d: [n for n in plan.nodes.values() if n.schedule == "epoch" and n.domain == d] for d in boundaries}
         self._epoch_leaves = {
             d: [x for n in nodes for x in leaves_of(n.name, n.returns, epoch=True)] for d, nodes in epoch.items()
@@ -203,10 +205,16 @@ class Guards:
         rules = tuple((rule, np.column_stack([places[c] for c in rule.columns])) for rule in said.rules)
         return low, high, nullable, rules
 
-    def check(self, time: Ints, values: Mapping[str, Any]) -> None:
-        """Raises BoundaryError with pandera's report on the first domain that breaks its promise."""
+    def within(self, values: Mapping[str, Any]) -> bool:
+        """Whether the layers that need nothing of what an epoch has learned keep what they promise, which `check` need not ask
+        again then. False also before the first `check`, which says how wide stacked leaves are."""
+        return bool(self._made) and self._hold_ahead(values)
+
+    def check(self, time: Ints, values: Mapping[str, Any], *, within: bool = False) -> None:
+        """Raises BoundaryError with pandera's report on the first domain that breaks its promise. within: what `within` has
+        said of these bars."""
         self._make(values)
-        if not self._hold(values):
+        if not ((within or self._hold_ahead(values)) and self._hold_rest(values)):
             raise BoundaryError(self._report(time, values))
 
     def _make(self, values: Mapping[str, Any]) -> None:
@@ -214,8 +222,19 @@ class Guards:
             widths = widths_of(self.plan, values)
             columns = {domain: columns_of(self.plan, domain, widths) for domain in self.boundaries}
             said = promised(self.models, {domain: {c.name: c.kind for c in own} for domain, own in columns.items()})
-            self._made = [DomainGuard(d, own, said[d], partial(self.models.__getitem__, d)) for d, own in columns.items()]
-            self._hold = all_hold([x for g in self._made for x in g.bounded], [x for g in self._made for x in g.ruled])
+            made = [DomainGuard(d, own, said[d], partial(self.models.__getitem__, d)) for d, own in columns.items()]
+            bounds, rules = [x for g in made for x in g.bounded], [x for g in made for x in g.ruled]
+            self._hold_ahead, self._hold_rest = (
+                all_hold(
+                    [x for x in bounds if self._is_ahead(x.place) == ahead],
+                    [x for x in rules if self._is_ahead(*x.places) == ahead],
+                )
+                for ahead in (True, False)
+            )
+            self._made = made  # last: another thread asks for it
+
+    def _is_ahead(self, *places: Place) -> bool:
+        return all(place.node in self._market for place in places)
 
     def over(self, symbols: Sequence[str]) -> Guards:
         """The same guards of other symbols; what was made at the first chunk is not made again."""

@@ -42,30 +42,27 @@ class Pipeline:
         parts = [self._engine.begin(piece) for piece in pieces]
         whole = self._engine.begun_as_one(chunk, parts)
         if self._pool is None:
-            self._engine.run_market(whole)
-            yield from self._complete(parts, whole)
+            yield from self._complete(parts, whole, within=self._engine.run_market(whole))
             return
         with deferred():  # a thread that Ctrl-C interrupts while it starts is never joined
             before, self._ahead = self._ahead, (parts, whole, self._pool.submit(self._engine.run_market, whole))
         if before is not None:
-            before[2].result()
-            yield from self._complete(*before[:2])
+            yield from self._complete(*before[:2], within=before[2].result())
 
     def drain(self) -> Iterator[Outputs]:
         """Completes the chunk that is ahead, if one is: before an instant between two bars, and at the end."""
         before, self._ahead = self._ahead, None
         if before is not None:
-            before[2].result()
-            yield from self._complete(*before[:2])
+            yield from self._complete(*before[:2], within=before[2].result())
 
-    def _complete(self, parts: list[Begun], whole: Begun) -> Iterator[Outputs]:
+    def _complete(self, parts: list[Begun], whole: Begun, *, within: bool) -> Iterator[Outputs]:
         engine, first = self._engine, 0
         for part in parts:
             end = first + len(part.time)
             if part is not whole:
                 made = {node.name: whole.values[node.name] for node in engine.free}
                 part.values.update({name: cut(value, engine.plan.type_of(name), first, end) for name, value in made.items()})
-            yield engine.complete(part)
+            yield engine.complete(part, within=within)
             first = end
 
 

@@ -52,6 +52,19 @@ def test_a_sound_run_passes_both() -> None:
     run(toy_engine(PLAN, guard=guards()), DATA, range(0, 300, 13))
 
 
+def test_the_market_side_can_be_checked_ahead() -> None:
+    made, out = guards(), outputs()
+    assert not made.within(out.values)  # how wide its leaves are is not known yet
+    made.check(out.time, out.values)
+    assert made.within(out.values)
+    out.values["l3_account"].equity[5] = np.inf
+    assert made.within(out.values)
+    with pytest.raises(BoundaryError, match=r"l3_account\.equity"):
+        made.check(out.time, out.values, within=True)
+    FAULTS["below a bound"](out.values)
+    assert not made.within(out.values)
+
+
 FAULTS: dict[str, Callable[[Any], Any]] = {
     "below a bound": lambda v: v["l1_feed"].close.__setitem__((7, 1), 0.0),
     "above a bound": lambda v: v["l2_score"].__setitem__((100, 2), 50.5),

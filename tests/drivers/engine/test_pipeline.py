@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+import pandera.pandas as pa
 import pytest
+from pandera.typing import Series
 
 from dataflows.kinematics.l15_rsi_short import l15_rsi_short
 from dataflows.risk.l86_exposure_cap import l86_exposure_cap
@@ -15,8 +18,11 @@ from drivers.engine import parallel
 from drivers.engine import pipeline as module
 from drivers.engine.chunk import Chunk, Outputs
 from drivers.engine.engine import Engine, EngineError
+from drivers.engine.guards import Guards
 from drivers.engine.pipeline import pipeline
+from drivers.engine.promises import BoundaryError
 from tests.drivers.engine.conftest import piece, run, same_bits, toy_data, toy_engine, toy_plan, whole
+from tests.drivers.engine.test_guards import ToyBoundary
 
 PLAN, DATA = toy_plan(), toy_data()
 EDGES = (0, 33, 64, 120, 121, 200, 300)  # the epoch ends after bar 120
@@ -68,7 +74,7 @@ def test_one_core_takes_bars_of_several_epochs_at_once_too(monkeypatch: pytest.M
     parallel.cores.cache_clear()
     alone, beside, seen = toy_engine(PLAN), toy_engine(PLAN), []
     market = beside.run_market
-    monkeypatch.setattr(beside, "run_market", lambda begun: (seen.append(len(begun.time)), market(begun)))
+    monkeypatch.setattr(beside, "run_market", lambda begun: (seen.append(len(begun.time)), market(begun))[1])
     expected, made = run(alone, DATA, (200,)), piped(beside, [piece(DATA, 0, 200), piece(DATA, 200, 300)])
     assert seen == [200, 100]
     assert [(o.time[0], len(o.time)) for o in made] == [(o.time[0], len(o.time)) for o in expected]
@@ -89,7 +95,7 @@ def test_of_two_cores_each_side_has_one(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_market_side_is_one_chunk_ahead_in_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, seen = toy_engine(PLAN), []
     market, steps = engine.run_market, engine._run_steps
-    monkeypatch.setattr(engine, "run_market", lambda begun: (seen.append(threading.current_thread()), market(begun)))
+    monkeypatch.setattr(engine, "run_market", lambda begun: (seen.append(threading.current_thread()), market(begun))[1])
     monkeypatch.setattr(engine, "_run_steps", lambda values, n: (seen.append(len(seen)), steps(values, n))[1])
     with pipeline(engine) as line:
         chunks = pieces()
@@ -120,6 +126,23 @@ def test_an_error_in_a_layer_ahead_comes_after_the_outputs_before_it_and_poisons
             list(line.drain())
     with pytest.raises(EngineError, match="restore it from a checkpoint"):
         engine.advance(chunks[2])
+
+
+def test_a_bound_that_a_layer_ahead_breaks_is_told_after_the_outputs_before_it() -> None:
+    prices = whole(PLAN, run(toy_engine(PLAN), DATA, EDGES))["l1_feed"].close
+    most = float(np.nanmax(prices[:200]))
+
+    class Narrow(ToyBoundary):
+        """Refuses a price that the first 200 bars have not."""
+
+        close: Series[float] = pa.Field(alias="l1_feed.close", gt=0, le=most, nullable=True)
+
+    engine, came = toy_engine(PLAN, guard=Guards(PLAN, {"engine": Narrow}, ("A", "B", "C"))), list[Outputs]()
+    with pipeline(engine) as line, pytest.raises(BoundaryError, match=r"l1_feed\.close"):
+        for chunk in (*pieces()[:-1], *(piece(DATA, a, a + 1) for a in range(200, 300))):
+            came += line.put(chunk)
+        came += line.drain()
+    assert sum(len(outputs.time) for outputs in came) == np.flatnonzero((prices > most).any(axis=1))[0]
 
 
 def test_a_chunk_that_is_not_later_than_the_one_ahead_is_refused() -> None:
