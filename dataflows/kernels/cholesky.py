@@ -66,15 +66,3 @@ def solve(factor: Floats, b: Floats, out: Floats) -> None:
             s += factor[i, k] * b[k]
         for k in range(i + 1):
             out[k] += factor[i, k] * s
-
-
-@kernel
-def inverse_form(factor: Floats, x: Floats) -> float:
-    """x' a^-1 x, never negative, for the a whose `inverse_factor` is `factor` (K, K). x: (K,)."""
-    whole = 0.0
-    for i in range(factor.shape[0]):
-        s = 0.0
-        for k in range(i + 1):
-            s += factor[i, k] * x[k]
-        whole += s * s
-    return whole

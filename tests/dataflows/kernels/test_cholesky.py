@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dataflows.kernels.cholesky import inverse_factor, inverse_form, solve
+from dataflows.kernels.cholesky import inverse_factor, solve
 from dataflows.panel import Floats
 
 
@@ -16,7 +16,7 @@ def positive_definite(seed: int, width: int) -> Floats:
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 12])
-def test_factor_solution_and_form_are_those_of_numpy(width: int) -> None:
+def test_factor_and_solution_are_those_of_numpy(width: int) -> None:
     a = positive_definite(width, width)
     b = np.random.default_rng(99).normal(size=width)
     factor, x = np.full((width, width), np.nan), np.full(width, np.nan)
@@ -24,7 +24,6 @@ def test_factor_solution_and_form_are_those_of_numpy(width: int) -> None:
     np.testing.assert_allclose(factor, np.linalg.inv(np.linalg.cholesky(a)), rtol=1e-9, atol=1e-12)
     solve(factor, b, x)
     np.testing.assert_allclose(x, np.linalg.solve(a, b), rtol=1e-9)
-    assert inverse_form(factor, b) == pytest.approx(b @ np.linalg.solve(a, b), rel=1e-9)
 
 
 def test_a_matrix_that_rounding_made_singular_gives_no_infinity() -> None:
@@ -34,4 +33,3 @@ def test_a_matrix_that_rounding_made_singular_gives_no_infinity() -> None:
     solve(factor, row, x)
     assert np.isfinite(factor).all()
     assert np.isfinite(x).all()
-    assert np.isfinite(inverse_form(factor, row))
