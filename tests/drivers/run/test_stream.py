@@ -193,10 +193,10 @@ def test_a_boundary_that_is_broken_ends_the_run_in_one_sentence(
 ) -> None:
     real = Guards.check
 
-    def planted(self: Guards, time: Ints, values: Mapping[str, Any]) -> None:
+    def planted(self: Guards, time: Ints, values: Mapping[str, Any], *, within: bool) -> None:
         if len(time) > 7:  # not the two bars of the warm-up
             values["l8_spread_depth"].spread_bps[7, 1] = -1.0
-        real(self, time, values)
+        real(self, time, values)  # all of them: what `within` has said was before
 
     monkeypatch.setattr(Guards, "check", planted)
     assert run_command(["run", "--data", str(data), "--out", str(tmp_path / "out")]) == 1
