@@ -87,26 +87,31 @@ class _Borrowing(Lower):  # type: ignore[misc]
         return given
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _BorrowingPass(NativeLowering):  # type: ignore[misc]
-    _name = "borrowing_lowering"
+def compiler_with(lowering: type[Lower], name: str) -> type[Compiler]:
+    """numba's compiler with another way to make the machine code. name: of the pass that does."""
 
-    @property
-    def lowering_class(self) -> Any:
-        """What numba calls to make the machine code."""
-        return _Borrowing
+    @register_pass(mutates_CFG=True, analysis_only=False)
+    class OwnLowering(NativeLowering):  # type: ignore[misc]
+        _name = name
+
+        @property
+        def lowering_class(self) -> Any:
+            """What numba calls to make the machine code."""
+            return lowering
+
+    class OwnCompiler(Compiler):  # type: ignore[misc]
+        def define_pipelines(self) -> list[Any]:
+            """numba's own passes, but for the lowering."""
+            made: list[Any] = super().define_pipelines()
+            for manager in made:
+                manager.passes = [(OwnLowering if p is NativeLowering else p, text) for p, text in manager.passes]
+            return made
+
+    return OwnCompiler
 
 
-class HelperCompiler(Compiler):  # type: ignore[misc]
-    """numba's compiler, of functions that only compiled code calls."""
-
-    def define_pipelines(self) -> list[Any]:
-        """numba's own passes, but for the lowering."""
-        made: list[Any] = super().define_pipelines()
-        for manager in made:
-            manager.passes = [(_BorrowingPass if p is NativeLowering else p, text) for p, text in manager.passes]
-        return made
-
+HelperCompiler: Final = compiler_with(_Borrowing, "borrowing_lowering")
+"""Of functions that only compiled code calls."""
 
 _PARTS: Final = (is_carry, without_owner, _unbox, has_array, _Borrowing)
 CONTENT: Final = hashlib.sha256("".join(map(inspect.getsource, _PARTS)).encode()).hexdigest()

@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from numba.core import callconv, cgutils, ir, types
-from numba.core.compiler import Compiler
-from numba.core.compiler_machinery import register_pass
 from numba.core.lowering import Lower
-from numba.core.typed_passes import NativeLowering
 
-from dataflows.runtime.lent import without_owner
+from dataflows.runtime.lent import compiler_with, without_owner
 from dataflows.runtime.scratch import array_at, is_rows, without_owners
 
 CONTENT: Final = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
@@ -68,22 +65,5 @@ def array_in(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     return array_at(context, builder, kind, source.data, shape, None)._getvalue()
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _OwnerlessPass(NativeLowering):  # type: ignore[misc]
-    _name = "ownerless_lowering"
-
-    @property
-    def lowering_class(self) -> Any:
-        """What numba calls to make the machine code."""
-        return _Ownerless
-
-
-class LoopLayerCompiler(Compiler):  # type: ignore[misc]  # numba ships no types
-    """numba's compiler, of step layers that only the account loop calls."""
-
-    def define_pipelines(self) -> list[Any]:
-        """numba's own passes, but for the lowering."""
-        made: list[Any] = super().define_pipelines()
-        for manager in made:
-            manager.passes = [(_OwnerlessPass if p is NativeLowering else p, text) for p, text in manager.passes]
-        return made
+LoopLayerCompiler: Final = compiler_with(_Ownerless, "ownerless_lowering")
+"""Of step layers that only the account loop calls."""
